@@ -1,0 +1,188 @@
+//! The calls we may make and what can come back, classed by what we must do about it.
+//!
+//! Invariant: one [`Call`] is one request to the cloud, never repeated below this level. What the cloud's HTTP looks
+//! like stays in `cloud`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::{InstanceId, JobId};
+use super::target::Target;
+
+/// One request to the cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// List the proxies of the target's instance and read this one: a read, safe to repeat.
+    Inspect {
+        /// The proxy to look at.
+        target: Target,
+    },
+    /// Switch SSL: `PUT …/proxy/{proxy_id}/ssl`. The only call that changes anything; never repeated blindly.
+    Submit {
+        /// The proxy to switch.
+        target: Target,
+        /// The wanted value of `ssl_option`.
+        ssl_option: bool,
+    },
+    /// Show one job: a read.
+    Follow {
+        /// The proxy that the job works on (for its lane).
+        target: Target,
+        /// The job.
+        job: JobId,
+    },
+    /// One page of the immediate jobs created since an instant, to find a job id whose answer was lost: a read.
+    FindJobs {
+        /// The proxy whose job is sought; only jobs of its instance are of interest.
+        target: Target,
+        /// Jobs created from here on, by the cloud's clock; the caller has taken the skew off.
+        since: Timestamp,
+        /// Page number, from 1.
+        page: u32,
+    },
+}
+
+impl Call {
+    /// The target that the call is about.
+    pub fn target(&self) -> &Target {
+        match self {
+            Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => target,
+        }
+    }
+
+    /// One word for journal, log and metric labels.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Inspect { .. } => "inspect",
+            Self::Submit { .. } => "submit",
+            Self::Follow { .. } => "follow",
+            Self::FindJobs { .. } => "find_jobs",
+        }
+    }
+
+    /// Whether the call changes something at the cloud.
+    pub fn is_write(&self) -> bool {
+        matches!(self, Self::Submit { .. })
+    }
+}
+
+/// What the proxy list says of one proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyView {
+    /// `ssl_option`; absent or unreadable in the answer means unknown, and unknown is never taken for a value.
+    pub ssl_option: Option<bool>,
+    /// `status` condensed to what matters here.
+    pub status: ProxyStatus,
+    /// The status word as the cloud gave it (`ACTIVE`, `ENABLING PROXY`, …), for people.
+    pub word: String,
+}
+
+/// What a proxy's status means to us. The cloud's set of words is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyStatus {
+    /// `ACTIVE`: takes a change.
+    Idle,
+    /// Any word we do not know or that says work is going on: wait.
+    Busy,
+    /// `FAILED`, `ABNORMAL`, `DELETED`: takes no change.
+    Faulty,
+}
+
+/// What the cloud says of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobView {
+    /// `Pending`, `Running` or a word we do not know: not final.
+    Running {
+        /// The cloud's `process` text (`60%`), empty if none.
+        process: String,
+    },
+    /// `Completed`.
+    Completed,
+    /// `Failed`, `Canceled`: final, without effect as far as the cloud says.
+    Broken {
+        /// `fail_reason`, or the status word.
+        reason: String,
+    },
+}
+
+/// A row of the immediate-jobs list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSeen {
+    /// The job.
+    pub job: JobId,
+    /// The instance it works on; the list has no proxy.
+    pub instance_id: InstanceId,
+    /// `job_name`: a known name of another operation rules the job out.
+    pub name: String,
+}
+
+/// The answer that was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Call::Inspect`]: the proxy, or `None` when the instance has no such proxy.
+    Proxy(Option<ProxyView>),
+    /// To [`Call::Submit`]: accepted. The vendor documents a job id and does not always send one.
+    Accepted(Option<JobId>),
+    /// To [`Call::Follow`].
+    Job(JobView),
+    /// To [`Call::FindJobs`]: the rows of one page, and whether more pages may follow.
+    Jobs {
+        /// Rows of the page, any instance.
+        jobs: Vec<JobSeen>,
+        /// False on a short page: the list is complete.
+        more: bool,
+    },
+}
+
+/// What must be done about a call that gave no expected answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// Our own last check withheld it: no byte of the decisive part left. Decide again.
+    Withheld,
+    /// Surely not executed (refused connection, DNS, gateway refusal): try again later, an attempt is spent.
+    NotDone,
+    /// Surely not executed because the lane is throttled (429): the lane pauses, no attempt is spent.
+    Throttled,
+    /// Surely not executed because another operation runs on the instance: wait, no attempt is spent.
+    Busy,
+    /// Surely not executed because the credentials were refused: the lane pauses, no attempt is spent.
+    Unauthorised,
+    /// May have been executed (5xx, timeout, reset, an unreadable success): ask the cloud before anything else.
+    Unknown,
+    /// The thing asked for is not there.
+    NotFound,
+    /// Refused for good: repeating cannot help.
+    Fatal,
+}
+
+/// A call without the expected answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// What must be done.
+    pub disposition: Disposition,
+    /// `Retry-After` in seconds, already clamped by the reader to 1 s … 10 min.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+    /// HTTP status, if an answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// `error_code` of the cloud (`DBS.200019`, `APIGW.0308`), if it sent one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What happened, in one line safe to print: at most 200 characters, no control characters, no secrets.
+    pub message: String,
+}
+
+/// All that came of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The answer or what to do without one.
+    pub outcome: Result<Answer, CallError>,
+    /// `X-Request-Id` of the answer: what the vendor's support asks for first.
+    pub request_id: Option<String>,
+    /// Whether the decisive bytes left this process (the last check was passed).
+    pub sent: bool,
+}

@@ -1,0 +1,693 @@
+//! One change: its states, its events, and the table that says what happens next.
+//!
+//! Job: [`decide`]. It takes the change, an event and the context, and returns the change's next record, at most one
+//! call, and when to wake it. Commit the record first, then make the call: the caller's duty, on which everything rests.
+//!
+//! Invariants: a PUT is decided only from `Inspecting`, after a look at the proxy; a PUT whose outcome is unknown leads
+//! to `Recovering`, which asks the cloud before anything else; a settled change never moves except by a person's
+//! retry; a job id that was read is in the record of the very next decision.
+//!
+//! Deliberately not here: quota, places in flight and the failure budget (the engine's and the rollout's business).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView};
+use super::id::{ChangeId, JobId};
+use super::retry;
+use super::target::Target;
+use super::window::Opening;
+
+/// One proxy's switch within a rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which change.
+    pub id: ChangeId,
+    /// The proxy.
+    pub target: Target,
+    /// Index of its wave, from 0.
+    pub wave: u16,
+    /// The wanted value of `ssl_option`.
+    pub desired: bool,
+    /// What moves.
+    pub record: Record,
+}
+
+/// The part of a change that moves: this is what is stored, and what the journal carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Where it stands.
+    pub state: State,
+    /// PUTs spent since the change was queued; a PUT that surely never left is not counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u16,
+    /// Waits in a row for a busy instance, or failed looks in a row; any progress sets it to 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waits: u16,
+    /// `ssl_option` as seen before our first PUT; `None` while unseen or when the cloud did not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<bool>,
+    /// The job ids read for this change, oldest first; at most one per PUT and [`JOBS_MAX`] in all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<JobId>,
+    /// Raised by one with every committed transition; a commit names the version it read.
+    pub version: u64,
+}
+
+fn is_zero(n: &u16) -> bool {
+    *n == 0
+}
+
+impl Record {
+    /// The record of a change that nobody touched yet. It needs no storage: a change without a stored record is this.
+    pub fn queued() -> Self {
+        Self { state: State::Queued, attempts: 0, waits: 0, before: None, jobs: Vec::new(), version: 0 }
+    }
+}
+
+/// Where a change stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum State {
+    /// Waits for its wave's release.
+    Queued,
+    /// Released: holds a place in flight and its instance, waits for window, quota or a busy instance.
+    Ready,
+    /// The look before: listing the proxy.
+    Inspecting,
+    /// The intent to send the PUT is durable; it may have left.
+    Submitting {
+        /// When the intent was committed, by our wall clock: jobs are sought from here on.
+        sent: Timestamp,
+    },
+    /// In doubt: the PUT may have been executed, the answer is unknown. Only questions are asked here.
+    Recovering {
+        /// As in `Submitting`.
+        sent: Timestamp,
+        /// `None`: the job list is asked next. `Some(n)`: it named n unexplained jobs, the proxy is asked next.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        candidates: Option<u16>,
+    },
+    /// The job is known and followed to its end.
+    Following {
+        /// The job.
+        job: JobId,
+    },
+    /// The job is over; the proxy itself must show the wanted value.
+    Verifying {
+        /// The job, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobId>,
+    },
+    /// Settled: the proxy was seen with the wanted value.
+    Succeeded {
+        /// Whether we did it.
+        how: How,
+    },
+    /// Settled: not done, and it is known why.
+    Failed {
+        /// Why.
+        reason: Reason,
+    },
+    /// Settled for the machine: whether it was done cannot be told; a person must look.
+    InDoubt {
+        /// Why it cannot be told.
+        reason: Reason,
+    },
+    /// Settled: withdrawn before anything was sent.
+    Cancelled,
+}
+
+impl State {
+    /// The state's word in journal, CLI, API and metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Ready => "ready",
+            Self::Inspecting => "inspecting",
+            Self::Submitting { .. } => "submitting",
+            Self::Recovering { .. } => "recovering",
+            Self::Following { .. } => "following",
+            Self::Verifying { .. } => "verifying",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::InDoubt { .. } => "in_doubt",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Every word of [`Self::word`], in the order of a change's life.
+    pub const WORDS: [&'static str; 11] = [
+        "queued",
+        "ready",
+        "inspecting",
+        "submitting",
+        "recovering",
+        "following",
+        "verifying",
+        "succeeded",
+        "failed",
+        "in_doubt",
+        "cancelled",
+    ];
+
+    /// Whether the change has its outcome.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Succeeded { .. } | Self::Failed { .. } | Self::InDoubt { .. } | Self::Cancelled => true,
+            Self::Queued
+            | Self::Ready
+            | Self::Inspecting
+            | Self::Submitting { .. }
+            | Self::Recovering { .. }
+            | Self::Following { .. }
+            | Self::Verifying { .. } => false,
+        }
+    }
+}
+
+/// How a change came to succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Our PUT did it.
+    Switched,
+    /// The proxy had the wanted value before any PUT of ours.
+    AlreadyRight,
+    /// Our PUT was in doubt, the proxy shows the wanted value, and the job list gave no id that is surely ours.
+    SwitchedJobUnknown,
+}
+
+/// Why a change failed or stays in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A stable word for filters and metrics.
+    pub word: ReasonWord,
+    /// What happened, in the cloud's words where it said something.
+    pub message: String,
+}
+
+/// Stable words for [`Reason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonWord {
+    /// The cloud refused the call for good.
+    Refused,
+    /// The proxy, or its instance, is not there.
+    NotFound,
+    /// The proxy is in a state that takes no change.
+    Faulty,
+    /// The instance stayed busy with other work.
+    Busy,
+    /// Every attempt was spent.
+    AttemptsSpent,
+    /// The job completed and the proxy still shows the other value.
+    Unverified,
+    /// The job did not end in time.
+    JobLimit,
+    /// The cloud cannot be read well enough to tell.
+    Unreadable,
+}
+
+/// What can happen to a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Its time has come: a wait is over, or it was found without an owner after a crash.
+    Woken,
+    /// Its rollout gives it a place in flight.
+    Release,
+    /// Its rollout withdraws it.
+    Cancel,
+    /// A person wants it tried again.
+    Requeue,
+    /// [`Call::Inspect`] answered.
+    Observed(Option<ProxyView>),
+    /// [`Call::Submit`] answered.
+    Accepted(Option<JobId>),
+    /// [`Call::Follow`] answered.
+    Job(JobView),
+    /// The whole job list was read; these jobs of the instance are unexplained.
+    Found(Vec<JobId>),
+    /// A call ended without the expected answer.
+    Error(CallError),
+}
+
+impl Event {
+    /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`Event::Found`].
+    pub fn of(outcome: Result<Answer, CallError>) -> Option<Self> {
+        match outcome {
+            Ok(Answer::Proxy(view)) => Some(Self::Observed(view)),
+            Ok(Answer::Accepted(job)) => Some(Self::Accepted(job)),
+            Ok(Answer::Job(view)) => Some(Self::Job(view)),
+            Ok(Answer::Jobs { .. }) => None,
+            Err(error) => Some(Self::Error(error)),
+        }
+    }
+}
+
+/// Whether the rollout lets a change begin something new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Go on.
+    Open,
+    /// Not now (paused, halted, soaking): back to the queue.
+    Held,
+    /// Never (aborted): be cancelled.
+    Withdrawn,
+}
+
+/// Intervals and limits of a lane's calls; from the daemon's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// From the end of a call in doubt to the first question: longer than a lost request can still land *and* than a
+    /// new job stays invisible ("several seconds", vendor page of the job query).
+    pub settle: Duration,
+    /// First wait between two looks at the same thing.
+    pub poll: Duration,
+    /// Longest wait between two looks.
+    pub poll_max: Duration,
+    /// How long a job may run before the change is given to a person.
+    pub job_limit: Duration,
+    /// How long a question about a change in doubt may stay without a clear answer.
+    pub recover_limit: Duration,
+}
+
+/// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
+pub const BUSY_WAITS_MAX: u16 = 150;
+
+/// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
+pub const JOBS_MAX: usize = 40;
+
+/// All that a decision may know beside the change and the event.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// Wall clock.
+    pub now: Timestamp,
+    /// The rollout's word on new work.
+    pub gate: Gate,
+    /// Whether the window is open.
+    pub window: Opening,
+    /// The lane's intervals.
+    pub timing: &'a Timing,
+    /// The plan's `retry`.
+    pub retry: &'a retry::Policy,
+    /// The plan's `verify.timeout`.
+    pub verify_timeout: Duration,
+    /// Boot time spent in the present state as far as this process knows; a restart starts it anew.
+    pub waited: Duration,
+    /// Looks made in the present state by this process; spreads the polls.
+    pub looks: u32,
+}
+
+/// When a change wants to be woken next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// After this long. While a call is out the engine uses the call's deadline instead.
+    In(Duration),
+    /// Not by time: another event moves it, or it is settled.
+    Never,
+}
+
+/// What a decision says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The next record; its version is one higher if and only if something in it changed.
+    pub record: Record,
+    /// The one call to make after the commit.
+    pub call: Option<Call>,
+    /// When to wake the change if no call is made.
+    pub wake: Wake,
+    /// Why, for the journal.
+    pub why: String,
+}
+
+/// The event means nothing in this state: it came late, twice, or to a settled change. Counted, never an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+/// The table: state × event → record, call, wake.
+pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decision, Stale> {
+    let step = Step { change, ctx };
+    match (&change.record.state, event) {
+        (State::Queued, Event::Release) => Ok(step.to(State::Ready).now("released")),
+        (State::Queued | State::Ready, Event::Cancel) => Ok(step.to(State::Cancelled).never("withdrawn by the rollout")),
+        (State::Ready, Event::Woken) => Ok(step.ready()),
+
+        (State::Inspecting, Event::Woken) => Ok(step.stay().call(step.inspect(), "look again")),
+        (State::Inspecting, Event::Observed(view)) => Ok(step.inspected(view.as_ref())),
+        (State::Inspecting, Event::Error(error)) => Ok(step.inspect_failed(error)),
+
+        (State::Submitting { sent }, Event::Woken) => Ok(step.in_doubt(*sent, "no answer is known: in doubt".into())),
+        (State::Submitting { .. }, Event::Accepted(Some(job))) => Ok(step.follow(job, "accepted")),
+        (State::Submitting { sent }, Event::Accepted(None)) => Ok(step.in_doubt(*sent, "accepted without a job id".into())),
+        (State::Submitting { sent }, Event::Error(error)) => Ok(step.submit_failed(*sent, error)),
+
+        (State::Recovering { sent, candidates: None }, Event::Woken) => Ok(step.stay().call(step.find_jobs(*sent), "ask for the job")),
+        (State::Recovering { candidates: Some(_), .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "ask for the proxy")),
+        (State::Recovering { sent, .. }, Event::Found(jobs)) => Ok(step.found(*sent, jobs)),
+        (State::Recovering { sent, candidates }, Event::Observed(view)) => Ok(step.recovered(*sent, *candidates, view.as_ref())),
+        // The answer itself, later than somebody gave it up: better than anything a question can tell.
+        (State::Recovering { .. }, Event::Accepted(Some(job))) => Ok(step.follow(job, "the late answer named the job")),
+        (State::Recovering { .. }, Event::Error(error)) => Ok(step.question_failed(error)),
+
+        (State::Following { job }, Event::Woken) => Ok(step.stay().call(step.show_job(job), "follow")),
+        (State::Following { job }, Event::Job(view)) => Ok(step.followed(job, view)),
+        (State::Following { job }, Event::Error(error)) => Ok(step.follow_failed(job, error)),
+
+        (State::Verifying { .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "look after")),
+        (State::Verifying { .. }, Event::Observed(view)) => Ok(step.verified(view.as_ref())),
+        (State::Verifying { .. }, Event::Error(error)) => Ok(step.verify_failed(error)),
+
+        (State::Failed { .. } | State::InDoubt { .. }, Event::Requeue) => Ok(step.requeue()),
+
+        // Everything else came late, twice or to the wrong state. Listed, so that a new event must be thought about.
+        (
+            State::Queued,
+            Event::Woken | Event::Requeue | Event::Observed(_) | Event::Accepted(_) | Event::Job(_) | Event::Found(_) | Event::Error(_),
+        )
+        | (
+            State::Ready,
+            Event::Release | Event::Requeue | Event::Observed(_) | Event::Accepted(_) | Event::Job(_) | Event::Found(_) | Event::Error(_),
+        )
+        | (State::Inspecting, Event::Release | Event::Cancel | Event::Requeue | Event::Accepted(_) | Event::Job(_) | Event::Found(_))
+        | (
+            State::Submitting { .. },
+            Event::Release | Event::Cancel | Event::Requeue | Event::Observed(_) | Event::Job(_) | Event::Found(_),
+        )
+        | (State::Recovering { .. }, Event::Release | Event::Cancel | Event::Requeue | Event::Accepted(None) | Event::Job(_))
+        | (
+            State::Following { .. },
+            Event::Release | Event::Cancel | Event::Requeue | Event::Observed(_) | Event::Accepted(_) | Event::Found(_),
+        )
+        | (
+            State::Verifying { .. },
+            Event::Release | Event::Cancel | Event::Requeue | Event::Accepted(_) | Event::Job(_) | Event::Found(_),
+        )
+        | (
+            State::Failed { .. } | State::InDoubt { .. },
+            Event::Woken
+            | Event::Release
+            | Event::Cancel
+            | Event::Observed(_)
+            | Event::Accepted(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Error(_),
+        )
+        | (
+            State::Succeeded { .. } | State::Cancelled,
+            Event::Woken
+            | Event::Release
+            | Event::Cancel
+            | Event::Requeue
+            | Event::Observed(_)
+            | Event::Accepted(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Error(_),
+        ) => Err(Stale),
+    }
+}
+
+/// One decision in the making.
+struct Step<'a> {
+    change: &'a Change,
+    ctx: &'a Context<'a>,
+}
+
+/// A record in the making; finished by saying what comes next.
+struct Next {
+    record: Record,
+    moved: bool,
+}
+
+impl Next {
+    fn finish(mut self, call: Option<Call>, wake: Wake, why: String) -> Decision {
+        if self.moved {
+            self.record.version += 1;
+        }
+        Decision { record: self.record, call, wake, why }
+    }
+    fn call(self, call: Call, why: &str) -> Decision {
+        self.finish(Some(call), Wake::Never, why.into())
+    }
+    fn now(self, why: &str) -> Decision {
+        self.finish(None, Wake::In(Duration::ZERO), why.into())
+    }
+    fn after(self, wait: Duration, why: impl Into<String>) -> Decision {
+        self.finish(None, Wake::In(wait), why.into())
+    }
+    fn never(self, why: impl Into<String>) -> Decision {
+        self.finish(None, Wake::Never, why.into())
+    }
+}
+
+impl Step<'_> {
+    fn stay(&self) -> Next {
+        Next { record: self.change.record.clone(), moved: false }
+    }
+
+    fn to(&self, state: State) -> Next {
+        Next { record: Record { state, ..self.change.record.clone() }, moved: true }
+    }
+
+    fn inspect(&self) -> Call {
+        Call::Inspect { target: self.change.target.clone() }
+    }
+
+    fn show_job(&self, job: &JobId) -> Call {
+        Call::Follow { target: self.change.target.clone(), job: job.clone() }
+    }
+
+    fn find_jobs(&self, sent: Timestamp) -> Call {
+        Call::FindJobs { target: self.change.target.clone(), since: sent, page: 1 }
+    }
+
+    fn desired(&self, view: &ProxyView) -> bool {
+        view.status == ProxyStatus::Idle && view.ssl_option == Some(self.change.desired)
+    }
+
+    /// Waits that grow by half with every look, from `poll` to `poll_max`.
+    fn poll(&self, looks: u32) -> Duration {
+        let mut wait = self.ctx.timing.poll;
+        for _ in 0..looks.min(32) {
+            wait = (wait + wait / 2).min(self.ctx.timing.poll_max);
+        }
+        wait.min(self.ctx.timing.poll_max)
+    }
+
+    fn next_poll(&self, why: impl Into<String>) -> Decision {
+        self.stay().after(self.poll(self.ctx.looks), why)
+    }
+
+    fn ready(&self) -> Decision {
+        match self.ctx.gate {
+            Gate::Withdrawn => return self.to(State::Cancelled).never("withdrawn by the rollout"),
+            Gate::Held => return self.to(State::Queued).never("held by the rollout"),
+            Gate::Open => {}
+        }
+        match &self.ctx.window {
+            Opening::Open { .. } => self.to(State::Inspecting).call(self.inspect(), "look before"),
+            // A place in flight and an instance are not kept over a closed window; the rollout releases it again.
+            Opening::Shut { .. } => self.to(State::Queued).never("the window is shut"),
+        }
+    }
+
+    fn inspected(&self, view: Option<&ProxyView>) -> Decision {
+        let Some(view) = view else {
+            return self.fail(ReasonWord::NotFound, "the instance has no such proxy".into());
+        };
+        if self.desired(view) {
+            let how = if self.change.record.attempts == 0 { How::AlreadyRight } else { How::Switched };
+            return self.to(State::Succeeded { how }).never("the proxy shows the wanted value");
+        }
+        match view.status {
+            ProxyStatus::Faulty => return self.fail(ReasonWord::Faulty, format!("the proxy is {}", view.word)),
+            ProxyStatus::Busy => return self.busy(self.to(State::Ready), format!("the proxy is {}", view.word)),
+            ProxyStatus::Idle => {}
+        }
+        if self.ctx.gate != Gate::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
+            return self.to(State::Ready).now("gate or window shut meanwhile");
+        }
+        let mut next = self.to(State::Submitting { sent: self.ctx.now });
+        if next.record.attempts == 0 {
+            next.record.before = view.ssl_option;
+        }
+        next.record.attempts += 1;
+        next.record.waits = 0;
+        next.call(Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired }, "switch")
+    }
+
+    fn inspect_failed(&self, error: &CallError) -> Decision {
+        match error.disposition {
+            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised => self.to(State::Ready).now(&error.message),
+            Disposition::Busy => self.busy(self.to(State::Ready), error.message.clone()),
+            Disposition::NotDone | Disposition::Unknown => {
+                let mut next = self.to(State::Ready);
+                next.record.waits += 1;
+                if next.record.waits >= self.ctx.retry.max_attempts {
+                    return self
+                        .fail(ReasonWord::AttemptsSpent, format!("the look before failed {} times: {}", next.record.waits, error.message));
+                }
+                let wait = self.ctx.retry.delay(u32::from(next.record.waits), self.change.id);
+                next.after(wait, error.message.clone())
+            }
+            Disposition::NotFound => self.fail(ReasonWord::NotFound, error.message.clone()),
+            Disposition::Fatal => self.fail(ReasonWord::Refused, error.message.clone()),
+        }
+    }
+
+    fn submit_failed(&self, sent: Timestamp, error: &CallError) -> Decision {
+        match error.disposition {
+            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised => self.unspent().now(&error.message),
+            Disposition::Busy => self.busy(self.unspent(), error.message.clone()),
+            Disposition::NotDone => self.again(&error.message),
+            Disposition::Unknown => self.in_doubt(sent, error.message.clone()),
+            Disposition::NotFound => self.fail(ReasonWord::NotFound, error.message.clone()),
+            Disposition::Fatal => self.fail(ReasonWord::Refused, error.message.clone()),
+        }
+    }
+
+    /// Back to `Ready` with the attempt given back: the PUT surely was not executed and it was not its fault.
+    fn unspent(&self) -> Next {
+        let mut next = self.to(State::Ready);
+        next.record.attempts -= 1;
+        next
+    }
+
+    fn busy(&self, mut next: Next, what: String) -> Decision {
+        next.record.waits += 1;
+        let waits = next.record.waits;
+        if waits >= BUSY_WAITS_MAX {
+            return self.fail(ReasonWord::Busy, format!("still busy after {waits} waits: {what}"));
+        }
+        next.after(self.poll(u32::from(waits)), what)
+    }
+
+    fn again(&self, what: &str) -> Decision {
+        let attempts = self.change.record.attempts;
+        if attempts >= self.ctx.retry.max_attempts {
+            return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts, the last: {what}"));
+        }
+        self.to(State::Ready).after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
+    }
+
+    fn in_doubt(&self, sent: Timestamp, why: String) -> Decision {
+        self.to(State::Recovering { sent, candidates: None }).after(self.ctx.timing.settle, why)
+    }
+
+    fn follow(&self, job: &JobId, why: &str) -> Decision {
+        let mut next = self.to(State::Following { job: job.clone() });
+        if next.record.jobs.len() == JOBS_MAX {
+            next.record.jobs.remove(0);
+        }
+        next.record.jobs.push(job.clone());
+        next.record.waits = 0;
+        next.after(self.ctx.timing.poll, why)
+    }
+
+    fn found(&self, sent: Timestamp, jobs: &[JobId]) -> Decision {
+        if let [job] = jobs {
+            return self.follow(job, "the one unexplained job of the instance is ours");
+        }
+        let count = u16::try_from(jobs.len()).unwrap_or(u16::MAX);
+        self.to(State::Recovering { sent, candidates: Some(count) }).call(self.inspect(), "the job list does not settle it")
+    }
+
+    fn recovered(&self, sent: Timestamp, candidates: Option<u16>, view: Option<&ProxyView>) -> Decision {
+        if let Some(view) = view {
+            if self.desired(view) {
+                return self
+                    .to(State::Succeeded { how: How::SwitchedJobUnknown })
+                    .never("the proxy shows the wanted value; job id not recovered");
+            }
+            let unchanged = view.status == ProxyStatus::Idle && view.ssl_option.is_some();
+            if unchanged && candidates == Some(0) {
+                return self.again("not executed: the proxy is unchanged and the instance has no job of ours");
+            }
+        }
+        let what = match view {
+            Some(view) => {
+                format!("the proxy is {}, ssl_option {}", view.word, view.ssl_option.map_or("unknown".to_owned(), |on| on.to_string()))
+            }
+            None => "the proxy is not listed".to_owned(),
+        };
+        if self.ctx.waited >= self.ctx.timing.recover_limit {
+            return self.quarantine(ReasonWord::Unreadable, format!("{what}; {} unexplained jobs", candidates.unwrap_or(0)));
+        }
+        // Ask for the job again first: it may have become visible, and its id is worth having.
+        self.to(State::Recovering { sent, candidates: None }).after(self.poll(self.ctx.looks), what)
+    }
+
+    fn question_failed(&self, error: &CallError) -> Decision {
+        if self.ctx.waited >= self.ctx.timing.recover_limit {
+            return self.quarantine(ReasonWord::Unreadable, format!("the cloud could not be asked: {}", error.message));
+        }
+        self.next_poll(error.message.clone())
+    }
+
+    fn followed(&self, job: &JobId, view: &JobView) -> Decision {
+        match view {
+            JobView::Completed => self.to(State::Verifying { job: Some(job.clone()) }).call(self.inspect(), "the job completed"),
+            JobView::Broken { reason } => self.again(&format!("the job failed: {reason}")),
+            JobView::Running { .. } if self.ctx.waited >= self.ctx.timing.job_limit => {
+                self.quarantine(ReasonWord::JobLimit, format!("job {job} still runs after {} s", self.ctx.waited.as_secs()))
+            }
+            JobView::Running { process } => self.next_poll(format!("running {process}")),
+        }
+    }
+
+    fn follow_failed(&self, job: &JobId, error: &CallError) -> Decision {
+        // A new job stays invisible for several seconds, and one older than a month is forgotten.
+        if error.disposition == Disposition::NotFound && self.ctx.waited >= self.ctx.timing.settle {
+            return self.to(State::Verifying { job: Some(job.clone()) }).call(self.inspect(), "the cloud does not know the job any more");
+        }
+        if self.ctx.waited >= self.ctx.timing.job_limit {
+            return self.quarantine(ReasonWord::JobLimit, format!("job {job} could not be read: {}", error.message));
+        }
+        self.next_poll(error.message.clone())
+    }
+
+    fn verified(&self, view: Option<&ProxyView>) -> Decision {
+        let late = self.ctx.waited >= self.ctx.verify_timeout;
+        match view {
+            Some(view) if self.desired(view) => self.to(State::Succeeded { how: How::Switched }).never("the proxy shows the wanted value"),
+            Some(view) if late && view.ssl_option.is_none() => {
+                self.quarantine(ReasonWord::Unreadable, "the job completed, and the cloud does not tell ssl_option".into())
+            }
+            Some(view) if late => {
+                self.fail(ReasonWord::Unverified, format!("the job completed, and the proxy is {} with the other value", view.word))
+            }
+            None if late => self.fail(ReasonWord::NotFound, "the job completed, and the proxy is not listed".into()),
+            Some(view) => self.next_poll(format!("the proxy is {}", view.word)),
+            None => self.next_poll("the proxy is not listed"),
+        }
+    }
+
+    fn verify_failed(&self, error: &CallError) -> Decision {
+        if self.ctx.waited >= self.ctx.timing.recover_limit.max(self.ctx.verify_timeout) {
+            return self.quarantine(ReasonWord::Unreadable, format!("the proxy could not be looked at: {}", error.message));
+        }
+        self.next_poll(error.message.clone())
+    }
+
+    fn requeue(&self) -> Decision {
+        let mut next = self.to(State::Queued);
+        next.record.attempts = 0;
+        next.record.waits = 0;
+        next.never("tried again on request")
+    }
+
+    fn fail(&self, word: ReasonWord, message: String) -> Decision {
+        let why = message.clone();
+        self.to(State::Failed { reason: Reason { word, message } }).never(why)
+    }
+
+    fn quarantine(&self, word: ReasonWord, message: String) -> Decision {
+        let why = message.clone();
+        self.to(State::InDoubt { reason: Reason { word, message } }).never(why)
+    }
+}

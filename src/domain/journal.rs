@@ -1,0 +1,105 @@
+//! The journal's words: who moved from what to what, when and why.
+//!
+//! Invariant: folding the entries in their order gives the stored state exactly; so every entry carries the whole
+//! record it led to, and nothing else moves anything. The chain of hashes is the store's business; no secret ever
+//! stands in an entry.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::id::{Digest, InstanceId, Name, ProxyId, RolloutId};
+use super::{change, rollout};
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Dense, from 1.
+    pub seq: u64,
+    /// When it was decided, by our wall clock.
+    pub at: Timestamp,
+    /// Which rollout it belongs to.
+    pub rollout: RolloutId,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What an entry tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum What {
+    /// A rollout was taken over.
+    Submitted {
+        /// The plan's name.
+        name: Name,
+        /// Its revision.
+        revision: u32,
+        /// The wanted value.
+        ssl_option: bool,
+        /// Number of targets.
+        targets: u32,
+        /// SHA-256 of the stored submission (plan and targets), which is also its file's name.
+        submission: Digest,
+        /// `change_ref` of the plan.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        change_ref: String,
+        /// Who submitted it.
+        by: String,
+    },
+    /// A change moved.
+    Change {
+        /// Its place in the rollout's target list.
+        ordinal: u32,
+        /// Its instance.
+        instance_id: InstanceId,
+        /// Its proxy.
+        proxy_id: ProxyId,
+        /// The word of the state it left.
+        from: String,
+        /// The word of the state it entered.
+        to: String,
+        /// Why.
+        why: String,
+        /// The call that follows this entry, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+        /// The answer that led here, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Trace>,
+        /// Who made it move, if a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The record that it led to.
+        record: change::Record,
+    },
+    /// A rollout moved.
+    Rollout {
+        /// The word of the phase it left.
+        from: String,
+        /// The word of the phase it entered.
+        to: String,
+        /// Why.
+        why: String,
+        /// Who made it move, if a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The record that it led to.
+        record: rollout::Record,
+    },
+}
+
+/// What is kept of a call's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The call's word.
+    pub call: String,
+    /// `X-Request-Id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// HTTP status of a refusal or failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// `error_code` of a refusal or failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}

@@ -1,0 +1,112 @@
+//! A plan as it runs: resolved against its targets, valid by construction.
+//!
+//! Invariant: waves are not empty, lie side by side and cover every target; every share has become a count. What a
+//! user wrote and how mistakes are told is `planfile`'s business; nothing here is ever re-checked.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{Digest, Name};
+use super::retry;
+use super::window::Calendar;
+
+/// One run's plan, frozen at submission: editing the file afterwards changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The plan's name.
+    pub name: Name,
+    /// Raised to run the same plan again on purpose.
+    pub revision: u32,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Change ticket, carried into journal and evidence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub change_ref: String,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// The wanted value.
+    pub ssl_option: bool,
+    /// SHA-256 of the plan file's bytes.
+    pub source: Digest,
+    /// Windows, freezes and `not_before`.
+    pub calendar: Calendar,
+    /// Pace, waves and guards.
+    pub strategy: Strategy,
+    /// Waits between attempts.
+    pub retry: retry::Policy,
+    /// `verify.timeout`: how long the proxy may take to show the value after its job completed, in milliseconds.
+    pub verify_timeout_ms: u64,
+}
+
+impl Plan {
+    /// `verify.timeout`.
+    pub fn verify_timeout(&self) -> Duration {
+        Duration::from_millis(self.verify_timeout_ms)
+    }
+}
+
+/// The plan's `strategy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strategy {
+    /// Changes whose job has not ended, at most.
+    pub max_in_flight: u32,
+    /// The waves in their order; never empty.
+    pub waves: Vec<Wave>,
+    /// Failures plus changes in flight never exceed this; reached, the rollout halts. At least 1.
+    pub max_failures: u32,
+    /// Open-window time without a change ending after which the rollout halts, in milliseconds.
+    pub progress_deadline_ms: u64,
+}
+
+impl Strategy {
+    /// `progress_deadline`.
+    pub fn progress_deadline(&self) -> Duration {
+        Duration::from_millis(self.progress_deadline_ms)
+    }
+
+    /// Index of the wave that holds the target at `ordinal`.
+    pub fn wave_of(&self, ordinal: u32) -> u16 {
+        let after = self.waves.partition_point(|wave| wave.first <= ordinal);
+        u16::try_from(after - 1).expect("waves are bounded and the first begins at 0")
+    }
+}
+
+/// Most waves of one plan.
+pub const WAVES_MAX: usize = 100;
+
+/// One wave: a stretch of the target list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// Its name in the plan.
+    pub name: Name,
+    /// Place of its first target in the list.
+    pub first: u32,
+    /// Number of its targets, at least 1.
+    pub size: u32,
+    /// Wait after its last change, in milliseconds.
+    pub soak_ms: u64,
+    /// Who lets the next wave begin.
+    pub promote: Promote,
+    /// Failures plus changes in flight of this wave never exceed this; reached, the rollout halts. At least 1.
+    pub max_failures: u32,
+}
+
+impl Wave {
+    /// Place after its last target.
+    pub fn end(&self) -> u32 {
+        self.first + self.size
+    }
+}
+
+/// Who lets the next wave begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promote {
+    /// The soak's end.
+    Auto,
+    /// A person's `promote`.
+    Manual,
+}

@@ -1,0 +1,524 @@
+//! One rollout: its phases, the operator's commands, and the table that says what happens next.
+//!
+//! Job: [`decide`]. It takes the rollout's record, a snapshot of its tallies, an event and the context, and returns the
+//! next record and what to do to the rollout's own changes.
+//!
+//! Invariants: failures plus changes in flight never exceed a budget, because a release counts both; no change of a
+//! later wave is released before its wave advances; a halt and an abort are sticky until a person's verb.
+//!
+//! `paused` is a flag beside the phase, so resuming needs no memory of where it was. Deliberately not here: calls to
+//! the cloud, and which targets are released (the engine picks them in the list's order).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::change::{Gate, Wake};
+use super::plan::{Plan, Promote};
+use super::tally::Tally;
+use super::window::Opening;
+
+/// The part of a rollout that moves: this is what is stored, and what the journal carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Set while an operator holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Mark>,
+    /// A `retry` is being carried out: failed changes go back to the queue before anything else is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requeue: Option<Requeue>,
+    /// Place of the first target that was never released.
+    pub cursor: u32,
+    /// Raised when phase or pause change: what a change's decision depends on.
+    pub version: u64,
+    /// Raised by every release: two releases decided on the same tally cannot both be committed.
+    pub releases: u64,
+}
+
+impl Record {
+    /// A rollout just submitted.
+    pub fn submitted() -> Self {
+        Self { phase: Phase::Scheduled, paused: None, requeue: None, cursor: 0, version: 0, releases: 0 }
+    }
+
+    /// What a change of wave `wave` may begin now.
+    pub fn gate(&self, wave: u16) -> Gate {
+        match self.phase {
+            Phase::Aborted { .. } => Gate::Withdrawn,
+            Phase::Advancing { wave: current } if self.paused.is_none() && wave <= current => Gate::Open,
+            Phase::Scheduled
+            | Phase::Advancing { .. }
+            | Phase::Soaking { .. }
+            | Phase::Awaiting { .. }
+            | Phase::Halted { .. }
+            | Phase::Completed => Gate::Held,
+        }
+    }
+}
+
+/// Who did it and why: stands beside every operator's verb.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The operator, as the daemon knows them (user name of the socket's peer).
+    pub by: String,
+    /// `--reason`, may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When it was acknowledged.
+    pub at: Timestamp,
+}
+
+/// Where a rollout stands. The words are those of CLI, API, metrics and journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Phase {
+    /// Waits for `not_before`.
+    Scheduled,
+    /// Works on a wave (and on what a retry put back from earlier ones).
+    Advancing {
+        /// Index of the wave, from 0.
+        wave: u16,
+    },
+    /// The wave is done; waits before the next.
+    Soaking {
+        /// The wave that is done.
+        wave: u16,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// The wave is done and soaked; a person must promote.
+    Awaiting {
+        /// The wave that is done.
+        wave: u16,
+    },
+    /// A guard stopped it; a person must retry or abort.
+    Halted {
+        /// The wave it stopped in.
+        wave: u16,
+        /// Why.
+        reason: Halt,
+    },
+    /// Final: every change has its outcome.
+    Completed,
+    /// Final: an operator stopped it. What is in flight is followed to its end.
+    Aborted {
+        /// Who and why.
+        mark: Mark,
+    },
+}
+
+impl Phase {
+    /// One lower-case word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Advancing { .. } => "advancing",
+            Self::Soaking { .. } => "soaking",
+            Self::Awaiting { .. } => "awaiting",
+            Self::Halted { .. } => "halted",
+            Self::Completed => "completed",
+            Self::Aborted { .. } => "aborted",
+        }
+    }
+
+    /// Whether nothing moves it any more.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Completed | Self::Aborted { .. })
+    }
+
+    /// The wave it is in, if any.
+    pub fn wave(&self) -> Option<u16> {
+        match self {
+            Self::Advancing { wave } | Self::Soaking { wave, .. } | Self::Awaiting { wave } | Self::Halted { wave, .. } => Some(*wave),
+            Self::Scheduled | Self::Completed | Self::Aborted { .. } => None,
+        }
+    }
+}
+
+/// Which guard stopped a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "guard", rename_all = "snake_case")]
+pub enum Halt {
+    /// `max_failures` of the rollout or of the wave is spent.
+    Failures {
+        /// Failed and in-doubt changes at that time.
+        failures: u32,
+        /// The budget that they reached.
+        budget: u32,
+    },
+    /// `progress_deadline`: too much open-window time passed without a change ending.
+    Stalled {
+        /// That time, in seconds.
+        seconds: u64,
+    },
+}
+
+/// Which settled changes a `retry` puts back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requeue {
+    /// The failed ones.
+    Failed,
+    /// The failed ones and those in doubt.
+    FailedAndInDoubt,
+}
+
+/// An operator's verb.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    /// Begin nothing new until resumed.
+    Pause,
+    /// Take the pause back.
+    Resume,
+    /// Begin nothing new for ever; what waits is cancelled.
+    Abort,
+    /// Put failed changes back, and go on if halted.
+    Retry(Requeue),
+    /// Let the next wave begin.
+    Promote,
+}
+
+impl Verb {
+    /// The verb as typed.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Abort => "abort",
+            Self::Retry(_) => "retry",
+            Self::Promote => "promote",
+        }
+    }
+}
+
+/// What can happen to a rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Its time has come, or one of its changes settled.
+    Woken,
+    /// The engine put back all that a retry asked for.
+    Requeued,
+    /// An operator's verb.
+    Command {
+        /// Which.
+        verb: Verb,
+        /// Who and why.
+        mark: Mark,
+    },
+}
+
+/// All that a decision may know beside record, tallies and event.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// Wall clock.
+    pub now: Timestamp,
+    /// The frozen plan.
+    pub plan: &'a Plan,
+    /// Counts per wave.
+    pub tallies: &'a [Tally],
+    /// What the calendar says now.
+    pub window: Opening,
+    /// Open-window time since a change last ended, as far as this process knows.
+    pub stalled: Duration,
+}
+
+/// What is done to the rollout's own changes, in the same commit or right after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Release up to so many queued changes of waves up to this one, in the list's order.
+    Release {
+        /// The last wave from which to release.
+        wave: u16,
+        /// How many at most.
+        count: u32,
+    },
+    /// Cancel every queued change.
+    Withdraw,
+    /// Put the changes back that [`Record::requeue`] names; then report [`Event::Requeued`].
+    Requeue,
+}
+
+/// What a decision says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The next record; its version is one higher if and only if phase, pause or requeue changed.
+    pub record: Record,
+    /// What to do to its changes.
+    pub effect: Effect,
+    /// When to look again if nothing happens.
+    pub wake: RolloutWake,
+    /// Why, for the journal.
+    pub why: String,
+}
+
+/// When a rollout wants to be looked at next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolloutWake {
+    /// After a wait, or not by time.
+    Change(Wake),
+    /// At this instant of the wall clock.
+    At(Timestamp),
+}
+
+/// Why a verb means nothing now; told to the operator word for word.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The rollout is over.
+    #[error("the rollout is {phase}; nothing can be done to it any more{hint}")]
+    Final {
+        /// Its phase.
+        phase: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// It is paused already.
+    #[error("already paused by {by}")]
+    AlreadyPaused {
+        /// By whom.
+        by: String,
+    },
+    /// It is not paused.
+    #[error("not paused; it is {phase}")]
+    NotPaused {
+        /// Its phase.
+        phase: &'static str,
+    },
+    /// There is nothing to retry.
+    #[error("nothing to retry: no change of this rollout failed")]
+    NothingToRetry,
+    /// Changes failed only in a way that `retry` leaves to a person.
+    #[error("nothing to retry: {in_doubt} changes are in doubt; look at the proxies, then use `retry --in-doubt`")]
+    OnlyInDoubt {
+        /// How many.
+        in_doubt: u32,
+    },
+    /// Promotion is for a wave that is done.
+    #[error("nothing to promote: the rollout is {phase}")]
+    NothingToPromote {
+        /// Its phase.
+        phase: &'static str,
+    },
+}
+
+/// How often a rollout is looked at when nothing else wakes it; bounds what a stepped clock can delay.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The table: phase × event → record, effect, wake.
+pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decision, Refusal> {
+    let step = Step { record, ctx };
+    match event {
+        Event::Woken => Ok(step.woken()),
+        Event::Requeued => Ok(step.requeued()),
+        Event::Command { verb, mark } => step.command(verb, mark),
+    }
+}
+
+struct Step<'a> {
+    record: &'a Record,
+    ctx: &'a Context<'a>,
+}
+
+impl Step<'_> {
+    fn stay(&self, wake: RolloutWake, why: &str) -> Decision {
+        Decision { record: self.record.clone(), effect: Effect::None, wake, why: why.into() }
+    }
+
+    fn to(&self, phase: Phase, why: impl Into<String>) -> Decision {
+        let mut record = Record { phase, ..self.record.clone() };
+        record.version += 1;
+        let wake = if record.phase.is_final() { Wake::Never } else { Wake::In(Duration::ZERO) };
+        Decision { record, effect: Effect::None, wake: RolloutWake::Change(wake), why: why.into() }
+    }
+
+    fn woken(&self) -> Decision {
+        match &self.record.phase {
+            Phase::Scheduled => self.scheduled(),
+            Phase::Advancing { wave } => self.advancing(*wave),
+            Phase::Soaking { wave, until } if self.ctx.now >= *until => self.soaked(*wave),
+            Phase::Soaking { until, .. } => self.stay(RolloutWake::At(*until), "soaking"),
+            Phase::Awaiting { .. } | Phase::Halted { .. } => self.stay(RolloutWake::Change(Wake::Never), "waits for a person"),
+            Phase::Completed | Phase::Aborted { .. } => self.stay(RolloutWake::Change(Wake::Never), "final"),
+        }
+    }
+
+    fn scheduled(&self) -> Decision {
+        match self.ctx.plan.calendar.not_before() {
+            Some(start) if self.ctx.now < start => self.stay(RolloutWake::At(start), "not_before lies ahead"),
+            Some(_) | None => self.to(Phase::Advancing { wave: 0 }, "the start is reached"),
+        }
+    }
+
+    fn advancing(&self, wave: u16) -> Decision {
+        if self.record.requeue.is_some() {
+            let mut decision = self.stay(RolloutWake::Change(Wake::Never), "a retry is being carried out");
+            decision.effect = Effect::Requeue;
+            return decision;
+        }
+        if let Some(halt) = self.budget_spent(wave) {
+            let Halt::Failures { failures, budget } = &halt else { unreachable!("the budget speaks of failures") };
+            let why = format!("{failures} failures reach the budget of {budget}");
+            return self.to(Phase::Halted { wave, reason: halt }, why);
+        }
+        if self.record.paused.is_some() {
+            return self.stay(RolloutWake::Change(Wake::Never), "paused");
+        }
+        let up_to = self.up_to(wave);
+        if up_to.queued == 0 && up_to.active == 0 {
+            return self.wave_done(wave);
+        }
+        if let Opening::Shut { next, .. } = &self.ctx.window {
+            let wake = next.map_or(RolloutWake::Change(Wake::Never), RolloutWake::At);
+            return self.stay(wake, "the window is shut");
+        }
+        if self.ctx.stalled >= self.ctx.plan.strategy.progress_deadline() {
+            let seconds = self.ctx.stalled.as_secs();
+            return self
+                .to(Phase::Halted { wave, reason: Halt::Stalled { seconds } }, format!("no change ended for {seconds} s of open window"));
+        }
+        let mut decision = self.stay(RolloutWake::Change(Wake::In(LOOK_AGAIN)), "release");
+        let count = self.room(wave).min(up_to.queued);
+        if count > 0 {
+            decision.record.releases += 1;
+            decision.effect = Effect::Release { wave, count };
+        }
+        decision
+    }
+
+    fn up_to(&self, wave: u16) -> Tally {
+        self.ctx.tallies.iter().take(usize::from(wave) + 1).copied().sum()
+    }
+
+    /// Places free for a release: in flight, and what both budgets leave when every change in flight failed.
+    fn room(&self, wave: u16) -> u32 {
+        let strategy = &self.ctx.plan.strategy;
+        let all: Tally = self.ctx.tallies.iter().copied().sum();
+        let own = self.ctx.tallies[usize::from(wave)];
+        let own_budget = strategy.waves[usize::from(wave)].max_failures;
+        let in_flight = strategy.max_in_flight.saturating_sub(all.active);
+        let rollout = strategy.max_failures.saturating_sub(all.failures() + all.active);
+        let wave = own_budget.saturating_sub(own.failures() + own.active);
+        in_flight.min(rollout).min(wave)
+    }
+
+    fn budget_spent(&self, wave: u16) -> Option<Halt> {
+        let strategy = &self.ctx.plan.strategy;
+        let all: Tally = self.ctx.tallies.iter().copied().sum();
+        let own = self.ctx.tallies[usize::from(wave)];
+        let own_budget = strategy.waves[usize::from(wave)].max_failures;
+        if all.failures() >= strategy.max_failures {
+            return Some(Halt::Failures { failures: all.failures(), budget: strategy.max_failures });
+        }
+        (own.failures() >= own_budget).then(|| Halt::Failures { failures: own.failures(), budget: own_budget })
+    }
+
+    fn wave_done(&self, wave: u16) -> Decision {
+        let plan = &self.ctx.plan.strategy.waves[usize::from(wave)];
+        let last = usize::from(wave) + 1 == self.ctx.plan.strategy.waves.len();
+        if last {
+            return self.to(Phase::Completed, "every change has its outcome");
+        }
+        if plan.soak_ms > 0 {
+            let soak = Duration::from_millis(plan.soak_ms);
+            // A soak beyond the calendar's last day is a soak for ever; the furthest instant says so.
+            let until = self.ctx.now.checked_add(soak).unwrap_or(Timestamp::MAX);
+            return self.to(Phase::Soaking { wave, until }, format!("wave {} is done", plan.name));
+        }
+        self.soaked(wave)
+    }
+
+    fn soaked(&self, wave: u16) -> Decision {
+        let plan = &self.ctx.plan.strategy.waves[usize::from(wave)];
+        if self.record.paused.is_some() {
+            return self.stay(RolloutWake::Change(Wake::Never), "paused");
+        }
+        match plan.promote {
+            Promote::Manual => self.to(Phase::Awaiting { wave }, format!("wave {} waits for a promotion", plan.name)),
+            Promote::Auto => self.to(Phase::Advancing { wave: wave + 1 }, format!("wave {} is done", plan.name)),
+        }
+    }
+
+    fn requeued(&self) -> Decision {
+        let mut decision = self.to(self.record.phase.clone(), "what failed is queued again");
+        decision.record.requeue = None;
+        decision
+    }
+
+    fn command(&self, verb: &Verb, mark: &Mark) -> Result<Decision, Refusal> {
+        let phase = &self.record.phase;
+        if phase.is_final() {
+            let hint = match verb {
+                Verb::Retry(_) => "; raise the plan's revision and apply it again: what is right already is left alone",
+                Verb::Pause | Verb::Resume | Verb::Abort | Verb::Promote => "",
+            };
+            return Err(Refusal::Final { phase: phase.word(), hint });
+        }
+        match verb {
+            Verb::Pause => self.pause(mark),
+            Verb::Resume => self.resume(mark),
+            Verb::Abort => {
+                let mut decision = self.to(Phase::Aborted { mark: mark.clone() }, told("aborted", mark));
+                decision.effect = Effect::Withdraw;
+                decision.record.requeue = None;
+                Ok(decision)
+            }
+            Verb::Retry(scope) => self.retry(*scope, mark),
+            Verb::Promote => self.promote(mark),
+        }
+    }
+
+    fn pause(&self, mark: &Mark) -> Result<Decision, Refusal> {
+        if let Some(mark) = &self.record.paused {
+            return Err(Refusal::AlreadyPaused { by: mark.by.clone() });
+        }
+        let mut decision = self.to(self.record.phase.clone(), told("paused", mark));
+        decision.record.paused = Some(mark.clone());
+        Ok(decision)
+    }
+
+    fn resume(&self, mark: &Mark) -> Result<Decision, Refusal> {
+        if self.record.paused.is_none() {
+            return Err(Refusal::NotPaused { phase: self.record.phase.word() });
+        }
+        let mut decision = self.to(self.record.phase.clone(), told("resumed", mark));
+        decision.record.paused = None;
+        Ok(decision)
+    }
+
+    fn retry(&self, scope: Requeue, mark: &Mark) -> Result<Decision, Refusal> {
+        let all: Tally = self.ctx.tallies.iter().copied().sum();
+        let stalled = matches!(self.record.phase, Phase::Halted { reason: Halt::Stalled { .. }, .. });
+        match scope {
+            Requeue::Failed if all.failed == 0 && all.in_doubt > 0 && !stalled => {
+                return Err(Refusal::OnlyInDoubt { in_doubt: all.in_doubt });
+            }
+            Requeue::Failed | Requeue::FailedAndInDoubt if all.failures() == 0 && !stalled => return Err(Refusal::NothingToRetry),
+            Requeue::Failed | Requeue::FailedAndInDoubt => {}
+        }
+        let wave = self.record.phase.wave().ok_or(Refusal::NothingToRetry)?;
+        let mut decision = self.to(Phase::Advancing { wave }, told("retried", mark));
+        decision.record.requeue = Some(scope);
+        decision.effect = Effect::Requeue;
+        Ok(decision)
+    }
+
+    fn promote(&self, mark: &Mark) -> Result<Decision, Refusal> {
+        match self.record.phase {
+            Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
+                Ok(self.to(Phase::Advancing { wave: wave + 1 }, told("promoted", mark)))
+            }
+            Phase::Scheduled | Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Completed | Phase::Aborted { .. } => {
+                Err(Refusal::NothingToPromote { phase: self.record.phase.word() })
+            }
+        }
+    }
+}
+
+fn told(what: &str, mark: &Mark) -> String {
+    if mark.reason.is_empty() { format!("{what} by {}", mark.by) } else { format!("{what} by {}: {}", mark.by, mark.reason) }
+}

@@ -1,0 +1,116 @@
+//! Counts of a rollout's changes by where they stand, kept incrementally per wave.
+//!
+//! Invariant: the counts of a wave always add up to its size, so totals add up on every screen.
+
+use serde::{Deserialize, Serialize};
+
+use super::change::State;
+
+/// Where a change stands, as far as counting goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Not released yet, or recalled.
+    Queued,
+    /// Released and not settled: counts against `max_in_flight` and against the failure budget.
+    Active,
+    /// Settled: the proxy was seen with the wanted value.
+    Succeeded,
+    /// Settled: refused, broken, attempts spent or not verified in time.
+    Failed,
+    /// Settled for the machine: a person must look. Counts as a failure against the budget.
+    InDoubt,
+    /// Settled: withdrawn before anything was sent.
+    Cancelled,
+}
+
+impl Standing {
+    /// The standing of a change in this state.
+    pub fn of(state: &State) -> Self {
+        match state {
+            State::Queued => Self::Queued,
+            State::Ready
+            | State::Inspecting
+            | State::Submitting { .. }
+            | State::Recovering { .. }
+            | State::Following { .. }
+            | State::Verifying { .. } => Self::Active,
+            State::Succeeded { .. } => Self::Succeeded,
+            State::Failed { .. } => Self::Failed,
+            State::InDoubt { .. } => Self::InDoubt,
+            State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Counts of one wave, or of a whole rollout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Not released yet.
+    pub queued: u32,
+    /// Released and not settled.
+    pub active: u32,
+    /// Seen with the wanted value.
+    pub succeeded: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Waiting for a person.
+    pub in_doubt: u32,
+    /// Withdrawn.
+    pub cancelled: u32,
+}
+
+impl Tally {
+    /// A wave of which nothing was released yet.
+    pub fn queued(size: u32) -> Self {
+        Self { queued: size, ..Self::default() }
+    }
+
+    /// All changes counted.
+    pub fn total(&self) -> u32 {
+        self.queued + self.active + self.succeeded + self.failed + self.in_doubt + self.cancelled
+    }
+
+    /// Changes that have their outcome.
+    pub fn settled(&self) -> u32 {
+        self.succeeded + self.failed + self.in_doubt + self.cancelled
+    }
+
+    /// What counts against a failure budget: failed and in doubt.
+    pub fn failures(&self) -> u32 {
+        self.failed + self.in_doubt
+    }
+
+    fn slot(&mut self, standing: Standing) -> &mut u32 {
+        match standing {
+            Standing::Queued => &mut self.queued,
+            Standing::Active => &mut self.active,
+            Standing::Succeeded => &mut self.succeeded,
+            Standing::Failed => &mut self.failed,
+            Standing::InDoubt => &mut self.in_doubt,
+            Standing::Cancelled => &mut self.cancelled,
+        }
+    }
+
+    /// Moves `count` changes from one standing to another.
+    ///
+    /// # Panics
+    /// When fewer than `count` changes stand at `from`: then the store's books are wrong, and going on would be worse.
+    pub fn shift(&mut self, from: Standing, to: Standing, count: u32) {
+        let source = self.slot(from);
+        *source = source.checked_sub(count).expect("a change is counted where it stands");
+        *self.slot(to) += count;
+    }
+}
+
+impl std::iter::Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(waves: I) -> Self {
+        waves.fold(Self::default(), |sum, wave| Self {
+            queued: sum.queued + wave.queued,
+            active: sum.active + wave.active,
+            succeeded: sum.succeeded + wave.succeeded,
+            failed: sum.failed + wave.failed,
+            in_doubt: sum.in_doubt + wave.in_doubt,
+            cancelled: sum.cancelled + wave.cancelled,
+        })
+    }
+}

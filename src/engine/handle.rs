@@ -1,0 +1,136 @@
+//! How the rest of the program speaks to a running engine.
+//!
+//! Invariant: what a method here answers with success is durable. Every method answers within a second or fails with
+//! the reason; none waits for the cloud.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::domain::rollout::{Refusal, Verb};
+use crate::store::{Submission, SubmitError, Submitted, Unavailable};
+
+/// Requests that may wait for the engine; beyond that a caller waits for a place.
+pub const REQUESTS_MAX: usize = 256;
+
+/// Speaks to the engine; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// What can be asked of the engine.
+pub(super) enum Request {
+    /// Take over a rollout.
+    Submit(Box<Submission>, oneshot::Sender<Result<Submitted, SubmitError>>),
+    /// Carry out an operator's verb.
+    Command(Command, oneshot::Sender<Result<Acknowledged, CommandError>>),
+    /// The kill-switch file appeared (its text) or went.
+    StopFile(Option<String>),
+    /// Begin nothing new; the loop ends when the calls that are out have come back.
+    Drain,
+}
+
+/// An operator's verb on one rollout.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The verb.
+    pub verb: Verb,
+    /// Who, as the daemon knows them.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// A verb was carried out and is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Phase word after the verb.
+    pub phase: &'static str,
+    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
+    pub in_flight: Vec<ChangeId>,
+}
+
+/// Why a verb was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No such rollout.
+    #[error("no rollout {0}")]
+    NotFound(RolloutId),
+    /// It means nothing in this state.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store is out of order.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// What the engine knows beside the store, renewed with every pass.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Passes finished since the start: feeds the watchdog.
+    pub passes: u64,
+    /// Text of the kill-switch file, while it stands.
+    pub stop: Option<String>,
+    /// The engine begins nothing new because the process ends.
+    pub draining: bool,
+    /// One entry a lane.
+    pub lanes: Vec<LaneSnapshot>,
+    /// Calls sent since the start.
+    pub calls: u64,
+}
+
+/// How a lane stands.
+#[derive(Debug, Clone)]
+pub struct LaneSnapshot {
+    /// Its name.
+    pub lane: Name,
+    /// Calls that are out.
+    pub out: u32,
+    /// Changes that wait for a permit of this lane.
+    pub waiting: u32,
+    /// Paused by the cloud (429, refused credentials) until then, with the reason.
+    pub paused: Option<(Timestamp, String)>,
+}
+
+impl Handle {
+    /// Submits a rollout; on success it is durable.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || SubmitError::Unavailable(Unavailable("the engine has stopped".into()));
+        self.requests.send(Request::Submit(Box::new(submission), answer)).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Carries out an operator's verb; on success it is durable and no further PUT of that rollout starts against it.
+    pub async fn command(&self, command: Command) -> Result<Acknowledged, CommandError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Command(command, answer)).await.map_err(|_| CommandError::Stopped)?;
+        answered.await.map_err(|_| CommandError::Stopped)?
+    }
+
+    /// Tells the engine that the kill-switch file stands (with its text) or is gone.
+    pub async fn stop_file(&self, text: Option<String>) {
+        // An engine that has stopped sends nothing any more, which is all that the file asks for.
+        let _ = self.requests.send(Request::StopFile(text)).await;
+    }
+
+    /// Asks the engine to begin nothing new and to end when the calls that are out are back.
+    pub async fn drain(&self) {
+        // As above: an engine that has stopped is drained.
+        let _ = self.requests.send(Request::Drain).await;
+    }
+
+    /// The latest snapshot; `changed()` on the receiver wakes with every pass that did something.
+    pub fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.clone()
+    }
+}

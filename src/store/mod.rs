@@ -1,0 +1,308 @@
+//! The store: the only shared state. Plans, rollouts, changes and the journal, durable before they are acknowledged.
+//!
+//! Invariants: a commit is applied whole or not at all; it is refused when anything its decision read has moved since
+//! (the commit is the claim: whoever wins makes the call); at most one change per instance is active, across all
+//! rollouts; a proxy belongs to at most one open rollout; every applied commit is in the journal, in order.
+//!
+//! A change that nobody touched has no row: it is [`change::Record::queued`] (or cancelled, when its rollout was
+//! aborted), so a rollout of a million costs one file and one row to submit.
+//!
+//! Deliberately not here: any decision about what happens next.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::domain::change::{self, Change};
+use crate::domain::id::{ChangeId, Digest, JobId, Name, RolloutId};
+use crate::domain::journal::{Entry, Trace};
+use crate::domain::plan::Plan;
+use crate::domain::rollout;
+use crate::domain::tally::Tally;
+use crate::domain::target::{InstanceKey, Target};
+
+/// A future that any executor may run; the memory store's are ready at once.
+pub type Pending<'a, T> = BoxFuture<'a, T>;
+
+/// What a store does. Every implementation passes `store::contract`.
+pub trait Store: Send + Sync {
+    /// Takes over a rollout: idempotent by its id. Refused while another open rollout holds one of the proxies.
+    fn submit(&self, submission: Submission) -> Pending<'_, Result<Submitted, SubmitError>>;
+
+    /// Applies one decision, whole or not at all.
+    fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>>;
+
+    /// Moves the instant at which others may take a change over, without a transition: claims a repeated read.
+    /// `false` when the change has moved past `version`, or another daemon moved its `due` from `was` meanwhile.
+    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>>;
+
+    /// Active changes whose time has come, soonest first: those that a crashed daemon left, or that wait.
+    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>>;
+
+    /// The rollouts that are not final, and final ones with active changes left, oldest first.
+    fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>>;
+
+    /// Every rollout, newest first, from `after` on (exclusive), at most `limit`.
+    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>>;
+
+    /// One rollout.
+    fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>>;
+
+    /// One change, with the instant at which others may take it over.
+    fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>>;
+
+    /// Queued changes of waves up to `wave`, in the list's order, whose instance is free, each instance once; and those
+    /// passed over on the way. At most `limit` of each.
+    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
+
+    /// Settled changes in one of these states (words of [`change::State::word`]), in the list's order.
+    fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>>;
+
+    /// The latest job ids saved for changes of this instance, whatever their rollout: jobs that are explained.
+    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
+
+    /// One page of a rollout's changes in the list's order, `after` exclusive; `words` empty: every state.
+    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>>;
+
+    /// Journal entries after `seq`, oldest first, of one rollout or of all.
+    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+
+    /// Facts about the store for `status` and preflight.
+    fn health(&self) -> Health;
+}
+
+/// A rollout to take over.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The frozen plan.
+    pub plan: Plan,
+    /// The targets in their order; never empty, no proxy twice, as long as the plan's waves.
+    pub targets: Arc<[Target]>,
+    /// Who submits.
+    pub by: String,
+    /// When, by our wall clock.
+    pub at: Timestamp,
+}
+
+impl Submission {
+    /// Digest over the ordered targets (lane, instance, proxy): part of the rollout's identity.
+    pub fn targets_digest(&self) -> Digest {
+        use sha2::{Digest as _, Sha256};
+        let mut hash = Sha256::new();
+        for target in self.targets.iter() {
+            hash.update(target.lane.as_str());
+            hash.update([0]);
+            hash.update(target.instance_id.as_str());
+            hash.update(target.proxy_id.as_str());
+        }
+        Digest::from_bytes(hash.finalize().into())
+    }
+
+    /// The rollout's identity.
+    pub fn id(&self) -> RolloutId {
+        RolloutId::derive(&self.plan.name, self.plan.revision, self.plan.ssl_option, &self.targets_digest())
+    }
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Submitted {
+    /// The rollout.
+    pub id: RolloutId,
+    /// False when the very same rollout was there already.
+    pub new: bool,
+}
+
+/// One rollout as stored.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    /// Which.
+    pub id: RolloutId,
+    /// The frozen plan.
+    pub plan: Arc<Plan>,
+    /// Number of targets.
+    pub targets: u32,
+    /// What moves.
+    pub record: rollout::Record,
+    /// Counts per wave.
+    pub tallies: Arc<[Tally]>,
+    /// Who submitted it.
+    pub by: String,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// When its latest transition was committed.
+    pub moved_at: Timestamp,
+}
+
+impl Rollout {
+    /// Counts over all waves.
+    pub fn total(&self) -> Tally {
+        self.tallies.iter().copied().sum()
+    }
+}
+
+/// A change with what the store knows beside its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Active {
+    /// The change.
+    pub change: Change,
+    /// From then on any daemon may take it over.
+    pub due: Option<Timestamp>,
+    /// When its latest transition was committed; `None` for one that never moved.
+    pub moved_at: Option<Timestamp>,
+}
+
+/// What a release may pick from.
+#[derive(Debug, Clone, Default)]
+pub struct Candidates {
+    /// Changes whose instance is free, in order.
+    pub free: Vec<Change>,
+    /// Never-released changes that the cursor would pass although their instance is taken: a release that moves the
+    /// cursor past them must write them, still queued.
+    pub passed: Vec<Change>,
+    /// Where the cursor stands after all of the above.
+    pub cursor: u32,
+}
+
+/// One page of changes.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The changes, in the list's order.
+    pub changes: Vec<Active>,
+    /// Where the next page begins (exclusive); `None` at the end.
+    pub next: Option<u32>,
+}
+
+/// When a commit counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// When it survives a power cut. Whatever is acknowledged to anyone, and every intent and job id.
+    Synced,
+    /// When it is accepted and ordered before all later ones; it is synced with the next batch. Only for steps after
+    /// which nothing but reads is done, so that losing them repeats a read.
+    Ordered,
+}
+
+/// One decision to apply: a rollout's, or one of its changes'.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The rollout concerned.
+    pub rollout: RolloutId,
+    /// [`rollout::Record::version`] that the decision read.
+    pub version: u64,
+    /// [`rollout::Record::releases`] that the decision read; `None` for decisions that do not depend on it.
+    pub releases: Option<u64>,
+    /// The rollout's move, if it moves.
+    pub moves: Option<RolloutMove>,
+    /// Moves of its changes.
+    pub changes: Vec<ChangeMove>,
+    /// When it counts as done.
+    pub durability: Durability,
+}
+
+/// A rollout's move.
+#[derive(Debug, Clone)]
+pub struct RolloutMove {
+    /// The next record.
+    pub record: rollout::Record,
+    /// Why.
+    pub why: String,
+    /// The operator, if one did it.
+    pub by: Option<String>,
+}
+
+/// A change's move.
+#[derive(Debug, Clone)]
+pub struct ChangeMove {
+    /// Its place in the list.
+    pub ordinal: u32,
+    /// [`change::Record::version`] that the decision read.
+    pub version: u64,
+    /// The next record.
+    pub record: change::Record,
+    /// From when on others may take it over; `None` for queued and settled changes.
+    pub due: Option<Timestamp>,
+    /// Why.
+    pub why: String,
+    /// Word of the call that follows.
+    pub call: Option<&'static str>,
+    /// The answer that led here.
+    pub answer: Option<Trace>,
+    /// The operator, if one did it.
+    pub by: Option<String>,
+}
+
+/// Facts about a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// `memory` or `sled`.
+    pub kind: &'static str,
+    /// Sequence of the last journal entry.
+    pub seq: u64,
+    /// Hash of the last journal line.
+    pub head: Digest,
+    /// Why nothing new is accepted, if so (free space below the floor).
+    pub refusing: Option<String>,
+    /// Bytes of the journal on disk.
+    pub journal_bytes: u64,
+    /// Bytes of the queue on disk.
+    pub queue_bytes: u64,
+    /// What was set aside and rebuilt at start, if anything.
+    pub rebuilt: Option<String>,
+}
+
+/// Why a submission was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// A proxy belongs to another open rollout.
+    #[error("proxy {proxy} belongs to the open rollout {name} ({rollout}){more}; wait for its end or abort it")]
+    Overlap {
+        /// One such proxy.
+        proxy: String,
+        /// The other plan's name.
+        name: Name,
+        /// The other rollout.
+        rollout: RolloutId,
+        /// Empty, or how many more there are.
+        more: String,
+    },
+    /// The same name and revision with other targets or another value.
+    #[error("plan {name} revision {revision} was submitted before with other content; raise `revision` to run it again on purpose")]
+    Changed {
+        /// The plan's name.
+        name: Name,
+        /// Its revision.
+        revision: u32,
+    },
+    /// The store takes nothing new.
+    #[error("the store accepts nothing new: {0}")]
+    Refusing(String),
+    /// The store is out of order.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a commit was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Something that the decision read has moved: read again and decide again.
+    #[error("the change or its rollout has moved")]
+    Conflict,
+    /// The instance has another active change.
+    #[error("the instance of target {ordinal} has another active change")]
+    InstanceTaken {
+        /// Whose instance.
+        ordinal: u32,
+    },
+    /// The store is out of order.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The store is out of order; for the sled store this is final for the process (a failed sync may not be repeated).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("store: {0}")]
+pub struct Unavailable(pub String);
