@@ -33,12 +33,16 @@ pub enum ShutBy {
     Freeze(String),
 }
 
-/// Placeholder, replaced by the window work.
+/// x
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Calendar {}
 impl Calendar {
     /// x
     pub fn not_before(&self) -> Option<Timestamp> {
         None
+    }
+    /// x
+    pub fn at(&self, _now: Timestamp) -> Opening {
+        Opening::Open { until: None }
     }
 }
