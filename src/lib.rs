@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod clock;
-pub mod cloud;
-pub mod domain;
+pub mod api;
 pub mod engine;
+pub mod cloud;
 pub mod store;
+pub mod planfile;
+pub mod clock;
+pub mod domain;

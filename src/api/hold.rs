@@ -15,7 +15,7 @@ use crate::store::{Active, Rollout};
 
 /// What the calendar of this plan says at this instant.
 pub fn opening(plan: &Plan, now: Timestamp) -> Opening {
-    plan.calendar.opening(now)
+    plan.calendar.at(now)
 }
 
 /// Why this rollout begins nothing new now, the widest reason first. Empty for a final one and for one that works.

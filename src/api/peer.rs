@@ -11,7 +11,6 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::extract::Request;
 use axum::http;
 use axum_server::accept::Accept;
 use tokio::net::UnixStream;
@@ -128,11 +127,6 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Peer {
         // Every connection passes the acceptor; a router called without one (in a test) has no user to name.
         Ok(parts.extensions.get::<Peer>().cloned().unwrap_or(Peer { uid: u32::MAX, name: "unknown".into() }))
     }
-}
-
-/// Whether a request came through the acceptor.
-pub fn is_identified(request: &Request) -> bool {
-    request.extensions().get::<Peer>().is_some()
 }
 
 #[cfg(test)]
