@@ -129,9 +129,9 @@ impl Core {
             Input::Tick => {}
             Input::Scanned { open, due } => self.scanned(open, due, out),
             Input::Read { ticket, found } => match self.redeem(ticket) {
-                Some(Owner::Change(id)) => self.work_read(id, found, out),
-                Some(Owner::Rollout(id)) => self.rollout_read(id, found, out),
-                Some(Owner::Stranger(id)) => self.stranger(id, found, out),
+                Some(Owner::Change(id)) => self.work_read(id, *found, out),
+                Some(Owner::Rollout(id)) => self.rollout_read(id, *found, out),
+                Some(Owner::Stranger(id)) => self.stranger(id, *found, out),
                 None => self.count("unknown_ticket"),
             },
             Input::Committed { ticket, result } => match self.redeem(ticket) {

@@ -35,7 +35,7 @@ pub enum Input {
         /// Its ticket.
         ticket: Ticket,
         /// What was read.
-        found: Found,
+        found: Box<Found>,
     },
     /// Answer to [`Effect::Commit`].
     Committed {
@@ -95,7 +95,7 @@ pub enum Effect {
         /// Answer with it.
         ticket: Ticket,
         /// The decision.
-        commit: Commit,
+        commit: Box<Commit>,
     },
     /// Claim a repeated read.
     Touch {
@@ -169,7 +169,7 @@ pub enum Found {
     /// To [`Query::Stored`].
     Stored(Vec<Change>),
     /// To [`Query::Change`].
-    Change(Option<(Active, Rollout)>),
+    Change(Option<Box<(Active, Rollout)>>),
     /// To [`Query::KnownJobs`].
     KnownJobs(Vec<JobId>),
 }

@@ -173,11 +173,11 @@ impl Shell {
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Scan { until } => next.push(scan(&*self.store, until).await?),
-                    Effect::Read { ticket, query } => next.push(Input::Read { ticket, found: read(&*self.store, query).await? }),
+                    Effect::Read { ticket, query } => next.push(Input::Read { ticket, found: Box::new(read(&*self.store, query).await?) }),
                     Effect::Commit { ticket, commit } => {
                         let (store, answers) = (Arc::clone(&self.store), self.answers.clone());
                         tokio::spawn(async move {
-                            let result = store.commit(commit).await;
+                            let result = store.commit(*commit).await;
                             // A core that is gone reads the store anew at its next start.
                             let _ = answers.send(Input::Committed { ticket, result }).await;
                         });
@@ -224,7 +224,7 @@ async fn read(store: &dyn Store, query: Query) -> Result<Found, Unavailable> {
         Query::Change(id) => {
             let change = store.change(id).await?;
             let rollout = store.rollout(id.rollout).await?;
-            Found::Change(change.zip(rollout))
+            Found::Change(change.zip(rollout).map(Box::new))
         }
         Query::KnownJobs(instance) => Found::KnownJobs(store.known_jobs(&instance).await?),
     })

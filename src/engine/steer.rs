@@ -342,7 +342,7 @@ impl Core {
         let commit = Commit { at, rollout: id, version: record.version, releases: Some(record.releases), moves, changes, durability };
         tracked.stage = Stage::Committing(Box::new(moving));
         let ticket = self.ticket(Owner::Rollout(id));
-        out.push(Effect::Commit { ticket, commit });
+        out.push(Effect::Commit { ticket, commit: Box::new(commit) });
     }
 
     /// Releases what was picked, and moves the cursor past it.

@@ -284,7 +284,7 @@ impl Core {
             };
             self.set_stage(id, Stage::Committing(Box::new(decision)));
             let ticket = self.ticket(Owner::Change(id));
-            out.push(Effect::Commit { ticket, commit });
+            out.push(Effect::Commit { ticket, commit: Box::new(commit) });
             return;
         }
         let (version, was) = (work.change.record.version, work.due);
@@ -478,7 +478,8 @@ impl Core {
     pub(super) fn work_read(&mut self, id: ChangeId, found: Found, out: &mut Vec<Effect>) {
         self.set_stage(id, Stage::Asleep);
         match found {
-            Found::Change(Some((active, rollout))) => {
+            Found::Change(Some(found)) => {
+                let (active, rollout) = *found;
                 self.rollout_seen(rollout);
                 self.reconcile(id, active, out);
             }
