@@ -7,9 +7,11 @@
 #![deny(missing_docs)]
 
 pub mod api;
-pub mod engine;
-pub mod cloud;
-pub mod store;
-pub mod planfile;
+pub mod cli;
 pub mod clock;
+pub mod cloud;
+pub mod document;
 pub mod domain;
+pub mod engine;
+pub mod planfile;
+pub mod store;

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::describe::promote;
 use super::hold::opening;
 use super::wire::{InstantRow, Preview, PreviewTarget, PreviewWave};
+use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::{Plan, Wave};
 use crate::domain::target::Target;
@@ -112,4 +113,12 @@ fn openings(plan: &Plan, now: Timestamp) -> Vec<InstantRow> {
         }
     }
     rows
+}
+
+/// A warning of the plan reader in one line.
+pub fn warning(warning: &Diagnostic) -> String {
+    match &warning.place {
+        Some(place) => format!("{} ({}:{}:{})", warning.message, place.file, place.line, place.column),
+        None => warning.message.clone(),
+    }
 }

@@ -23,15 +23,15 @@ use tokio::sync::Semaphore;
 
 use super::fault::Fault;
 use super::peer::Peer;
-use super::preview::{digest, preview as make_preview};
+use super::preview::{digest, preview as make_preview, warning};
 use super::routes::query;
 use super::wire::{Preview, SubmitAnswer};
 use super::Api;
 use crate::planfile::{self, Diagnostics, Loaded};
 use crate::store::Submission;
 
-/// Files of one upload, the plan included.
-const FILES_MAX: usize = 65;
+/// Files of one upload: the plan, and as many target files as a plan may name.
+const FILES_MAX: usize = 101;
 
 /// Bytes of one upload; the plan reader has closer limits for each file.
 const UPLOAD_MAX: u64 = 512 << 20;
@@ -112,18 +112,13 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Ve
     let read = move || {
         let loaded = planfile::load(&plan).map_err(|mistakes| refused(&mistakes, &folder.0))?;
         planfile::check_lanes(&loaded, &lanes).map_err(|mistakes| refused(&mistakes, &folder.0))?;
-        let warnings = warnings(&loaded);
+        let warnings = loaded.warnings.iter().map(warning).collect();
         let Loaded { plan, targets, .. } = loaded;
         // The folder goes away here, on the thread that may block.
         drop(folder);
         Ok((Submission { plan, targets, by: peer.to_string(), at }, warnings))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
-}
-
-/// The warnings of a load as lines.
-pub fn warnings(loaded: &Loaded) -> Vec<String> {
-    loaded.warnings.iter().map(ToString::to_string).collect()
 }
 
 fn refused(mistakes: &Diagnostics, folder: &Path) -> Fault {

@@ -3,11 +3,12 @@
 //! Invariant: following changes nothing; leaving it (also by Ctrl-C) leaves the rollout as it is. A daemon that goes
 //! away for a restart is waited for a while.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use anyhow::Result;
 
+use super::args::{Format, WatchArgs};
 use super::client::{Client, ClientError};
 use super::exit::{Exit, Failure};
 use super::output::line;
@@ -175,4 +176,17 @@ impl Follower<'_> {
         };
         term::say(&text);
     }
+}
+
+/// `watch`.
+pub async fn watch(client: &Client, args: &WatchArgs) -> Result<Exit> {
+    let rollout = client.rollout(&args.rollout).await?;
+    let mut out = term::stdout();
+    let show = match args.output.output {
+        Format::Table if io::stdout().is_terminal() => Show::View(&mut out),
+        Format::Table => Show::Lines(&mut out),
+        Format::Json | Format::Jsonl => Show::Documents(&mut out),
+        Format::Csv => anyhow::bail!("a watch has no rows for CSV; use -o jsonl"),
+    };
+    follow(client, &rollout.id, show).await
 }

@@ -24,18 +24,13 @@ const PER_WAVE: usize = 5;
 
 /// Reads a plan; its mistakes go to standard error, drawn in their lines.
 pub fn load(path: &Path, daemon: &Daemon) -> Result<Loaded> {
-    let refused = |mistakes: Diagnostics| Failure::new(Exit::Error, format!("{}\n{}", mistakes.render(term::colour()).trim_end(), tally(path, &mistakes)));
+    let refused = |mistakes: Diagnostics| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end());
     let loaded = planfile::load(path).map_err(refused)?;
     // Without a configuration the lanes are checked when the plan is submitted.
     if let Some(lanes) = daemon.lanes() {
         planfile::check_lanes(&loaded, lanes).map_err(refused)?;
     }
     Ok(loaded)
-}
-
-fn tally(path: &Path, mistakes: &Diagnostics) -> String {
-    let n = u32::try_from(mistakes.list().len() + mistakes.more()).unwrap_or(u32::MAX);
-    format!("{}: {}", clean(&path.display().to_string()), count(n, "mistake", "mistakes"))
 }
 
 /// One file of `check -o json`.
@@ -68,7 +63,7 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
         }
         let file = clean(&path.display().to_string());
         match args.output.output {
-            Format::Table => told(&mut out, &file, path, &read)?,
+            Format::Table => told(&mut out, &file, &read)?,
             Format::Json | Format::Jsonl => {
                 let checked = match &read {
                     Ok(loaded) => Checked {
@@ -97,7 +92,7 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
     Ok(exit)
 }
 
-fn told(out: &mut impl Write, file: &str, path: &Path, read: &Result<Loaded, Diagnostics>) -> Result<()> {
+fn told(out: &mut impl Write, file: &str, read: &Result<Loaded, Diagnostics>) -> Result<()> {
     match read {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
@@ -116,7 +111,6 @@ fn told(out: &mut impl Write, file: &str, path: &Path, read: &Result<Loaded, Dia
         }
         Err(mistakes) => {
             term::say(mistakes.render(term::colour()).trim_end());
-            term::say(&tally(path, mistakes));
         }
     }
     Ok(())
