@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::hold;
 use super::meter::Measured;
+use super::preview::time_zone;
 use super::wire::{
     Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc,
 };
@@ -79,6 +80,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>, m
         holds,
         next_opening,
         open_until,
+        time_zone: time_zone(plan),
         by: rollout.by.clone(),
         submitted_at: rollout.submitted_at,
         moved_at: rollout.moved_at,

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::describe::promote;
 use super::hold::opening;
-use super::wire::{InstantRow, Preview, PreviewTarget, PreviewWave};
+use super::wire::{OpeningRow, Preview, PreviewTarget, PreviewWave};
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::{Plan, Wave};
@@ -20,9 +20,6 @@ use crate::store::Submission;
 
 /// Openings shown ahead: tonight, the next and the one after.
 const OPENINGS: usize = 3;
-
-/// Steps along the calendar while seeking them; each is one edge of a window or a freeze.
-const EDGES_MAX: usize = 32;
 
 /// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
 pub fn digest(submission: &Submission) -> Digest {
@@ -68,6 +65,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         verify_timeout_seconds: plan.verify_timeout_ms / 1000,
         open_now: matches!(opening(plan, now), Opening::Open { .. }),
         openings,
+        time_zone: time_zone(plan),
         warnings,
         digest: digest(submission).to_string(),
     }
@@ -96,23 +94,14 @@ fn wave(wave: &Wave, targets: &[Target], per_wave: usize) -> PreviewWave {
     }
 }
 
-fn openings(plan: &Plan, now: Timestamp) -> Vec<InstantRow> {
-    let mut rows = Vec::new();
-    let mut at = now;
-    for _ in 0..EDGES_MAX {
-        match opening(plan, at) {
-            Opening::Open { until } => {
-                rows.push(InstantRow { from: at, until });
-                match until {
-                    Some(until) if rows.len() < OPENINGS && until > at => at = until,
-                    Some(_) | None => return rows,
-                }
-            }
-            Opening::Shut { next: Some(next), .. } if next > at => at = next,
-            Opening::Shut { .. } => return rows,
-        }
-    }
-    rows
+fn openings(plan: &Plan, now: Timestamp) -> Vec<OpeningRow> {
+    let stretches = plan.calendar.openings(now, OPENINGS).into_iter();
+    stretches.map(|stretch| OpeningRow { from: stretch.open, until: stretch.cutoff, close: stretch.close }).collect()
+}
+
+/// The zone that a plan's people read times in: that of its first window.
+pub fn time_zone(plan: &Plan) -> Option<String> {
+    plan.calendar.windows().first().map(|window| window.zone().name().to_owned())
 }
 
 /// A warning of the plan reader in one line.

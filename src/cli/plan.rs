@@ -142,6 +142,7 @@ pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
 
 /// The preview for people.
 pub fn text(preview: &Preview, style: &Style) -> String {
+    let style = &style.in_zone(preview.time_zone.as_deref());
     let (from, to) = if preview.ssl_option { ("off", "on") } else { ("on", "off") };
     let mut text = format!("plan {} revision {}  ssl -> {to}", preview.name, preview.revision);
     for (word, value) in [("", &preview.change_ref), ("owner ", &preview.owner)] {

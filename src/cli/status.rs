@@ -39,6 +39,7 @@ fn phase(rollout: &RolloutDoc) -> String {
 
 /// The view of several lines; `width` is the terminal's.
 pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
+    let style = &style.in_zone(rollout.time_zone.as_deref());
     let mut lines = vec![heading(rollout), identity(rollout, style)];
     if !rollout.description.is_empty() {
         lines.push(format!("  {}", clean(&rollout.description)));
@@ -177,6 +178,7 @@ pub fn then(soak_seconds: u64, promote: &str) -> String {
 
 /// One line for a log or a pipe.
 pub fn tick(rollout: &RolloutDoc, style: &Style) -> String {
+    let style = &style.in_zone(rollout.time_zone.as_deref());
     let tally = &rollout.tally;
     let mut parts = vec![style.clock(style.now), rollout.name.clone()];
     let word = if rollout.paused.is_some() { format!("{}, paused", rollout.phase) } else { rollout.phase.clone() };

@@ -20,6 +20,12 @@ impl Style {
         Self { now, zone: TimeZone::system() }
     }
 
+    /// The same instant, in the plan's zone where it has one.
+    pub fn in_zone(&self, name: Option<&str>) -> Self {
+        let zone = name.and_then(|name| TimeZone::get(name).ok());
+        Self { now: self.now, zone: zone.unwrap_or_else(|| self.zone.clone()) }
+    }
+
     /// `2026-11-24 01:00 +08`.
     pub fn time(&self, at: Timestamp) -> String {
         let local = at.to_zoned_datetime(self.zone.clone());

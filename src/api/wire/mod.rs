@@ -13,7 +13,7 @@ mod rollout;
 
 pub use change::{ChangeRow, JobRow};
 pub use journal::JournalRow;
-pub use preview::{InstantRow, Preview, PreviewTarget, PreviewWave};
+pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave};
 pub use rollout::{Budget, Counters, HaltDoc, Hold, MarkDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 
 use jiff::Timestamp;

@@ -44,7 +44,10 @@ pub struct Preview {
     /// Whether new work may begin at the time of the preview.
     pub open_now: bool,
     /// The next instants at which it may begin, soonest first.
-    pub openings: Vec<InstantRow>,
+    pub openings: Vec<OpeningRow>,
+    /// The zone of the plan's first window, for times read by people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
     /// What a person should know before saying yes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -52,14 +55,17 @@ pub struct Preview {
     pub digest: String,
 }
 
-/// A window's opening and its end.
+/// One stretch in which new work may begin, freezes applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct InstantRow {
+pub struct OpeningRow {
     /// From when on new work may begin.
     pub from: Timestamp,
-    /// From when on it may not, if that is known.
+    /// From when on it may not (the cutoff, or a freeze), if there is an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// When the window itself closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close: Option<Timestamp>,
 }
 
 /// One wave of a preview.

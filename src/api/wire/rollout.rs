@@ -98,6 +98,9 @@ pub struct RolloutDoc {
     /// Until when new work may begin in the window that is open now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_until: Option<Timestamp>,
+    /// The zone of the plan's first window, for times read by people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
     /// Who submitted it.
     pub by: String,
     /// When.
