@@ -27,7 +27,7 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
 
     let jobs = world.get("/v1/rollouts/night/jobs").await;
     assert_eq!(jobs.json["rows"].as_array().map(Vec::len), Some(5));
-    assert_eq!(jobs.json["rows"][0]["job_id"], "job-a000");
+    assert_eq!(jobs.json["rows"][0]["job_id"], "job-0000");
     assert_eq!(jobs.json["rows"][0]["latest"], true);
 
     let changes = world.get(&format!("/v1/rollouts/{}/changes?state=succeeded&limit=2", &id[..6])).await;
@@ -43,7 +43,7 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
     let journal = world.get("/v1/rollouts/night/journal?limit=1000").await;
     let rows = journal.json["rows"].as_array().expect("rows");
     assert_eq!(rows[0]["kind"], "submitted");
-    assert!(rows.iter().any(|row| row["to"] == "following" && row["job_id"] == "job-a001" && row["request_id"] == "req-1"));
+    assert!(rows.iter().any(|row| row["to"] == "following" && row["job_id"] == "job-0001" && row["request_id"] == "req-1"));
     assert!(world.spool().is_empty(), "the upload's folder is left behind");
 }
 
@@ -181,9 +181,10 @@ async fn references_are_found_or_refused_never_guessed() {
     assert_eq!(world.get("/v1/rollouts/many-3").await.json["id"], ids[3].as_str());
     assert_eq!(world.get("/v1/rollouts/nobody").await.status, StatusCode::NOT_FOUND);
     assert_eq!(world.get("/v1/rollouts/..%2f..").await.status, StatusCode::BAD_REQUEST);
-    let revised = plan("many-3", &targets('3', 1), "").replace("version: 1\n", "version: 1\nrevision: 2\n");
+    let revised = plan("many-3", &targets('d', 1), "").replace("version: 1\n", "version: 1\nrevision: 2\n");
     world.until("/v1/rollouts/many-3", |answered| answered.json["phase"] == "completed").await;
-    world.submit(&revised).await;
+    let submitted = world.submit(&revised).await;
+    assert_eq!(submitted.status, StatusCode::CREATED, "{submitted:?}");
     assert_eq!(world.get("/v1/rollouts/many-3").await.json["revision"], 2, "a name means its newest revision");
 }
 

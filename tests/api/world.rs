@@ -44,7 +44,7 @@ impl Cloud for Quick {
                 Call::Submit { .. } if proxy.starts_with('f') => Err(error(Disposition::Fatal, "refused for good")),
                 Call::Submit { .. } => {
                     self.on.lock().expect("a test's lock").insert(proxy.clone());
-                    Ok(Answer::Accepted(Some(format!("job-{}", &proxy[..4]).parse().expect("a job id"))))
+                    Ok(Answer::Accepted(Some(format!("job-{}", &proxy[28..32]).parse().expect("a job id"))))
                 }
                 Call::Follow { .. } => Ok(Answer::Job(JobView::Completed)),
                 Call::FindJobs { .. } => Ok(Answer::Jobs { jobs: Vec::new(), more: false }),
