@@ -71,7 +71,13 @@ struct Walk<'w, 's> {
     shape: &'w Shape,
     source: &'s Source,
     mistakes: &'w mut Mistakes,
-    path: Vec<String>,
+    path: Vec<Step>,
+}
+
+/// One step down the tree. Places in a list count for messages only: what is known about a path holds for each entry.
+enum Step {
+    Key(String),
+    Entry,
 }
 
 impl Walk<'_, '_> {
@@ -80,10 +86,20 @@ impl Walk<'_, '_> {
     }
 
     fn key(&self) -> String {
-        match self.path.last() {
-            Some(key) => quote(key),
-            None => format!("the {}", self.shape.what),
+        match self.path.as_slice() {
+            [.., Step::Key(key)] => quote(key),
+            [.., Step::Key(key), Step::Entry] => format!("an entry of {}", quote(key)),
+            [.., Step::Entry] => "an entry".to_owned(),
+            [] => format!("the {}", self.shape.what),
         }
+    }
+
+    fn path(&self) -> String {
+        let keys = self.path.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Entry => None,
+        });
+        keys.collect::<Vec<_>>().join(".")
     }
 
     /// `key` is the place of the node's key, for a node that has no text of its own.
@@ -92,7 +108,8 @@ impl Walk<'_, '_> {
             let at = if node.span.is_empty() { key } else { node.span };
             // The place of the value is spoilt too, although the key is shown.
             self.mistakes.spoil(self.source, node.span);
-            return self.tell(at, Diagnostic::error("empty", format!("{} has no value", self.key())).help("give it one or leave the key out"));
+            return self
+                .tell(at, Diagnostic::error("empty", format!("{} has no value", self.key())).help("give it one or leave the key out"));
         }
         let shape = self.shape;
         let alternatives = shape.alternatives(schema);
@@ -114,7 +131,7 @@ impl Walk<'_, '_> {
         let properties = schema["properties"].as_object().unwrap_or(&none);
         for (name, value) in entries {
             let Some(text) = name.text() else { continue };
-            self.path.push(text.to_owned());
+            self.path.push(Step::Key(text.to_owned()));
             match (properties.get(text), &schema["additionalProperties"]) {
                 (Some(known), _) => self.node(known, value, name.span),
                 (None, any @ Value::Object(_)) => self.node(any, value, name.span),
@@ -139,9 +156,10 @@ impl Walk<'_, '_> {
     }
 
     fn unknown(&mut self, text: &str, at: Span, properties: &Map<String, Value>) {
-        let path = self.path.join(".");
+        let path = self.path();
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
-            return self.tell(at, Diagnostic::error("not-available", format!("`{path}` is not available in this version")).help(later.instead));
+            return self
+                .tell(at, Diagnostic::error("not-available", format!("`{path}` is not available in this version")).help(later.instead));
         }
         let unknown = Diagnostic::error("unknown-key", format!("unknown key {}", quote(text)));
         let known = properties.keys().map(String::as_str);
@@ -156,14 +174,19 @@ impl Walk<'_, '_> {
 
     fn sequence(&mut self, schema: &Value, items: &[Node<'_>], node: &Node<'_>) {
         if let Some(max) = schema["maxItems"].as_u64().filter(|max| items.len() as u64 > *max) {
-            self.tell(node.span, Diagnostic::error("too-many", format!("{} has {} entries, at most {max} are taken", self.key(), items.len())));
+            self.tell(
+                node.span,
+                Diagnostic::error("too-many", format!("{} has {} entries, at most {max} are taken", self.key(), items.len())),
+            );
         }
         if items.is_empty() && schema["minItems"].as_u64().is_some_and(|min| min > 0) {
             self.tell(node.span, Diagnostic::error("empty", format!("{} is empty", self.key())).help("add an entry or leave the key out"));
         }
+        self.path.push(Step::Entry);
         for item in items {
             self.node(&schema["items"], item, item.span);
         }
+        self.path.pop();
     }
 
     fn scalar(&mut self, schema: &Value, text: &str, plain: bool, node: &Node<'_>) {
@@ -185,7 +208,7 @@ impl Walk<'_, '_> {
         if words.contains(&text) {
             return;
         }
-        let path = format!("{}={text}", self.path.join("."));
+        let path = format!("{}={text}", self.path());
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
             let later_value = format!("{} {} is not available in this version", self.key(), quote(text));
             return self.tell(node.span, Diagnostic::error("not-available", later_value).help(later.instead));
@@ -242,7 +265,7 @@ fn described(schema: &Value) -> Option<String> {
 }
 
 /// A check's complaint under the name of its key.
-pub(super) fn complained(key: &str, complaint: Complaint) -> Diagnostic {
+pub fn complained(key: &str, complaint: Complaint) -> Diagnostic {
     let mut diagnostic = Diagnostic::error("value", format!("{key}: {}", complaint.message));
     diagnostic.help = complaint.help;
     diagnostic.replacement = complaint.replacement;
@@ -310,7 +333,8 @@ fn whole(schema: &Value, text: &str) -> Option<Complaint> {
     let bound = |key: &str| schema[key].as_i64().map(i128::from);
     let min = bound("minimum").unwrap_or(i128::from(i64::MIN));
     let max = bound("maximum").unwrap_or(i128::from(u32::MAX));
-    (value < min || value > max).then(|| Complaint::new(format!("must be from {min} to {max}, it is {text}")))
+    let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
+    (value < min || value > max).then(|| Complaint::new(format!("must be {range}, it is {text}")))
 }
 
 fn text_length(schema: &Value, text: &str) -> Option<Complaint> {

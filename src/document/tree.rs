@@ -105,6 +105,19 @@ impl<'s> Node<'s> {
         }
     }
 
+    /// How many entries a list has.
+    pub fn len(&self) -> usize {
+        match &self.kind {
+            Kind::Sequence(items) => items.len(),
+            Kind::Scalar { .. } | Kind::Mapping(_) => 0,
+        }
+    }
+
+    /// Whether it is no list or an empty one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// An item of a list.
     pub fn item(&self, index: usize) -> Option<&Node<'s>> {
         match &self.kind {
@@ -128,7 +141,8 @@ pub fn parse<'s>(source: &'s Source, what: &str, mistakes: &mut Mistakes) -> Opt
     let root = reader.document().ok()?;
     if root.is_null() {
         let at = root.span;
-        let empty = Diagnostic::error("empty", format!("the {what} is empty")).help(format!("`sealift schema {what}` says what may stand in it"));
+        let empty =
+            Diagnostic::error("empty", format!("the {what} is empty")).help(format!("`sealift schema {what}` says what may stand in it"));
         mistakes.push_node(source, at, empty);
         return None;
     }

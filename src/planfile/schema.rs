@@ -24,8 +24,12 @@ const LATER: &[Later] = &[
 ];
 
 /// The shape of a plan.
-pub(super) static PLAN: LazyLock<Shape> =
-    LazyLock::new(|| Shape { what: "plan", schema: crate::document::schema::of::<raw::Plan>("Sealift plan"), formats: FORMATS, later: LATER });
+pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
+    what: "plan",
+    schema: crate::document::schema::of::<raw::Plan>("Sealift plan"),
+    formats: FORMATS,
+    later: LATER,
+});
 
 /// The shape of a YAML file of targets.
 pub(super) static TARGET_FILE: LazyLock<Shape> = LazyLock::new(|| Shape {
