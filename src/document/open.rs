@@ -74,7 +74,11 @@ fn unreadable(error: Errno) -> Complaint {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
     };
-    Complaint { message: format!("cannot be opened: {reason}"), help: help.map(str::to_owned), replacement: None }
+    let complaint = Complaint::new(format!("cannot be opened: {reason}"));
+    match help {
+        Some(help) => complaint.help(help),
+        None => complaint,
+    }
 }
 
 fn regular(fd: OwnedFd, max: u64) -> Result<File, Complaint> {

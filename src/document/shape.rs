@@ -18,6 +18,8 @@ use super::tree::{Kind, Node, Span};
 pub struct Shape {
     /// What it is called: `plan`, `configuration`.
     pub what: &'static str,
+    /// Whether a file without any value is right: all of it has defaults.
+    pub may_be_empty: bool,
     /// Its schema.
     pub schema: Value,
     /// The checks that the schema's `format` words name.
@@ -37,6 +39,13 @@ pub struct Later {
 impl Shape {
     /// Tells every mistake of `root`.
     pub fn check(&self, source: &Source, root: &Node<'_>, mistakes: &mut Mistakes) {
+        if root.is_null() {
+            if !self.may_be_empty {
+                let empty = Diagnostic::error("empty", format!("the {} is empty", self.what));
+                mistakes.push_node(source, root.span, empty.help("`sealift schema plan` says what may stand in it"));
+            }
+            return;
+        }
         let mut walk = Walk { shape: self, source, mistakes, path: Vec::new() };
         walk.node(&self.schema, root, root.span);
     }
@@ -129,18 +138,25 @@ impl Walk<'_, '_> {
     fn mapping(&mut self, schema: &Value, entries: &[(Node<'_>, Node<'_>)], node: &Node<'_>, key: Span) {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
+        // A key that is missing because it is misspelt, or because the other way is not available, is told once.
+        let mut excused = Vec::new();
+        let mut later = false;
         for (name, value) in entries {
             let Some(text) = name.text() else { continue };
             self.path.push(Step::Key(text.to_owned()));
             match (properties.get(text), &schema["additionalProperties"]) {
                 (Some(known), _) => self.node(known, value, name.span),
                 (None, any @ Value::Object(_)) => self.node(any, value, name.span),
-                _ => self.unknown(text, name.span, properties),
+                _ => match self.unknown(text, name.span, value.span, properties) {
+                    Meant::Later => later = true,
+                    Meant::Known(word) => excused.push(word),
+                    Meant::Nothing => {}
+                },
             }
             self.path.pop();
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !entries.iter().any(|(name, _)| name.text() == Some(required)) {
+            if !later && !excused.contains(&required) && !entries.iter().any(|(name, _)| name.text() == Some(required)) {
                 let missing = Diagnostic::error("missing-key", format!("{} has no {}", self.key(), quote(required)));
                 let about = properties.get(required).and_then(|known| described(shape_of(self.shape, known)));
                 let missing = missing.help(match about {
@@ -155,21 +171,25 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn unknown(&mut self, text: &str, at: Span, properties: &Map<String, Value>) {
+    fn unknown<'p>(&mut self, text: &str, at: Span, value: Span, properties: &'p Map<String, Value>) -> Meant<'p> {
+        self.source.hide(value);
         let path = self.path();
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
-            return self
-                .tell(at, Diagnostic::error("not-available", format!("`{path}` is not available in this version")).help(later.instead));
+            self.tell(at, Diagnostic::error("not-available", format!("`{path}` is not available in this version")).help(later.instead));
+            return Meant::Later;
         }
         let unknown = Diagnostic::error("unknown-key", format!("unknown key {}", quote(text)));
         let known = properties.keys().map(String::as_str);
-        self.tell(
-            at,
-            match nearest(text, known.clone()) {
-                Some(word) => unknown.help(format!("did you mean `{word}`?")).replace(word),
-                None => unknown.help(format!("known here: {}", known.collect::<Vec<_>>().join(", "))),
-            },
-        );
+        match nearest(text, known.clone()) {
+            Some(word) => {
+                self.tell(at, unknown.help(format!("did you mean `{word}`?")).replace(word));
+                Meant::Known(word)
+            }
+            None => {
+                self.tell(at, unknown.help(format!("known here: {}", known.collect::<Vec<_>>().join(", "))));
+                Meant::Nothing
+            }
+        }
     }
 
     fn sequence(&mut self, schema: &Value, items: &[Node<'_>], node: &Node<'_>) {
@@ -198,6 +218,9 @@ impl Walk<'_, '_> {
             text_length(schema, text)
         };
         if let Some(complaint) = complaint {
+            if complaint.secret {
+                self.source.hide(node.span);
+            }
             let diagnostic = complained(&self.key(), complaint);
             self.tell(node.span, diagnostic);
         }
@@ -227,8 +250,9 @@ impl Walk<'_, '_> {
     fn wrong_kind(&mut self, alternatives: &[&Value], node: &Node<'_>, key: Span) {
         if let Some(advice) = alternatives.iter().find_map(|one| one["x-instead"].as_str()) {
             // Where a secret may have been written the value itself must not be shown.
+            self.source.hide(node.span);
             self.mistakes.spoil(self.source, node.span);
-            return self.tell(key, Diagnostic::error("type", format!("{} {advice}", self.key())));
+            return self.tell(key, Diagnostic::error("inline-secret", format!("{} {advice}", self.key())));
         }
         let mut wanted: Vec<&str> = alternatives.iter().flat_map(|one| kinds(one)).map(kind_word).collect();
         wanted.dedup();
@@ -252,6 +276,13 @@ impl Walk<'_, '_> {
         };
         self.tell(node.span, wrong);
     }
+}
+
+/// What an unknown key was probably meant to be.
+enum Meant<'p> {
+    Later,
+    Known(&'p str),
+    Nothing,
 }
 
 fn shape_of<'v>(shape: &'v Shape, schema: &'v Value) -> &'v Value {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use super::share::{Share, Size};
 use crate::document::format::{self, Complaint, Format};
 use crate::document::length::Length;
+use crate::document::share::{Share, Size};
 use crate::document::{plain, quote, suggest};
 use crate::domain::cron::Expression;
 use crate::domain::id::{InstanceId, Name, ProxyId};

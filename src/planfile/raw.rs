@@ -11,8 +11,8 @@ use jiff::civil::DateTime;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::share::{Share, Size};
 use crate::document::length::Length;
+use crate::document::share::{Share, Size};
 use crate::domain::cron::Expression;
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::plan::WAVES_MAX;
@@ -57,6 +57,7 @@ pub struct Plan {
     pub freezes: Option<Vec<Freeze>>,
     /// No change begins earlier: an instant with its offset, such as `2026-12-01T00:00:00+08:00`.
     #[schemars(schema_with = "instant")]
+    #[serde(default)]
     pub not_before: Option<Timestamp>,
     /// Pace, waves and guards.
     pub strategy: Option<Strategy>,

@@ -26,6 +26,7 @@ const LATER: &[Later] = &[
 /// The shape of a plan.
 pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "plan",
+    may_be_empty: false,
     schema: crate::document::schema::of::<raw::Plan>("Sealift plan"),
     formats: FORMATS,
     later: LATER,
@@ -34,6 +35,7 @@ pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
 /// The shape of a YAML file of targets.
 pub(super) static TARGET_FILE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "target file",
+    may_be_empty: false,
     schema: crate::document::schema::of::<Vec<raw::Target>>("Sealift targets"),
     formats: FORMATS,
     later: &[],

@@ -6,7 +6,7 @@
 //! as 1, which is the same promise: the first failure halts.
 
 use super::raw;
-use super::share::{Share, Size};
+use crate::document::share::{Share, Size};
 use crate::document::{Diagnostic, Document, Mistakes, quote};
 use crate::domain::id::Name;
 use crate::domain::plan::{Promote, Wave};

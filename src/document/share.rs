@@ -6,8 +6,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::document::format::Complaint;
-use crate::document::quote;
+use super::format::Complaint;
+use super::quote;
 
 /// A count or a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
