@@ -10,17 +10,25 @@ pub struct Complaint {
     pub help: Option<String>,
     /// What to write instead.
     pub replacement: Option<String>,
+    /// The text may hold a secret and is not shown.
+    pub secret: bool,
 }
 
 impl Complaint {
     /// Without a proposal.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, replacement: None }
+        Self { message: message.into(), help: None, replacement: None, secret: false }
     }
 
     /// With the next step.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// About a text that may hold a secret.
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
         self
     }
 

@@ -101,14 +101,38 @@ mod tests {
 
     #[test]
     fn what_people_write_is_read() {
-        for (text, millis) in [("4h", 14_400_000), ("30m", 1_800_000), ("90s", 90_000), ("500ms", 500), ("1h 30m", 5_400_000), ("1h30m", 5_400_000), ("0s", 0)] {
+        for (text, millis) in [
+            ("4h", 14_400_000),
+            ("30m", 1_800_000),
+            ("90s", 90_000),
+            ("500ms", 500),
+            ("1h 30m", 5_400_000),
+            ("1h30m", 5_400_000),
+            ("0s", 0),
+        ] {
             assert_eq!(text.parse::<Length>().map(Length::millis), Ok(millis), "{text}");
         }
     }
 
     #[test]
     fn what_could_mean_two_things_is_refused() {
-        for text in ["", "30", "0", "-5m", "5", "m", "1.5h", "1:30:00", "2 hours ago", "PT4H", "4H", "1d", "1mo", "9999999h", "99999999999999999999h"] {
+        for text in [
+            "",
+            "30",
+            "0",
+            "-5m",
+            "5",
+            "m",
+            "1.5h",
+            "1:30:00",
+            "2 hours ago",
+            "PT4H",
+            "4H",
+            "1d",
+            "1mo",
+            "9999999h",
+            "99999999999999999999h",
+        ] {
             assert!(text.parse::<Length>().is_err(), "{text:?} was read as {:?}", text.parse::<Length>());
         }
     }

@@ -16,6 +16,7 @@ mod quote;
 mod render;
 pub mod schema;
 pub mod shape;
+pub mod share;
 pub mod source;
 pub mod suggest;
 pub mod tree;
@@ -36,8 +37,15 @@ pub struct Document<'s> {
 
 impl<'s> Document<'s> {
     /// Reads `source` into a tree and checks it against `shape`. Mistakes go to `mistakes`; `None` when not even a
-    /// tree came out of it.
+    /// tree came out of it. A file that [`Source::starred`] marks shows no value that may be a secret.
     pub fn read(source: &'s Source, shape: &Shape, mistakes: &mut Mistakes) -> Option<Self> {
+        if source.is_starred() {
+            // A round for nothing but the places of what may be a secret, so that no later message shows one.
+            let mut ignored = Mistakes::default();
+            if let Some(root) = tree::parse(source, shape.what, &mut ignored) {
+                shape.check(source, &root, &mut ignored);
+            }
+        }
         let root = tree::parse(source, shape.what, mistakes)?;
         shape.check(source, &root, mistakes);
         Some(Self { source, root })
@@ -88,12 +96,29 @@ impl<'s> Document<'s> {
             Err(error) => {
                 let inside = error.path().to_string();
                 let full = if path.is_empty() { inside } else { format!("{path}.{inside}") };
-                mistakes.push(
-                    Diagnostic::error("value", format!("{}", plain(&error.inner().to_string()))).at(self.place(&full)),
-                );
+                mistakes.push(Diagnostic::error("value", format!("{}", plain(&error.inner().to_string()))).at(self.place(&full)));
                 None
             }
         }
+    }
+
+    /// A part of a document: `whole` is what was read of it with all the rest, if anything was; else it is read by
+    /// itself. `None` when it holds a mistake, `Some(None)` when it was left out.
+    pub fn part<T: DeserializeOwned>(&self, whole: Option<Option<T>>, path: &str, mistakes: &mut Mistakes) -> Option<Option<T>> {
+        match (whole, self.exact(path)) {
+            (Some(part), _) => Some(part),
+            (None, None) => Some(None),
+            (None, Some(_)) => self.typed(path, mistakes).map(Some),
+        }
+    }
+
+    /// As [`Self::part`], of a list: entries that hold no mistake come out though others do, each with its index.
+    pub fn entries<T: DeserializeOwned>(&self, whole: Option<Option<Vec<T>>>, path: &str, mistakes: &mut Mistakes) -> Vec<(usize, T)> {
+        if let Some(all) = self.part(whole, path, mistakes) {
+            return all.unwrap_or_default().into_iter().enumerate().collect();
+        }
+        let count = self.exact(path).map_or(0, Node::len);
+        (0..count).filter_map(|index| Some((index, self.typed(&format!("{path}[{index}]"), mistakes)?))).collect()
     }
 
     /// The text of one node as a document of its own: what stands before it on its line becomes spaces, so that the

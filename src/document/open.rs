@@ -31,7 +31,9 @@ pub fn beneath(folder: &Path, name: &str, max: u64) -> Result<File, Complaint> {
             Component::Normal(step) => steps.push(step),
             Component::CurDir => {}
             Component::ParentDir => {
-                return Err(Complaint::new("`..` leads out of the plan's folder").help("put the file beside the plan or in a folder beneath it"));
+                return Err(
+                    Complaint::new("`..` leads out of the plan's folder").help("put the file beside the plan or in a folder beneath it")
+                );
             }
             Component::RootDir | Component::Prefix(_) => {
                 return Err(Complaint::new("an absolute path leads out of the plan's folder").help("write a path relative to the plan"));
@@ -72,7 +74,11 @@ fn unreadable(error: Errno) -> Complaint {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
     };
-    Complaint { message: format!("cannot be opened: {reason}"), help: help.map(str::to_owned), replacement: None }
+    let complaint = Complaint::new(format!("cannot be opened: {reason}"));
+    match help {
+        Some(help) => complaint.help(help),
+        None => complaint,
+    }
 }
 
 fn regular(fd: OwnedFd, max: u64) -> Result<File, Complaint> {

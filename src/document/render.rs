@@ -46,11 +46,15 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
 }
 
 fn marked<'d>(group: Group<'d>, place: &'d Place, kind: AnnotationKind, label: Option<&'d String>) -> Group<'d> {
-    // A line of its own for the place: on a line that was cut the renderer would count columns from the cut.
-    let origin = Origin::path(place.file.as_str()).line(place.line).char_column(place.column);
     let mut annotation = kind.span(place.span.clone());
     if let Some(label) = label {
         annotation = annotation.label(label.as_str());
     }
-    group.element(origin).element(Snippet::source(place.text.as_str()).line_start(place.line).annotation(annotation))
+    let snippet = Snippet::source(place.text.as_str()).line_start(place.line).annotation(annotation);
+    // On a line that was cut the renderer would count columns from the cut.
+    if place.text[..place.span.start].chars().count() + 1 == place.column {
+        group.element(snippet.path(place.file.as_str()))
+    } else {
+        group.element(Origin::path(place.file.as_str()).line(place.line).char_column(place.column)).element(snippet)
+    }
 }

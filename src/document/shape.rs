@@ -18,6 +18,8 @@ use super::tree::{Kind, Node, Span};
 pub struct Shape {
     /// What it is called: `plan`, `configuration`.
     pub what: &'static str,
+    /// Whether a file without any value is right: all of it has defaults.
+    pub may_be_empty: bool,
     /// Its schema.
     pub schema: Value,
     /// The checks that the schema's `format` words name.
@@ -37,6 +39,13 @@ pub struct Later {
 impl Shape {
     /// Tells every mistake of `root`.
     pub fn check(&self, source: &Source, root: &Node<'_>, mistakes: &mut Mistakes) {
+        if root.is_null() {
+            if !self.may_be_empty {
+                let empty = Diagnostic::error("empty", format!("the {} is empty", self.what));
+                mistakes.push_node(source, root.span, empty.help("`sealift schema plan` says what may stand in it"));
+            }
+            return;
+        }
         let mut walk = Walk { shape: self, source, mistakes, path: Vec::new() };
         walk.node(&self.schema, root, root.span);
     }
@@ -71,7 +80,13 @@ struct Walk<'w, 's> {
     shape: &'w Shape,
     source: &'s Source,
     mistakes: &'w mut Mistakes,
-    path: Vec<String>,
+    path: Vec<Step>,
+}
+
+/// One step down the tree. Places in a list count for messages only: what is known about a path holds for each entry.
+enum Step {
+    Key(String),
+    Entry,
 }
 
 impl Walk<'_, '_> {
@@ -80,10 +95,20 @@ impl Walk<'_, '_> {
     }
 
     fn key(&self) -> String {
-        match self.path.last() {
-            Some(key) => quote(key),
-            None => format!("the {}", self.shape.what),
+        match self.path.as_slice() {
+            [.., Step::Key(key)] => quote(key),
+            [.., Step::Key(key), Step::Entry] => format!("an entry of {}", quote(key)),
+            [.., Step::Entry] => "an entry".to_owned(),
+            [] => format!("the {}", self.shape.what),
         }
+    }
+
+    fn path(&self) -> String {
+        let keys = self.path.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Entry => None,
+        });
+        keys.collect::<Vec<_>>().join(".")
     }
 
     /// `key` is the place of the node's key, for a node that has no text of its own.
@@ -92,7 +117,8 @@ impl Walk<'_, '_> {
             let at = if node.span.is_empty() { key } else { node.span };
             // The place of the value is spoilt too, although the key is shown.
             self.mistakes.spoil(self.source, node.span);
-            return self.tell(at, Diagnostic::error("empty", format!("{} has no value", self.key())).help("give it one or leave the key out"));
+            return self
+                .tell(at, Diagnostic::error("empty", format!("{} has no value", self.key())).help("give it one or leave the key out"));
         }
         let shape = self.shape;
         let alternatives = shape.alternatives(schema);
@@ -112,18 +138,25 @@ impl Walk<'_, '_> {
     fn mapping(&mut self, schema: &Value, entries: &[(Node<'_>, Node<'_>)], node: &Node<'_>, key: Span) {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
+        // A key that is missing because it is misspelt, or because the other way is not available, is told once.
+        let mut excused = Vec::new();
+        let mut later = false;
         for (name, value) in entries {
             let Some(text) = name.text() else { continue };
-            self.path.push(text.to_owned());
+            self.path.push(Step::Key(text.to_owned()));
             match (properties.get(text), &schema["additionalProperties"]) {
                 (Some(known), _) => self.node(known, value, name.span),
                 (None, any @ Value::Object(_)) => self.node(any, value, name.span),
-                _ => self.unknown(text, name.span, properties),
+                _ => match self.unknown(text, name.span, value.span, properties) {
+                    Meant::Later => later = true,
+                    Meant::Known(word) => excused.push(word),
+                    Meant::Nothing => {}
+                },
             }
             self.path.pop();
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !entries.iter().any(|(name, _)| name.text() == Some(required)) {
+            if !later && !excused.contains(&required) && !entries.iter().any(|(name, _)| name.text() == Some(required)) {
                 let missing = Diagnostic::error("missing-key", format!("{} has no {}", self.key(), quote(required)));
                 let about = properties.get(required).and_then(|known| described(shape_of(self.shape, known)));
                 let missing = missing.help(match about {
@@ -138,32 +171,42 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn unknown(&mut self, text: &str, at: Span, properties: &Map<String, Value>) {
-        let path = self.path.join(".");
+    fn unknown<'p>(&mut self, text: &str, at: Span, value: Span, properties: &'p Map<String, Value>) -> Meant<'p> {
+        self.source.hide(value);
+        let path = self.path();
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
-            return self.tell(at, Diagnostic::error("not-available", format!("`{path}` is not available in this version")).help(later.instead));
+            self.tell(at, Diagnostic::error("not-available", format!("`{path}` is not available in this version")).help(later.instead));
+            return Meant::Later;
         }
         let unknown = Diagnostic::error("unknown-key", format!("unknown key {}", quote(text)));
         let known = properties.keys().map(String::as_str);
-        self.tell(
-            at,
-            match nearest(text, known.clone()) {
-                Some(word) => unknown.help(format!("did you mean `{word}`?")).replace(word),
-                None => unknown.help(format!("known here: {}", known.collect::<Vec<_>>().join(", "))),
-            },
-        );
+        match nearest(text, known.clone()) {
+            Some(word) => {
+                self.tell(at, unknown.help(format!("did you mean `{word}`?")).replace(word));
+                Meant::Known(word)
+            }
+            None => {
+                self.tell(at, unknown.help(format!("known here: {}", known.collect::<Vec<_>>().join(", "))));
+                Meant::Nothing
+            }
+        }
     }
 
     fn sequence(&mut self, schema: &Value, items: &[Node<'_>], node: &Node<'_>) {
         if let Some(max) = schema["maxItems"].as_u64().filter(|max| items.len() as u64 > *max) {
-            self.tell(node.span, Diagnostic::error("too-many", format!("{} has {} entries, at most {max} are taken", self.key(), items.len())));
+            self.tell(
+                node.span,
+                Diagnostic::error("too-many", format!("{} has {} entries, at most {max} are taken", self.key(), items.len())),
+            );
         }
         if items.is_empty() && schema["minItems"].as_u64().is_some_and(|min| min > 0) {
             self.tell(node.span, Diagnostic::error("empty", format!("{} is empty", self.key())).help("add an entry or leave the key out"));
         }
+        self.path.push(Step::Entry);
         for item in items {
             self.node(&schema["items"], item, item.span);
         }
+        self.path.pop();
     }
 
     fn scalar(&mut self, schema: &Value, text: &str, plain: bool, node: &Node<'_>) {
@@ -175,6 +218,9 @@ impl Walk<'_, '_> {
             text_length(schema, text)
         };
         if let Some(complaint) = complaint {
+            if complaint.secret {
+                self.source.hide(node.span);
+            }
             let diagnostic = complained(&self.key(), complaint);
             self.tell(node.span, diagnostic);
         }
@@ -185,7 +231,7 @@ impl Walk<'_, '_> {
         if words.contains(&text) {
             return;
         }
-        let path = format!("{}={text}", self.path.join("."));
+        let path = format!("{}={text}", self.path());
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
             let later_value = format!("{} {} is not available in this version", self.key(), quote(text));
             return self.tell(node.span, Diagnostic::error("not-available", later_value).help(later.instead));
@@ -204,8 +250,9 @@ impl Walk<'_, '_> {
     fn wrong_kind(&mut self, alternatives: &[&Value], node: &Node<'_>, key: Span) {
         if let Some(advice) = alternatives.iter().find_map(|one| one["x-instead"].as_str()) {
             // Where a secret may have been written the value itself must not be shown.
+            self.source.hide(node.span);
             self.mistakes.spoil(self.source, node.span);
-            return self.tell(key, Diagnostic::error("type", format!("{} {advice}", self.key())));
+            return self.tell(key, Diagnostic::error("inline-secret", format!("{} {advice}", self.key())));
         }
         let mut wanted: Vec<&str> = alternatives.iter().flat_map(|one| kinds(one)).map(kind_word).collect();
         wanted.dedup();
@@ -231,6 +278,13 @@ impl Walk<'_, '_> {
     }
 }
 
+/// What an unknown key was probably meant to be.
+enum Meant<'p> {
+    Later,
+    Known(&'p str),
+    Nothing,
+}
+
 fn shape_of<'v>(shape: &'v Shape, schema: &'v Value) -> &'v Value {
     if schema["description"].is_string() { schema } else { shape.resolve(schema) }
 }
@@ -242,7 +296,7 @@ fn described(schema: &Value) -> Option<String> {
 }
 
 /// A check's complaint under the name of its key.
-pub(super) fn complained(key: &str, complaint: Complaint) -> Diagnostic {
+pub fn complained(key: &str, complaint: Complaint) -> Diagnostic {
     let mut diagnostic = Diagnostic::error("value", format!("{key}: {}", complaint.message));
     diagnostic.help = complaint.help;
     diagnostic.replacement = complaint.replacement;
@@ -310,7 +364,8 @@ fn whole(schema: &Value, text: &str) -> Option<Complaint> {
     let bound = |key: &str| schema[key].as_i64().map(i128::from);
     let min = bound("minimum").unwrap_or(i128::from(i64::MIN));
     let max = bound("maximum").unwrap_or(i128::from(u32::MAX));
-    (value < min || value > max).then(|| Complaint::new(format!("must be from {min} to {max}, it is {text}")))
+    let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
+    (value < min || value > max).then(|| Complaint::new(format!("must be {range}, it is {text}")))
 }
 
 fn text_length(schema: &Value, text: &str) -> Option<Complaint> {

@@ -1,6 +1,6 @@
 //! The text of a file and where in it a byte stands.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 
 use super::diagnostic::Place;
@@ -15,18 +15,31 @@ pub struct Source {
     text: String,
     lines: OnceCell<Vec<usize>>,
     starred: bool,
+    hidden: RefCell<Vec<Span>>,
 }
 
 impl Source {
     /// A text that was read from `name`. At most 4 GiB, which the limits of [`super::open`] see to.
     pub fn new(name: impl Into<String>, text: String) -> Self {
-        Self { name: name.into(), text, lines: OnceCell::new(), starred: false }
+        Self { name: name.into(), text, lines: OnceCell::new(), starred: false, hidden: RefCell::default() }
     }
 
     /// Of a file that may hold a secret by mistake: a diagnostic shows stars in its place.
     pub fn starred(mut self) -> Self {
         self.starred = true;
         self
+    }
+
+    /// Whether values may be secrets.
+    pub fn is_starred(&self) -> bool {
+        self.starred
+    }
+
+    /// Shows stars in place of a stretch from now on. Does nothing in a file that holds no secrets.
+    pub fn hide(&self, span: Span) {
+        if self.starred {
+            self.hidden.borrow_mut().push(span);
+        }
     }
 
     /// The name as shown.
@@ -60,11 +73,17 @@ impl Source {
         let line_end = starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
         let line = self.text[line_start..line_end].trim_end_matches('\r');
         let marked = (start - line_start).min(line.len())..(end.max(start) - line_start).min(line.len());
-        if self.starred {
-            Place::of_line(&self.name, index + 1, &stars(line), marked)
-        } else {
-            Place::of_line(&self.name, index + 1, line, marked)
+        if !self.starred {
+            return Place::of_line(&self.name, index + 1, line, marked);
         }
+        let mut shown = stars(line);
+        for hidden in self.hidden.borrow().iter() {
+            let cut = |at: usize| at.clamp(line_start, line_start + line.len()) - line_start;
+            let hidden = cut(hidden.range().start)..cut(hidden.range().end);
+            let replacement = "*".repeat(hidden.len());
+            shown.replace_range(hidden, &replacement);
+        }
+        Place::of_line(&self.name, index + 1, &shown, marked)
     }
 }
 

@@ -105,6 +105,19 @@ impl<'s> Node<'s> {
         }
     }
 
+    /// How many entries a list has.
+    pub fn len(&self) -> usize {
+        match &self.kind {
+            Kind::Sequence(items) => items.len(),
+            Kind::Scalar { .. } | Kind::Mapping(_) => 0,
+        }
+    }
+
+    /// Whether it is no list or an empty one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// An item of a list.
     pub fn item(&self, index: usize) -> Option<&Node<'s>> {
         match &self.kind {
@@ -114,7 +127,8 @@ impl<'s> Node<'s> {
     }
 }
 
-/// Reads the tree; `what` names the kind of file in messages. `None` when the text is no YAML or is empty.
+/// Reads the tree; `what` names the kind of file in messages. `None` when the text is no YAML.
+/// An empty text is a scalar without a text.
 pub fn parse<'s>(source: &'s Source, what: &str, mistakes: &mut Mistakes) -> Option<Node<'s>> {
     let options = granit_parser::options! {
         emit_comments: false,
@@ -125,14 +139,7 @@ pub fn parse<'s>(source: &'s Source, what: &str, mistakes: &mut Mistakes) -> Opt
     };
     let mut reader =
         Reader { events: Parser::new_from_str_with_options(source.text(), options), source, what, mistakes, nodes: 0, end: Span::of(0..0) };
-    let root = reader.document().ok()?;
-    if root.is_null() {
-        let at = root.span;
-        let empty = Diagnostic::error("empty", format!("the {what} is empty")).help(format!("`sealift schema {what}` says what may stand in it"));
-        mistakes.push_node(source, at, empty);
-        return None;
-    }
-    Some(root)
+    reader.document().ok()
 }
 
 /// The mistake is told already.
@@ -243,6 +250,7 @@ impl<'s> Reader<'s, '_> {
             };
             match entries.iter().find(|(known, _)| known.text() == Some(name)) {
                 Some((known, _)) => {
+                    self.source.hide(value.span);
                     let twice = Diagnostic::error("duplicate-key", format!("the key {} stands here twice", quote(name)))
                         .also(self.source.place(known.span), "the first one")
                         .help("remove one of them");

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
-use super::targets::{Fleet, FileSource, Set, TARGETS_MAX};
+use super::targets::{FileSource, Fleet, Set, TARGETS_MAX};
 use super::{calendar, raw, waves};
 use crate::document::length::Length;
-use crate::document::tree::{Kind, Node};
-use crate::document::{Diagnostic, Document, Mistakes};
+use crate::document::shape::complained;
+use crate::document::tree::Span;
+use crate::document::{Diagnostic, Document, Mistakes, quote};
 use crate::domain::id::Digest;
 use crate::domain::plan::{Plan, Strategy};
 use crate::domain::retry;
@@ -33,19 +34,20 @@ pub struct Folders<'p> {
 
 /// Understands the plan. `None` after a mistake, new or known.
 pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest, mistakes: &mut Mistakes) -> Option<(Plan, Set, bool)> {
-    // The second reader: the whole plan at once when nothing is wrong so far, its parts for what else is wrong if not.
-    let plan: Option<raw::Plan> = document.typed("", mistakes);
-    let set = targets(document, folders, mistakes);
-    let calendar = calendar::read(document, mistakes);
-    let strategy = match document.exact("strategy") {
-        Some(_) => document.typed("strategy", mistakes),
-        None => Some(raw::Strategy::default()),
-    };
-    let strategy = strategy.and_then(|written| guards(&written, document, set.as_ref(), mistakes));
-    let retry = match document.exact("retry") {
-        Some(_) => document.typed("retry", mistakes).and_then(|written| attempts(&written, document, mistakes)),
-        None => Some(retry::Policy::default()),
-    };
+    // The second reader: the whole plan at once when nothing is wrong so far. If something is, its parts are read for
+    // what else may be wrong.
+    let mut plan: Option<raw::Plan> = document.typed("", mistakes);
+    let set = targets(plan.as_mut().map(|plan| &mut plan.targets), document, folders, mistakes);
+    let written = plan.as_mut().map(|plan| calendar::Written {
+        windows: Some(plan.windows.take()),
+        freezes: Some(plan.freezes.take()),
+        not_before: plan.not_before,
+    });
+    let calendar = calendar::read(written.unwrap_or_default(), document, mistakes);
+    let strategy = document.part(plan.as_mut().map(|plan| plan.strategy.take()), "strategy", mistakes);
+    let strategy = strategy.and_then(|written| guards(&written.unwrap_or_default(), document, set.as_ref(), mistakes));
+    let retry = document.part(plan.as_mut().map(|plan| plan.retry.take()), "retry", mistakes);
+    let retry = retry.and_then(|written| attempts(&written.unwrap_or_default(), document, mistakes));
     let (plan, set) = (plan?, set?);
     let autostart = plan.autostart.unwrap_or(false);
     let timeout = plan.verify.and_then(|verify| verify.timeout);
@@ -65,35 +67,35 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
     Some((plan, set, autostart))
 }
 
-fn targets(document: &Document<'_>, folders: &Folders<'_>, mistakes: &mut Mistakes) -> Option<Set> {
+fn targets(whole: Option<&mut raw::Targets>, document: &Document<'_>, folders: &Folders<'_>, mistakes: &mut Mistakes) -> Option<Set> {
     let node = document.exact("targets")?;
     let before = mistakes.count();
+    let (list, files, max) = match whole {
+        Some(whole) => (Some(whole.list.take()), Some(whole.files.take()), Some(whole.max)),
+        None => (None, None, None),
+    };
     let max_at = document.exact("targets.max").map(|node| node.span);
-    let max = max_at.and_then(|_| document.typed("targets.max", mistakes)).unwrap_or(TARGETS_MAX);
+    let max = document.part(max, "targets.max", mistakes).flatten().unwrap_or(TARGETS_MAX);
     let mut fleet = Fleet::new(document.source(), max);
-    if let Some(Node { kind: Kind::Sequence(items), .. }) = document.exact("targets.list") {
-        super::targets::read_list(document, "targets.list", items, &mut fleet, mistakes);
-    }
-    if let Some(Node { kind: Kind::Sequence(items), .. }) = document.exact("targets.files") {
-        for (index, item) in items.iter().enumerate() {
-            let Some(name) = document.typed::<String>(&format!("targets.files[{index}]"), mistakes) else { continue };
-            if let Some(first) = items[..index].iter().find(|other| other.text() == item.text()) {
-                let twice = Diagnostic::error("duplicate-file", "the file is named twice").also(document.source().place(first.span), "the first time");
-                mistakes.push_node(document.source(), item.span, twice.help("remove one of them"));
-                continue;
-            }
-            match FileSource::named(&name, folders.real, folders.shown) {
-                Ok(file) => fleet.read(file, item.span, mistakes),
-                Err(complaint) => mistakes.push_node(document.source(), item.span, crate::document::shape::complained("`files`", complaint)),
-            }
+    super::targets::read_list(list, document, "targets.list", &mut fleet, mistakes);
+    for (index, name) in document.entries::<String>(files, "targets.files", mistakes) {
+        let at = |index: usize| document.nearest(&format!("targets.files[{index}]"));
+        if let Some(first) = (0..index).map(at).find(|other| other.text() == Some(&name)) {
+            let twice = Diagnostic::error("duplicate-file", format!("the file {} is named twice", quote(&name)));
+            let twice = twice.also(document.source().place(first.span), "the first time").help("remove one of them");
+            mistakes.push_node(document.source(), at(index).span, twice);
+            continue;
+        }
+        match FileSource::named(&name, folders.real, folders.shown) {
+            Ok(file) => fleet.read(file, at(index).span, mistakes),
+            Err(complaint) => mistakes.push_node(document.source(), at(index).span, complained("`files`", complaint)),
         }
     }
     let complete = mistakes.count() == before && !mistakes.touch(document.source(), node.span);
-    let at = node_key(document, "targets");
-    fleet.finish(at, max_at, complete, mistakes)
+    fleet.finish(node_key(document, "targets"), max_at, complete, mistakes)
 }
 
-fn node_key(document: &Document<'_>, key: &str) -> crate::document::tree::Span {
+fn node_key(document: &Document<'_>, key: &str) -> Span {
     document.root().entry(key).map_or(document.root().span, |(name, _)| name.span)
 }
 
@@ -101,7 +103,8 @@ fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, m
     let before = mistakes.count();
     let progress_deadline_ms = written.progress_deadline.map_or(PROGRESS_DEADLINE_DEFAULT_MS, Length::millis);
     if progress_deadline_ms == 0 {
-        let zero = Diagnostic::error("value", "`progress_deadline` must be longer than 0s").at(document.place("strategy.progress_deadline"));
+        let zero =
+            Diagnostic::error("value", "`progress_deadline` must be longer than 0s").at(document.place("strategy.progress_deadline"));
         mistakes.push(zero.help("make it longer than one job takes; leave it out for `20m`"));
     }
     let total = u32::try_from(set?.targets.len()).expect("bounded by TARGETS_MAX");
@@ -112,7 +115,11 @@ fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, m
         let message = format!(
             "at most {max_failures} changes are in flight at once, not {max_in_flight}: failures and changes in flight together stay within `max_failures`"
         );
-        mistakes.push(Diagnostic::warning("pace", message).at(document.place("strategy.max_in_flight")).help("raise `max_failures` for a faster pace"));
+        mistakes.push(
+            Diagnostic::warning("pace", message)
+                .at(document.place("strategy.max_in_flight"))
+                .help("raise `max_failures` for a faster pace"),
+        );
     }
     let waves = waves?;
     (mistakes.count() == before).then_some(Strategy { max_in_flight, waves, max_failures, progress_deadline_ms })

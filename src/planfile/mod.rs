@@ -13,7 +13,6 @@ mod formats;
 mod meaning;
 mod raw;
 mod schema;
-mod share;
 mod targets;
 mod waves;
 

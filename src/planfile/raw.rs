@@ -7,12 +7,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::share::{Share, Size};
 use crate::document::length::Length;
+use crate::document::share::{Share, Size};
+use crate::domain::cron::Expression;
 use crate::domain::id::{InstanceId, Name, ProxyId};
+use crate::domain::plan::WAVES_MAX;
+use crate::domain::window::{FREEZES_MAX, WINDOWS_MAX};
+use crate::domain::zone::Zone;
 
 /// A plan: which proxies get SSL switched on or off, when, and in which steps.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -45,13 +50,14 @@ pub struct Plan {
     /// The proxies. `list` and `files` together are one set; a proxy named twice is an error.
     pub targets: Targets,
     /// When changes may begin: the union of all windows. Without any: at any time.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(min = 1, max = WINDOWS_MAX))]
     pub windows: Option<Vec<Window>>,
     /// When no change may begin, whatever the windows say.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(min = 1, max = FREEZES_MAX))]
     pub freezes: Option<Vec<Freeze>>,
     /// No change begins earlier: an instant with its offset, such as `2026-12-01T00:00:00+08:00`.
     #[schemars(schema_with = "instant")]
+    #[serde(default)]
     pub not_before: Option<Timestamp>,
     /// Pace, waves and guards.
     pub strategy: Option<Strategy>,
@@ -100,13 +106,13 @@ pub struct Target {
 pub struct Window {
     /// When it opens: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like.
     #[schemars(schema_with = "cron")]
-    pub cron: String,
+    pub cron: Expression,
     /// How long it stays open, past midnight too.
     pub duration: Length,
     /// The zone of the cron expression, such as `Asia/Singapore`. A local hour that is skipped opens the window at the
     /// next minute that exists, one that comes twice opens it once.
     #[schemars(schema_with = "time_zone")]
-    pub time_zone: String,
+    pub time_zone: Zone,
     /// So long before it closes nothing new begins.
     pub cutoff: Option<Length>,
 }
@@ -117,13 +123,13 @@ pub struct Window {
 pub struct Freeze {
     /// First local time of it, such as `2026-12-24T00:00`.
     #[schemars(schema_with = "local_time")]
-    pub from: String,
+    pub from: DateTime,
     /// First local time after it.
     #[schemars(schema_with = "local_time")]
-    pub to: String,
+    pub to: DateTime,
     /// The zone of both, such as `Asia/Singapore`.
     #[schemars(schema_with = "time_zone")]
-    pub time_zone: String,
+    pub time_zone: Zone,
     /// Shown to whoever waits.
     #[schemars(length(min = 1, max = 200))]
     pub reason: String,
@@ -137,7 +143,7 @@ pub struct Strategy {
     #[schemars(range(min = 1, max = 10_000))]
     pub max_in_flight: Option<u32>,
     /// Steps, one after the other. Default: one wave `all` of all targets.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(min = 1, max = WAVES_MAX))]
     pub waves: Option<Vec<Wave>>,
     /// Reached, the rollout halts. Failures and changes in flight together never exceed it, so it also bounds the
     /// pace. A number, a share of the targets, or both limits apart. A share rounds down; 0 means that the first
@@ -146,7 +152,8 @@ pub struct Strategy {
     /// Time with an open window without a change ending, after which the rollout halts. Default: 20m.
     pub progress_deadline: Option<Length>,
     /// What follows when a guard fires. Default: halt.
-    pub on_failure: Option<OnFailure>,
+    #[serde(rename = "on_failure")]
+    pub _on_failure: Option<OnFailure>,
 }
 
 /// One step of a rollout.
@@ -203,7 +210,7 @@ pub enum OnFailure {
 }
 
 /// How often one change is tried and how long is waited between.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     /// Calls that one change may spend. Default: 6.

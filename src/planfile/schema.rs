@@ -24,12 +24,18 @@ const LATER: &[Later] = &[
 ];
 
 /// The shape of a plan.
-pub(super) static PLAN: LazyLock<Shape> =
-    LazyLock::new(|| Shape { what: "plan", schema: crate::document::schema::of::<raw::Plan>("Sealift plan"), formats: FORMATS, later: LATER });
+pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
+    what: "plan",
+    may_be_empty: false,
+    schema: crate::document::schema::of::<raw::Plan>("Sealift plan"),
+    formats: FORMATS,
+    later: LATER,
+});
 
 /// The shape of a YAML file of targets.
 pub(super) static TARGET_FILE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "target file",
+    may_be_empty: false,
     schema: crate::document::schema::of::<Vec<raw::Target>>("Sealift targets"),
     formats: FORMATS,
     later: &[],

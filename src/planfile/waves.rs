@@ -6,7 +6,7 @@
 //! as 1, which is the same promise: the first failure halts.
 
 use super::raw;
-use super::share::{Share, Size};
+use crate::document::share::{Share, Size};
 use crate::document::{Diagnostic, Document, Mistakes, quote};
 use crate::domain::id::Name;
 use crate::domain::plan::{Promote, Wave};
@@ -47,7 +47,8 @@ pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mi
         let path = |key: &str| format!("strategy.waves[{index}].{key}");
         if let Some(same) = written[..index].iter().position(|other| other.name == wave.name) {
             let twice = Diagnostic::error("duplicate-wave", format!("two waves are named {}", quote(wave.name.as_str())));
-            let twice = twice.also(document.place(&format!("strategy.waves[{same}].name")), "the first one").help("give each a name of its own");
+            let twice =
+                twice.also(document.place(&format!("strategy.waves[{same}].name")), "the first one").help("give each a name of its own");
             mistakes.push(twice.at(document.place(&path("name"))));
         }
         if let Some(rest) = rest_at {

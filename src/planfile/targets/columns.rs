@@ -43,7 +43,9 @@ pub fn read(fields: &[&str], file: &str, number: u32, text: &str, mistakes: &mut
     // Of a header without a single known column the likely reason is told, not what follows from it.
     if columns.is_empty() && fields.len() == 1 && text.contains([';', '\t']) {
         mistakes.push_with(|| {
-            Diagnostic::error("column", "the columns are not parted by commas").at(at(fields[0])).help("save the file with `,` between the columns")
+            Diagnostic::error("column", "the columns are not parted by commas")
+                .at(at(fields[0]))
+                .help("save the file with `,` between the columns")
         });
     } else if mistakes.count() == before {
         for (name, column) in REQUIRED {
@@ -63,9 +65,9 @@ fn unknown(field: &str) -> Diagnostic {
     let unknown = Diagnostic::error("column", format!("unknown column {}", quote(field)));
     match suggest::nearest(field, REQUIRED.iter().map(|(name, _)| *name)) {
         Some(near) => unknown.help(format!("did you mean `{near}`?")).replace(near),
-        None if !field.is_empty() && field.len() < 64 => {
-            unknown.help("known are `lane`, `instance_id`, `proxy_id` and `tag:NAME`; a label of your own becomes a tag").replace(format!("tag:{field}"))
-        }
+        None if !field.is_empty() && field.len() < 64 => unknown
+            .help("known are `lane`, `instance_id`, `proxy_id` and `tag:NAME`; a label of your own becomes a tag")
+            .replace(format!("tag:{field}")),
         None => unknown.help("known are `lane`, `instance_id`, `proxy_id` and `tag:NAME`"),
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Fleet, rows};
 use crate::document::format::Complaint;
 use crate::document::shape::complained;
-use crate::document::tree::{Kind, Span};
+use crate::document::tree::Span;
 use crate::document::{Diagnostic, Document, Mistakes, open, quote};
 use crate::planfile::{raw, schema};
 
@@ -133,9 +133,7 @@ impl FileSource {
             Err(diagnostic) => return mistakes.push(diagnostic),
         };
         let Some(document) = Document::read(&source, &schema::TARGET_FILE, mistakes) else { return };
-        if let Kind::Sequence(items) = &document.root().kind {
-            read_list(&document, "", items, fleet, mistakes);
-        }
+        read_list(None, &document, "", fleet, mistakes);
     }
 
     /// Hands over the lines with these numbers; what cannot be read again is left out.
@@ -150,23 +148,19 @@ impl FileSource {
     }
 }
 
-/// Reads a list of maps: the plan's own, or that of a YAML file.
+/// Reads a list of maps: the plan's own, or that of a YAML file. `whole` is what was read of it already.
 pub(in crate::planfile) fn read_list(
+    whole: Option<Option<Vec<raw::Target>>>,
     document: &Document<'_>,
     path: &str,
-    items: &[crate::document::tree::Node<'_>],
     fleet: &mut Fleet<'_>,
     mistakes: &mut Mistakes,
 ) {
-    let source = document.source();
-    let line = |index: usize| u32::try_from(source.line(items[index].span)).expect("a document is bounded to a few MiB");
-    // All at once when nothing is wrong with it; one by one otherwise, so that what is right is still compared.
-    let whole: Option<Vec<raw::Target>> = document.typed(path, mistakes);
-    let listed: Vec<(usize, raw::Target)> = match whole {
-        Some(targets) => targets.into_iter().enumerate().collect(),
-        None => (0..items.len()).filter_map(|index| Some((index, document.typed(&format!("{path}[{index}]"), mistakes)?))).collect(),
-    };
+    let listed = document.entries(whole, path, mistakes);
+    let Some(node) = document.exact(path) else { return };
     for (index, target) in listed {
-        fleet.push(&target.lane, target.instance_id, target.proxy_id, target.tags, line(index));
+        let line = node.item(index).map_or(0, |item| document.source().line(item.span));
+        let line = u32::try_from(line).expect("a document is bounded to a few MiB");
+        fleet.push(&target.lane, target.instance_id, target.proxy_id, target.tags, line);
     }
 }

@@ -18,8 +18,8 @@ use crate::document::{Diagnostic, Mistakes, Place, Source, quote};
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::target::{Tags, Target};
 
-pub use self::file::{FileSource, TARGET_FILE_BYTES_MAX, YAML_TARGET_FILE_BYTES_MAX};
 pub(super) use self::file::read_list;
+pub use self::file::{FileSource, TARGET_FILE_BYTES_MAX, YAML_TARGET_FILE_BYTES_MAX};
 
 /// Most targets of one plan.
 pub const TARGETS_MAX: u32 = 1_000_000;
@@ -142,7 +142,8 @@ impl<'p> Fleet<'p> {
             mistakes.push_node(self.plan, at, empty.help("name proxies in `targets.list` or `targets.files`"));
         }
         if self.count > u64::from(self.max) {
-            let large = Diagnostic::error("too-many-targets", format!("{} targets are more than the {} that are allowed", self.count, self.max));
+            let large =
+                Diagnostic::error("too-many-targets", format!("{} targets are more than the {} that are allowed", self.count, self.max));
             let large = if max_at.is_some() { large.help("raise `targets.max` if the set is right") } else { large.help("split the plan") };
             mistakes.push_node(self.plan, max_at.unwrap_or(at), large);
         }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::document::format::Complaint;
-use crate::document::quote;
+use super::format::Complaint;
+use super::quote;
 
 /// A count or a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,10 @@ impl FromStr for Share {
     type Err = Complaint;
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
-        let wrong = || Complaint::new(format!("{} is neither a count nor a share", quote(text))).help("write a count such as `20` or a share such as `5%`");
+        let wrong = || {
+            Complaint::new(format!("{} is neither a count nor a share", quote(text)))
+                .help("write a count such as `20` or a share such as `5%`")
+        };
         let Some(percent) = text.strip_suffix('%') else {
             return match text.parse() {
                 Ok(count) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(Self::Count(count)),
