@@ -22,3 +22,4 @@ pub mod rollout;
 pub mod tally;
 pub mod target;
 pub mod window;
+pub mod zone;
