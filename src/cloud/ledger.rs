@@ -119,6 +119,12 @@ impl Ledger {
         }
     }
 
+    pub(super) fn watch(&mut self, interval: Duration) {
+        if self.sliding.iter().all(|sliding| sliding.interval != nanos(interval)) {
+            self.sliding.push(Sliding::new(interval));
+        }
+    }
+
     pub(super) fn arrived(&mut self, at: u64) {
         self.arrivals_total += 1;
         if self.arrivals.len() == ARRIVALS_KEPT {

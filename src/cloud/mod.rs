@@ -8,8 +8,11 @@
 
 pub mod answer;
 pub mod classify;
+pub mod emulator;
 pub mod faults;
 pub mod fleet;
+mod guarded_body;
+pub mod http;
 pub mod job_names;
 pub mod ledger;
 mod lenient;
@@ -17,6 +20,7 @@ mod mix;
 pub mod model;
 pub mod retry_after;
 pub mod safe_text;
+pub mod secret;
 pub mod sim;
 mod vendor_json;
 pub mod wire_format;

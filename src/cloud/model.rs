@@ -616,6 +616,11 @@ impl Model {
         fires
     }
 
+    /// Keeps the worst number of arrivals in any interval of this length, from now on.
+    pub fn watch(&mut self, interval: Duration) {
+        self.ledger.watch(interval);
+    }
+
     /// Changes the faults from now on; jobs that run keep what was drawn for them. The watched intervals stay.
     pub fn set_faults(&mut self, faults: Faults) {
         if faults.quota != self.faults.quota {
