@@ -10,6 +10,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod cloud;
+pub mod config;
 pub mod document;
 pub mod domain;
 pub mod engine;
