@@ -153,9 +153,7 @@ fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<
 pub fn change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timestamp) -> ChangeRow {
     let change = &active.change;
     let (reason_word, reason) = match &change.record.state {
-        State::Failed { reason } | State::InDoubt { reason } => {
-            (Some(reason_word(reason.word).to_owned()), Some(reason.message.clone()))
-        }
+        State::Failed { reason } | State::InDoubt { reason } => (Some(reason_word(reason.word).to_owned()), Some(reason.message.clone())),
         _ => (None, None),
     };
     let how = match &change.record.state {
@@ -251,14 +249,9 @@ pub fn entry(entry: &Entry) -> JournalRow {
             by: Some(by.clone()),
             ..blank
         },
-        What::Rollout { from, to, why, by, .. } => JournalRow {
-            kind: "rollout".into(),
-            from: Some(from.clone()),
-            to: to.clone(),
-            why: why.clone(),
-            by: by.clone(),
-            ..blank
-        },
+        What::Rollout { from, to, why, by, .. } => {
+            JournalRow { kind: "rollout".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
+        }
         What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
             let Trace { request_id, status, code, .. } =
                 answer.clone().unwrap_or(Trace { call: String::new(), request_id: None, status: None, code: None });

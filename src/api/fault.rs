@@ -34,8 +34,7 @@ impl Fault {
 
     /// A plan with mistakes.
     pub fn plan(message: impl Into<String>, diagnostics: serde_json::Value, rendered: String) -> Self {
-        let body =
-            ErrorBody { message: message.into(), diagnostics: Some(diagnostics), rendered: Some(rendered), ..ErrorBody::default() };
+        let body = ErrorBody { message: message.into(), diagnostics: Some(diagnostics), rendered: Some(rendered), ..ErrorBody::default() };
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, body }
     }
 }

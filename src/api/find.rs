@@ -42,7 +42,10 @@ pub async fn rollout(store: &dyn Store, reference: &str) -> Result<Rollout, Faul
         return Ok(rollout);
     }
     match prefixed.len() {
-        0 => Err(Fault::new(StatusCode::NOT_FOUND, format!("no rollout is named `{reference}` and none has an id that begins so; see `sealift list`"))),
+        0 => Err(Fault::new(
+            StatusCode::NOT_FOUND,
+            format!("no rollout is named `{reference}` and none has an id that begins so; see `sealift list`"),
+        )),
         1 => Ok(prefixed.remove(0)),
         _ => {
             let rows = prefixed.iter().take(CANDIDATES_MAX).map(describe::row).collect();

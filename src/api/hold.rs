@@ -58,9 +58,7 @@ fn of_phase(rollout: &Rollout, now: Timestamp) -> Option<Hold> {
             Opening::Open { .. } => None,
             Opening::Shut { next, by } => Some(of_shut(next, &by)),
         },
-        Phase::Soaking { wave, until } => {
-            Some(hold("soak", format!("wave {} is done and soaks", wave_name(*wave)), Some(*until)))
-        }
+        Phase::Soaking { wave, until } => Some(hold("soak", format!("wave {} is done and soaks", wave_name(*wave)), Some(*until))),
         Phase::Awaiting { wave } => {
             Some(hold("promotion", format!("wave {} is done; the next begins with `sealift promote {name}`", wave_name(*wave)), None))
         }

@@ -18,9 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use super::peer::Peer;
-use super::wire::{
-    ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest,
-};
+use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
 use super::{Api, describe, find, hold, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::RolloutId;

@@ -21,12 +21,12 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
+use super::Api;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::preview::{digest, preview as make_preview, warning};
 use super::routes::query;
 use super::wire::{Preview, SubmitAnswer};
-use super::Api;
 use crate::planfile::{self, Diagnostics, Loaded};
 use crate::store::Submission;
 
@@ -169,9 +169,8 @@ async fn unpack(folder: &Path, mut parts: Multipart) -> Result<PathBuf, Fault> {
         };
         let name = part.name().unwrap_or_default().to_owned();
         let file = part.file_name().unwrap_or_default().to_owned();
-        let relative = relative(&file).ok_or_else(|| {
-            Fault::bad(format!("`{}` is no relative path inside the plan's folder", file.escape_debug()))
-        })?;
+        let relative =
+            relative(&file).ok_or_else(|| Fault::bad(format!("`{}` is no relative path inside the plan's folder", file.escape_debug())))?;
         match name.as_str() {
             "plan" if plan.is_some() => return Err(Fault::bad("the upload has two parts `plan`")),
             "plan" => plan = Some(folder.join(relative)),
@@ -200,9 +199,9 @@ async fn write(path: &Path, mut part: Field<'_>, mut left: u64) -> Result<u64, F
         _ => disk(error),
     })?;
     while let Some(bytes) = part.chunk().await.map_err(broken)? {
-        left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
-            Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20))
-        })?;
+        left = left
+            .checked_sub(bytes.len() as u64)
+            .ok_or_else(|| Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20)))?;
         file.write_all(&bytes).await.map_err(disk)?;
     }
     file.flush().await.map_err(disk)?;

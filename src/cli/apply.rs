@@ -31,7 +31,8 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
     if let Some(wanted) = &args.digest
         && *wanted != preview.digest
     {
-        let message = format!("the plan's digest is {}, not the one that was approved; look at it again with `sealift plan`", preview.digest);
+        let message =
+            format!("the plan's digest is {}, not the one that was approved; look at it again with `sealift plan`", preview.digest);
         return Err(Failure::new(Exit::Error, message).into());
     }
     let files = target_files(&args.plan)?;
@@ -108,7 +109,10 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
         let typed = ask(&format!("This switches SSL OFF. Type the plan's name to go on:"))?;
         return Ok((typed == *name).then_some(Some(typed)));
     }
-    let yes = matches!(ask(&format!("Switch SSL {} on {}? [y/N]", if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies")))?.as_str(), "y" | "Y" | "yes");
+    let yes = matches!(
+        ask(&format!("Switch SSL {} on {}? [y/N]", if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies")))?.as_str(),
+        "y" | "Y" | "yes"
+    );
     Ok(yes.then(|| args.confirm.clone()))
 }
 

@@ -52,16 +52,22 @@ pub enum Verb {
     #[command(after_help = "Examples:\n  sealift demo\n  sealift demo --seed 7 --log info")]
     Demo(DemoArgs),
     /// Run the emulated cloud alone, over HTTP
-    #[command(after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080")]
+    #[command(
+        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080"
+    )]
     Emulate(EmulateArgs),
     /// Check plan files without any network; 0 or the list of mistakes
     #[command(after_help = "Examples:\n  sealift check plans/*.yaml\n  sealift check -o json fleet.yaml")]
     Check(CheckArgs),
     /// Show what a plan would do
-    #[command(after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode")]
+    #[command(
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode"
+    )]
     Plan(PlanArgs),
     /// Submit a plan and follow its rollout
-    #[command(after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test")]
+    #[command(
+        after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test"
+    )]
     Apply(ApplyArgs),
     /// List the rollouts, newest first
     #[command(visible_alias = "ls", after_help = "Examples:\n  sealift list\n  sealift list --open -o json")]
@@ -73,13 +79,17 @@ pub enum Verb {
     #[command(after_help = "Examples:\n  sealift watch proxy-ssl-2026q4\n  sealift watch 1f0c -o jsonl")]
     Watch(WatchArgs),
     /// List a rollout's changes, one a line
-    #[command(after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state failed,in_doubt\n  sealift changes proxy-ssl-2026q4 --state active -o csv > active.csv")]
+    #[command(
+        after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state failed,in_doubt\n  sealift changes proxy-ssl-2026q4 --state active -o csv > active.csv"
+    )]
     Changes(ChangesArgs),
     /// List the saved job ids of a rollout
     #[command(after_help = "Examples:\n  sealift jobs proxy-ssl-2026q4\n  sealift jobs proxy-ssl-2026q4 -o csv > jobs.csv")]
     Jobs(RowsArgs),
     /// List what happened in a rollout, step by step, with the cloud's request ids
-    #[command(after_help = "Examples:\n  sealift journal proxy-ssl-2026q4\n  sealift journal proxy-ssl-2026q4 -o jsonl | jq 'select(.code)'")]
+    #[command(
+        after_help = "Examples:\n  sealift journal proxy-ssl-2026q4\n  sealift journal proxy-ssl-2026q4 -o jsonl | jq 'select(.code)'"
+    )]
     Journal(RowsArgs),
     /// Begin nothing new until resumed
     #[command(after_help = "Example:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'")]
@@ -91,12 +101,14 @@ pub enum Verb {
     #[command(after_help = "Example:\n  sealift abort proxy-ssl-2026q4 --reason 'wrong fleet'")]
     Abort(AbortArgs),
     /// Put failed changes back into the queue, and go on after a halt
-    #[command(after_help = "Examples:\n  sealift retry proxy-ssl-2026q4\n  sealift retry proxy-ssl-2026q4 --in-doubt --reason 'looked at the proxies'")]
+    #[command(
+        after_help = "Examples:\n  sealift retry proxy-ssl-2026q4\n  sealift retry proxy-ssl-2026q4 --in-doubt --reason 'looked at the proxies'"
+    )]
     Retry(RetryArgs),
     /// Let the next wave begin
     #[command(after_help = "Example:\n  sealift promote proxy-ssl-2026q4 --reason 'canary is well'")]
     Promote(VerbArgs),
-    /// Print the JSON Schema of plans, for editors
+    /// Print the JSON Schema of plans or of the configuration, for editors
     #[command(after_help = "Example:\n  sealift schema plan > plans/plan.schema.json")]
     Schema(SchemaArgs),
     /// Print the configuration in force, and where each value came from
@@ -362,6 +374,8 @@ pub enum SchemaOf {
     /// Plan files.
     #[default]
     Plan,
+    /// The daemon's configuration.
+    Config,
 }
 
 /// Of `config`.

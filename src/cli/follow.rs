@@ -168,7 +168,8 @@ impl Follower<'_> {
             return;
         }
         let text = if exit == Exit::WindowClosed {
-            let next = rollout.next_opening.map_or_else(|| "; no window opens any more".into(), |at| format!("; they go on {}", style.until(at)));
+            let next =
+                rollout.next_opening.map_or_else(|| "; no window opens any more".into(), |at| format!("; they go on {}", style.until(at)));
             let left = count(rollout.tally.queued, "change", "changes");
             format!("the window closed with {left} left{next}: `sealift watch {}` follows them", rollout.name)
         } else {

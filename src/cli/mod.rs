@@ -8,6 +8,7 @@
 mod apply;
 pub mod args;
 mod client;
+mod emulate;
 mod exit;
 mod follow;
 mod listing;
@@ -36,8 +37,8 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     let find = || reach::find(&cli.reach);
     let client = || Client::new(find()?.socket());
     match &cli.verb {
-        Verb::Check(args) => plan::check(args, &find()?),
-        Verb::Plan(args) => plan::plan(args, &find()?, &style),
+        Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
+        Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         Verb::List(args) => listing::list(&client()?, args, style).await,
         Verb::Status(args) => listing::status(&client()?, args, style).await,
@@ -52,7 +53,9 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Abort(args) => operate::abort(&client()?, args).await,
         Verb::Schema(args) => offline::schema(args),
         Verb::Completions { shell } => offline::completions(*shell),
-        Verb::Config(_) | Verb::Emulate(_) | Verb::Serve(_) | Verb::Demo(_) => unreachable!("run by `main`"),
+        Verb::Config(args) => offline::config(args, &cli.reach),
+        Verb::Emulate(args) => emulate::emulate(args).await,
+        Verb::Serve(_) | Verb::Demo(_) => unreachable!("`main` hands these to the daemon"),
     }
 }
 
@@ -76,6 +79,10 @@ pub fn conclude(result: Result<Exit>) -> Exit {
     let exit = error.downcast_ref::<Failure>().map_or(Exit::Error, |failure| failure.exit);
     let text = format!("{error:#}");
     // What was drawn with its own heading is not given a second one.
-    if text.starts_with("error") || text.starts_with("\x1b") { term::say(&text) } else { term::say(&format!("sealift: {}", text::clean_lines(&text))) }
+    if text.starts_with("error") || text.starts_with("\x1b") {
+        term::say(&text)
+    } else {
+        term::say(&format!("sealift: {}", text::clean_lines(&text)))
+    }
     exit
 }

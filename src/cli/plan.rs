@@ -74,9 +74,7 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
                         mistakes: None,
                         warnings: loaded.warnings.iter().map(warning).collect(),
                     },
-                    Err(mistakes) => {
-                        Checked { file, ok: false, name: None, targets: None, mistakes: Some(mistakes), warnings: Vec::new() }
-                    }
+                    Err(mistakes) => Checked { file, ok: false, name: None, targets: None, mistakes: Some(mistakes), warnings: Vec::new() },
                 };
                 documents.push(line(&checked)?);
             }
@@ -135,8 +133,7 @@ pub fn plan(args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
 /// The preview of a plan that was read here.
 pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
     // Who submits it and when is not part of a preview.
-    let submission =
-        Submission { plan: loaded.plan.clone(), targets: Arc::clone(&loaded.targets), by: String::new(), at: style.now };
+    let submission = Submission { plan: loaded.plan.clone(), targets: Arc::clone(&loaded.targets), by: String::new(), at: style.now };
     preview(&submission, loaded.warnings.iter().map(warning).collect(), per_wave, style.now)
 }
 
@@ -163,12 +160,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
             .targets
             .iter()
             .map(|target| {
-                vec![
-                    format!("  ~ {}", target.proxy_id),
-                    target.lane.clone(),
-                    target.instance_id.clone(),
-                    format!("ssl {from} -> {to}"),
-                ]
+                vec![format!("  ~ {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), format!("ssl {from} -> {to}")]
             })
             .collect();
         text.push_str(&aligned(&["", "", "", ""], false, &cells, &mut Vec::new()));

@@ -22,8 +22,24 @@ impl Row for RolloutRow {
     const COLUMNS: &'static [&'static str] =
         &["ID", "NAME", "#REV", "SSL", "PHASE", "WAVE", "#DONE", "#IN FLIGHT", "#FAILED", "#IN DOUBT", "SUBMITTED", "BY"];
     const FIELDS: &'static [&'static str] = &[
-        "id", "name", "revision", "ssl_option", "phase", "paused", "wave", "total", "queued", "active", "succeeded", "failed", "in_doubt",
-        "cancelled", "change_ref", "by", "submitted_at", "moved_at",
+        "id",
+        "name",
+        "revision",
+        "ssl_option",
+        "phase",
+        "paused",
+        "wave",
+        "total",
+        "queued",
+        "active",
+        "succeeded",
+        "failed",
+        "in_doubt",
+        "cancelled",
+        "change_ref",
+        "by",
+        "submitted_at",
+        "moved_at",
     ];
 
     fn cells(&self, style: &Style) -> Vec<String> {
@@ -93,8 +109,22 @@ pub fn held(hold: &Hold, style: &Style) -> String {
 impl Row for ChangeRow {
     const COLUMNS: &'static [&'static str] = &["#", "PROXY", "WAVE", "STATE", "#TRIES", "JOB", "MOVED", "WHY"];
     const FIELDS: &'static [&'static str] = &[
-        "ordinal", "lane", "instance_id", "proxy_id", "wave", "state", "how", "attempts", "before", "job_id", "jobs", "reason_word",
-        "reason", "moved_at", "hold", "hold_until",
+        "ordinal",
+        "lane",
+        "instance_id",
+        "proxy_id",
+        "wave",
+        "state",
+        "how",
+        "attempts",
+        "before",
+        "job_id",
+        "jobs",
+        "reason_word",
+        "reason",
+        "moved_at",
+        "hold",
+        "hold_until",
     ];
 
     fn cells(&self, style: &Style) -> Vec<String> {
@@ -162,8 +192,22 @@ impl Row for JobRow {
 impl Row for JournalRow {
     const COLUMNS: &'static [&'static str] = &["#SEQ", "AT", "WHAT", "STEP", "WHY"];
     const FIELDS: &'static [&'static str] = &[
-        "seq", "at", "rollout", "kind", "ordinal", "instance_id", "proxy_id", "from", "to", "why", "call", "request_id", "status", "code",
-        "job_id", "by",
+        "seq",
+        "at",
+        "rollout",
+        "kind",
+        "ordinal",
+        "instance_id",
+        "proxy_id",
+        "from",
+        "to",
+        "why",
+        "call",
+        "request_id",
+        "status",
+        "code",
+        "job_id",
+        "by",
     ];
 
     fn cells(&self, style: &Style) -> Vec<String> {

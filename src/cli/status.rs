@@ -104,7 +104,15 @@ fn bar(rollout: &RolloutDoc) -> String {
 
 fn progress(rollout: &RolloutDoc) -> String {
     let tally = &rollout.tally;
-    let mut line = format!("{} {}/{} {}%  in flight {} of {}", bar(rollout), tally.settled(), tally.total, percent(rollout), tally.active, rollout.max_in_flight);
+    let mut line = format!(
+        "{} {}/{} {}%  in flight {} of {}",
+        bar(rollout),
+        tally.settled(),
+        tally.total,
+        percent(rollout),
+        tally.active,
+        rollout.max_in_flight
+    );
     line.push_str(&format!("  queued {}", tally.queued));
     line.push_str(&alarming("failed", tally.failed));
     line.push_str(&alarming("in doubt", tally.in_doubt));
@@ -142,12 +150,8 @@ fn waves(rollout: &RolloutDoc) -> String {
     let first = current.saturating_sub(WAVES_SHOWN / 2).min(rollout.waves.len().saturating_sub(WAVES_SHOWN));
     let shown = rollout.waves.iter().skip(first).take(WAVES_SHOWN);
     let cells: Vec<Vec<String>> = shown.map(wave).collect();
-    let mut text = aligned(
-        &["WAVE", "STATE", "#DONE", "#IN FLIGHT", "#FAILED", "#IN DOUBT", "#BUDGET LEFT", "THEN"],
-        true,
-        &cells,
-        &mut Vec::new(),
-    );
+    let mut text =
+        aligned(&["WAVE", "STATE", "#DONE", "#IN FLIGHT", "#FAILED", "#IN DOUBT", "#BUDGET LEFT", "THEN"], true, &cells, &mut Vec::new());
     let hidden = rollout.waves.len() - cells.len();
     if hidden > 0 {
         text.push_str(&format!("and {}\n", count(u32::try_from(hidden).unwrap_or(u32::MAX), "wave more", "waves more")));
@@ -216,7 +220,9 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
             let why = rollout.halt.as_ref().map(|halt| halt.text.clone()).unwrap_or_else(|| "halted".into());
             format!("{why}; see `sealift changes {name} --state failed,in_doubt`, then `sealift retry {name}` or `sealift abort {name}`")
         }
-        "awaiting" => format!("waits for a person: look at the wave that is done, then `sealift promote {name}` and `sealift watch {name}`"),
+        "awaiting" => {
+            format!("waits for a person: look at the wave that is done, then `sealift promote {name}` and `sealift watch {name}`")
+        }
         _ => format!("{}: {done} show {ssl}; follow it with `sealift watch {name}`", rollout.phase),
     })
 }

@@ -29,7 +29,11 @@ impl Style {
     /// `2026-11-24 01:00 +08`.
     pub fn time(&self, at: Timestamp) -> String {
         let local = at.to_zoned_datetime(self.zone.clone());
-        if self.zone == TimeZone::UTC { local.strftime("%Y-%m-%d %H:%MZ").to_string() } else { local.strftime("%Y-%m-%d %H:%M %:::z").to_string() }
+        if self.zone == TimeZone::UTC {
+            local.strftime("%Y-%m-%d %H:%MZ").to_string()
+        } else {
+            local.strftime("%Y-%m-%d %H:%M %:::z").to_string()
+        }
     }
 
     /// `01:00:07`.

@@ -178,9 +178,7 @@ pub fn form(plan: &str, files: &[(&str, &str)]) -> Form {
 
 /// `n` proxies on `n` instances; `lead` is the first hex digit of their ids.
 pub fn targets(lead: char, n: u32) -> String {
-    let line = |i: u32| {
-        format!("    - {{lane: lab, instance_id: {lead}{i:031x}in07, proxy_id: {lead}{i:031x}po01}}\n")
-    };
+    let line = |i: u32| format!("    - {{lane: lab, instance_id: {lead}{i:031x}in07, proxy_id: {lead}{i:031x}po01}}\n");
     (0..n).map(line).collect()
 }
 

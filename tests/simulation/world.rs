@@ -221,7 +221,9 @@ impl World {
         let wall = wall.checked_add(jiff::SignedDuration::from_secs(self.wall_offset)).expect("a small jump");
         let boot = Duration::from_nanos(self.now);
         let boot = match self.planted {
-            Planted::LimiterOnWallClock if self.wall_offset < 0 => boot.saturating_sub(Duration::from_secs(self.wall_offset.unsigned_abs())),
+            Planted::LimiterOnWallClock if self.wall_offset < 0 => {
+                boot.saturating_sub(Duration::from_secs(self.wall_offset.unsigned_abs()))
+            }
             Planted::LimiterOnWallClock => boot + Duration::from_secs(self.wall_offset.unsigned_abs()),
             _ => boot,
         };
@@ -518,7 +520,9 @@ impl World {
             }
             Effect::Commit { ticket, commit } => {
                 let mut wait = self.rng.u64(0..3 * MS);
-                if self.planted == Planted::JobIdUsedBeforeSaved && commit.changes.iter().any(|change| change.record.state.word() == "following") {
+                if self.planted == Planted::JobIdUsedBeforeSaved
+                    && commit.changes.iter().any(|change| change.record.state.word() == "following")
+                {
                     // The core is told that the job id is saved long before it is.
                     self.push(0, What::Feed { daemon, life, input: Input::Committed { ticket, result: Ok(()) } });
                     wait += 3 * S;
@@ -587,7 +591,9 @@ impl World {
             return;
         }
         let times = self.times();
-        let answer = |world: &mut Self, wait: Nanos, reply: Reply| world.push(wait, What::Feed { daemon, life, input: Input::Answered { ticket, reply } });
+        let answer = |world: &mut Self, wait: Nanos, reply: Reply| {
+            world.push(wait, What::Feed { daemon, life, input: Input::Answered { ticket, reply } })
+        };
         if self.rng.f64() < self.scenario.refuse {
             self.fire("connection_refused");
             return answer(self, 0, unanswered(Disposition::NotDone, false, "connection refused"));
