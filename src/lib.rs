@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod config;
+pub mod daemon;
 pub mod document;
 pub mod domain;
 pub mod engine;

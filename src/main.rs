@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser as _;
-use sealift::cli::args::Cli;
+use sealift::cli::args::{Cli, Verb};
 use sealift::cli::{Exit, conclude, run};
+use sealift::daemon;
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -15,10 +18,22 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Error.into() } else { Exit::Done.into() };
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli)),
-        Err(error) => Err(error.into()),
-    };
-    conclude(result).into()
+    conclude(act(cli)).into()
+}
+
+fn act(cli: Cli) -> Result<Exit> {
+    // The parts of the daemon work beside each other; a client waits for one answer at a time.
+    let many = matches!(cli.verb, Verb::Serve(_) | Verb::Demo(_) | Verb::Emulate(_));
+    let mut builder = if many { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let runtime = builder.enable_all().build()?;
+    let result = runtime.block_on(async {
+        match &cli.verb {
+            Verb::Serve(args) => daemon::serve(args, &cli.reach).await,
+            Verb::Demo(args) => daemon::demo(args).await,
+            _ => run(cli).await,
+        }
+    });
+    // What still runs in the background was told to end or holds nothing; a thread that is stuck must not hold the exit.
+    runtime.shutdown_background();
+    result
 }

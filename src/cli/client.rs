@@ -75,11 +75,6 @@ impl Client {
         Ok(Self { http, socket: socket.to_owned() })
     }
 
-    /// Where the daemon is.
-    pub fn socket(&self) -> &Path {
-        &self.socket
-    }
-
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://sealift{path}"))
     }

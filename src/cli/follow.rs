@@ -44,8 +44,6 @@ pub enum Show<'a> {
     Lines(&'a mut dyn Write),
     /// One document a tick.
     Documents(&'a mut dyn Write),
-    /// Not at all.
-    Nothing,
 }
 
 /// Follows the rollout with this id or name.
@@ -150,7 +148,6 @@ impl Follower<'_> {
                 writeln!(out, "{}", line(rollout)?)?;
                 out.flush()
             }
-            Show::Nothing => Ok(()),
         }
     }
 
@@ -159,14 +156,11 @@ impl Follower<'_> {
         self.drawn = 0;
         match &mut self.show {
             Show::View(out) => writeln!(out),
-            Show::Lines(_) | Show::Documents(_) | Show::Nothing => Ok(()),
+            Show::Lines(_) | Show::Documents(_) => Ok(()),
         }
     }
 
     fn tell(&self, rollout: &RolloutDoc, exit: Exit, style: &Style) {
-        if matches!(self.show, Show::Nothing) {
-            return;
-        }
         let text = if exit == Exit::WindowClosed {
             let next =
                 rollout.next_opening.map_or_else(|| "; no window opens any more".into(), |at| format!("; they go on {}", style.until(at)));

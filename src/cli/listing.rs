@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
-use super::args::{ChangesArgs, Format, ListArgs, RowsArgs, StatusArgs};
+use super::args::{ChangesArgs, Format, ListArgs, OutputArgs, RowsArgs, StatusArgs};
 use super::client::Client;
 use super::exit::Exit;
 use super::output::{Listing, Row, line, pretty};
@@ -33,6 +33,11 @@ pub async fn changes(client: &Client, args: &ChangesArgs, style: Style) -> Resul
     let query = args.state.iter().map(|state| ("state", state.clone())).collect();
     let path = format!("/v1/rollouts/{}/changes", rollout.id);
     rows::<ChangeRow>(client, &path, query, args.limit, args.output.output, style, "no change is in such a state").await
+}
+
+/// All rows of this rollout, for people.
+pub fn all(rollout: &str) -> RowsArgs {
+    RowsArgs { rollout: rollout.into(), limit: None, output: OutputArgs::default() }
 }
 
 /// `jobs`.

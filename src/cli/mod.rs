@@ -7,20 +7,20 @@
 
 mod apply;
 pub mod args;
-mod client;
+pub(crate) mod client;
 mod emulate;
 mod exit;
-mod follow;
-mod listing;
+pub(crate) mod follow;
+pub(crate) mod listing;
 mod offline;
 mod operate;
 mod output;
-mod plan;
+pub(crate) mod plan;
 mod reach;
 mod rows;
 mod status;
-mod term;
-mod text;
+pub(crate) mod term;
+pub(crate) mod text;
 
 use anyhow::Result;
 
@@ -30,6 +30,7 @@ use args::{Cli, Verb};
 use client::Client;
 
 pub use exit::{Exit, Failure};
+pub use reach::config as configuration;
 
 /// Runs a client verb or an offline verb.
 pub async fn run(cli: Cli) -> Result<Exit> {
