@@ -41,12 +41,18 @@ pub struct Change {
 pub struct Record {
     /// Where it stands.
     pub state: State,
-    /// PUTs spent since the change was queued; a PUT that surely never left is not counted.
+    /// PUTs spent; a PUT that surely never left is not counted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts: u16,
-    /// Waits in a row for a busy instance, or failed looks in a row; any progress sets it to 0.
+    /// Those of them that a person's retry forgave: only the rest counts against `retry.max_attempts`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgiven: u16,
+    /// Waits in a row for a busy instance; a PUT sets it to 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: u16,
+    /// Looks before that failed in a row; one that succeeds sets it to 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub misses: u16,
     /// `ssl_option` as seen before our first PUT; `None` while unseen or when the cloud did not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<bool>,
@@ -64,7 +70,7 @@ fn is_zero(n: &u16) -> bool {
 impl Record {
     /// The record of a change that nobody touched yet. It needs no storage: a change without a stored record is this.
     pub fn queued() -> Self {
-        Self { state: State::Queued, attempts: 0, waits: 0, before: None, jobs: Vec::new(), version: 0 }
+        Self { state: State::Queued, attempts: 0, forgiven: 0, waits: 0, misses: 0, before: None, jobs: Vec::new(), version: 0 }
     }
 }
 
@@ -278,6 +284,10 @@ pub struct Timing {
 /// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
 pub const BUSY_WAITS_MAX: u16 = 150;
 
+/// How much the cloud's clock may be behind ours when jobs are sought by their creation; explained jobs that this lets in
+/// are ruled out by their ids.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
 pub const JOBS_MAX: usize = 40;
 
@@ -463,7 +473,8 @@ impl Step<'_> {
     }
 
     fn find_jobs(&self, sent: Timestamp) -> Call {
-        Call::FindJobs { target: self.change.target.clone(), since: sent, page: 1 }
+        let since = sent.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+        Call::FindJobs { target: self.change.target.clone(), since, page: 1 }
     }
 
     fn desired(&self, view: &ProxyView) -> bool {
@@ -518,6 +529,7 @@ impl Step<'_> {
         }
         next.record.attempts += 1;
         next.record.waits = 0;
+        next.record.misses = 0;
         next.call(Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired }, "switch")
     }
 
@@ -527,12 +539,12 @@ impl Step<'_> {
             Disposition::Busy => self.busy(self.to(State::Ready), error.message.clone()),
             Disposition::NotDone | Disposition::Unknown => {
                 let mut next = self.to(State::Ready);
-                next.record.waits += 1;
-                if next.record.waits >= self.ctx.retry.max_attempts {
-                    return self
-                        .fail(ReasonWord::AttemptsSpent, format!("the look before failed {} times: {}", next.record.waits, error.message));
+                next.record.misses += 1;
+                let misses = next.record.misses;
+                if misses >= self.ctx.retry.max_attempts {
+                    return self.fail(ReasonWord::AttemptsSpent, format!("the look before failed {misses} times: {}", error.message));
                 }
-                let wait = self.ctx.retry.delay(u32::from(next.record.waits), self.change.id);
+                let wait = self.ctx.retry.delay(u32::from(misses), self.change.id);
                 next.after(wait, error.message.clone())
             }
             Disposition::NotFound => self.fail(ReasonWord::NotFound, error.message.clone()),
@@ -559,6 +571,7 @@ impl Step<'_> {
     }
 
     fn busy(&self, mut next: Next, what: String) -> Decision {
+        next.record.misses = 0;
         next.record.waits += 1;
         let waits = next.record.waits;
         if waits >= BUSY_WAITS_MAX {
@@ -568,7 +581,7 @@ impl Step<'_> {
     }
 
     fn again(&self, what: &str) -> Decision {
-        let attempts = self.change.record.attempts;
+        let attempts = self.change.record.attempts.saturating_sub(self.change.record.forgiven);
         if attempts >= self.ctx.retry.max_attempts {
             return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts, the last: {what}"));
         }
@@ -676,8 +689,9 @@ impl Step<'_> {
 
     fn requeue(&self) -> Decision {
         let mut next = self.to(State::Queued);
-        next.record.attempts = 0;
+        next.record.forgiven = next.record.attempts;
         next.record.waits = 0;
+        next.record.misses = 0;
         next.never("tried again on request")
     }
 
