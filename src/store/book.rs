@@ -19,8 +19,8 @@ use crate::domain::change;
 use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
 use crate::domain::journal::What;
 use crate::domain::plan::Plan;
-use crate::domain::tally::Standing;
-use crate::domain::target::InstanceKey;
+use crate::domain::tally::{Standing, Tally};
+use crate::domain::target::{InstanceKey, Target};
 
 use super::line::Line;
 use super::row::{Row, change, is_settled};
@@ -112,9 +112,28 @@ impl Case {
 
     /// The record of a change without a row.
     pub fn untouched(&self) -> change::Record {
-        let state = if self.sheet.is_aborted() { change::State::Cancelled } else { change::State::Queued };
-        change::Record { state, ..change::Record::queued() }
+        untouched(&self.sheet)
     }
+
+    /// Whether rows and tallies agree on what is not settled.
+    fn adds_up(&self) -> bool {
+        let total: Tally = self.sheet.tallies.iter().copied().sum();
+        let active = self.rows.values().filter(|row| row.standing() == Standing::Active).count();
+        let queued = self.rows.len() - active;
+        let cursor = self.sheet.record.cursor;
+        let untouched = if self.sheet.is_aborted() { Some(0) } else { self.targets.count().checked_sub(cursor) };
+        let sizes = self.plan.strategy.waves.iter().map(|wave| wave.size);
+        sizes.eq(self.sheet.tallies.iter().map(Tally::total))
+            && self.rows.last_key_value().is_none_or(|(last, _)| *last < cursor)
+            && total.active as usize == active
+            && untouched.is_some_and(|untouched| total.queued as usize == queued + untouched as usize)
+    }
+}
+
+/// The record of a change without a row.
+pub(crate) fn untouched(sheet: &Sheet) -> change::Record {
+    let state = if sheet.is_aborted() { change::State::Cancelled } else { change::State::Queued };
+    change::Record { state, ..change::Record::queued() }
 }
 
 impl Book {
@@ -201,15 +220,37 @@ impl Book {
         case.rows.insert(id.ordinal, row).is_none()
     }
 
+    /// Whether what was put back fits together.
+    pub fn adds_up(&self) -> Result<(), String> {
+        match self.cases.iter().find(|(_, case)| !case.adds_up()) {
+            Some((id, _)) => Err(format!("tallies and changes of the rollout {id} do not add up")),
+            None => Ok(()),
+        }
+    }
+
+    /// Open rollouts whose proxies are not known yet.
+    pub fn unprinted(&self) -> Vec<RolloutId> {
+        self.open.iter().map(|seq| self.at(*seq)).filter(|(_, case)| case.prints.is_none()).map(|(id, _)| id).collect()
+    }
+
+    /// Makes an open rollout's proxies known.
+    pub fn print(&mut self, id: RolloutId, prints: Fingerprints) {
+        if let Some(case) = self.cases.get_mut(&id) {
+            case.prints = Some(prints);
+        }
+    }
+
     // Folding.
 
-    /// Takes in one line about a rollout that is in the books. Submissions come by [`Self::submitted`].
-    pub fn fold(&mut self, line: &Line, target: Option<crate::domain::target::Target>) -> Result<(), Unavailable> {
+    /// Takes in one line about a rollout that is in the books; says whose job id it brings, if it brings a new one.
+    /// Submissions come by [`Self::submitted`].
+    pub fn fold(&mut self, line: &Line, target: Option<Target>) -> Result<Option<InstanceKey>, Unavailable> {
         let entry = &line.entry;
         let unknown = || Unavailable(format!("journal entry {} is about the unknown rollout {}", entry.seq, entry.rollout));
         let case = self.cases.get_mut(&entry.rollout).ok_or_else(unknown)?;
         case.sheet.fold(entry, &case.plan);
         case.last_seq = entry.seq;
+        let mut learnt = None;
         match &entry.what {
             What::Submitted { .. } => {}
             What::Rollout { .. } => case.moved_at = entry.at,
@@ -222,15 +263,15 @@ impl Book {
                     (None, None) => case.targets.get(*ordinal)?,
                 };
                 let row = Row { target, record: record.clone(), due: None, moved_at: entry.at };
-                self.replace(id, entry.seq, old, row, line.due);
+                learnt = self.replace(id, entry.seq, old, row, line.due);
             }
         }
         self.seq = entry.seq;
         self.close_if_over(entry.rollout);
-        Ok(())
+        Ok(learnt)
     }
 
-    fn replace(&mut self, id: ChangeId, seq: u64, old: Option<Row>, mut row: Row, due: Option<Timestamp>) {
+    fn replace(&mut self, id: ChangeId, seq: u64, old: Option<Row>, mut row: Row, due: Option<Timestamp>) -> Option<InstanceKey> {
         let instance = row.target.instance();
         if let Some(old) = &old
             && old.standing() == Standing::Active
@@ -240,15 +281,17 @@ impl Book {
                 self.due.remove(&(due, id));
             }
         }
+        let mut learnt = None;
         if let Some(job) = row.record.jobs.last()
             && old.and_then(|old| old.record.jobs.last().cloned()).as_ref() != Some(job)
         {
             self.fresh.jobs.entry(instance.clone()).or_default().push((seq, job.clone()));
+            learnt = Some(instance.clone());
         }
         if is_settled(row.standing()) {
             self.fresh.rows.insert(id, (seq, row));
             self.fresh.order.push_back((seq, id));
-            return;
+            return learnt;
         }
         self.fresh.rows.remove(&id);
         if row.standing() == Standing::Active {
@@ -259,6 +302,7 @@ impl Book {
         if let Some(case) = self.cases.get_mut(&id.rollout) {
             case.rows.insert(id.ordinal, row);
         }
+        learnt
     }
 
     fn close_if_over(&mut self, id: RolloutId) {

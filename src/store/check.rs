@@ -15,6 +15,7 @@ use crate::domain::target::{InstanceKey, Target};
 use super::book::{Book, Case};
 use super::line::Line;
 use super::row::{Row, is_settled};
+use super::step::Step;
 use super::{ChangeMove, Commit, CommitError, RolloutMove, Unavailable};
 
 /// Most bytes of one record as JSON. The queue on disk keeps values below 4 KiB (see its decision page); the rest of a
@@ -78,13 +79,13 @@ impl Book {
     }
 
     /// Folds a commit that passed, and gives back its lines for the journal.
-    pub fn apply(&mut self, prepared: Prepared) -> Result<Vec<Line>, Unavailable> {
-        let mut lines = Vec::with_capacity(prepared.0.len());
+    pub fn apply(&mut self, prepared: Prepared) -> Result<Vec<Step>, Unavailable> {
+        let mut steps = Vec::with_capacity(prepared.0.len());
         for (line, target) in prepared.0 {
-            self.fold(&line, target)?;
-            lines.push(line);
+            let learnt = self.fold(&line, target)?;
+            steps.push(Step { line, learnt, opening: None });
         }
-        Ok(lines)
+        Ok(steps)
     }
 }
 

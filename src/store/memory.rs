@@ -20,6 +20,7 @@ use super::jobs::remember;
 use super::line::Line;
 use super::page::{Query, Shown, page};
 use super::row::{Row, change};
+use super::step::Step;
 use super::targets::{Fingerprints, Targets};
 use super::{
     Active, Candidates, Commit, CommitError, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
@@ -85,16 +86,13 @@ impl State {
     fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
         let settled = &self.settled;
         let prepared = self.book.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
-        for line in self.book.apply(prepared)? {
+        for Step { line, learnt, .. } in self.book.apply(prepared)? {
             if let What::Change { ordinal, record, .. } = &line.entry.what {
-                let id = ChangeId { rollout: line.entry.rollout, ordinal: *ordinal };
                 if !record.state.is_settled() {
-                    self.settled.remove(&id);
+                    self.settled.remove(&ChangeId { rollout: line.entry.rollout, ordinal: *ordinal });
                 }
-                if let Some(job) = record.jobs.last()
-                    && let Some(row) = self.book.row(id)
-                {
-                    remember(self.jobs.entry(row.target.instance()).or_default(), job);
+                if let (Some(instance), Some(job)) = (learnt, record.jobs.last()) {
+                    remember(self.jobs.entry(instance).or_default(), job);
                 }
             }
             self.journal.push(line);

@@ -13,15 +13,30 @@ mod book;
 mod check;
 #[cfg(test)]
 pub(crate) mod contract;
+mod home;
 mod jobs;
+mod journal;
+mod landed;
 mod line;
 pub mod memory;
+pub mod open;
 mod page;
+mod probe;
+mod queue;
+mod reader;
 mod row;
 #[cfg(test)]
 pub(crate) mod scene;
+mod segment;
+mod shared;
 mod sheet;
+pub mod sled;
+mod step;
+mod submission;
 mod targets;
+mod value;
+mod workers;
+mod writer;
 
 use std::sync::Arc;
 
@@ -82,6 +97,13 @@ pub trait Store: Send + Sync {
 
     /// Journal entries after `seq`, oldest first, of one rollout or of all.
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+
+    /// Resolves when everything committed so far survives a power cut. [`Self::rollout`] and [`Self::change`] show what
+    /// is accepted and ordered, which is what a decision needs; whoever shows it to people takes their answer first and
+    /// then waits here, so that nothing shown can be lost. Every other read waits by itself.
+    fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Facts about the store for `status` and preflight.
     fn health(&self) -> Health;

@@ -50,11 +50,11 @@ pub(crate) struct Shown<'a> {
 }
 
 /// Fills a page from the rows at and after [`Query::first`], which come in their order.
-pub(crate) fn page(
+pub(crate) fn page<E: From<Unavailable>>(
     query: &Query,
     shown: &Shown<'_>,
-    rows: impl Iterator<Item = Result<(u32, Row), Unavailable>>,
-) -> Result<Page, Unavailable> {
+    rows: impl Iterator<Item = Result<(u32, Row), E>>,
+) -> Result<Page, E> {
     let mut page = Page::default();
     let id_of = |ordinal| ChangeId { rollout: query.id, ordinal };
     for row in rows {
