@@ -8,6 +8,9 @@
 
 pub mod clock;
 pub mod cloud;
+pub mod config;
+pub mod document;
 pub mod domain;
 pub mod engine;
+pub mod planfile;
 pub mod store;
