@@ -285,6 +285,10 @@ pub struct Timing {
 /// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
 pub const BUSY_WAITS_MAX: u16 = 150;
 
+/// How much the cloud's clock may be behind ours when jobs are sought by their creation; explained jobs that this lets in
+/// are ruled out by their ids.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
 pub const JOBS_MAX: usize = 40;
 
@@ -471,7 +475,8 @@ impl<'a> Step<'a> {
     }
 
     fn find_jobs(&self, sent: Timestamp) -> Call {
-        Call::FindJobs { target: self.change.target.clone(), since: sent, page: 1 }
+        let since = sent.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+        Call::FindJobs { target: self.change.target.clone(), since, page: 1 }
     }
 
     fn desired(&self, view: &ProxyView) -> bool {

@@ -383,8 +383,18 @@ impl Step<'_> {
             Phase::Soaking { wave, until } if self.ctx.now >= *until => self.soaked(*wave),
             Phase::Soaking { until, .. } => self.stay(RolloutWake::At(*until), "soaking"),
             Phase::Awaiting { .. } | Phase::Halted { .. } => self.stay(RolloutWake::Change(Wake::Never), "waits for a person"),
-            Phase::Completed | Phase::Aborted { .. } => self.stay(RolloutWake::Change(Wake::Never), "final"),
+            Phase::Aborted { .. } => self.aborted(),
+            Phase::Completed => self.stay(RolloutWake::Change(Wake::Never), "final"),
         }
+    }
+
+    /// What came back to the queue since, or was not withdrawn before a crash, is withdrawn now.
+    fn aborted(&self) -> Decision {
+        let mut decision = self.stay(RolloutWake::Change(Wake::Never), "final");
+        if self.ctx.tallies.iter().any(|wave| wave.queued > 0) {
+            decision.effect = Effect::Withdraw;
+        }
+        decision
     }
 
     fn scheduled(&self) -> Decision {

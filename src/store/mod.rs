@@ -9,6 +9,20 @@
 //!
 //! Deliberately not here: any decision about what happens next.
 
+mod book;
+mod check;
+#[cfg(test)]
+pub(crate) mod contract;
+mod jobs;
+mod line;
+pub mod memory;
+mod page;
+mod row;
+#[cfg(test)]
+pub(crate) mod scene;
+mod sheet;
+mod targets;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -56,7 +70,8 @@ pub trait Store: Send + Sync {
     /// passed over on the way. At most `limit` of each.
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
 
-    /// Settled changes in one of these states (words of [`change::State::word`]), in the list's order.
+    /// Stored changes in one of these states (words of [`change::State::word`] for settled ones, or `queued` for those
+    /// queued again or passed over, but not those never touched), in the list's order.
     fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>>;
 
     /// The latest job ids saved for changes of this instance, whatever their rollout: jobs that are explained.
