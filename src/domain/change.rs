@@ -47,7 +47,8 @@ pub struct Record {
     /// PUTs spent since the change was queued; a PUT that surely never left is not counted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts: u16,
-    /// Waits in a row for a busy instance, whether the look or the PUT told of it; an accepted PUT sets it to 0.
+    /// Waits in a row for a busy instance, whether the look or the PUT told of it; an accepted
+    /// PUT or a spent attempt sets it to 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: u16,
     /// Looks before the PUT that failed in a row; one that succeeds sets it to 0.
@@ -602,7 +603,9 @@ impl<'a> Step<'a> {
         if attempts >= self.ctx.retry.max_attempts {
             return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts, the last: {what}"));
         }
-        self.to(State::Ready).after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
+        let mut next = self.to(State::Ready);
+        next.record.waits = 0;
+        next.after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
     }
 
     fn in_doubt(&self, sent: Timestamp, why: String) -> Decision {

@@ -485,8 +485,8 @@ impl Step<'_> {
 
     fn requeued(&self) -> Decision {
         if self.record.requeue.is_none() {
-            // Aborted meanwhile, or reported twice: nothing was asked for any more.
-            return self.woken();
+            // Aborted meanwhile, or reported twice.
+            return self.stay(RolloutWake::Change(Wake::In(Duration::ZERO)), "nothing is asked for any more");
         }
         let mut decision = self.to(self.record.phase.clone(), "what failed is queued again");
         decision.record.requeue = None;

@@ -65,6 +65,7 @@ submitting   ; error unauthorised  ; spent     => ready a2 before=false | - | no
 submitting   ; error busy          ; -         => ready w1 | - | poll 1
 submitting   ; error busy          ; weary     => failed busy a1 w149 before=false | - | never
 submitting   ; error not_done      ; -         => ready a1 before=false | - | backoff 1
+submitting   ; error not_done      ; weary     => ready a1 before=false | - | backoff 1
 submitting   ; error not_done      ; spent     => failed attempts_spent a3 before=false | - | never
 submitting   ; error unknown       ; -         => recovering a1 before=false | - | settle
 submitting   ; error unknown       ; spent     => recovering a3 before=false | - | settle

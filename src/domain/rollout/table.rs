@@ -17,7 +17,7 @@ use crate::domain::window::{Calendar, ShutBy};
 /// Three waves of 4, 10 and 20 targets; the first soaks for an hour and wants a promotion, the last soaks too. Budgets
 /// of 2, 3 and 20 failures and of 6 for the rollout, 5 in flight, a progress deadline of 20 minutes. Without
 /// circumstances (`-`) the waves before are done, nothing of the present one was released, and the window is open.
-/// Halted failures: three of wave 1 failed.
+/// Halted failures: three of wave 1 failed. Aborted: wave 0 is still to be withdrawn.
 ///
 /// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end is reached.
 /// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows.
@@ -29,7 +29,7 @@ scheduled       ; woken        ; early                   => scheduled | none | a
 scheduled       ; woken        ; paused                  => advancing 0 paused | none | now
 scheduled       ; woken        ; early+paused            => scheduled paused | none | at the start
 scheduled       ; woken        ; shut                    => advancing 0 | none | now
-scheduled       ; requeued     ; -                       => advancing 0 | none | now
+scheduled       ; requeued     ; -                       => scheduled | none | now
 scheduled       ; pause        ; -                       => scheduled paused | none | now
 scheduled       ; pause        ; paused                  => refused already_paused
 scheduled       ; resume       ; -                       => refused not_paused
@@ -76,7 +76,7 @@ advancing 2     ; woken        ; budget                  => halted 2 failures 6/
 advancing 2     ; woken        ; done                    => completed | none | never
 advancing 2     ; woken        ; failed+done             => completed | none | never
 advancing 2     ; woken        ; active                  => advancing 2 | none | in 30 s
-advancing 1     ; requeued     ; -                       => advancing 1 | release 3 up to 1 | in 30 s
+advancing 1     ; requeued     ; -                       => advancing 1 | none | now
 advancing 1     ; requeued     ; requeueing              => advancing 1 | none | now
 advancing 1     ; requeued     ; requeueing+paused       => advancing 1 paused | none | now
 advancing 1     ; pause        ; -                       => advancing 1 paused | none | now
@@ -104,7 +104,7 @@ soaking 0       ; woken        ; soaked+auto             => advancing 1 | none |
 soaking 0       ; woken        ; soaked+paused           => soaking 0 paused | none | never
 soaking 0       ; woken        ; soaked+auto+paused      => soaking 0 paused | none | never
 soaking 0       ; woken        ; soaked+auto+shut        => advancing 1 | none | now
-soaking 0       ; requeued     ; -                       => soaking 0 | none | at its end
+soaking 0       ; requeued     ; -                       => soaking 0 | none | now
 soaking 0       ; pause        ; -                       => soaking 0 paused | none | now
 soaking 0       ; resume       ; -                       => refused not_paused
 soaking 0       ; resume       ; soaked+paused           => soaking 0 | none | now
@@ -115,7 +115,7 @@ soaking 0       ; retry all    ; in doubt                => advancing 0 requeue 
 soaking 0       ; promote      ; -                       => advancing 1 | none | now
 soaking 0       ; promote      ; paused                  => advancing 1 paused | none | now
 awaiting 0      ; woken        ; -                       => awaiting 0 | none | never
-awaiting 0      ; requeued     ; -                       => awaiting 0 | none | never
+awaiting 0      ; requeued     ; -                       => awaiting 0 | none | now
 awaiting 0      ; pause        ; -                       => awaiting 0 paused | none | now
 awaiting 0      ; resume       ; -                       => refused not_paused
 awaiting 0      ; resume       ; paused                  => awaiting 0 | none | now
@@ -127,7 +127,7 @@ awaiting 0      ; promote      ; -                       => advancing 1 | none |
 awaiting 0      ; promote      ; paused                  => advancing 1 paused | none | now
 halted failures ; woken        ; -                       => halted 1 failures 3/3 | none | never
 halted failures ; woken        ; stalled                 => halted 1 failures 3/3 | none | never
-halted failures ; requeued     ; -                       => halted 1 failures 3/3 | none | never
+halted failures ; requeued     ; -                       => halted 1 failures 3/3 | none | now
 halted failures ; pause        ; -                       => halted 1 failures 3/3 paused | none | now
 halted failures ; resume       ; -                       => refused not_paused
 halted failures ; resume       ; paused                  => halted 1 failures 3/3 | none | now
@@ -138,7 +138,7 @@ halted failures ; retry all    ; -                       => advancing 1 requeue 
 halted failures ; promote      ; -                       => refused nothing_to_promote
 halted stalled  ; woken        ; -                       => halted 1 stalled | none | never
 halted stalled  ; woken        ; stalled                 => halted 1 stalled | none | never
-halted stalled  ; requeued     ; -                       => halted 1 stalled | none | never
+halted stalled  ; requeued     ; -                       => halted 1 stalled | none | now
 halted stalled  ; pause        ; -                       => halted 1 stalled paused | none | now
 halted stalled  ; resume       ; -                       => refused not_paused
 halted stalled  ; abort        ; -                       => aborted | withdraw | never
@@ -147,15 +147,16 @@ halted stalled  ; retry        ; in doubt                => advancing 1 requeue 
 halted stalled  ; retry all    ; -                       => advancing 1 requeue failed_and_in_doubt | requeue | now
 halted stalled  ; promote      ; -                       => refused nothing_to_promote
 completed       ; woken        ; -                       => completed | none | never
-completed       ; requeued     ; -                       => completed | none | never
+completed       ; requeued     ; -                       => completed | none | now
 completed       ; pause        ; -                       => refused final
 completed       ; resume       ; paused                  => refused final
 completed       ; abort        ; -                       => refused final
 completed       ; retry        ; failed                  => refused final
 completed       ; retry all    ; failed                  => refused final
 completed       ; promote      ; -                       => refused final
-aborted         ; woken        ; -                       => aborted | none | never
-aborted         ; requeued     ; -                       => aborted | none | never
+aborted         ; woken        ; -                       => aborted | withdraw | never
+aborted         ; woken        ; done                    => aborted | none | never
+aborted         ; requeued     ; -                       => aborted | none | now
 aborted         ; pause        ; -                       => refused final
 aborted         ; resume       ; paused                  => refused final
 aborted         ; abort        ; -                       => refused final
@@ -260,7 +261,12 @@ impl World {
         let (first_open, begins) = match &phase {
             Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => (usize::from(*wave) + 1, false),
             Phase::Completed => (3, false),
-            Phase::Scheduled | Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Aborted { .. } => (wave, true),
+            // What was not released before the abort was withdrawn, but for the first wave.
+            Phase::Aborted { .. } => {
+                tallies[1..].iter_mut().for_each(|tally| tally.shift(Standing::Queued, Standing::Cancelled, tally.queued));
+                (0, true)
+            }
+            Phase::Scheduled | Phase::Advancing { .. } | Phase::Halted { .. } => (wave, true),
         };
         for tally in &mut tallies[..first_open] {
             *tally = Tally { succeeded: tally.total(), ..Tally::default() };
@@ -585,7 +591,8 @@ proptest! {
                     let Ok(decision) = world.decide(&event) else { continue };
                     if was.phase.is_final() {
                         prop_assert_eq!(&decision.record, &was);
-                        prop_assert_eq!(&decision.effect, &Effect::None);
+                        let left = matches!(was.phase, Phase::Aborted { .. }) && total(&world.tallies).queued > 0;
+                        prop_assert_eq!(&decision.effect, if left { &Effect::Withdraw } else { &Effect::None });
                     }
                     if matches!(was.phase, Phase::Halted { .. } | Phase::Awaiting { .. }) && event == Event::Woken {
                         prop_assert_eq!(&decision.record.phase, &was.phase, "only a person's verb leads on");
