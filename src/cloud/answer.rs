@@ -8,6 +8,7 @@
 use serde::Deserialize;
 
 use super::classify::classify;
+use super::envelope::Envelope;
 use super::job_names;
 use super::lenient::{List, Object, Scalar};
 use super::wire_format::{JOBS_PAGE, PROXIES_PAGE};
@@ -275,63 +276,6 @@ fn jobs(body: &[u8], instance: &InstanceId) -> Result<Answer, String> {
     }
     job_names::drop_other_operations(&mut jobs);
     Ok(Answer::Jobs { jobs, more })
-}
-
-/// What an error body says, wherever it says it.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Envelope {
-    code: Option<String>,
-    message: Option<String>,
-    request_id: Option<String>,
-}
-
-impl Envelope {
-    /// The order of the vendor's SDK: the three pairs of names, then the same inside each nested object, then raw text.
-    fn find(body: &[u8]) -> Self {
-        match serde_json::from_slice::<serde_json::Value>(body) {
-            Ok(serde_json::Value::Object(outer)) => {
-                let mut found = Self::pair(&outer).or_else(|| outer.values().find_map(|inner| Self::pair(inner.as_object()?)));
-                if let Some(found) = &mut found {
-                    found.request_id = outer.get("request_id").and_then(|id| id.as_str()).map(str::to_owned);
-                }
-                found.unwrap_or_default()
-            }
-            Ok(_) => Self::default(),
-            Err(_) => Self { message: raw_text(body), ..Self::default() },
-        }
-    }
-
-    fn pair(object: &serde_json::Map<String, serde_json::Value>) -> Option<Self> {
-        let text = |name| match object.get(name) {
-            Some(serde_json::Value::String(text)) => Some(text.clone()),
-            Some(serde_json::Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        };
-        [("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message")].into_iter().find_map(|(code, message)| {
-            let (code, message) = (text(code), text(message));
-            (code.is_some() || message.is_some()).then_some(Self { code, message, request_id: None })
-        })
-    }
-}
-
-/// A body that is no JSON: its text without HTML tags.
-fn raw_text(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
-    let mut plain = String::new();
-    let mut in_tag = false;
-    for c in text.chars() {
-        match c {
-            '<' => {
-                in_tag = true;
-                plain.push(' ');
-            }
-            '>' if in_tag => in_tag = false,
-            c if !in_tag => plain.push(c),
-            _ => {}
-        }
-    }
-    let plain = plain.trim();
-    (!plain.is_empty()).then(|| plain.to_owned())
 }
 
 #[cfg(test)]

@@ -5,14 +5,16 @@
 //!
 //! Deliberately not here: what a fault does (`cloud::model`).
 
-use std::fmt;
+mod between;
+mod rate;
+
 use std::time::Duration;
 
-use fastrand::Rng;
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::domain::id::ProxyId;
+pub use between::Between;
+pub use rate::Rate;
+pub(super) use rate::Subject;
 
 /// The fault file: every field may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -216,186 +218,6 @@ pub enum Operation {
     Jobs,
 }
 
-/// How often a fault fires: a probability for every call, or rules of which the first that applies decides.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Rate(Vec<Rule>);
-
-/// One rule of a [`Rate`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rule {
-    /// Probability, 0 to 1.
-    on: Probability,
-    /// Applies from this many seconds after the start; left out: from the start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<Seconds>,
-    /// Applies before this many seconds after the start; left out: for ever.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    to: Option<Seconds>,
-    /// Applies to proxies whose id ends so; calls that concern no such proxy are left alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    r#match: Option<String>,
-    /// Applies to this call only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    call: Option<Operation>,
-}
-
-/// What a call is about, for the rules.
-pub(super) struct Subject<'a> {
-    pub operation: Option<Operation>,
-    pub proxies: &'a [ProxyId],
-}
-
-impl Rate {
-    /// Never fires.
-    pub const NEVER: Self = Self(Vec::new());
-
-    /// Fires with this probability at every call.
-    ///
-    /// # Errors
-    /// When it is not within 0 and 1.
-    pub fn always(probability: f64) -> Result<Self, String> {
-        Ok(Self(vec![Rule { on: Probability::try_from(probability)?, from: None, to: None, r#match: None, call: None }]))
-    }
-
-    /// Draws. Costs nothing and takes nothing from the generator while no rule applies.
-    pub(super) fn fires(&self, rng: &mut Rng, at: Duration, subject: &Subject<'_>) -> bool {
-        let applies = |rule: &&Rule| {
-            rule.from.is_none_or(|from| at >= from.0)
-                && rule.to.is_none_or(|to| at < to.0)
-                && rule.call.is_none_or(|call| subject.operation == Some(call))
-                && rule.r#match.as_ref().is_none_or(|suffix| subject.proxies.iter().any(|id| id.as_str().ends_with(suffix.as_str())))
-        };
-        // Most rates are empty: the lookup below then ends at once.
-        self.0.iter().find(applies).is_some_and(|rule| rule.on.0 > 0.0 && rng.f64() < rule.on.0)
-    }
-
-    /// Whether there is no rule at all.
-    pub(super) fn is_never(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RateVisitor;
-        impl<'de> Visitor<'de> for RateVisitor {
-            type Value = Rate;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a probability from 0 to 1 or a list of rules `{on, from, to, match, call}`")
-            }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Rate, E> {
-                Rate::always(value).map_err(E::custom)
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Rate, E> {
-                self.visit_f64(value as f64)
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Rate, E> {
-                self.visit_f64(value as f64)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Rate, A::Error> {
-                let mut rules = Vec::new();
-                while let Some(rule) = seq.next_element()? {
-                    rules.push(rule);
-                }
-                Ok(Rate(rules))
-            }
-        }
-        deserializer.deserialize_any(RateVisitor)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-struct Probability(f64);
-
-impl TryFrom<f64> for Probability {
-    type Error = String;
-    fn try_from(value: f64) -> Result<Self, String> {
-        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(format!("a probability lies within 0 and 1, this is {value}")) }
-    }
-}
-impl From<Probability> for f64 {
-    fn from(probability: Probability) -> f64 {
-        probability.0
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-struct Seconds(Duration);
-
-impl TryFrom<f64> for Seconds {
-    type Error = String;
-    fn try_from(value: f64) -> Result<Self, String> {
-        Duration::try_from_secs_f64(value).map(Self).map_err(|error| format!("{value} is no number of seconds since the start: {error}"))
-    }
-}
-impl From<Seconds> for f64 {
-    fn from(seconds: Seconds) -> f64 {
-        seconds.0.as_secs_f64()
-    }
-}
-
-/// A duration drawn evenly from a range: `{min: 5ms, max: 30ms}`, or one duration for both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Between {
-    /// Shortest.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub min: Duration,
-    /// Longest.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub max: Duration,
-}
-
-impl Between {
-    /// Always the same.
-    pub const fn exactly(duration: Duration) -> Self {
-        Self { min: duration, max: duration }
-    }
-
-    pub(super) fn draw(&self, rng: &mut Rng) -> Duration {
-        if self.max <= self.min {
-            return self.min;
-        }
-        let span = u64::try_from((self.max - self.min).as_nanos()).unwrap_or(u64::MAX);
-        self.min + Duration::from_nanos(rng.u64(0..=span))
-    }
-}
-
-impl<'de> Deserialize<'de> for Between {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Raw {
-            #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-            min: Duration,
-            #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-            max: Duration,
-        }
-        struct BetweenVisitor;
-        impl<'de> Visitor<'de> for BetweenVisitor {
-            type Value = Between;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as `20ms` or a range `{min: 5ms, max: 30ms}`")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Between, E> {
-                let signed: jiff::SignedDuration = text.parse().map_err(E::custom)?;
-                Duration::try_from(signed).map(Between::exactly).map_err(E::custom)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Between, A::Error> {
-                let Raw { min, max } = Raw::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                if min > max {
-                    return Err(de::Error::custom("`min` is longer than `max`"));
-                }
-                Ok(Between { min, max })
-            }
-        }
-        deserializer.deserialize_any(BetweenVisitor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,7 +235,6 @@ mod tests {
         )
         .expect("a valid fault file");
         assert_eq!(faults.error_500_before, Rate::always(0.05).expect("in range"));
-        assert_eq!(faults.error_500_after.0.len(), 2);
         assert_eq!(faults.latency, Between { min: Duration::from_millis(5), max: Duration::from_millis(30) });
         assert_eq!(faults.job_time, Between::exactly(Duration::from_secs(2)));
         assert_eq!(faults.quota, Some(QuotaRule { requests: 100, per: Duration::from_secs(1) }));
@@ -444,20 +265,5 @@ mod tests {
             let error = Faults::from_yaml(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn rules_apply_by_time_call_and_proxy_and_the_first_decides() {
-        let rate: Rate = serde_yaml::from_str("[{on: 0, to: 5}, {on: 1, from: 2, to: 10, match: 7po01, call: switch}]").expect("rules");
-        let mut rng = Rng::with_seed(1);
-        let id: ProxyId = "2ec617ba62da4eafb921b69438beed37po01".parse().expect("an id");
-        let mut fires = |at, operation, ids: &[ProxyId]| {
-            rate.fires(&mut rng, Duration::from_secs(at), &Subject { operation: Some(operation), proxies: ids })
-        };
-        assert!(!fires(4, Operation::Switch, &[id]), "the first rule decides");
-        assert!(fires(5, Operation::Switch, &[id]));
-        assert!(!fires(10, Operation::Switch, &[id]), "`to` is exclusive");
-        assert!(!fires(5, Operation::Proxies, &[id]));
-        assert!(!fires(5, Operation::Switch, &[]));
     }
 }

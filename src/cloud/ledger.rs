@@ -1,7 +1,7 @@
 //! What the simulated cloud saw: the witness against which a run is judged.
 //!
 //! Invariants: every request is counted on arrival, whatever becomes of it; the worst count in any sliding interval is
-//! exact for the intervals watched from the start, however long the run; lists that grow with the run have a bound and
+//! exact for the intervals watched from the start, however long the run (up to a bound that is told when it is reached); lists that grow with the run have a bound and
 //! say when they have reached it.
 
 use std::collections::VecDeque;
@@ -14,6 +14,9 @@ pub const ARRIVALS_KEPT: usize = 1 << 18;
 
 /// Switch calls kept one by one: four million, the whole of a million-change run with its repetitions.
 pub const SWITCHES_KEPT: usize = 4_000_000;
+
+/// Arrivals kept for one sliding interval: a million, 8 MiB; five minutes at the quota of a large account are less.
+const RECENT_MAX: usize = 1 << 20;
 
 /// What became of a switch call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -47,9 +50,10 @@ pub(super) struct Sliding {
     recent: VecDeque<u64>,
     worst: usize,
     worst_at: u64,
+    saturated: bool,
 }
 
-/// [`Sliding`], told.
+/// The worst count of one sliding interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct WorstInterval {
     /// Length of the interval in milliseconds.
@@ -58,11 +62,13 @@ pub struct WorstInterval {
     pub arrivals: usize,
     /// End of that interval, milliseconds after the start.
     pub at_ms: u64,
+    /// More arrived in one interval than are kept: the true number is larger.
+    pub saturated: bool,
 }
 
 impl Sliding {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval: nanos(interval), recent: VecDeque::new(), worst: 0, worst_at: 0 }
+        Self { interval: nanos(interval), recent: VecDeque::new(), worst: 0, worst_at: 0, saturated: false }
     }
 
     /// Arrivals in the interval that ends at `at`.
@@ -74,6 +80,10 @@ impl Sliding {
     }
 
     pub(super) fn add(&mut self, at: u64) {
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+            self.saturated = true;
+        }
         self.recent.push_back(at);
         let count = self.count(at);
         if count > self.worst {
@@ -87,7 +97,12 @@ impl Sliding {
     }
 
     fn told(&self) -> WorstInterval {
-        WorstInterval { interval_ms: self.interval / 1_000_000, arrivals: self.worst, at_ms: self.worst_at / 1_000_000 }
+        WorstInterval {
+            interval_ms: self.interval / 1_000_000,
+            arrivals: self.worst,
+            at_ms: self.worst_at / 1_000_000,
+            saturated: self.saturated,
+        }
     }
 }
 
@@ -186,7 +201,7 @@ mod tests {
             ledger.arrived(at);
         }
         // At 10 the arrival at 0 is a whole interval away; at 11 there are 5, 9, 10 and 11.
-        assert_eq!(ledger.worst(), [WorstInterval { interval_ms: 0, arrivals: 4, at_ms: 0 }]);
+        assert_eq!(ledger.worst(), [WorstInterval { interval_ms: 0, arrivals: 4, at_ms: 0, saturated: false }]);
         assert_eq!(ledger.arrivals_total(), 6);
         assert_eq!(ledger.arrivals().last(), Some(30));
     }

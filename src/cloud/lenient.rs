@@ -76,6 +76,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
     }
 }
 
+/// In a visitor: null, booleans, numbers and texts become the default value.
+macro_rules! scalars_are_nothing {
+    () => {
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+    };
+}
+
 /// An object, or nothing where something else stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Object<T>(pub Option<T>);
@@ -128,24 +152,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<List<T>, A::Error> {
                 Ok(List { rows: Some(vec![Some(T::deserialize(MapAccessDeserializer::new(map))?)]) })
             }
-            fn visit_unit<E: de::Error>(self) -> Result<List<T>, E> {
-                Ok(List { rows: None })
-            }
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<List<T>, E> {
-                Ok(List { rows: None })
-            }
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<List<T>, E> {
-                Ok(List { rows: None })
-            }
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<List<T>, E> {
-                Ok(List { rows: None })
-            }
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<List<T>, E> {
-                Ok(List { rows: None })
-            }
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<List<T>, E> {
-                Ok(List { rows: None })
-            }
+            scalars_are_nothing!();
         }
         deserializer.deserialize_any(ListVisitor(std::marker::PhantomData))
     }
@@ -153,6 +160,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
 /// One element of a list.
 struct Row<T>(Option<T>);
+
+impl<T> Default for Row<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Row<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -169,24 +182,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Row<T> {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(Row(None))
             }
-            fn visit_unit<E: de::Error>(self) -> Result<Row<T>, E> {
-                Ok(Row(None))
-            }
-            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Row<T>, E> {
-                Ok(Row(None))
-            }
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<Row<T>, E> {
-                Ok(Row(None))
-            }
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Row<T>, E> {
-                Ok(Row(None))
-            }
-            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Row<T>, E> {
-                Ok(Row(None))
-            }
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<Row<T>, E> {
-                Ok(Row(None))
-            }
+            scalars_are_nothing!();
         }
         deserializer.deserialize_any(RowVisitor(std::marker::PhantomData))
     }

@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod classify;
 pub mod emulator;
+mod envelope;
 pub mod faults;
 pub mod fleet;
 mod guarded_body;

@@ -122,7 +122,7 @@ impl TokenReader {
     /// When there is none. The next call looks again.
     pub fn current(&self) -> Result<Arc<Token>, SecretError> {
         match &self.source {
-            SecretSource::File(path) => self.from_file(path),
+            SecretSource::File(path) => self.read_file(path),
             SecretSource::Env(name) => {
                 let text = std::env::var(name).map_err(|_| SecretError::Variable(name.clone()))?;
                 Token::new(&text, &|| format!("the environment variable {name}")).map(Arc::new)
@@ -132,12 +132,12 @@ impl TokenReader {
                     return Err(SecretError::Name(name.clone()));
                 }
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| SecretError::NoCredentials(name.clone()))?;
-                self.from_file(&PathBuf::from(directory).join(name))
+                self.read_file(&PathBuf::from(directory).join(name))
             }
         }
     }
 
-    fn from_file(&self, path: &Path) -> Result<Arc<Token>, SecretError> {
+    fn read_file(&self, path: &Path) -> Result<Arc<Token>, SecretError> {
         let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Stamp::of(&std::fs::metadata(path).map_err(unreadable)?);

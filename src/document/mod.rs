@@ -29,6 +29,10 @@ pub use self::shape::Shape;
 pub use self::source::Source;
 use self::tree::{Node, Span};
 
+/// Code of a mistake that only the second reader found: the two disagree, which is a defect of this program, told as a
+/// mistake of the file because refusing is the safe side.
+pub const SECOND_READER: &str = "second-reader";
+
 /// A document whose tree was checked against its shape.
 pub struct Document<'s> {
     source: &'s Source,
@@ -96,7 +100,7 @@ impl<'s> Document<'s> {
             Err(error) => {
                 let inside = error.path().to_string();
                 let full = if path.is_empty() { inside } else { format!("{path}.{inside}") };
-                mistakes.push(Diagnostic::error("value", format!("{}", plain(&error.inner().to_string()))).at(self.place(&full)));
+                mistakes.push(Diagnostic::error(SECOND_READER, plain(&error.inner().to_string())).at(self.place(&full)));
                 None
             }
         }

@@ -32,16 +32,16 @@ pub fn beneath(folder: &Path, name: &str, max: u64) -> Result<File, Complaint> {
             Component::CurDir => {}
             Component::ParentDir => {
                 return Err(
-                    Complaint::new("`..` leads out of the plan's folder").help("put the file beside the plan or in a folder beneath it")
+                    Complaint::new("leads out of the plan's folder by `..`").help("put the file beside the plan or in a folder beneath it")
                 );
             }
             Component::RootDir | Component::Prefix(_) => {
-                return Err(Complaint::new("an absolute path leads out of the plan's folder").help("write a path relative to the plan"));
+                return Err(Complaint::new("leads out of the plan's folder: it is absolute").help("write a path relative to the plan"));
             }
         }
     }
     let Some((last, folders)) = steps.split_last() else {
-        return Err(Complaint::new("this names no file"));
+        return Err(Complaint::new("names no file"));
     };
     let mut at: OwnedFd = openat(CWD, folder, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(unreadable)?;
     for step in folders {
@@ -54,8 +54,11 @@ pub fn beneath(folder: &Path, name: &str, max: u64) -> Result<File, Complaint> {
 fn link_or(folder: &OwnedFd, step: &Path, error: Errno) -> Complaint {
     let link = statat(folder, step, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink());
     if link {
-        Complaint::new(format!("{} is a symbolic link, which could lead out of the plan's folder", super::quote(&step.to_string_lossy())))
-            .help("put the file itself there")
+        Complaint::new(format!(
+            "passes the symbolic link {}, which could lead out of the plan's folder",
+            super::quote(&step.to_string_lossy())
+        ))
+        .help("put the file itself there")
     } else {
         unreadable(error)
     }
@@ -72,6 +75,7 @@ fn unreadable(error: Errno) -> Complaint {
         io::ErrorKind::NotFound => "no such file".to_owned(),
         io::ErrorKind::NotADirectory => "no such folder".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::InvalidInput => "no path".to_owned(),
         _ => error.to_string(),
     };
     let complaint = Complaint::new(format!("cannot be opened: {reason}"));

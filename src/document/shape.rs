@@ -221,8 +221,17 @@ impl Walk<'_, '_> {
             if complaint.secret {
                 self.source.hide(node.span);
             }
-            let diagnostic = complained(&self.key(), complaint);
+            let mut diagnostic = complained(&self.key(), complaint);
+            diagnostic.replacement = diagnostic.replacement.map(|text| self.quoted_as(node, text));
             self.tell(node.span, diagnostic);
+        }
+    }
+
+    /// A proposal between the quotes that the node has, if it has any: without them it could mean something else.
+    fn quoted_as(&self, node: &Node<'_>, text: String) -> String {
+        match self.source.text()[node.span.range()].chars().next() {
+            Some(quote @ ('"' | '\'')) => format!("{quote}{text}{quote}"),
+            _ => text,
         }
     }
 

@@ -162,10 +162,15 @@ impl<'s> Reader<'s, '_> {
                 Ok((event, marked))
             }
             Some(Err(error)) => {
-                let at = error.marker().byte_offset().unwrap_or(0).min(self.source.text().len());
+                let text = self.source.text();
+                let mut at = error.marker().byte_offset().unwrap_or(0).min(text.len());
                 let (message, help) = explain(&error.info());
+                if help == Some(NO_TABS) {
+                    // The parser names where the text began that the tab interrupts.
+                    at = text[at..].find('\t').map_or(at, |tab| at + tab);
+                }
                 let mut diagnostic = Diagnostic::error("syntax", message);
-                diagnostic.help = help;
+                diagnostic.help = help.map(str::to_owned);
                 Err(self.tell(Span::of(at..at), diagnostic))
             }
             None => Err(self.tell(self.end, Diagnostic::error("syntax", format!("the {} ends too early", self.what)))),
@@ -243,7 +248,10 @@ impl<'s> Reader<'s, '_> {
                 other => self.node(other)?,
             };
             let first = self.next()?;
-            let value = self.node(first)?;
+            let mut value = self.node(first)?;
+            if matches!(value.kind, Kind::Sequence(_)) {
+                value.span = self.with_first_dash(value.span);
+            }
             let Some(name) = key.text() else {
                 self.tell(key.span, Diagnostic::error("key", "a key must be a text"));
                 continue;
@@ -259,6 +267,15 @@ impl<'s> Reader<'s, '_> {
                 None => entries.push((key, value)),
             }
         }
+    }
+
+    /// The parser lets a list that is indented no further than its key begin after its first dash.
+    fn with_first_dash(&self, list: Span) -> Span {
+        let text = self.source.text();
+        let before = text[..list.range().start].trim_end();
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        // A dash that is the first on its line and with nothing but space up to the list is the list's own.
+        if before[line..].trim_start() == "-" { Span::of(before.len() - 1..list.range().end) } else { list }
     }
 
     /// An anchor or a tag could give a node another meaning than its text shows.
@@ -288,17 +305,20 @@ fn span(marked: Marked) -> Span {
     Span::of(marked.byte_range().expect("a parser over a text counts bytes"))
 }
 
+const NO_TABS: &str = "indent with spaces, never with tabs";
+
 /// The parser's words, and what a person who is not at home in YAML may do.
-fn explain(info: &str) -> (String, Option<String>) {
+fn explain(info: &str) -> (String, Option<&'static str>) {
     let lower = info.to_ascii_lowercase();
+    if lower.contains("recursion limit") {
+        return ("nested too deeply".to_owned(), Some("no plan or configuration is nested like that; is a bracket left open?"));
+    }
     let help = if lower.contains("tab") {
-        Some("indent with spaces, never with tabs")
-    } else if lower.contains("nest") || lower.contains("limit") {
-        Some("no plan or configuration is nested that deeply; is a bracket left open?")
+        Some(NO_TABS)
     } else if lower.contains("mapping value") {
         Some("put a text that holds `: ` between quotes, and look at the indentation")
     } else {
         None
     };
-    (plain(info), help.map(str::to_owned))
+    (plain(info), help)
 }

@@ -21,6 +21,9 @@ use crate::domain::id::RolloutId;
 use crate::domain::rollout;
 use crate::domain::window::Opening;
 
+/// How far the two clocks may drift apart between decision and wire; less than what others wait before a take-over.
+const STEP_MAX: Duration = Duration::from_secs(5);
+
 /// What a call must still satisfy at its wire instant.
 #[derive(Debug, Clone)]
 pub struct CheckSpec {
@@ -32,8 +35,8 @@ pub struct CheckSpec {
     pub rollout: RolloutId,
     /// The change's wave.
     pub wave: u16,
-    /// Wall clock of the decision.
-    pub decided: Timestamp,
+    /// Both clocks at the decision.
+    pub decided: Times,
     /// What the calendar said then: open until here. Spares reading the calendar again.
     pub open_until: Option<Timestamp>,
     /// The calendar, for when the clock stands outside what was decided.
@@ -99,10 +102,20 @@ impl Board {
             Some(Gate::Open) => {}
             Some(Gate::Held | Gate::Withdrawn) | None => return withheld("the rollout was held meanwhile"),
         }
-        let as_decided = times.wall >= spec.decided && spec.open_until.is_none_or(|until| times.wall < until);
+        if stepped(spec.decided, times) {
+            // Other daemons go by the wall clock: they may have taken the change over already.
+            return withheld("the wall clock was stepped meanwhile");
+        }
+        let as_decided = times.wall >= spec.decided.wall && spec.open_until.is_none_or(|until| times.wall < until);
         if !as_decided && matches!(spec.plan.calendar.at(times.wall), Opening::Shut { .. }) {
             return withheld("the window is shut by now");
         }
         Ok(())
     }
+}
+
+fn stepped(then: Times, now: Times) -> bool {
+    let wall = now.wall.duration_since(then.wall).as_nanos();
+    let boot = i128::try_from(now.boot.saturating_sub(then.boot).as_nanos()).unwrap_or(i128::MAX);
+    wall.abs_diff(boot) > STEP_MAX.as_nanos()
 }

@@ -74,7 +74,9 @@ pub(super) enum NotYet {
 
 impl LaneState {
     pub(super) fn new(lane: Lane, spent: bool, now: Boot) -> Self {
-        let count = lane.quota.map(|quota| if spent { SlidingCount::spent(quota, now) } else { SlidingCount::fresh(quota) });
+        // What somebody sent before us may still be landing.
+        let gone = now + lane.timing.settle;
+        let count = lane.quota.map(|quota| if spent { SlidingCount::spent(quota, gone) } else { SlidingCount::fresh(quota) });
         let pace = lane.quota.map(Pace::new);
         Self { lane, queue: BTreeSet::new(), count, pace, out: 0, in_flight: 0, paused: None, pauses: 0 }
     }
@@ -104,7 +106,7 @@ impl LaneState {
         self.paused.as_ref().filter(|paused| now < paused.until)
     }
 
-    /// Takes a permit, to be handed back by [`Self::answered`] or [`Self::unused`].
+    /// Takes a permit, to be handed back by [`Self::over`] or [`Self::unused`].
     pub(super) fn take(&mut self, now: Boot) -> Result<(), NotYet> {
         if let Some(paused) = self.paused(now) {
             return Err(NotYet::Until(paused.until));
@@ -132,11 +134,11 @@ impl LaneState {
         }
     }
 
-    /// The call is over.
-    pub(super) fn answered(&mut self, now: Boot) {
+    /// The call is over: the cloud answered, or it was given up and may still arrive for as long as `settle`.
+    pub(super) fn over(&mut self, answered: bool, now: Boot) {
         self.out = self.out.checked_sub(1).expect("a permit is handed back once");
         if let Some(count) = &mut self.count {
-            count.give_back(now);
+            count.give_back(if answered { now } else { now + self.lane.timing.settle });
         }
     }
 
@@ -163,7 +165,7 @@ impl LaneState {
             // Calls that were out together are refused together: one pause, one step of growth.
             self.pauses += 1;
         }
-        let grown = first.saturating_mul(1 << (self.pauses - 1).min(10)).min(PAUSE_MAX.max(first));
+        let grown = first.saturating_mul(1 << self.pauses.saturating_sub(1).min(10)).min(PAUSE_MAX.max(first));
         let wait = error.retry_after.map_or(grown, |seconds| Duration::from_secs(u64::from(seconds)));
         let until = (now + wait).max(self.paused.as_ref().map_or(Duration::ZERO, |paused| paused.until));
         self.paused = Some(Paused { until, why: error.message.clone() });

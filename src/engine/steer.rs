@@ -61,10 +61,19 @@ enum Sweep {
 struct Moving {
     record: Option<rollout::Record>,
     released: Vec<Change>,
+    /// From then on others may take the released ones over.
+    due: Option<Timestamp>,
     act: Act,
     wake: RolloutWake,
     verb: bool,
     sweep: Option<Sweep>,
+}
+
+impl Moving {
+    /// A commit after which nothing is left to do but to look again.
+    fn then(wake: RolloutWake) -> Self {
+        Self { record: None, released: Vec::new(), due: None, act: Act::None, wake, verb: false, sweep: None }
+    }
 }
 
 impl Tracked {
@@ -322,8 +331,7 @@ impl Core {
         }
         let by = tracked.verbs.front().map(|(_, command)| command.by.clone());
         let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
-        let moving =
-            Moving { record: Some(decision.record), released: Vec::new(), act: decision.effect, wake: decision.wake, verb, sweep: None };
+        let moving = Moving { record: Some(decision.record), act: decision.effect, verb, ..Moving::then(decision.wake) };
         self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
     }
 
@@ -371,7 +379,7 @@ impl Core {
             next.version += 1;
             moves.push(change_move(&change, next, None, "its instance is taken by another change", None));
         }
-        let moving = Moving { record: Some(record.clone()), released, act: Act::None, wake: decision.wake, verb: false, sweep: None };
+        let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(decision.wake) };
         let own = RolloutMove { record, why: decision.why, by: None };
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
     }
@@ -406,28 +414,14 @@ impl Core {
                 tracked.stalled = Duration::ZERO;
                 tracked.stalled_at = None;
                 let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
-                let moving = Moving {
-                    record: Some(decision.record),
-                    released: Vec::new(),
-                    act: Act::None,
-                    wake: decision.wake,
-                    verb: false,
-                    sweep: None,
-                };
+                let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
                 self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
             }
             return;
         }
         let event = if sweep == Sweep::Withdraw { change::Event::Cancel } else { change::Event::Requeue };
         let moves = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
-        let moving = Moving {
-            record: None,
-            released: Vec::new(),
-            act: Act::None,
-            wake: RolloutWake::Change(Wake::Never),
-            verb: false,
-            sweep: Some(sweep),
-        };
+        let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
         self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
     }
 
@@ -464,7 +458,6 @@ impl Core {
     }
 
     fn rollout_moved(&mut self, id: RolloutId, moving: Moving, out: &mut Vec<Effect>) {
-        let due = self.wall_at(self.now.boot + SEND_WITHIN);
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if let Some(record) = moving.record {
             let moved = record.version != tracked.view.record.version;
@@ -475,7 +468,7 @@ impl Core {
         }
         for change in moving.released {
             self.count("released");
-            self.begin(change, Some(due));
+            self.begin(change, moving.due);
         }
         if moving.verb {
             let in_flight = self.in_flight_of(id);

@@ -53,10 +53,10 @@ enum Stage {
     Asleep,
     /// Waits for a permit of its lane.
     Waiting { rank: Rank, place: u64 },
-    /// The decision is on its way to the store; a call's permit is in hand.
-    Committing(Box<Decision>),
-    /// The claim of a repeated read is on its way; the permit is in hand.
-    Claiming(Box<Call>),
+    /// The decision is on its way to the store, with the instant from which others may take over; a call's permit is in hand.
+    Committing(Box<Decision>, Option<Timestamp>),
+    /// The claim of a repeated read is on its way, with that instant; the permit is in hand.
+    Claiming(Box<Call>, Timestamp),
     /// The call is out.
     Out(Box<Call>),
     /// The store is asked what moved, or which jobs are explained.
@@ -189,7 +189,7 @@ impl Core {
                 }
                 state.enqueue(rank, place, id);
             }
-            Stage::Committing(_) | Stage::Claiming(_) | Stage::Out(_) | Stage::Reading => return,
+            Stage::Committing(..) | Stage::Claiming(..) | Stage::Out(_) | Stage::Reading => return,
         }
         self.stirred.insert(lane);
     }
@@ -282,7 +282,7 @@ impl Core {
                 changes: vec![change],
                 durability: if synced { Durability::Synced } else { Durability::Ordered },
             };
-            self.set_stage(id, Stage::Committing(Box::new(decision)));
+            self.set_stage(id, Stage::Committing(Box::new(decision), due));
             let ticket = self.ticket(Owner::Change(id));
             out.push(Effect::Commit { ticket, commit: Box::new(commit) });
             return;
@@ -294,7 +294,7 @@ impl Core {
             (Some(call), _) => {
                 let due = due.expect("a change with a call is active");
                 let ticket = self.ticket(Owner::Change(id));
-                self.set_stage(id, Stage::Claiming(Box::new(call)));
+                self.set_stage(id, Stage::Claiming(Box::new(call), due));
                 out.push(Effect::Touch { ticket, id, version, was, due });
             }
             (None, Wake::In(wait)) => self.sleep(id, wait),
@@ -358,7 +358,7 @@ impl Core {
             deadline: self.now.boot + SEND_WITHIN,
             rollout: id.rollout,
             wave: work.change.wave,
-            decided: self.now.wall,
+            decided: self.now,
             open_until: tracked.open_until(self.now.wall),
             plan: tracked.view.plan.clone(),
         };
@@ -369,10 +369,10 @@ impl Core {
 
     pub(super) fn work_committed(&mut self, id: ChangeId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let Stage::Committing(decision) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let Stage::Committing(decision, due) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
         let lane = work.change.target.lane.clone();
         match result {
-            Ok(()) => self.moved(id, *decision, out),
+            Ok(()) => self.moved(id, *decision, due, out),
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
                 self.count("conflict");
                 if decision.call.is_some() {
@@ -385,8 +385,7 @@ impl Core {
         }
     }
 
-    fn moved(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
-        let due = self.due_after(id, &decision);
+    fn moved(&mut self, id: ChangeId, decision: Decision, due: Option<Timestamp>, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
         if work.change.record.state.word() != decision.record.state.word() {
@@ -449,11 +448,10 @@ impl Core {
     }
 
     pub(super) fn work_touched(&mut self, id: ChangeId, held: bool, out: &mut Vec<Effect>) {
-        let due = self.lanes_due(id);
         let Some(work) = self.work.get_mut(&id) else { return };
-        let Stage::Claiming(call) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let Stage::Claiming(call, due) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
         if held {
-            work.due = due;
+            work.due = Some(due);
             self.send(id, *call, out);
         } else {
             let lane = work.change.target.lane.clone();
@@ -462,11 +460,6 @@ impl Core {
             self.stirred.insert(lane);
             self.reread(id, out);
         }
-    }
-
-    fn lanes_due(&self, id: ChangeId) -> Option<Timestamp> {
-        let lane = self.lanes.get(&self.work.get(&id)?.change.target.lane)?;
-        Some(self.wall_at(self.now.boot + SEND_WITHIN + lane.lane.call_timeout + GRACE))
     }
 
     fn reread(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
@@ -503,9 +496,13 @@ impl Core {
         if self.count_in_flight(id) {
             return self.let_go(id);
         }
+        // An answer belongs to the state in which its call was made. A job id alone is worth telling in whatever state the
+        // change is by now; everything else is the business of whoever moved it.
+        let told_job = matches!(self.work[&id].event, Event::Accepted(Some(_)));
+        if moved && !told_job {
+            return self.let_go(id);
+        }
         match self.decide(id) {
-            // Somebody else moved it and works on it; with nothing but a wake in hand it is theirs.
-            Some(Ok(_)) if moved && self.work[&id].event == Event::Woken => self.let_go(id),
             Some(Ok(_)) => self.consider(id, out),
             Some(Err(Stale)) if moved => {
                 self.count("stale");
@@ -524,10 +521,11 @@ impl Core {
         work.trace = Some(trace(&call, &reply));
         let mut outcome = reply.outcome;
         if let Some(lane) = self.lanes.get_mut(&name) {
+            let answered = outcome.as_ref().err().is_none_or(|error| error.status.is_some());
             if reply.sent {
-                lane.answered(now)
+                lane.over(answered, now);
             } else {
-                lane.unused()
+                lane.unused();
             }
             match &mut outcome {
                 Ok(_) => lane.well(),

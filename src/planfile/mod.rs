@@ -89,3 +89,6 @@ pub fn check_lanes(loaded: &Loaded, known: &BTreeSet<Name>) -> Result<(), Diagno
     }
     mistakes.finish("").map(drop)
 }
+
+#[cfg(test)]
+mod tests;

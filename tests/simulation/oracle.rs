@@ -20,7 +20,7 @@ use crate::world::Nanos;
 /// Something that an invariant may have an opinion about.
 pub enum Fact<'a> {
     /// A commit was applied to the store.
-    Committed { commit: &'a Commit, store: &'a MemoryStore, times: Times },
+    Committed { commit: &'a Commit, store: &'a MemoryStore },
     /// A request left: its last check was passed.
     Wire { call: &'a Call, id: ChangeId, times: Times, store: &'a MemoryStore, now: Nanos },
     /// A request is about to be taken by the cloud.
@@ -38,7 +38,7 @@ pub enum Seen {
     /// A daemon read a job id.
     JobRead { job: JobId },
     /// An operator was told that the verb is carried out.
-    Acknowledged { verb: Verb, in_flight: Vec<ChangeId>, at: Times },
+    Acknowledged { verb: Verb },
     /// The kill-switch file came or went, and every daemon was told.
     StopFile { stands: bool },
     /// The store lost its unsynced tail in a crash.
@@ -86,11 +86,11 @@ impl Oracle {
         self.show(&mut Fact::Seen(&seen));
     }
 
-    pub fn committed(&mut self, commit: &Commit, store: &MemoryStore, times: Times) {
-        self.show(&mut Fact::Committed { commit, store, times });
+    pub fn committed(&mut self, commit: &Commit, store: &MemoryStore) {
+        self.show(&mut Fact::Committed { commit, store });
     }
 
-    pub fn wire(&mut self, call: &Call, id: ChangeId, _daemon: usize, times: Times, store: &MemoryStore, now: Nanos) {
+    pub fn wire(&mut self, call: &Call, id: ChangeId, times: Times, store: &MemoryStore, now: Nanos) {
         self.calls += 1;
         self.show(&mut Fact::Wire { call, id, times, store, now });
     }
@@ -100,7 +100,7 @@ impl Oracle {
         self.show(&mut Fact::BeforeArrival { call, cloud });
     }
 
-    pub fn arrived(&mut self, _call: &Call, now: Nanos) {
+    pub fn arrived(&mut self, now: Nanos) {
         self.show(&mut Fact::Arrived { now });
     }
 

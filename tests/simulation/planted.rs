@@ -24,4 +24,26 @@ pub enum Planted {
     FullPermitsAfterRestart,
     /// A verb is acknowledged before it is saved.
     VerbAcknowledgedBeforeSaved,
+    /// The store applies a commit whatever moved since it was decided.
+    CommitWithoutCompare,
+    /// Another daemon takes changes over before their time has come.
+    TakesOverTooEarly,
+    /// The unsynced tail that a crash may lose includes what was waited for.
+    SyncedIsNotSynced,
 }
+
+/// Each planted bug with the number of seeds within which it must be found.
+pub const SCOREBOARD: &[(Planted, u64)] = &[
+    (Planted::JobIdUsedBeforeSaved, 200),
+    (Planted::RetryWithoutAsking, 50),
+    (Planted::PermitFreedTooEarly, 200),
+    (Planted::AsksBeforeLanding, 500),
+    (Planted::NoLastCheck, 500),
+    (Planted::LimiterOnWallClock, 2_000),
+    (Planted::FailuresForgottenAtRestart, 500),
+    (Planted::FullPermitsAfterRestart, 500),
+    (Planted::VerbAcknowledgedBeforeSaved, 500),
+    (Planted::CommitWithoutCompare, 500),
+    (Planted::TakesOverTooEarly, 500),
+    (Planted::SyncedIsNotSynced, 200),
+];

@@ -54,7 +54,8 @@ impl Scenario {
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x5ea1_1f70_0000_0001);
         let proxies = rng.usize(1..=16);
-        let instances = rng.usize(1..=proxies);
+        // At most four proxies an instance, as the cloud has it.
+        let instances = rng.usize(proxies.div_ceil(4)..=proxies);
         let mut waves = Vec::new();
         let mut left = proxies as u32;
         while left > 0 {
@@ -89,12 +90,35 @@ impl Scenario {
         }
     }
 
+    /// A small world in which nothing crashes by itself, for killing it at every commit.
+    pub fn small(world: u64) -> Self {
+        let drawn = Self::draw(1_000_000 + world);
+        Self {
+            proxies: 4,
+            instances: 3,
+            waves: vec![1, 3],
+            soak_ms: 500,
+            manual: false,
+            max_in_flight: 2,
+            max_failures: 4,
+            wave_failures: 4,
+            window: None,
+            daemons: 1 + (world % 2) as usize,
+            crash_every: 0,
+            verbs: 3,
+            stop_file: false,
+            wall_jumps: false,
+            calm_at: 60,
+            ..drawn
+        }
+    }
+
     fn faults(rng: &mut Rng) -> Faults {
         let rate = |rng: &mut Rng, most: f64| format!("{:.3}", some(rng, 0.4, most));
         let yaml = format!(
             "throttle: {}\nthrottle_with_retry_after: {}\nretry_after: 3s\nerror_500_before: {}\nerror_500_after: {}\nhtml_502: {}\n\
              garbage_200: {}\nno_job_id_200: {}\ndrop_before: {}\ndrop_after: {}\nslow: {}\nslow_delay: {{min: 500ms, max: 5s}}\n\
-             job_fails: {}\nbusy: {}\nforeign_job: {}\nlatency: {{min: 1ms, max: 200ms}}\njob_time: {{min: 200ms, max: {}s}}\n\
+             job_fails: {}\nbusy: {}\nforeign_job: {}\ntoken_expired: {}\nlatency: {{min: 1ms, max: 200ms}}\njob_time: {{min: 200ms, max: {}s}}\n\
              visibility_lag: {{min: 0s, max: {}ms}}\n",
             rate(rng, 0.2),
             rate(rng, 0.2),
@@ -109,6 +133,7 @@ impl Scenario {
             rate(rng, 0.3),
             rate(rng, 0.2),
             rate(rng, 0.2),
+            rate(rng, 0.02),
             rng.u64(1..20),
             if rng.bool() { 0 } else { VISIBILITY_LAG.as_millis() as u64 },
         );

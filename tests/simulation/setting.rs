@@ -14,6 +14,7 @@ use sealift::domain::retry;
 use sealift::domain::tally::Tally;
 use sealift::domain::target::Target;
 use sealift::domain::window::{Calendar, Window};
+use sealift::domain::zone::Zone;
 use sealift::store::Submission;
 
 use crate::planted::Planted;
@@ -44,8 +45,8 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp) -> Submissi
     }
     let windows = scenario.window.map(|(minute, length, cutoff)| {
         let cron = format!("{minute}-59/10 * * * *").parse().expect("a valid expression");
-        let cutoff = (cutoff > 0).then(|| Duration::from_secs(cutoff));
-        Window::new(cron, Duration::from_secs(length), "Asia/Singapore", cutoff).expect("a valid window")
+        let zone: Zone = "Asia/Singapore".parse().expect("a zone of the database");
+        Window::new(cron, Duration::from_secs(length), zone, Duration::from_secs(cutoff)).expect("a valid window")
     });
     let plan = Plan {
         name: name("drill"),

@@ -107,6 +107,8 @@ pub struct World {
     commits: u64,
     kill_at: Option<(u64, Kill)>,
     calm: bool,
+    /// When a person may look in again after the calm.
+    person_at: Nanos,
     stop: Option<String>,
     /// How often each thing happened, by its word.
     pub fired: BTreeMap<&'static str, u64>,
@@ -158,6 +160,7 @@ impl World {
             commits: 0,
             kill_at,
             calm: false,
+            person_at: 0,
             stop: None,
             fired: BTreeMap::new(),
             scenario,
@@ -247,7 +250,8 @@ impl World {
             events += 1;
             self.now = self.now.max(event.at);
             if events > EVENTS_MAX {
-                self.oracle.violate("the run spins: too many events");
+                let story = self.unfinished();
+                self.oracle.violate(&format!("the run spins at {} s: {story}", self.now / S));
                 break;
             }
             self.happen(event.what);
@@ -300,7 +304,8 @@ impl World {
             return idle && rollout.total().queued == 0;
         }
         // Nobody but a person moves it: send one.
-        if idle && self.verbs_out.is_empty() {
+        if idle && self.verbs_out.is_empty() && self.now >= self.person_at {
+            self.person_at = self.now + 5 * S;
             let verb = match (&rollout.record.paused, rollout.record.phase.word()) {
                 (Some(_), _) => Verb::Resume,
                 (None, "awaiting") => Verb::Promote,
@@ -392,9 +397,11 @@ impl World {
         state.life += 1;
         state.wake = None;
         self.verbs_out.clear();
-        if self.scenario.daemons == 1 {
-            // What was not synced may be gone, from some point on.
-            let kept = self.rng.usize(self.synced..=self.log.len());
+        // A commit that landed stands behind all earlier ones in the journal; without one, what was not synced may be gone,
+        // from some point on.
+        if self.scenario.daemons == 1 && landed.is_none() {
+            let least = if self.planted == Planted::SyncedIsNotSynced { 0 } else { self.synced };
+            let kept = self.rng.usize(least..=self.log.len());
             if kept < self.log.len() {
                 self.fire("unsynced_lost");
                 self.log.truncate(kept);
@@ -421,13 +428,29 @@ impl World {
         self.oracle.see(Seen::Rebuilt);
     }
 
-    fn commit_now(&mut self, commit: Commit) -> Result<(), CommitError> {
+    fn commit_now(&mut self, mut commit: Commit) -> Result<(), CommitError> {
+        if self.planted == Planted::CommitWithoutCompare {
+            self.pretend_current(&mut commit);
+        }
         let result = self.store.commit(commit.clone()).now_or_never().expect("ready");
         if result.is_ok() {
-            self.oracle.committed(&commit, &self.store, self.times());
+            self.oracle.committed(&commit, &self.store);
             self.log.push(commit);
         }
         result
+    }
+
+    /// What a store that compares nothing would do: every commit names the versions that stand there now.
+    fn pretend_current(&self, commit: &mut Commit) {
+        let rollout = self.store.rollout(commit.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+        commit.version = rollout.record.version;
+        commit.releases = commit.releases.map(|_| rollout.record.releases);
+        for change in &mut commit.changes {
+            let id = ChangeId { rollout: commit.rollout, ordinal: change.ordinal };
+            let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+            change.version = stored.change.record.version;
+            change.record.version = stored.change.record.version + 1;
+        }
     }
 
     fn apply(&mut self, daemon: usize, life: u32, ticket: Ticket, commit: Commit) {
@@ -476,7 +499,7 @@ impl World {
         self.verbs_out.insert(id, verb.clone());
         let command = Command { rollout: self.rollout, verb: verb.clone(), by: "operator".into(), reason: "drill".into() };
         if self.planted == Planted::VerbAcknowledgedBeforeSaved {
-            self.oracle.see(Seen::Acknowledged { verb, in_flight: Vec::new(), at: self.times() });
+            self.oracle.see(Seen::Acknowledged { verb });
         }
         self.feed(daemon, Input::Command { id, command });
     }
@@ -511,6 +534,7 @@ impl World {
         match effect {
             Effect::Scan { until } => {
                 let open = self.store.open_rollouts().now_or_never().expect("ready").expect("memory");
+                let until = if self.planted == Planted::TakesOverTooEarly { Timestamp::MAX } else { until };
                 let due = self.store.due(until, 4096).now_or_never().expect("ready").expect("memory");
                 self.push(0, What::Feed { daemon, life, input: Input::Scanned { open, due } });
             }
@@ -539,7 +563,7 @@ impl World {
             Effect::Call { ticket, call, check } => {
                 let mut wait = self.rng.u64(0..20 * MS);
                 if self.rng.f64() < self.scenario.slow_path {
-                    wait = self.rng.u64(0..8 * S);
+                    wait = self.rng.u64(0..20 * S);
                     self.fire("slow_to_wire");
                 }
                 self.push(wait, What::Wire { daemon, life, ticket, call, check });
@@ -547,9 +571,9 @@ impl World {
             Effect::Reply { id, result } => {
                 let Some(verb) = self.verbs_out.remove(&id) else { return };
                 match result {
-                    Ok(acknowledged) => {
+                    Ok(_) => {
                         self.fire("verb_acknowledged");
-                        self.oracle.see(Seen::Acknowledged { verb, in_flight: acknowledged.in_flight, at: self.times() });
+                        self.oracle.see(Seen::Acknowledged { verb });
                     }
                     Err(_) => self.fire("verb_refused"),
                 }
@@ -606,7 +630,7 @@ impl World {
             return answer(self, 0, unanswered(Disposition::Withheld, false, &withheld.0));
         }
         let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of(call.target()) };
-        self.oracle.wire(&call, id, daemon, times, &self.store, self.now);
+        self.oracle.wire(&call, id, times, &self.store, self.now);
         let mut way = self.rng.u64(MS..50 * MS);
         if self.rng.f64() < self.scenario.slow_path {
             way = self.rng.u64(0..LANDING_BOUND.as_nanos() as u64);
@@ -621,15 +645,8 @@ impl World {
         let now = self.cloud_now();
         self.oracle.before_arrival(call, &mut self.cloud, now);
         let arrival = self.cloud.arrive(now, call);
-        self.oracle.arrived(call, self.now);
-        let Some(mut reply) = arrival.reply else {
-            // The connection is closed: the client sees it at once.
-            let wait = u64::try_from(arrival.answer_after.as_nanos()).expect("short");
-            let reply = unanswered(Disposition::Unknown, true, "connection reset");
-            let reply = self.mangle(reply);
-            return self.push(wait, What::Feed { daemon, life, input: Input::Answered { ticket, reply } });
-        };
-        reply = self.mangle(reply);
+        self.oracle.arrived(self.now);
+        let reply = self.mangle(arrival.reply);
         let back = self.rng.u64(MS..50 * MS) + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
         self.push(back, What::Feed { daemon, life, input: Input::Answered { ticket, reply } });
     }

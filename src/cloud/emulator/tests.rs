@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -148,7 +149,8 @@ async fn a_change_goes_through_all_four_calls() {
 #[tokio::test]
 async fn each_fault_comes_through_as_its_class() {
     type Set = fn(&mut Faults);
-    let cases: [(&str, Set, Option<bool>, Result<(), Disposition>); 11] = [
+    type Case = (&'static str, Set, Option<bool>, Result<(), Disposition>);
+    let cases: [Case; 11] = [
         ("throttle", |f| f.throttle = always(), Some(false), Err(Disposition::Throttled)),
         ("throttle_with_retry_after", |f| f.throttle_with_retry_after = always(), Some(false), Err(Disposition::Throttled)),
         ("token_expired", |f| f.token_expired = always(), Some(false), Err(Disposition::Unauthorised)),
@@ -255,7 +257,7 @@ async fn the_control_paths_tell_and_change() {
     assert_eq!(json["jobs"][0]["status"], "Completed");
     assert_eq!(json["proxies"].as_array().map(Vec::len), Some(6));
     assert_eq!(json["proxies"][0]["effective"], 1);
-    assert_eq!(json["worst"][0], serde_json::json!({"interval_ms": 1000, "arrivals": 1, "at_ms": 0}));
+    assert_eq!(json["worst"][0], serde_json::json!({"interval_ms": 1000, "arrivals": 1, "at_ms": 0, "saturated": false}));
     assert_eq!(json["worst"][1]["interval_ms"], 300_000);
     assert!(bed.get("/_emulator/arrivals").await.ends_with("[0]"));
 
@@ -293,4 +295,22 @@ async fn a_taken_address_is_an_error_and_stopping_frees_it() {
     assert!(matches!(again(), Err(EmulatorError::Listen { .. })));
     running.stop().await.expect("it ran well");
     assert!(again().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_calls_at_once_arrive_once_each() {
+    let rate = |p| Rate::always(p).expect("in range");
+    let faults = Faults { error_500_after: rate(0.1), drop_before: rate(0.05), drop_after: rate(0.05), throttle: rate(0.05), ..calm() };
+    let bed = bed(faults).await;
+    for round in 0..3 {
+        let calls = (0..256).map(|n| if n % 2 == 0 { bed.submit(n % 6).boxed() } else { bed.inspect(n % 6).boxed() });
+        let replies = futures_util::future::join_all(calls).await;
+        assert!(replies.iter().all(|reply| reply.sent), "round {round}: {replies:?}");
+        bed.clock.pass(Duration::from_secs(3));
+    }
+    bed.running.with_model(|model| {
+        let ledger = model.ledger();
+        assert_eq!((ledger.arrivals_total(), ledger.switches_total()), (3 * 256, 3 * 128), "none lost, none repeated");
+        assert_eq!(ledger.executed_total(), model.jobs().count() as u64);
+    });
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::cloud::faults::{Between, QuotaRule, Rate};
 use crate::cloud::sim::Arrival;
 use crate::domain::call::{Answer, Call, Disposition, JobView, ProxyStatus};
-use crate::domain::id::Name;
+use crate::domain::id::{JobId, Name};
 use crate::domain::target::Target;
 
 fn start() -> Timestamp {

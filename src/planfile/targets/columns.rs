@@ -21,40 +21,38 @@ pub const REQUIRED: [(&str, Column); 3] = [("lane", Column::Lane), ("instance_id
 /// Reads the header's fields. Mistakes are told at the header's line.
 pub fn read(fields: &[&str], file: &str, number: u32, text: &str, mistakes: &mut Mistakes) -> Option<Vec<Column>> {
     let before = mistakes.count();
-    let at = |field: &str| {
-        let start = text.find(field).unwrap_or(0);
-        Place::of_line(file, number as usize, text, start..start + field.len())
-    };
+    let whole = || Place::of_line(file, number as usize, text, 0..text.len());
+    if let [only] = fields
+        && only.contains([';', '\t'])
+    {
+        let other = Diagnostic::error("column", "the columns are not parted by commas").at(whole());
+        mistakes.push(other.help("save the file with `,` between the columns"));
+        return None;
+    }
     let mut columns = Vec::with_capacity(fields.len());
+    let mut offset = 0;
     for field in fields {
+        let start = text[offset..].find(field).map_or(offset, |at| offset + at);
+        offset = start + field.len().min(text.len() - start);
+        let at = Place::of_line(file, number as usize, text, start..offset);
         let column = match (REQUIRED.iter().find(|(name, _)| name == field), field.strip_prefix("tag:")) {
             (Some((_, column)), _) => column.clone(),
             (None, Some(tag)) if !tag.is_empty() => Column::Tag(tag.to_owned()),
             _ => {
-                mistakes.push_with(|| unknown(field).at(at(field)));
+                mistakes.push(unknown(field).at(at));
                 continue;
             }
         };
         if columns.contains(&column) {
-            mistakes.push_with(|| Diagnostic::error("column", format!("the column {} stands here twice", quote(field))).at(at(field)));
+            mistakes.push(Diagnostic::error("column", format!("the column {} stands here twice", quote(field))).at(at));
         }
         columns.push(column);
     }
-    // Of a header without a single known column the likely reason is told, not what follows from it.
-    if columns.is_empty() && fields.len() == 1 && text.contains([';', '\t']) {
-        mistakes.push_with(|| {
-            Diagnostic::error("column", "the columns are not parted by commas")
-                .at(at(fields[0]))
-                .help("save the file with `,` between the columns")
-        });
-    } else if mistakes.count() == before {
+    if mistakes.count() == before {
         for (name, column) in REQUIRED {
             if !columns.contains(&column) {
-                let place = Place::of_line(file, number as usize, text, 0..text.len());
-                mistakes.push_with(|| {
-                    let missing = Diagnostic::error("column", format!("the column `{name}` is missing"));
-                    missing.at(place).help("the first line names the columns: `lane,instance_id,proxy_id` and any number of `tag:NAME`")
-                });
+                let missing = Diagnostic::error("column", format!("the column `{name}` is missing")).at(whole());
+                mistakes.push(missing.help("the first line names the columns: `lane,instance_id,proxy_id` and any number of `tag:NAME`"));
             }
         }
     }

@@ -53,7 +53,7 @@ impl<'f> Csv<'f> {
         };
         if let Some(wrong) = wrong {
             self.spoilt |= self.columns.is_none();
-            return tell(self.file, number, shown, "", Complaint::new(wrong), mistakes);
+            return tell(self.file, number, shown, Complaint::new(wrong), mistakes);
         }
         let mut fields = [""; COLUMNS_MAX];
         let mut start = 0;
@@ -69,7 +69,7 @@ impl<'f> Csv<'f> {
             }
             Some(columns) if columns.len() != count => {
                 let complaint = Complaint::new(format!("{count} fields under {} columns", columns.len()));
-                tell(self.file, number, shown, "", complaint.help("a field that holds a comma stands between quotes"), mistakes);
+                tell(self.file, number, shown, complaint.help("a field that holds a comma stands between quotes"), mistakes);
             }
             Some(columns) => {
                 let mut row = Row { lane: "", instance_id: "", proxy_id: "", tags: None };
@@ -122,24 +122,36 @@ impl Row<'_> {
                 *latest = Some(lane);
             }
             (lane, instance, proxy) => {
-                let wrong = [(self.lane, lane.err()), (self.instance_id, instance.err()), (self.proxy_id, proxy.err())];
-                for (field, error) in wrong {
+                let wrong = [
+                    ("lane", self.lane, lane.err()),
+                    ("instance_id", self.instance_id, instance.err()),
+                    ("proxy_id", self.proxy_id, proxy.err()),
+                ];
+                for (key, field, error) in wrong {
                     let Some(error) = error else { continue };
-                    tell(file, number, text, field, Complaint::new(error.to_string()), mistakes);
+                    let message = if field.is_empty() { format!("the {key} is empty") } else { error.to_string() };
+                    mistakes.push_with(|| {
+                        // In JSON the key stands before its value, in CSV it does not stand there at all.
+                        let from = text.find(&format!("\"{key}\"")).map_or(0, |at| at + key.len() + 2);
+                        let at = text[from..].find(field).filter(|_| !field.is_empty()).map(|at| from + at..from + at + field.len());
+                        let place = Place::of_line(file, number as usize, text, at.unwrap_or(0..text.len()));
+                        Diagnostic::error("row", message).at(place)
+                    });
                 }
             }
         }
     }
 }
 
-fn tell(file: &str, number: u32, text: &str, field: &str, complaint: Complaint, mistakes: &mut Mistakes) {
+fn tell(file: &str, number: u32, text: &str, complaint: Complaint, mistakes: &mut Mistakes) {
     mistakes.push_with(|| {
-        let at = if field.is_empty() { 0..text.len() } else { text.find(field).map_or(0..text.len(), |at| at..at + field.len()) };
-        let mut diagnostic = Diagnostic::error("row", complaint.message).at(Place::of_line(file, number as usize, text, at));
+        let mut diagnostic = Diagnostic::error("row", complaint.message).at(Place::of_line(file, number as usize, text, 0..text.len()));
         diagnostic.help = complaint.help;
         diagnostic
     });
 }
+
+const ROW_EXAMPLE: &str = "a line is one object: `{\"lane\": …, \"instance_id\": …, \"proxy_id\": …}`";
 
 /// One line of JSON.
 #[derive(Deserialize)]
@@ -158,8 +170,13 @@ struct JsonRow<'r> {
 /// Takes the next line of a JSON Lines file. Empty lines are passed over.
 pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
     let text = text.trim_end();
-    if text.trim_start().is_empty() {
+    let row = text.trim_start();
+    if row.is_empty() {
         return;
+    }
+    // The reader would also take a list of the four values in their order.
+    if !row.starts_with('{') {
+        return tell(file, number, text, Complaint::new("not a JSON object").help(ROW_EXAMPLE), mistakes);
     }
     match serde_json::from_str::<JsonRow<'_>>(text) {
         Ok(row) => {
@@ -180,7 +197,7 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes
             match (named, near) {
                 (Some(_), Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).replace(near),
                 (Some(key), None) => diagnostic.help(format!("put a label of your own under `tags`: {}", quote(key))),
-                (None, _) => diagnostic.help("a line is one object: `{\"lane\": …, \"instance_id\": …, \"proxy_id\": …}`"),
+                (None, _) => diagnostic.help(ROW_EXAMPLE),
             }
         }),
     }

@@ -1,56 +1,53 @@
 //! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or abort, and while the kill
-//! switch stands, no PUT leaves but those that the acknowledgement named.
+//! switch stands, no PUT leaves.
+//!
+//! With several daemons the first half alone is asked: another daemon may have committed its intent before the verb and
+//! is past its own last check by the time it learns of it.
 
-use std::collections::BTreeSet;
-
-use futures_util::FutureExt;
 use sealift::domain::call::Call;
-use sealift::domain::id::{ChangeId, RolloutId};
+
 use sealift::domain::journal::What;
 use sealift::domain::rollout::{Phase, Verb};
-use sealift::store::Store;
 
 use super::Invariant;
 use crate::oracle::{Fact, Seen, Setting};
 
 pub struct AcknowledgedVerbs {
-    rollout: RolloutId,
-    shared: bool,
-    /// Set by an acknowledged pause or abort, with the changes named; taken back by a resume.
-    held: Option<BTreeSet<ChangeId>>,
+    alone: bool,
+    /// Set by an acknowledged pause or abort; taken back when a resume is in the store, acknowledged or not.
+    held: bool,
     acknowledged: u64,
     stopped: bool,
 }
 
 impl AcknowledgedVerbs {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { rollout: setting.rollout, shared: setting.scenario.daemons > 1, held: None, acknowledged: 0, stopped: false }
+        Self { alone: setting.scenario.daemons == 1, held: false, acknowledged: 0, stopped: false }
     }
 }
 
 impl Invariant for AcknowledgedVerbs {
     fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Acknowledged { verb, in_flight, .. }) => {
+            Fact::Seen(Seen::Acknowledged { verb }) => {
                 self.acknowledged += 1;
-                match verb {
-                    Verb::Pause | Verb::Abort => self.held = Some(in_flight.iter().copied().collect()),
-                    Verb::Resume => self.held = None,
-                    Verb::Retry(_) | Verb::Promote => {}
-                }
+                self.held |= matches!(verb, Verb::Pause | Verb::Abort);
             }
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
-            Fact::Wire { call: Call::Submit { .. }, id, store, .. } => {
+            Fact::Committed { commit, .. } => {
+                if let Some(moves) = &commit.moves
+                    && moves.by.is_some()
+                    && moves.record.paused.is_none()
+                    && !matches!(moves.record.phase, Phase::Aborted { .. })
+                {
+                    self.held = false;
+                }
+            }
+            Fact::Wire { call: Call::Submit { .. }, id, .. } => {
                 if self.stopped {
                     return Err(format!("a PUT for {id} left under the kill switch"));
                 }
-                let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
-                // Another daemon may have committed its intent before the verb: the acknowledgement cannot name it.
-                let forgiven = self.shared && matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Aborted { .. });
-                if let Some(named) = &self.held
-                    && !forgiven
-                    && !named.contains(id)
-                {
+                if self.held && self.alone {
                     return Err(format!("a PUT for {id} left after an acknowledged pause or abort"));
                 }
             }
