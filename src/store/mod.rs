@@ -22,6 +22,8 @@ pub mod memory;
 pub mod open;
 mod page;
 mod probe;
+#[cfg(test)]
+mod proof;
 mod queue;
 mod reader;
 mod row;

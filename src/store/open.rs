@@ -24,7 +24,7 @@ use super::probe::Probe;
 use super::queue::{Queue, QueueError};
 use super::step::Step;
 use super::submission::{Stored, sweep};
-use super::targets::{Fingerprints, Targets};
+use super::targets::Fingerprints;
 
 /// Lines that are brought to the queue in one transaction while it is built or catches up.
 const CHUNK: usize = 1_000;
@@ -129,6 +129,8 @@ pub(crate) struct Opened {
     pub landed: Landed,
     /// What was set aside and built anew, if anything.
     pub rebuilt: Option<String>,
+    /// What was cut off the journal's end, if anything.
+    pub torn: Option<String>,
 }
 
 /// What opening needs to know.
@@ -144,7 +146,7 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
     let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
     let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.probe.clone())?;
-    if let Some(torn) = torn {
+    if let Some(torn) = &torn {
         tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
     }
     if let Some(mark) = home.mark()? {
@@ -155,8 +157,10 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(fail("read", home.suspect())(source)),
     };
+    let missing = journal.mark().seq > 0 && !home.queue().join("db").exists();
     let tried = match suspect {
         Some(reason) => Err(Refused::Damaged(reason)),
+        None if missing => Err(Refused::Damaged("the queue is missing".into())),
         None => guarded(|| catch_up(&home, &journal, settings)),
     };
     let (queue, book, landed, rebuilt) = match tried {
@@ -164,7 +168,7 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
         Err(Refused::Open(error)) => return Err(error),
         Err(Refused::Damaged(reason)) => rebuild(&home, &journal, settings, reason)?,
     };
-    Ok(Opened { home, journal, queue, book, landed, rebuilt })
+    Ok(Opened { home, journal, queue, book, landed, rebuilt, torn })
 }
 
 /// Why the queue was not taken as it is.

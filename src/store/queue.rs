@@ -301,7 +301,8 @@ impl Queue {
 /// How often sled writes and cleans by itself, in milliseconds. Nothing that was acknowledged depends on it.
 const FLUSH_EVERY_MS: u64 = 500;
 
-fn is_failure(word: &str) -> bool {
+/// Whether a state's word is one of those that a retry puts back.
+pub(crate) fn is_failure(word: &str) -> bool {
     matches!(word, "failed" | "in_doubt")
 }
 

@@ -81,6 +81,9 @@ impl Reader {
 /// Bytes of a line within which its rollout stands: sequence and instant come before it.
 const HEAD: usize = 120;
 
+/// Is given a line with its sequence; says whether to go on.
+type Each<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>;
+
 struct Segment {
     path: PathBuf,
     file: File,
@@ -142,7 +145,7 @@ impl Segment {
     }
 
     /// Calls `each` with every whole line from `offset` on, until it says `false`.
-    fn walk(&self, mut offset: u64, each: &mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>) -> Result<(), Unavailable> {
+    fn walk(&self, mut offset: u64, each: Each<'_>) -> Result<(), Unavailable> {
         let mut pending: Vec<u8> = Vec::new();
         loop {
             let block = self.read(offset, BLOCK)?;
