@@ -226,7 +226,8 @@ fn check_witness(journal: &Journal, witness: &'static str, seen: Mark) -> Result
 type Parts = (Queue, Book, Landed);
 
 fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts, Refused> {
-    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), settings.probe.clone())?;
+    let fresh = journal.mark().seq == 0;
+    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), fresh, settings.probe.clone())?;
     let loaded = queue.load(home.id())?;
     check_witness(journal, "the queue", loaded.applied)?;
     let (mut book, mut landed) = (Book::default(), Landed::default());
@@ -316,7 +317,7 @@ fn rebuild(
     tracing::error!(reason, aside = place, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
     let (mut book, mut landed) = (Book::default(), Landed::default());
     let built = guarded(|| {
-        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), settings.probe.clone())?;
+        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), true, settings.probe.clone())?;
         replay(home, journal, &queue, &mut book, &mut landed)?;
         Ok(queue)
     });

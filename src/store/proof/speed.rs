@@ -34,11 +34,11 @@ fn fleet(title: &str, first: u32, count: u32) -> Submission {
     Submission { plan: plan(title, &[count]), targets, by: "ada".into(), at: at(0) }
 }
 
-/// Carries `CHANGES` changes through five transitions each, with the engine's durability or all synced.
-async fn carry(store: Arc<dyn Store>, id: RolloutId, tasks: u32, all_synced: bool) -> (u32, Duration) {
+/// Carries `count` changes through five transitions each, with the engine's durability or all synced.
+async fn carry(store: Arc<dyn Store>, id: RolloutId, count: u32, tasks: u32, all_synced: bool) -> (u32, Duration) {
     let now_there = rollout(&*store, id).await;
-    let released = release_at(&*store, id, 0, CHANGES as usize, 3, Durability::Synced).await;
-    assert_eq!(released.len(), CHANGES as usize);
+    let released = release_at(&*store, id, 0, count as usize, 3, Durability::Synced).await;
+    assert_eq!(released.len(), count as usize);
     let began = now();
     let carriers: Vec<_> = (0..tasks)
         .map(|task| {
@@ -69,7 +69,7 @@ async fn carry(store: Arc<dyn Store>, id: RolloutId, tasks: u32, all_synced: boo
         carrier.await.expect("no task fails");
     }
     store.durable().await.expect("available");
-    (CHANGES * 5, now() - began)
+    (count * 5, now() - began)
 }
 
 fn rate((count, time): (u32, Duration)) -> String {
@@ -78,11 +78,16 @@ fn rate((count, time): (u32, Duration)) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "prints figures; takes a minute"]
-async fn store_speed() {
-    let memory_store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let id = started(&*memory_store, fleet("memory", 0, CHANGES)).await;
-    println!("memory,  64 in flight: {}", rate(carry(memory_store, id, 64, false).await));
+async fn store_speed_in_memory() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let id = started(&*store, fleet("memory", 0, CHANGES)).await;
+    println!("memory,  64 in flight: {}", rate(carry(store, id, CHANGES, 64, false).await));
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures; takes a minute"]
+async fn store_speed() {
+    println!("{} MiB at the start", memory("VmRSS"));
     let dir = tempfile::tempdir().expect("a directory");
     for (all_synced, what) in [(false, "as the engine"), (true, "all synced")] {
         for tasks in [1, 64, 256] {
@@ -97,7 +102,8 @@ async fn store_speed() {
                 continue;
             }
             let id = started(&*store, fleet("fleet", 0, CHANGES)).await;
-            println!("sled,  {tasks:>4} in flight, {what}: {}", rate(carry(store_dyn, id, tasks, all_synced).await));
+            println!("sled,  {tasks:>4} in flight, {what}: {}", rate(carry(store_dyn, id, CHANGES, tasks, all_synced).await));
+            println!("        {} MiB, peak {} MiB", memory("VmRSS"), memory("VmHWM"));
             let began = now();
             store.close().expect("nothing failed");
             let health = store.health();
@@ -118,7 +124,6 @@ async fn store_speed() {
             println!("        built anew {:.2} s", (now() - began).as_secs_f64());
         }
     }
-    println!("memory so far: {} MiB, peak {} MiB", memory("VmRSS"), memory("VmHWM"));
 }
 
 async fn one_by_one(store: &dyn Store) -> String {
@@ -156,4 +161,43 @@ async fn store_speed_of_a_submission() {
         println!("        opened in {:.2} s, {} MiB", (now() - began).as_secs_f64(), memory("VmRSS"));
         drop(store);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures; a rollout of 100,000 from end to end"]
+async fn store_memory() {
+    const TARGETS: u32 = 100_000;
+    const IN_FLIGHT: u32 = 250;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut options = SledOptions::default();
+    if let Ok(mib) = std::env::var("STORE_CACHE_MIB") {
+        options.cache_bytes = mib.parse::<u64>().expect("a number") << 20;
+    }
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(dir.path(), options.clone()).expect("a new store"));
+    println!("{} MiB with an empty store", memory("VmRSS"));
+    let id = started(&*store, fleet("fleet", 0, TARGETS)).await;
+    println!("{} MiB with {TARGETS} targets submitted", memory("VmRSS"));
+    let began = now();
+    for round in 1..=TARGETS / IN_FLIGHT {
+        carry(Arc::clone(&store), id, IN_FLIGHT, IN_FLIGHT, false).await;
+        if round % 50 == 0 {
+            println!("{} MiB, peak {} MiB after {} changes", memory("VmRSS"), memory("VmHWM"), round * IN_FLIGHT);
+        }
+    }
+    println!("{}", rate((TARGETS * 5, now() - began)));
+    let health = store.health();
+    println!("journal {} MiB, queue {} MiB", health.journal_bytes >> 20, health.queue_bytes >> 20);
+    drop(store);
+    let began = now();
+    let store = SledStore::open(dir.path(), options).expect("sound");
+    println!("opened in {:.2} s, {} MiB", (now() - began).as_secs_f64(), memory("VmRSS"));
+    let mut after = None;
+    loop {
+        let page = store.page(id, Vec::new(), after, 1_000).await.expect("available");
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    println!("{} MiB, peak {} MiB after all was listed", memory("VmRSS"), memory("VmHWM"));
 }
