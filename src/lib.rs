@@ -6,8 +6,14 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod cloud;
+pub mod config;
+pub mod daemon;
+pub mod document;
 pub mod domain;
 pub mod engine;
+pub mod planfile;
 pub mod store;

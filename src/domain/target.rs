@@ -3,8 +3,10 @@
 //! Invariant: a target never changes after submission; its place in the rollout's list is half of a change's id.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::id::{InstanceId, Name, ProxyId};
 
@@ -19,7 +21,38 @@ pub struct Target {
     pub proxy_id: ProxyId,
     /// Free labels from the plan or the target file (`tags`, or columns `tag:NAME`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tags: Option<Box<BTreeMap<String, String>>>,
+    pub tags: Option<Tags>,
+}
+
+/// Free labels. Cheap to clone and shared between targets that carry the same: a map of its own would cost each of a
+/// hundred thousand targets more than all the rest of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tags(Arc<BTreeMap<String, String>>);
+
+impl From<BTreeMap<String, String>> for Tags {
+    fn from(tags: BTreeMap<String, String>) -> Self {
+        Self(Arc::new(tags))
+    }
+}
+
+impl Deref for Tags {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Serialize for Tags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self::from)
+    }
 }
 
 /// Names one instance across every rollout: what the one-change-at-a-time rule is about.

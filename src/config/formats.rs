@@ -1,0 +1,139 @@
+//! The checks of single texts in the configuration, under the names that the schema gives them.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use crate::document::format::{self, Complaint, Format};
+use crate::document::length::Length;
+use crate::document::quote;
+use crate::document::share::Share;
+use crate::domain::id::{Name, ProjectId};
+
+/// All of them.
+pub const FORMATS: &[Format] = &[
+    ("lane", |text| Name::parse(text, "lane").map(drop).map_err(|error| Complaint::new(error.to_string()))),
+    ("length", format::of::<Length>),
+    ("path", path),
+    ("endpoint", |text| endpoint(text).map(drop)),
+    ("project-id", format::saying::<ProjectId>),
+    ("env-name", env_name),
+    ("credential", credential),
+    ("headroom", |text| headroom(text).map(drop)),
+];
+
+fn path(text: &str) -> Result<(), Complaint> {
+    match text {
+        "" => Err(Complaint::new("names no file")),
+        _ if text.contains('\0') => Err(Complaint::new("a path holds no NUL")),
+        _ if text.starts_with('~') => Err(Complaint::new("`~` means nothing here").help("write the whole path")),
+        _ => Ok(()),
+    }
+}
+
+/// Base of all URLs: scheme, host and perhaps a port, without a slash at its end.
+pub fn endpoint(text: &str) -> Result<String, Complaint> {
+    let example = "write scheme and host, such as `https://gaussdb.ap-southeast-3.myhuaweicloud.com`";
+    // Whatever stands before an `@` may be a password, so nothing of it is shown.
+    if text.contains('@') {
+        return Err(Complaint::new("an endpoint holds no user").help(example).secret());
+    }
+    let url = match Url::parse(text) {
+        Ok(url) if url.has_host() => url,
+        _ if !text.contains("://") && Url::parse(&format!("https://{text}")).is_ok_and(|url| url.has_host()) => {
+            let whole = format!("https://{}", text.trim_end_matches('/'));
+            return Err(Complaint::new("an endpoint begins with `https://`").help(format!("write `{whole}`")).replace(whole));
+        }
+        _ => return Err(Complaint::new(format!("{} is no endpoint", quote(text))).help(example)),
+    };
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(Complaint::new("an endpoint ends after host and port: the paths are Sealift's to add").help(example));
+    }
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => {
+            let safe = text.replacen("http://", "https://", 1);
+            let complaint = Complaint::new("`http://` would send the token in plain text; it is taken for this machine only");
+            return Err(complaint.help(format!("write `{safe}`")).replace(safe));
+        }
+        _ => return Err(Complaint::new("an endpoint begins with `https://`").help(example)),
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn env_name(text: &str) -> Result<(), Complaint> {
+    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if first && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok(());
+    }
+    // What is no name may be the secret itself.
+    Err(Complaint::new("not the name of an environment variable").help("write the variable's name, such as `SEALIFT_TOKEN`").secret())
+}
+
+fn credential(text: &str) -> Result<(), Complaint> {
+    if text.is_empty() || text.len() > 255 || matches!(text, "." | "..") || text.contains(['/', '\0']) {
+        let complaint = Complaint::new("not the name of a systemd credential").secret();
+        return Err(complaint.help("write the name before the colon in the unit's `LoadCredential=`"));
+    }
+    Ok(())
+}
+
+/// The share of a quota that is left to others, below 100 %.
+pub fn headroom(text: &str) -> Result<Share, Complaint> {
+    match text.parse() {
+        Ok(share @ Share::Hundredths(0..10_000)) => Ok(share),
+        _ => {
+            Err(Complaint::new("not a share from `0%` to `99%`").help("write the share of the quota that is left to others, such as `20%`"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_base_that_keeps_the_token_safe() {
+        for (text, base) in [
+            ("https://gaussdb.ap-southeast-3.myhuaweicloud.com", "https://gaussdb.ap-southeast-3.myhuaweicloud.com"),
+            ("https://gaussdb.ap-southeast-3.myhuaweicloud.com/", "https://gaussdb.ap-southeast-3.myhuaweicloud.com"),
+            ("https://HOST.example:8443", "https://host.example:8443"),
+            ("http://127.0.0.1:7700", "http://127.0.0.1:7700"),
+            ("http://[::1]:7700", "http://[::1]:7700"),
+            ("http://localhost:7700/", "http://localhost:7700"),
+        ] {
+            assert_eq!(endpoint(text).as_deref(), Ok(base), "{text}");
+        }
+        for text in [
+            "",
+            "gaussdb.example.com",
+            "http://gaussdb.example.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "https://user:pw@host.example",
+            "https://host.example/v3",
+            "https://host.example/?x",
+            "https://host.example/#x",
+            "ftp://host.example",
+            "file:///etc/passwd",
+            "unix:/run/x",
+        ] {
+            assert!(endpoint(text).is_err(), "{text:?} was taken as {:?}", endpoint(text));
+        }
+    }
+
+    #[test]
+    fn headroom_leaves_something_to_use() {
+        assert_eq!(headroom("20%"), Ok(Share::Hundredths(2_000)));
+        for text in ["100%", "20", "-1%", "a fifth"] {
+            assert!(headroom(text).is_err(), "{text}");
+        }
+    }
+}

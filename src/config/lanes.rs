@@ -1,0 +1,151 @@
+//! `lanes`: from as written to [`Lane`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::formats;
+use super::raw;
+use super::setting::{Origin, Settings};
+use crate::document::length::Length;
+use crate::document::share::Share;
+use crate::document::{Diagnostic, Document, Mistakes, plain, quote};
+use crate::domain::change::Timing;
+use crate::domain::lane::{Access, Lane, SecretSource};
+use crate::domain::quota::Quota;
+
+/// `max_in_flight` of a lane.
+pub const MAX_IN_FLIGHT_DEFAULT: u32 = 50;
+
+/// `quota.headroom`.
+pub const HEADROOM_DEFAULT: Share = Share::Hundredths(2_000);
+
+const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+const SETTLE_DEFAULT: Duration = Duration::from_secs(15);
+const POLL_DEFAULT: Duration = Duration::from_secs(2);
+const POLL_MAX_DEFAULT: Duration = Duration::from_secs(30);
+const JOB_LIMIT_DEFAULT: Duration = Duration::from_secs(60 * 60);
+const RECOVER_LIMIT_DEFAULT: Duration = Duration::from_secs(30 * 60);
+
+/// Reads all lanes; `None` after a mistake. What holds a mistake already is passed over, its neighbours are not.
+pub fn read(
+    whole: Option<Option<Vec<raw::Lane>>>,
+    document: &Document<'_>,
+    base: &Path,
+    settings: &mut Settings<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<Lane>> {
+    let before = mistakes.count();
+    let mut lanes: Vec<(usize, Lane)> = Vec::new();
+    for (index, written) in document.entries(whole, "lanes", mistakes) {
+        let path = format!("lanes[{index}]");
+        if let Some((first, _)) = lanes.iter().find(|(_, lane)| lane.name == written.name) {
+            let twice = Diagnostic::error("duplicate-lane", format!("two lanes are named {}", quote(written.name.as_str())));
+            let twice = twice.also(document.place(&format!("lanes[{first}].name")), "the first one").help("give each a name of its own");
+            mistakes.push(twice.at(document.place(&format!("{path}.name"))));
+            continue;
+        }
+        let reader = Reader { path, base, document };
+        let Some(lane) = reader.lane(written, settings, mistakes) else { continue };
+        let same = |other: &Lane| other.access.endpoint == lane.access.endpoint && other.access.project_id == lane.access.project_id;
+        if let Some((_, other)) = lanes.iter().find(|(_, other)| same(other)) {
+            let message = format!(
+                "the lanes {} and {} reach the same project: what one spends of the account's quota the other does not see",
+                quote(other.name.as_str()),
+                quote(lane.name.as_str())
+            );
+            mistakes.push(Diagnostic::warning("shared-project", message).at(document.place(&format!("{}.project_id", reader.path))));
+        }
+        lanes.push((index, lane));
+    }
+    let complete = mistakes.count() == before && !mistakes.touch(document.source(), document.nearest("lanes").span);
+    complete.then(|| lanes.into_iter().map(|(_, lane)| lane).collect())
+}
+
+struct Reader<'r, 'd> {
+    path: String,
+    base: &'r Path,
+    document: &'r Document<'d>,
+}
+
+impl Reader<'_, '_> {
+    fn lane(&self, written: raw::Lane, settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Option<Lane> {
+        let before = mistakes.count();
+        let name = written.name;
+        let key = |key: &str| format!("lanes.{name}.{key}");
+        let path = |key: &str| format!("{}.{key}", self.path);
+        // The tree check has seen both already; were it wrong, the mistake is told here.
+        let endpoint = self.read("endpoint", formats::endpoint(&written.endpoint).map_err(|complaint| complaint.message), mistakes);
+        let project =
+            self.read("project_id", written.project_id.parse().map_err(|error: crate::domain::id::IdError| error.to_string()), mistakes);
+        let (endpoint, project_id) = (endpoint?, project?);
+        let token = self.secret(written.credentials.token, mistakes);
+        let access = Access {
+            endpoint: settings.push_at(key("endpoint"), &path("endpoint"), endpoint, None),
+            project_id: settings.push_at(key("project_id"), &path("project_id"), project_id, None),
+            token: settings.push_at(key("credentials.token"), &path("credentials.token"), token?, None),
+        };
+        let quota = written.quota.map(|quota| {
+            let headroom = quota.headroom.unwrap_or(HEADROOM_DEFAULT);
+            let origin = quota.headroom.is_none().then_some(Origin::Default);
+            settings.push_at(key("quota.requests"), &path("quota.requests"), quota.requests, None);
+            settings.push_at(key("quota.per"), &path("quota.per"), quota.per, None);
+            settings.push_at(key("quota.headroom"), &path("quota.headroom"), headroom, origin);
+            // What is left to others rounds up, and one call always remains, or the lane could do nothing.
+            Quota { requests: (quota.requests - headroom.up(quota.requests).min(quota.requests)).max(1), per: quota.per.get() }
+        });
+        if quota.is_some_and(|quota| quota.per.is_zero()) {
+            self.zero("quota.per", mistakes);
+        }
+        let origin = written.max_in_flight.is_none().then_some(Origin::Default);
+        let max_in_flight = written.max_in_flight.unwrap_or(MAX_IN_FLIGHT_DEFAULT);
+        let max_in_flight = settings.push_at(key("max_in_flight"), &path("max_in_flight"), max_in_flight, origin);
+        let mut length = |name: &str, written: Option<Length>, default: Duration| {
+            if written.is_some_and(|length| length.get().is_zero()) {
+                self.zero(name, mistakes);
+            }
+            let origin = written.is_none().then_some(Origin::Default);
+            settings.push_at(key(name), &path(name), written.unwrap_or(default.into()), origin).get()
+        };
+        let call_timeout = length("call_timeout", written.call_timeout, CALL_TIMEOUT_DEFAULT);
+        let timing = Timing {
+            settle: length("settle", written.settle, SETTLE_DEFAULT),
+            poll: length("poll", written.poll, POLL_DEFAULT),
+            poll_max: length("poll_max", written.poll_max, POLL_MAX_DEFAULT),
+            job_limit: length("job_limit", written.job_limit, JOB_LIMIT_DEFAULT),
+            recover_limit: length("recover_limit", written.recover_limit, RECOVER_LIMIT_DEFAULT),
+        };
+        if timing.poll_max < timing.poll {
+            let (max, first) = (Length::from(timing.poll_max), Length::from(timing.poll));
+            let message = format!("the longest wait between two looks, {max}, is shorter than the first, {first}");
+            let at = if written.poll_max.is_some() { "poll_max" } else { "poll" };
+            let shorter = Diagnostic::error("value", message).at(self.document.place(&path(at)));
+            mistakes.push(shorter.help("make `poll_max` at least as long as `poll`"));
+        }
+        (mistakes.count() == before).then_some(Lane { name, access, quota, max_in_flight, call_timeout, timing })
+    }
+
+    fn read<T>(&self, key: &str, value: Result<T, String>, mistakes: &mut Mistakes) -> Option<T> {
+        let place = || self.document.place(&format!("{}.{key}", self.path));
+        value.map_err(|message| mistakes.push(Diagnostic::error("value", plain(&message)).at(place()))).ok()
+    }
+
+    fn zero(&self, key: &str, mistakes: &mut Mistakes) {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        let zero = Diagnostic::error("value", format!("{} must be longer than 0s", quote(name)));
+        mistakes.push(zero.at(self.document.place(&format!("{}.{key}", self.path))).help("leave it out for its default"));
+    }
+
+    fn secret(&self, written: raw::Secret, mistakes: &mut Mistakes) -> Option<SecretSource> {
+        match (written.file, written.env, written.credential) {
+            (Some(file), None, None) => Some(SecretSource::File(self.base.join(file))),
+            (None, Some(name), None) => Some(SecretSource::Env(name)),
+            (None, None, Some(name)) => Some(SecretSource::Credential(name)),
+            _ => {
+                let wrong = Diagnostic::error("secret", "a secret is found in exactly one place");
+                let at = self.document.place(&format!("{}.credentials.token", self.path));
+                mistakes.push(wrong.at(at).help("write one of `{file: PATH}`, `{credential: NAME}` and `{env: NAME}`"));
+                None
+            }
+        }
+    }
+}

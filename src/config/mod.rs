@@ -1,0 +1,180 @@
+//! The daemon's configuration: a YAML file, then the environment above it.
+//!
+//! Job: say where plans, queue, socket and cloud are, and remember for each value where it came from.
+//!
+//! Invariant: no secret is ever held here, only the place where one is found; one that was written into the file by
+//! mistake is refused and shown nowhere.
+//!
+//! Environment: `SEALIFT_CONFIG` names the file, `SEALIFT_PLANS`, `SEALIFT_STORE` and `SEALIFT_SOCKET` stand above
+//! `plans`, `store.sled` and `api.socket`. A flag `--config` stands above `SEALIFT_CONFIG`.
+//!
+//! Deliberately not here: reading the secrets, and whether the paths exist.
+
+mod formats;
+mod lanes;
+mod raw;
+mod setting;
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use self::formats::FORMATS;
+use self::setting::Settings;
+pub use self::setting::{Origin, Setting};
+use crate::document::shape::Later;
+use crate::document::{Diagnostic, Diagnostics, Document, Mistakes, Shape, Source, open, quote};
+use crate::domain::lane::Lane;
+
+/// Where the configuration is looked for when nothing names it.
+pub const PATH_DEFAULT: &str = "/etc/sealift/sealift.yaml";
+
+/// `plans` when nothing says otherwise.
+pub const PLANS_DEFAULT: &str = "/etc/sealift/plans.d";
+
+/// `store.sled` when nothing says otherwise.
+pub const STORE_DEFAULT: &str = "/var/lib/sealift/queue";
+
+/// `api.socket` when nothing says otherwise.
+pub const SOCKET_DEFAULT: &str = "/run/sealift/api.sock";
+
+/// Largest configuration file: a thousand lanes with comments.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// Keys of the contract that come with later versions.
+const LATER: &[Later] = &[
+    Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" },
+    Later { path: "api.listen", instead: "leave it out; the API listens on `api.socket`" },
+    Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
+    Later { path: "lanes.iam_endpoint", instead: "leave it out; a lane takes a finished token from `credentials.token`" },
+    Later { path: "lanes.credentials.access_key", instead: TOKEN_ONLY },
+    Later { path: "lanes.credentials.secret_key", instead: TOKEN_ONLY },
+    Later { path: "lanes.credentials.security_token", instead: TOKEN_ONLY },
+    Later { path: "lanes.credentials.user", instead: TOKEN_ONLY },
+    Later { path: "lanes.credentials.password", instead: TOKEN_ONLY },
+    Later { path: "lanes.credentials.domain", instead: TOKEN_ONLY },
+];
+
+const TOKEN_ONLY: &str = "write `credentials: {token: {file: PATH}}`; the file holds an IAM token and is read again when it changes";
+
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
+    what: "configuration",
+    may_be_empty: true,
+    schema: crate::document::schema::of::<raw::Config>("Sealift configuration"),
+    formats: FORMATS,
+    later: LATER,
+});
+
+/// The JSON Schema (draft 7) of the configuration.
+pub fn schema() -> Value {
+    SHAPE.schema.clone()
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from; `None`: there is none, and every value is a default or from the environment.
+    pub file: Option<PathBuf>,
+    /// Folder of plans that the daemon watches.
+    pub plans: PathBuf,
+    /// Folder of the sled store.
+    pub store: PathBuf,
+    /// Unix socket of the API.
+    pub socket: PathBuf,
+    /// The lanes, in the file's order; names differ.
+    pub lanes: Vec<Lane>,
+    /// Every value with its origin, in the file's order.
+    pub settings: Vec<Setting>,
+    /// What the author of the file may want to know.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// Reads the configuration. `flag` is the path given on the command line; `env` looks up an environment variable.
+    ///
+    /// # Errors
+    /// Every mistake found, at least one. That a file which somebody named is missing is one; that there is none at
+    /// [`PATH_DEFAULT`] is not.
+    pub fn load(flag: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Diagnostics> {
+        Self::load_or(Path::new(PATH_DEFAULT), flag, env)
+    }
+
+    fn load_or(default: &Path, flag: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Diagnostics> {
+        let env = |name: &'static str| env(name).filter(|value| !value.is_empty());
+        let named = flag.map(Path::to_owned).or_else(|| env("SEALIFT_CONFIG").map(PathBuf::from));
+        let path = match named {
+            Some(path) => Some(path),
+            None => default.exists().then(|| default.to_owned()),
+        };
+        let mut mistakes = Mistakes::default();
+        let source = match &path {
+            Some(path) => Some(read(path)?),
+            None => None,
+        };
+        let document = source.as_ref().and_then(|source| Document::read(source, &SHAPE, &mut mistakes));
+        let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let config = understand(document.as_ref(), base, &env, &mut mistakes);
+        let warnings = mistakes.finish(source.as_ref().map_or("", Source::name))?;
+        let (plans, store, socket, lanes, settings) = config.expect("without a mistake a configuration comes out");
+        Ok(Self { file: path, plans, store, socket, lanes, settings, warnings })
+    }
+
+    /// Every value with its origin, as YAML.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(&self.settings).expect("texts and numbers can be written")
+    }
+
+    /// Every value with its origin, as JSON.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(&self.settings).expect("texts and numbers can be written")
+    }
+}
+
+fn read(path: &Path) -> Result<Source, Diagnostics> {
+    let shown = path.display().to_string();
+    let bytes = open::named(path, CONFIG_BYTES_MAX).and_then(|mut file| open::read(&mut file, CONFIG_BYTES_MAX));
+    let bytes = bytes.map_err(|complaint| {
+        let mut diagnostic = Diagnostic::error("file", format!("the configuration {} {}", quote(&shown), complaint.message));
+        diagnostic.help = complaint.help;
+        diagnostic
+    })?;
+    Ok(open::text(&shown, bytes)?.starred())
+}
+
+type Understood = (PathBuf, PathBuf, PathBuf, Vec<Lane>, Vec<Setting>);
+
+fn understand(
+    document: Option<&Document<'_>>,
+    base: &Path,
+    env: &dyn Fn(&'static str) -> Option<String>,
+    mistakes: &mut Mistakes,
+) -> Option<Understood> {
+    let filled = document.filter(|document| !document.root().is_null());
+    let whole = filled.and_then(|document| document.typed::<raw::Config>("", mistakes));
+    let mut settings = Settings::of(filled);
+    let (mut plans, mut store, mut socket) = (None, None, None);
+    let mut written = None;
+    if let Some(whole) = whole {
+        plans = whole.plans;
+        store = whole.store.and_then(|store| store.sled);
+        socket = whole.api.and_then(|api| api.socket);
+        written = Some(whole.lanes);
+    }
+    let mut path = |key: &str, variable: &'static str, written: Option<String>, default: &str| match (env(variable), written) {
+        (Some(value), _) => settings.push(key, PathBuf::from(value), Some(Origin::Environment(variable))),
+        (None, Some(value)) => settings.push(key, base.join(value), None),
+        (None, None) => settings.push(key, PathBuf::from(default), Some(Origin::Default)),
+    };
+    let plans = path("plans", "SEALIFT_PLANS", plans, PLANS_DEFAULT);
+    let store = path("store.sled", "SEALIFT_STORE", store, STORE_DEFAULT);
+    let socket = path("api.socket", "SEALIFT_SOCKET", socket, SOCKET_DEFAULT);
+    let lanes = match filled {
+        Some(document) => lanes::read(written, document, base, &mut settings, mistakes)?,
+        None => Vec::new(),
+    };
+    Some((plans, store, socket, lanes, settings.list))
+}
+
+#[cfg(test)]
+mod tests;

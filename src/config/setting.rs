@@ -1,0 +1,134 @@
+//! Every value in force, with where it came from: what `sealift config` prints.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::document::Document;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing says otherwise.
+    Default,
+    /// The configuration file, at a line.
+    File {
+        /// The file as named.
+        path: String,
+        /// From 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.pad("default"),
+            Self::File { path, line } => f.pad(&format!("{path}:{line}")),
+            Self::Environment(name) => f.pad(&format!("${name}")),
+        }
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One value in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its path, such as `lanes.prod-sg.call_timeout`.
+    pub key: String,
+    /// The value. Of a secret the place where it is found.
+    pub value: Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Collects settings.
+pub struct Settings<'d> {
+    document: Option<&'d Document<'d>>,
+    pub list: Vec<Setting>,
+}
+
+impl<'d> Settings<'d> {
+    /// Of a document, or of none at all.
+    pub fn of(document: Option<&'d Document<'d>>) -> Self {
+        Self { document, list: Vec::new() }
+    }
+
+    /// Notes a value and gives it back. Without an origin it comes from the file, at the same path.
+    pub fn push<T: Shown>(&mut self, key: &str, value: T, origin: Option<Origin>) -> T {
+        self.push_at(key.to_owned(), key, value, origin)
+    }
+
+    /// As [`Self::push`], where the key in the listing and the path in the file differ.
+    pub fn push_at<T: Shown>(&mut self, key: String, path: &str, value: T, origin: Option<Origin>) -> T {
+        let origin = origin.unwrap_or_else(|| match self.document {
+            Some(document) => {
+                let source = document.source();
+                Origin::File { path: source.name().to_owned(), line: source.line(document.nearest(path).span) }
+            }
+            None => Origin::Default,
+        });
+        self.list.push(Setting { key, value: value.shown(), origin });
+        value
+    }
+}
+
+/// What can be listed.
+pub trait Shown {
+    /// As a listing shows it.
+    fn shown(&self) -> Value;
+}
+
+impl Shown for std::path::PathBuf {
+    fn shown(&self) -> Value {
+        self.display().to_string().into()
+    }
+}
+
+impl Shown for String {
+    fn shown(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl Shown for u32 {
+    fn shown(&self) -> Value {
+        (*self).into()
+    }
+}
+
+impl Shown for crate::document::length::Length {
+    fn shown(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Shown for crate::document::share::Share {
+    fn shown(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl Shown for crate::domain::id::ProjectId {
+    fn shown(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl Shown for crate::domain::lane::SecretSource {
+    fn shown(&self) -> Value {
+        match self {
+            Self::File(path) => serde_json::json!({ "file": path.display().to_string() }),
+            Self::Env(name) => serde_json::json!({ "env": name }),
+            Self::Credential(name) => serde_json::json!({ "credential": name }),
+        }
+    }
+}

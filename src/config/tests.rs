@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use super::*;
+use crate::domain::lane::SecretSource;
+use crate::domain::quota::Quota;
+
+const FILE: &str = "\
+plans: plans.d
+api: {socket: /run/other.sock}
+lanes:
+  - name: prod-sg
+    endpoint: https://gaussdb.ap-southeast-3.myhuaweicloud.com/
+    project_id: 056538411200d4cd2f79c003c7606412
+    credentials: {token: {file: tokens/prod-sg}}
+    quota: {requests: 150, per: 5m}
+    poll: 500ms
+";
+
+fn load(file: Option<&str>, flag: bool, env: &[(&str, &str)]) -> (tempfile::TempDir, Result<Config, Diagnostics>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sealift.yaml");
+    if let Some(text) = file {
+        fs::write(&path, text).expect("a file");
+    }
+    let env: BTreeMap<String, String> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let default = if flag { folder.path().join("absent") } else { path.clone() };
+    let config = Config::load_or(&default, flag.then_some(path.as_path()), &|name| env.get(name).cloned());
+    (folder, config)
+}
+
+fn origin<'c>(config: &'c Config, key: &str) -> &'c Origin {
+    &config.settings.iter().find(|setting| setting.key == key).unwrap_or_else(|| panic!("no {key}")).origin
+}
+
+#[test]
+fn without_a_file_everything_has_its_default() {
+    let (_folder, config) = load(None, false, &[]);
+    let config = config.expect("defaults");
+    assert_eq!(config.file, None);
+    assert_eq!(config.plans, Path::new(PLANS_DEFAULT));
+    assert_eq!(config.store, Path::new(STORE_DEFAULT));
+    assert_eq!(config.socket, Path::new(SOCKET_DEFAULT));
+    assert!(config.lanes.is_empty());
+    assert!(config.settings.iter().all(|setting| setting.origin == Origin::Default));
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let (_folder, config) = load(None, true, &[]);
+    let told = config.expect_err("it is missing").to_string();
+    assert!(told.contains("no such file"), "{told}");
+}
+
+#[test]
+fn environment_stands_above_file_above_default() {
+    let (folder, config) =
+        load(Some(FILE), true, &[("SEALIFT_SOCKET", "/tmp/a.sock"), ("SEALIFT_STORE", ""), ("SEALIFT_CONFIG", "/no/such/file")]);
+    let config = config.expect("a good file");
+    assert_eq!(config.plans, folder.path().join("plans.d"), "relative to the file");
+    assert_eq!(config.store, Path::new(STORE_DEFAULT), "an empty variable says nothing");
+    assert_eq!(config.socket, Path::new("/tmp/a.sock"));
+    let path = folder.path().join("sealift.yaml").display().to_string();
+    assert_eq!(*origin(&config, "plans"), Origin::File { path: path.clone(), line: 1 });
+    assert_eq!(*origin(&config, "store.sled"), Origin::Default);
+    assert_eq!(*origin(&config, "api.socket"), Origin::Environment("SEALIFT_SOCKET"));
+    assert_eq!(*origin(&config, "lanes.prod-sg.poll"), Origin::File { path, line: 9 });
+    assert_eq!(*origin(&config, "lanes.prod-sg.settle"), Origin::Default);
+}
+
+#[test]
+fn the_variable_names_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("other.yaml");
+    fs::write(&path, FILE).expect("a file");
+    let named = path.display().to_string();
+    let config = Config::load(None, &|name| (name == "SEALIFT_CONFIG").then(|| named.clone())).expect("a good file");
+    assert_eq!(config.file, Some(path));
+}
+
+#[test]
+fn a_lane_is_read_with_its_defaults() {
+    let (folder, config) = load(Some(FILE), true, &[]);
+    let config = config.expect("a good file");
+    let [lane] = config.lanes.as_slice() else { panic!("{:?}", config.lanes) };
+    assert_eq!(lane.name.as_str(), "prod-sg");
+    assert_eq!(lane.access.endpoint, "https://gaussdb.ap-southeast-3.myhuaweicloud.com");
+    assert_eq!(lane.access.token, SecretSource::File(folder.path().join("tokens/prod-sg")));
+    assert_eq!(lane.quota, Some(Quota { requests: 120, per: Duration::from_secs(300) }), "a fifth is left to colleagues");
+    assert_eq!(lane.max_in_flight, 50);
+    assert_eq!(lane.call_timeout, Duration::from_secs(30));
+    assert_eq!(lane.timing.settle, Duration::from_secs(15));
+    assert_eq!(lane.timing.poll, Duration::from_millis(500));
+    assert_eq!(lane.timing.poll_max, Duration::from_secs(30));
+    assert_eq!(lane.timing.job_limit, Duration::from_secs(3600));
+    assert_eq!(lane.timing.recover_limit, Duration::from_secs(1800));
+}
+
+#[test]
+fn headroom_never_takes_the_last_call() {
+    for (requests, headroom, left) in [(150, "20%", 120), (10, "0%", 10), (1, "20%", 1), (3, "50%", 1), (7, "99%", 1)] {
+        let text = FILE.replace("{requests: 150, per: 5m}", &format!("{{requests: {requests}, per: 1s, headroom: {headroom}}}"));
+        let (_folder, config) = load(Some(&text), true, &[]);
+        let quota = config.expect("a good file").lanes[0].quota.expect("a quota");
+        assert_eq!(quota.requests, left, "{requests} less {headroom}");
+    }
+}
+
+#[test]
+fn both_listings_say_the_same() {
+    let (_folder, config) = load(Some(FILE), true, &[]);
+    let config = config.expect("a good file");
+    let yaml: Value = serde_yaml::from_str(&config.to_yaml()).expect("our own YAML");
+    assert_eq!(yaml, config.to_json());
+    assert_eq!(config.to_json()[0]["key"], "plans");
+}

@@ -1,0 +1,144 @@
+//! The text of a file and where in it a byte stands.
+
+use std::cell::{OnceCell, RefCell};
+use std::ops::Range;
+
+use super::diagnostic::Place;
+use super::tree::Span;
+
+/// Longest piece of a line kept for a diagnostic, in bytes: enough to see, whatever a machine wrote.
+pub const LINE_SHOWN_MAX: usize = 4096;
+
+/// A file's name as shown, and its text.
+pub struct Source {
+    name: String,
+    text: String,
+    lines: OnceCell<Vec<usize>>,
+    starred: bool,
+    hidden: RefCell<Vec<Span>>,
+}
+
+impl Source {
+    /// A text that was read from `name`. At most 4 GiB, which the limits of [`super::open`] see to.
+    pub fn new(name: impl Into<String>, text: String) -> Self {
+        Self { name: name.into(), text, lines: OnceCell::new(), starred: false, hidden: RefCell::default() }
+    }
+
+    /// Of a file that may hold a secret by mistake: a diagnostic shows stars in its place.
+    pub fn starred(mut self) -> Self {
+        self.starred = true;
+        self
+    }
+
+    /// Whether values may be secrets.
+    pub fn is_starred(&self) -> bool {
+        self.starred
+    }
+
+    /// Shows stars in place of a stretch from now on. Does nothing in a file that holds no secrets.
+    pub fn hide(&self, span: Span) {
+        if self.starred {
+            self.hidden.borrow_mut().push(span);
+        }
+    }
+
+    /// The name as shown.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn starts(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let after = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after).collect()
+        })
+    }
+
+    /// The line on which a stretch begins, from 1.
+    pub fn line(&self, span: Span) -> usize {
+        self.starts().partition_point(|line| *line <= span.range().start)
+    }
+
+    /// Line, column and line text of a stretch; of one over several lines only what stands on the first is marked.
+    pub fn place(&self, span: Span) -> Place {
+        let starts = self.starts();
+        let Range { start, end } = span.range();
+        let index = self.line(span) - 1;
+        let line_start = starts[index];
+        let line_end = starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
+        let line = self.text[line_start..line_end].trim_end_matches('\r');
+        let marked = (start - line_start).min(line.len())..(end.max(start) - line_start).min(line.len());
+        if !self.starred {
+            return Place::of_line(&self.name, index + 1, line, marked);
+        }
+        let mut shown = stars(line);
+        for hidden in self.hidden.borrow().iter() {
+            let cut = |at: usize| at.clamp(line_start, line_start + line.len()) - line_start;
+            let hidden = cut(hidden.range().start)..cut(hidden.range().end);
+            let replacement = "*".repeat(hidden.len());
+            shown.replace_range(hidden, &replacement);
+        }
+        Place::of_line(&self.name, index + 1, &shown, marked)
+    }
+}
+
+/// Words in a key that announce a secret.
+const SECRET_WORDS: [&str; 5] = ["token", "secret", "password", "access_key", "private_key"];
+
+/// The line with stars in place of whatever follows a key that announces a secret, unless that is a reference
+/// (`{file: …}`). Byte offsets stay: each character gives way to as many stars as it has bytes.
+fn stars(line: &str) -> String {
+    let lower = line.to_ascii_lowercase();
+    let mut shown = line.to_owned();
+    for word in SECRET_WORDS {
+        let mut from = 0;
+        while let Some(at) = lower[from..].find(word) {
+            let after = from + at + word.len();
+            from = after;
+            let Some(colon) = lower[after..].find(':').filter(|gap| *gap <= 12) else { continue };
+            let value = after + colon + 1;
+            let text = &line[value..];
+            let lead = text.len() - text.trim_start().len();
+            let text = text.trim_start();
+            if text.is_empty() || text.starts_with(['{', '#']) {
+                continue;
+            }
+            let end = match text.chars().next() {
+                Some(quote @ ('"' | '\'')) => text[1..].find(quote).map_or(text.len(), |end| end + 2),
+                _ => text.find([',', '}']).unwrap_or(text.len()),
+            };
+            let hidden = value + lead..value + lead + end;
+            let stars = "*".repeat(hidden.len());
+            shown.replace_range(hidden, &stars);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_starred_and_a_reference_is_not() {
+        assert_eq!(stars("  credentials: {token: MIIabc, quota: 3}"), "  credentials: {token: ******, quota: 3}");
+        assert_eq!(stars("  secret_key: \"a b\" # mine"), "  secret_key: ***** # mine");
+        assert_eq!(stars("  token: {file: /run/token}"), "  token: {file: /run/token}");
+        assert_eq!(stars("  token: größe"), format!("  token: {}", "*".repeat("größe".len())));
+    }
+
+    #[test]
+    fn places_count_lines_and_characters_from_one() {
+        let source = Source::new("x.yaml", "ä: 1\r\nbé: 2\n".into());
+        let at = source.text().find('2').expect("it stands there");
+        let place = source.place(Span::of(at..at + 1));
+        assert_eq!((place.line, place.column, place.text.as_str()), (2, 5, "bé: 2"));
+        let end = source.place(Span::of(source.text().len()..source.text().len()));
+        assert_eq!((end.line, end.column), (3, 1));
+    }
+}

@@ -1,0 +1,65 @@
+//! `windows`, `freezes` and `not_before`.
+
+use jiff::Timestamp;
+
+use super::raw;
+use crate::document::length::Length;
+use crate::document::tree::Node;
+use crate::document::{Diagnostic, Document, Mistakes, plain};
+use crate::domain::window::{self, Calendar, Freeze, Window};
+
+/// What was read of a calendar together with its whole plan.
+#[derive(Default)]
+pub struct Written {
+    pub windows: Option<Option<Vec<raw::Window>>>,
+    pub freezes: Option<Option<Vec<raw::Freeze>>>,
+    pub not_before: Option<Timestamp>,
+}
+
+/// Reads the calendar; `None` after a mistake. What holds a mistake already is passed over, its neighbours are not.
+pub fn read(written: Written, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Calendar> {
+    let count = |key: &str| document.exact(key).map_or(0, Node::len);
+    let mut windows = Vec::new();
+    for (index, window) in document.entries(written.windows, "windows", mistakes) {
+        let path = format!("windows[{index}]");
+        for warning in window.cron.warnings() {
+            mistakes.push(Diagnostic::warning("cron", plain(warning)).at(document.place(&format!("{path}.cron"))));
+        }
+        let cutoff = window.cutoff.map(Length::get).unwrap_or_default();
+        match Window::new(window.cron, window.duration.get(), window.time_zone, cutoff) {
+            Ok(window) => windows.push(window),
+            Err(error) => mistakes.push(refused(&error, document, &path)),
+        }
+    }
+    let mut freezes = Vec::new();
+    for (index, freeze) in document.entries(written.freezes, "freezes", mistakes) {
+        match Freeze::new(freeze.from, freeze.to, freeze.time_zone, freeze.reason) {
+            Ok(freeze) => freezes.push(freeze),
+            Err(error) => mistakes.push(refused(&error, document, &format!("freezes[{index}]"))),
+        }
+    }
+    let complete = windows.len() == count("windows") && freezes.len() == count("freezes");
+    complete.then(|| Calendar::new(windows, freezes, written.not_before))
+}
+
+/// The domain's refusal, said in the plan's spelling of lengths and at the key that is to be changed.
+fn refused(error: &window::Error, document: &Document<'_>, path: &str) -> Diagnostic {
+    let length = |length: &std::time::Duration| Length::from(*length);
+    let (key, message, help) = match error {
+        window::Error::Duration { found } => (
+            "duration",
+            format!("a window lasts from 1ms to 366 days, this one lasts {}", length(found)),
+            "leave `windows` out to allow any time",
+        ),
+        window::Error::Cutoff { cutoff, duration } => (
+            "cutoff",
+            format!("the cutoff of {} leaves nothing of a window of {}", length(cutoff), length(duration)),
+            "make the cutoff shorter",
+        ),
+        window::Error::Backwards { from, to } => {
+            ("to", format!("the freeze ends at {to}, which is not after {from}"), "exchange `from` and `to`")
+        }
+        window::Error::Beyond { .. } => ("to", "the freeze lies beyond the years that can be told".to_owned(), "write a year before 9999"),
+    };
+    Diagnostic::error("value", message).at(document.place(&format!("{path}.{key}"))).help(help)
+}

@@ -1,0 +1,146 @@
+//! From the plan as written to the plan as it runs.
+//!
+//! Invariant: either everything was understood, or at least one mistake was told. A part that holds a mistake is not
+//! judged any further, all other parts are.
+
+use std::path::Path;
+
+use super::targets::{FileSource, Fleet, Set, TARGETS_MAX};
+use super::{calendar, raw, waves};
+use crate::document::length::Length;
+use crate::document::shape::complained;
+use crate::document::tree::Span;
+use crate::document::{Diagnostic, Document, Mistakes, quote};
+use crate::domain::id::Digest;
+use crate::domain::plan::{Plan, Strategy};
+use crate::domain::retry;
+
+/// `strategy.max_in_flight` when the plan does not say.
+pub const MAX_IN_FLIGHT_DEFAULT: u32 = 20;
+
+/// `strategy.progress_deadline` when the plan does not say, in milliseconds.
+pub const PROGRESS_DEADLINE_DEFAULT_MS: u64 = 20 * 60 * 1000;
+
+/// `verify.timeout` when the plan does not say, in milliseconds.
+pub const VERIFY_TIMEOUT_DEFAULT_MS: u64 = 3 * 60 * 1000;
+
+/// Where the plan stands.
+pub struct Folders<'p> {
+    /// Links followed.
+    pub real: &'p Path,
+    /// As the user wrote it.
+    pub shown: &'p Path,
+}
+
+/// Understands the plan. `None` after a mistake, new or known.
+pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest, mistakes: &mut Mistakes) -> Option<(Plan, Set, bool)> {
+    // The second reader: the whole plan at once when nothing is wrong so far. If something is, its parts are read for
+    // what else may be wrong.
+    let mut plan: Option<raw::Plan> = document.typed("", mistakes);
+    let set = targets(plan.as_mut().map(|plan| &mut plan.targets), document, folders, mistakes);
+    let written = plan.as_mut().map(|plan| calendar::Written {
+        windows: Some(plan.windows.take()),
+        freezes: Some(plan.freezes.take()),
+        not_before: plan.not_before,
+    });
+    let calendar = calendar::read(written.unwrap_or_default(), document, mistakes);
+    let strategy = document.part(plan.as_mut().map(|plan| plan.strategy.take()), "strategy", mistakes);
+    let strategy = strategy.and_then(|written| guards(&written.unwrap_or_default(), document, set.as_ref(), mistakes));
+    let retry = document.part(plan.as_mut().map(|plan| plan.retry.take()), "retry", mistakes);
+    let retry = retry.and_then(|written| attempts(&written.unwrap_or_default(), document, mistakes));
+    let (plan, set) = (plan?, set?);
+    let autostart = plan.autostart.unwrap_or(false);
+    let timeout = plan.verify.and_then(|verify| verify.timeout);
+    let plan = Plan {
+        name: plan.name,
+        revision: plan.revision.unwrap_or(1),
+        description: plan.description.unwrap_or_default(),
+        change_ref: plan.change_ref.unwrap_or_default(),
+        owner: plan.owner.unwrap_or_default(),
+        ssl_option: plan.ssl_option,
+        source,
+        calendar: calendar?,
+        strategy: strategy?,
+        retry: retry?,
+        verify_timeout_ms: timeout.map_or(VERIFY_TIMEOUT_DEFAULT_MS, Length::millis),
+    };
+    Some((plan, set, autostart))
+}
+
+fn targets(whole: Option<&mut raw::Targets>, document: &Document<'_>, folders: &Folders<'_>, mistakes: &mut Mistakes) -> Option<Set> {
+    let node = document.exact("targets")?;
+    let before = mistakes.count();
+    let (list, files, max) = match whole {
+        Some(whole) => (Some(whole.list.take()), Some(whole.files.take()), Some(whole.max)),
+        None => (None, None, None),
+    };
+    let max_at = document.exact("targets.max").map(|node| node.span);
+    let max = document.part(max, "targets.max", mistakes).flatten().unwrap_or(TARGETS_MAX);
+    let mut fleet = Fleet::new(document.source(), max);
+    super::targets::read_list(list, document, "targets.list", &mut fleet, mistakes);
+    for (index, name) in document.entries::<String>(files, "targets.files", mistakes) {
+        let at = |index: usize| document.nearest(&format!("targets.files[{index}]"));
+        if let Some(first) = (0..index).map(at).find(|other| other.text() == Some(&name)) {
+            let twice = Diagnostic::error("duplicate-file", format!("the file {} is named twice", quote(&name)));
+            let twice = twice.also(document.source().place(first.span), "the first time").help("remove one of them");
+            mistakes.push_node(document.source(), at(index).span, twice);
+            continue;
+        }
+        match FileSource::named(&name, folders.real, folders.shown) {
+            Ok(file) => fleet.read(file, at(index).span, mistakes),
+            Err(complaint) => mistakes.push_node(document.source(), at(index).span, complained("`files`", complaint)),
+        }
+    }
+    let complete = mistakes.count() == before && !mistakes.touch(document.source(), node.span);
+    fleet.finish(node_key(document, "targets"), max_at, complete, mistakes)
+}
+
+fn node_key(document: &Document<'_>, key: &str) -> Span {
+    document.root().entry(key).map_or(document.root().span, |(name, _)| name.span)
+}
+
+fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, mistakes: &mut Mistakes) -> Option<Strategy> {
+    let before = mistakes.count();
+    let progress_deadline_ms = written.progress_deadline.map_or(PROGRESS_DEADLINE_DEFAULT_MS, Length::millis);
+    if progress_deadline_ms == 0 {
+        let zero =
+            Diagnostic::error("value", "`progress_deadline` must be longer than 0s").at(document.place("strategy.progress_deadline"));
+        mistakes.push(zero.help("make it longer than one job takes; leave it out for `20m`"));
+    }
+    let total = u32::try_from(set?.targets.len()).expect("bounded by TARGETS_MAX");
+    let waves = waves::resolve(written, total, document, mistakes);
+    let max_failures = waves::rollout_budget(written, total);
+    let max_in_flight = written.max_in_flight.unwrap_or(MAX_IN_FLIGHT_DEFAULT);
+    if written.max_in_flight.is_some() && max_failures < max_in_flight {
+        let message = format!(
+            "at most {max_failures} changes are in flight at once, not {max_in_flight}: failures and changes in flight together stay within `max_failures`"
+        );
+        mistakes.push(
+            Diagnostic::warning("pace", message)
+                .at(document.place("strategy.max_in_flight"))
+                .help("raise `max_failures` for a faster pace"),
+        );
+    }
+    let waves = waves?;
+    (mistakes.count() == before).then_some(Strategy { max_in_flight, waves, max_failures, progress_deadline_ms })
+}
+
+fn attempts(written: &raw::Retry, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<retry::Policy> {
+    let usual = retry::Policy::default();
+    let policy = retry::Policy {
+        max_attempts: written.max_attempts.unwrap_or(usual.max_attempts),
+        initial_ms: written.initial.map_or(usual.initial_ms, Length::millis),
+        max_ms: written.max.map_or(usual.max_ms, Length::millis),
+    };
+    let before = mistakes.count();
+    if policy.initial_ms == 0 {
+        let zero = Diagnostic::error("value", "`initial` must be longer than 0s").at(document.place("retry.initial"));
+        mistakes.push(zero.help("a call that is repeated at once only meets the same trouble; leave it out for `2s`"));
+    } else if policy.max_ms < policy.initial_ms {
+        let length = |ms| Length::from(std::time::Duration::from_millis(ms));
+        let message = format!("the longest wait, {}, is shorter than the first, {}", length(policy.max_ms), length(policy.initial_ms));
+        let key = if written.max.is_some() { "retry.max" } else { "retry.initial" };
+        mistakes.push(Diagnostic::error("value", message).at(document.place(key)).help("make `max` at least as long as `initial`"));
+    }
+    (mistakes.count() == before).then_some(policy)
+}

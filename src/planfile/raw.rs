@@ -1,0 +1,271 @@
+//! The plan as it is written: one type per map, and nothing but shape. The doc comments are what an editor shows.
+//!
+//! Invariant: `deny_unknown_fields` everywhere, and neither `flatten` nor `tag`, with which readers lose places.
+//!
+//! Deliberately not here: what only several keys together say (`meaning`, `waves`, `calendar`).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::document::length::Length;
+use crate::document::share::{Share, Size};
+use crate::domain::cron::Expression;
+use crate::domain::id::{InstanceId, Name, ProxyId};
+use crate::domain::plan::WAVES_MAX;
+use crate::domain::window::{FREEZES_MAX, WINDOWS_MAX};
+use crate::domain::zone::Zone;
+
+/// A plan: which proxies get SSL switched on or off, when, and in which steps.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Version of the plan's form: 1.
+    #[schemars(range(min = 1, max = 1))]
+    #[serde(rename = "version")]
+    pub _version: u32,
+    /// The plan's name: 1 to 63 of the characters a-z, 0-9 and `-`. Name, revision, wanted value and targets make the
+    /// rollout's identity.
+    #[schemars(schema_with = "plan_name")]
+    pub name: Name,
+    /// Raise it to run the same plan again on purpose. Default: 1.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub revision: Option<u32>,
+    /// Free text.
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+    /// Change ticket, carried into journal and evidence.
+    #[schemars(length(max = 200))]
+    pub change_ref: Option<String>,
+    /// Who answers for it.
+    #[schemars(length(max = 200))]
+    pub owner: Option<String>,
+    /// The wanted value: `true` switches SSL on, `false` off.
+    pub ssl_option: bool,
+    /// A daemon that finds this plan in its folder of plans submits it by itself. Default: false.
+    pub autostart: Option<bool>,
+    /// The proxies. `list` and `files` together are one set; a proxy named twice is an error.
+    pub targets: Targets,
+    /// When changes may begin: the union of all windows. Without any: at any time.
+    #[schemars(length(min = 1, max = WINDOWS_MAX))]
+    pub windows: Option<Vec<Window>>,
+    /// When no change may begin, whatever the windows say.
+    #[schemars(length(min = 1, max = FREEZES_MAX))]
+    pub freezes: Option<Vec<Freeze>>,
+    /// No change begins earlier: an instant with its offset, such as `2026-12-01T00:00:00+08:00`.
+    #[schemars(schema_with = "instant")]
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
+    /// Pace, waves and guards.
+    pub strategy: Option<Strategy>,
+    /// How often one change is tried and how long is waited between.
+    pub retry: Option<Retry>,
+    /// When a change counts as effective.
+    pub verify: Option<Verify>,
+}
+
+/// The proxies of a plan.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Targets {
+    /// Proxies written here.
+    #[schemars(length(min = 1))]
+    pub list: Option<Vec<Target>>,
+    /// Files of proxies: CSV with the columns `lane,instance_id,proxy_id` and any number of `tag:NAME`, JSON Lines or
+    /// YAML with the same keys. Relative to the plan, never outside its folder.
+    #[schemars(length(min = 1, max = 100))]
+    pub files: Option<Vec<String>>,
+    /// A larger set is refused. Default: 1,000,000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max: Option<u32>,
+}
+
+/// One proxy.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The lane that reaches it, as the daemon's configuration names it.
+    #[schemars(schema_with = "lane_name")]
+    pub lane: Name,
+    /// The instance: 36 letters and digits ending in `in07`.
+    #[schemars(schema_with = "instance_id")]
+    pub instance_id: InstanceId,
+    /// The proxy, `pool_id` in the proxy list: 36 letters and digits ending in `po01`.
+    #[schemars(schema_with = "proxy_id")]
+    pub proxy_id: ProxyId,
+    /// Free labels.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// A recurring stretch of time in which changes may begin.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// When it opens: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like.
+    #[schemars(schema_with = "cron")]
+    pub cron: Expression,
+    /// How long it stays open, past midnight too.
+    pub duration: Length,
+    /// The zone of the cron expression, such as `Asia/Singapore`. A local hour that is skipped opens the window at the
+    /// next minute that exists, one that comes twice opens it once.
+    #[schemars(schema_with = "time_zone")]
+    pub time_zone: Zone,
+    /// So long before it closes nothing new begins.
+    pub cutoff: Option<Length>,
+}
+
+/// A stretch of time in which no change may begin.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// First local time of it, such as `2026-12-24T00:00`.
+    #[schemars(schema_with = "local_time")]
+    pub from: DateTime,
+    /// First local time after it.
+    #[schemars(schema_with = "local_time")]
+    pub to: DateTime,
+    /// The zone of both, such as `Asia/Singapore`.
+    #[schemars(schema_with = "time_zone")]
+    pub time_zone: Zone,
+    /// Shown to whoever waits.
+    #[schemars(length(min = 1, max = 200))]
+    pub reason: String,
+}
+
+/// Pace, waves and guards.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Strategy {
+    /// Changes whose job has not ended, at most. On one instance it is always 1. Default: 20.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_in_flight: Option<u32>,
+    /// Steps, one after the other. Default: one wave `all` of all targets.
+    #[schemars(length(min = 1, max = WAVES_MAX))]
+    pub waves: Option<Vec<Wave>>,
+    /// Reached, the rollout halts. Failures and changes in flight together never exceed it, so it also bounds the
+    /// pace. A number, a share of the targets, or both limits apart. A share rounds down; 0 means that the first
+    /// failure halts. Default: 20.
+    pub max_failures: Option<MaxFailures>,
+    /// Time with an open window without a change ending, after which the rollout halts. Default: 20m.
+    pub progress_deadline: Option<Length>,
+    /// What follows when a guard fires. Default: halt.
+    #[serde(rename = "on_failure")]
+    pub _on_failure: Option<OnFailure>,
+}
+
+/// One step of a rollout.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wave {
+    /// Its name: 1 to 63 of the characters a-z, 0-9 and `-`.
+    #[schemars(schema_with = "wave_name")]
+    pub name: Name,
+    /// A count, a share of all targets such as `5%` (rounded up), or `rest`.
+    pub size: Size,
+    /// Wait after its last change, before the next wave. Default: none.
+    pub soak: Option<Length>,
+    /// Who lets the next wave begin. Default: auto.
+    pub promote: Option<Promote>,
+}
+
+/// Who lets the next wave begin.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Promote {
+    /// The soak's end.
+    Auto,
+    /// A person, with `sealift promote`.
+    Manual,
+}
+
+/// A failure budget for everything, or one per wave and one for the rollout.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MaxFailures {
+    /// One budget.
+    One(Share),
+    /// Two budgets.
+    Two(Budgets),
+}
+
+/// Two failure budgets.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budgets {
+    /// Of each wave; a share is one of the wave's targets. Default: as `rollout`.
+    pub wave: Option<Share>,
+    /// Of the whole rollout. Default: 20.
+    pub rollout: Option<Share>,
+}
+
+/// What follows when a guard fires.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The rollout halts; a person decides.
+    Halt,
+}
+
+/// How often one change is tried and how long is waited between.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Calls that one change may spend. Default: 6.
+    #[schemars(range(min = 1, max = 20))]
+    pub max_attempts: Option<u16>,
+    /// Wait after the first failed attempt; it doubles with each. Default: 2s.
+    pub initial: Option<Length>,
+    /// Longest wait. Default: 5m.
+    pub max: Option<Length>,
+}
+
+/// When a change counts as effective.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// How long the proxy may take to show the new value after its job completed. Default: 3m.
+    pub timeout: Option<Length>,
+}
+
+fn text(format: &str, pattern: &str) -> Schema {
+    json_schema!({ "type": "string", "format": format, "pattern": pattern })
+}
+
+fn plan_name(_: &mut SchemaGenerator) -> Schema {
+    text("plan-name", "^[a-z0-9-]{1,63}$")
+}
+
+fn lane_name(_: &mut SchemaGenerator) -> Schema {
+    text("lane", "^[a-z0-9-]{1,63}$")
+}
+
+fn wave_name(_: &mut SchemaGenerator) -> Schema {
+    text("wave", "^[a-z0-9-]{1,63}$")
+}
+
+fn instance_id(_: &mut SchemaGenerator) -> Schema {
+    text("instance-id", "^[0-9A-Za-z]{32}in07$")
+}
+
+fn proxy_id(_: &mut SchemaGenerator) -> Schema {
+    text("proxy-id", "^[0-9A-Za-z]{32}po01$")
+}
+
+fn cron(_: &mut SchemaGenerator) -> Schema {
+    text("cron", r"^(@[a-z]+|(\S+\s+){4}\S+)$")
+}
+
+fn time_zone(_: &mut SchemaGenerator) -> Schema {
+    text("time-zone", "^[A-Za-z0-9_+/-]+$")
+}
+
+fn local_time(_: &mut SchemaGenerator) -> Schema {
+    text("local-time", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")
+}
+
+fn instant(_: &mut SchemaGenerator) -> Schema {
+    text("instant", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?([Zz]|[+-]\d{2}:\d{2})$")
+}

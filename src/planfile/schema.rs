@@ -1,0 +1,47 @@
+//! The JSON Schema of a plan, for editors and for our own tree check.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use super::formats::FORMATS;
+use super::raw;
+use crate::document::Shape;
+use crate::document::shape::Later;
+
+/// Keys and values of the contract that come with later versions. Refused by name: to ignore one would run another
+/// plan than the one that was written.
+const LATER: &[Later] = &[
+    Later { path: "targets.discover", instead: "list the targets in `targets.list` or `targets.files`" },
+    Later { path: "targets.exclude", instead: "leave the targets out of `targets.list` and `targets.files`" },
+    Later { path: "strategy.max_in_flight_per", instead: "set `max_in_flight` here and for each lane in the daemon's configuration" },
+    Later { path: "strategy.revert_in_window", instead: "leave it out; a revert is a plan of its own with the other `ssl_option`" },
+    Later { path: "strategy.on_failure=revert", instead: "write `halt`; a revert is a plan of its own with the other `ssl_option`" },
+    Later { path: "verify.wire", instead: "leave it out; the API's word is what is verified" },
+    Later { path: "approval", instead: "leave it out; `promote: manual` on the first wave stops for a person" },
+    Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
+    Later { path: "enforce", instead: "leave it out; raise `revision` to run the plan again" },
+];
+
+/// The shape of a plan.
+pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
+    what: "plan",
+    may_be_empty: false,
+    schema: crate::document::schema::of::<raw::Plan>("Sealift plan"),
+    formats: FORMATS,
+    later: LATER,
+});
+
+/// The shape of a YAML file of targets.
+pub(super) static TARGET_FILE: LazyLock<Shape> = LazyLock::new(|| Shape {
+    what: "target file",
+    may_be_empty: false,
+    schema: crate::document::schema::of::<Vec<raw::Target>>("Sealift targets"),
+    formats: FORMATS,
+    later: &[],
+});
+
+/// The JSON Schema (draft 7) of a plan.
+pub fn schema() -> Value {
+    PLAN.schema.clone()
+}

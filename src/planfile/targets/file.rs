@@ -1,0 +1,166 @@
+//! One file of targets: found beneath the plan's folder, read in the form that its ending names.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::{Fleet, rows};
+use crate::document::format::Complaint;
+use crate::document::shape::complained;
+use crate::document::tree::Span;
+use crate::document::{Diagnostic, Document, Mistakes, open, quote};
+use crate::planfile::{raw, schema};
+
+/// Largest CSV or JSON Lines file: a million rows with generous tags. It is read line by line, never held.
+pub const TARGET_FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// Largest YAML file of targets: its tree is held as a whole. As for plans.
+pub const YAML_TARGET_FILE_BYTES_MAX: u64 = crate::planfile::PLAN_BYTES_MAX;
+
+/// Longest line: three ids and sixty tags of a thousand characters.
+const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Csv,
+    JsonLines,
+    Yaml,
+}
+
+/// A file of targets that a plan names.
+#[derive(Debug, Clone)]
+pub struct FileSource {
+    folder: PathBuf,
+    name: String,
+    shown: String,
+    form: Form,
+}
+
+impl FileSource {
+    /// From the name in the plan; `folder` is the plan's, `shown` the same as the user wrote it.
+    pub fn named(name: &str, folder: &Path, shown: &Path) -> Result<Self, Complaint> {
+        let lower = name.to_ascii_lowercase();
+        let form = match lower.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("csv") => Form::Csv,
+            Some("jsonl" | "ndjson") => Form::JsonLines,
+            Some("yaml" | "yml") => Form::Yaml,
+            _ => {
+                return Err(Complaint::new(format!("{} has none of the known endings", quote(name)))
+                    .help("a file of targets ends in `.csv`, `.jsonl` or `.yaml`"));
+            }
+        };
+        Ok(Self { folder: folder.to_owned(), name: name.to_owned(), shown: shown.join(name).display().to_string(), form })
+    }
+
+    /// The name in the plan.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name in messages.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    fn max(&self) -> u64 {
+        if self.form == Form::Yaml { YAML_TARGET_FILE_BYTES_MAX } else { TARGET_FILE_BYTES_MAX }
+    }
+
+    /// Reads all rows into `fleet`. A file that cannot be opened is a mistake of the plan, at `at`; any other has its
+    /// place in the file.
+    pub fn read(&self, fleet: &mut Fleet<'_>, at: Span, mistakes: &mut Mistakes) {
+        let mut file = match open::beneath(&self.folder, &self.name, self.max()) {
+            Ok(file) => file,
+            Err(mut complaint) => {
+                if self.form == Form::Yaml && complaint.message.contains("MiB") {
+                    complaint.help = Some("write a large fleet as CSV or JSON Lines".into());
+                }
+                complaint.message = format!("{} {}", quote(&self.name), complaint.message);
+                let mut diagnostic = Diagnostic::error("target-file", complaint.message);
+                diagnostic.help = complaint.help;
+                return mistakes.push_node(fleet.plan, at, diagnostic);
+            }
+        };
+        match self.form {
+            Form::Csv => {
+                let mut reader = rows::Csv::new(self.shown());
+                self.each_line(&mut file, mistakes, |line, text, mistakes| reader.line(line, text, fleet, mistakes));
+                reader.end(mistakes);
+            }
+            Form::JsonLines => {
+                self.each_line(&mut file, mistakes, |line, text, mistakes| rows::json(self.shown(), line, text, fleet, mistakes));
+            }
+            Form::Yaml => self.read_yaml(&mut file, fleet, mistakes),
+        }
+    }
+
+    /// Hands every line over, its end included, until the end, a line that is no text, or a line that is too long.
+    fn each_line(&self, file: &mut File, mistakes: &mut Mistakes, mut each: impl FnMut(u32, &mut String, &mut Mistakes)) {
+        let mut reader = BufReader::with_capacity(LINE_BYTES_MAX, file.take(TARGET_FILE_BYTES_MAX));
+        let mut bytes = Vec::new();
+        for number in 1.. {
+            bytes.clear();
+            let read = Read::by_ref(&mut reader).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut bytes);
+            let wrong = match read {
+                Ok(0) => return,
+                Ok(_) if bytes.len() > LINE_BYTES_MAX => format!("line {number} is longer than {} KiB", LINE_BYTES_MAX >> 10),
+                Ok(_) if bytes.contains(&0) => format!("line {number} holds a NUL byte; this is not a text"),
+                Ok(_) => match String::from_utf8(std::mem::take(&mut bytes)) {
+                    Ok(mut text) => {
+                        if number == 1 && text.starts_with('\u{feff}') {
+                            text.drain(..'\u{feff}'.len_utf8());
+                        }
+                        each(number, &mut text, mistakes);
+                        bytes = text.into_bytes();
+                        continue;
+                    }
+                    Err(_) => format!("line {number} is not UTF-8"),
+                },
+                Err(error) => format!("line {number} cannot be read: {error}"),
+            };
+            return mistakes.push(Diagnostic::error("target-file", format!("{}: {wrong}", self.shown)));
+        }
+    }
+
+    fn read_yaml(&self, file: &mut File, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+        let source = open::read(file, self.max())
+            .map_err(|complaint| complained(&self.shown, complaint))
+            .and_then(|bytes| open::text(self.shown(), bytes));
+        let source = match source {
+            Ok(source) => source,
+            Err(diagnostic) => return mistakes.push(diagnostic),
+        };
+        let Some(document) = Document::read(&source, &schema::TARGET_FILE, mistakes) else { return };
+        read_list(None, &document, "", fleet, mistakes);
+    }
+
+    /// Hands over the lines with these numbers; what cannot be read again is left out.
+    pub fn lines(&self, wanted: &BTreeSet<u32>, mut each: impl FnMut(u32, &str)) {
+        let Ok(mut file) = open::beneath(&self.folder, &self.name, self.max()) else { return };
+        let mut ignored = Mistakes::default();
+        self.each_line(&mut file, &mut ignored, |line, text, _| {
+            if wanted.contains(&line) {
+                each(line, text.trim_end_matches(['\n', '\r']));
+            }
+        });
+    }
+}
+
+/// Reads a list of maps: the plan's own, or that of a YAML file. `whole` is what was read of it already.
+pub(in crate::planfile) fn read_list(
+    whole: Option<Option<Vec<raw::Target>>>,
+    document: &Document<'_>,
+    path: &str,
+    fleet: &mut Fleet<'_>,
+    mistakes: &mut Mistakes,
+) {
+    let listed = document.entries(whole, path, mistakes);
+    let Some(node) = document.exact(path) else { return };
+    for (index, target) in listed {
+        let line = node.item(index).map_or(0, |item| document.source().line(item.span));
+        let line = u32::try_from(line).expect("a document is bounded to a few MiB");
+        fleet.push(&target.lane, target.instance_id, target.proxy_id, target.tags, line);
+    }
+}

@@ -1,0 +1,204 @@
+//! Rows of targets: one line of CSV or of JSON Lines each.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use csv_core::ReadRecordResult;
+use serde::Deserialize;
+
+use super::Fleet;
+use super::columns::{self, Column};
+use crate::document::format::Complaint;
+use crate::document::{Diagnostic, Mistakes, Place, quote, suggest};
+use crate::domain::id::{IdError, InstanceId, Name, ProxyId};
+
+/// Most columns of a CSV file: three and a tag for whatever an inventory knows.
+const COLUMNS_MAX: usize = 64;
+
+/// Reads a CSV file line by line. A field may stand between quotes but not run over several lines, so that a forgotten
+/// quote spoils a line and not the rest of the file. Lines that begin with `#` are comments.
+pub struct Csv<'f> {
+    file: &'f str,
+    reader: csv_core::Reader,
+    fields: Vec<u8>,
+    ends: [usize; COLUMNS_MAX],
+    columns: Option<Vec<Column>>,
+    spoilt: bool,
+    /// The lane of the row before: most often also that of the next.
+    lane: Option<Name>,
+}
+
+impl<'f> Csv<'f> {
+    /// Before the header; `file` is the name in messages.
+    pub fn new(file: &'f str) -> Self {
+        Self { file, reader: csv_core::Reader::new(), fields: Vec::new(), ends: [0; COLUMNS_MAX], columns: None, spoilt: false, lane: None }
+    }
+
+    /// Takes the next line.
+    pub fn line(&mut self, number: u32, text: &mut String, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+        if self.spoilt || text.trim_start().starts_with('#') || text.trim().is_empty() {
+            return;
+        }
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let shown = text.trim_end_matches(['\n', '\r']);
+        self.reader.reset();
+        self.fields.resize(text.len(), 0);
+        let (result, _, _, count) = self.reader.read_record(text.as_bytes(), &mut self.fields, &mut self.ends);
+        let wrong = match result {
+            ReadRecordResult::Record => None,
+            ReadRecordResult::OutputEndsFull => Some(format!("more than {COLUMNS_MAX} columns")),
+            _ => Some("a quote is not closed on its line".to_owned()),
+        };
+        if let Some(wrong) = wrong {
+            self.spoilt |= self.columns.is_none();
+            return tell(self.file, number, shown, Complaint::new(wrong), mistakes);
+        }
+        let mut fields = [""; COLUMNS_MAX];
+        let mut start = 0;
+        for (field, end) in fields.iter_mut().zip(&self.ends[..count]) {
+            *field = std::str::from_utf8(&self.fields[start..*end]).unwrap_or("").trim();
+            start = *end;
+        }
+        let fields = &fields[..count];
+        match &self.columns {
+            None => {
+                self.columns = columns::read(fields, self.file, number, shown, mistakes);
+                self.spoilt = self.columns.is_none();
+            }
+            Some(columns) if columns.len() != count => {
+                let complaint = Complaint::new(format!("{count} fields under {} columns", columns.len()));
+                tell(self.file, number, shown, complaint.help("a field that holds a comma stands between quotes"), mistakes);
+            }
+            Some(columns) => {
+                let mut row = Row { lane: "", instance_id: "", proxy_id: "", tags: None };
+                for (column, field) in columns.iter().zip(fields) {
+                    match column {
+                        Column::Lane => row.lane = field,
+                        Column::Instance => row.instance_id = field,
+                        Column::Proxy => row.proxy_id = field,
+                        Column::Tag(_) if field.is_empty() => {}
+                        Column::Tag(name) => {
+                            row.tags.get_or_insert_default().insert(name.clone(), (*field).to_owned());
+                        }
+                    }
+                }
+                row.push(self.file, number, shown, &mut self.lane, fleet, mistakes);
+            }
+        }
+    }
+
+    /// After the last line.
+    pub fn end(self, mistakes: &mut Mistakes) {
+        if self.columns.is_none() && !self.spoilt {
+            mistakes.push(
+                Diagnostic::error("column", format!("{} is empty", self.file))
+                    .help("the first line names the columns: `lane,instance_id,proxy_id` and any number of `tag:NAME`"),
+            );
+        }
+    }
+}
+
+/// One row, not yet believed.
+struct Row<'r> {
+    lane: &'r str,
+    instance_id: &'r str,
+    proxy_id: &'r str,
+    tags: Option<BTreeMap<String, String>>,
+}
+
+impl Row<'_> {
+    fn push(self, file: &str, number: u32, text: &str, latest: &mut Option<Name>, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+        let lane = match latest {
+            Some(lane) if lane.as_str() == self.lane => Ok(lane.clone()),
+            _ => Name::parse(self.lane, "lane"),
+        };
+        let instance: Result<InstanceId, IdError> = self.instance_id.parse();
+        let proxy: Result<ProxyId, IdError> = self.proxy_id.parse();
+        match (lane, instance, proxy) {
+            (Ok(lane), Ok(instance), Ok(proxy)) => {
+                fleet.push(&lane, instance, proxy, self.tags, number);
+                *latest = Some(lane);
+            }
+            (lane, instance, proxy) => {
+                let wrong = [
+                    ("lane", self.lane, lane.err()),
+                    ("instance_id", self.instance_id, instance.err()),
+                    ("proxy_id", self.proxy_id, proxy.err()),
+                ];
+                for (key, field, error) in wrong {
+                    let Some(error) = error else { continue };
+                    let message = if field.is_empty() { format!("the {key} is empty") } else { error.to_string() };
+                    mistakes.push_with(|| {
+                        // In JSON the key stands before its value, in CSV it does not stand there at all.
+                        let from = text.find(&format!("\"{key}\"")).map_or(0, |at| at + key.len() + 2);
+                        let at = text[from..].find(field).filter(|_| !field.is_empty()).map(|at| from + at..from + at + field.len());
+                        let place = Place::of_line(file, number as usize, text, at.unwrap_or(0..text.len()));
+                        Diagnostic::error("row", message).at(place)
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn tell(file: &str, number: u32, text: &str, complaint: Complaint, mistakes: &mut Mistakes) {
+    mistakes.push_with(|| {
+        let mut diagnostic = Diagnostic::error("row", complaint.message).at(Place::of_line(file, number as usize, text, 0..text.len()));
+        diagnostic.help = complaint.help;
+        diagnostic
+    });
+}
+
+const ROW_EXAMPLE: &str = "a line is one object: `{\"lane\": …, \"instance_id\": …, \"proxy_id\": …}`";
+
+/// One line of JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonRow<'r> {
+    #[serde(borrow)]
+    lane: Cow<'r, str>,
+    #[serde(borrow)]
+    instance_id: Cow<'r, str>,
+    #[serde(borrow)]
+    proxy_id: Cow<'r, str>,
+    #[serde(default)]
+    tags: Option<BTreeMap<String, String>>,
+}
+
+/// Takes the next line of a JSON Lines file. Empty lines are passed over.
+pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+    let text = text.trim_end();
+    let row = text.trim_start();
+    if row.is_empty() {
+        return;
+    }
+    // The reader would also take a list of the four values in their order.
+    if !row.starts_with('{') {
+        return tell(file, number, text, Complaint::new("not a JSON object").help(ROW_EXAMPLE), mistakes);
+    }
+    match serde_json::from_str::<JsonRow<'_>>(text) {
+        Ok(row) => {
+            let mut latest = None;
+            let row = Row { lane: &row.lane, instance_id: &row.instance_id, proxy_id: &row.proxy_id, tags: row.tags };
+            row.push(file, number, text, &mut latest, fleet, mistakes);
+        }
+        Err(error) => mistakes.push_with(|| {
+            // The reader adds its own place to the message; ours is drawn.
+            let message = error.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            let column = error.column().saturating_sub(1).min(text.len());
+            let diagnostic = Diagnostic::error("row", crate::document::plain(message));
+            let named = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+            let at = named.and_then(|key| text.find(key).map(|at| at..at + key.len())).unwrap_or(column..column);
+            let near = named.and_then(|key| suggest::nearest(key, ["lane", "instance_id", "proxy_id", "tags"]));
+            let diagnostic = diagnostic.at(Place::of_line(file, number as usize, text, at));
+            match (named, near) {
+                (Some(_), Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).replace(near),
+                (Some(key), None) => diagnostic.help(format!("put a label of your own under `tags`: {}", quote(key))),
+                (None, _) => diagnostic.help(ROW_EXAMPLE),
+            }
+        }),
+    }
+}

@@ -1,0 +1,245 @@
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::document::SECOND_READER;
+
+/// Every key of a plan, in many of the forms that YAML has.
+const PLAN: &str = r#"version: 1
+name: "proxies"
+revision: 2
+description: |
+  several
+  lines
+owner: 'dba: oncall'
+ssl_option: true
+autostart: false
+targets:
+  list:
+  - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01, tags: {tier: gold, n: 3}}
+  - lane: b
+    instance_id: 196c0fc43e804757b59946b80dc27f8bin07
+    proxy_id: 3ec617ba62da4eafb921b69438beed3cpo01 # a comment
+  files: [fleet.csv, fleet.jsonl]
+  max: 10
+windows:
+  - {cron: "0 1 * * SAT", duration: 4h, time_zone: Asia/Singapore, cutoff: 20m}
+freezes:
+  - from: 2026-12-24T00:00
+    to: 2027-01-02T00:00
+    time_zone: UTC
+    reason: year end
+not_before: 2026-12-01T00:00:00+08:00
+strategy:
+  max_in_flight: 2
+  waves:
+    - {name: canary, size: 1, soak: 24h, promote: manual}
+    - {name: early, size: 5%, soak: 1h 30m}
+    - {name: rest, size: rest}
+  max_failures: {wave: 50%, rollout: 2}
+  progress_deadline: 20m
+  on_failure: halt
+retry: {max_attempts: 6, initial: 2s, max: 5m}
+verify: {timeout: 3m}
+"#;
+
+const CSV: &str = "lane,instance_id,proxy_id,tag:tier\na,296c0fc43e804757b59946b80dc27f8bin07,4ec617ba62da4eafb921b69438beed3cpo01,gold\n";
+const JSON: &str =
+    r#"{"lane": "b", "instance_id": "396c0fc43e804757b59946b80dc27f8bin07", "proxy_id": "5ec617ba62da4eafb921b69438beed3cpo01"}"#;
+
+fn load_files(plan: &[u8], csv: &[u8], json: &[u8]) -> Result<Loaded, Diagnostics> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plan.yaml");
+    for (name, bytes) in [("plan.yaml", plan), ("fleet.csv", csv), ("fleet.jsonl", json)] {
+        fs::write(folder.path().join(name), bytes).expect("a file");
+    }
+    load(&path)
+}
+
+/// What holds for everything that [`load`] takes.
+fn assert_valid(loaded: &Loaded) {
+    let waves = &loaded.plan.strategy.waves;
+    assert!(!loaded.targets.is_empty() && !waves.is_empty());
+    let mut next = 0;
+    for wave in waves {
+        assert!(wave.first == next && wave.size > 0 && wave.max_failures > 0, "{waves:?}");
+        next = wave.end();
+    }
+    assert_eq!(next as usize, loaded.targets.len());
+    assert!(loaded.plan.strategy.max_failures > 0 && loaded.plan.strategy.max_in_flight > 0);
+    let proxies: BTreeSet<_> = loaded.targets.iter().map(|target| target.proxy_id).collect();
+    assert_eq!(proxies.len(), loaded.targets.len());
+    assert!(loaded.targets.iter().all(|target| loaded.lanes.contains_key(&target.lane)));
+}
+
+fn assert_told(told: &Diagnostics) {
+    assert!(!told.list.is_empty() && told.list.len() <= 100);
+    assert!(told.list.iter().all(|one| one.code != SECOND_READER), "the readers disagree: {told}");
+    assert!(!told.render(true).is_empty());
+}
+
+fn check(result: Result<Loaded, Diagnostics>) {
+    match result {
+        Ok(loaded) => assert_valid(&loaded),
+        Err(told) => assert_told(&told),
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    let loaded = load_files(PLAN.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
+    assert_valid(&loaded);
+    let plan = &loaded.plan;
+    assert_eq!((plan.name.as_str(), plan.revision, plan.description.as_str()), ("proxies", 2, "several\nlines\n"));
+    assert_eq!((plan.owner.as_str(), plan.ssl_option, loaded.autostart), ("dba: oncall", true, false));
+    assert_eq!(plan.source, Digest::of(PLAN.as_bytes()));
+    assert_eq!(plan.calendar.windows().len(), 1);
+    assert_eq!(plan.calendar.freezes()[0].reason(), "year end");
+    assert_eq!(plan.calendar.not_before().map(|at| at.to_string()), Some("2026-11-30T16:00:00Z".into()));
+    let waves: Vec<_> = plan.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size, wave.soak_ms, wave.max_failures)).collect();
+    assert_eq!(waves, [("canary", 1, 86_400_000, 1), ("early", 1, 5_400_000, 1), ("rest", 2, 0, 1)]);
+    assert_eq!((plan.strategy.max_in_flight, plan.strategy.max_failures, plan.strategy.progress_deadline_ms), (2, 2, 1_200_000));
+    assert_eq!((plan.retry.max_attempts, plan.retry.initial_ms, plan.retry.max_ms, plan.verify_timeout_ms), (6, 2_000, 300_000, 180_000));
+    let lanes: Vec<_> = loaded.targets.iter().map(|target| target.lane.as_str()).collect();
+    assert_eq!(lanes, ["a", "b", "a", "b"], "the list first, then the files in their order");
+    assert_eq!(loaded.targets[0].tags.as_ref().map(|tags| tags.get("n").map(String::as_str)), Some(Some("3")));
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let text = "version: 1\nname: a\nssl_option: false\ntargets: {files: [fleet.csv]}\n";
+    let loaded = load_files(text.as_bytes(), CSV.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));
+    let plan = &loaded.plan;
+    assert!(!plan.ssl_option && !loaded.autostart && plan.calendar.is_always_open());
+    assert_eq!((plan.revision, plan.description.as_str()), (1, ""));
+    assert_eq!(plan.retry, crate::domain::retry::Policy::default());
+    assert_eq!(plan.verify_timeout_ms, 180_000);
+    let strategy = &plan.strategy;
+    assert_eq!((strategy.max_in_flight, strategy.max_failures, strategy.progress_deadline_ms), (20, 20, 1_200_000));
+    assert_eq!((strategy.waves.len(), strategy.waves[0].name.as_str(), strategy.waves[0].max_failures), (1, "all", 20));
+}
+
+#[test]
+fn a_budget_of_nothing_means_the_first_failure() {
+    for (written, rollout, wave) in
+        [("0", 1, 1), ("10%", 1, 1), ("{rollout: 3}", 3, 3), ("{wave: 1}", 20, 1), ("{wave: 100%, rollout: 50%}", 1, 1), ("7", 7, 7)]
+    {
+        let text = format!(
+            "version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv, fleet.jsonl]}}\nstrategy: {{max_failures: {written}, waves: [{{name: a, size: 1}}, {{name: b, size: rest}}]}}\n"
+        );
+        let loaded = load_files(text.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
+        assert_eq!((loaded.plan.strategy.max_failures, loaded.plan.strategy.waves[0].max_failures), (rollout, wave), "{written}");
+    }
+}
+
+#[test]
+fn equal_tags_are_held_once() {
+    let row = |n: u32, tier: &str| format!("a,{n:032}in07,{n:032}po01,{tier}\n");
+    let rows: String = (0..100).map(|n| row(n, if n % 2 == 0 { "gold" } else { "" })).collect();
+    let csv = format!("lane,instance_id,proxy_id,tag:tier\n{rows}");
+    let text = "version: 1\nname: a\nssl_option: true\ntargets: {files: [fleet.csv]}\n";
+    let loaded = load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));
+    let tagged: Vec<_> = loaded.targets.iter().filter_map(|target| target.tags.as_ref()).collect();
+    assert_eq!(tagged.len(), 50);
+    assert!(tagged.iter().all(|tags| std::ptr::eq::<BTreeMap<_, _>>(&***tags, &**tagged[0])));
+}
+
+/// Pieces that matter to YAML, to the plan's keys and to its values.
+fn piece() -> impl Strategy<Value = String> {
+    const PIECES: &[&str] = &[
+        "\n",
+        "  ",
+        "\t",
+        ":",
+        ": ",
+        "- ",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "\"",
+        "'",
+        "|",
+        ">",
+        "&a ",
+        "*a",
+        "!t ",
+        "#",
+        "---\n",
+        "...\n",
+        "? ",
+        "~",
+        "null",
+        "true",
+        "on",
+        "0",
+        "-1",
+        "1_0",
+        "99999999999999999999",
+        "5%",
+        "rest",
+        "4h",
+        "<<: ",
+        "%YAML 1.1\n",
+        "\u{feff}",
+        "\u{85}",
+        "\u{2028}",
+        "é",
+        "version: 1\n",
+        "targets:",
+        "list:",
+        "files:",
+        "size:",
+        "\r\n",
+        "\u{7f}",
+        "\u{0}",
+    ];
+    prop_oneof![4 => prop::sample::select(PIECES).prop_map(str::to_owned), 1 => ".{0,6}"]
+}
+
+/// A text with pieces put in and stretches taken out.
+fn mutated(text: &'static str) -> impl Strategy<Value = String> {
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0usize..12, piece()), 1..6);
+    edits.prop_map(move |edits| {
+        let mut chars: Vec<char> = text.chars().collect();
+        for (at, gone, new) in edits {
+            let at = at.index(chars.len() + 1);
+            let end = (at + gone).min(chars.len());
+            chars.splice(at..end, new.chars());
+        }
+        chars.into_iter().collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever a plan is changed to: no panic, and either a valid plan or a mistake that both readers see.
+    #[test]
+    fn a_changed_plan_is_taken_whole_or_told(plan in mutated(PLAN)) {
+        check(load_files(plan.as_bytes(), CSV.as_bytes(), JSON.as_bytes()));
+    }
+
+    #[test]
+    fn changed_target_files_are_taken_whole_or_told(csv in mutated(CSV), json in mutated(JSON)) {
+        check(load_files(PLAN.as_bytes(), csv.as_bytes(), json.as_bytes()));
+    }
+
+    #[test]
+    fn any_bytes_are_told(plan in prop::collection::vec(any::<u8>(), 0..300), csv in prop::collection::vec(any::<u8>(), 0..300)) {
+        check(load_files(&plan, &csv, &csv));
+        check(load_files(PLAN.as_bytes(), &csv, &csv));
+    }
+
+    /// However sizes are written, the waves cover every target once, and a rollout never has a wave without targets.
+    #[test]
+    fn waves_cover_every_target(sizes in prop::collection::vec(prop_oneof![(1u32..40).prop_map(|n| n.to_string()), (1u32..=100).prop_map(|n| format!("{n}%"))], 0..6), fleet in 1u32..60) {
+        let rows: String = (0..fleet).map(|n| format!("a,{n:032}in07,{n:032}po01\n")).collect();
+        let waves: String = sizes.iter().enumerate().map(|(n, size)| format!("    - {{name: w{n}, size: {size}}}\n")).collect();
+        let text = format!("version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy:\n  waves:\n{waves}    - {{name: rest, size: rest}}\n");
+        let loaded = load_files(text.as_bytes(), format!("lane,instance_id,proxy_id\n{rows}").as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));
+        assert_valid(&loaded);
+    }
+}

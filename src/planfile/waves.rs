@@ -1,0 +1,94 @@
+//! `strategy.waves` and `strategy.max_failures` against the number of targets.
+//!
+//! Invariant: the waves that come out lie side by side, none is empty, and together they cover every target.
+//!
+//! Rules: a wave's share is one of all targets and rounds up; a budget's share rounds down, and a budget of 0 is kept
+//! as 1, which is the same promise: the first failure halts.
+
+use super::raw;
+use crate::document::share::{Share, Size};
+use crate::document::{Diagnostic, Document, Mistakes, quote};
+use crate::domain::id::Name;
+use crate::domain::plan::{Promote, Wave};
+
+/// `max_failures.rollout` when the plan does not say.
+pub const MAX_FAILURES_DEFAULT: u32 = 20;
+
+/// The budget of the whole rollout.
+pub fn rollout_budget(strategy: &raw::Strategy, total: u32) -> u32 {
+    let share = match &strategy.max_failures {
+        None => None,
+        Some(raw::MaxFailures::One(share)) => Some(*share),
+        Some(raw::MaxFailures::Two(budgets)) => budgets.rollout,
+    };
+    share.unwrap_or(Share::Count(MAX_FAILURES_DEFAULT)).down(total).max(1)
+}
+
+fn wave_budget(strategy: &raw::Strategy, size: u32, rollout: u32) -> u32 {
+    match &strategy.max_failures {
+        Some(raw::MaxFailures::Two(raw::Budgets { wave: Some(share), .. })) => share.down(size).max(1),
+        _ => rollout,
+    }
+}
+
+/// Resolves the waves; `None` after a mistake.
+pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Vec<Wave>> {
+    let budget = rollout_budget(strategy, total);
+    let Some(written) = &strategy.waves else {
+        let name = Name::parse("all", "wave").expect("three letters");
+        let max_failures = wave_budget(strategy, total, budget);
+        return Some(vec![Wave { name, first: 0, size: total, soak_ms: 0, promote: Promote::Auto, max_failures }]);
+    };
+    let before = mistakes.count();
+    let mut waves: Vec<Wave> = Vec::with_capacity(written.len());
+    let mut first = 0;
+    let mut rest_at = None;
+    for (index, wave) in written.iter().enumerate() {
+        let path = |key: &str| format!("strategy.waves[{index}].{key}");
+        if let Some(same) = written[..index].iter().position(|other| other.name == wave.name) {
+            let twice = Diagnostic::error("duplicate-wave", format!("two waves are named {}", quote(wave.name.as_str())));
+            let twice =
+                twice.also(document.place(&format!("strategy.waves[{same}].name")), "the first one").help("give each a name of its own");
+            mistakes.push(twice.at(document.place(&path("name"))));
+        }
+        if let Some(rest) = rest_at {
+            let late = Diagnostic::error("waves", format!("after the rest nothing is left for the wave {}", quote(wave.name.as_str())));
+            let late = late.also(document.place(&format!("strategy.waves[{rest}].size")), "all the rest goes here");
+            mistakes.push(late.at(document.place(&path("size"))).help("put the wave with `size: rest` last"));
+            continue;
+        }
+        let left = total - first;
+        let wanted = match wave.size {
+            Size::Share(share) => share.up(total),
+            Size::Rest => {
+                rest_at = Some(index);
+                left
+            }
+        };
+        let size = wanted.min(left);
+        if size < wanted || size == 0 {
+            let name = quote(wave.name.as_str());
+            let message = match size {
+                0 => format!("the wave {name} is empty and is left out: the waves before it hold all {total} targets"),
+                _ => format!("the wave {name} has only {size} of {wanted} targets: no more are left"),
+            };
+            mistakes.push(Diagnostic::warning("wave", message).at(document.place(&path("size"))));
+        }
+        if size > 0 {
+            let promote = match wave.promote {
+                None | Some(raw::Promote::Auto) => Promote::Auto,
+                Some(raw::Promote::Manual) => Promote::Manual,
+            };
+            let soak_ms = wave.soak.map_or(0, crate::document::length::Length::millis);
+            let max_failures = wave_budget(strategy, size, budget);
+            waves.push(Wave { name: wave.name.clone(), first, size, soak_ms, promote, max_failures });
+            first += size;
+        }
+    }
+    if first < total && mistakes.count() == before {
+        let message = format!("the waves hold {first} of {total} targets, {} would never be changed", total - first);
+        let short = Diagnostic::error("waves", message).at(document.place("strategy.waves"));
+        mistakes.push(short.help("add a last wave: `- {name: rest, size: rest}`"));
+    }
+    (mistakes.count() == before).then_some(waves)
+}
