@@ -21,3 +21,18 @@ pub trait Clock: Send + Sync {
     /// Both clocks, now.
     fn times(&self) -> Times;
 }
+
+/// The machine's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn times(&self) -> Times {
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(boot.tv_sec).unwrap_or(0);
+        let nanos = u32::try_from(boot.tv_nsec).unwrap_or(0);
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+        let wall = Timestamp::now();
+        Times { wall, boot: Duration::new(seconds, nanos) }
+    }
+}

@@ -6,6 +6,26 @@
 //!
 //! Deliberately not here: pacing and quota (`engine`), what a reply means for a change (`domain::change`).
 
+pub mod answer;
+pub mod classify;
+pub mod emulator;
+mod envelope;
+pub mod faults;
+pub mod fleet;
+mod guarded_body;
+pub mod http;
+pub mod job_names;
+pub mod ledger;
+mod lenient;
+mod mix;
+pub mod model;
+pub mod retry_after;
+pub mod safe_text;
+pub mod secret;
+pub mod sim;
+mod vendor_json;
+pub mod wire_format;
+
 use futures_util::future::BoxFuture;
 
 use crate::domain::call::{Call, Reply};

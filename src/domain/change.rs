@@ -9,6 +9,9 @@
 //!
 //! Deliberately not here: quota, places in flight and the failure budget (the engine's and the rollout's business).
 
+#[cfg(test)]
+mod table;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,9 +47,13 @@ pub struct Record {
     /// PUTs spent since the change was queued; a PUT that surely never left is not counted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts: u16,
-    /// Waits in a row for a busy instance, or failed looks in a row; any progress sets it to 0.
+    /// Waits in a row for a busy instance, whether the look or the PUT told of it; an accepted
+    /// PUT or a spent attempt sets it to 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: u16,
+    /// Looks before the PUT that failed in a row; one that succeeds sets it to 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub misses: u16,
     /// `ssl_option` as seen before our first PUT; `None` while unseen or when the cloud did not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<bool>,
@@ -64,7 +71,7 @@ fn is_zero(n: &u16) -> bool {
 impl Record {
     /// The record of a change that nobody touched yet. It needs no storage: a change without a stored record is this.
     pub fn queued() -> Self {
-        Self { state: State::Queued, attempts: 0, waits: 0, before: None, jobs: Vec::new(), version: 0 }
+        Self { state: State::Queued, attempts: 0, waits: 0, misses: 0, before: None, jobs: Vec::new(), version: 0 }
     }
 }
 
@@ -177,7 +184,7 @@ pub enum How {
     Switched,
     /// The proxy had the wanted value before any PUT of ours.
     AlreadyRight,
-    /// Our PUT was in doubt, the proxy shows the wanted value, and the job list gave no id that is surely ours.
+    /// A PUT of ours was sent, the proxy shows the wanted value, and no job that is surely ours was seen to complete.
     SwitchedJobUnknown,
 }
 
@@ -278,6 +285,10 @@ pub struct Timing {
 /// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
 pub const BUSY_WAITS_MAX: u16 = 150;
 
+/// How much the cloud's clock may be behind ours when jobs are sought by their creation; explained jobs that this lets in
+/// are ruled out by their ids.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
 pub const JOBS_MAX: usize = 40;
 
@@ -296,9 +307,10 @@ pub struct Context<'a> {
     pub retry: &'a retry::Policy,
     /// The plan's `verify.timeout`.
     pub verify_timeout: Duration,
-    /// Boot time spent in the present state as far as this process knows; a restart starts it anew.
+    /// Boot time spent in the present state as far as this process knows; a restart starts it anew. States are told
+    /// apart by [`State::word`]: `Recovering` is one state, whatever it asks next.
     pub waited: Duration,
-    /// Looks made in the present state by this process; spreads the polls.
+    /// Looks made in the present state (by its word) by this process; spreads the polls.
     pub looks: u32,
 }
 
@@ -419,14 +431,14 @@ struct Step<'a> {
 }
 
 /// A record in the making; finished by saying what comes next.
-struct Next {
+struct Next<'a> {
+    was: &'a Record,
     record: Record,
-    moved: bool,
 }
 
-impl Next {
+impl Next<'_> {
     fn finish(mut self, call: Option<Call>, wake: Wake, why: String) -> Decision {
-        if self.moved {
+        if self.record != *self.was {
             self.record.version += 1;
         }
         Decision { record: self.record, call, wake, why }
@@ -445,13 +457,13 @@ impl Next {
     }
 }
 
-impl Step<'_> {
-    fn stay(&self) -> Next {
-        Next { record: self.change.record.clone(), moved: false }
+impl<'a> Step<'a> {
+    fn stay(&self) -> Next<'a> {
+        Next { was: &self.change.record, record: self.change.record.clone() }
     }
 
-    fn to(&self, state: State) -> Next {
-        Next { record: Record { state, ..self.change.record.clone() }, moved: true }
+    fn to(&self, state: State) -> Next<'a> {
+        Next { was: &self.change.record, record: Record { state, ..self.change.record.clone() } }
     }
 
     fn inspect(&self) -> Call {
@@ -463,7 +475,8 @@ impl Step<'_> {
     }
 
     fn find_jobs(&self, sent: Timestamp) -> Call {
-        Call::FindJobs { target: self.change.target.clone(), since: sent, page: 1 }
+        let since = sent.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+        Call::FindJobs { target: self.change.target.clone(), since, page: 1 }
     }
 
     fn desired(&self, view: &ProxyView) -> bool {
@@ -501,23 +514,31 @@ impl Step<'_> {
             return self.fail(ReasonWord::NotFound, "the instance has no such proxy".into());
         };
         if self.desired(view) {
-            let how = if self.change.record.attempts == 0 { How::AlreadyRight } else { How::Switched };
+            // No job of ours was seen to complete, or it would have been found in `Verifying`.
+            let how = if self.sent_any() { How::SwitchedJobUnknown } else { How::AlreadyRight };
             return self.to(State::Succeeded { how }).never("the proxy shows the wanted value");
         }
+        let mut ready = self.to(State::Ready);
+        ready.record.misses = 0;
         match view.status {
             ProxyStatus::Faulty => return self.fail(ReasonWord::Faulty, format!("the proxy is {}", view.word)),
-            ProxyStatus::Busy => return self.busy(self.to(State::Ready), format!("the proxy is {}", view.word)),
+            ProxyStatus::Busy => return self.busy(ready, format!("the proxy is {}", view.word)),
             ProxyStatus::Idle => {}
         }
         if self.ctx.gate != Gate::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
-            return self.to(State::Ready).now("gate or window shut meanwhile");
+            return ready.now("gate or window shut meanwhile");
+        }
+        let attempts = self.change.record.attempts;
+        if attempts >= self.ctx.retry.max_attempts {
+            // No way leads here; yet this is the last place that can keep a record from overspending.
+            return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts are spent"));
         }
         let mut next = self.to(State::Submitting { sent: self.ctx.now });
-        if next.record.attempts == 0 {
+        if attempts == 0 {
             next.record.before = view.ssl_option;
         }
-        next.record.attempts += 1;
-        next.record.waits = 0;
+        next.record.attempts = attempts + 1;
+        next.record.misses = 0;
         next.call(Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired }, "switch")
     }
 
@@ -527,12 +548,12 @@ impl Step<'_> {
             Disposition::Busy => self.busy(self.to(State::Ready), error.message.clone()),
             Disposition::NotDone | Disposition::Unknown => {
                 let mut next = self.to(State::Ready);
-                next.record.waits += 1;
-                if next.record.waits >= self.ctx.retry.max_attempts {
-                    return self
-                        .fail(ReasonWord::AttemptsSpent, format!("the look before failed {} times: {}", next.record.waits, error.message));
+                next.record.misses = next.record.misses.saturating_add(1);
+                let misses = next.record.misses;
+                if misses >= self.ctx.retry.max_attempts {
+                    return self.fail(ReasonWord::AttemptsSpent, format!("the look before failed {misses} times: {}", error.message));
                 }
-                let wait = self.ctx.retry.delay(u32::from(next.record.waits), self.change.id);
+                let wait = self.ctx.retry.delay(u32::from(misses), self.change.id);
                 next.after(wait, error.message.clone())
             }
             Disposition::NotFound => self.fail(ReasonWord::NotFound, error.message.clone()),
@@ -552,14 +573,24 @@ impl Step<'_> {
     }
 
     /// Back to `Ready` with the attempt given back: the PUT surely was not executed and it was not its fault.
-    fn unspent(&self) -> Next {
+    fn unspent(&self) -> Next<'a> {
         let mut next = self.to(State::Ready);
-        next.record.attempts -= 1;
+        next.record.attempts = next.record.attempts.saturating_sub(1);
+        if next.record.attempts == 0 && next.record.jobs.is_empty() {
+            // Nothing of ours reached the proxy: what stands there next is not our doing.
+            next.record.before = None;
+        }
         next
     }
 
-    fn busy(&self, mut next: Next, what: String) -> Decision {
-        next.record.waits += 1;
+    /// Whether a PUT of ours may ever have reached the proxy, in this life of the change or before a requeue.
+    fn sent_any(&self) -> bool {
+        let record = &self.change.record;
+        record.attempts > 0 || !record.jobs.is_empty() || record.before.is_some()
+    }
+
+    fn busy(&self, mut next: Next<'a>, what: String) -> Decision {
+        next.record.waits = next.record.waits.saturating_add(1);
         let waits = next.record.waits;
         if waits >= BUSY_WAITS_MAX {
             return self.fail(ReasonWord::Busy, format!("still busy after {waits} waits: {what}"));
@@ -572,7 +603,9 @@ impl Step<'_> {
         if attempts >= self.ctx.retry.max_attempts {
             return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts, the last: {what}"));
         }
-        self.to(State::Ready).after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
+        let mut next = self.to(State::Ready);
+        next.record.waits = 0;
+        next.after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
     }
 
     fn in_doubt(&self, sent: Timestamp, why: String) -> Decision {
@@ -659,7 +692,8 @@ impl Step<'_> {
                 self.quarantine(ReasonWord::Unreadable, "the job completed, and the cloud does not tell ssl_option".into())
             }
             Some(view) if late => {
-                self.fail(ReasonWord::Unverified, format!("the job completed, and the proxy is {} with the other value", view.word))
+                let value = if view.ssl_option == Some(self.change.desired) { "wanted" } else { "other" };
+                self.fail(ReasonWord::Unverified, format!("the job completed, and the proxy is {} with the {value} value", view.word))
             }
             None if late => self.fail(ReasonWord::NotFound, "the job completed, and the proxy is not listed".into()),
             Some(view) => self.next_poll(format!("the proxy is {}", view.word)),
@@ -678,6 +712,7 @@ impl Step<'_> {
         let mut next = self.to(State::Queued);
         next.record.attempts = 0;
         next.record.waits = 0;
+        next.record.misses = 0;
         next.never("tried again on request")
     }
 

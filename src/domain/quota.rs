@@ -30,10 +30,10 @@ pub struct SlidingCount {
 }
 
 impl SlidingCount {
-    /// Starts as if the whole allowance had been used the instant before: the process that ran before us may have
-    /// done just that, and a crash loop must not become a flood.
-    pub fn spent(quota: Quota, now: Boot) -> Self {
-        Self { quota, out: 0, returned: std::iter::repeat_n(now, quota.requests as usize).collect() }
+    /// Starts as if the whole allowance were still on its way and gone by `gone`: the process that ran before us may
+    /// have done just that, and a crash loop must not become a flood.
+    pub fn spent(quota: Quota, gone: Boot) -> Self {
+        Self { quota, out: 0, returned: std::iter::repeat_n(gone, quota.requests as usize).collect() }
     }
 
     /// Starts with the whole allowance free: only where it is known that nobody called before.
@@ -54,13 +54,15 @@ impl SlidingCount {
         Err(self.returned.front().map(|at| *at + self.quota.per))
     }
 
-    /// Returns the permit of a call that was made: it frees one interval from now.
+    /// Returns the permit of a call that arrived, or can no longer arrive, by `gone` (an answer in: now; no answer: when
+    /// its landing bound is over). It frees one interval later.
     ///
     /// # Panics
     /// When no permit is out: a permit returned twice would let one call too many leave.
-    pub fn give_back(&mut self, now: Boot) {
+    pub fn give_back(&mut self, gone: Boot) {
         self.out = self.out.checked_sub(1).expect("a permit is returned once");
-        self.returned.push_back(now);
+        let place = self.returned.partition_point(|at| *at <= gone);
+        self.returned.insert(place, gone);
     }
 
     /// Returns the permit of a call that never left: it is free at once.

@@ -9,6 +9,9 @@
 //! `paused` is a flag beside the phase, so resuming needs no memory of where it was. Deliberately not here: calls to
 //! the cloud, and which targets are released (the engine picks them in the list's order).
 
+#[cfg(test)]
+mod table;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -222,7 +225,9 @@ pub struct Context<'a> {
     pub tallies: &'a [Tally],
     /// What the calendar says now.
     pub window: Opening,
-    /// Open-window time since a change last ended, as far as this process knows.
+    /// Time since a change last ended, as far as this process knows. Counted only while the rollout advances, is not
+    /// paused and has an open window; it begins anew whenever the rollout begins or goes on to advance, so that a
+    /// `retry` after a stall has the whole deadline again.
     pub stalled: Duration,
 }
 
@@ -312,10 +317,46 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The table: phase × event → record, effect, wake.
 pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decision, Refusal> {
     let step = Step { record, ctx };
-    match event {
-        Event::Woken => Ok(step.woken()),
-        Event::Requeued => Ok(step.requeued()),
-        Event::Command { verb, mark } => step.command(verb, mark),
+    let mut decision = match event {
+        Event::Woken => step.woken(),
+        Event::Requeued => step.requeued(),
+        Event::Command { verb, mark } => step.command(verb, mark)?,
+    };
+    let next = &mut decision.record;
+    if (&next.phase, &next.paused, next.requeue) != (&record.phase, &record.paused, record.requeue) {
+        next.version += 1;
+    }
+    Ok(decision)
+}
+
+/// Places free for a release, each bound by itself; a budget counts as if every change in flight failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// What `max_in_flight` leaves.
+    pub in_flight: u32,
+    /// What the rollout's failure budget leaves.
+    pub rollout: u32,
+    /// What the wave's failure budget leaves.
+    pub wave: u32,
+}
+
+impl Room {
+    /// The room while `wave` advances.
+    pub fn of(plan: &Plan, tallies: &[Tally], wave: u16) -> Self {
+        let strategy = &plan.strategy;
+        let all: Tally = tallies.iter().copied().sum();
+        let own = tallies[usize::from(wave)];
+        let own_budget = strategy.waves[usize::from(wave)].max_failures;
+        Self {
+            in_flight: strategy.max_in_flight.saturating_sub(all.active),
+            rollout: strategy.max_failures.saturating_sub(all.failures() + all.active),
+            wave: own_budget.saturating_sub(own.failures() + own.active),
+        }
+    }
+
+    /// How many changes may be released.
+    pub fn places(self) -> u32 {
+        self.in_flight.min(self.rollout).min(self.wave)
     }
 }
 
@@ -330,8 +371,7 @@ impl Step<'_> {
     }
 
     fn to(&self, phase: Phase, why: impl Into<String>) -> Decision {
-        let mut record = Record { phase, ..self.record.clone() };
-        record.version += 1;
+        let record = Record { phase, ..self.record.clone() };
         let wake = if record.phase.is_final() { Wake::Never } else { Wake::In(Duration::ZERO) };
         Decision { record, effect: Effect::None, wake: RolloutWake::Change(wake), why: why.into() }
     }
@@ -343,8 +383,18 @@ impl Step<'_> {
             Phase::Soaking { wave, until } if self.ctx.now >= *until => self.soaked(*wave),
             Phase::Soaking { until, .. } => self.stay(RolloutWake::At(*until), "soaking"),
             Phase::Awaiting { .. } | Phase::Halted { .. } => self.stay(RolloutWake::Change(Wake::Never), "waits for a person"),
-            Phase::Completed | Phase::Aborted { .. } => self.stay(RolloutWake::Change(Wake::Never), "final"),
+            Phase::Aborted { .. } => self.aborted(),
+            Phase::Completed => self.stay(RolloutWake::Change(Wake::Never), "final"),
         }
+    }
+
+    /// What came back to the queue since, or was not withdrawn before a crash, is withdrawn now.
+    fn aborted(&self) -> Decision {
+        let mut decision = self.stay(RolloutWake::Change(Wake::Never), "final");
+        if self.ctx.tallies.iter().any(|wave| wave.queued > 0) {
+            decision.effect = Effect::Withdraw;
+        }
+        decision
     }
 
     fn scheduled(&self) -> Decision {
@@ -360,10 +410,9 @@ impl Step<'_> {
             decision.effect = Effect::Requeue;
             return decision;
         }
-        if let Some(halt) = self.budget_spent(wave) {
-            let Halt::Failures { failures, budget } = &halt else { unreachable!("the budget speaks of failures") };
+        if let Some((failures, budget)) = self.budget_spent(wave) {
             let why = format!("{failures} failures reach the budget of {budget}");
-            return self.to(Phase::Halted { wave, reason: halt }, why);
+            return self.to(Phase::Halted { wave, reason: Halt::Failures { failures, budget } }, why);
         }
         if self.record.paused.is_some() {
             return self.stay(RolloutWake::Change(Wake::Never), "paused");
@@ -376,13 +425,15 @@ impl Step<'_> {
             let wake = next.map_or(RolloutWake::Change(Wake::Never), RolloutWake::At);
             return self.stay(wake, "the window is shut");
         }
-        if self.ctx.stalled >= self.ctx.plan.strategy.progress_deadline() {
+        let deadline = self.ctx.plan.strategy.progress_deadline();
+        if self.ctx.stalled >= deadline {
             let seconds = self.ctx.stalled.as_secs();
             return self
                 .to(Phase::Halted { wave, reason: Halt::Stalled { seconds } }, format!("no change ended for {seconds} s of open window"));
         }
-        let mut decision = self.stay(RolloutWake::Change(Wake::In(LOOK_AGAIN)), "release");
-        let count = self.room(wave).min(up_to.queued);
+        let wait = LOOK_AGAIN.min(deadline - self.ctx.stalled);
+        let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "release");
+        let count = Room::of(self.ctx.plan, self.ctx.tallies, wave).places().min(up_to.queued);
         if count > 0 {
             decision.record.releases += 1;
             decision.effect = Effect::Release { wave, count };
@@ -394,27 +445,16 @@ impl Step<'_> {
         self.ctx.tallies.iter().take(usize::from(wave) + 1).copied().sum()
     }
 
-    /// Places free for a release: in flight, and what both budgets leave when every change in flight failed.
-    fn room(&self, wave: u16) -> u32 {
-        let strategy = &self.ctx.plan.strategy;
-        let all: Tally = self.ctx.tallies.iter().copied().sum();
-        let own = self.ctx.tallies[usize::from(wave)];
-        let own_budget = strategy.waves[usize::from(wave)].max_failures;
-        let in_flight = strategy.max_in_flight.saturating_sub(all.active);
-        let rollout = strategy.max_failures.saturating_sub(all.failures() + all.active);
-        let wave = own_budget.saturating_sub(own.failures() + own.active);
-        in_flight.min(rollout).min(wave)
-    }
-
-    fn budget_spent(&self, wave: u16) -> Option<Halt> {
+    /// The failures and the budget that they reached, of the rollout or of the wave.
+    fn budget_spent(&self, wave: u16) -> Option<(u32, u32)> {
         let strategy = &self.ctx.plan.strategy;
         let all: Tally = self.ctx.tallies.iter().copied().sum();
         let own = self.ctx.tallies[usize::from(wave)];
         let own_budget = strategy.waves[usize::from(wave)].max_failures;
         if all.failures() >= strategy.max_failures {
-            return Some(Halt::Failures { failures: all.failures(), budget: strategy.max_failures });
+            return Some((all.failures(), strategy.max_failures));
         }
-        (own.failures() >= own_budget).then(|| Halt::Failures { failures: own.failures(), budget: own_budget })
+        (own.failures() >= own_budget).then(|| (own.failures(), own_budget))
     }
 
     fn wave_done(&self, wave: u16) -> Decision {
@@ -444,6 +484,10 @@ impl Step<'_> {
     }
 
     fn requeued(&self) -> Decision {
+        if self.record.requeue.is_none() {
+            // Aborted meanwhile, or reported twice.
+            return self.stay(RolloutWake::Change(Wake::In(Duration::ZERO)), "nothing is asked for any more");
+        }
         let mut decision = self.to(self.record.phase.clone(), "what failed is queued again");
         decision.record.requeue = None;
         decision
@@ -502,7 +546,9 @@ impl Step<'_> {
         }
         let wave = self.record.phase.wave().ok_or(Refusal::NothingToRetry)?;
         let mut decision = self.to(Phase::Advancing { wave }, told("retried", mark));
-        decision.record.requeue = Some(scope);
+        // A narrower retry does not take back what a wider one, still being carried out, has promised.
+        let wider = self.record.requeue == Some(Requeue::FailedAndInDoubt);
+        decision.record.requeue = Some(if wider { Requeue::FailedAndInDoubt } else { scope });
         decision.effect = Effect::Requeue;
         Ok(decision)
     }

@@ -66,7 +66,7 @@ pub enum ShutBy {
 }
 
 /// A stretch of time in which new work may begin without a break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
     /// New work may begin from here on.
     pub open: Timestamp,

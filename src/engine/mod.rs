@@ -1,5 +1,33 @@
-//! The engine: turns due work and answers into commits and calls.
+//! The engine: turns due work, answers and operators' verbs into commits and calls.
+//!
+//! Its whole contract, for whoever changes it:
+//!
+//! 1. **Commit before call.** A decision is committed first; the call goes out when the commit is acknowledged. A PUT's
+//!    intent and a job id are synced before anything else happens to that change.
+//! 2. **The commit is the claim.** It is refused when the change or its rollout moved since the decision read them; the
+//!    loser reads again and decides again with the same event. There is no leader and no lease.
+//! 3. **One call a decision, one effect a change.** Nothing is repeated below a decision.
+//! 4. **A last check where the bytes leave** ([`Board`]): past its deadline, after an acknowledged pause, abort or halt,
+//!    under the kill switch, outside its window, a PUT stays incomplete and counts as not sent.
+//! 5. **A restart adopts.** What a crashed daemon left falls due by itself; states say what may have happened, and a PUT
+//!    that may have been sent leads to a question, never to a repetition.
+//! 6. **Everything is bounded**: work in hand by `max_in_flight`, reads by named limits, waits by named intervals.
+//!
+//! [`Core`] is synchronous and pure: `step(times, input) -> effects`. [`start`] wraps it in the shell that performs the
+//! effects; rehearsal and simulation wrap it in their own. Deliberately not here: the tables (`domain`), storage and
+//! HTTP (behind the traits of `store` and `cloud`).
 
+mod board;
+mod core;
+mod effect;
 mod handle;
+mod lane;
+mod shell;
+mod steer;
+mod work;
 
-pub use handle::{Acknowledged, Command, CommandError, Handle, LaneSnapshot, Snapshot};
+pub use self::board::{Board, CheckSpec};
+pub use self::core::{Core, Options};
+pub use self::effect::{Effect, Found, Input, PlanRef, Query, Ticket};
+pub use self::handle::{Acknowledged, Command, CommandError, Handle, LaneSnapshot, Snapshot};
+pub use self::shell::start;

@@ -9,6 +9,35 @@
 //!
 //! Deliberately not here: any decision about what happens next.
 
+mod book;
+mod check;
+#[cfg(test)]
+pub(crate) mod contract;
+mod home;
+mod jobs;
+mod journal;
+mod landed;
+mod line;
+pub mod memory;
+pub mod open;
+mod page;
+mod probe;
+mod queue;
+mod reader;
+mod row;
+#[cfg(test)]
+pub(crate) mod scene;
+mod segment;
+mod shared;
+mod sheet;
+pub mod sled;
+mod step;
+mod submission;
+mod targets;
+mod value;
+mod workers;
+mod writer;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -56,7 +85,8 @@ pub trait Store: Send + Sync {
     /// passed over on the way. At most `limit` of each.
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
 
-    /// Settled changes in one of these states (words of [`change::State::word`]), in the list's order.
+    /// Stored changes in one of these states (words of [`change::State::word`] for settled ones, or `queued` for those
+    /// queued again or passed over, but not those never touched), in the list's order.
     fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>>;
 
     /// The latest job ids saved for changes of this instance, whatever their rollout: jobs that are explained.
@@ -67,6 +97,13 @@ pub trait Store: Send + Sync {
 
     /// Journal entries after `seq`, oldest first, of one rollout or of all.
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+
+    /// Resolves when everything committed so far survives a power cut. [`Self::rollout`] and [`Self::change`] show what
+    /// is accepted and ordered, which is what a decision needs; whoever shows it to people takes their answer first and
+    /// then waits here, so that nothing shown can be lost. Every other read waits by itself.
+    fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Facts about the store for `status` and preflight.
     fn health(&self) -> Health;

@@ -324,24 +324,25 @@ proptest! {
     /// Both directions agree with the clock itself, near the changes of clocks of many zones.
     #[test]
     fn starts_are_what_the_clock_shows(
-        minute in field(0, 59), hour in field(0, 23), day in field(1, 31), month in field(1, 12), weekday in field(0, 7),
+        minute in field(0, 59), hour in field(0, 23), day in field(1, 31), month in field(1, 12),
+        // `*` covers Sunday once; what a step from 0 to 7 means is for the table above to say.
+        weekday in field(0, 7).prop_filter("no step over all", |weekday| !weekday.0.starts_with("*/")),
         night in prop::sample::select(&NIGHTS[..]), shift in -2000i64..2000,
         asked in prop::collection::vec((any::<u32>(), 0u32..2_000_000_000), 12),
     ) {
-        // `*` covers Sunday once, and what a step from 0 to 7 means is for the table above to say.
-        prop_assume!(!weekday.0.starts_with("*/"));
         agrees(&[minute, hour, day, month, weekday], night, shift, &asked)?;
     }
 
     /// The same with days left free, so that every case has starts in the night itself.
     #[test]
     fn daily_starts_are_what_the_clock_shows(
-        minute in field(0, 59), hour in field(0, 3), night in prop::sample::select(&NIGHTS[..]), shift in -60i64..60,
+        minute in field(0, 59),
+        // `*` would be every hour, not these four.
+        hour in field(0, 3).prop_filter("names hours", |hour| !hour.0.starts_with('*')),
+        night in prop::sample::select(&NIGHTS[..]), shift in -60i64..60,
         asked in prop::collection::vec((any::<u32>(), 0u32..2_000_000_000), 12),
     ) {
         let all = |least, greatest| ("*".to_owned(), (least..=greatest).collect::<Vec<u8>>());
-        // An hour field that names 0 to 3 only; `*` there would be every hour.
-        prop_assume!(!hour.0.starts_with('*'));
         agrees(&[minute, hour, all(1, 31), all(1, 12), all(0, 6)], night, shift, &asked)?;
     }
 

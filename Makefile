@@ -1,0 +1,55 @@
+# Every target is one command that also sets up what it needs. `make help` lists them.
+
+CARGO ?= cargo
+SEEDS ?= 1000000
+SEED  ?= 0
+BIN   := target/release/sealift
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check fix golden seeds seed bench torture setup install
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
+
+build: ## build the release binary
+	$(CARGO) build --release --locked
+
+demo: build ## a rollout from plan to saved job ids against an emulated cloud, in under 30 s
+	$(BIN) demo
+
+setup: ## install what the tests need from Debian's packages and crates.io
+	sh scripts/setup-tests.sh
+
+test: setup ## run everything
+	$(CARGO) nextest run --locked --profile ci
+	$(CARGO) test --locked --doc
+
+check: ## what must be clean before a commit: format, lints, docs (read-only)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+fix: ## rewrite what `check` can rewrite
+	$(CARGO) fmt
+	$(CARGO) clippy --locked --all-targets --fix --allow-dirty
+
+golden: ## write the golden files anew; read the diff before committing it
+	INSTA_UPDATE=always $(CARGO) nextest run --locked --no-fail-fast
+
+seeds: ## simulate SEEDS seeds (a million unless told) on a release build
+	SEALIFT_SEEDS=$(SEEDS) $(CARGO) nextest run --locked --release --test simulation --no-capture -E 'test(=seeds)'
+
+seed: ## simulate one SEED and print its journal
+	SEALIFT_SEED=$(SEED) $(CARGO) nextest run --locked --release --test simulation --no-capture -E 'test(=seeds)'
+
+bench: setup ## measure the main job beside wrk and a bare client, in one run
+	$(CARGO) bench --locked --bench main_job
+
+torture: setup ## the long loops: SIGKILLs over a busy store and a busy daemon
+	SEALIFT_KILLS=500 $(CARGO) nextest run --locked --release --no-capture --run-ignored all -E 'test(sigkill) or test(killed)'
+
+install: build ## install binary, unit and example configuration below DESTDIR
+	install -D -m 0755 $(BIN) $(DESTDIR)/usr/bin/sealift
+	install -D -m 0644 systemd/sealift.service $(DESTDIR)/usr/lib/systemd/system/sealift.service
+	install -D -m 0640 systemd/sealift.yaml $(DESTDIR)/etc/sealift/sealift.yaml
+	install -d -m 0755 $(DESTDIR)/etc/sealift/plans.d

@@ -1,0 +1,282 @@
+//! From the bytes of an answer to a [`Reply`]: the one place where the cloud's language is understood.
+//!
+//! Invariants: the HTTP client and the simulation both go through [`read`], so what is simulated is what is shipped; a
+//! success that cannot be read is `Unknown`, never a success; absence is told only by an answer that shows the whole.
+//!
+//! Deliberately not here: what a reply means for a change (`domain::change`).
+
+use serde::Deserialize;
+
+use super::classify::classify;
+use super::envelope::Envelope;
+use super::job_names;
+use super::lenient::{List, Object, Scalar};
+use super::wire_format::{JOBS_PAGE, PROXIES_PAGE};
+use super::{retry_after, safe_text};
+use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView, Reply};
+use crate::domain::id::{InstanceId, JobId, ProxyId};
+
+/// Longest body of a success that is read; a full page of the job list is about 25 KiB.
+pub const SUCCESS_BODY_MAX: usize = 1 << 20;
+
+/// Longest body of any other answer that is read; an error envelope has a few hundred bytes.
+pub const ERROR_BODY_MAX: usize = 64 << 10;
+
+/// An answer as it came, before anything is understood.
+#[derive(Debug, Clone, Copy)]
+pub struct WireAnswer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// Header `X-Request-Id`.
+    pub request_id: Option<&'a str>,
+    /// Header `Retry-After`.
+    pub retry_after: Option<&'a str>,
+    /// Header `Date`.
+    pub date: Option<&'a str>,
+    /// The body as far as it was read.
+    pub body: &'a [u8],
+    /// Whether the body was longer than its limit and was not read to its end.
+    pub cut: bool,
+    /// The secret that went out with the request: it must not come back in a message.
+    pub secret: Option<&'a str>,
+}
+
+/// Understands an answer to a call that was sent.
+pub fn read(call: &Call, answer: &WireAnswer<'_>) -> Reply {
+    let mut request_id = answer.request_id.and_then(safe_text::request_id);
+    let outcome = if (200..300).contains(&answer.status) {
+        understand(call, answer).map_err(|what| unreadable(answer, &what))
+    } else {
+        let envelope = Envelope::find(answer.body);
+        request_id = request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
+        Err(refused(answer, &envelope))
+    };
+    Reply { outcome, request_id, sent: true }
+}
+
+/// The call left and no answer came: whether it was executed is unknown.
+pub fn lost(what: &str) -> Reply {
+    Reply { outcome: Err(error(Disposition::Unknown, what)), request_id: None, sent: true }
+}
+
+/// The call did not leave.
+pub fn not_sent(disposition: Disposition, what: &str) -> Reply {
+    Reply { outcome: Err(error(disposition, what)), request_id: None, sent: false }
+}
+
+fn error(disposition: Disposition, what: &str) -> CallError {
+    CallError { disposition, retry_after: None, status: None, code: None, message: safe_text::message(what, None) }
+}
+
+fn unreadable(answer: &WireAnswer<'_>, what: &str) -> CallError {
+    CallError {
+        disposition: Disposition::Unknown,
+        retry_after: None,
+        status: Some(answer.status),
+        code: None,
+        message: safe_text::message(&format!("answer {} cannot be read: {what}", answer.status), answer.secret),
+    }
+}
+
+fn refused(answer: &WireAnswer<'_>, envelope: &Envelope) -> CallError {
+    let code = envelope.code.as_deref().and_then(safe_text::code);
+    let said = envelope.message.as_deref().unwrap_or("");
+    let text = match (&code, said) {
+        (Some(code), "") => format!("answer {}, {code}", answer.status),
+        (Some(code), said) => format!("answer {}, {code}: {said}", answer.status),
+        (None, "") => format!("answer {} without a message", answer.status),
+        (None, said) => format!("answer {}: {said}", answer.status),
+    };
+    CallError {
+        disposition: classify(answer.status, code.as_deref(), answer.retry_after.is_some()),
+        retry_after: answer.retry_after.and_then(|value| retry_after::read(value, answer.date)),
+        status: Some(answer.status),
+        code,
+        message: safe_text::message(&text, answer.secret),
+    }
+}
+
+fn understand(call: &Call, answer: &WireAnswer<'_>) -> Result<Answer, String> {
+    if answer.cut {
+        return Err(format!("the body is longer than {SUCCESS_BODY_MAX} bytes"));
+    }
+    match call {
+        Call::Submit { .. } => accepted(answer.body),
+        Call::Inspect { target } => proxy(answer.body, &target.proxy_id),
+        Call::Follow { job, .. } => job_view(answer.body, job, answer.secret),
+        Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    // A derived reader would take an array for the fields in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err("no JSON object".into());
+    }
+    serde_json::from_slice(body).map_err(|error| format!("no JSON of the expected shape: {error}"))
+}
+
+#[derive(Deserialize)]
+struct AcceptedBody<'a> {
+    #[serde(default)]
+    job_id: serde_json::Value,
+    #[serde(default, borrow)]
+    error_code: Scalar<'a>,
+}
+
+fn accepted(body: &[u8]) -> Result<Answer, String> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Answer::Accepted(None));
+    }
+    let body: AcceptedBody<'_> = parse(body)?;
+    if let Some(code) = body.error_code.text() {
+        return Err(format!("a success with the error code {code}"));
+    }
+    match body.job_id {
+        serde_json::Value::Null => Ok(Answer::Accepted(None)),
+        serde_json::Value::String(text) if text.trim().is_empty() => Ok(Answer::Accepted(None)),
+        serde_json::Value::String(text) => text.trim().parse().map(|job| Answer::Accepted(Some(job))).map_err(|error| error.to_string()),
+        _ => Err("job_id is no text".into()),
+    }
+}
+
+#[derive(Deserialize)]
+struct ProxiesBody<'a> {
+    #[serde(default, borrow)]
+    proxy_list: List<ProxyRow<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ProxyRow<'a> {
+    #[serde(default, borrow)]
+    proxy: Object<ProxyBody<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ProxyBody<'a> {
+    #[serde(default, borrow)]
+    pool_id: Scalar<'a>,
+    #[serde(default, borrow)]
+    status: Scalar<'a>,
+    #[serde(default, borrow)]
+    pool_status: Scalar<'a>,
+    #[serde(default, borrow)]
+    ssl_option: Scalar<'a>,
+}
+
+fn proxy(body: &[u8], wanted: &ProxyId) -> Result<Answer, String> {
+    let body: ProxiesBody<'_> = parse(body)?;
+    let rows = body.proxy_list.rows.ok_or("there is no proxy_list")?;
+    let mut found = None;
+    let mut nameless = false;
+    for row in &rows {
+        let proxy = row.as_ref().and_then(|row| row.proxy.0.as_ref());
+        match proxy.and_then(|proxy| proxy.pool_id.text()) {
+            Some(id) if id == wanted.as_str() => found = proxy,
+            Some(_) => {}
+            None => nameless = true,
+        }
+    }
+    match found {
+        Some(proxy) => Ok(Answer::Proxy(Some(view(proxy)))),
+        // It may stand on the next page, or in the row that cannot be read: that is not absence.
+        None if rows.len() >= PROXIES_PAGE => Err(format!("{} proxies of one instance, and ours is not among them", rows.len())),
+        None if nameless => Err("a proxy without pool_id".into()),
+        None => Ok(Answer::Proxy(None)),
+    }
+}
+
+fn view(proxy: &ProxyBody<'_>) -> ProxyView {
+    let (status, pool_status) = (proxy.status.text(), proxy.pool_status.text());
+    let word = match (status, pool_status) {
+        // The pool's own word is the graver one when the proxy calls itself active.
+        (Some(status), Some(pool)) if status.eq_ignore_ascii_case("ACTIVE") && meaning(pool) == ProxyStatus::Faulty => pool,
+        (Some(word), _) | (None, Some(word)) => word,
+        (None, None) => "unknown",
+    };
+    ProxyView { ssl_option: proxy.ssl_option.boolean(), status: meaning(word), word: safe_text::message(word, None) }
+}
+
+fn meaning(word: &str) -> ProxyStatus {
+    if word.eq_ignore_ascii_case("ACTIVE") {
+        ProxyStatus::Idle
+    } else if ["FAILED", "ABNORMAL", "DELETED"].iter().any(|faulty| word.eq_ignore_ascii_case(faulty)) {
+        ProxyStatus::Faulty
+    } else {
+        ProxyStatus::Busy
+    }
+}
+
+#[derive(Deserialize)]
+struct JobBody<'a> {
+    #[serde(default, borrow)]
+    job: Object<Job<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Job<'a> {
+    #[serde(default, borrow)]
+    id: Scalar<'a>,
+    #[serde(default, borrow)]
+    status: Scalar<'a>,
+    #[serde(default, borrow)]
+    process: Scalar<'a>,
+    #[serde(default, borrow)]
+    fail_reason: Scalar<'a>,
+}
+
+fn job_view(body: &[u8], asked: &JobId, secret: Option<&str>) -> Result<Answer, String> {
+    let body: JobBody<'_> = parse(body)?;
+    let job = body.job.0.ok_or("there is no job")?;
+    if job.id.text().is_some_and(|id| id != asked.as_str()) {
+        return Err("it tells of another job".into());
+    }
+    let status = job.status.text().ok_or("the job has no status")?;
+    let view = if status.eq_ignore_ascii_case("Completed") {
+        JobView::Completed
+    } else if ["Failed", "Canceled", "Cancelled"].iter().any(|word| status.eq_ignore_ascii_case(word)) {
+        JobView::Broken { reason: safe_text::message(job.fail_reason.text().unwrap_or(status), secret) }
+    } else {
+        JobView::Running { process: safe_text::message(job.process.text().unwrap_or(""), secret) }
+    };
+    Ok(Answer::Job(view))
+}
+
+#[derive(Deserialize)]
+struct JobsBody<'a> {
+    #[serde(default, borrow)]
+    jobs: List<JobRow<'a>>,
+}
+
+#[derive(Deserialize)]
+struct JobRow<'a> {
+    #[serde(default, borrow)]
+    instance_id: Scalar<'a>,
+    #[serde(default, borrow)]
+    job_id: Scalar<'a>,
+    #[serde(default, borrow)]
+    job_name: Scalar<'a>,
+}
+
+fn jobs(body: &[u8], instance: &InstanceId) -> Result<Answer, String> {
+    let body: JobsBody<'_> = parse(body)?;
+    let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
+    let more = rows.len() >= JOBS_PAGE as usize;
+    let mut jobs = Vec::new();
+    for row in rows {
+        let row = row.ok_or("a job that is no object")?;
+        // Jobs of other products' or deleted instances may name them otherwise: they are not ours.
+        let Some(instance_id) = row.instance_id.text().and_then(|text| text.parse::<InstanceId>().ok()) else { continue };
+        match row.job_id.text().and_then(|text| text.parse().ok()) {
+            Some(job) => jobs.push(JobSeen { job, instance_id, name: safe_text::message(row.job_name.text().unwrap_or(""), None) }),
+            // One unnamed job of our instance may be the one that is sought.
+            None if instance_id == *instance => return Err("a job of the instance without a readable job_id".into()),
+            None => {}
+        }
+    }
+    job_names::drop_other_operations(&mut jobs);
+    Ok(Answer::Jobs { jobs, more })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! The simulated cloud served over HTTP: for the demo, for rehearsals against a real socket, and for benchmarks.
+//!
+//! Invariants: every answer comes from the same pure model that the simulation uses; the model is locked for the
+//! length of one request's decision, never while waiting; a dropped connection is really closed without an answer.
+//! Time is read from the clock given and never goes back.
+//!
+//! Deliberately not here: signatures and the token service of the real cloud; a token is only compared.
+
+mod control;
+mod route;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SERVER};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::Frame;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::task::JoinHandle;
+
+use super::faults::Faults;
+use super::fleet::Fleet;
+use super::model::{self, Content, Model, Refusal};
+use crate::clock::{Clock, Times};
+use crate::domain::id::ProjectId;
+
+/// Longest request body: the switch's has 21 bytes.
+const BODY_MAX: usize = 64 << 10;
+
+/// How long a connection may take to send a whole request head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How the emulated cloud is set up.
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its proxies.
+    pub fleet: Fleet,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Seed of ids and faults.
+    pub seed: u64,
+    /// The token that requests must carry; `None`: any, but some.
+    pub token: Option<SecretString>,
+    /// The project that paths must name; `None`: any.
+    pub project_id: Option<ProjectId>,
+    /// Intervals whose worst number of arrivals is kept, beside one second and the fault file's quota.
+    pub watch: Vec<Duration>,
+}
+
+/// Why the emulator does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// The address is taken or not ours.
+    #[error("emulator: cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Starts emulators.
+pub struct Emulator;
+
+/// A running emulator; it stops when this is dropped.
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    shared: Arc<Shared>,
+    handle: axum_server::Handle<SocketAddr>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+struct Shared {
+    model: Mutex<Model>,
+    clock: Arc<dyn Clock>,
+    began: Times,
+    token: Option<SecretString>,
+    project: Option<ProjectId>,
+}
+
+impl Shared {
+    /// Wall time as of the start, moved on by boot time: a stepped wall clock must not move the emulated cloud.
+    fn now(&self) -> Timestamp {
+        let elapsed = self.clock.times().boot.saturating_sub(self.began.boot);
+        self.began.wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    }
+
+    fn with_model<T>(&self, f: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock, so that requests reach the model in the order of their times.
+        let now = self.now();
+        f(&mut model, now)
+    }
+}
+
+impl Emulator {
+    /// Starts serving on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, EmulatorError> {
+        let listen_error = |source| EmulatorError::Listen { addr: options.listen, source };
+        let listener = TcpListener::bind(options.listen).map_err(listen_error)?;
+        let addr = listener.local_addr().map_err(listen_error)?;
+        let began = clock.times();
+        let mut model = Model::new(&options.fleet, options.faults, options.seed, began.wall);
+        for interval in options.watch {
+            model.watch(interval);
+        }
+        let shared = Arc::new(Shared { model: Mutex::new(model), clock, began, token: options.token, project: options.project_id });
+        let router = Router::new().nest("/_emulator", control::router()).fallback(api).with_state(shared.clone());
+        let handle = axum_server::Handle::new();
+        let mut server = axum_server::from_tcp(listener).map_err(listen_error)?.handle(handle.clone());
+        server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
+        let task = tokio::spawn(server.serve(router.into_make_service()));
+        Ok(Running { addr, shared, handle, task })
+    }
+}
+
+impl Running {
+    /// The base of its URLs, as a lane's `endpoint` is written.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Looks at the model, or changes it, as of now.
+    pub fn with_model<T>(&self, f: impl FnOnce(&mut Model) -> T) -> T {
+        self.shared.with_model(|model, now| {
+            model.advance(now);
+            f(model)
+        })
+    }
+
+    /// Stops at once; open connections are closed.
+    ///
+    /// # Errors
+    /// Those of the listening socket, if it ended early.
+    pub async fn stop(mut self) -> io::Result<()> {
+        self.handle.shutdown();
+        match (&mut self.task).await {
+            Ok(ended) => ended,
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Waits until it ends, which by itself it does not: for the `emulate` verb.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub async fn wait(&mut self) -> io::Result<()> {
+        match (&mut self.task).await {
+            Ok(ended) => ended,
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SwitchBody {
+    ssl_option: bool,
+}
+
+/// Every request of the emulated API.
+async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut routed = authenticate(&shared, &parts.headers).and_then(|()| route::route(&parts.method, &parts.uri, shared.project.as_ref()));
+    if parts.method == Method::PUT
+        && let Ok(route::Route::Switch { ssl_option, .. }) = &mut routed
+    {
+        match read_switch(body).await {
+            Some(wanted) => *ssl_option = wanted,
+            None => routed = Err(Refusal::BadBody),
+        }
+    }
+    let response = shared.with_model(|model, now| match &routed {
+        Ok(route) => model.handle(now, &route.request()),
+        Err(refusal) => model.handle(now, &model::Request::Refused(*refusal)),
+    });
+    if !response.delay.is_zero() {
+        tokio::time::sleep(response.delay).await;
+    }
+    send(response.content)
+}
+
+fn authenticate(shared: &Shared, headers: &axum::http::HeaderMap) -> Result<(), Refusal> {
+    let given = headers.get("x-auth-token").ok_or(Refusal::TokenMissing)?;
+    match &shared.token {
+        Some(token) if token.expose_secret().as_bytes() != given.as_bytes() => Err(Refusal::TokenWrong),
+        _ => Ok(()),
+    }
+}
+
+async fn read_switch(body: Body) -> Option<bool> {
+    let bytes = axum::body::to_bytes(body, BODY_MAX).await.ok()?;
+    serde_json::from_slice::<SwitchBody>(&bytes).ok().map(|body| body.ssl_option)
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn send(content: Content) -> Response {
+    let Content::Answer { status, retry_after, request_id, html, body } = content else {
+        return Response::new(Body::new(BrokenBody));
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(if html { "text/html" } else { "application/json" }));
+    headers.insert(SERVER, HeaderValue::from_static("api-gateway"));
+    if let Ok(id) = HeaderValue::from_bytes(&request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A body that breaks off before its first byte: hyper then closes the connection with the head still unsent.
+struct BrokenBody;
+
+/// The connection shall be closed.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is dropped on purpose")]
+struct Dropped;
+
+impl http_body::Body for BrokenBody {
+    type Data = Bytes;
+    type Error = Dropped;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+        Poll::Ready(Some(Err(Dropped)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! `/_emulator/`: look into the emulated cloud and change its faults while it runs.
+//!
+//! Invariant: nothing under this path counts as a request of the API, so looking does not disturb what is counted.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `GET summary` | counts, worst intervals, faults fired |
+//! | `GET ledger` | the summary with every proxy and every job id handed out |
+//! | `GET arrivals` | nanoseconds after the start of the latest arrivals |
+//! | `GET faults` | the fault file in force, as YAML |
+//! | `POST faults` | a fault file that replaces it |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::Shared;
+use crate::cloud::faults::Faults;
+use crate::cloud::ledger::WorstInterval;
+use crate::cloud::model::{JobState, Model, ProxyState};
+
+pub(super) fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/summary", get(summary))
+        .route("/ledger", get(ledger))
+        .route("/arrivals", get(arrivals))
+        .route("/faults", get(faults).post(set_faults))
+        .fallback(async || StatusCode::NOT_FOUND)
+}
+
+/// The counts.
+#[derive(Debug, Serialize)]
+struct Summary {
+    proxies_total: usize,
+    ssl_on: usize,
+    arrivals_total: u64,
+    switches_total: u64,
+    executed_total: u64,
+    /// Proxies with more than one effective switch call: needless repetitions.
+    repeated: usize,
+    worst: Vec<WorstInterval>,
+    fired: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ledger {
+    #[serde(flatten)]
+    summary: Summary,
+    proxies: Vec<ProxyState>,
+    jobs: Vec<JobState>,
+}
+
+fn summarise(model: &Model) -> Summary {
+    let ledger = model.ledger();
+    Summary {
+        proxies_total: model.proxies().len(),
+        ssl_on: model.proxies().filter(|proxy| proxy.ssl_option).count(),
+        arrivals_total: ledger.arrivals_total(),
+        switches_total: ledger.switches_total(),
+        executed_total: ledger.executed_total(),
+        repeated: model.proxies().filter(|proxy| proxy.effective > 1).count(),
+        worst: ledger.worst(),
+        fired: model.fired(),
+    }
+}
+
+fn look<T>(shared: &Shared, f: impl FnOnce(&mut Model) -> T) -> T {
+    shared.with_model(|model, now| {
+        model.advance(now);
+        f(model)
+    })
+}
+
+async fn summary(State(shared): State<Arc<Shared>>) -> Json<Summary> {
+    Json(look(&shared, |model| summarise(model)))
+}
+
+async fn ledger(State(shared): State<Arc<Shared>>) -> Json<Ledger> {
+    Json(look(&shared, |model| Ledger { summary: summarise(model), proxies: model.proxies().collect(), jobs: model.jobs().collect() }))
+}
+
+async fn arrivals(State(shared): State<Arc<Shared>>) -> Json<Vec<u64>> {
+    Json(look(&shared, |model| model.ledger().arrivals().collect()))
+}
+
+async fn faults(State(shared): State<Arc<Shared>>) -> Result<String, (StatusCode, String)> {
+    let faults = look(&shared, |model| model.faults().clone());
+    serde_yaml::to_string(&faults).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+async fn set_faults(State(shared): State<Arc<Shared>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
+    let faults = Faults::from_yaml(&text).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
+    look(&shared, |model| model.set_faults(faults));
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,269 @@
+//! What may go wrong at the simulated cloud, as a YAML file says it.
+//!
+//! Invariant: with nothing set, the simulated cloud is well-behaved; each fault is drawn on its own and counted when
+//! it fires, so that a run can prove that it met what it claims to have met.
+//!
+//! Deliberately not here: what a fault does (`cloud::model`).
+
+mod between;
+mod rate;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use between::Between;
+pub use rate::Rate;
+pub(super) use rate::Subject;
+
+/// The fault file: every field may be left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// 429 without `Retry-After`. Not executed.
+    pub throttle: Rate,
+    /// 429 with `Retry-After` of [`Self::retry_after`]. Not executed.
+    pub throttle_with_retry_after: Rate,
+    /// What `Retry-After` says, in whole seconds, rounded up.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub retry_after: Duration,
+    /// The cloud's own quota over all calls: what comes beyond it gets 429 with `Retry-After`.
+    pub quota: Option<QuotaRule>,
+    /// 500 and not executed. The answer looks the same as that of the next one.
+    pub error_500_before: Rate,
+    /// 500 although the switch was executed. Switch calls only.
+    pub error_500_after: Rate,
+    /// 502 with an HTML body, as a gateway sends; a switch was executed in half of the cases.
+    pub html_502: Rate,
+    /// 200 with a body that is not JSON; a switch was executed.
+    pub garbage_200: Rate,
+    /// 200 without a job id although the switch was executed. Switch calls only.
+    pub no_job_id_200: Rate,
+    /// The connection is closed without an answer, nothing was executed.
+    pub drop_before: Rate,
+    /// The connection is closed without an answer; a switch was executed.
+    pub drop_after: Rate,
+    /// The answer takes [`Self::slow_delay`] more; a switch is executed at arrival.
+    pub slow: Rate,
+    /// How much later a slow answer comes; longer than the client's timeout makes it lost.
+    pub slow_delay: Between,
+    /// The job ends as `Failed` and changes nothing. Drawn when the job is made, for switch calls only.
+    pub job_fails: Rate,
+    /// 409 `DBS.200019` although nothing runs. Switch calls only.
+    pub busy: Rate,
+    /// 401: the token has expired.
+    pub token_expired: Rate,
+    /// Somebody else starts another operation on the instance right after its proxies were listed.
+    pub foreign_job: Rate,
+    /// Somebody else switches SSL of the proxy to the other value right after its instance was listed.
+    pub foreign_change: Rate,
+    /// From arrival to answer.
+    pub latency: Between,
+    /// How long a job takes.
+    pub job_time: Between,
+    /// How long a new job is unknown to both the job query and the job list.
+    pub visibility_lag: Between,
+    /// How the proxy list writes `ssl_option`.
+    pub ssl_option: SslOptionShape,
+    /// How the proxy list writes `readonly_nodes`.
+    pub readonly_nodes: NodesShape,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            throttle: Rate::NEVER,
+            throttle_with_retry_after: Rate::NEVER,
+            retry_after: Duration::from_secs(2),
+            quota: None,
+            error_500_before: Rate::NEVER,
+            error_500_after: Rate::NEVER,
+            html_502: Rate::NEVER,
+            garbage_200: Rate::NEVER,
+            no_job_id_200: Rate::NEVER,
+            drop_before: Rate::NEVER,
+            drop_after: Rate::NEVER,
+            slow: Rate::NEVER,
+            slow_delay: Between::exactly(Duration::from_secs(90)),
+            job_fails: Rate::NEVER,
+            busy: Rate::NEVER,
+            token_expired: Rate::NEVER,
+            foreign_job: Rate::NEVER,
+            foreign_change: Rate::NEVER,
+            latency: Between::exactly(Duration::ZERO),
+            job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(3) },
+            visibility_lag: Between::exactly(Duration::ZERO),
+            ssl_option: SslOptionShape::String,
+            readonly_nodes: NodesShape::Array,
+        }
+    }
+}
+
+impl Faults {
+    /// Reads a fault file.
+    ///
+    /// # Errors
+    /// With the path of the field, line and column, and what was expected there.
+    pub fn from_yaml(text: &str) -> Result<Self, FaultsError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text))
+            .map_err(|error| FaultsError { path: error.path().to_string(), source: error.into_inner() })
+    }
+}
+
+/// The fault file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("fault file, at `{path}`: {source}")]
+pub struct FaultsError {
+    path: String,
+    source: serde_yaml::Error,
+}
+
+/// What can fire, for counting. The order is that of [`Fault::WORDS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Fault {
+    Throttle,
+    ThrottleWithRetryAfter,
+    Quota,
+    Error500Before,
+    Error500After,
+    Html502,
+    Garbage200,
+    NoJobId200,
+    DropBefore,
+    DropAfter,
+    Slow,
+    JobFails,
+    Busy,
+    TokenExpired,
+    ForeignJob,
+    ForeignChange,
+    /// A job was asked for before it became visible.
+    VisibilityLag,
+    /// A switch met an instance on which a job really ran.
+    InstanceBusy,
+}
+
+impl Fault {
+    /// The words under which firings are reported; the first sixteen are the fields of the fault file.
+    pub(super) const WORDS: [&'static str; 18] = [
+        "throttle",
+        "throttle_with_retry_after",
+        "quota",
+        "error_500_before",
+        "error_500_after",
+        "html_502",
+        "garbage_200",
+        "no_job_id_200",
+        "drop_before",
+        "drop_after",
+        "slow",
+        "job_fails",
+        "busy",
+        "token_expired",
+        "foreign_job",
+        "foreign_change",
+        "visibility_lag",
+        "instance_busy",
+    ];
+}
+
+/// At most `requests` admitted calls in any interval of `per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaRule {
+    /// Calls admitted in one interval.
+    pub requests: u32,
+    /// The interval.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub per: Duration,
+}
+
+/// How `ssl_option` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SslOptionShape {
+    /// `"true"`, as the vendor's schema says.
+    String,
+    /// `true`.
+    Boolean,
+    /// Not at all, as before the open beta.
+    Absent,
+}
+
+/// How `readonly_nodes` is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodesShape {
+    /// As the vendor's schema says.
+    Array,
+    /// One object, as the vendor's example shows.
+    Object,
+}
+
+/// The calls that a rule can be limited to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// `PUT …/ssl`.
+    Switch,
+    /// `GET …/proxies`.
+    Proxies,
+    /// `GET …/jobs`.
+    Job,
+    /// `GET …/immediate-jobs`.
+    Jobs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_file_is_read_in_all_its_shapes() {
+        let faults = Faults::from_yaml(
+            "error_500_before: 0.05\n\
+             error_500_after:\n  - {on: 1, from: 10, to: 20.5, match: 01po01, call: switch}\n  - {on: 0.5}\n\
+             latency: {min: 5ms, max: 30ms}\n\
+             job_time: 2s\n\
+             quota: {requests: 100, per: 1s}\n\
+             ssl_option: absent\n\
+             readonly_nodes: object\n",
+        )
+        .expect("a valid fault file");
+        assert_eq!(faults.error_500_before, Rate::always(0.05).expect("in range"));
+        assert_eq!(faults.latency, Between { min: Duration::from_millis(5), max: Duration::from_millis(30) });
+        assert_eq!(faults.job_time, Between::exactly(Duration::from_secs(2)));
+        assert_eq!(faults.quota, Some(QuotaRule { requests: 100, per: Duration::from_secs(1) }));
+        assert_eq!(faults.ssl_option, SslOptionShape::Absent);
+        assert_eq!(faults.readonly_nodes, NodesShape::Object);
+        assert_eq!(Faults::from_yaml("# nothing\n").expect("comments only"), Faults::default());
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let faults = Faults { drop_after: Rate::always(0.25).expect("in range"), ..Faults::default() };
+        let text = serde_yaml::to_string(&faults).expect("serialisable");
+        assert_eq!(Faults::from_yaml(&text).expect("own text"), faults, "{text}");
+    }
+
+    #[test]
+    fn mistakes_name_their_field() {
+        for (text, part) in [
+            ("throttle: 1.5", "throttle"),
+            ("throttle: often", "throttle"),
+            ("throtle: 0.5", "unknown field `throtle`"),
+            ("busy: [{on: 2}]", "busy[0]"),
+            ("busy: [{on: 0.5, till: 3}]", "unknown field `till`"),
+            ("busy: [{on: 0.5, from: -1}]", "busy[0].from"),
+            ("latency: {min: 2s, max: 1s}", "latency"),
+            ("job_time: soon", "job_time"),
+        ] {
+            let error = Faults::from_yaml(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The real cloud over HTTP: one call, one request, one reply.
+//!
+//! Invariants: nothing here repeats, redirects or invents; every wait ends at the lane's call timeout; a PUT is
+//! complete on the wire only if its last check allowed it, and what was not allowed is surely not executed; whatever
+//! may have left and was not answered clearly is `Unknown`.
+//!
+//! Deliberately not here: pacing and quota (`engine`), the meaning of an answer (`cloud::answer`).
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, Url};
+
+use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
+use super::guarded_body::{Gate, GuardedBody, Verdict};
+use super::secret::{Token, TokenReader};
+use super::{Cloud, LastCheck, safe_text, wire_format};
+use crate::domain::call::{Call, Disposition, Reply};
+use crate::domain::id::{Name, ProjectId};
+use crate::domain::lane::Lane;
+
+/// Longest wait for a connection, TLS included; a call timeout below it counts instead.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Idle connections kept for one host: twice the largest number of calls that is measured to make sense.
+const IDLE_PER_HOST: usize = 512;
+
+/// How long an idle connection is kept. Short of what gateways keep (a minute and more), because a PUT on a connection
+/// that the other side is just closing comes back in doubt.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-auth-token");
+const LANGUAGE_HEADER: HeaderName = HeaderName::from_static("x-language");
+const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The endpoint cannot be the start of a URL.
+    #[error("lane {lane}: the endpoint {endpoint:?} is no `https://host` or `http://host`: {what}")]
+    Endpoint {
+        /// The lane.
+        lane: Name,
+        /// As configured.
+        endpoint: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The client cannot be made, most often because no trusted certificates were found.
+    #[error("cannot set up HTTP: {0}")]
+    Client(#[source] reqwest::Error),
+}
+
+/// The real cloud, by all configured lanes.
+pub struct HttpCloud {
+    lanes: BTreeMap<Name, HttpLane>,
+}
+
+struct HttpLane {
+    client: Client,
+    endpoint: String,
+    host: String,
+    project: ProjectId,
+    token: TokenReader,
+    call_timeout: Duration,
+}
+
+impl HttpCloud {
+    /// Prepares the lanes; nothing is read or sent yet.
+    ///
+    /// # Errors
+    /// When an endpoint is no URL or no client can be made.
+    pub fn new(lanes: &[Lane]) -> Result<Self, Error> {
+        let (mut direct, mut usual) = (None, None);
+        let mut made = BTreeMap::new();
+        for lane in lanes {
+            let (host, loopback) = host(lane)?;
+            // A proxy of the environment is for the way out of the machine, not for an emulator on it.
+            let slot = if loopback { &mut direct } else { &mut usual };
+            let client = match slot {
+                Some(client) => Client::clone(client),
+                None => slot.insert(client(loopback)?).clone(),
+            };
+            let lane_made = HttpLane {
+                client,
+                endpoint: lane.access.endpoint.trim_end_matches('/').to_owned(),
+                host,
+                project: lane.access.project_id.clone(),
+                token: TokenReader::new(lane.access.token.clone()),
+                call_timeout: lane.call_timeout,
+            };
+            made.insert(lane.name.clone(), lane_made);
+        }
+        Ok(Self { lanes: made })
+    }
+}
+
+fn host(lane: &Lane) -> Result<(String, bool), Error> {
+    let bad = |what: String| Error::Endpoint { lane: lane.name.clone(), endpoint: lane.access.endpoint.clone(), what };
+    let url = Url::parse(&lane.access.endpoint).map_err(|error| bad(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad(format!("the scheme is {}", url.scheme())));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("it may hold no user, password, query or fragment".into()));
+    }
+    let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?.to_owned();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    Ok((host, loopback))
+}
+
+fn client(loopback: bool) -> Result<Client, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(LANGUAGE_HEADER, HeaderValue::from_static("en-us"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let builder = Client::builder()
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_only()
+        .default_headers(headers)
+        .user_agent(concat!("sealift/", env!("CARGO_PKG_VERSION")));
+    let builder = if loopback { builder.no_proxy() } else { builder };
+    builder.build().map_err(Error::Client)
+}
+
+impl Cloud for HttpCloud {
+    fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            let name = &call.target().lane;
+            let Some(lane) = self.lanes.get(name) else {
+                return answer::not_sent(Disposition::Fatal, &format!("the configuration has no lane {name}"));
+            };
+            lane.perform(&call, check).await
+        })
+    }
+}
+
+/// How an exchange ended without an answer to read.
+enum Broken {
+    /// The last check of a read refused.
+    Withheld,
+    /// The request ended in an error.
+    Request(reqwest::Error),
+    /// The answer's body broke off.
+    Body { status: u16, request_id: Option<String>, error: reqwest::Error },
+}
+
+impl HttpLane {
+    async fn perform(&self, call: &Call, check: LastCheck) -> Reply {
+        let token = match self.token.current() {
+            Ok(token) => token,
+            Err(error) => return answer::not_sent(Disposition::Unauthorised, &error.to_string()),
+        };
+        let gate = Gate::new(check);
+        match tokio::time::timeout(self.call_timeout, self.exchange(call, &gate, &token)).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(broken)) => self.without_answer(call, &gate.close(), &broken, &token),
+            Err(_elapsed) => {
+                let what = format!("no answer from {} within {} ms", self.host, self.call_timeout.as_millis());
+                match gate.close() {
+                    Verdict::Allowed => answer::lost(&what),
+                    Verdict::NotAsked => answer::not_sent(Disposition::NotDone, &format!("{what}, and nothing had left")),
+                    Verdict::Refused(withheld) => answer::not_sent(Disposition::Withheld, &withheld.to_string()),
+                }
+            }
+        }
+    }
+
+    async fn exchange(&self, call: &Call, gate: &Arc<Gate>, token: &Token) -> Result<Reply, Broken> {
+        let url = format!("{}{}", self.endpoint, wire_format::path(&self.project, call));
+        let mut request = self.client.request(wire_format::method(call), url).header(TOKEN_HEADER, token.header());
+        if let Call::Submit { ssl_option, .. } = call {
+            let body = GuardedBody::new(gate.clone(), wire_format::body(*ssl_option));
+            request = request.header(CONTENT_TYPE, wire_format::CONTENT_TYPE).body(reqwest::Body::wrap(body));
+        }
+        let request = request.build().map_err(Broken::Request)?;
+        if !call.is_write() {
+            // A read cannot be held back half-sent: it is decided before it leaves.
+            gate.ask().map_err(|_| Broken::Withheld)?;
+        }
+        let response = self.client.execute(request).await.map_err(Broken::Request)?;
+        read_answer(call, response, token).await
+    }
+
+    fn without_answer(&self, call: &Call, verdict: &Verdict, broken: &Broken, token: &Token) -> Reply {
+        if let Verdict::Refused(withheld) = verdict {
+            return answer::not_sent(Disposition::Withheld, &withheld.to_string());
+        }
+        match broken {
+            Broken::Withheld => answer::not_sent(Disposition::Withheld, "the last check refused"),
+            Broken::Request(error) => {
+                let what = safe_text::message(&format!("{}: {}", self.host, causes(error)), Some(token.expose()));
+                // For a write the check's verdict is the proof; for a read, that no connection came about.
+                let nothing_left = *verdict == Verdict::NotAsked || (!call.is_write() && error.is_connect());
+                if nothing_left { answer::not_sent(Disposition::NotDone, &what) } else { answer::lost(&what) }
+            }
+            Broken::Body { status, request_id, error } => {
+                let what = format!("answer {status} of {} broke off: {}", self.host, causes(error));
+                let mut reply = answer::lost(&safe_text::message(&what, Some(token.expose())));
+                reply.request_id.clone_from(request_id);
+                if let Err(error) = &mut reply.outcome {
+                    error.status = Some(*status);
+                }
+                reply
+            }
+        }
+    }
+}
+
+async fn read_answer(call: &Call, mut response: Response, token: &Token) -> Result<Reply, Broken> {
+    let status = response.status().as_u16();
+    let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
+    let headers = response.headers();
+    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (request_id, retry_after, date) = (header(REQUEST_ID_HEADER), header(RETRY_AFTER), header(DATE));
+    let mut body = Vec::new();
+    let mut cut = false;
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                body.extend_from_slice(&chunk[..limit - body.len()]);
+                cut = true;
+                break;
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => {
+                let request_id = request_id.as_deref().and_then(safe_text::request_id);
+                return Err(Broken::Body { status, request_id, error });
+            }
+        }
+    }
+    let wire = WireAnswer {
+        status,
+        request_id: request_id.as_deref(),
+        retry_after: retry_after.as_deref(),
+        date: date.as_deref(),
+        body: &body,
+        cut,
+        secret: Some(token.expose()),
+    };
+    Ok(answer::read(call, &wire))
+}
+
+/// The chain of causes in one line: what reqwest prints by itself is the URL and "error sending request".
+fn causes(error: &reqwest::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Each layer repeats the one below it.
+        if parts.last().is_none_or(|last| !last.contains(&text)) {
+            parts.push(text);
+        }
+        next = cause.source();
+    }
+    if parts.is_empty() { "the request could not be made".to_owned() } else { parts.join(": ") }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,98 @@
+//! Requests and responses of the model: the API's operations, stripped of HTTP.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::id::{InstanceId, ProxyId};
+
+/// A request as the API's operations are, stripped of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// `PUT …/instances/{instance_id}/proxy/{proxy_id}/ssl`.
+    Switch {
+        /// The instance of the path.
+        instance_id: InstanceId,
+        /// The proxy of the path.
+        proxy_id: ProxyId,
+        /// The body's value.
+        ssl_option: bool,
+    },
+    /// `GET …/instances/{instance_id}/proxies`.
+    Proxies {
+        /// The instance of the path.
+        instance_id: InstanceId,
+        /// Records to skip.
+        offset: usize,
+        /// Records wanted, 1 to 100.
+        limit: usize,
+    },
+    /// `GET …/jobs?id=`.
+    Job {
+        /// The text asked for.
+        id: &'a str,
+    },
+    /// `GET …/immediate-jobs`.
+    Jobs {
+        /// Created at this instant or later.
+        start: Option<Timestamp>,
+        /// Created at this instant or earlier.
+        end: Option<Timestamp>,
+        /// Page, from 1.
+        page: u32,
+        /// Rows of a page: 10, 20 or 50.
+        limit: u32,
+    },
+    /// A request that is refused before any operation is reached.
+    Refused(Refusal),
+}
+
+/// Why a request reaches no operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No `X-Auth-Token`.
+    TokenMissing,
+    /// Not the token.
+    TokenWrong,
+    /// No API has this path and method.
+    UnknownPath,
+    /// Another project's id in the path.
+    WrongProject,
+    /// The body is not `{"ssl_option": <boolean>}`.
+    BadBody,
+    /// An id in the path does not have the documented form.
+    BadId,
+    /// `limit` or `offset` out of range.
+    BadPage,
+}
+
+/// What goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// From arrival to answer, or to the end of the connection.
+    pub delay: Duration,
+    /// The answer.
+    pub content: Content,
+    /// Whether the request was a switch that was executed, at its arrival.
+    pub executed: bool,
+}
+
+/// An answer, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// An HTTP answer.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// `Retry-After` in seconds.
+        retry_after: Option<u32>,
+        /// `X-Request-Id`.
+        request_id: [u8; 32],
+        /// Whether the body is HTML instead of JSON.
+        html: bool,
+        /// The body.
+        body: String,
+    },
+    /// The connection is closed without a byte.
+    Dropped,
+}

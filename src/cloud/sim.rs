@@ -1,0 +1,69 @@
+//! The simulated cloud as the engine meets it: calls in, replies out, without HTTP and without waiting.
+//!
+//! Invariant: a response of the model is turned into the bytes and headers that would be on the wire, and read by the
+//! same code that reads the real cloud's.
+//!
+//! Deliberately not here: transport time before the arrival and after the answer; that is the simulator's own.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::answer::{self, WireAnswer};
+use super::model::{Content, Model, Request, Response};
+use super::wire_format::{JOBS_PAGE, PROXIES_PAGE, find_window};
+use crate::domain::call::{Call, Reply};
+
+/// What follows from a call that has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// From arrival to the moment at which the caller can know the reply. When that is longer than the caller waits, the
+    /// reply is lost, and what was executed stays executed.
+    pub answer_after: Duration,
+    /// The reply, as the HTTP client would give it.
+    pub reply: Reply,
+    /// Whether the call was a switch that was executed, at its arrival.
+    pub executed: bool,
+}
+
+impl Model {
+    /// Takes one call that arrives at `now`.
+    pub fn arrive(&mut self, now: Timestamp, call: &Call) -> Arrival {
+        let response = self.handle(now, &request(call));
+        Arrival { answer_after: response.delay, executed: response.executed, reply: reply(call, &response) }
+    }
+}
+
+fn request(call: &Call) -> Request<'_> {
+    match call {
+        Call::Inspect { target } => Request::Proxies { instance_id: target.instance_id, offset: 0, limit: PROXIES_PAGE },
+        Call::Submit { target, ssl_option } => {
+            Request::Switch { instance_id: target.instance_id, proxy_id: target.proxy_id, ssl_option: *ssl_option }
+        }
+        Call::Follow { job, .. } => Request::Job { id: job.as_str() },
+        Call::FindJobs { since, page, .. } => {
+            let (start, end) = find_window(*since);
+            Request::Jobs { start: Some(start), end: Some(end), page: *page, limit: JOBS_PAGE }
+        }
+    }
+}
+
+/// What the client makes of a response.
+fn reply(call: &Call, response: &Response) -> Reply {
+    match &response.content {
+        Content::Answer { status, retry_after, request_id, body, .. } => {
+            let retry_after = retry_after.map(|seconds| seconds.to_string());
+            let wire = WireAnswer {
+                status: *status,
+                request_id: std::str::from_utf8(request_id).ok(),
+                retry_after: retry_after.as_deref(),
+                date: None,
+                body: body.as_bytes(),
+                cut: false,
+                secret: None,
+            };
+            answer::read(call, &wire)
+        }
+        Content::Dropped => answer::lost("the connection was closed before an answer came"),
+    }
+}

@@ -1,0 +1,220 @@
+//! The JSON of the simulated cloud, in the vendor's shapes.
+//!
+//! Invariant: nothing written here needs escaping, because every text is an id, a number or a constant of ours; that
+//! lets the bodies be written directly, which is what makes the emulator fast enough to be a benchmark's server.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::faults::{NodesShape, SslOptionShape};
+use super::model::Refusal;
+use crate::domain::id::{InstanceId, ProxyId};
+
+/// What a gateway's own error page looks like.
+pub(super) const HTML_502: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
+     <hr><center>api-gateway</center>\r\n</body>\r\n</html>\r\n";
+
+pub(super) fn error(code: &str, message: &str) -> String {
+    format!(r#"{{"error_code":"{code}","error_msg":"{message}"}}"#)
+}
+
+fn gateway(code: &str, message: &str) -> String {
+    format!(r#"{{"error_msg":"{message}","error_code":"{code}"}}"#)
+}
+
+pub(super) fn throttled() -> String {
+    gateway("APIGW.0308", "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:1 second")
+}
+
+pub(super) fn token_expired() -> String {
+    gateway("APIGW.0307", "The token must be updated.")
+}
+
+pub(super) fn server_failure() -> String {
+    error("DBS.05000000", "Server failure. Contact customer service.")
+}
+
+/// Status and body of a refusal.
+pub(super) fn refusal(refusal: Refusal) -> (u16, String) {
+    match refusal {
+        Refusal::TokenMissing => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: x-auth-token not found")),
+        Refusal::TokenWrong => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: decrypt token fail")),
+        Refusal::UnknownPath => (404, gateway("APIGW.0101", "The API does not exist or has not been published in the environment")),
+        Refusal::WrongProject => (403, gateway("APIGW.0310", "The project is unavailable.")),
+        Refusal::BadBody => (400, error("DBS.280001", "Parameter error.")),
+        Refusal::BadId => (400, error("DBS.280404", "The instance ID or node ID format is invalid.")),
+        Refusal::BadPage => (400, error("DBS.280439", "The limit is invalid.")),
+    }
+}
+
+fn ascii(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("made of hex digits and hyphens")
+}
+
+pub(super) fn job_id(id: &[u8; 36]) -> String {
+    format!(r#"{{"job_id":"{}"}}"#, ascii(id))
+}
+
+pub(super) struct ProxyRow<'a> {
+    pub id: &'a ProxyId,
+    pub number: u32,
+    pub ssl_option: bool,
+    pub status: &'static str,
+}
+
+pub(super) fn proxies<'a>(
+    instance: &InstanceId,
+    rows: impl Iterator<Item = ProxyRow<'a>>,
+    ssl_option: SslOptionShape,
+    nodes: NodesShape,
+) -> String {
+    let mut text = String::with_capacity(1600);
+    text.push_str(r#"{"proxy_list":["#);
+    for (place, row) in rows.enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        proxy(&mut text, instance, &row, ssl_option, nodes);
+    }
+    text.push_str("]}");
+    text
+}
+
+fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyRow<'_>, ssl_option: SslOptionShape, nodes: NodesShape) {
+    let ProxyRow { id, number, ssl_option: on, status } = row;
+    let stem = &id.as_str()[..32];
+    let pool_status = if *status == "ABNORMAL" { "ABNORMAL" } else { "ACTIVE" };
+    text.push_str(r#"{"proxy":{"pool_id":""#);
+    text.push_str(id.as_str());
+    text.push_str(r#"","status":""#);
+    text.push_str(status);
+    text.push_str(r#"","pool_status":""#);
+    text.push_str(pool_status);
+    text.push('"');
+    match ssl_option {
+        SslOptionShape::String => text.push_str(if *on { r#","ssl_option":"true""# } else { r#","ssl_option":"false""# }),
+        SslOptionShape::Boolean => text.push_str(if *on { r#","ssl_option":true"# } else { r#","ssl_option":false"# }),
+        SslOptionShape::Absent => {}
+    }
+    let _infallible = write!(
+        text,
+        r#","name":"proxy-{number}","address":"10.{}.{}.{}","port":3306,"#,
+        number >> 16 & 0xff,
+        number >> 8 & 0xff,
+        number & 0xff
+    );
+    text.push_str(r#""delay_threshold_in_seconds":30,"vcpus":"2","ram":"8","node_num":2,"mode":"Cluster","type":"readwrite","#);
+    text.push_str(r#""transaction_split":"ON","connection_pool_type":"CLOSED","route_mode":0,"consistence_mode":"eventual","#);
+    text.push_str(r#""flavor_ref":"gaussdb.proxy.large.x86.2","nodes":[{"id":""#);
+    text.push_str(stem);
+    text.push_str(r#"pn01","name":"node-1","role":"master","az_code":"az1","status":"ACTIVE","frozen_flag":0}]},"#);
+    text.push_str(r#""master_node":"#);
+    node(text, instance, stem, "no01");
+    text.push_str(r#","readonly_nodes":"#);
+    if nodes == NodesShape::Array {
+        text.push('[');
+    }
+    node(text, instance, stem, "no02");
+    if nodes == NodesShape::Array {
+        text.push(']');
+    }
+    text.push_str(r#","htap_nodes":[]}"#);
+}
+
+fn node(text: &mut String, instance: &InstanceId, stem: &str, suffix: &str) {
+    text.push_str(r#"{"id":""#);
+    text.push_str(stem);
+    text.push_str(suffix);
+    text.push_str(r#"","instance_id":""#);
+    text.push_str(instance.as_str());
+    text.push_str(r#"","status":"ACTIVE","name":"node","weight":100,"availability_zone":[{"code":"az1","description":"az1"}]}"#);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JobStatus {
+    Pending,
+    Running { percent: u8 },
+    Completed,
+    Failed,
+}
+
+impl JobStatus {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Running { .. } => "Running",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+        }
+    }
+
+    pub(super) fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+
+    fn process(self) -> String {
+        match self {
+            Self::Running { percent } => format!("{percent}%"),
+            Self::Pending | Self::Completed | Self::Failed => String::new(),
+        }
+    }
+
+    fn fail_reason(self) -> &'static str {
+        if self == Self::Failed { "the proxy could not be restarted with the new configuration" } else { "" }
+    }
+}
+
+pub(super) struct JobRow<'a> {
+    pub id: [u8; 36],
+    pub name: &'static str,
+    pub instance_id: &'a InstanceId,
+    pub created: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub status: JobStatus,
+}
+
+/// `2018-08-06T10:41:14+0800`: the offset has no colon.
+fn time(instant: Timestamp) -> impl std::fmt::Display {
+    instant.strftime("%Y-%m-%dT%H:%M:%S+0000")
+}
+
+pub(super) fn job(row: &JobRow<'_>) -> String {
+    let JobRow { id, name, instance_id, created, ended, status } = row;
+    let mut text = String::with_capacity(360);
+    let _infallible = write!(
+        text,
+        r#"{{"job":{{"id":"{}","name":"{name}","status":"{}","created":"{}","process":"{}","instance":{{"id":"{instance_id}","name":"instance"}},"entities":{{}}"#,
+        ascii(id),
+        status.word(),
+        time(*created),
+        status.process(),
+    );
+    if let Some(ended) = ended {
+        let _infallible = write!(text, r#","ended":"{}""#, time(*ended));
+    }
+    if *status == JobStatus::Failed {
+        let _infallible = write!(text, r#","fail_reason":"{}""#, status.fail_reason());
+    }
+    text.push_str("}}");
+    text
+}
+
+pub(super) fn jobs<'a>(total: usize, rows: impl Iterator<Item = JobRow<'a>>) -> String {
+    let mut text = String::from(r#"{"jobs":["#);
+    for (place, JobRow { id, name, instance_id, created, ended, status }) in rows.enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        let _infallible = write!(
+            text,
+            r#"{comma}{{"instance_id":"{instance_id}","instance_name":"instance","instance_status":"normal","job_id":"{}","job_name":"{name}","status":"{}","process":"{}","created_time":"{}","ended_time":"{}","fail_reason":"{}","order_id":"","show_detail":false}}"#,
+            ascii(&id),
+            status.word(),
+            status.process(),
+            time(created),
+            ended.map(|ended| time(ended).to_string()).unwrap_or_default(),
+            status.fail_reason(),
+        );
+    }
+    let _infallible = write!(text, r#"],"total_count":{total}}}"#);
+    text
+}

@@ -1,0 +1,107 @@
+//! How a call is spelt in HTTP: method, path, query, body.
+//!
+//! Invariant: the paths are those of the vendor's specification, and nothing in them needs escaping, because ids are
+//! letters, digits and hyphens by their types. (The vendor's example URL with `proxyId` is a slip that no SDK follows.)
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::call::Call;
+use crate::domain::id::ProjectId;
+
+/// Rows asked for of a proxy list: the longest page allowed. An instance has at most four proxies, so a full page is
+/// an answer we do not understand.
+pub const PROXIES_PAGE: usize = 100;
+
+/// Rows of a page of the job list: 10, 20 or 50 are allowed.
+pub const JOBS_PAGE: u32 = 50;
+
+/// How far beyond `since` the job list is searched. A call in doubt lands within minutes; the wide end costs little
+/// while a lane is followed closely, and keeps a daemon that was down for days from reading days of jobs. It also
+/// covers a cloud whose filter means the end of a job: no job of this kind is known to take longer.
+pub const FIND_SPAN: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// `Content-Type` of the switch, as the specification has it.
+pub const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+
+/// Method of a call.
+pub fn method(call: &Call) -> reqwest::Method {
+    if call.is_write() { reqwest::Method::PUT } else { reqwest::Method::GET }
+}
+
+/// Path and query of a call.
+pub fn path(project: &ProjectId, call: &Call) -> String {
+    let project = project.as_str();
+    match call {
+        Call::Inspect { target } => {
+            format!("/v3/{project}/instances/{}/proxies?offset=0&limit={PROXIES_PAGE}", target.instance_id.as_str())
+        }
+        Call::Submit { target, .. } => {
+            format!("/v3/{project}/instances/{}/proxy/{}/ssl", target.instance_id.as_str(), target.proxy_id.as_str())
+        }
+        Call::Follow { job, .. } => format!("/v3/{project}/jobs?id={}", job.as_str()),
+        Call::FindJobs { since, page, .. } => {
+            let (start, end) = find_window(*since);
+            let mut path = format!("/v3/{project}/immediate-jobs?start_time=");
+            for (instant, next) in [(start, "&end_time="), (end, "")] {
+                // `:` and `+` as the vendor's SDK escapes them.
+                let _infallible = write!(path, "{}{next}", instant.strftime("%Y-%m-%dT%H%%3A%M%%3A%S%%2B0000"));
+            }
+            // The vendor's text calls `offset` a record offset from 1; its Terraform provider, which works, counts pages.
+            let _infallible = write!(path, "&offset={page}&limit={JOBS_PAGE}");
+            path
+        }
+    }
+}
+
+/// The window that the job list is asked for, in whole seconds, the API's resolution, widened to hold `since`.
+pub fn find_window(since: Timestamp) -> (Timestamp, Timestamp) {
+    let start = Timestamp::from_second(since.as_nanosecond().div_euclid(1_000_000_000) as i64).unwrap_or(since);
+    let span = SignedDuration::try_from(FIND_SPAN).unwrap_or(SignedDuration::MAX);
+    (start, start.saturating_add(span).unwrap_or(Timestamp::MAX))
+}
+
+/// Body of the switch.
+pub fn body(ssl_option: bool) -> &'static [u8] {
+    if ssl_option { br#"{"ssl_option":true}"# } else { br#"{"ssl_option":false}"# }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Name;
+    use crate::domain::target::Target;
+
+    #[test]
+    fn paths_are_those_of_the_specification() {
+        let project: ProjectId = "056538411200d4cd2f79c003c7606412".parse().expect("an id");
+        let target = Target {
+            lane: Name::parse("a", "lane").expect("a name"),
+            instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
+            proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
+            tags: None,
+        };
+        let base = "/v3/056538411200d4cd2f79c003c7606412";
+        let instance = "/instances/096c0fc43e804757b59946b80dc27f8bin07";
+        let job = "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id");
+        let since = "2026-11-24T08:09:10.9Z".parse().expect("an instant");
+        for (call, expected) in [
+            (
+                Call::Submit { target: target.clone(), ssl_option: true },
+                format!("{base}{instance}/proxy/2ec617ba62da4eafb921b69438beed3cpo01/ssl"),
+            ),
+            (Call::Inspect { target: target.clone() }, format!("{base}{instance}/proxies?offset=0&limit=100")),
+            (Call::Follow { target: target.clone(), job }, format!("{base}/jobs?id=e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7")),
+            (
+                Call::FindJobs { target, since, page: 3 },
+                format!(
+                    "{base}/immediate-jobs?start_time=2026-11-24T08%3A09%3A10%2B0000&end_time=2026-11-24T10%3A09%3A10%2B0000&offset=3&limit=50"
+                ),
+            ),
+        ] {
+            assert_eq!(path(&project, &call), expected);
+        }
+    }
+}

@@ -1,0 +1,592 @@
+//! The table of `decide`, cell by cell, and what holds on every way through it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::*;
+use crate::domain::id::{Name, RolloutId};
+use crate::domain::window::ShutBy;
+
+/// One row a cell: state ; event ; circumstances => next record | call | wake. A cell without circumstances (`-`) is
+/// decided with gate and window open, nothing waited and one attempt of three spent where a PUT was sent.
+///
+/// * held, withdrawn, shut: the gate or the window says so. late: longer waited than any limit.
+/// * tried: one PUT was sent before. spent: all three attempts are. missed: two looks failed. weary: one wait is left.
+///
+/// The next record is its state and what stands in it beside the version: a(ttempts), w(aits), m(isses), before, jobs.
+const TABLE: &str = "
+queued       ; release             ; -         => ready | - | now
+queued       ; cancel              ; -         => cancelled | - | never
+ready        ; woken               ; -         => inspecting | inspect | never
+ready        ; woken               ; held      => queued | - | never
+ready        ; woken               ; withdrawn => cancelled | - | never
+ready        ; woken               ; shut      => queued | - | never
+ready        ; cancel              ; -         => cancelled | - | never
+inspecting   ; woken               ; -         => inspecting | inspect | never
+inspecting   ; observed none       ; -         => failed not_found | - | never
+inspecting   ; observed right      ; -         => succeeded already_right | - | never
+inspecting   ; observed right      ; tried     => succeeded switched_job_unknown a1 | - | never
+inspecting   ; observed other      ; -         => submitting a1 before=false | submit | never
+inspecting   ; observed other      ; missed    => submitting a1 before=false | submit | never
+inspecting   ; observed other      ; held      => ready | - | now
+inspecting   ; observed other      ; withdrawn => ready | - | now
+inspecting   ; observed other      ; shut      => ready | - | now
+inspecting   ; observed other      ; spent     => failed attempts_spent a3 | - | never
+inspecting   ; observed untold     ; -         => submitting a1 | submit | never
+inspecting   ; observed busy       ; -         => ready w1 | - | poll 1
+inspecting   ; observed busy       ; missed    => ready w1 | - | poll 1
+inspecting   ; observed busy       ; weary     => failed busy w149 | - | never
+inspecting   ; observed busy_right ; -         => ready w1 | - | poll 1
+inspecting   ; observed faulty     ; -         => failed faulty | - | never
+inspecting   ; error withheld      ; -         => ready | - | now
+inspecting   ; error throttled     ; -         => ready | - | now
+inspecting   ; error unauthorised  ; -         => ready | - | now
+inspecting   ; error busy          ; -         => ready w1 | - | poll 1
+inspecting   ; error not_done      ; -         => ready m1 | - | backoff 1
+inspecting   ; error not_done      ; weary     => ready w149 m1 | - | backoff 1
+inspecting   ; error not_done      ; missed    => failed attempts_spent m2 | - | never
+inspecting   ; error unknown       ; -         => ready m1 | - | backoff 1
+inspecting   ; error unknown       ; weary     => ready w149 m1 | - | backoff 1
+inspecting   ; error unknown       ; missed    => failed attempts_spent m2 | - | never
+inspecting   ; error not_found     ; -         => failed not_found | - | never
+inspecting   ; error fatal         ; -         => failed refused | - | never
+submitting   ; woken               ; -         => recovering a1 before=false | - | settle
+submitting   ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
+submitting   ; accepted job        ; weary     => following a1 before=false jobs=late | - | poll 0
+submitting   ; accepted nothing    ; -         => recovering a1 before=false | - | settle
+submitting   ; error withheld      ; -         => ready | - | now
+submitting   ; error throttled     ; -         => ready | - | now
+submitting   ; error unauthorised  ; -         => ready | - | now
+submitting   ; error withheld      ; spent     => ready a2 before=false | - | now
+submitting   ; error throttled     ; spent     => ready a2 before=false | - | now
+submitting   ; error unauthorised  ; spent     => ready a2 before=false | - | now
+submitting   ; error busy          ; -         => ready w1 | - | poll 1
+submitting   ; error busy          ; weary     => failed busy a1 w149 before=false | - | never
+submitting   ; error not_done      ; -         => ready a1 before=false | - | backoff 1
+submitting   ; error not_done      ; weary     => ready a1 before=false | - | backoff 1
+submitting   ; error not_done      ; spent     => failed attempts_spent a3 before=false | - | never
+submitting   ; error unknown       ; -         => recovering a1 before=false | - | settle
+submitting   ; error unknown       ; spent     => recovering a3 before=false | - | settle
+submitting   ; error not_found     ; -         => failed not_found a1 before=false | - | never
+submitting   ; error fatal         ; -         => failed refused a1 before=false | - | never
+recovering   ; woken               ; -         => recovering a1 before=false | find_jobs | never
+recovering   ; woken               ; held      => recovering a1 before=false | find_jobs | never
+recovering   ; woken               ; shut      => recovering a1 before=false | find_jobs | never
+recovering   ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
+recovering   ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
+recovering   ; found two           ; -         => recovering 2 a1 before=false | inspect | never
+recovering   ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
+recovering   ; observed none       ; -         => recovering a1 before=false | - | poll 0
+recovering   ; observed none       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; observed right      ; -         => succeeded switched_job_unknown a1 before=false | - | never
+recovering   ; observed other      ; -         => recovering a1 before=false | - | poll 0
+recovering   ; observed other      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; observed untold     ; -         => recovering a1 before=false | - | poll 0
+recovering   ; observed untold     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; observed busy       ; -         => recovering a1 before=false | - | poll 0
+recovering   ; observed busy       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; observed busy_right ; -         => recovering a1 before=false | - | poll 0
+recovering   ; observed busy_right ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; observed faulty     ; -         => recovering a1 before=false | - | poll 0
+recovering   ; observed faulty     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error withheld      ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error withheld      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error not_done      ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error not_done      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error throttled     ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error throttled     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error busy          ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error busy          ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error unauthorised  ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error unauthorised  ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error unknown       ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error unknown       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error not_found     ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error not_found     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error fatal         ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error fatal         ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; woken               ; -         => recovering 0 a1 before=false | inspect | never
+recovering 0 ; woken               ; held      => recovering 0 a1 before=false | inspect | never
+recovering 0 ; woken               ; shut      => recovering 0 a1 before=false | inspect | never
+recovering 0 ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
+recovering 0 ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
+recovering 0 ; found two           ; -         => recovering 2 a1 before=false | inspect | never
+recovering 0 ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
+recovering 0 ; observed none       ; -         => recovering a1 before=false | - | poll 0
+recovering 0 ; observed none       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; observed right      ; -         => succeeded switched_job_unknown a1 before=false | - | never
+recovering 0 ; observed other      ; -         => ready a1 before=false | - | backoff 1
+recovering 0 ; observed other      ; late      => ready a1 before=false | - | backoff 1
+recovering 0 ; observed other      ; spent     => failed attempts_spent a3 before=false | - | never
+recovering 0 ; observed untold     ; -         => recovering a1 before=false | - | poll 0
+recovering 0 ; observed untold     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; observed busy       ; -         => recovering a1 before=false | - | poll 0
+recovering 0 ; observed busy       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; observed busy_right ; -         => recovering a1 before=false | - | poll 0
+recovering 0 ; observed busy_right ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; observed faulty     ; -         => recovering a1 before=false | - | poll 0
+recovering 0 ; observed faulty     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error withheld      ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error withheld      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error not_done      ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error not_done      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error throttled     ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error throttled     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error busy          ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error busy          ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error unauthorised  ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error unauthorised  ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error unknown       ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error unknown       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error not_found     ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error not_found     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error fatal         ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error fatal         ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; woken               ; -         => recovering 2 a1 before=false | inspect | never
+recovering 2 ; woken               ; held      => recovering 2 a1 before=false | inspect | never
+recovering 2 ; woken               ; shut      => recovering 2 a1 before=false | inspect | never
+recovering 2 ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
+recovering 2 ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
+recovering 2 ; found two           ; -         => recovering 2 a1 before=false | inspect | never
+recovering 2 ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
+recovering 2 ; observed none       ; -         => recovering a1 before=false | - | poll 0
+recovering 2 ; observed none       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; observed right      ; -         => succeeded switched_job_unknown a1 before=false | - | never
+recovering 2 ; observed other      ; -         => recovering a1 before=false | - | poll 0
+recovering 2 ; observed other      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; observed untold     ; -         => recovering a1 before=false | - | poll 0
+recovering 2 ; observed untold     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; observed busy       ; -         => recovering a1 before=false | - | poll 0
+recovering 2 ; observed busy       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; observed busy_right ; -         => recovering a1 before=false | - | poll 0
+recovering 2 ; observed busy_right ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; observed faulty     ; -         => recovering a1 before=false | - | poll 0
+recovering 2 ; observed faulty     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error withheld      ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error withheld      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error not_done      ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error not_done      ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error throttled     ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error throttled     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error busy          ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error busy          ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error unauthorised  ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error unauthorised  ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error unknown       ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error unknown       ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error not_found     ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error not_found     ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error fatal         ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error fatal         ; late      => in_doubt unreadable a1 before=false | - | never
+following    ; woken               ; -         => following a1 before=false jobs=known | follow | never
+following    ; woken               ; withdrawn => following a1 before=false jobs=known | follow | never
+following    ; job running         ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; job running         ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; job completed       ; -         => verifying a1 before=false jobs=known | inspect | never
+following    ; job broken          ; -         => ready a1 before=false jobs=known | - | backoff 1
+following    ; job broken          ; spent     => failed attempts_spent a3 before=false jobs=known | - | never
+following    ; error withheld      ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error withheld      ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; error not_done      ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error not_done      ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; error throttled     ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error throttled     ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; error busy          ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error busy          ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; error unauthorised  ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error unauthorised  ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; error unknown       ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error unknown       ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; error not_found     ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error not_found     ; late      => verifying a1 before=false jobs=known | inspect | never
+following    ; error fatal         ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error fatal         ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+verifying    ; woken               ; -         => verifying a1 before=false jobs=known | inspect | never
+verifying    ; observed none       ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; observed none       ; late      => failed not_found a1 before=false jobs=known | - | never
+verifying    ; observed right      ; -         => succeeded switched a1 before=false jobs=known | - | never
+verifying    ; observed right      ; late      => succeeded switched a1 before=false jobs=known | - | never
+verifying    ; observed other      ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; observed other      ; late      => failed unverified a1 before=false jobs=known | - | never
+verifying    ; observed untold     ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; observed untold     ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; observed busy       ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; observed busy       ; late      => failed unverified a1 before=false jobs=known | - | never
+verifying    ; observed busy_right ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; observed busy_right ; late      => failed unverified a1 before=false jobs=known | - | never
+verifying    ; observed faulty     ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; observed faulty     ; late      => failed unverified a1 before=false jobs=known | - | never
+verifying    ; error withheld      ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error withheld      ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error not_done      ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error not_done      ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error throttled     ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error throttled     ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error busy          ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error busy          ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error unauthorised  ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error unauthorised  ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error unknown       ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error unknown       ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error not_found     ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error not_found     ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error fatal         ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error fatal         ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+failed       ; requeue             ; -         => queued before=false jobs=known | - | never
+in_doubt     ; requeue             ; -         => queued before=false jobs=known | - | never
+";
+
+fn job(name: &str) -> JobId {
+    name.parse().expect("a job id")
+}
+
+fn reason() -> Reason {
+    Reason { word: ReasonWord::Refused, message: "no".into() }
+}
+
+const SENT: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// Every state, by the name that it has in the table.
+fn states() -> BTreeMap<&'static str, State> {
+    BTreeMap::from([
+        ("queued", State::Queued),
+        ("ready", State::Ready),
+        ("inspecting", State::Inspecting),
+        ("submitting", State::Submitting { sent: SENT }),
+        ("recovering", State::Recovering { sent: SENT, candidates: None }),
+        ("recovering 0", State::Recovering { sent: SENT, candidates: Some(0) }),
+        ("recovering 2", State::Recovering { sent: SENT, candidates: Some(2) }),
+        ("following", State::Following { job: job("known") }),
+        ("verifying", State::Verifying { job: Some(job("known")) }),
+        ("succeeded", State::Succeeded { how: How::Switched }),
+        ("failed", State::Failed { reason: reason() }),
+        ("in_doubt", State::InDoubt { reason: reason() }),
+        ("cancelled", State::Cancelled),
+    ])
+}
+
+/// Every event, by the name that it has in the table. The wanted value is `true`.
+fn events() -> BTreeMap<String, Event> {
+    let view = |ssl_option, status, word: &str| Event::Observed(Some(ProxyView { ssl_option, status, word: word.into() }));
+    let mut events = BTreeMap::from([
+        ("woken".to_owned(), Event::Woken),
+        ("release".to_owned(), Event::Release),
+        ("cancel".to_owned(), Event::Cancel),
+        ("requeue".to_owned(), Event::Requeue),
+        ("observed none".to_owned(), Event::Observed(None)),
+        ("observed right".to_owned(), view(Some(true), ProxyStatus::Idle, "ACTIVE")),
+        ("observed other".to_owned(), view(Some(false), ProxyStatus::Idle, "ACTIVE")),
+        ("observed untold".to_owned(), view(None, ProxyStatus::Idle, "ACTIVE")),
+        ("observed busy".to_owned(), view(Some(false), ProxyStatus::Busy, "REBOOTING")),
+        ("observed busy_right".to_owned(), view(Some(true), ProxyStatus::Busy, "REBOOTING")),
+        ("observed faulty".to_owned(), view(Some(true), ProxyStatus::Faulty, "ABNORMAL")),
+        ("accepted job".to_owned(), Event::Accepted(Some(job("late")))),
+        ("accepted nothing".to_owned(), Event::Accepted(None)),
+        ("job running".to_owned(), Event::Job(JobView::Running { process: "60%".into() })),
+        ("job completed".to_owned(), Event::Job(JobView::Completed)),
+        ("job broken".to_owned(), Event::Job(JobView::Broken { reason: "disk full".into() })),
+        ("found nothing".to_owned(), Event::Found(vec![])),
+        ("found one".to_owned(), Event::Found(vec![job("found")])),
+        ("found two".to_owned(), Event::Found(vec![job("found"), job("other")])),
+    ]);
+    for disposition in [
+        Disposition::Withheld,
+        Disposition::NotDone,
+        Disposition::Throttled,
+        Disposition::Busy,
+        Disposition::Unauthorised,
+        Disposition::Unknown,
+        Disposition::NotFound,
+        Disposition::Fatal,
+    ] {
+        let error = CallError { disposition, retry_after: None, status: None, code: None, message: "no luck".into() };
+        events.insert(format!("error {}", plain(&disposition)), Event::Error(error));
+    }
+    events
+}
+
+/// The word that serde gives a value.
+fn plain(value: &impl Serialize) -> String {
+    serde_json::to_value(value).expect("a value").as_str().expect("a word").to_owned()
+}
+
+const RETRY: retry::Policy = retry::Policy { max_attempts: 3, initial_ms: 100_000, max_ms: 900_000 };
+const TIMING: Timing = Timing {
+    settle: Duration::from_secs(10),
+    poll: Duration::from_secs(2),
+    poll_max: Duration::from_secs(20),
+    job_limit: Duration::from_secs(600),
+    recover_limit: Duration::from_secs(300),
+};
+const LATE: Duration = Duration::from_secs(3600);
+
+fn change(record: Record) -> Change {
+    let target = Target {
+        lane: Name::parse("prod", "lane").expect("a name"),
+        instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
+        proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
+        tags: None,
+    };
+    Change { id: ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 }, target, wave: 0, desired: true, record }
+}
+
+fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'static> {
+    let window = if shut { Opening::Shut { next: None, by: ShutBy::Window } } else { Opening::Open { until: None } };
+    let verify_timeout = Duration::from_secs(180);
+    Context { now: SENT, gate, window, timing: &TIMING, retry: &RETRY, verify_timeout, waited, looks: 0 }
+}
+
+/// The record with which a row begins.
+fn record(state: &State, circumstances: &str) -> Record {
+    let sent = !matches!(state, State::Queued | State::Ready | State::Inspecting | State::Cancelled);
+    let jobs = match state {
+        State::Following { .. } | State::Verifying { .. } | State::Succeeded { .. } | State::Failed { .. } | State::InDoubt { .. } => {
+            vec![job("known")]
+        }
+        _ => vec![],
+    };
+    let mut record = Record { state: state.clone(), attempts: u16::from(sent), before: sent.then_some(false), jobs, ..Record::queued() };
+    match circumstances {
+        "tried" => record.attempts = 1,
+        "spent" => record.attempts = RETRY.max_attempts,
+        "missed" => record.misses = RETRY.max_attempts - 1,
+        "weary" => record.waits = BUSY_WAITS_MAX - 1,
+        "-" | "held" | "withdrawn" | "shut" | "late" => {}
+        other => panic!("unknown circumstances {other}"),
+    }
+    record
+}
+
+fn told_record(record: &Record) -> String {
+    let mut told = record.state.word().to_owned();
+    match &record.state {
+        State::Succeeded { how } => told += &format!(" {}", plain(how)),
+        State::Failed { reason } | State::InDoubt { reason } => told += &format!(" {}", plain(&reason.word)),
+        State::Recovering { candidates: Some(n), .. } => told += &format!(" {n}"),
+        _ => {}
+    }
+    for (letter, n) in [("a", record.attempts), ("w", record.waits), ("m", record.misses)] {
+        if n > 0 {
+            told += &format!(" {letter}{n}");
+        }
+    }
+    if let Some(before) = record.before {
+        told += &format!(" before={before}");
+    }
+    if !record.jobs.is_empty() {
+        let jobs: Vec<&str> = record.jobs.iter().map(JobId::as_str).collect();
+        told += &format!(" jobs={}", jobs.join(","));
+    }
+    told
+}
+
+fn told(change: &Change, decision: &Decision) -> String {
+    let backoff = |wait| (1..4).find(|attempt| RETRY.delay(*attempt, change.id) == wait).map(|attempt| format!("backoff {attempt}"));
+    let polls = [("poll 0", 2_000), ("poll 1", 3_000), ("settle", 10_000), ("now", 0)];
+    let wake = match decision.wake {
+        Wake::Never => "never".to_owned(),
+        Wake::In(wait) => match polls.iter().find(|(_, ms)| Duration::from_millis(*ms) == wait) {
+            Some((word, _)) => (*word).to_owned(),
+            None => backoff(wait).unwrap_or_else(|| format!("{wait:?}")),
+        },
+    };
+    format!("{} | {} | {wake}", told_record(&decision.record), decision.call.as_ref().map_or("-", Call::word))
+}
+
+#[test]
+fn every_cell_is_as_the_table_says() {
+    let (states, events) = (states(), events());
+    let mut wrong = Vec::new();
+    for line in TABLE.lines().filter(|line| !line.is_empty()) {
+        let (left, expected) = line.split_once(" => ").expect("a row");
+        let [state, event, circumstances] =
+            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
+        let change = change(record(&states[state], circumstances));
+        let gate = match circumstances {
+            "held" => Gate::Held,
+            "withdrawn" => Gate::Withdrawn,
+            _ => Gate::Open,
+        };
+        let waited = if circumstances == "late" { LATE } else { Duration::ZERO };
+        let found = match decide(&change, &events[event], &context(gate, circumstances == "shut", waited)) {
+            Ok(decision) => told(&change, &decision),
+            Err(Stale) => "stale".to_owned(),
+        };
+        if found != expected {
+            wrong.push(format!("{left} => {found}, not {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the table does not list is stale, whatever the circumstances; what it lists is not.
+#[test]
+fn every_other_cell_is_stale() {
+    let listed: BTreeSet<(String, String)> = TABLE
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let mut columns = line.split(';').map(|column| column.trim().to_owned());
+            (columns.next().expect("a state"), columns.next().expect("an event"))
+        })
+        .collect();
+    for (gate, shut, waited) in
+        [(Gate::Open, false, Duration::ZERO), (Gate::Held, false, Duration::ZERO), (Gate::Withdrawn, true, LATE), (Gate::Open, true, LATE)]
+    {
+        let mut moving = BTreeSet::new();
+        for (state_name, state) in states() {
+            for (event_name, event) in events() {
+                if decide(&change(record(&state, "-")), &event, &context(gate, shut, waited)).is_ok() {
+                    moving.insert((state_name.to_owned(), event_name));
+                }
+            }
+        }
+        assert_eq!(moving, listed);
+    }
+    assert_eq!(states().values().map(State::word).collect::<BTreeSet<_>>(), BTreeSet::from(State::WORDS), "every state is tried");
+}
+
+#[test]
+fn only_the_latest_job_ids_are_kept() {
+    let mut record = record(&State::Submitting { sent: SENT }, "-");
+    record.jobs = (0..JOBS_MAX).map(|n| job(&format!("job-{n}"))).collect();
+    let decision = decide(&change(record), &Event::Accepted(Some(job("late"))), &context(Gate::Open, false, Duration::ZERO));
+    let jobs = decision.expect("not stale").record.jobs;
+    assert_eq!((jobs.len(), jobs[0].as_str(), jobs[JOBS_MAX - 1].as_str()), (JOBS_MAX, "job-1", "late"));
+}
+
+/// An instance that looks idle and refuses each PUT as busy must not be asked for ever, nor at the same pace.
+#[test]
+fn a_busy_refusal_after_an_idle_look_counts_on() {
+    let mut change = change(record(&State::Inspecting, "-"));
+    let events = events();
+    let mut waits = Vec::new();
+    for _ in 0..BUSY_WAITS_MAX {
+        for event in [&events["observed other"], &events["error busy"], &Event::Woken] {
+            if change.record.state.is_settled() {
+                break;
+            }
+            let decision = decide(&change, event, &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+            if let (State::Ready, Wake::In(wait)) = (&decision.record.state, decision.wake) {
+                waits.push(wait);
+            }
+            change.record = decision.record;
+        }
+    }
+    assert_eq!(told_record(&change.record), "failed busy a1 w149 before=false");
+    assert!(waits.is_sorted() && waits.last() == Some(&TIMING.poll_max), "{waits:?}");
+}
+
+#[test]
+fn a_proxy_that_was_right_before_any_put_of_ours_is_never_ours() {
+    let mut change = change(record(&State::Inspecting, "-"));
+    let events = events();
+    // The PUT was withheld; then somebody else switched the proxy.
+    for event in ["observed other", "error withheld", "woken", "observed right"] {
+        let decision = decide(&change, &events[event], &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+        change.record = decision.record;
+    }
+    assert_eq!(change.record.state, State::Succeeded { how: How::AlreadyRight });
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let events: Vec<Event> = events().into_values().collect();
+    prop::sample::select(events)
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let states: Vec<State> = states().into_values().collect();
+    (prop::sample::select(states), any::<u16>(), any::<u16>(), any::<u16>(), any::<Option<bool>>(), 0..JOBS_MAX, 0..u64::MAX / 2).prop_map(
+        |(state, attempts, waits, misses, before, jobs, version)| Record {
+            state,
+            attempts,
+            waits,
+            misses,
+            before,
+            jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
+            version,
+        },
+    )
+}
+
+/// What must hold of every single decision.
+fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision) -> Result<(), TestCaseError> {
+    let (was, is) = (&change.record, &decision.record);
+    if was.state.is_settled() {
+        prop_assert!(matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Requeue, "settled is settled");
+        prop_assert_eq!(&is.state, &State::Queued);
+    }
+    let same = Record { version: was.version, ..is.clone() } == *was;
+    prop_assert_eq!(is.version, was.version + u64::from(!same), "the version counts transitions");
+    match &decision.call {
+        Some(Call::Submit { ssl_option, .. }) => {
+            prop_assert!(was.state == State::Inspecting && matches!(event, Event::Observed(Some(_))));
+            prop_assert!(matches!(is.state, State::Submitting { .. }) && is.attempts == was.attempts + 1, "an intent goes with its call");
+            prop_assert!(is.attempts <= RETRY.max_attempts, "attempts are bounded");
+            prop_assert!(ctx.gate == Gate::Open && matches!(ctx.window, Opening::Open { .. }), "gate and window are open");
+            prop_assert_eq!(*ssl_option, change.desired);
+        }
+        Some(_) => prop_assert!(is.attempts <= was.attempts),
+        None => {
+            prop_assert!(is.attempts <= was.attempts);
+            prop_assert!(!matches!(is.state, State::Submitting { .. }), "an intent goes with its call");
+        }
+    }
+    if decision.call.is_some() || is.state.is_settled() || is.state == State::Queued {
+        prop_assert_eq!(decision.wake, Wake::Never);
+    } else {
+        prop_assert!(matches!(decision.wake, Wake::In(_)), "an active change is woken by something");
+    }
+    if let Event::Accepted(Some(read)) = event {
+        prop_assert_eq!(is.jobs.last(), Some(read), "a job id that was read is in the very next record");
+    }
+    if let Event::Found(jobs) = event
+        && let [read] = &jobs[..]
+    {
+        prop_assert_eq!(is.jobs.last(), Some(read));
+    }
+    prop_assert!(is.jobs.len() <= JOBS_MAX);
+    if let State::Succeeded { how: How::Switched } = is.state {
+        prop_assert!(matches!(was.state, State::Verifying { .. }), "what is called our doing was seen after our job");
+    }
+    prop_assert!(!decision.why.is_empty());
+    let stored = serde_json::to_string(is).expect("a text");
+    prop_assert_eq!(&serde_json::from_str::<Record>(&stored).expect("the same"), is);
+    Ok(())
+}
+
+fn any_context() -> impl Strategy<Value = Context<'static>> {
+    let gates = prop_oneof![4 => Just(Gate::Open), 1 => Just(Gate::Held), 1 => Just(Gate::Withdrawn)];
+    (gates, prop::bool::weighted(0.2), prop_oneof![3 => 0u64..30, 1 => 0u64..4000], any::<u32>())
+        .prop_map(|(gate, shut, waited, looks)| Context { looks, ..context(gate, shut, Duration::from_secs(waited)) })
+}
+
+proptest! {
+    /// From any record, plausible or not, every event is decided soundly or is stale.
+    #[test]
+    fn any_record_takes_any_event(record in any_record(), event in any_event(), ctx in any_context()) {
+        let change = change(record);
+        if let Ok(decision) = decide(&change, &event, &ctx) {
+            sound(&change, &event, &ctx, &decision)?;
+        }
+    }
+
+    /// However the events fall, a change keeps to its attempts.
+    #[test]
+    fn any_walk_is_sound(steps in prop::collection::vec((any_event(), any_context()), 1..200)) {
+        let mut change = change(Record::queued());
+        for (event, ctx) in &steps {
+            // Events that fit are rare in a blind walk; a wake-up and a release keep it going.
+            for event in [event, &Event::Woken, &Event::Release] {
+                if let Ok(decision) = decide(&change, event, ctx) {
+                    sound(&change, event, ctx, &decision)?;
+                    change.record = decision.record;
+                    prop_assert!(change.record.attempts <= RETRY.max_attempts);
+                    prop_assert!(change.record.waits < BUSY_WAITS_MAX && change.record.misses < RETRY.max_attempts);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Why not now, and until when: one reason for a rollout or a change that waits.
+//!
+//! Job: turn what is known into the one [`Hold`] that a tired operator should read first. What a person must lift
+//! comes before what time lifts, and what holds everything before what holds one change.
+//!
+//! Invariants: the same facts give the same hold; where nothing holds there is none, and work that is on its way is
+//! not held. Instants stand in [`Hold::until`] only, so that every screen can show them in its own zone.
+//!
+//! Deliberately not here: deciding. A hold explains what `rollout`, `change`, the store and the engine do; it moves
+//! nothing.
+
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+
+use super::change::{Change, State};
+use super::id::{ChangeId, Name};
+use super::plan::Plan;
+use super::rollout::{Halt, Phase, Record, Room};
+use super::tally::Tally;
+use super::window::{Opening, ShutBy};
+
+/// Why something waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// One of [`Hold::WORDS`], for filters and metrics.
+    pub word: &'static str,
+    /// The same for people, with what to do about it where something can be done.
+    pub text: String,
+    /// When it ends by itself; `None`: not by time, or nobody knows when.
+    pub until: Option<Timestamp>,
+}
+
+impl Hold {
+    /// Every word, in the order of precedence.
+    pub const WORDS: [&'static str; 17] = [
+        "halted",
+        "stop_file",
+        "paused",
+        "awaiting_promotion",
+        "draining",
+        "soaking",
+        "not_before",
+        "freeze",
+        "cutoff",
+        "window",
+        "wave",
+        "instance_busy",
+        "backoff",
+        "lane_paused",
+        "quota",
+        "failure_budget",
+        "in_flight_limit",
+    ];
+
+    fn new(word: &'static str, until: Option<Timestamp>, text: String) -> Self {
+        debug_assert!(Self::WORDS.contains(&word), "{word} is not listed");
+        Self { word, text, until }
+    }
+}
+
+/// What is known of a rollout and of what it runs in.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// Where it stands.
+    pub record: &'a Record,
+    /// Counts per wave.
+    pub tallies: &'a [Tally],
+    /// What its calendar says now.
+    pub window: &'a Opening,
+    /// Text of the kill-switch file, while it stands.
+    pub stop: Option<&'a str>,
+    /// The daemon is ending and begins nothing new.
+    pub draining: bool,
+    /// The lane to speak of: a change's own; for a rollout over several lanes one that is paused, if any is.
+    pub lane: Option<LaneStanding<'a>>,
+}
+
+/// How a lane stands.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneStanding<'a> {
+    /// Its name.
+    pub name: &'a Name,
+    /// Paused by the cloud until then, and why.
+    pub paused: Option<(Timestamp, &'a str)>,
+    /// A call waits for the lane's quota.
+    pub waits_for_quota: bool,
+}
+
+/// What is known of one change beside its rollout.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting<'a> {
+    /// The change.
+    pub change: &'a Change,
+    /// Wall clock, to tell a wait that is over.
+    pub now: Timestamp,
+    /// When it wants to be woken, if it waits for an instant.
+    pub wake: Option<Timestamp>,
+    /// Another change that is active on the same instance.
+    pub instance_taken: Option<ChangeId>,
+}
+
+/// Why this rollout begins nothing new now; `None` when it does, or when it is over.
+pub fn of_rollout(situation: &Situation<'_>) -> Option<Hold> {
+    if let Some(hold) = situation.held_as_a_whole() {
+        return Some(hold);
+    }
+    let Phase::Advancing { wave } = situation.record.phase else { return None };
+    let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
+    if queued == 0 {
+        return None;
+    }
+    situation.lane_holds().or_else(|| situation.no_room(wave))
+}
+
+/// Why this change does not begin, or go on, now; `None` when it does, when it is next in line, or when it is settled.
+pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
+    let change = waiting.change;
+    match &change.record.state {
+        State::Queued => situation.held_as_a_whole().or_else(|| situation.queued(waiting)),
+        State::Ready => situation.held_as_a_whole().or_else(|| waiting.pausing(situation.plan)).or_else(|| situation.lane_holds()),
+        // A question or an intent is on its way; only the lane can hold it up.
+        State::Inspecting | State::Submitting { .. } | State::Recovering { .. } | State::Following { .. } | State::Verifying { .. } => {
+            situation.lane_holds()
+        }
+        State::Succeeded { .. } | State::Failed { .. } | State::InDoubt { .. } | State::Cancelled => None,
+    }
+}
+
+impl Situation<'_> {
+    /// What holds every change of the rollout that has not begun.
+    fn held_as_a_whole(&self) -> Option<Hold> {
+        let phase = &self.record.phase;
+        if phase.is_final() {
+            return None;
+        }
+        let name = &self.plan.name;
+        if let Phase::Halted { reason, .. } = phase {
+            let reason = match reason {
+                Halt::Failures { failures, budget } => format!("{failures} failures reach the budget of {budget}"),
+                Halt::Stalled { seconds } => format!("no change ended for {seconds} s of open window"),
+            };
+            let text = format!(
+                "halted: {reason}; see `sealift changes {name} --state failed`, then `sealift retry {name}` or `sealift abort {name}`"
+            );
+            return Some(Hold::new("halted", None, text));
+        }
+        if let Some(stop) = self.stop {
+            let said = stop.trim();
+            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+            return Some(Hold::new("stop_file", None, format!("the STOP file stands{said}; remove it to go on")));
+        }
+        if let Some(mark) = &self.record.paused {
+            let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
+            return Some(Hold::new("paused", None, format!("paused by {}{reason}; `sealift resume {name}`", mark.by)));
+        }
+        if let Phase::Awaiting { wave } = phase {
+            let text = format!("wave {} is done and waits for a person; `sealift promote {name}`", self.wave_name(*wave));
+            return Some(Hold::new("awaiting_promotion", None, text));
+        }
+        if self.draining {
+            return Some(Hold::new("draining", None, "the daemon is ending; it goes on after the next start".into()));
+        }
+        if let Phase::Soaking { wave, until } = phase {
+            let text = format!("wave {} soaks; `sealift promote {name}` cuts it short", self.wave_name(*wave));
+            return Some(Hold::new("soaking", Some(*until), text));
+        }
+        self.shut()
+    }
+
+    fn shut(&self) -> Option<Hold> {
+        let Opening::Shut { next, by } = self.window else { return None };
+        let (word, mut text) = match by {
+            ShutBy::NotBefore => ("not_before", "the plan's not_before lies ahead".to_owned()),
+            ShutBy::Freeze(reason) if reason.is_empty() => ("freeze", "a freeze is on".to_owned()),
+            ShutBy::Freeze(reason) => ("freeze", format!("a freeze is on: {reason}")),
+            ShutBy::Cutoff => ("cutoff", "the window is past its cutoff; what is in flight is followed to its end".to_owned()),
+            ShutBy::Window => ("window", "no window is open".to_owned()),
+        };
+        if next.is_none() {
+            let name = &self.plan.name;
+            text.push_str(&format!(", and none opens any more; `sealift abort {name}`, then apply a new revision with other windows"));
+        }
+        Some(Hold::new(word, *next, text))
+    }
+
+    /// What holds one change in the queue of a rollout that moves.
+    fn queued(&self, waiting: &Waiting<'_>) -> Option<Hold> {
+        let change = waiting.change;
+        let current = self.record.phase.wave()?;
+        if change.wave > current {
+            let text = format!("wave {} begins after wave {}", self.wave_name(change.wave), self.wave_name(current));
+            return Some(Hold::new("wave", None, text));
+        }
+        if let Some(other) = waiting.instance_taken.filter(|other| *other != change.id) {
+            let text = format!("change {other} works on the same instance, and one at a time may");
+            return Some(Hold::new("instance_busy", None, text));
+        }
+        self.lane_holds().or_else(|| self.no_room(current))
+    }
+
+    fn lane_holds(&self) -> Option<Hold> {
+        let lane = self.lane?;
+        if let Some((until, reason)) = lane.paused {
+            return Some(Hold::new("lane_paused", Some(until), format!("lane {} is paused: {reason}", lane.name)));
+        }
+        lane.waits_for_quota.then(|| {
+            let text = format!("lane {} has used its quota; the next call goes out as soon as a permit is free", lane.name);
+            Hold::new("quota", None, text)
+        })
+    }
+
+    fn no_room(&self, wave: u16) -> Option<Hold> {
+        let room = Room::of(self.plan, self.tallies, wave);
+        let strategy = &self.plan.strategy;
+        let all: Tally = self.tallies.iter().copied().sum();
+        let (of, tally, budget) = match room {
+            Room { rollout: 0, .. } => ("the rollout".to_owned(), all, strategy.max_failures),
+            Room { wave: 0, .. } => {
+                let place = usize::from(wave);
+                (format!("wave {}", self.wave_name(wave)), self.tallies[place], strategy.waves[place].max_failures)
+            }
+            Room { in_flight: 0, .. } => {
+                let text = format!("{} of {} changes are in flight", all.active, strategy.max_in_flight);
+                return Some(Hold::new("in_flight_limit", None, text));
+            }
+            Room { .. } => return None,
+        };
+        let (failures, active) = (tally.failures(), tally.active);
+        let text =
+            format!("{failures} failed and {active} in flight fill the failure budget of {budget} of {of}; it goes on as they succeed");
+        Some(Hold::new("failure_budget", None, text))
+    }
+
+    fn wave_name(&self, wave: u16) -> &str {
+        self.plan.strategy.waves.get(usize::from(wave)).map_or("?", |wave| wave.name.as_str())
+    }
+}
+
+impl Waiting<'_> {
+    /// What a change that holds its place in flight waits for.
+    fn pausing(&self, plan: &Plan) -> Option<Hold> {
+        let until = self.wake.filter(|wake| *wake > self.now)?;
+        let record = &self.change.record;
+        if record.misses > 0 {
+            let text = format!("the look before failed {} times in a row; it is tried again", record.misses);
+            return Some(Hold::new("backoff", Some(until), text));
+        }
+        if record.waits > 0 {
+            let text = format!("the instance is busy with other work, told {} times in a row; it is asked again", record.waits);
+            return Some(Hold::new("instance_busy", Some(until), text));
+        }
+        let text = format!("attempt {} of {} did not succeed; the next follows", record.attempts, plan.retry.max_attempts);
+        (record.attempts > 0).then(|| Hold::new("backoff", Some(until), text))
+    }
+}

@@ -1,0 +1,328 @@
+//! One test a word: the facts, and what the operator reads.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::domain::change;
+use crate::domain::id::{Digest, RolloutId};
+use crate::domain::plan::{Promote, Strategy, Wave};
+use crate::domain::retry;
+use crate::domain::rollout::Mark;
+use crate::domain::target::Target;
+use crate::domain::window::Calendar;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("an instant")
+}
+
+fn now() -> Timestamp {
+    at("2026-12-05T18:00:00Z")
+}
+
+fn later() -> Timestamp {
+    at("2026-12-11T17:00:00Z")
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text, "name").expect("a name")
+}
+
+/// Facts that a test can own and bend.
+struct Facts {
+    plan: Plan,
+    record: Record,
+    tallies: Vec<Tally>,
+    window: Opening,
+    stop: Option<String>,
+    draining: bool,
+    lane: Name,
+    lane_paused: Option<(Timestamp, String)>,
+    waits_for_quota: bool,
+    change: Change,
+    wake: Option<Timestamp>,
+    instance_taken: Option<ChangeId>,
+}
+
+impl Facts {
+    /// A rollout that moves: wave 0 of two, nothing released, the window open.
+    fn moving() -> Self {
+        let wave =
+            |text, first, size, max_failures| Wave { name: name(text), first, size, soak_ms: 0, promote: Promote::Auto, max_failures };
+        let plan = Plan {
+            name: name("proxy-ssl-2026q4"),
+            revision: 1,
+            description: String::new(),
+            change_ref: String::new(),
+            owner: String::new(),
+            ssl_option: true,
+            source: Digest::of(b"plan"),
+            calendar: Calendar::always(),
+            strategy: Strategy {
+                max_in_flight: 20,
+                waves: vec![wave("canary", 0, 50, 50), wave("rest", 50, 100, 30)],
+                max_failures: 40,
+                progress_deadline_ms: 1_200_000,
+            },
+            retry: retry::Policy::default(),
+            verify_timeout_ms: 180_000,
+        };
+        let target = Target {
+            lane: name("prod-sg"),
+            instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
+            proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
+            tags: None,
+        };
+        let id = ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 };
+        Self {
+            plan,
+            record: Record { phase: Phase::Advancing { wave: 0 }, ..Record::submitted() },
+            tallies: vec![Tally::queued(50), Tally::queued(100)],
+            window: Opening::Open { until: None },
+            stop: None,
+            draining: false,
+            lane: name("prod-sg"),
+            lane_paused: None,
+            waits_for_quota: false,
+            change: Change { id, target, wave: 0, desired: true, record: change::Record::queued() },
+            wake: None,
+            instance_taken: None,
+        }
+    }
+
+    fn bent(bend: impl FnOnce(&mut Self)) -> Self {
+        let mut facts = Self::moving();
+        bend(&mut facts);
+        facts
+    }
+
+    fn shut(by: ShutBy) -> Self {
+        Self::bent(|f| f.window = Opening::Shut { next: Some(later()), by })
+    }
+
+    fn ready(bend: impl FnOnce(&mut change::Record)) -> Self {
+        Self::bent(|f| {
+            f.change.record.state = State::Ready;
+            f.wake = Some(later());
+            bend(&mut f.change.record);
+        })
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
+        Situation {
+            plan: &self.plan,
+            record: &self.record,
+            tallies: &self.tallies,
+            window: &self.window,
+            stop: self.stop.as_deref(),
+            draining: self.draining,
+            lane: Some(LaneStanding { name: &self.lane, paused, waits_for_quota: self.waits_for_quota }),
+        }
+    }
+
+    fn rollout(&self) -> Option<Hold> {
+        of_rollout(&self.situation())
+    }
+
+    fn change(&self) -> Option<Hold> {
+        let waiting = Waiting { change: &self.change, now: now(), wake: self.wake, instance_taken: self.instance_taken };
+        of_change(&self.situation(), &waiting)
+    }
+}
+
+fn mark(reason: &str) -> Mark {
+    Mark { by: "root".into(), reason: reason.into(), at: now() }
+}
+
+fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold> {
+    Some(Hold { word, text: text.into(), until })
+}
+
+#[test]
+fn what_moves_is_not_held() {
+    let facts = Facts::moving();
+    assert_eq!((facts.rollout(), facts.change()), (None, None));
+}
+
+/// What holds the whole rollout is told of it and of its queued and ready changes alike.
+#[test]
+fn holds_of_the_whole_rollout() {
+    let changes = "see `sealift changes proxy-ssl-2026q4 --state failed`";
+    let verbs = "then `sealift retry proxy-ssl-2026q4` or `sealift abort proxy-ssl-2026q4`";
+    let phase = |phase| Facts::bent(|f| f.record.phase = phase);
+    let table = [
+        (
+            phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 } }),
+            hold("halted", None, &format!("halted: 3 failures reach the budget of 3; {changes}, {verbs}")),
+        ),
+        (
+            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } }),
+            hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {changes}, {verbs}")),
+        ),
+        (
+            Facts::bent(|f| f.stop = Some("DNS is down, ask Kim\n".into())),
+            hold("stop_file", None, "the STOP file stands: DNS is down, ask Kim; remove it to go on"),
+        ),
+        (Facts::bent(|f| f.stop = Some(" \n".into())), hold("stop_file", None, "the STOP file stands; remove it to go on")),
+        (
+            Facts::bent(|f| f.record.paused = Some(mark("network trouble"))),
+            hold("paused", None, "paused by root: network trouble; `sealift resume proxy-ssl-2026q4`"),
+        ),
+        (Facts::bent(|f| f.record.paused = Some(mark(""))), hold("paused", None, "paused by root; `sealift resume proxy-ssl-2026q4`")),
+        (
+            phase(Phase::Awaiting { wave: 0 }),
+            hold("awaiting_promotion", None, "wave canary is done and waits for a person; `sealift promote proxy-ssl-2026q4`"),
+        ),
+        (Facts::bent(|f| f.draining = true), hold("draining", None, "the daemon is ending; it goes on after the next start")),
+        (
+            phase(Phase::Soaking { wave: 0, until: later() }),
+            hold("soaking", Some(later()), "wave canary soaks; `sealift promote proxy-ssl-2026q4` cuts it short"),
+        ),
+        (Facts::shut(ShutBy::NotBefore), hold("not_before", Some(later()), "the plan's not_before lies ahead")),
+        (Facts::shut(ShutBy::Freeze("year end".into())), hold("freeze", Some(later()), "a freeze is on: year end")),
+        (Facts::shut(ShutBy::Freeze(String::new())), hold("freeze", Some(later()), "a freeze is on")),
+        (
+            Facts::shut(ShutBy::Cutoff),
+            hold("cutoff", Some(later()), "the window is past its cutoff; what is in flight is followed to its end"),
+        ),
+        (Facts::shut(ShutBy::Window), hold("window", Some(later()), "no window is open")),
+        (
+            Facts::bent(|f| f.window = Opening::Shut { next: None, by: ShutBy::Window }),
+            hold(
+                "window",
+                None,
+                "no window is open, and none opens any more; `sealift abort proxy-ssl-2026q4`, then apply a new revision with other windows",
+            ),
+        ),
+    ];
+    for (mut facts, expected) in table {
+        assert_eq!(facts.rollout(), expected);
+        assert_eq!(facts.change(), expected);
+        facts.change.record.state = State::Ready;
+        assert_eq!(facts.change(), expected);
+        // What is on its way is followed whatever holds the rest.
+        facts.change.record.state = State::Recovering { sent: now(), candidates: None };
+        assert_eq!(facts.change(), None);
+    }
+}
+
+#[test]
+fn a_scheduled_rollout_waits_for_its_start() {
+    let facts = Facts::bent(|f| {
+        f.record.phase = Phase::Scheduled;
+        f.window = Opening::Shut { next: Some(later()), by: ShutBy::NotBefore };
+    });
+    assert_eq!(facts.rollout().expect("held").word, "not_before");
+    assert_eq!(facts.change().expect("held").word, "not_before");
+}
+
+#[test]
+fn what_a_person_must_lift_comes_first() {
+    let mut facts = Facts::shut(ShutBy::Window);
+    facts.lane_paused = Some((later(), "throttled (429)".into()));
+    facts.draining = true;
+    let mut told = vec![facts.rollout().expect("held").word];
+    facts.record.paused = Some(mark(""));
+    told.push(facts.rollout().expect("held").word);
+    facts.stop = Some(String::new());
+    told.push(facts.rollout().expect("held").word);
+    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } };
+    told.push(facts.rollout().expect("held").word);
+    assert_eq!(told, ["draining", "paused", "stop_file", "halted"]);
+}
+
+#[test]
+fn what_is_over_is_not_held() {
+    for phase in [Phase::Completed, Phase::Aborted { mark: mark("") }] {
+        let facts = Facts::bent(|f| {
+            f.record.phase = phase;
+            f.stop = Some("no".into());
+            f.record.paused = Some(mark(""));
+        });
+        assert_eq!((facts.rollout(), facts.change()), (None, None));
+    }
+    let reason = change::Reason { word: change::ReasonWord::Refused, message: "no".into() };
+    for state in [
+        State::Succeeded { how: change::How::Switched },
+        State::Failed { reason: reason.clone() },
+        State::InDoubt { reason },
+        State::Cancelled,
+    ] {
+        let facts = Facts::bent(|f| {
+            f.change.record.state = state;
+            f.stop = Some("no".into());
+        });
+        assert_eq!(facts.change(), None);
+    }
+}
+
+#[test]
+fn a_lane_holds_whatever_needs_a_call() {
+    let throttled = Facts::bent(|f| f.lane_paused = Some((later(), "throttled (429)".into())));
+    let expected = hold("lane_paused", Some(later()), "lane prod-sg is paused: throttled (429)");
+    assert_eq!((throttled.rollout(), throttled.change()), (expected.clone(), expected.clone()));
+    let quota = Facts::bent(|f| {
+        f.waits_for_quota = true;
+        f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
+    });
+    let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as a permit is free");
+    assert_eq!((quota.rollout(), quota.change()), (expected.clone(), expected));
+    // With everything in flight there is nothing that the lane keeps from beginning.
+    let released = Facts::bent(|f| {
+        f.waits_for_quota = true;
+        f.tallies[0] = Tally { active: 50, ..Tally::default() };
+    });
+    assert_eq!(released.rollout(), None);
+}
+
+#[test]
+fn budgets_hold_what_is_queued() {
+    let tally = |active, failed| Facts::bent(|f| f.tallies[0] = Tally { queued: 50 - active - failed, active, failed, ..Tally::default() });
+    let full = tally(20, 0);
+    let expected = hold("in_flight_limit", None, "20 of 20 changes are in flight");
+    assert_eq!((full.rollout(), full.change()), (expected.clone(), expected));
+    let mut spent = tally(10, 30);
+    let text = "30 failed and 10 in flight fill the failure budget of 40 of the rollout; it goes on as they succeed";
+    assert_eq!((spent.rollout(), spent.change()), (hold("failure_budget", None, text), hold("failure_budget", None, text)));
+    spent.plan.strategy.max_failures = 100;
+    spent.plan.strategy.waves[0].max_failures = 40;
+    let text = "30 failed and 10 in flight fill the failure budget of 40 of wave canary; it goes on as they succeed";
+    assert_eq!(spent.rollout(), hold("failure_budget", None, text));
+}
+
+#[test]
+fn a_later_wave_waits_for_the_one_before() {
+    let facts = Facts::bent(|f| f.change.wave = 1);
+    assert_eq!(facts.change(), hold("wave", None, "wave rest begins after wave canary"));
+}
+
+#[test]
+fn one_change_at_a_time_works_on_an_instance() {
+    let other = ChangeId { rollout: RolloutId::from_bytes([9; 16]), ordinal: 12 };
+    let facts = Facts::bent(|f| f.instance_taken = Some(other));
+    assert_eq!(facts.change(), hold("instance_busy", None, "change 09090909/12 works on the same instance, and one at a time may"));
+    let own = Facts::bent(|f| f.instance_taken = Some(f.change.id));
+    assert_eq!(own.change(), None);
+}
+
+#[test]
+fn a_ready_change_tells_what_it_waits_for() {
+    let busy = Facts::ready(|r| r.waits = 4);
+    let text = "the instance is busy with other work, told 4 times in a row; it is asked again";
+    assert_eq!(busy.change(), hold("instance_busy", Some(later()), text));
+    let failed = Facts::ready(|r| r.attempts = 2);
+    assert_eq!(failed.change(), hold("backoff", Some(later()), "attempt 2 of 6 did not succeed; the next follows"));
+    let missed = Facts::ready(|r| (r.misses, r.waits) = (3, 1));
+    assert_eq!(missed.change(), hold("backoff", Some(later()), "the look before failed 3 times in a row; it is tried again"));
+    let mut over = Facts::ready(|r| r.attempts = 2);
+    over.wake = Some(now());
+    assert_eq!(over.change(), None, "its time has come");
+    let mut paused = Facts::ready(|_| ());
+    paused.lane_paused = Some((later(), "credentials refused (401)".into()));
+    assert_eq!(paused.change().expect("held").word, "lane_paused");
+}
+
+#[test]
+fn every_word_is_distinct() {
+    assert_eq!(Hold::WORDS.iter().collect::<BTreeSet<_>>().len(), Hold::WORDS.len());
+}

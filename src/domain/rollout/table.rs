@@ -1,0 +1,617 @@
+//! The table of `decide`, cell by cell, and what holds however changes settle and operators command.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::*;
+use crate::domain::id::{Digest, Name};
+use crate::domain::plan::{Strategy as Guards, Wave};
+use crate::domain::retry;
+use crate::domain::tally::Standing;
+use crate::domain::window::{Calendar, ShutBy};
+
+/// One row a cell: phase ; event ; circumstances => next record | effect | wake, or the refusal of a verb.
+///
+/// Three waves of 4, 10 and 20 targets; the first soaks for an hour and wants a promotion, the last soaks too. Budgets
+/// of 2, 3 and 20 failures and of 6 for the rollout, 5 in flight, a progress deadline of 20 minutes. Without
+/// circumstances (`-`) the waves before are done, nothing of the present one was released, and the window is open.
+/// Halted failures: three of wave 1 failed. Aborted: wave 0 is still to be withdrawn.
+///
+/// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end is reached.
+/// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows.
+/// * active: the rest of the wave is in flight. full: five are. done: the rest succeeded. left behind: two of wave 0
+///   are queued again. auto, soakless: the first wave needs no promotion, has no soak.
+const TABLE: &str = "
+scheduled       ; woken        ; -                       => advancing 0 | none | now
+scheduled       ; woken        ; early                   => scheduled | none | at the start
+scheduled       ; woken        ; paused                  => advancing 0 paused | none | now
+scheduled       ; woken        ; early+paused            => scheduled paused | none | at the start
+scheduled       ; woken        ; shut                    => advancing 0 | none | now
+scheduled       ; requeued     ; -                       => scheduled | none | now
+scheduled       ; pause        ; -                       => scheduled paused | none | now
+scheduled       ; pause        ; paused                  => refused already_paused
+scheduled       ; resume       ; -                       => refused not_paused
+scheduled       ; resume       ; paused                  => scheduled | none | now
+scheduled       ; abort        ; -                       => aborted | withdraw | never
+scheduled       ; retry        ; -                       => refused nothing_to_retry
+scheduled       ; retry all    ; -                       => refused nothing_to_retry
+scheduled       ; promote      ; -                       => refused nothing_to_promote
+advancing 0     ; woken        ; -                       => advancing 0 | release 2 up to 0 | in 30 s
+advancing 0     ; woken        ; done                    => soaking 0 | none | now
+advancing 0     ; woken        ; done+soakless           => awaiting 0 | none | now
+advancing 0     ; woken        ; done+soakless+auto      => advancing 1 | none | now
+advancing 1     ; woken        ; -                       => advancing 1 | release 3 up to 1 | in 30 s
+advancing 1     ; woken        ; active                  => advancing 1 | none | in 30 s
+advancing 1     ; woken        ; failed                  => advancing 1 | release 2 up to 1 | in 30 s
+advancing 1     ; woken        ; in doubt                => advancing 1 | release 2 up to 1 | in 30 s
+advancing 1     ; woken        ; left behind             => advancing 1 | release 3 up to 1 | in 30 s
+advancing 1     ; woken        ; left behind+done        => advancing 1 | release 2 up to 1 | in 30 s
+advancing 1     ; woken        ; done                    => advancing 2 | none | now
+advancing 1     ; woken        ; failed+done             => advancing 2 | none | now
+advancing 1     ; woken        ; budget                  => halted 1 failures 3/3 | none | now
+advancing 1     ; woken        ; budget+done             => halted 1 failures 3/3 | none | now
+advancing 1     ; woken        ; budget+paused           => halted 1 failures 3/3 paused | none | now
+advancing 1     ; woken        ; budget+shut             => halted 1 failures 3/3 | none | now
+advancing 1     ; woken        ; budget+requeueing       => advancing 1 requeue failed | requeue | never
+advancing 1     ; woken        ; requeueing              => advancing 1 requeue failed | requeue | never
+advancing 1     ; woken        ; requeueing+paused       => advancing 1 paused requeue failed | requeue | never
+advancing 1     ; woken        ; requeueing+stalled      => advancing 1 requeue failed | requeue | never
+advancing 1     ; woken        ; paused                  => advancing 1 paused | none | never
+advancing 1     ; woken        ; paused+done             => advancing 1 paused | none | never
+advancing 1     ; woken        ; paused+stalled          => advancing 1 paused | none | never
+advancing 1     ; woken        ; shut                    => advancing 1 | none | at the opening
+advancing 1     ; woken        ; shut for ever           => advancing 1 | none | never
+advancing 1     ; woken        ; shut+done               => advancing 2 | none | now
+advancing 1     ; woken        ; shut+stalled            => advancing 1 | none | at the opening
+advancing 1     ; woken        ; stalled                 => halted 1 stalled | none | now
+advancing 1     ; woken        ; stalled+done            => advancing 2 | none | now
+advancing 1     ; woken        ; nearly stalled          => advancing 1 | release 3 up to 1 | in 10 s
+advancing 2     ; woken        ; -                       => advancing 2 | release 5 up to 2 | in 30 s
+advancing 2     ; woken        ; full                    => advancing 2 | none | in 30 s
+advancing 2     ; woken        ; failed                  => advancing 2 | release 5 up to 2 | in 30 s
+advancing 2     ; woken        ; nearly budget           => advancing 2 | release 1 up to 2 | in 30 s
+advancing 2     ; woken        ; budget                  => halted 2 failures 6/6 | none | now
+advancing 2     ; woken        ; done                    => completed | none | never
+advancing 2     ; woken        ; failed+done             => completed | none | never
+advancing 2     ; woken        ; active                  => advancing 2 | none | in 30 s
+advancing 1     ; requeued     ; -                       => advancing 1 | none | now
+advancing 1     ; requeued     ; requeueing              => advancing 1 | none | now
+advancing 1     ; requeued     ; requeueing+paused       => advancing 1 paused | none | now
+advancing 1     ; pause        ; -                       => advancing 1 paused | none | now
+advancing 1     ; pause        ; requeueing              => advancing 1 paused requeue failed | none | now
+advancing 1     ; pause        ; paused                  => refused already_paused
+advancing 1     ; resume       ; -                       => refused not_paused
+advancing 1     ; resume       ; paused                  => advancing 1 | none | now
+advancing 1     ; abort        ; -                       => aborted | withdraw | never
+advancing 1     ; abort        ; requeueing              => aborted | withdraw | never
+advancing 1     ; abort        ; paused                  => aborted paused | withdraw | never
+advancing 1     ; retry        ; -                       => refused nothing_to_retry
+advancing 1     ; retry        ; failed                  => advancing 1 requeue failed | requeue | now
+advancing 1     ; retry        ; failed+paused           => advancing 1 paused requeue failed | requeue | now
+advancing 1     ; retry        ; in doubt                => refused only_in_doubt
+advancing 1     ; retry        ; failed+requeueing       => advancing 1 requeue failed | requeue | now
+advancing 1     ; retry        ; failed+requeueing all   => advancing 1 requeue failed_and_in_doubt | requeue | now
+advancing 1     ; retry all    ; -                       => refused nothing_to_retry
+advancing 1     ; retry all    ; in doubt                => advancing 1 requeue failed_and_in_doubt | requeue | now
+advancing 1     ; retry all    ; failed+requeueing       => advancing 1 requeue failed_and_in_doubt | requeue | now
+advancing 1     ; promote      ; -                       => refused nothing_to_promote
+soaking 0       ; woken        ; -                       => soaking 0 | none | at its end
+soaking 0       ; woken        ; paused                  => soaking 0 paused | none | at its end
+soaking 0       ; woken        ; soaked                  => awaiting 0 | none | now
+soaking 0       ; woken        ; soaked+auto             => advancing 1 | none | now
+soaking 0       ; woken        ; soaked+paused           => soaking 0 paused | none | never
+soaking 0       ; woken        ; soaked+auto+paused      => soaking 0 paused | none | never
+soaking 0       ; woken        ; soaked+auto+shut        => advancing 1 | none | now
+soaking 0       ; requeued     ; -                       => soaking 0 | none | now
+soaking 0       ; pause        ; -                       => soaking 0 paused | none | now
+soaking 0       ; resume       ; -                       => refused not_paused
+soaking 0       ; resume       ; soaked+paused           => soaking 0 | none | now
+soaking 0       ; abort        ; -                       => aborted | withdraw | never
+soaking 0       ; retry        ; -                       => refused nothing_to_retry
+soaking 0       ; retry        ; failed                  => advancing 0 requeue failed | requeue | now
+soaking 0       ; retry all    ; in doubt                => advancing 0 requeue failed_and_in_doubt | requeue | now
+soaking 0       ; promote      ; -                       => advancing 1 | none | now
+soaking 0       ; promote      ; paused                  => advancing 1 paused | none | now
+awaiting 0      ; woken        ; -                       => awaiting 0 | none | never
+awaiting 0      ; requeued     ; -                       => awaiting 0 | none | now
+awaiting 0      ; pause        ; -                       => awaiting 0 paused | none | now
+awaiting 0      ; resume       ; -                       => refused not_paused
+awaiting 0      ; resume       ; paused                  => awaiting 0 | none | now
+awaiting 0      ; abort        ; -                       => aborted | withdraw | never
+awaiting 0      ; retry        ; -                       => refused nothing_to_retry
+awaiting 0      ; retry        ; failed                  => advancing 0 requeue failed | requeue | now
+awaiting 0      ; retry all    ; failed                  => advancing 0 requeue failed_and_in_doubt | requeue | now
+awaiting 0      ; promote      ; -                       => advancing 1 | none | now
+awaiting 0      ; promote      ; paused                  => advancing 1 paused | none | now
+halted failures ; woken        ; -                       => halted 1 failures 3/3 | none | never
+halted failures ; woken        ; stalled                 => halted 1 failures 3/3 | none | never
+halted failures ; requeued     ; -                       => halted 1 failures 3/3 | none | now
+halted failures ; pause        ; -                       => halted 1 failures 3/3 paused | none | now
+halted failures ; resume       ; -                       => refused not_paused
+halted failures ; resume       ; paused                  => halted 1 failures 3/3 | none | now
+halted failures ; abort        ; -                       => aborted | withdraw | never
+halted failures ; retry        ; -                       => advancing 1 requeue failed | requeue | now
+halted failures ; retry        ; in doubt                => refused only_in_doubt
+halted failures ; retry all    ; -                       => advancing 1 requeue failed_and_in_doubt | requeue | now
+halted failures ; promote      ; -                       => refused nothing_to_promote
+halted stalled  ; woken        ; -                       => halted 1 stalled | none | never
+halted stalled  ; woken        ; stalled                 => halted 1 stalled | none | never
+halted stalled  ; requeued     ; -                       => halted 1 stalled | none | now
+halted stalled  ; pause        ; -                       => halted 1 stalled paused | none | now
+halted stalled  ; resume       ; -                       => refused not_paused
+halted stalled  ; abort        ; -                       => aborted | withdraw | never
+halted stalled  ; retry        ; -                       => advancing 1 requeue failed | requeue | now
+halted stalled  ; retry        ; in doubt                => advancing 1 requeue failed | requeue | now
+halted stalled  ; retry all    ; -                       => advancing 1 requeue failed_and_in_doubt | requeue | now
+halted stalled  ; promote      ; -                       => refused nothing_to_promote
+completed       ; woken        ; -                       => completed | none | never
+completed       ; requeued     ; -                       => completed | none | now
+completed       ; pause        ; -                       => refused final
+completed       ; resume       ; paused                  => refused final
+completed       ; abort        ; -                       => refused final
+completed       ; retry        ; failed                  => refused final
+completed       ; retry all    ; failed                  => refused final
+completed       ; promote      ; -                       => refused final
+aborted         ; woken        ; -                       => aborted | withdraw | never
+aborted         ; woken        ; done                    => aborted | none | never
+aborted         ; requeued     ; -                       => aborted | none | now
+aborted         ; pause        ; -                       => refused final
+aborted         ; resume       ; paused                  => refused final
+aborted         ; abort        ; -                       => refused final
+aborted         ; retry        ; failed                  => refused final
+aborted         ; retry all    ; failed                  => refused final
+aborted         ; promote      ; -                       => refused final
+";
+
+fn start() -> Timestamp {
+    "2026-12-01T00:00:00Z".parse().expect("an instant")
+}
+
+fn opening() -> Timestamp {
+    "2026-12-02T00:00:00Z".parse().expect("an instant")
+}
+
+fn soaked() -> Timestamp {
+    "2026-12-01T06:00:00Z".parse().expect("an instant")
+}
+
+const HOUR_MS: u64 = 3_600_000;
+const DEADLINE: Duration = Duration::from_secs(1200);
+
+fn wave(name: &str, first: u32, size: u32, soak_ms: u64, promote: Promote, max_failures: u32) -> Wave {
+    Wave { name: Name::parse(name, "wave").expect("a name"), first, size, soak_ms, promote, max_failures }
+}
+
+fn plan() -> Plan {
+    Plan {
+        name: Name::parse("proxy-ssl", "plan name").expect("a name"),
+        revision: 1,
+        description: String::new(),
+        change_ref: String::new(),
+        owner: String::new(),
+        ssl_option: true,
+        source: Digest::of(b"plan"),
+        calendar: Calendar::new(vec![], vec![], Some(start())),
+        strategy: Guards {
+            max_in_flight: 5,
+            waves: vec![
+                wave("canary", 0, 4, HOUR_MS, Promote::Manual, 2),
+                wave("early", 4, 10, 0, Promote::Auto, 3),
+                wave("rest", 14, 20, HOUR_MS, Promote::Auto, 20),
+            ],
+            max_failures: 6,
+            progress_deadline_ms: 1_200_000,
+        },
+        retry: retry::Policy::default(),
+        verify_timeout_ms: 180_000,
+    }
+}
+
+fn mark(by: &str) -> Mark {
+    Mark { by: by.into(), reason: "network trouble".into(), at: start() }
+}
+
+fn phases() -> Vec<(&'static str, Phase)> {
+    vec![
+        ("scheduled", Phase::Scheduled),
+        ("advancing 0", Phase::Advancing { wave: 0 }),
+        ("advancing 1", Phase::Advancing { wave: 1 }),
+        ("advancing 2", Phase::Advancing { wave: 2 }),
+        ("soaking 0", Phase::Soaking { wave: 0, until: soaked() }),
+        ("awaiting 0", Phase::Awaiting { wave: 0 }),
+        ("halted failures", Phase::Halted { wave: 1, reason: Halt::Failures { failures: 3, budget: 3 } }),
+        ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200 } }),
+        ("completed", Phase::Completed),
+        ("aborted", Phase::Aborted { mark: mark("root") }),
+    ]
+}
+
+fn events() -> Vec<(&'static str, Event)> {
+    let command = |verb| Event::Command { verb, mark: mark("alice") };
+    vec![
+        ("woken", Event::Woken),
+        ("requeued", Event::Requeued),
+        ("pause", command(Verb::Pause)),
+        ("resume", command(Verb::Resume)),
+        ("abort", command(Verb::Abort)),
+        ("retry", command(Verb::Retry(Requeue::Failed))),
+        ("retry all", command(Verb::Retry(Requeue::FailedAndInDoubt))),
+        ("promote", command(Verb::Promote)),
+    ]
+}
+
+/// The state of the world with which a row begins.
+struct World {
+    plan: Plan,
+    record: Record,
+    tallies: Vec<Tally>,
+    window: Opening,
+    stalled: Duration,
+    now: Timestamp,
+}
+
+impl World {
+    fn of(phase: &str, circumstances: &str) -> Self {
+        let (_, phase) = phases().into_iter().find(|(name, _)| *name == phase).expect("a known phase");
+        let plan = plan();
+        let mut tallies: Vec<Tally> = plan.strategy.waves.iter().map(|wave| Tally::queued(wave.size)).collect();
+        let wave = usize::from(phase.wave().unwrap_or(0));
+        let (first_open, begins) = match &phase {
+            Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => (usize::from(*wave) + 1, false),
+            Phase::Completed => (3, false),
+            // What was not released before the abort was withdrawn, but for the first wave.
+            Phase::Aborted { .. } => {
+                tallies[1..].iter_mut().for_each(|tally| tally.shift(Standing::Queued, Standing::Cancelled, tally.queued));
+                (0, true)
+            }
+            Phase::Scheduled | Phase::Advancing { .. } | Phase::Halted { .. } => (wave, true),
+        };
+        for tally in &mut tallies[..first_open] {
+            *tally = Tally { succeeded: tally.total(), ..Tally::default() };
+        }
+        let mut world = Self {
+            record: Record { phase, ..Record::submitted() },
+            plan,
+            tallies,
+            window: Opening::Open { until: None },
+            stalled: Duration::ZERO,
+            now: start(),
+        };
+        if matches!(world.record.phase, Phase::Halted { reason: Halt::Failures { .. }, .. }) && circumstances == "-" {
+            world.tallies[wave].shift(Standing::Queued, Standing::Failed, 3);
+        }
+        let from = if begins { Standing::Queued } else { Standing::Succeeded };
+        for word in circumstances.split('+').filter(|word| *word != "-") {
+            world.apply(word, wave, from);
+        }
+        world
+    }
+
+    fn apply(&mut self, word: &str, wave: usize, from: Standing) {
+        let shut = |next| Opening::Shut { next, by: ShutBy::Window };
+        let own = &mut self.tallies[wave];
+        let budget = self.plan.strategy.waves[wave].max_failures.min(self.plan.strategy.max_failures);
+        match word {
+            "early" => self.now = start() - Duration::from_secs(60),
+            "paused" => self.record.paused = Some(mark("root")),
+            "shut" => self.window = shut(Some(opening())),
+            "shut for ever" => self.window = shut(None),
+            "stalled" => self.stalled = DEADLINE,
+            "nearly stalled" => self.stalled = DEADLINE - Duration::from_secs(10),
+            "requeueing" => self.record.requeue = Some(Requeue::Failed),
+            "requeueing all" => self.record.requeue = Some(Requeue::FailedAndInDoubt),
+            "soaked" => self.now = soaked(),
+            "auto" => self.plan.strategy.waves[0].promote = Promote::Auto,
+            "soakless" => self.plan.strategy.waves[0].soak_ms = 0,
+            "failed" => own.shift(from, Standing::Failed, 1),
+            "in doubt" => own.shift(from, Standing::InDoubt, 1),
+            "nearly budget" => own.shift(from, Standing::Failed, budget - 1),
+            "budget" => {
+                own.shift(from, Standing::Failed, budget - 1);
+                own.shift(from, Standing::InDoubt, 1);
+            }
+            "active" => own.shift(Standing::Queued, Standing::Active, own.queued),
+            "full" => own.shift(Standing::Queued, Standing::Active, 5),
+            "done" => own.shift(Standing::Queued, Standing::Succeeded, own.queued),
+            "left behind" => self.tallies[0].shift(Standing::Succeeded, Standing::Queued, 2),
+            other => panic!("unknown circumstances {other}"),
+        }
+    }
+
+    fn decide(&self, event: &Event) -> Result<Decision, Refusal> {
+        let World { plan, record, tallies, window, stalled, now } = self;
+        let ctx = Context { now: *now, plan, tallies, window: window.clone(), stalled: *stalled };
+        let decision = decide(record, event, &ctx)?;
+        let next = &decision.record;
+        let moved = (&next.phase, &next.paused, next.requeue) != (&record.phase, &record.paused, record.requeue);
+        assert_eq!(next.version, record.version + u64::from(moved), "the version counts moves of phase, pause and requeue");
+        assert_eq!(next.releases, record.releases + u64::from(matches!(decision.effect, Effect::Release { .. })), "releases are counted");
+        assert_eq!(next.cursor, record.cursor, "the cursor is the engine's");
+        Ok(decision)
+    }
+}
+
+fn plain(value: &impl Serialize) -> String {
+    serde_json::to_value(value).expect("a value").as_str().expect("a word").to_owned()
+}
+
+fn told(answer: &Result<Decision, Refusal>) -> String {
+    let decision = match answer {
+        Ok(decision) => decision,
+        Err(refusal) => {
+            let word = match refusal {
+                Refusal::Final { .. } => "final",
+                Refusal::AlreadyPaused { .. } => "already_paused",
+                Refusal::NotPaused { .. } => "not_paused",
+                Refusal::NothingToRetry => "nothing_to_retry",
+                Refusal::OnlyInDoubt { .. } => "only_in_doubt",
+                Refusal::NothingToPromote { .. } => "nothing_to_promote",
+            };
+            return format!("refused {word}");
+        }
+    };
+    let record = &decision.record;
+    let mut told = record.phase.word().to_owned();
+    if let Some(wave) = record.phase.wave() {
+        told += &format!(" {wave}");
+    }
+    match &record.phase {
+        Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => told += &format!(" failures {failures}/{budget}"),
+        Phase::Halted { reason: Halt::Stalled { .. }, .. } => told += " stalled",
+        _ => {}
+    }
+    if record.paused.is_some() {
+        told += " paused";
+    }
+    if let Some(scope) = &record.requeue {
+        told += &format!(" requeue {}", plain(scope));
+    }
+    let effect = match &decision.effect {
+        Effect::None => "none".into(),
+        Effect::Release { wave, count } => format!("release {count} up to {wave}"),
+        Effect::Withdraw => "withdraw".into(),
+        Effect::Requeue => "requeue".into(),
+    };
+    let wake = match decision.wake {
+        RolloutWake::Change(Wake::Never) => "never".into(),
+        RolloutWake::Change(Wake::In(Duration::ZERO)) => "now".into(),
+        RolloutWake::Change(Wake::In(wait)) => format!("in {} s", wait.as_secs()),
+        RolloutWake::At(at) if at == start() => "at the start".into(),
+        RolloutWake::At(at) if at == opening() => "at the opening".into(),
+        RolloutWake::At(at) if at == soaked() => "at its end".into(),
+        RolloutWake::At(at) => format!("at {at}"),
+    };
+    format!("{told} | {effect} | {wake}")
+}
+
+#[test]
+fn every_cell_is_as_the_table_says() {
+    let mut wrong = Vec::new();
+    let mut cells = BTreeSet::new();
+    for line in TABLE.lines().filter(|line| !line.is_empty()) {
+        let (left, expected) = line.split_once(" => ").expect("a row");
+        let [phase, event, circumstances] =
+            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
+        let (_, happens) = events().into_iter().find(|(name, _)| *name == event).expect("a known event");
+        let found = told(&World::of(phase, circumstances).decide(&happens));
+        if found != expected {
+            wrong.push(format!("{left} => {found}, not {expected}"));
+        }
+        let word = phase.trim_end_matches([' ', '0', '1', '2']);
+        cells.insert((word.to_owned(), event));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (phase, _) in phases() {
+        for (event, _) in events() {
+            let word = phase.trim_end_matches([' ', '0', '1', '2']);
+            assert!(cells.contains(&(word.to_owned(), event)), "the cell {word} ; {event} has no row");
+        }
+    }
+}
+
+#[test]
+fn an_operator_reads_who_did_what_and_what_to_do() {
+    let paused = World::of("advancing 1", "-").decide(&events()[2].1).expect("paused");
+    assert_eq!(paused.why, "paused by alice: network trouble");
+    let again = World::of("advancing 1", "paused").decide(&events()[2].1).expect_err("paused already");
+    assert_eq!(again.to_string(), "already paused by root");
+    let over = World::of("completed", "failed").decide(&events()[5].1).expect_err("over");
+    assert!(over.to_string().contains("raise the plan's revision"), "{over}");
+    let doubt = World::of("halted failures", "in doubt").decide(&events()[5].1).expect_err("a person must look");
+    assert!(doubt.to_string().contains("retry --in-doubt"), "{doubt}");
+}
+
+#[test]
+fn a_soak_beyond_the_calendar_is_a_soak_for_ever() {
+    let mut world = World::of("advancing 0", "done");
+    world.plan.strategy.waves[0].soak_ms = u64::MAX;
+    let decision = world.decide(&Event::Woken).expect("it soaks");
+    assert_eq!(decision.record.phase, Phase::Soaking { wave: 0, until: Timestamp::MAX });
+}
+
+#[test]
+fn the_gate_opens_for_waves_up_to_the_one_that_advances() {
+    for (name, phase) in phases() {
+        let record = Record { phase, ..Record::submitted() };
+        let paused = Record { paused: Some(mark("root")), ..record.clone() };
+        for wave in 0..3 {
+            let (expected, held) = match &record.phase {
+                Phase::Advancing { wave: current } if wave <= *current => (Gate::Open, Gate::Held),
+                Phase::Aborted { .. } => (Gate::Withdrawn, Gate::Withdrawn),
+                _ => (Gate::Held, Gate::Held),
+            };
+            assert_eq!((record.gate(wave), paused.gate(wave)), (expected, held), "{name}, wave {wave}");
+        }
+    }
+}
+
+/// What can happen next in a random story.
+#[derive(Debug, Clone)]
+enum Step {
+    Event(Event),
+    /// Changes that are in flight settle, or go back to the queue.
+    Settle(Standing, u32),
+    Window(bool),
+    Stalled(u64),
+    Later(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let outcomes =
+        vec![Standing::Succeeded, Standing::Succeeded, Standing::Succeeded, Standing::Failed, Standing::InDoubt, Standing::Queued];
+    let verbs: Vec<Event> = events().into_iter().map(|(_, event)| event).filter(|event| !matches!(event, Event::Requeued)).collect();
+    prop_oneof![
+        12 => Just(Step::Event(Event::Woken)),
+        3 => prop::sample::select(verbs).prop_map(Step::Event),
+        12 => (prop::sample::select(outcomes), 1u32..6).prop_map(|(outcome, count)| Step::Settle(outcome, count)),
+        1 => prop::bool::weighted(0.7).prop_map(Step::Window),
+        1 => (0u64..1300).prop_map(Step::Stalled),
+        2 => (0u64..8000).prop_map(Step::Later),
+    ]
+}
+
+fn guards() -> impl Strategy<Value = Guards> {
+    let wave = (1u32..8, prop_oneof![Just(0u64), Just(HOUR_MS)], any::<bool>(), 1u32..5);
+    (prop::collection::vec(wave, 1..5), 1u32..8, 1u32..9).prop_map(|(waves, max_in_flight, max_failures)| {
+        let mut first = 0;
+        let waves = waves
+            .into_iter()
+            .enumerate()
+            .map(|(n, (size, soak_ms, manual, max_failures))| {
+                let promote = if manual { Promote::Manual } else { Promote::Auto };
+                let wave = wave_at(n, first, size, soak_ms, promote, max_failures);
+                first += size;
+                wave
+            })
+            .collect();
+        Guards { max_in_flight, waves, max_failures, progress_deadline_ms: 1_200_000 }
+    })
+}
+
+fn wave_at(n: usize, first: u32, size: u32, soak_ms: u64, promote: Promote, max_failures: u32) -> Wave {
+    wave(&format!("wave-{n}"), first, size, soak_ms, promote, max_failures)
+}
+
+fn total(tallies: &[Tally]) -> Tally {
+    tallies.iter().copied().sum()
+}
+
+/// Does to the changes what the decision says, as the engine would, and checks what must hold of it.
+fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError> {
+    let waves = &world.plan.strategy.waves;
+    match decision.effect {
+        Effect::None => {}
+        Effect::Release { wave, mut count } => {
+            prop_assert_eq!(&decision.record.phase, &Phase::Advancing { wave });
+            prop_assert!(count > 0 && decision.record.paused.is_none() && decision.record.requeue.is_none());
+            prop_assert!(matches!(world.window, Opening::Open { .. }), "nothing is released while the window is shut");
+            for tally in &mut world.tallies[..=usize::from(wave)] {
+                let taken = count.min(tally.queued);
+                tally.shift(Standing::Queued, Standing::Active, taken);
+                count -= taken;
+            }
+            prop_assert_eq!(count, 0, "no more is released than is queued");
+            let all = total(&world.tallies);
+            prop_assert!(all.active <= world.plan.strategy.max_in_flight);
+            prop_assert!(all.failures() + all.active <= world.plan.strategy.max_failures, "the rollout's budget holds");
+            for (tally, wave) in world.tallies.iter().zip(waves) {
+                prop_assert!(tally.failures() + tally.active <= wave.max_failures, "the wave's budget holds");
+            }
+        }
+        Effect::Withdraw => {
+            for tally in &mut world.tallies {
+                tally.shift(Standing::Queued, Standing::Cancelled, tally.queued);
+            }
+        }
+        Effect::Requeue => {
+            let both = decision.record.requeue == Some(Requeue::FailedAndInDoubt);
+            for tally in &mut world.tallies {
+                tally.shift(Standing::Failed, Standing::Queued, tally.failed);
+                if both {
+                    tally.shift(Standing::InDoubt, Standing::Queued, tally.in_doubt);
+                }
+            }
+        }
+    }
+    if world.record.phase != decision.record.phase
+        && let Phase::Advancing { wave } = decision.record.phase
+        && decision.record.requeue.is_none()
+    {
+        for tally in &world.tallies[..usize::from(wave)] {
+            prop_assert!(tally.queued == 0 && tally.active == 0, "a wave begins when those before it are settled");
+        }
+    }
+    let reached = match decision.record.phase {
+        Phase::Scheduled => 0,
+        Phase::Advancing { wave } | Phase::Halted { wave, .. } | Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
+            usize::from(wave) + 1
+        }
+        Phase::Completed | Phase::Aborted { .. } => waves.len(),
+    };
+    for (tally, wave) in world.tallies.iter().zip(waves).skip(reached) {
+        prop_assert_eq!(*tally, Tally::queued(wave.size), "a later wave is untouched");
+    }
+    if decision.record.phase == Phase::Completed {
+        let all = total(&world.tallies);
+        prop_assert!(all.queued == 0 && all.active == 0, "completed means that every change has its outcome");
+    }
+    let stored = serde_json::to_string(&decision.record).expect("a text");
+    prop_assert_eq!(&serde_json::from_str::<Record>(&stored).expect("the same"), &decision.record);
+    world.record = decision.record;
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// However changes settle, windows shut and operators command: budgets hold at every release, no wave begins
+    /// early, what is final stays, and what is over budget is halted at the next look.
+    #[test]
+    fn any_story_keeps_to_its_guards(guards in guards(), steps in prop::collection::vec(step(), 1..300)) {
+        let mut world = World::of("scheduled", "-");
+        world.plan.strategy = guards;
+        world.tallies = world.plan.strategy.waves.iter().map(|wave| Tally::queued(wave.size)).collect();
+        for step in steps {
+            match step {
+                Step::Settle(outcome, mut count) => {
+                    for tally in &mut world.tallies {
+                        let settled = count.min(tally.active);
+                        tally.shift(Standing::Active, outcome, settled);
+                        count -= settled;
+                    }
+                }
+                Step::Window(open) if open => world.window = Opening::Open { until: None },
+                Step::Window(_) => world.window = Opening::Shut { next: Some(opening()), by: ShutBy::Window },
+                Step::Stalled(seconds) => world.stalled = Duration::from_secs(seconds),
+                Step::Later(seconds) => world.now += Duration::from_secs(seconds),
+                Step::Event(event) => {
+                    let was = world.record.clone();
+                    let Ok(decision) = world.decide(&event) else { continue };
+                    if was.phase.is_final() {
+                        prop_assert_eq!(&decision.record, &was);
+                        let left = matches!(was.phase, Phase::Aborted { .. }) && total(&world.tallies).queued > 0;
+                        prop_assert_eq!(&decision.effect, if left { &Effect::Withdraw } else { &Effect::None });
+                    }
+                    if matches!(was.phase, Phase::Halted { .. } | Phase::Awaiting { .. }) && event == Event::Woken {
+                        prop_assert_eq!(&decision.record.phase, &was.phase, "only a person's verb leads on");
+                    }
+                    let all = total(&world.tallies);
+                    let over = all.failures() >= world.plan.strategy.max_failures;
+                    if event == Event::Woken && over && was.requeue.is_none() && matches!(was.phase, Phase::Advancing { .. }) {
+                        prop_assert!(matches!(decision.record.phase, Phase::Halted { .. }), "a spent budget halts");
+                    }
+                    let requeue = decision.effect == Effect::Requeue;
+                    carry_out(&mut world, decision)?;
+                    if requeue {
+                        let decision = world.decide(&Event::Requeued).expect("not a verb");
+                        prop_assert_eq!(decision.record.requeue, None);
+                        carry_out(&mut world, decision)?;
+                    }
+                }
+            }
+        }
+        prop_assert_eq!(total(&world.tallies).total(), world.plan.strategy.waves.iter().map(|wave| wave.size).sum::<u32>());
+    }
+}

@@ -1,0 +1,121 @@
+//! The board: what the last check reads when bytes are about to leave.
+//!
+//! Invariant: an operator's verb is acknowledged only after it stands on the board, and every write asks the board
+//! while its request is still incomplete; both take the same lock. So after an acknowledged pause or abort, after a
+//! halt and while the kill-switch file stands, no PUT becomes complete.
+//!
+//! Deliberately not here: quota and deciding. A process frozen between this check and the kernel's write cannot be
+//! stopped from our side; README says so.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::effect::PlanRef;
+use crate::clock::Times;
+use crate::cloud::Withheld;
+use crate::domain::change::Gate;
+use crate::domain::id::RolloutId;
+use crate::domain::rollout;
+use crate::domain::window::Opening;
+
+/// How far the two clocks may drift apart between decision and wire; less than what others wait before a take-over.
+const STEP_MAX: Duration = Duration::from_secs(5);
+
+/// What a call must still satisfy at its wire instant.
+#[derive(Debug, Clone)]
+pub struct CheckSpec {
+    /// Whether the call changes anything; a read needs only its deadline.
+    pub write: bool,
+    /// Boot time from which on the call must not leave: others may take the change over after it.
+    pub deadline: Duration,
+    /// The change's rollout.
+    pub rollout: RolloutId,
+    /// The change's wave.
+    pub wave: u16,
+    /// Both clocks at the decision.
+    pub decided: Times,
+    /// What the calendar said then: open until here. Spares reading the calendar again.
+    pub open_until: Option<Timestamp>,
+    /// The calendar, for when the clock stands outside what was decided.
+    pub plan: PlanRef,
+}
+
+/// Shared by the core, which writes, and by calls on their way out, which read.
+#[derive(Debug, Default)]
+pub struct Board {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    stop: Option<String>,
+    draining: bool,
+    rollouts: BTreeMap<RolloutId, rollout::Record>,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every critical section below is a few assignments: a poisoned lock still guards a whole value.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The core knows this of the rollout.
+    pub(super) fn set_rollout(&self, id: RolloutId, record: &rollout::Record) {
+        self.lock().rollouts.insert(id, record.clone());
+    }
+
+    /// The core has forgotten the rollout: nothing of it may leave.
+    pub(super) fn forget_rollout(&self, id: RolloutId) {
+        self.lock().rollouts.remove(&id);
+    }
+
+    /// The kill-switch file stands or is gone.
+    pub(super) fn set_stop(&self, text: Option<String>) {
+        self.lock().stop = text;
+    }
+
+    /// The process ends.
+    pub(super) fn set_draining(&self) {
+        self.lock().draining = true;
+    }
+
+    /// The last check, at the wire instant.
+    pub fn check(&self, spec: &CheckSpec, times: Times) -> Result<(), Withheld> {
+        let withheld = |why: &str| Err(Withheld(why.to_owned()));
+        if times.boot >= spec.deadline {
+            return withheld("the call's deadline has passed");
+        }
+        if !spec.write {
+            return Ok(());
+        }
+        let inner = self.lock();
+        if let Some(text) = &inner.stop {
+            return Err(Withheld(format!("the STOP file stands: {text}")));
+        }
+        if inner.draining {
+            return withheld("the daemon is stopping");
+        }
+        match inner.rollouts.get(&spec.rollout).map(|record| record.gate(spec.wave)) {
+            Some(Gate::Open) => {}
+            Some(Gate::Held | Gate::Withdrawn) | None => return withheld("the rollout was held meanwhile"),
+        }
+        if stepped(spec.decided, times) {
+            // Other daemons go by the wall clock: they may have taken the change over already.
+            return withheld("the wall clock was stepped meanwhile");
+        }
+        let as_decided = times.wall >= spec.decided.wall && spec.open_until.is_none_or(|until| times.wall < until);
+        if !as_decided && matches!(spec.plan.calendar.at(times.wall), Opening::Shut { .. }) {
+            return withheld("the window is shut by now");
+        }
+        Ok(())
+    }
+}
+
+fn stepped(then: Times, now: Times) -> bool {
+    let wall = now.wall.duration_since(then.wall).as_nanos();
+    let boot = i128::try_from(now.boot.saturating_sub(then.boot).as_nanos()).unwrap_or(i128::MAX);
+    wall.abs_diff(boot) > STEP_MAX.as_nanos()
+}

@@ -1,0 +1,283 @@
+//! The engine's core: one synchronous function from times and an input to effects.
+//!
+//! Job: hold the work in hand, fire timers, hand out permits, decide, and say what must be done outside. The shell
+//! performs the effects and feeds the answers back; the simulation does the same with its own cloud and store.
+//!
+//! Invariants: a call is asked for only after its commit was acknowledged; one change has at most one effect out;
+//! what is kept in memory is bounded by what is in flight, plus one entry an open rollout. Losing all of it loses
+//! nothing: every entry can be read again from the store.
+//!
+//! Deliberately not here: I/O, clocks, randomness, and the tables themselves (`domain`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::board::Board;
+use super::effect::{Effect, Input, Ticket};
+use super::handle::{LaneSnapshot, Snapshot};
+use super::lane::LaneState;
+use super::steer::Tracked;
+use super::work::Work;
+use crate::clock::Times;
+use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::domain::lane::Lane;
+use crate::domain::quota::Boot;
+
+/// How often the store is asked for rollouts and for changes that nobody works on.
+const SCAN_EVERY: Duration = Duration::from_secs(1);
+
+/// Changes taken over in one scan, so that a scan after a crash stays short.
+pub(super) const TAKE_OVER_MAX: usize = 4096;
+
+/// What a core needs to know at its start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The lanes.
+    pub lanes: Vec<Lane>,
+    /// No other daemon works on this store: whatever is active is ours, at once, and repeated reads need no claim.
+    pub exclusive: bool,
+    /// Whether calls may have been made within the last interval by somebody before us.
+    pub quota_spent: bool,
+}
+
+/// Who a ticket belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owner {
+    Change(ChangeId),
+    Rollout(RolloutId),
+    /// A verb on a rollout that is not in hand.
+    Stranger(u64),
+}
+
+/// What a timer wakes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    Change(ChangeId),
+    Rollout(RolloutId),
+    Lane(Name),
+    Scan,
+}
+
+/// The engine's core.
+pub struct Core {
+    pub(super) now: Times,
+    pub(super) exclusive: bool,
+    pub(super) lanes: BTreeMap<Name, LaneState>,
+    pub(super) work: BTreeMap<ChangeId, Work>,
+    pub(super) rollouts: BTreeMap<RolloutId, Tracked>,
+    pub(super) board: Arc<Board>,
+    pub(super) stop: Option<String>,
+    pub(super) draining: bool,
+    tickets: BTreeMap<Ticket, Owner>,
+    next_ticket: Ticket,
+    pub(super) next_place: u64,
+    timers: BTreeSet<(Boot, Timer)>,
+    scanning: bool,
+    scan_at: Option<Boot>,
+    scans: u64,
+    failed: bool,
+    /// Lanes that may have become able to send.
+    pub(super) stirred: BTreeSet<Name>,
+    counters: BTreeMap<&'static str, u64>,
+    /// Verbs on rollouts that are not in hand, while the store is asked.
+    pub(super) strangers: BTreeMap<u64, super::handle::Command>,
+}
+
+impl Core {
+    /// A core that knows nothing yet; its first step scans the store.
+    pub fn new(options: Options, now: Times) -> Self {
+        let lanes = options.lanes.into_iter();
+        let lanes = lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
+        Self {
+            now,
+            exclusive: options.exclusive,
+            lanes,
+            work: BTreeMap::new(),
+            rollouts: BTreeMap::new(),
+            board: Arc::new(Board::default()),
+            stop: None,
+            draining: false,
+            tickets: BTreeMap::new(),
+            next_ticket: 1,
+            next_place: 1,
+            timers: BTreeSet::from([(now.boot, Timer::Scan)]),
+            scanning: false,
+            scan_at: Some(now.boot),
+            scans: 0,
+            failed: false,
+            stirred: BTreeSet::new(),
+            counters: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+        }
+    }
+
+    /// What calls on their way out must ask.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// Takes one input and appends what must be done to `out`.
+    pub fn step(&mut self, now: Times, input: Input, out: &mut Vec<Effect>) {
+        self.now = now;
+        if self.failed {
+            return;
+        }
+        match input {
+            Input::Tick => {}
+            Input::Scanned { open, due } => self.scanned(open, due, out),
+            Input::Read { ticket, found } => match self.redeem(ticket) {
+                Some(Owner::Change(id)) => self.work_read(id, *found, out),
+                Some(Owner::Rollout(id)) => self.rollout_read(id, *found, out),
+                Some(Owner::Stranger(id)) => self.stranger(id, *found, out),
+                None => self.count("unknown_ticket"),
+            },
+            Input::Committed { ticket, result } => match self.redeem(ticket) {
+                Some(Owner::Change(id)) => self.work_committed(id, result, out),
+                Some(Owner::Rollout(id)) => self.rollout_committed(id, result, out),
+                Some(Owner::Stranger(_)) | None => self.count("unknown_ticket"),
+            },
+            Input::Touched { ticket, held } => match self.redeem(ticket) {
+                Some(Owner::Change(id)) => self.work_touched(id, held, out),
+                Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
+            },
+            Input::Answered { ticket, reply } => match self.redeem(ticket) {
+                Some(Owner::Change(id)) => self.work_answered(id, reply, out),
+                Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
+            },
+            Input::Command { id, command } => self.command(id, command, out),
+            Input::Submitted(_) => self.scan_in(Duration::ZERO),
+            Input::StopFile(text) => self.stop_file(text, out),
+            Input::Drain => {
+                self.draining = true;
+                self.board.set_draining();
+            }
+            Input::StoreFailed(why) => self.fail(why, out),
+        }
+        self.fire(out);
+        self.pump(out);
+    }
+
+    /// When the core wants its next [`Input::Tick`], in boot time.
+    pub fn next_wake(&self) -> Option<Boot> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Whether nothing is out: neither a call nor a commit nor a read.
+    pub fn is_quiet(&self) -> bool {
+        self.tickets.is_empty() && !self.scanning
+    }
+
+    /// Whether the first scan is done.
+    pub fn is_ready(&self) -> bool {
+        self.scans > 0
+    }
+
+    /// How often each thing worth counting happened, by its word.
+    pub fn counters(&self) -> &BTreeMap<&'static str, u64> {
+        &self.counters
+    }
+
+    /// The state beside the store, for people.
+    pub fn snapshot(&self, passes: u64) -> Snapshot {
+        let lanes = self.lanes.values().map(|lane| LaneSnapshot {
+            lane: lane.lane.name.clone(),
+            out: lane.out(),
+            waiting: u32::try_from(lane.waiting()).unwrap_or(u32::MAX),
+            paused: lane.paused(self.now.boot).map(|paused| (self.wall_at(paused.until), paused.why.clone())),
+        });
+        Snapshot {
+            passes,
+            stop: self.stop.clone(),
+            draining: self.draining,
+            lanes: lanes.collect(),
+            calls: self.counters.get("calls").copied().unwrap_or(0),
+        }
+    }
+
+    pub(super) fn count(&mut self, word: &'static str) {
+        *self.counters.entry(word).or_insert(0) += 1;
+    }
+
+    pub(super) fn wall_at(&self, boot: Boot) -> Timestamp {
+        let ahead = boot.saturating_sub(self.now.boot);
+        self.now.wall.checked_add(ahead).unwrap_or(Timestamp::MAX)
+    }
+
+    pub(super) fn ticket(&mut self, owner: Owner) -> Ticket {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.tickets.insert(ticket, owner);
+        ticket
+    }
+
+    fn redeem(&mut self, ticket: Ticket) -> Option<Owner> {
+        self.tickets.remove(&ticket)
+    }
+
+    /// Replaces the timer set at `was`, if any, by one at `at`.
+    pub(super) fn set_timer(&mut self, timer: Timer, was: Option<Boot>, at: Boot) {
+        if let Some(was) = was {
+            self.timers.remove(&(was, timer.clone()));
+        }
+        self.timers.insert((at, timer));
+    }
+
+    pub(super) fn clear_timer(&mut self, timer: Timer, was: Option<Boot>) {
+        if let Some(was) = was {
+            self.timers.remove(&(was, timer));
+        }
+    }
+
+    fn fire(&mut self, out: &mut Vec<Effect>) {
+        while let Some((at, _)) = self.timers.first()
+            && *at <= self.now.boot
+        {
+            let (_, timer) = self.timers.pop_first().expect("just seen");
+            match timer {
+                Timer::Change(id) => self.work_woken(id, out),
+                Timer::Rollout(id) => self.rollout_woken(id, out),
+                Timer::Lane(name) => {
+                    self.stirred.insert(name);
+                }
+                Timer::Scan => self.scan(out),
+            }
+        }
+    }
+
+    fn scan_in(&mut self, wait: Duration) {
+        let at = self.now.boot + wait;
+        let was = self.scan_at.replace(at);
+        self.set_timer(Timer::Scan, was, at);
+    }
+
+    fn scan(&mut self, out: &mut Vec<Effect>) {
+        self.scan_at = None;
+        if self.scanning || self.draining {
+            return;
+        }
+        self.scanning = true;
+        // Alone on the store, what is active belongs to nobody else, whatever the clock says.
+        let until = if self.exclusive && self.scans == 0 { Timestamp::MAX } else { self.now.wall };
+        out.push(Effect::Scan { until });
+    }
+
+    fn scanned(&mut self, open: Vec<crate::store::Rollout>, due: Vec<crate::store::Active>, out: &mut Vec<Effect>) {
+        self.scanning = false;
+        self.scans += 1;
+        self.scan_in(SCAN_EVERY);
+        self.rollouts_seen(open, out);
+        for active in due {
+            self.take_over(active);
+        }
+    }
+
+    pub(super) fn fail(&mut self, why: crate::store::Unavailable, out: &mut Vec<Effect>) {
+        if !self.failed {
+            self.failed = true;
+            out.push(Effect::Fail(why));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What goes into the engine's core and what comes out of it.
+//!
+//! Invariant: every [`Effect`] with a ticket is answered by exactly one [`Input`] with the same ticket, unless the
+//! process dies; the core waits for nothing else.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::board::CheckSpec;
+use super::handle::{Acknowledged, Command, CommandError};
+use crate::domain::call::{Call, Reply};
+use crate::domain::change::Change;
+use crate::domain::id::{ChangeId, JobId, RolloutId};
+use crate::domain::target::InstanceKey;
+use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
+
+/// Pairs an effect with its answer; unique within one run of the core.
+pub type Ticket = u64;
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// A timer set by [`super::Core::next_wake`] is due, or nothing in particular.
+    Tick,
+    /// Answer to [`Effect::Scan`].
+    Scanned {
+        /// Open rollouts.
+        open: Vec<Rollout>,
+        /// Changes that may be taken over.
+        due: Vec<Active>,
+    },
+    /// Answer to [`Effect::Read`].
+    Read {
+        /// Its ticket.
+        ticket: Ticket,
+        /// What was read.
+        found: Box<Found>,
+    },
+    /// Answer to [`Effect::Commit`].
+    Committed {
+        /// Its ticket.
+        ticket: Ticket,
+        /// Whether it was applied.
+        result: Result<(), CommitError>,
+    },
+    /// Answer to [`Effect::Touch`].
+    Touched {
+        /// Its ticket.
+        ticket: Ticket,
+        /// Whether the claim holds.
+        held: bool,
+    },
+    /// Answer to [`Effect::Call`].
+    Answered {
+        /// Its ticket.
+        ticket: Ticket,
+        /// What came of the call.
+        reply: Reply,
+    },
+    /// An operator's verb; answered by [`Effect::Reply`].
+    Command {
+        /// Names the waiting operator.
+        id: u64,
+        /// The verb.
+        command: Command,
+    },
+    /// A rollout was submitted: look at it now.
+    Submitted(RolloutId),
+    /// The kill-switch file stands, with its text, or is gone.
+    StopFile(Option<String>),
+    /// Begin nothing new any more.
+    Drain,
+    /// The store is out of order.
+    StoreFailed(Unavailable),
+}
+
+/// What must be done outside.
+#[derive(Debug)]
+pub enum Effect {
+    /// Read the open rollouts and the changes that may be taken over by now.
+    Scan {
+        /// Changes due until then.
+        until: Timestamp,
+    },
+    /// Read something.
+    Read {
+        /// Answer with it.
+        ticket: Ticket,
+        /// What.
+        query: Query,
+    },
+    /// Apply a decision.
+    Commit {
+        /// Answer with it.
+        ticket: Ticket,
+        /// The decision.
+        commit: Box<Commit>,
+    },
+    /// Claim a repeated read.
+    Touch {
+        /// Answer with it.
+        ticket: Ticket,
+        /// The change.
+        id: ChangeId,
+        /// Its version.
+        version: u64,
+        /// The due instant the claim is based on.
+        was: Option<Timestamp>,
+        /// The new one.
+        due: Timestamp,
+    },
+    /// Make a call.
+    Call {
+        /// Answer with it.
+        ticket: Ticket,
+        /// The call.
+        call: Call,
+        /// To be checked when the bytes leave.
+        check: CheckSpec,
+    },
+    /// Answer an operator.
+    Reply {
+        /// Who waits.
+        id: u64,
+        /// The answer.
+        result: Result<Acknowledged, CommandError>,
+    },
+    /// End the process: the store is out of order.
+    Fail(Unavailable),
+}
+
+/// What the core asks the store.
+#[derive(Debug)]
+pub enum Query {
+    /// One rollout.
+    Rollout(RolloutId),
+    /// What a release may pick from.
+    Candidates {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Waves up to this one.
+        wave: u16,
+        /// How many.
+        limit: usize,
+    },
+    /// Changes in these states, for a retry or a withdrawal.
+    Stored {
+        /// The rollout.
+        rollout: RolloutId,
+        /// State words.
+        words: &'static [&'static str],
+        /// How many.
+        limit: usize,
+    },
+    /// One change with its rollout, after a conflict.
+    Change(ChangeId),
+    /// Jobs of the instance that are explained.
+    KnownJobs(InstanceKey),
+}
+
+/// What the store answered.
+#[derive(Debug)]
+pub enum Found {
+    /// To [`Query::Rollout`].
+    Rollout(Option<Rollout>),
+    /// To [`Query::Candidates`].
+    Candidates(Candidates),
+    /// To [`Query::Stored`].
+    Stored(Vec<Change>),
+    /// To [`Query::Change`].
+    Change(Option<Box<(Active, Rollout)>>),
+    /// To [`Query::KnownJobs`].
+    KnownJobs(Vec<JobId>),
+}
+
+/// A rollout's frozen plan, shared.
+pub type PlanRef = Arc<crate::domain::plan::Plan>;

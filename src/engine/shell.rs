@@ -1,0 +1,231 @@
+//! The shell around the core: one task that performs effects and feeds the answers back.
+//!
+//! Invariant: the core is touched by this task alone; every call runs in a task of its own and comes back as an input.
+//! Reads are awaited in place: they come from the store's books and the next decision needs them.
+//!
+//! Deliberately not here: decisions, and any retry. A store that is out of order ends the loop with the reason.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::board::Board;
+use super::core::{Core, Options, TAKE_OVER_MAX};
+use super::effect::{Effect, Found, Input, Query};
+use super::handle::{Acknowledged, CommandError, Handle, REQUESTS_MAX, Request, Snapshot};
+use crate::clock::Clock;
+use crate::cloud::Cloud;
+use crate::domain::quota::Boot;
+use crate::store::{Store, Unavailable};
+
+/// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and loses nothing.
+const ANSWERS_MAX: usize = 1024;
+
+/// Answers taken in one pass, so that requests and timers get their turn.
+const ANSWERS_A_PASS: usize = 256;
+
+/// How often the snapshot is renewed while passes follow each other closely.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(20);
+
+/// Longest sleep of the loop; the timers of the core are closer as a rule.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Starts an engine; the future runs it until it is drained or the store fails, and must be polled.
+pub fn start(
+    store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+) -> (Handle, impl Future<Output = Result<(), Unavailable>> + Send) {
+    let (requests, received) = mpsc::channel(REQUESTS_MAX);
+    let (publish, snapshot) = watch::channel(Arc::new(Snapshot::default()));
+    let core = Core::new(options, clock.times());
+    let (answers, inputs) = mpsc::channel(ANSWERS_MAX);
+    let shell = Shell {
+        board: core.board(),
+        core,
+        store,
+        cloud,
+        clock,
+        answers,
+        waiting: BTreeMap::new(),
+        next_reply: 1,
+        publish,
+        published: Duration::ZERO,
+        passes: 0,
+        draining: false,
+    };
+    (Handle { requests, snapshot }, shell.run(received, inputs))
+}
+
+struct Shell {
+    core: Core,
+    board: Arc<Board>,
+    store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
+    clock: Arc<dyn Clock>,
+    answers: mpsc::Sender<Input>,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Acknowledged, CommandError>>>,
+    next_reply: u64,
+    publish: watch::Sender<Arc<Snapshot>>,
+    published: Boot,
+    passes: u64,
+    draining: bool,
+}
+
+impl Shell {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut inputs: mpsc::Receiver<Input>) -> Result<(), Unavailable> {
+        self.feed(Input::Tick).await?;
+        let mut listening = true;
+        loop {
+            if self.draining && self.core.is_quiet() {
+                self.publish();
+                return Ok(());
+            }
+            let sleep = tokio::time::sleep(self.idle());
+            tokio::select! {
+                biased;
+                request = requests.recv(), if listening => match request {
+                    Some(request) => self.requested(request).await?,
+                    // Nobody can ask for anything any more: as good as a drain.
+                    None => {
+                        listening = false;
+                        self.drain().await?;
+                    }
+                },
+                input = inputs.recv() => {
+                    let mut next = input;
+                    let mut taken = 0;
+                    while let Some(input) = next {
+                        self.feed(input).await?;
+                        taken += 1;
+                        next = if taken < ANSWERS_A_PASS { inputs.try_recv().ok() } else { None };
+                    }
+                }
+                () = sleep => self.feed(Input::Tick).await?,
+            }
+            self.passes += 1;
+            self.publish_if_due();
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn idle(&self) -> Duration {
+        let now = self.clock.times().boot;
+        let timer = self.core.next_wake().map_or(SLEEP_MAX, |at| at.saturating_sub(now));
+        let snapshot = (self.published + SNAPSHOT_EVERY).saturating_sub(now);
+        let stale = self.publish.borrow().passes != self.passes;
+        if stale { timer.min(snapshot).min(SLEEP_MAX) } else { timer.min(SLEEP_MAX) }
+    }
+
+    fn publish_if_due(&mut self) {
+        if self.clock.times().boot >= self.published + SNAPSHOT_EVERY {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.published = self.clock.times().boot;
+        let passes = if self.core.is_ready() { self.passes } else { 0 };
+        // Nobody listening is fine: the next one that does gets the latest.
+        self.publish.send_replace(Arc::new(self.core.snapshot(passes)));
+    }
+
+    async fn requested(&mut self, request: Request) -> Result<(), Unavailable> {
+        match request {
+            Request::Submit(submission, answer) => {
+                let (store, answers) = (Arc::clone(&self.store), self.answers.clone());
+                tokio::spawn(async move {
+                    let result = store.submit(*submission).await;
+                    if let Ok(submitted) = &result {
+                        // A core that is gone needs no hint.
+                        let _ = answers.send(Input::Submitted(submitted.id)).await;
+                    }
+                    // The submitter may have gone; what was submitted stands all the same.
+                    let _ = answer.send(result);
+                });
+                Ok(())
+            }
+            Request::Command(command, answer) => {
+                let id = self.next_reply;
+                self.next_reply += 1;
+                self.waiting.insert(id, answer);
+                self.feed(Input::Command { id, command }).await
+            }
+            Request::StopFile(text) => self.feed(Input::StopFile(text)).await,
+            Request::Drain => self.drain().await,
+        }
+    }
+
+    async fn drain(&mut self) -> Result<(), Unavailable> {
+        self.draining = true;
+        self.feed(Input::Drain).await
+    }
+
+    /// One input, and every read that its effects ask for.
+    async fn feed(&mut self, input: Input) -> Result<(), Unavailable> {
+        let mut effects = Vec::new();
+        let mut next = vec![input];
+        while let Some(input) = next.pop() {
+            self.core.step(self.clock.times(), input, &mut effects);
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Scan { until } => next.push(scan(&*self.store, until).await?),
+                    Effect::Read { ticket, query } => next.push(Input::Read { ticket, found: Box::new(read(&*self.store, query).await?) }),
+                    Effect::Commit { ticket, commit } => {
+                        let (store, answers) = (Arc::clone(&self.store), self.answers.clone());
+                        tokio::spawn(async move {
+                            let result = store.commit(*commit).await;
+                            // A core that is gone reads the store anew at its next start.
+                            let _ = answers.send(Input::Committed { ticket, result }).await;
+                        });
+                    }
+                    Effect::Touch { ticket, id, version, was, due } => {
+                        let held = self.store.touch(id, version, was, due).await?;
+                        next.push(Input::Touched { ticket, held });
+                    }
+                    Effect::Call { ticket, call, check } => {
+                        let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
+                        let (board, clock) = (Arc::clone(&self.board), Arc::clone(&self.clock));
+                        tokio::spawn(async move {
+                            let last = Box::new(move || board.check(&check, clock.times()));
+                            let reply = cloud.perform(call, last).await;
+                            // As above: the intent is in the store, the next start asks the cloud.
+                            let _ = answers.send(Input::Answered { ticket, reply }).await;
+                        });
+                    }
+                    Effect::Reply { id, result } => {
+                        if let Some(answer) = self.waiting.remove(&id) {
+                            // The operator may have gone; the verb stands all the same.
+                            let _ = answer.send(result);
+                        }
+                    }
+                    Effect::Fail(why) => return Err(why),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn scan(store: &dyn Store, until: jiff::Timestamp) -> Result<Input, Unavailable> {
+    let open = store.open_rollouts().await?;
+    let due = store.due(until, TAKE_OVER_MAX).await?;
+    Ok(Input::Scanned { open, due })
+}
+
+async fn read(store: &dyn Store, query: Query) -> Result<Found, Unavailable> {
+    Ok(match query {
+        Query::Rollout(id) => Found::Rollout(store.rollout(id).await?),
+        Query::Candidates { rollout, wave, limit } => Found::Candidates(store.candidates(rollout, wave, limit).await?),
+        Query::Stored { rollout, words, limit } => Found::Stored(store.settled(rollout, words, limit).await?),
+        Query::Change(id) => {
+            let change = store.change(id).await?;
+            let rollout = store.rollout(id.rollout).await?;
+            Found::Change(change.zip(rollout).map(Box::new))
+        }
+        Query::KnownJobs(instance) => Found::KnownJobs(store.known_jobs(&instance).await?),
+    })
+}

@@ -1,0 +1,526 @@
+//! The rollouts in hand: one look or one verb at a time, each from a fresh read to a commit.
+//!
+//! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; another
+//! daemon's are met by the compare-and-swap. A verb is answered only when its commit is durable and on the board.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::core::{Core, Owner, Timer};
+use super::effect::{Effect, Found, Query};
+use super::handle::{Acknowledged, Command, CommandError};
+use super::work::SEND_WITHIN;
+use crate::domain::change::{self, Change, State, Wake};
+use crate::domain::id::RolloutId;
+use crate::domain::quota::Boot;
+use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake, Verb};
+use crate::domain::window::Opening;
+use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Rollout, RolloutMove};
+
+/// Changes released or put back in one commit.
+const STRETCH: u32 = 128;
+
+/// One rollout in hand.
+pub(super) struct Tracked {
+    pub(super) view: Rollout,
+    opening: Opening,
+    /// The calendar's word holds from here on until it says otherwise.
+    opening_from: Timestamp,
+    stage: Stage,
+    /// Something happened since the last look began.
+    again: bool,
+    verbs: VecDeque<(u64, Command)>,
+    wake: Option<Boot>,
+    /// Open-window time since a change last ended.
+    stalled: Duration,
+    stalled_at: Option<Boot>,
+}
+
+enum Stage {
+    Idle,
+    /// The fresh read for a look, or for the first verb in line.
+    Reading,
+    /// Candidates for a release are read.
+    Picking(Box<Decision>),
+    /// Changes to put back, or to cancel, are read.
+    Gathering(Sweep),
+    /// A commit is out.
+    Committing(Box<Moving>),
+}
+
+/// What is done to stored changes one stretch after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    Requeue,
+    Withdraw,
+}
+
+/// What a commit in flight will have done.
+struct Moving {
+    record: Option<rollout::Record>,
+    released: Vec<Change>,
+    /// From then on others may take the released ones over.
+    due: Option<Timestamp>,
+    act: Act,
+    wake: RolloutWake,
+    verb: bool,
+    sweep: Option<Sweep>,
+}
+
+impl Moving {
+    /// A commit after which nothing is left to do but to look again.
+    fn then(wake: RolloutWake) -> Self {
+        Self { record: None, released: Vec::new(), due: None, act: Act::None, wake, verb: false, sweep: None }
+    }
+}
+
+impl Tracked {
+    fn new(view: Rollout, now: Timestamp) -> Self {
+        let opening = view.plan.calendar.at(now);
+        Self {
+            view,
+            opening,
+            opening_from: now,
+            stage: Stage::Idle,
+            again: true,
+            verbs: VecDeque::new(),
+            wake: None,
+            stalled: Duration::ZERO,
+            stalled_at: None,
+        }
+    }
+
+    /// What the calendar says now; read again only when its last word no longer covers this instant.
+    pub(super) fn opening(&self, now: Timestamp) -> Opening {
+        let covered = now >= self.opening_from
+            && match &self.opening {
+                Opening::Open { until } => until.is_none_or(|until| now < until),
+                Opening::Shut { next, .. } => next.is_none_or(|next| now < next),
+            };
+        if covered { self.opening.clone() } else { self.view.plan.calendar.at(now) }
+    }
+
+    pub(super) fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.opening(now) {
+            Opening::Open { until } => until,
+            Opening::Shut { .. } => Some(now),
+        }
+    }
+
+    fn renew_opening(&mut self, now: Timestamp) {
+        let fresh = self.opening(now);
+        if fresh != self.opening {
+            self.opening = fresh;
+            self.opening_from = now;
+        }
+    }
+
+    /// Counts open-window time in which work was on and nothing ended.
+    fn time_passes(&mut self, boot: Boot) {
+        let counts = matches!(self.view.record.phase, Phase::Advancing { .. })
+            && self.view.record.paused.is_none()
+            && matches!(self.opening, Opening::Open { .. });
+        match (counts, self.stalled_at) {
+            (true, Some(since)) => self.stalled += boot.saturating_sub(since),
+            (true, None) | (false, Some(_)) => {}
+            (false, None) => self.stalled = Duration::ZERO,
+        }
+        self.stalled_at = counts.then_some(boot);
+    }
+}
+
+impl Core {
+    /// What the scan brought: new rollouts are taken up, known ones renewed, gone ones forgotten.
+    pub(super) fn rollouts_seen(&mut self, open: Vec<Rollout>, out: &mut Vec<Effect>) {
+        let ids: Vec<_> = open.iter().map(|rollout| rollout.id).collect();
+        for rollout in open {
+            let id = rollout.id;
+            self.rollout_seen(rollout);
+            self.look(id, out);
+        }
+        let gone: Vec<_> = self.rollouts.keys().copied().filter(|id| !ids.contains(id) && self.may_forget(*id)).collect();
+        for id in gone {
+            if let Some(tracked) = self.rollouts.remove(&id) {
+                self.clear_timer(Timer::Rollout(id), tracked.wake);
+                self.board.forget_rollout(id);
+            }
+        }
+    }
+
+    fn may_forget(&self, id: RolloutId) -> bool {
+        let idle = self.rollouts.get(&id).is_some_and(|tracked| matches!(tracked.stage, Stage::Idle) && tracked.verbs.is_empty());
+        let first = crate::domain::id::ChangeId { rollout: id, ordinal: 0 };
+        let last = crate::domain::id::ChangeId { rollout: id, ordinal: u32::MAX };
+        idle && self.work.range(first..=last).next().is_none()
+    }
+
+    /// Takes over what the store says of a rollout. An older view than the one in hand changes nothing.
+    pub(super) fn rollout_seen(&mut self, view: Rollout) {
+        let id = view.id;
+        let now = self.now.wall;
+        let moved = match self.rollouts.get_mut(&id) {
+            Some(tracked) if view.record.version < tracked.view.record.version => return,
+            Some(tracked) => {
+                let moved = view.record.version != tracked.view.record.version;
+                tracked.view = view;
+                moved
+            }
+            None => {
+                self.rollouts.insert(id, Tracked::new(view, now));
+                true
+            }
+        };
+        if moved {
+            self.gate_moved(id);
+        }
+    }
+
+    fn gate_moved(&mut self, id: RolloutId) {
+        if let Some(tracked) = self.rollouts.get(&id) {
+            self.board.set_rollout(id, &tracked.view.record);
+            self.wake_ready(id);
+        }
+    }
+
+    pub(super) fn rollout_woken(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            tracked.wake = None;
+            tracked.again = true;
+        }
+        self.look(id, out);
+    }
+
+    /// One of its changes left our hands.
+    pub(super) fn rollout_stirred(&mut self, id: RolloutId, settled: bool) {
+        let now = self.now.boot;
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            tracked.again = true;
+            if settled {
+                tracked.stalled = Duration::ZERO;
+                tracked.stalled_at = None;
+            }
+            let was = tracked.wake.replace(now);
+            self.set_timer(Timer::Rollout(id), was, now);
+        }
+    }
+
+    /// A verb came in.
+    pub(super) fn command(&mut self, id: u64, command: Command, out: &mut Vec<Effect>) {
+        let rollout = command.rollout;
+        if let Some(tracked) = self.rollouts.get_mut(&rollout) {
+            tracked.verbs.push_back((id, command));
+            return self.look(rollout, out);
+        }
+        // Not in hand: final, or not there. A read tells, and costs nothing but a moment.
+        self.strangers.insert(id, command);
+        let ticket = self.ticket(Owner::Stranger(id));
+        out.push(Effect::Read { ticket, query: Query::Rollout(rollout) });
+    }
+
+    pub(super) fn stop_file(&mut self, text: Option<String>, out: &mut Vec<Effect>) {
+        if self.stop == text {
+            return;
+        }
+        self.board.set_stop(text.clone());
+        self.stop = text;
+        let ids: Vec<_> = self.rollouts.keys().copied().collect();
+        for id in ids {
+            self.wake_ready(id);
+            if let Some(tracked) = self.rollouts.get_mut(&id) {
+                tracked.again = true;
+            }
+            self.look(id, out);
+        }
+    }
+
+    /// Begins the next look or verb, if none is under way.
+    fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
+        let held = self.stop.is_some() || self.draining;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let wanted = !tracked.verbs.is_empty() || (tracked.again && !held);
+        if !wanted || !matches!(tracked.stage, Stage::Idle) {
+            return;
+        }
+        tracked.again = false;
+        tracked.stage = Stage::Reading;
+        let ticket = self.ticket(Owner::Rollout(id));
+        out.push(Effect::Read { ticket, query: Query::Rollout(id) });
+    }
+
+    pub(super) fn rollout_read(&mut self, id: RolloutId, found: Found, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        match (std::mem::replace(&mut tracked.stage, Stage::Idle), found) {
+            (Stage::Reading, Found::Rollout(Some(view))) => {
+                self.rollout_seen(view);
+                self.judge(id, out);
+            }
+            (Stage::Picking(decision), Found::Candidates(candidates)) => self.release(id, *decision, candidates, out),
+            (Stage::Gathering(sweep), Found::Stored(changes)) => self.sweep(id, sweep, changes, out),
+            (Stage::Reading | Stage::Picking(_) | Stage::Gathering(_) | Stage::Idle | Stage::Committing(_), _) => {
+                self.count("unknown_ticket");
+            }
+        }
+        self.look(id, out);
+    }
+
+    pub(super) fn stranger(&mut self, waiting: u64, found: Found, out: &mut Vec<Effect>) {
+        let Some(command) = self.strangers.remove(&waiting) else { return };
+        match found {
+            Found::Rollout(Some(view)) => {
+                let id = view.id;
+                self.rollout_seen(view);
+                if let Some(tracked) = self.rollouts.get_mut(&id) {
+                    tracked.verbs.push_back((waiting, command));
+                }
+                self.look(id, out);
+            }
+            Found::Rollout(None) | Found::Candidates(_) | Found::Stored(_) | Found::Change(_) | Found::KnownJobs(_) => {
+                out.push(Effect::Reply { id: waiting, result: Err(CommandError::NotFound(command.rollout)) });
+            }
+        }
+    }
+
+    /// Decides: the first verb in line, or else the look.
+    fn judge(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
+        let now = self.now;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        tracked.renew_opening(now.wall);
+        tracked.time_passes(now.boot);
+        let event = match tracked.verbs.front() {
+            Some((_, command)) => {
+                let mark = Mark { by: command.by.clone(), reason: command.reason.clone(), at: now.wall };
+                Event::Command { verb: command.verb.clone(), mark }
+            }
+            None => Event::Woken,
+        };
+        let ctx = Context {
+            now: now.wall,
+            plan: &tracked.view.plan,
+            tallies: &tracked.view.tallies,
+            window: tracked.opening.clone(),
+            stalled: tracked.stalled,
+        };
+        match rollout::decide(&tracked.view.record, &event, &ctx) {
+            Ok(decision) => self.carry_out_rollout(id, decision, out),
+            Err(refusal) => {
+                if let Some((waiting, _)) = tracked.verbs.pop_front() {
+                    out.push(Effect::Reply { id: waiting, result: Err(refusal.into()) });
+                }
+                tracked.again = true;
+            }
+        }
+    }
+
+    fn carry_out_rollout(&mut self, id: RolloutId, decision: Decision, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let verb = !tracked.verbs.is_empty();
+        if let Act::Release { wave, count } = decision.effect {
+            let limit = count.min(STRETCH) as usize;
+            tracked.stage = Stage::Picking(Box::new(decision));
+            let ticket = self.ticket(Owner::Rollout(id));
+            return out.push(Effect::Read { ticket, query: Query::Candidates { rollout: id, wave, limit } });
+        }
+        if decision.record.version == tracked.view.record.version {
+            return match decision.effect {
+                Act::Requeue => self.gather_sweep(id, Sweep::Requeue, out),
+                Act::Withdraw => self.gather_sweep(id, Sweep::Withdraw, out),
+                Act::None | Act::Release { .. } => self.rest(id, decision.wake),
+            };
+        }
+        let by = tracked.verbs.front().map(|(_, command)| command.by.clone());
+        let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
+        let moving = Moving { record: Some(decision.record), act: decision.effect, verb, ..Moving::then(decision.wake) };
+        self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
+    }
+
+    fn commit_rollout(
+        &mut self,
+        id: RolloutId,
+        moves: Option<RolloutMove>,
+        changes: Vec<ChangeMove>,
+        moving: Moving,
+        durability: Durability,
+        out: &mut Vec<Effect>,
+    ) {
+        let at = self.now.wall;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let record = &tracked.view.record;
+        let commit = Commit { at, rollout: id, version: record.version, releases: Some(record.releases), moves, changes, durability };
+        tracked.stage = Stage::Committing(Box::new(moving));
+        let ticket = self.ticket(Owner::Rollout(id));
+        out.push(Effect::Commit { ticket, commit: Box::new(commit) });
+    }
+
+    /// Releases what was picked, and moves the cursor past it.
+    fn release(&mut self, id: RolloutId, decision: Decision, candidates: Candidates, out: &mut Vec<Effect>) {
+        let Candidates { free, passed, cursor } = candidates;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if free.is_empty() && cursor == tracked.view.record.cursor {
+            // Every instance that has a queued change is taken; one of them will stir the rollout when it is free.
+            return self.rest(id, decision.wake);
+        }
+        let due = self.wall_at(self.now.boot + SEND_WITHIN);
+        let mut record = decision.record;
+        record.cursor = cursor;
+        let mut moves: Vec<ChangeMove> = Vec::with_capacity(free.len() + passed.len());
+        let mut released = Vec::with_capacity(free.len());
+        for mut change in free {
+            let mut next = change.record.clone();
+            next.state = State::Ready;
+            next.version += 1;
+            moves.push(change_move(&change, next.clone(), Some(due), "released", None));
+            change.record = next;
+            released.push(change);
+        }
+        for change in passed {
+            let mut next = change.record.clone();
+            next.version += 1;
+            moves.push(change_move(&change, next, None, "its instance is taken by another change", None));
+        }
+        let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(decision.wake) };
+        let own = RolloutMove { record, why: decision.why, by: None };
+        self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
+    }
+
+    fn gather_sweep(&mut self, id: RolloutId, sweep: Sweep, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let words: &'static [&'static str] = match (sweep, tracked.view.record.requeue) {
+            (Sweep::Withdraw, _) => &["queued"],
+            (Sweep::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
+            (Sweep::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
+        };
+        tracked.stage = Stage::Gathering(sweep);
+        let ticket = self.ticket(Owner::Rollout(id));
+        out.push(Effect::Read { ticket, query: Query::Stored { rollout: id, words, limit: STRETCH as usize } });
+    }
+
+    /// Puts a stretch of failed changes back, or cancels a stretch of queued ones; with none left, says so.
+    fn sweep(&mut self, id: RolloutId, sweep: Sweep, changes: Vec<Change>, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if changes.is_empty() {
+            if sweep == Sweep::Withdraw {
+                return self.rest(id, RolloutWake::Change(Wake::Never));
+            }
+            let ctx = Context {
+                now: self.now.wall,
+                plan: &tracked.view.plan,
+                tallies: &tracked.view.tallies,
+                window: tracked.opening.clone(),
+                stalled: tracked.stalled,
+            };
+            if let Ok(decision) = rollout::decide(&tracked.view.record, &Event::Requeued, &ctx) {
+                tracked.stalled = Duration::ZERO;
+                tracked.stalled_at = None;
+                let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
+                let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
+                self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
+            }
+            return;
+        }
+        let event = if sweep == Sweep::Withdraw { change::Event::Cancel } else { change::Event::Requeue };
+        let moves = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
+        let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
+        self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
+    }
+
+    fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
+        let tracked = self.rollouts.get(&change.id.rollout)?;
+        let lane = self.lanes.get(&change.target.lane)?;
+        let ctx = change::Context {
+            now: self.now.wall,
+            gate: tracked.view.record.gate(change.wave),
+            window: tracked.opening.clone(),
+            timing: &lane.lane.timing,
+            retry: &tracked.view.plan.retry,
+            verify_timeout: tracked.view.plan.verify_timeout(),
+            waited: Duration::ZERO,
+            looks: 0,
+        };
+        let decision = change::decide(change, event, &ctx).ok()?;
+        Some(change_move(change, decision.record, None, &decision.why, None))
+    }
+
+    pub(super) fn rollout_committed(&mut self, id: RolloutId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let Stage::Committing(moving) = std::mem::replace(&mut tracked.stage, Stage::Idle) else { return };
+        match result {
+            Ok(()) => self.rollout_moved(id, *moving, out),
+            Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
+                // Read again, decide again: the verb is still first in line, the look is still wanted.
+                tracked.again = true;
+                self.count("conflict");
+            }
+            Err(CommitError::Unavailable(why)) => self.fail(why, out),
+        }
+        self.look(id, out);
+    }
+
+    fn rollout_moved(&mut self, id: RolloutId, moving: Moving, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if let Some(record) = moving.record {
+            let moved = record.version != tracked.view.record.version;
+            tracked.view.record = record;
+            if moved {
+                self.gate_moved(id);
+            }
+        }
+        for change in moving.released {
+            self.count("released");
+            self.begin(change, moving.due);
+        }
+        if moving.verb {
+            let in_flight = self.in_flight_of(id);
+            if let Some(tracked) = self.rollouts.get_mut(&id)
+                && let Some((waiting, command)) = tracked.verbs.pop_front()
+            {
+                self.count(verb_counter(&command.verb));
+                let phase = self.rollouts[&id].view.record.phase.word();
+                out.push(Effect::Reply { id: waiting, result: Ok(Acknowledged { phase, in_flight }) });
+            }
+        }
+        match (moving.act, moving.sweep) {
+            (Act::Requeue, _) | (_, Some(Sweep::Requeue)) => self.gather_sweep(id, Sweep::Requeue, out),
+            (Act::Withdraw, _) | (_, Some(Sweep::Withdraw)) => self.gather_sweep(id, Sweep::Withdraw, out),
+            (Act::None | Act::Release { .. }, None) => self.rest(id, moving.wake),
+        }
+    }
+
+    /// Nothing more to do now: sets the timer for the next look, never further away than a stepped clock may hide.
+    fn rest(&mut self, id: RolloutId, wake: RolloutWake) {
+        let wait = match wake {
+            RolloutWake::Change(Wake::In(wait)) => wait.min(LOOK_AGAIN),
+            RolloutWake::Change(Wake::Never) => LOOK_AGAIN,
+            RolloutWake::At(at) => Duration::try_from(at.duration_since(self.now.wall)).unwrap_or(Duration::ZERO).min(LOOK_AGAIN),
+        };
+        let at = self.now.boot + wait;
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            let was = tracked.wake.replace(at);
+            self.set_timer(Timer::Rollout(id), was, at);
+        }
+    }
+}
+
+fn verb_counter(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Pause => "pause",
+        Verb::Resume => "resume",
+        Verb::Abort => "abort",
+        Verb::Retry(_) => "retry",
+        Verb::Promote => "promote",
+    }
+}
+
+fn change_move(change: &Change, record: change::Record, due: Option<Timestamp>, why: &str, by: Option<String>) -> ChangeMove {
+    ChangeMove {
+        ordinal: change.id.ordinal,
+        version: change.record.version,
+        record,
+        due,
+        why: why.to_owned(),
+        call: None,
+        answer: None,
+        by,
+    }
+}

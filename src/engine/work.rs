@@ -1,0 +1,596 @@
+//! The changes in hand: from a wake or an answer through a decision and its commit to the next call.
+//!
+//! Invariant: a decision that makes a call is taken only with a permit in hand, because its commit starts the call's
+//! deadline; and an event is dropped only when the table says that it is stale.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::board::CheckSpec;
+use super::core::{Core, Owner, Timer};
+use super::effect::{Effect, Found, Query};
+use super::lane::{NotYet, Rank};
+use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, Reply};
+use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
+use crate::domain::id::{ChangeId, JobId, Name};
+use crate::domain::journal::Trace;
+use crate::domain::quota::Boot;
+use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
+
+/// From the decision to the wire instant: past it a call is not sent, because others may take the change over.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
+
+/// What others wait beyond a call's longest life, or beyond a planned wake, before they take a change over.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Pages of the job list read for one question: 10,000 jobs. Longer lists are given up until the next try.
+const JOB_PAGES_MAX: u32 = 200;
+
+/// One change in hand.
+pub(super) struct Work {
+    pub(super) change: Change,
+    stage: Stage,
+    /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
+    event: Event,
+    trace: Option<Trace>,
+    /// From then on others may take it over, as the store has it.
+    due: Option<Timestamp>,
+    wake: Option<Boot>,
+    /// When the present state was entered, or taken over.
+    entered: Boot,
+    looks: u32,
+    /// What a question about the job list has gathered so far.
+    gathered: Vec<JobSeen>,
+    /// The next page of that question.
+    next_page: Option<Call>,
+    /// Counted in its lane's `in_flight`.
+    counted: bool,
+}
+
+enum Stage {
+    /// Waits for its timer.
+    Asleep,
+    /// Waits for a permit of its lane.
+    Waiting { rank: Rank, place: u64 },
+    /// The decision is on its way to the store, with the instant from which others may take over; a call's permit is in hand.
+    Committing(Box<Decision>, Option<Timestamp>),
+    /// The claim of a repeated read is on its way, with that instant; the permit is in hand.
+    Claiming(Box<Call>, Timestamp),
+    /// The call is out.
+    Out(Box<Call>),
+    /// The store is asked what moved, or which jobs are explained.
+    Reading,
+}
+
+impl Core {
+    /// Takes a change into hand that nobody works on.
+    pub(super) fn take_over(&mut self, active: Active) {
+        let id = active.change.id;
+        if self.work.contains_key(&id) || active.change.record.state.is_settled() || active.change.record.state == State::Queued {
+            return;
+        }
+        self.count("taken_over");
+        self.begin(active.change, active.due);
+    }
+
+    /// Takes an active change into hand; it acts in this very step.
+    pub(super) fn begin(&mut self, change: Change, due: Option<Timestamp>) {
+        let id = change.id;
+        let now = self.now.boot;
+        let mut work = Work {
+            change,
+            stage: Stage::Asleep,
+            event: Event::Woken,
+            trace: None,
+            due,
+            wake: Some(now),
+            entered: now,
+            looks: 0,
+            gathered: Vec::new(),
+            next_page: None,
+            counted: false,
+        };
+        self.recount(&mut work);
+        self.work.insert(id, work);
+        self.set_timer(Timer::Change(id), None, now);
+    }
+
+    /// Its rollout's gate has changed: what is ready decides anew.
+    pub(super) fn wake_ready(&mut self, rollout: crate::domain::id::RolloutId) {
+        let first = ChangeId { rollout, ordinal: 0 };
+        let last = ChangeId { rollout, ordinal: u32::MAX };
+        let ready: Vec<_> = self
+            .work
+            .range(first..=last)
+            .filter(|(_, work)| work.change.record.state == State::Ready && matches!(work.stage, Stage::Asleep | Stage::Waiting { .. }))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ready {
+            self.sleep(id, Duration::ZERO);
+        }
+    }
+
+    /// Changes of a rollout past `Ready`: their call or job goes on whatever the operator says.
+    pub(super) fn in_flight_of(&self, rollout: crate::domain::id::RolloutId) -> Vec<ChangeId> {
+        let first = ChangeId { rollout, ordinal: 0 };
+        let last = ChangeId { rollout, ordinal: u32::MAX };
+        self.work.range(first..=last).filter(|(_, work)| work.change.record.state != State::Ready).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn work_woken(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+        if let Some(work) = self.work.get_mut(&id) {
+            work.wake = None;
+            self.consider(id, out);
+        }
+    }
+
+    /// Decides with the waiting event, as far as that needs no permit; else queues for one.
+    fn consider(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get(&id) else { return };
+        if !matches!(work.stage, Stage::Asleep | Stage::Waiting { .. }) {
+            return;
+        }
+        match self.decide(id) {
+            Some(Ok(decision)) if decision.call.is_some() => self.queue(id, &decision),
+            Some(Ok(decision)) => {
+                self.leave_queue(id);
+                self.carry_out(id, decision, out);
+            }
+            Some(Err(Stale)) => self.stale(id),
+            // Without its rollout nothing can be decided; the next scan brings it.
+            None => self.sleep(id, Duration::from_secs(1)),
+        }
+    }
+
+    fn decide(&self, id: ChangeId) -> Option<Result<Decision, Stale>> {
+        let work = self.work.get(&id)?;
+        let tracked = self.rollouts.get(&id.rollout)?;
+        let lane = self.lanes.get(&work.change.target.lane)?;
+        if let Some(call) = work.next_page.clone() {
+            // A page more of the same question: the same record, one more call.
+            return Some(Ok(Decision { record: work.change.record.clone(), call: Some(call), wake: Wake::Never, why: String::new() }));
+        }
+        let gate = match tracked.view.record.gate(work.change.wave) {
+            // While the kill switch stands or the process ends, nothing new begins anywhere.
+            Gate::Open if self.stop.is_some() || self.draining => Gate::Held,
+            gate => gate,
+        };
+        let ctx = Context {
+            now: self.now.wall,
+            gate,
+            window: tracked.opening(self.now.wall),
+            timing: &lane.lane.timing,
+            retry: &tracked.view.plan.retry,
+            verify_timeout: tracked.view.plan.verify_timeout(),
+            waited: self.now.boot.saturating_sub(work.entered),
+            looks: work.looks,
+        };
+        Some(change::decide(&work.change, &work.event, &ctx))
+    }
+
+    fn queue(&mut self, id: ChangeId, decision: &Decision) {
+        let rank = match (&decision.call, &self.work[&id].change.record.state) {
+            (Some(call), _) if call.is_write() => Rank::Switch,
+            (_, State::Ready) => Rank::Start,
+            _ => Rank::InFlight,
+        };
+        let place = self.next_place;
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let lane = work.change.target.lane.clone();
+        match work.stage {
+            Stage::Waiting { rank: was, .. } if was == rank => {}
+            Stage::Waiting { .. } | Stage::Asleep => {
+                self.next_place += 1;
+                let was = std::mem::replace(&mut work.stage, Stage::Waiting { rank, place });
+                let state = self.lanes.get_mut(&lane).expect("decided with its lane");
+                if let Stage::Waiting { rank, place } = was {
+                    state.remove(rank, place, id);
+                }
+                state.enqueue(rank, place, id);
+            }
+            Stage::Committing(..) | Stage::Claiming(..) | Stage::Out(_) | Stage::Reading => return,
+        }
+        self.stirred.insert(lane);
+    }
+
+    fn leave_queue(&mut self, id: ChangeId) {
+        if let Some(work) = self.work.get_mut(&id)
+            && let Stage::Waiting { rank, place } = work.stage
+        {
+            work.stage = Stage::Asleep;
+            if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+                lane.remove(rank, place, id);
+            }
+        }
+    }
+
+    /// Lets calls go out as far as permits reach, lane by lane.
+    pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
+        if self.draining {
+            // What is in flight is taken up again by the next start; no call begins any more.
+            return;
+        }
+        while let Some(name) = self.stirred.pop_first() {
+            self.pump_lane(&name, out);
+        }
+    }
+
+    fn pump_lane(&mut self, name: &Name, out: &mut Vec<Effect>) {
+        loop {
+            let now = self.now.boot;
+            let Some(lane) = self.lanes.get_mut(name) else { return };
+            let room = lane.in_flight < lane.lane.max_in_flight;
+            let Some((_, _, id)) = lane.first_waiting(room) else { return };
+            match lane.take(now) {
+                Ok(()) => {}
+                Err(NotYet::Answer) => return,
+                Err(NotYet::Until(at)) => {
+                    self.set_timer(Timer::Lane(name.clone()), None, at);
+                    return;
+                }
+            }
+            self.leave_queue(id);
+            match self.decide(id) {
+                Some(Ok(decision)) => {
+                    if decision.call.is_none() {
+                        self.permit_unused(name);
+                    }
+                    self.carry_out(id, decision, out);
+                }
+                Some(Err(Stale)) => {
+                    self.permit_unused(name);
+                    self.stale(id);
+                }
+                None => {
+                    self.permit_unused(name);
+                    self.sleep(id, Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    fn permit_unused(&mut self, lane: &Name) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.unused();
+        }
+    }
+
+    /// Commits what the decision changes; then, or at once when it changes nothing, makes its call or sleeps.
+    fn carry_out(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get(&id) else { return };
+        let due = self.due_after(id, &decision);
+        if decision.record.version != work.change.record.version {
+            let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
+            let synced = matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
+            let change = ChangeMove {
+                ordinal: id.ordinal,
+                version: work.change.record.version,
+                record: decision.record.clone(),
+                due,
+                why: decision.why.clone(),
+                call: decision.call.as_ref().map(Call::word),
+                answer: work.trace.clone(),
+                by: None,
+            };
+            let commit = Commit {
+                at: self.now.wall,
+                rollout: id.rollout,
+                version: tracked.view.record.version,
+                releases: None,
+                moves: None,
+                changes: vec![change],
+                durability: if synced { Durability::Synced } else { Durability::Ordered },
+            };
+            self.set_stage(id, Stage::Committing(Box::new(decision), due));
+            let ticket = self.ticket(Owner::Change(id));
+            out.push(Effect::Commit { ticket, commit: Box::new(commit) });
+            return;
+        }
+        let (version, was) = (work.change.record.version, work.due);
+        self.done_with_event(id);
+        match (decision.call, decision.wake) {
+            (Some(call), _) if self.exclusive => self.send(id, call, out),
+            (Some(call), _) => {
+                let due = due.expect("a change with a call is active");
+                let ticket = self.ticket(Owner::Change(id));
+                self.set_stage(id, Stage::Claiming(Box::new(call), due));
+                out.push(Effect::Touch { ticket, id, version, was, due });
+            }
+            (None, Wake::In(wait)) => self.sleep(id, wait),
+            (None, Wake::Never) => self.set_stage(id, Stage::Asleep),
+        }
+    }
+
+    /// From when on others may take the change over, after this decision.
+    fn due_after(&self, id: ChangeId, decision: &Decision) -> Option<Timestamp> {
+        if decision.record.state.is_settled() || decision.record.state == State::Queued {
+            return None;
+        }
+        let work = self.work.get(&id)?;
+        let lane = self.lanes.get(&work.change.target.lane)?;
+        let ahead = match (&decision.call, decision.wake) {
+            (Some(_), _) => SEND_WITHIN + lane.lane.call_timeout,
+            (None, Wake::In(wait)) => wait,
+            (None, Wake::Never) => Duration::ZERO,
+        };
+        Some(self.wall_at(self.now.boot + ahead + GRACE))
+    }
+
+    fn set_stage(&mut self, id: ChangeId, stage: Stage) {
+        if let Some(work) = self.work.get_mut(&id) {
+            work.stage = stage;
+        }
+    }
+
+    fn done_with_event(&mut self, id: ChangeId) {
+        if let Some(work) = self.work.get_mut(&id) {
+            work.event = Event::Woken;
+            work.trace = None;
+            work.next_page = None;
+        }
+    }
+
+    fn stale(&mut self, id: ChangeId) {
+        self.count("stale");
+        self.leave_queue(id);
+        self.done_with_event(id);
+        let poll = self.work.get(&id).and_then(|work| self.lanes.get(&work.change.target.lane)).map(|lane| lane.lane.timing.poll);
+        self.sleep(id, poll.unwrap_or(SEND_WITHIN));
+    }
+
+    fn sleep(&mut self, id: ChangeId, wait: Duration) {
+        self.leave_queue(id);
+        let at = self.now.boot + wait;
+        if let Some(work) = self.work.get_mut(&id) {
+            work.stage = Stage::Asleep;
+            let was = work.wake.replace(at);
+            self.set_timer(Timer::Change(id), was, at);
+        }
+    }
+
+    fn send(&mut self, id: ChangeId, call: Call, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
+        let Some(work) = self.work.get_mut(&id) else { return };
+        work.stage = Stage::Out(Box::new(call.clone()));
+        let check = CheckSpec {
+            write: call.is_write(),
+            deadline: self.now.boot + SEND_WITHIN,
+            rollout: id.rollout,
+            wave: work.change.wave,
+            decided: self.now,
+            open_until: tracked.open_until(self.now.wall),
+            plan: tracked.view.plan.clone(),
+        };
+        let ticket = self.ticket(Owner::Change(id));
+        self.count("calls");
+        out.push(Effect::Call { ticket, call, check });
+    }
+
+    pub(super) fn work_committed(&mut self, id: ChangeId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let Stage::Committing(decision, due) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let lane = work.change.target.lane.clone();
+        match result {
+            Ok(()) => self.moved(id, *decision, due, out),
+            Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
+                self.count("conflict");
+                if decision.call.is_some() {
+                    self.permit_unused(&lane);
+                    self.stirred.insert(lane);
+                }
+                self.reread(id, out);
+            }
+            Err(CommitError::Unavailable(why)) => self.fail(why, out),
+        }
+    }
+
+    fn moved(&mut self, id: ChangeId, decision: Decision, due: Option<Timestamp>, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        let Some(work) = self.work.get_mut(&id) else { return };
+        if work.change.record.state.word() != decision.record.state.word() {
+            work.entered = now;
+            work.looks = 0;
+            work.gathered.clear();
+        }
+        work.due = due;
+        work.change.record = decision.record;
+        self.done_with_event(id);
+        if self.count_in_flight(id) {
+            return self.let_go(id);
+        }
+        match (decision.call, decision.wake) {
+            (Some(call), _) => self.send(id, call, out),
+            (None, Wake::In(wait)) => self.sleep(id, wait),
+            (None, Wake::Never) => {}
+        }
+    }
+
+    /// Keeps the lane's count right; true when the change is no longer active.
+    fn count_in_flight(&mut self, id: ChangeId) -> bool {
+        let Some(mut work) = self.work.remove(&id) else { return true };
+        self.recount(&mut work);
+        let over = work.change.record.state.is_settled() || work.change.record.state == State::Queued;
+        self.work.insert(id, work);
+        over
+    }
+
+    fn recount(&mut self, work: &mut Work) {
+        let state = &work.change.record.state;
+        let counts = !(state.is_settled() || matches!(state, State::Queued | State::Ready));
+        if counts == work.counted {
+            return;
+        }
+        work.counted = counts;
+        if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+            if counts {
+                lane.in_flight += 1;
+            } else {
+                lane.in_flight -= 1;
+                self.stirred.insert(work.change.target.lane.clone());
+            }
+        }
+    }
+
+    /// The change is settled, queued again, or somebody else's: it is no longer in hand.
+    fn let_go(&mut self, id: ChangeId) {
+        self.leave_queue(id);
+        if let Some(mut work) = self.work.remove(&id) {
+            self.clear_timer(Timer::Change(id), work.wake);
+            let settled = work.change.record.state.is_settled();
+            if work.counted {
+                // Somebody else's now: it no longer uses our lane's places.
+                work.change.record.state = State::Queued;
+                self.recount(&mut work);
+            }
+            self.rollout_stirred(id.rollout, settled);
+        }
+    }
+
+    pub(super) fn work_touched(&mut self, id: ChangeId, held: bool, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let Stage::Claiming(call, due) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        if held {
+            work.due = Some(due);
+            self.send(id, *call, out);
+        } else {
+            let lane = work.change.target.lane.clone();
+            self.count("claim_lost");
+            self.permit_unused(&lane);
+            self.stirred.insert(lane);
+            self.reread(id, out);
+        }
+    }
+
+    fn reread(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+        let ticket = self.ticket(Owner::Change(id));
+        self.set_stage(id, Stage::Reading);
+        out.push(Effect::Read { ticket, query: Query::Change(id) });
+    }
+
+    pub(super) fn work_read(&mut self, id: ChangeId, found: Found, out: &mut Vec<Effect>) {
+        self.set_stage(id, Stage::Asleep);
+        match found {
+            Found::Change(Some(found)) => {
+                let (active, rollout) = *found;
+                self.rollout_seen(rollout);
+                self.reconcile(id, active, out);
+            }
+            Found::Change(None) => self.let_go(id),
+            Found::KnownJobs(known) => self.questioned(id, &known, out),
+            Found::Rollout(_) | Found::Candidates(_) | Found::Stored(_) => self.count("unknown_ticket"),
+        }
+    }
+
+    /// After a conflict: take what the store has, and decide again with the same event.
+    fn reconcile(&mut self, id: ChangeId, active: Active, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let moved = active.change.record.version != work.change.record.version;
+        work.change = active.change;
+        work.due = active.due;
+        if moved {
+            work.entered = self.now.boot;
+            work.looks = 0;
+            work.gathered.clear();
+        }
+        if self.count_in_flight(id) {
+            return self.let_go(id);
+        }
+        // An answer belongs to the state in which its call was made. A job id alone is worth telling in whatever state the
+        // change is by now; everything else is the business of whoever moved it.
+        let told_job = matches!(self.work[&id].event, Event::Accepted(Some(_)));
+        if moved && !told_job {
+            return self.let_go(id);
+        }
+        match self.decide(id) {
+            Some(Ok(_)) => self.consider(id, out),
+            Some(Err(Stale)) if moved => {
+                self.count("stale");
+                self.let_go(id);
+            }
+            Some(Err(Stale)) | None => self.stale(id),
+        }
+    }
+
+    pub(super) fn work_answered(&mut self, id: ChangeId, reply: Reply, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let Stage::Out(call) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let name = work.change.target.lane.clone();
+        work.looks = work.looks.saturating_add(1);
+        work.trace = Some(trace(&call, &reply));
+        let mut outcome = reply.outcome;
+        if let Some(lane) = self.lanes.get_mut(&name) {
+            let answered = outcome.as_ref().err().is_none_or(|error| error.status.is_some());
+            if reply.sent {
+                lane.over(answered, now);
+            } else {
+                lane.unused();
+            }
+            match &mut outcome {
+                Ok(_) => lane.well(),
+                Err(error) => {
+                    // Out of reach or throttled: the lane waits, and no change pays for it with an attempt.
+                    if lane.pause_for(error, now) && error.disposition == Disposition::NotDone {
+                        error.disposition = Disposition::Throttled;
+                    }
+                }
+            }
+        }
+        self.stirred.insert(name);
+        match outcome {
+            Ok(Answer::Jobs { jobs, more }) => self.gather(id, &call, jobs, more, out),
+            other => {
+                let Some(event) = Event::of(other) else { return };
+                self.decide_with(id, event, out);
+            }
+        }
+    }
+
+    fn decide_with(&mut self, id: ChangeId, event: Event, out: &mut Vec<Effect>) {
+        if let Some(work) = self.work.get_mut(&id) {
+            work.event = event;
+            self.consider(id, out);
+        }
+    }
+
+    /// One page of the job list: asks for the next, or, at the end, for the jobs that are explained.
+    fn gather(&mut self, id: ChangeId, call: &Call, jobs: Vec<JobSeen>, more: bool, out: &mut Vec<Effect>) {
+        let Call::FindJobs { target, since, page } = call else { return };
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let instance = work.change.target.instance_id;
+        work.gathered.extend(jobs.into_iter().filter(|seen| seen.instance_id == instance));
+        if more && *page >= JOB_PAGES_MAX {
+            let message = format!("the job list is longer than {JOB_PAGES_MAX} pages");
+            let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, message };
+            return self.decide_with(id, Event::Error(error), out);
+        }
+        if more {
+            work.next_page = Some(Call::FindJobs { target: target.clone(), since: *since, page: page + 1 });
+            return self.consider(id, out);
+        }
+        let key = work.change.target.instance();
+        let ticket = self.ticket(Owner::Change(id));
+        self.set_stage(id, Stage::Reading);
+        out.push(Effect::Read { ticket, query: Query::KnownJobs(key) });
+    }
+
+    fn questioned(&mut self, id: ChangeId, known: &[JobId], out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let mut jobs: Vec<JobId> = std::mem::take(&mut work.gathered).into_iter().map(|seen| seen.job).collect();
+        jobs.retain(|job| !known.contains(job) && !work.change.record.jobs.contains(job));
+        jobs.sort();
+        jobs.dedup();
+        self.decide_with(id, Event::Found(jobs), out);
+    }
+}
+
+fn trace(call: &Call, reply: &Reply) -> Trace {
+    let error = reply.outcome.as_ref().err();
+    Trace {
+        call: call.word().to_owned(),
+        request_id: reply.request_id.clone(),
+        status: error.and_then(|error| error.status),
+        code: error.and_then(|error| error.code.clone()),
+    }
+}

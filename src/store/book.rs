@@ -1,0 +1,430 @@
+//! The books: what every store knows by heart. Pure, in memory, synchronous.
+//!
+//! Job: hold the rollouts with their sheets, the rows of active and of explicitly queued changes, the instance locks
+//! and the due index; fold entries into them; answer what the engine asks.
+//!
+//! Invariants: the books are a fold of the journal's lines and of nothing else (a touch moves only `due`, which a crash
+//! may forget); every ordinal before the cursor has a row, here or with the backing store, and none after it has one;
+//! memory is bounded by rollouts, active and explicitly queued changes, never by settled ones.
+//!
+//! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::change;
+use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
+use crate::domain::journal::What;
+use crate::domain::plan::Plan;
+use crate::domain::tally::{Standing, Tally};
+use crate::domain::target::{InstanceKey, Target};
+
+use super::line::Line;
+use super::row::{Row, change, is_settled};
+use super::sheet::Sheet;
+use super::targets::{Fingerprints, Overlap, Targets, overlap};
+use super::{Active, Candidates, Rollout, SubmitError, Unavailable};
+
+/// The books of one store.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Book {
+    cases: BTreeMap<RolloutId, Case>,
+    /// Rollouts by the sequence of their submission.
+    order: BTreeMap<u64, RolloutId>,
+    /// Those of them that may still move.
+    open: BTreeSet<u64>,
+    names: BTreeMap<(Name, u32), RolloutId>,
+    locks: HashMap<InstanceKey, ChangeId>,
+    due: BTreeSet<(Timestamp, ChangeId)>,
+    fresh: Fresh,
+    seq: u64,
+}
+
+/// One rollout in the books.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// The frozen plan.
+    pub plan: Arc<Plan>,
+    /// The frozen targets.
+    pub targets: Arc<dyn Targets>,
+    /// Record and tallies.
+    pub sheet: Sheet,
+    /// Active and explicitly queued changes.
+    pub rows: BTreeMap<u32, Row>,
+    /// Who submitted it.
+    pub by: String,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// When it last moved.
+    pub moved_at: Timestamp,
+    /// Sequence of its submission.
+    pub first_seq: u64,
+    /// Sequence of its latest entry, its changes' included.
+    pub last_seq: u64,
+    /// Only while it may still move.
+    prints: Option<Fingerprints>,
+}
+
+/// What a rollout brings to the books when it is taken over, or found at start.
+#[derive(Debug, Clone)]
+pub(crate) struct Opening {
+    /// The frozen plan.
+    pub plan: Arc<Plan>,
+    /// The frozen targets.
+    pub targets: Arc<dyn Targets>,
+    /// Its proxies; `None` for one that is over.
+    pub prints: Option<Fingerprints>,
+    /// Who submitted it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What settled, or was learnt, since the backing store last caught up.
+#[derive(Debug, Clone, Default)]
+struct Fresh {
+    rows: BTreeMap<ChangeId, (u64, Row)>,
+    jobs: BTreeMap<InstanceKey, Vec<(u64, JobId)>>,
+    order: VecDeque<(u64, ChangeId)>,
+}
+
+impl Case {
+    fn id_at(id: RolloutId, ordinal: u32) -> ChangeId {
+        ChangeId { rollout: id, ordinal }
+    }
+
+    /// The rollout as readers get it.
+    pub fn rollout(&self, id: RolloutId) -> Rollout {
+        Rollout {
+            id,
+            plan: Arc::clone(&self.plan),
+            targets: self.targets.count(),
+            record: self.sheet.record.clone(),
+            tallies: self.sheet.tallies.as_slice().into(),
+            by: self.by.clone(),
+            submitted_at: self.submitted_at,
+            moved_at: self.moved_at,
+        }
+    }
+
+    /// The record of a change without a row.
+    pub fn untouched(&self) -> change::Record {
+        untouched(&self.sheet)
+    }
+
+    /// Whether rows and tallies agree on what is not settled.
+    fn adds_up(&self) -> bool {
+        let total: Tally = self.sheet.tallies.iter().copied().sum();
+        let active = self.rows.values().filter(|row| row.standing() == Standing::Active).count();
+        let queued = self.rows.len() - active;
+        let cursor = self.sheet.record.cursor;
+        let untouched = if self.sheet.is_aborted() { Some(0) } else { self.targets.count().checked_sub(cursor) };
+        let sizes = self.plan.strategy.waves.iter().map(|wave| wave.size);
+        sizes.eq(self.sheet.tallies.iter().map(Tally::total))
+            && self.rows.last_key_value().is_none_or(|(last, _)| *last < cursor)
+            && total.active as usize == active
+            && untouched.is_some_and(|untouched| total.queued as usize == queued + untouched as usize)
+    }
+}
+
+/// The record of a change without a row.
+pub(crate) fn untouched(sheet: &Sheet) -> change::Record {
+    let state = if sheet.is_aborted() { change::State::Cancelled } else { change::State::Queued };
+    change::Record { state, ..change::Record::queued() }
+}
+
+impl Book {
+    /// Sequence of the last entry folded in.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Says where the books stand when they are not built from the first entry on.
+    pub fn start_after(&mut self, seq: u64) {
+        self.seq = seq;
+    }
+
+    /// One rollout's case.
+    pub fn case(&self, id: RolloutId) -> Option<&Case> {
+        self.cases.get(&id)
+    }
+
+    /// The change that holds an instance.
+    pub fn holder(&self, instance: &InstanceKey) -> Option<ChangeId> {
+        self.locks.get(instance).copied()
+    }
+
+    /// A change that is active, explicitly queued, or settled so recently that the backing store may not have it.
+    pub fn row(&self, id: ChangeId) -> Option<&Row> {
+        let row = self.cases.get(&id.rollout)?.rows.get(&id.ordinal);
+        row.or_else(|| self.fresh.rows.get(&id).map(|(_, row)| row))
+    }
+
+    // Submission.
+
+    /// Whether a rollout may be taken over; `Ok(true)` when it is there already.
+    pub fn admit(&self, id: RolloutId, plan: &Plan, targets: &dyn Targets, prints: &Fingerprints) -> Result<bool, SubmitError> {
+        if self.cases.contains_key(&id) {
+            return Ok(true);
+        }
+        if self.names.contains_key(&(plan.name.clone(), plan.revision)) {
+            return Err(SubmitError::Changed { name: plan.name.clone(), revision: plan.revision });
+        }
+        for seq in &self.open {
+            let (other, case) = self.at(*seq);
+            let Some(theirs) = &case.prints else { continue };
+            if let Some(Overlap { proxy, count }) = overlap(targets, prints, case.targets.as_ref(), theirs)? {
+                let more = if count > 1 { format!(" and {} more of its proxies", count - 1) } else { String::new() };
+                return Err(SubmitError::Overlap { proxy, name: case.plan.name.clone(), rollout: other, more });
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a rollout into the books: the fold of [`What::Submitted`].
+    pub fn submitted(&mut self, id: RolloutId, seq: u64, opening: Opening) {
+        let sheet = Sheet::submitted(&opening.plan);
+        let at = opening.at;
+        self.restore(id, opening, sheet, at, seq, seq);
+        self.seq = seq;
+    }
+
+    /// Puts a rollout back as the backing store had it.
+    pub fn restore(&mut self, id: RolloutId, opening: Opening, sheet: Sheet, moved_at: Timestamp, first_seq: u64, last_seq: u64) {
+        let Opening { plan, targets, prints, by, at } = opening;
+        self.names.insert((plan.name.clone(), plan.revision), id);
+        self.order.insert(first_seq, id);
+        if sheet.is_open() {
+            self.open.insert(first_seq);
+        }
+        let rows = BTreeMap::new();
+        self.cases.insert(id, Case { plan, targets, sheet, rows, by, submitted_at: at, moved_at, first_seq, last_seq, prints });
+    }
+
+    /// Puts an active or explicitly queued change back as the backing store had it. `false` when it cannot be: its
+    /// rollout is unknown, it is neither active nor queued, or its instance is taken.
+    pub fn restore_row(&mut self, id: ChangeId, row: Row) -> bool {
+        let Some(case) = self.cases.get_mut(&id.rollout) else { return false };
+        if is_settled(row.standing()) {
+            return false;
+        }
+        if row.standing() == Standing::Active {
+            if self.locks.insert(row.target.instance(), id).is_some() {
+                return false;
+            }
+            self.due.extend(row.due.map(|due| (due, id)));
+        }
+        case.rows.insert(id.ordinal, row).is_none()
+    }
+
+    /// Whether what was put back fits together.
+    pub fn adds_up(&self) -> Result<(), String> {
+        match self.cases.iter().find(|(_, case)| !case.adds_up()) {
+            Some((id, _)) => Err(format!("tallies and changes of the rollout {id} do not add up")),
+            None => Ok(()),
+        }
+    }
+
+    /// Open rollouts whose proxies are not known yet.
+    pub fn unprinted(&self) -> Vec<RolloutId> {
+        self.open.iter().map(|seq| self.at(*seq)).filter(|(_, case)| case.prints.is_none()).map(|(id, _)| id).collect()
+    }
+
+    /// Makes an open rollout's proxies known.
+    pub fn print(&mut self, id: RolloutId, prints: Fingerprints) {
+        if let Some(case) = self.cases.get_mut(&id) {
+            case.prints = Some(prints);
+        }
+    }
+
+    // Folding.
+
+    /// Takes in one line about a rollout that is in the books; says whose job id it brings, if it brings a new one.
+    /// Submissions come by [`Self::submitted`].
+    pub fn fold(&mut self, line: &Line, target: Option<Target>) -> Result<Option<InstanceKey>, Unavailable> {
+        let entry = &line.entry;
+        let unknown = || Unavailable(format!("journal entry {} is about the unknown rollout {}", entry.seq, entry.rollout));
+        let case = self.cases.get_mut(&entry.rollout).ok_or_else(unknown)?;
+        case.sheet.fold(entry, &case.plan);
+        case.last_seq = entry.seq;
+        let mut learnt = None;
+        match &entry.what {
+            What::Submitted { .. } => {}
+            What::Rollout { .. } => case.moved_at = entry.at,
+            What::Change { ordinal, record, .. } => {
+                let id = Case::id_at(entry.rollout, *ordinal);
+                let old = case.rows.remove(ordinal);
+                let target = match (&old, target) {
+                    (Some(old), _) => old.target.clone(),
+                    (None, Some(target)) => target,
+                    (None, None) => case.targets.get(*ordinal)?,
+                };
+                let row = Row { target, record: record.clone(), due: None, moved_at: entry.at };
+                learnt = self.replace(id, entry.seq, old, row, line.due);
+            }
+        }
+        self.seq = entry.seq;
+        self.close_if_over(entry.rollout);
+        Ok(learnt)
+    }
+
+    fn replace(&mut self, id: ChangeId, seq: u64, old: Option<Row>, mut row: Row, due: Option<Timestamp>) -> Option<InstanceKey> {
+        let instance = row.target.instance();
+        if let Some(old) = &old
+            && old.standing() == Standing::Active
+        {
+            self.locks.remove(&instance);
+            if let Some(due) = old.due {
+                self.due.remove(&(due, id));
+            }
+        }
+        let mut learnt = None;
+        if let Some(job) = row.record.jobs.last()
+            && old.and_then(|old| old.record.jobs.last().cloned()).as_ref() != Some(job)
+        {
+            self.fresh.jobs.entry(instance.clone()).or_default().push((seq, job.clone()));
+            learnt = Some(instance.clone());
+        }
+        if is_settled(row.standing()) {
+            self.fresh.rows.insert(id, (seq, row));
+            self.fresh.order.push_back((seq, id));
+            return learnt;
+        }
+        self.fresh.rows.remove(&id);
+        if row.standing() == Standing::Active {
+            row.due = due;
+            self.locks.insert(instance, id);
+            self.due.extend(due.map(|due| (due, id)));
+        }
+        if let Some(case) = self.cases.get_mut(&id.rollout) {
+            case.rows.insert(id.ordinal, row);
+        }
+        learnt
+    }
+
+    fn close_if_over(&mut self, id: RolloutId) {
+        if let Some(case) = self.cases.get_mut(&id)
+            && !case.sheet.is_open()
+        {
+            case.prints = None;
+            self.open.remove(&case.first_seq);
+        }
+    }
+
+    /// The backing store has everything up to `seq`: forgets what was kept only until then, and gives it out.
+    pub fn landed(&mut self, seq: u64) -> Vec<(ChangeId, Row)> {
+        let mut landed = Vec::new();
+        while let Some((at, id)) = self.fresh.order.front().copied()
+            && at <= seq
+        {
+            self.fresh.order.pop_front();
+            if self.fresh.rows.get(&id).is_some_and(|(kept, _)| *kept == at)
+                && let Some((_, row)) = self.fresh.rows.remove(&id)
+            {
+                landed.push((id, row));
+            }
+        }
+        if !self.fresh.jobs.is_empty() {
+            self.fresh.jobs.retain(|_, jobs| {
+                jobs.retain(|(at, _)| *at > seq);
+                !jobs.is_empty()
+            });
+        }
+        landed
+    }
+
+    /// Job ids of this instance that the backing store may not have yet, oldest first.
+    pub fn fresh_jobs(&self, instance: &InstanceKey) -> impl Iterator<Item = &JobId> {
+        self.fresh.jobs.get(instance).into_iter().flatten().map(|(_, job)| job)
+    }
+
+    /// Moves a due instant without a transition.
+    pub fn touch(&mut self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> bool {
+        let row = self.cases.get_mut(&id.rollout).and_then(|case| case.rows.get_mut(&id.ordinal));
+        let Some(row) = row else { return false };
+        if row.standing() != Standing::Active || row.record.version != version || row.due != was {
+            return false;
+        }
+        if let Some(was) = was {
+            self.due.remove(&(was, id));
+        }
+        row.due = Some(due);
+        self.due.insert((due, id));
+        true
+    }
+
+    // Questions.
+
+    fn at(&self, seq: u64) -> (RolloutId, &Case) {
+        let id = self.order[&seq];
+        (id, &self.cases[&id])
+    }
+
+    /// Active changes due by `now`, soonest first.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<Active> {
+        let come = self.due.iter().take_while(|(due, _)| *due <= now).take(limit);
+        come.filter_map(|(_, id)| self.active(*id)).collect()
+    }
+
+    /// A change with a row in the books, as readers get it.
+    pub fn active(&self, id: ChangeId) -> Option<Active> {
+        let case = self.cases.get(&id.rollout)?;
+        Some(self.row(id)?.clone().active(id, &case.plan))
+    }
+
+    /// Rollouts that may still move, oldest first.
+    pub fn open_rollouts(&self) -> Vec<Rollout> {
+        self.open.iter().map(|seq| self.at(*seq)).map(|(id, case)| case.rollout(id)).collect()
+    }
+
+    /// Ids of all rollouts, newest first, from `after` on (exclusive).
+    pub fn newest(&self, after: Option<RolloutId>) -> impl Iterator<Item = RolloutId> {
+        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.first_seq));
+        self.order.range(..before).rev().map(|(_, id)| *id)
+    }
+
+    /// See [`super::Store::candidates`].
+    pub fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Result<Candidates, Unavailable> {
+        let mut found = Candidates::default();
+        let Some(case) = self.cases.get(&id) else { return Ok(found) };
+        found.cursor = case.sheet.record.cursor;
+        if case.sheet.record.phase.is_final() {
+            return Ok(found);
+        }
+        let mut chosen = BTreeSet::new();
+        let end = case.plan.strategy.waves.get(usize::from(wave)).map_or(case.targets.count(), |wave| wave.end());
+        for (ordinal, row) in case.rows.range(..end).filter(|(_, row)| row.standing() == Standing::Queued) {
+            if found.free.len() >= limit {
+                return Ok(found);
+            }
+            let instance = row.target.instance();
+            if !self.locks.contains_key(&instance) && chosen.insert(instance) {
+                found.free.push(change(Case::id_at(id, *ordinal), row.target.clone(), row.record.clone(), &case.plan));
+            }
+        }
+        if found.free.len() >= limit || found.cursor >= end {
+            return Ok(found);
+        }
+        case.targets.scan(found.cursor, &mut |ordinal, target| {
+            if ordinal >= end {
+                return ControlFlow::Break(());
+            }
+            let instance = target.instance();
+            let free = !self.locks.contains_key(&instance) && !chosen.contains(&instance);
+            let list = if free { &mut found.free } else { &mut found.passed };
+            if list.len() >= limit {
+                return ControlFlow::Break(());
+            }
+            if free {
+                chosen.insert(instance);
+            }
+            list.push(change(Case::id_at(id, ordinal), target.clone(), change::Record::queued(), &case.plan));
+            found.cursor = ordinal + 1;
+            if found.free.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+}

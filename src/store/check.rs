@@ -1,0 +1,233 @@
+//! Whether a commit is allowed, and the journal lines that it becomes.
+//!
+//! Invariants: a commit that passes can be folded without a further question; what its decision read has not moved;
+//! afterwards every ordinal before the cursor has a row and none after it; at most one change an instance is active.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::domain::change::{self, State};
+use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::journal::{Entry, What};
+use crate::domain::rollout;
+use crate::domain::tally::Standing;
+use crate::domain::target::{InstanceKey, Target};
+
+use super::book::{Book, Case};
+use super::line::Line;
+use super::row::{Row, is_settled};
+use super::step::Step;
+use super::{ChangeMove, Commit, CommitError, RolloutMove, Unavailable};
+
+/// Most bytes of one record as JSON. The queue on disk keeps values below 4 KiB (see its decision page); the rest of a
+/// row and its checksum need the difference.
+const RECORD_MAX: usize = 3_800;
+
+/// A commit that passed: its lines, and the targets of those that move a change.
+#[derive(Debug)]
+pub(crate) struct Prepared(Vec<(Line, Option<Target>)>);
+
+/// Finds a settled change that the books no longer hold.
+pub(crate) type Settled<'a> = &'a dyn Fn(ChangeId) -> Result<Option<Row>, Unavailable>;
+
+fn misuse(what: impl std::fmt::Display) -> CommitError {
+    CommitError::Unavailable(Unavailable(format!("refused a commit that makes no sense: {what}; this is a defect, please report it")))
+}
+
+impl Book {
+    /// Checks a commit against the books and makes it ready.
+    pub fn check(&self, commit: Commit, settled: Settled<'_>) -> Result<Prepared, CommitError> {
+        let case = self.case(commit.rollout).ok_or(CommitError::Conflict)?;
+        let record = &case.sheet.record;
+        if record.version != commit.version || commit.releases.is_some_and(|releases| releases != record.releases) {
+            return Err(CommitError::Conflict);
+        }
+        let moved = commit.moves.map(|moves| kept_cursor(moves, record, commit.releases.is_some()));
+        let cursor = moved.as_ref().map_or(record.cursor, |moves| moves.record.cursor);
+        if cursor < record.cursor || cursor > case.targets.count() {
+            return Err(misuse(format_args!("cursor {cursor} after {} of {}", record.cursor, case.targets.count())));
+        }
+        let mut draft = Draft { book: self, case, rollout: commit.rollout, cursor, locks: HashMap::new(), first: 0, seen: BTreeSet::new() };
+        let mut lines = Vec::new();
+        let count = commit.changes.len() + usize::from(moved.is_some());
+        lines.reserve(count);
+        let entry = |place: usize, what| {
+            let seq = self.seq() + 1 + place as u64;
+            let more = u32::try_from(count - 1 - place).expect("a commit moves fewer than 2^32 changes");
+            Line { entry: Entry { seq, at: commit.at, rollout: commit.rollout, what }, due: None, more }
+        };
+        if let Some(RolloutMove { record: next, why, by }) = moved {
+            fits(&next, marks_len(&next))?;
+            let (from, to) = (record.phase.word().to_owned(), next.phase.word().to_owned());
+            lines.push((entry(0, What::Rollout { from, to, why, by, record: next }), None));
+        }
+        let single = commit.changes.len() == 1;
+        for moves in commit.changes {
+            let due = moves.due;
+            let (what, target, active) = draft.change(moves, single, settled)?;
+            let mut line = entry(lines.len(), what);
+            line.due = due.filter(|_| active);
+            lines.push((line, Some(target)));
+        }
+        if draft.first != cursor - record.cursor {
+            return Err(misuse(format_args!(
+                "the cursor moves by {} and {} changes before it get a row",
+                cursor - record.cursor,
+                draft.first
+            )));
+        }
+        Ok(Prepared(lines))
+    }
+
+    /// Folds a commit that passed, and gives back its lines for the journal.
+    pub fn apply(&mut self, prepared: Prepared) -> Result<Vec<Step>, Unavailable> {
+        let mut steps = Vec::with_capacity(prepared.0.len());
+        for (line, target) in prepared.0 {
+            let learnt = self.fold(&line, target)?;
+            steps.push(Step { line, learnt, opening: None });
+        }
+        Ok(steps)
+    }
+}
+
+/// A move that was decided without regard to releases keeps the cursor that later releases have moved.
+fn kept_cursor(mut moves: RolloutMove, current: &rollout::Record, read_releases: bool) -> RolloutMove {
+    if !read_releases {
+        moves.record.cursor = current.cursor;
+        moves.record.releases = current.releases;
+    }
+    moves
+}
+
+/// Bytes of text in a rollout's record that people wrote.
+fn marks_len(record: &rollout::Record) -> usize {
+    let aborted = if let rollout::Phase::Aborted { mark } = &record.phase { Some(mark) } else { None };
+    record.paused.iter().chain(aborted).map(|mark| mark.by.len() + mark.reason.len()).sum()
+}
+
+/// Bytes of text in a change's record that the cloud wrote.
+fn texts_len(record: &change::Record) -> usize {
+    let message = match &record.state {
+        State::Failed { reason } | State::InDoubt { reason } => reason.message.len(),
+        State::Queued
+        | State::Ready
+        | State::Inspecting
+        | State::Submitting { .. }
+        | State::Recovering { .. }
+        | State::Following { .. }
+        | State::Verifying { .. }
+        | State::Succeeded { .. }
+        | State::Cancelled => 0,
+    };
+    message + record.jobs.iter().map(|job| job.as_str().len()).sum::<usize>()
+}
+
+/// Refuses a record that the queue could not keep. Only one with long texts is measured.
+fn fits<T: serde::Serialize>(record: &T, texts: usize) -> Result<(), CommitError> {
+    // JSON escapes make six bytes of one at worst, and everything that is not text fits into the rest.
+    if texts * 6 + 600 <= RECORD_MAX {
+        return Ok(());
+    }
+    let bytes = serde_json::to_vec(record).map_err(misuse)?.len();
+    if bytes > RECORD_MAX {
+        return Err(misuse(format_args!("a record of {bytes} bytes, the most is {RECORD_MAX}")));
+    }
+    Ok(())
+}
+
+/// A commit being checked.
+struct Draft<'a> {
+    book: &'a Book,
+    case: &'a Case,
+    rollout: RolloutId,
+    /// The cursor after the commit.
+    cursor: u32,
+    /// Instances whose holder the commit's earlier changes have changed.
+    locks: HashMap<InstanceKey, Option<ChangeId>>,
+    /// Changes that get their first row.
+    first: u32,
+    /// Changes that moved so far, when there is more than one.
+    seen: BTreeSet<u32>,
+}
+
+/// A change as the commit finds it.
+struct Found {
+    target: Target,
+    state: State,
+    version: u64,
+}
+
+impl Draft<'_> {
+    fn change(&mut self, moves: ChangeMove, single: bool, settled: Settled<'_>) -> Result<(What, Target, bool), CommitError> {
+        let ChangeMove { ordinal, version, record, due: _, why, call, answer, by } = moves;
+        let id = ChangeId { rollout: self.rollout, ordinal };
+        let found = self.find(id, settled)?;
+        if found.version != version {
+            return Err(CommitError::Conflict);
+        }
+        let (from, to) = (Standing::of(&found.state), Standing::of(&record.state));
+        match from {
+            Standing::Queued | Standing::Active => {}
+            // Settled changes move only by a person's retry.
+            Standing::Failed | Standing::InDoubt if to == Standing::Queued => {}
+            Standing::Failed | Standing::InDoubt | Standing::Succeeded | Standing::Cancelled => return Err(CommitError::Conflict),
+        }
+        if !single && !self.seen.insert(ordinal) {
+            return Err(misuse(format_args!("target {ordinal} moves twice")));
+        }
+        self.lock(id, &found.target, from, to, single)?;
+        fits(&record, texts_len(&record))?;
+        let Found { target, state, .. } = found;
+        let what = What::Change {
+            ordinal,
+            instance_id: target.instance_id,
+            proxy_id: target.proxy_id,
+            from: state.word().to_owned(),
+            to: record.state.word().to_owned(),
+            why,
+            call: call.map(str::to_owned),
+            answer,
+            by,
+            record,
+        };
+        Ok((what, target, to == Standing::Active))
+    }
+
+    fn find(&mut self, id: ChangeId, settled: Settled<'_>) -> Result<Found, CommitError> {
+        let of_row = |row: &Row| Found { target: row.target.clone(), state: row.record.state.clone(), version: row.record.version };
+        if let Some(row) = self.book.row(id) {
+            return Ok(of_row(row));
+        }
+        if id.ordinal >= self.case.targets.count() {
+            return Err(misuse(format_args!("target {} of {}", id.ordinal, self.case.targets.count())));
+        }
+        if id.ordinal >= self.case.sheet.record.cursor {
+            if id.ordinal >= self.cursor {
+                return Err(misuse(format_args!("target {} moves and the cursor stays before it", id.ordinal)));
+            }
+            self.first += 1;
+            let change::Record { state, version, .. } = self.case.untouched();
+            return Ok(Found { target: self.case.targets.get(id.ordinal)?, state, version });
+        }
+        match settled(id)? {
+            Some(row) if is_settled(row.standing()) => Ok(of_row(&row)),
+            Some(_) | None => Err(CommitError::Unavailable(Unavailable(format!("the row of change {id} is missing")))),
+        }
+    }
+
+    fn lock(&mut self, id: ChangeId, target: &Target, from: Standing, to: Standing, single: bool) -> Result<(), CommitError> {
+        if from != Standing::Active && to != Standing::Active {
+            return Ok(());
+        }
+        let instance = target.instance();
+        if to == Standing::Active {
+            let holder = self.locks.get(&instance).copied().unwrap_or_else(|| self.book.holder(&instance));
+            if holder.is_some_and(|holder| holder != id) {
+                return Err(CommitError::InstanceTaken { ordinal: id.ordinal });
+            }
+        }
+        if !single {
+            self.locks.insert(instance, (to == Standing::Active).then_some(id));
+        }
+        Ok(())
+    }
+}

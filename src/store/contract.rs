@@ -1,0 +1,465 @@
+//! What every store must do, as one suite that each of them passes.
+
+use jiff::Timestamp;
+
+use crate::domain::change::{self, State};
+use crate::domain::id::ChangeId;
+use crate::domain::journal::What;
+use crate::domain::plan::Promote;
+use crate::domain::rollout::{self, Phase};
+
+use super::scene::*;
+use super::{Commit, CommitError, Durability, Store, SubmitError};
+
+/// Writes one test a clause for the store that `$make` builds; the second part of its value is kept until the end.
+macro_rules! suite {
+    ($make:expr) => {
+        $crate::store::contract::suite! { $make;
+            submitting_twice_is_one_rollout, other_content_is_refused, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
+            a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change,
+            one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
+            due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, pages_and_filters,
+            rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, reads_see_what_was_acknowledged,
+        }
+    };
+    ($make:expr; $($clause:ident),* $(,)?) => {
+        $(#[tokio::test]
+        async fn $clause() {
+            let (store, _keep) = $make;
+            $crate::store::contract::$clause(&store).await;
+        })*
+    };
+}
+pub(crate) use suite;
+
+pub(crate) async fn submitting_twice_is_one_rollout(store: &dyn Store) {
+    let first = store.submit(submission("alpha", &[2, 4], 0)).await.expect("taken");
+    assert!(first.new);
+    assert_eq!(first.id, submission("alpha", &[2, 4], 0).id());
+    let mut again = submission("alpha", &[2, 4], 0);
+    again.by = "bob".into();
+    again.at = at(50);
+    let second = store.submit(again).await.expect("idempotent");
+    assert_eq!((second.id, second.new), (first.id, false));
+    assert_eq!(rollout(store, first.id).await.by, "ada");
+    assert_eq!(store.journal(None, 0, 10).await.expect("available").len(), 1);
+}
+
+pub(crate) async fn other_content_is_refused(store: &dyn Store) {
+    store.submit(submission("alpha", &[2], 0)).await.expect("taken");
+    for (waves, first) in [(&[3_u32][..], 0), (&[2][..], 100)] {
+        let refused = store.submit(submission("alpha", waves, first)).await.expect_err("other content");
+        assert!(matches!(refused, SubmitError::Changed { revision: 1, .. }), "{refused}");
+    }
+    let mut off = submission("alpha", &[2], 0);
+    off.plan.ssl_option = false;
+    assert!(matches!(store.submit(off).await, Err(SubmitError::Changed { .. })));
+    let mut again = submission("alpha", &[2], 100);
+    again.plan.revision = 2;
+    assert!(store.submit(again).await.expect("another revision").new);
+}
+
+pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
+    let first = started(store, submission("alpha", &[4], 0)).await;
+    let Err(SubmitError::Overlap { proxy, name, rollout: other, more }) = store.submit(submission("beta", &[4], 2)).await else {
+        panic!("two proxies are shared");
+    };
+    assert_eq!((proxy, name.as_str(), other), (target(1, 2).proxy_id.to_string(), "alpha", first));
+    assert_eq!(more, " and 1 more of its proxies");
+    // The same proxy over another lane is another proxy to us; only the cloud could tell.
+    let mut lane = submission("gamma", &[1], 3);
+    lane.targets = [crate::domain::target::Target { lane: name_of("other"), ..target(1, 3) }].into();
+    store.submit(lane).await.expect("another lane");
+
+    assert_eq!(release(store, first, 0, 1).await, [0]);
+    abort(store, first).await;
+    // It is over for people, but a change of it is still in flight.
+    assert!(matches!(store.submit(submission("beta", &[4], 2)).await, Err(SubmitError::Overlap { .. })));
+    assert_eq!(store.open_rollouts().await.expect("available").len(), 2);
+    put(store, first, 0, switched()).await.expect("free");
+    assert!(store.submit(submission("beta", &[4], 2)).await.expect("free now").new);
+    assert!(store.open_rollouts().await.expect("available").iter().all(|open| open.id != first));
+}
+
+fn name_of(text: &str) -> crate::domain::id::Name {
+    name(text)
+}
+
+pub(crate) async fn nothing_is_touched_at_first(store: &dyn Store) {
+    let mut given = submission("alpha", &[2, 4], 0);
+    given.plan.strategy.waves[0].promote = Promote::Manual;
+    let id = store.submit(given.clone()).await.expect("taken").id;
+    let found = rollout(store, id).await;
+    assert_eq!((*found.plan).clone(), given.plan);
+    assert_eq!((found.targets, found.submitted_at, found.moved_at), (6, at(0), at(0)));
+    assert_eq!(found.record, rollout::Record::submitted());
+    assert_eq!(found.tallies.iter().map(|tally| tally.queued).collect::<Vec<_>>(), [2, 4]);
+    let last = change_of(store, id, 5).await;
+    assert_eq!((last.change.target, last.change.wave, last.change.desired), (target(2, 5), 1, true));
+    assert_eq!((last.change.record, last.due, last.moved_at), (change::Record::queued(), None, None));
+    assert_eq!(store.change(ChangeId { rollout: id, ordinal: 6 }).await.expect("available"), None);
+    let entries = store.journal(Some(id), 0, 10).await.expect("available");
+    let [entry] = &entries[..] else { panic!("one entry") };
+    assert!(matches!(&entry.what, What::Submitted { targets: 6, change_ref, .. } if change_ref == "CHG-1"));
+    assert_eq!((entry.seq, entry.at), (1, at(0)));
+}
+
+pub(crate) async fn a_stale_commit_is_refused_whole(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[6], 0)).await;
+    release(store, id, 0, 2).await;
+    let now = rollout(store, id).await;
+    let ready = change_of(store, id, 0).await.change.record;
+    put(store, id, 0, State::Inspecting).await.expect("free");
+    let before = store.health().seq;
+
+    // One change of two has moved: neither is applied.
+    let other = change_of(store, id, 2).await.change.record;
+    let changes = vec![step(2, &other, State::Inspecting, 4), step(0, &ready, State::Inspecting, 4)];
+    assert!(matches!(store.commit(Commit { changes, ..blank(&now, 4) }).await, Err(CommitError::Conflict)));
+    assert_eq!(change_of(store, id, 2).await.change.record, other);
+
+    // The rollout has moved: its changes' decisions are stale too.
+    let stale = rollout(store, id).await;
+    advance(store, id, 0).await;
+    let changes = vec![step(2, &other, State::Inspecting, 4)];
+    assert!(matches!(store.commit(Commit { changes, ..blank(&stale, 4) }).await, Err(CommitError::Conflict)));
+    assert_eq!(store.health().seq, before + 1);
+}
+
+pub(crate) async fn a_stale_release_is_refused(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[6], 0)).await;
+    let stale = rollout(store, id).await;
+    release(store, id, 0, 1).await;
+    let record = rollout::Record { releases: stale.record.releases + 1, cursor: 3, ..stale.record.clone() };
+    let queued = change::Record::queued();
+    let changes = vec![step(2, &queued, State::Ready, 4)];
+    let commit = Commit { releases: Some(stale.record.releases), moves: Some(moves(record, "release")), changes, ..blank(&stale, 4) };
+    assert!(matches!(store.commit(commit).await, Err(CommitError::Conflict)));
+}
+
+pub(crate) async fn a_verb_keeps_the_cursor(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[6], 0)).await;
+    let stale = rollout(store, id).await;
+    release(store, id, 0, 2).await;
+    let mut record = rollout::Record { version: stale.record.version + 1, ..stale.record.clone() };
+    record.paused = Some(mark(5));
+    store.commit(Commit { moves: Some(moves(record, "paused")), ..blank(&stale, 5) }).await.expect("a pause does not depend on releases");
+    let now = rollout(store, id).await;
+    assert_eq!((now.record.cursor, now.record.releases), (3, 1));
+    assert!(now.record.paused.is_some());
+}
+
+pub(crate) async fn an_instance_has_one_active_change(store: &dyn Store) {
+    let first = started(store, submission("alpha", &[1], 0)).await;
+    let mut other = submission("beta", &[3], 1);
+    other.targets = [target(0, 1), target(5, 10), target(5, 11)].into();
+    let second = started(store, other).await;
+    assert_eq!(release(store, first, 0, 1).await, [0]);
+
+    let now = rollout(store, second).await;
+    let take = |ordinals: &[u32]| {
+        let record = rollout::Record { releases: 1, cursor: u32::try_from(ordinals.len()).expect("few"), ..now.record.clone() };
+        let changes = ordinals.iter().map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4)).collect();
+        Commit { releases: Some(0), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) }
+    };
+    assert!(matches!(store.commit(take(&[0])).await, Err(CommitError::InstanceTaken { ordinal: 0 })));
+    put(store, first, 0, switched()).await.expect("free");
+    // Two changes of one commit may not take one instance either.
+    assert!(matches!(store.commit(take(&[0, 1, 2])).await, Err(CommitError::InstanceTaken { ordinal: 2 })));
+    store.commit(take(&[0])).await.expect("the instance is free now");
+}
+
+pub(crate) async fn one_commit_may_hand_an_instance_on(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[2], 0)).await;
+    release(store, id, 0, 1).await;
+    let now = rollout(store, id).await;
+    let first = change_of(store, id, 0).await.change.record;
+    let record = rollout::Record { releases: now.record.releases + 1, cursor: 2, ..now.record.clone() };
+    let changes = vec![step(0, &first, switched(), 4), step(1, &change::Record::queued(), State::Ready, 4)];
+    let commit = Commit { releases: Some(now.record.releases), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) };
+    store.commit(commit).await.expect("freed and taken in one stroke");
+    assert_eq!(change_of(store, id, 1).await.change.record.state, State::Ready);
+}
+
+pub(crate) async fn candidates_come_in_order(store: &dyn Store) {
+    // Two proxies an instance: 0+1, 2+3, 4+5, 6+7.
+    let id = started(store, submission("alpha", &[8], 0)).await;
+    let found = store.candidates(id, 0, 3).await.expect("available");
+    let ordinals = |changes: &[change::Change]| changes.iter().map(|change| change.id.ordinal).collect::<Vec<_>>();
+    assert_eq!((ordinals(&found.free), ordinals(&found.passed), found.cursor), (vec![0, 2, 4], vec![1, 3], 5));
+    assert_eq!(release(store, id, 0, 3).await, [0, 2, 4]);
+    // Passed changes are queued explicitly and wait for their instance.
+    assert_eq!(change_of(store, id, 1).await.change.record.version, 1);
+    let found = store.candidates(id, 0, 3).await.expect("available");
+    assert_eq!((ordinals(&found.free), ordinals(&found.passed), found.cursor), (vec![6], vec![5, 7], 8));
+    put(store, id, 2, switched()).await.expect("free");
+    // What was passed comes before what was never released, and each instance once.
+    let found = store.candidates(id, 0, 1).await.expect("available");
+    assert_eq!((ordinals(&found.free), ordinals(&found.passed), found.cursor), (vec![3], vec![], 5));
+    put(store, id, 0, State::Queued).await.expect("recalled");
+    let found = store.candidates(id, 0, 9).await.expect("available");
+    assert_eq!(ordinals(&found.free), [0, 3, 6]);
+}
+
+pub(crate) async fn candidates_keep_to_waves(store: &dyn Store) {
+    let mut given = submission("alpha", &[2, 3], 0);
+    given.targets = (0..5).map(|n| target(n, n)).collect();
+    let id = started(store, given).await;
+    assert_eq!(release(store, id, 0, 10).await, [0, 1]);
+    assert!(store.candidates(id, 0, 10).await.expect("available").free.is_empty());
+    put(store, id, 1, State::Queued).await.expect("recalled");
+    advance(store, id, 1).await;
+    assert_eq!(release(store, id, 1, 2).await, [1, 2]);
+    assert_eq!(release(store, id, 1, 10).await, [3, 4]);
+    abort(store, id).await;
+    put(store, id, 3, State::Queued).await.expect("a late recall");
+    assert!(store.candidates(id, 1, 10).await.expect("available").free.is_empty(), "an aborted rollout has none");
+}
+
+pub(crate) async fn a_cursor_leaves_nothing_behind(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[8], 0)).await;
+    let now = rollout(store, id).await;
+    let commit = |cursor, ordinals: &[u32]| {
+        let record = rollout::Record { releases: 1, cursor, ..now.record.clone() };
+        let changes = ordinals.iter().map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4)).collect();
+        Commit { releases: Some(0), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) }
+    };
+    // A change passed over without a row; one beyond the cursor; one twice; one that does not exist.
+    for (cursor, ordinals) in [(3, &[0, 2][..]), (2, &[0, 2]), (1, &[0, 0]), (9, &[0, 2, 4, 6, 8])] {
+        let refused = store.commit(commit(cursor, ordinals)).await.expect_err("makes no sense");
+        assert!(matches!(refused, CommitError::Unavailable(_)), "{refused}");
+    }
+    assert_eq!(rollout(store, id).await.tallies[0].queued, 8);
+}
+
+pub(crate) async fn due_and_touch(store: &dyn Store) {
+    let mut given = submission("alpha", &[3], 0);
+    given.targets = (0..3).map(|n| target(n, n)).collect();
+    let id = started(store, given).await;
+    release(store, id, 0, 3).await;
+    let due = |now, limit| async move {
+        let due = store.due(now, limit).await.expect("available");
+        due.into_iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>()
+    };
+    assert_eq!(due(at(32), 9).await, [0_u32; 0]);
+    assert_eq!(due(at(33), 9).await, [0, 1, 2]);
+    assert_eq!(due(at(33), 2).await, [0, 1]);
+
+    let touched = ChangeId { rollout: id, ordinal: 0 };
+    assert!(store.touch(touched, 1, Some(at(33)), at(100)).await.expect("available"));
+    assert!(!store.touch(touched, 1, Some(at(33)), at(200)).await.expect("available"), "another has touched it meanwhile");
+    assert!(!store.touch(touched, 0, Some(at(100)), at(200)).await.expect("available"), "it has moved");
+    assert_eq!(due(at(33), 9).await, [1, 2]);
+    assert_eq!(due(at(100), 9).await, [1, 2, 0]);
+    assert_eq!(change_of(store, id, 0).await.due, Some(at(100)));
+
+    put(store, id, 0, State::Queued).await.expect("free");
+    put(store, id, 1, failed("no")).await.expect("free");
+    assert_eq!(due(Timestamp::MAX, 9).await, [2]);
+    for ordinal in [0, 1] {
+        assert_eq!(change_of(store, id, ordinal).await.due, None);
+        let id = ChangeId { rollout: id, ordinal };
+        assert!(!store.touch(id, 2, None, at(200)).await.expect("available"), "only active changes are due");
+    }
+}
+
+pub(crate) async fn an_abort_withdraws(store: &dyn Store) {
+    // Proxies 0+1, 2+3, 4+5, 6+7 share instances; 0 and 2 become active, 1 is passed.
+    let id = started(store, submission("alpha", &[3, 5], 0)).await;
+    assert_eq!(release(store, id, 1, 2).await, [0, 2]);
+    abort(store, id).await;
+    let now = rollout(store, id).await;
+    let counts: Vec<_> = now.tallies.iter().map(|tally| (tally.queued, tally.active, tally.cancelled)).collect();
+    assert_eq!(counts, [(1, 2, 0), (0, 0, 5)]);
+    let withdrawn = change_of(store, id, 7).await;
+    assert_eq!((withdrawn.change.record.state, withdrawn.due, withdrawn.moved_at), (State::Cancelled, None, None));
+    // What was queued explicitly is withdrawn explicitly; until then the rollout stays open.
+    assert_eq!(store.open_rollouts().await.expect("available").len(), 1);
+    let waiting = store.page(id, vec!["queued".into()], None, 9).await.expect("available").changes;
+    assert_eq!(waiting.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), [1]);
+    let waiting = store.settled(id, &["queued"], 9).await.expect("available");
+    assert_eq!(waiting.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1]);
+    for (ordinal, end) in [(1, State::Cancelled), (0, switched()), (2, State::Cancelled)] {
+        put(store, id, ordinal, end).await.expect("free");
+    }
+    assert!(store.open_rollouts().await.expect("available").is_empty());
+    assert_tallies_add_up(store).await;
+    let cancelled = store.page(id, vec!["cancelled".into()], None, 99).await.expect("available").changes;
+    assert_eq!(cancelled.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+    assert!(store.candidates(id, 1, 9).await.expect("available").free.is_empty());
+}
+
+pub(crate) async fn settled_changes_move_only_back(store: &dyn Store) {
+    let mut given = submission("alpha", &[4], 0);
+    given.targets = (0..4).map(|n| target(n, n)).collect();
+    let id = started(store, given).await;
+    release(store, id, 0, 4).await;
+    let in_doubt = State::InDoubt { reason: change::Reason { word: change::ReasonWord::Unreadable, message: "?".into() } };
+    for (ordinal, end) in [(0, switched()), (1, failed("no")), (2, in_doubt), (3, State::Cancelled)] {
+        put(store, id, ordinal, end).await.expect("free");
+    }
+    for ordinal in 0..4 {
+        assert!(matches!(put(store, id, ordinal, State::Ready).await, Err(CommitError::Conflict)));
+    }
+    for ordinal in [0, 3] {
+        assert!(matches!(put(store, id, ordinal, State::Queued).await, Err(CommitError::Conflict)));
+    }
+    let failures = store.settled(id, &["failed", "in_doubt"], 9).await.expect("available");
+    assert_eq!(failures.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(store.settled(id, &["in_doubt"], 9).await.expect("available")[0].id.ordinal, 2);
+    assert_eq!(store.settled(id, &["failed", "in_doubt"], 1).await.expect("available").len(), 1);
+    assert_eq!(store.settled(id, &["succeeded"], 9).await.expect("available")[0].id.ordinal, 0);
+    for ordinal in [1, 2] {
+        put(store, id, ordinal, State::Queued).await.expect("a retry");
+    }
+    assert!(store.settled(id, &["failed", "in_doubt"], 9).await.expect("available").is_empty());
+    let queued = store.settled(id, &["queued"], 9).await.expect("available");
+    assert_eq!(queued.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1, 2], "what was put back is stored as queued");
+    let total = rollout(store, id).await.total();
+    assert_eq!((total.queued, total.failed, total.in_doubt, total.succeeded, total.cancelled), (2, 0, 0, 1, 1));
+    assert_eq!(release(store, id, 0, 9).await, [1, 2]);
+    assert_tallies_add_up(store).await;
+}
+
+pub(crate) async fn a_record_too_big_is_refused(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[2], 0)).await;
+    release(store, id, 0, 1).await;
+    let refused = put(store, id, 0, failed(&"x".repeat(5_000))).await.expect_err("too big");
+    assert!(refused.to_string().contains("the most is"), "{refused}");
+    put(store, id, 0, failed(&"x".repeat(3_000))).await.expect("fits");
+}
+
+pub(crate) async fn pages_and_filters(store: &dyn Store) {
+    let mut given = submission("alpha", &[4, 6], 0);
+    given.targets = (0..10).map(|n| target(n, n)).collect();
+    let id = started(store, given).await;
+    release(store, id, 0, 4).await;
+    put(store, id, 1, failed("no")).await.expect("free");
+    put(store, id, 2, State::Queued).await.expect("recalled");
+    let page = |words: &[&str], after, limit| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        async move {
+            let page = store.page(id, words, after, limit).await.expect("available");
+            (page.changes.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), page.next)
+        }
+    };
+    assert_eq!(page(&[], None, 3).await, (vec![0, 1, 2], Some(2)));
+    assert_eq!(page(&[], Some(2), 4).await, (vec![3, 4, 5, 6], Some(6)));
+    assert_eq!(page(&[], Some(6), 3).await, (vec![7, 8, 9], None));
+    assert_eq!(page(&[], Some(9), 3).await, (vec![], None));
+    assert_eq!(page(&["failed"], None, 3).await, (vec![1], None));
+    assert_eq!(page(&["ready"], None, 1).await, (vec![0], Some(0)));
+    assert_eq!(page(&["ready"], Some(0), 1).await, (vec![3], None));
+    assert_eq!(page(&["queued", "failed"], None, 4).await, (vec![1, 2, 4, 5], Some(5)));
+    assert_eq!(page(&["succeeded"], None, 4).await, (vec![], None));
+    assert_eq!(page(&[], Some(u32::MAX), 4).await, (vec![], None));
+    let shown = store.page(id, Vec::new(), None, 1).await.expect("available").changes.remove(0);
+    assert_eq!((shown.due, shown.moved_at), (Some(at(33)), Some(at(3))));
+    let nothing = submission("beta", &[1], 50).id();
+    assert!(store.page(nothing, Vec::new(), None, 4).await.expect("available").changes.is_empty());
+}
+
+pub(crate) async fn rollouts_newest_first(store: &dyn Store) {
+    let mut ids = Vec::new();
+    for (title, first) in [("alpha", 0), ("beta", 10), ("gamma", 20), ("delta", 30)] {
+        ids.push(started(store, submission(title, &[2], first)).await);
+    }
+    abort(store, ids[1]).await;
+    let listed = |after, limit| async move {
+        let rollouts = store.rollouts(after, limit).await.expect("available");
+        rollouts.into_iter().map(|rollout| rollout.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, 9).await, [ids[3], ids[2], ids[1], ids[0]]);
+    assert_eq!(listed(None, 2).await, [ids[3], ids[2]]);
+    assert_eq!(listed(Some(ids[2]), 2).await, [ids[1], ids[0]]);
+    assert_eq!(listed(Some(ids[0]), 2).await, []);
+    let open = store.open_rollouts().await.expect("available");
+    assert_eq!(open.iter().map(|rollout| rollout.id).collect::<Vec<_>>(), [ids[0], ids[2], ids[3]]);
+}
+
+pub(crate) async fn journal_pages(store: &dyn Store) {
+    let first = started(store, submission("alpha", &[6], 0)).await;
+    let second = started(store, submission("beta", &[2], 10)).await;
+    release(store, first, 0, 2).await;
+    let all = store.journal(None, 0, 99).await.expect("available");
+    assert_eq!(all.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=8).collect::<Vec<u64>>());
+    assert_eq!(store.journal(None, 5, 2).await.expect("available"), all[5..7]);
+    assert_eq!(store.journal(None, 8, 2).await.expect("available"), []);
+    assert_eq!(store.journal(Some(second), 0, 99).await.expect("available"), all[2..4]);
+    assert_eq!(store.journal(Some(first), 1, 2).await.expect("available"), [all[1].clone(), all[4].clone()]);
+    let What::Rollout { from, to, why, record, .. } = &all[4].what else { panic!("a release is the rollout's move first") };
+    assert_eq!((from.as_str(), to.as_str(), why.as_str(), record.cursor), ("advancing", "advancing", "release", 3));
+    let What::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else { panic!("the changes in the order given") };
+    assert_eq!((from.as_str(), to.as_str(), *proxy_id), ("queued", "ready", target(1, 2).proxy_id));
+}
+
+pub(crate) async fn jobs_are_remembered(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[2], 0)).await;
+    let instance = target(0, 0).instance();
+    assert!(store.known_jobs(&instance).await.expect("available").is_empty());
+    release(store, id, 0, 1).await;
+    let mut expected = Vec::new();
+    for n in 0..10 {
+        put(store, id, 0, State::Following { job: job(n) }).await.expect("free");
+        put(store, id, 0, State::Ready).await.expect("again");
+        expected.push(job(n));
+    }
+    expected.drain(..2);
+    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "the latest eight, oldest first");
+    put(store, id, 0, failed("no")).await.expect("free");
+    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "they outlive the change");
+    assert!(store.known_jobs(&target(1, 2).instance()).await.expect("available").is_empty());
+}
+
+pub(crate) async fn a_busy_life_adds_up(store: &dyn Store) {
+    let mut driver = Driver::new(1);
+    driver.begin(store).await;
+    for _ in 0..600 {
+        driver.step(store).await;
+    }
+    abort(store, driver.rollouts[0]).await;
+    assert_tallies_add_up(store).await;
+
+    // The last entry of a change is its record; a change without one was never touched.
+    let entries = store.journal(None, 0, usize::MAX).await.expect("available");
+    assert!(entries.iter().zip(1..).all(|(entry, seq)| entry.seq == seq), "dense from 1");
+    for id in driver.rollouts {
+        let mine = || entries.iter().filter(|entry| entry.rollout == id);
+        let last = mine().rev().find_map(|entry| if let What::Rollout { record, .. } = &entry.what { Some(record) } else { None });
+        let now = rollout(store, id).await;
+        assert_eq!(Some(&now.record), last);
+        for active in all_changes(store, id).await {
+            let last = mine().rev().find_map(|entry| match &entry.what {
+                What::Change { ordinal, record, .. } if *ordinal == active.change.id.ordinal => Some(record.clone()),
+                _ => None,
+            });
+            let untouched = if matches!(now.record.phase, Phase::Aborted { .. }) { State::Cancelled } else { State::Queued };
+            let expected = last.unwrap_or(change::Record { state: untouched, ..change::Record::queued() });
+            assert_eq!(active.change.record, expected, "target {}", active.change.id.ordinal);
+        }
+    }
+}
+
+pub(crate) async fn reads_see_what_was_acknowledged(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[50], 0)).await;
+    release(store, id, 0, 25).await;
+    for ordinal in (0..50).step_by(2) {
+        put(store, id, ordinal, if ordinal % 4 == 0 { switched() } else { failed("no") }).await.expect("free");
+        let page = store.page(id, Vec::new(), ordinal.checked_sub(1), 1).await.expect("available");
+        assert!(page.changes[0].change.record.state.is_settled(), "target {ordinal}");
+        let listed = store.rollouts(None, 1).await.expect("available");
+        assert_eq!(listed[0].total().settled(), ordinal / 2 + 1);
+        let last = store.journal(Some(id), store.health().seq - 1, 9).await.expect("available");
+        assert_eq!(last.len(), 1, "the journal ends with the commit just acknowledged");
+    }
+    // An ordered commit is read back too, though it may not be durable when it is acknowledged.
+    let now = rollout(store, id).await;
+    let record = change_of(store, id, 2).await.change.record;
+    let commit = Commit { changes: vec![step(2, &record, State::Queued, 4)], durability: Durability::Ordered, ..blank(&now, 4) };
+    store.commit(commit).await.expect("a retry");
+    assert_eq!(change_of(store, id, 2).await.change.record.state, State::Queued);
+    let page = store.page(id, vec!["queued".into()], None, 1).await.expect("available");
+    assert_eq!(page.changes[0].change.id.ordinal, 1);
+    let page = store.page(id, vec!["queued".into()], Some(1), 1).await.expect("available");
+    assert_eq!(page.changes[0].change.id.ordinal, 2);
+}

@@ -1,0 +1,200 @@
+//! The store's directory: who owns it, what it is, and how files come into it durably.
+//!
+//! Invariants: one process at a time; nothing in it can be read by others (0700, files 0600); a file is either there
+//! whole or not at all, and a name that was told durable survives a power cut.
+//!
+//! Deliberately not here: what the files mean.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::Digest;
+
+use super::open::OpenError;
+
+/// The layout of everything below the directory that this program writes, and the highest that it reads.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// An owned directory; ownership ends with the value.
+#[derive(Debug)]
+pub(crate) struct Home {
+    dir: PathBuf,
+    identity: Identity,
+    /// Held, never read: the lock goes with the file.
+    _lock: File,
+}
+
+/// What the directory says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// Layout.
+    pub schema: u32,
+    /// Drawn once; the queue carries it too, so that a queue of another store is noticed.
+    pub id: String,
+}
+
+/// The journal's last line as far as it was told: a journal that ends before it has forgotten something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// Its sequence.
+    pub seq: u64,
+    /// Its digest.
+    pub head: Digest,
+}
+
+impl Home {
+    /// Takes a directory over, and creates what is missing.
+    pub fn take(dir: &Path) -> Result<Self, OpenError> {
+        let wrong = |what: &'static str| {
+            let path = dir.to_owned();
+            move |source| OpenError::Directory { what, path, source }
+        };
+        create_dir(dir).map_err(wrong("create the directory"))?;
+        let lock = lock(&dir.join("lock"))?;
+        for sub in ["journal", "submissions"] {
+            create_dir(&dir.join(sub)).map_err(wrong("create a directory in"))?;
+        }
+        let identity = identity(dir)?;
+        if identity.schema > SCHEMA {
+            return Err(OpenError::Schema { path: dir.join("store"), found: identity.schema, known: SCHEMA });
+        }
+        sync_dir(dir).map_err(wrong("sync"))?;
+        Ok(Self { dir: dir.to_owned(), identity, _lock: lock })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The store's own id.
+    pub fn id(&self) -> &str {
+        &self.identity.id
+    }
+
+    /// Where the journal's segments lie.
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    /// Where submissions lie.
+    pub fn submissions(&self) -> PathBuf {
+        self.dir.join("submissions")
+    }
+
+    /// Where sled works.
+    pub fn queue(&self) -> PathBuf {
+        self.dir.join("queue")
+    }
+
+    /// Says at the next start why the queue must not be trusted.
+    pub fn suspect(&self) -> PathBuf {
+        self.dir.join("queue.suspect")
+    }
+
+    /// Moves the queue out of the way; `None` when there was none. The name tells how far the journal was.
+    pub fn set_queue_aside(&self, seq: u64) -> io::Result<Option<PathBuf>> {
+        if !self.queue().exists() {
+            return Ok(None);
+        }
+        let free = (0u32..).map(|n| if n == 0 { format!("queue.bad-{seq}") } else { format!("queue.bad-{seq}.{n}") });
+        let aside = free.map(|name| self.dir.join(name)).find(|path| !path.exists()).expect("there are 2^32 names");
+        std::fs::rename(self.queue(), &aside)?;
+        sync_dir(&self.dir)?;
+        Ok(Some(aside))
+    }
+
+    /// The mark, if one was ever written.
+    pub fn mark(&self) -> Result<Option<Mark>, OpenError> {
+        let path = self.dir.join("mark");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(OpenError::Directory { what: "read", path, source }),
+        };
+        let mark = serde_json::from_slice(&bytes);
+        mark.map(Some).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() })
+    }
+
+    /// Writes the mark. Only for lines that are synced.
+    pub fn write_mark(&self, mark: Mark) -> io::Result<()> {
+        let bytes = serde_json::to_vec(&mark)?;
+        write_whole(&self.dir, "mark", &bytes)
+    }
+
+    /// Bytes that are left for us on the file system.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+fn identity(dir: &Path) -> Result<Identity, OpenError> {
+    let path = dir.join("store");
+    let fail = |what: &'static str| {
+        let path = path.clone();
+        move |source| OpenError::Directory { what, path, source }
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let identity = Identity { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) };
+            let bytes = serde_json::to_vec(&identity).expect("a struct with string keys");
+            write_whole(dir, "store", &bytes).map_err(fail("write"))?;
+            Ok(identity)
+        }
+        Err(source) => Err(fail("read")(source)),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let fail = |what: &'static str| move |source| OpenError::Directory { what, path: path.to_owned(), source };
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail("open the lock"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // The pid is for people; without it the refusal stands just the same.
+            let _ = file.read_to_string(&mut pid);
+            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+            return Err(OpenError::Taken { path: path.to_owned(), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(fail("lock")(source)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(fail("write"))?;
+    Ok(file)
+}
+
+fn create_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    path.parent().map_or(Ok(()), |parent| if parent.as_os_str().is_empty() { Ok(()) } else { sync_dir(parent) })
+}
+
+/// Opens a file of ours for writing; it must not be there yet.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Makes names in a directory durable.
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Replaces a small file whole: written aside, synced, renamed, the directory synced.
+pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let aside = dir.join(format!("{name}.new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(bytes)?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    std::fs::rename(&aside, dir.join(name))?;
+    sync_dir(dir)
+}

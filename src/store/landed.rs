@@ -1,0 +1,156 @@
+//! The rollouts as the queue on disk has them: what lists and pages show.
+//!
+//! Invariant: it stands at exactly the sequence that the queue stands at, so a page's rows and its rollout fit
+//! together; and at nothing that the journal has not synced.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::change::{self, Change};
+use crate::domain::id::{ChangeId, Digest, RolloutId};
+use crate::domain::journal::What;
+use crate::domain::plan::Plan;
+
+use super::book::{Opening, untouched};
+use super::home::Mark;
+use super::page::{Query, Shown, page};
+use super::queue::{Queue, QueueError, StoredRollout, StoredRow};
+use super::row::{Row, change};
+use super::sheet::Sheet;
+use super::step::Step;
+use super::targets::Targets;
+use super::{Page, Rollout, Unavailable};
+
+/// Rollouts in the queue.
+#[derive(Debug, Default)]
+pub(crate) struct Landed {
+    cases: BTreeMap<RolloutId, LandedCase>,
+    order: BTreeMap<u64, RolloutId>,
+}
+
+#[derive(Debug)]
+struct LandedCase {
+    plan: Arc<Plan>,
+    targets: Arc<dyn Targets>,
+    by: String,
+    submitted_at: Timestamp,
+    stored: StoredRollout,
+    sheet: Sheet,
+}
+
+/// A read that failed in the queue or in a submission.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Other(#[from] Unavailable),
+}
+
+impl Landed {
+    /// Puts a rollout back as the queue has it.
+    pub fn restore(&mut self, id: RolloutId, opening: &Opening, stored: StoredRollout, sheet: Sheet) {
+        self.order.insert(stored.first, id);
+        let Opening { plan, targets, by, at, .. } = opening.clone();
+        self.cases.insert(id, LandedCase { plan, targets, by, submitted_at: at, stored, sheet });
+    }
+
+    /// Takes in a batch of lines and brings the queue there too; durable only after the queue's sync.
+    pub fn absorb(&mut self, steps: &[Step], queue: &Queue, reached: Mark) -> Result<(), QueueError> {
+        for step in steps {
+            self.fold(step);
+        }
+        let draft = queue.draft(steps, &|id| self.cases.get(&id).map(|case| (&case.stored, &case.sheet)), reached)?;
+        queue.apply(&draft)
+    }
+
+    fn fold(&mut self, step: &Step) {
+        let entry = &step.line.entry;
+        if let (What::Submitted { submission, .. }, Some(opening)) = (&entry.what, &step.opening) {
+            let sheet = Sheet::submitted(&opening.plan);
+            let stored = StoredRollout {
+                submission: *submission,
+                record: sheet.record.clone(),
+                moved_at: entry.at,
+                first: entry.seq,
+                last: entry.seq,
+            };
+            return self.restore(entry.rollout, opening, stored, sheet);
+        }
+        let Some(case) = self.cases.get_mut(&entry.rollout) else { return };
+        case.sheet.fold(entry, &case.plan);
+        case.stored.last = entry.seq;
+        if let What::Rollout { record, .. } = &entry.what {
+            case.stored.record = record.clone();
+            case.stored.moved_at = entry.at;
+        }
+    }
+
+    /// Rollouts, newest first.
+    pub fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Vec<Rollout> {
+        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.stored.first));
+        let newest = self.order.range(..before).rev().take(limit);
+        newest.filter_map(|(_, id)| Some(self.cases.get(id)?.rollout(*id))).collect()
+    }
+
+    /// First and last sequence of a rollout.
+    pub fn span(&self, id: RolloutId) -> Option<(u64, u64)> {
+        self.cases.get(&id).map(|case| (case.stored.first, case.stored.last))
+    }
+
+    /// One page of a rollout's changes.
+    pub fn page(&self, query: &Query, queue: &Queue) -> Result<Page, ReadError> {
+        let Some(case) = self.cases.get(&query.id) else { return Ok(Page::default()) };
+        let untouched = untouched(&case.sheet);
+        let shown = Shown { plan: &case.plan, targets: case.targets.as_ref(), cursor: case.sheet.record.cursor, untouched };
+        let words: Vec<&str> = query.words.iter().map(String::as_str).collect();
+        let rows = queue.rows(query.id, query.first(), &words);
+        page(query, &shown, rows.map(|row| case.row(row?)))
+    }
+
+    /// Stored changes in these states.
+    pub fn stored(&self, id: RolloutId, words: &[&str], limit: usize, queue: &Queue) -> Result<Vec<Change>, ReadError> {
+        let Some(case) = self.cases.get(&id) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for row in queue.rows(id, 0, words) {
+            let (ordinal, row) = case.row(row?)?;
+            if !words.contains(&row.record.state.word()) {
+                continue;
+            }
+            if found.len() >= limit {
+                break;
+            }
+            found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan));
+        }
+        Ok(found)
+    }
+
+    /// A settled change's row with its target.
+    pub fn settled(&self, id: ChangeId, queue: &Queue) -> Result<Option<Row>, ReadError> {
+        let Some(case) = self.cases.get(&id.rollout) else { return Ok(None) };
+        let Some(stored) = queue.settled(id)? else { return Ok(None) };
+        Ok(Some(case.row((id.ordinal, stored))?.1))
+    }
+}
+
+impl LandedCase {
+    fn row(&self, (ordinal, stored): (u32, StoredRow)) -> Result<(u32, Row), ReadError> {
+        let StoredRow { record, due, moved_at } = stored;
+        Ok((ordinal, Row { target: self.targets.get(ordinal)?, record, due, moved_at }))
+    }
+
+    fn rollout(&self, id: RolloutId) -> Rollout {
+        Rollout {
+            id,
+            plan: Arc::clone(&self.plan),
+            targets: self.targets.count(),
+            record: self.sheet.record.clone(),
+            tallies: self.sheet.tallies.as_slice().into(),
+            by: self.by.clone(),
+            submitted_at: self.submitted_at,
+            moved_at: self.stored.moved_at,
+        }
+    }
+}

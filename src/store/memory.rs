@@ -1,0 +1,268 @@
+//! The store in memory: for simulation, rehearsal and tests. Every future is ready at once.
+//!
+//! Invariant: it does what the store on disk does, for it shares its books, its checks and its pages with it; nothing
+//! here decides. A lost write is modelled by not calling; a second daemon by a second handle on the same store.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use std::collections::BTreeMap;
+
+use futures_util::future::ready;
+use jiff::Timestamp;
+
+use crate::domain::change::{self, Change};
+use crate::domain::id::{ChangeId, Digest, JobId, RolloutId};
+use crate::domain::journal::{Entry, What};
+use crate::domain::target::InstanceKey;
+
+use super::book::{Book, Opening};
+use super::jobs::remember;
+use super::line::Line;
+use super::page::{Query, Shown, page};
+use super::row::{Row, change};
+use super::step::Step;
+use super::targets::{Fingerprints, Targets};
+use super::{
+    Active, Candidates, Commit, CommitError, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+};
+
+/// A store that lives as long as its process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    book: Book,
+    settled: BTreeMap<ChangeId, Row>,
+    jobs: BTreeMap<InstanceKey, Vec<JobId>>,
+    journal: Vec<Line>,
+    /// The chain is computed only when somebody asks for it: lines hashed so far, and the last one's digest.
+    head: (usize, Option<Digest>),
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A copy of everything as it is now; the two go separate ways from here on.
+    pub fn fork(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()) }
+    }
+
+    /// Only a defect of ours panics with the books in hand, and the run that saw it has failed already.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn submit(&mut self, submission: Submission) -> Result<Submitted, SubmitError> {
+        let id = submission.id();
+        let Submission { plan, targets, by, at } = submission;
+        let prints = Fingerprints::of(targets.iter());
+        if self.book.admit(id, &plan, &targets, &prints)? {
+            return Ok(Submitted { id, new: false });
+        }
+        let seq = self.book.seq() + 1;
+        let what = What::Submitted {
+            name: plan.name.clone(),
+            revision: plan.revision,
+            ssl_option: plan.ssl_option,
+            targets: targets.count(),
+            submission: id_digest(id),
+            change_ref: plan.change_ref.clone(),
+            by: by.clone(),
+        };
+        self.journal.push(Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
+        let opening = Opening { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };
+        self.book.submitted(id, seq, opening);
+        Ok(Submitted { id, new: true })
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
+        let settled = &self.settled;
+        let prepared = self.book.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
+        for Step { line, learnt, .. } in self.book.apply(prepared)? {
+            if let What::Change { ordinal, record, .. } = &line.entry.what {
+                if !record.state.is_settled() {
+                    self.settled.remove(&ChangeId { rollout: line.entry.rollout, ordinal: *ordinal });
+                }
+                if let (Some(instance), Some(job)) = (learnt, record.jobs.last()) {
+                    remember(self.jobs.entry(instance).or_default(), job);
+                }
+            }
+            self.journal.push(line);
+        }
+        self.settled.extend(self.book.landed(u64::MAX));
+        Ok(())
+    }
+
+    fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, Row)> {
+        let settled = self.settled.range(ChangeId { rollout: id, ordinal: first }..=ChangeId { rollout: id, ordinal: u32::MAX });
+        let mut settled = settled.map(|(id, row)| (id.ordinal, row)).peekable();
+        let open = self.book.case(id).into_iter().flat_map(move |case| case.rows.range(first..));
+        let mut open = open.map(|(ordinal, row)| (*ordinal, row)).peekable();
+        std::iter::from_fn(move || {
+            let next = match (settled.peek(), open.peek()) {
+                (Some((left, _)), Some((right, _))) if left < right => settled.next(),
+                (Some(_), None) => settled.next(),
+                (Some(_) | None, _) => open.next(),
+            };
+            next.map(|(ordinal, row)| (ordinal, row.clone()))
+        })
+    }
+
+    fn change(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {
+        let Some(case) = self.book.case(id.rollout) else { return Ok(None) };
+        if let Some(active) = self.book.active(id) {
+            return Ok(Some(active));
+        }
+        if let Some(row) = self.settled.get(&id) {
+            return Ok(Some(row.clone().active(id, &case.plan)));
+        }
+        if id.ordinal >= case.targets.count() {
+            return Ok(None);
+        }
+        let change = change(id, case.targets.get(id.ordinal)?, case.untouched(), &case.plan);
+        Ok(Some(Active { change, due: None, moved_at: None }))
+    }
+
+    fn settled(&self, id: RolloutId, words: &[&str], limit: usize) -> Vec<Change> {
+        let Some(case) = self.book.case(id) else { return Vec::new() };
+        let wanted = self.rows_from(id, 0).filter(|(_, row)| words.contains(&row.record.state.word())).take(limit);
+        wanted.map(|(ordinal, row)| change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan)).collect()
+    }
+
+    fn page(&self, query: &Query) -> Result<Page, Unavailable> {
+        let Some(case) = self.book.case(query.id) else { return Ok(Page::default()) };
+        let shown =
+            Shown { plan: &case.plan, targets: case.targets.as_ref(), cursor: case.sheet.record.cursor, untouched: case.untouched() };
+        page(query, &shown, self.rows_from(query.id, query.first()).map(Ok))
+    }
+
+    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Vec<Entry> {
+        let first = usize::try_from(after).unwrap_or(usize::MAX).min(self.journal.len());
+        let entries = self.journal[first..].iter().map(|line| &line.entry);
+        entries.filter(|entry| rollout.is_none_or(|rollout| entry.rollout == rollout)).take(limit).cloned().collect()
+    }
+
+    fn health(&mut self) -> Health {
+        let (hashed, head) = self.head;
+        let mut head = head.unwrap_or(Digest::ZERO);
+        let mut line = Vec::new();
+        for written in &self.journal[hashed..] {
+            line.clear();
+            head = written.write(head, &mut line);
+        }
+        self.head = (self.journal.len(), Some(head));
+        Health { kind: "memory", seq: self.book.seq(), head, refusing: None, journal_bytes: 0, queue_bytes: 0, rebuilt: None }
+    }
+}
+
+/// Nothing is written here, so there is no file to be the digest of; the rollout's identity stands in its place.
+fn id_digest(id: RolloutId) -> Digest {
+    Digest::of(id.as_bytes())
+}
+
+impl Store for MemoryStore {
+    fn submit(&self, submission: Submission) -> Pending<'_, Result<Submitted, SubmitError>> {
+        Box::pin(ready(self.state().submit(submission)))
+    }
+
+    fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {
+        Box::pin(ready(self.state().commit(commit)))
+    }
+
+    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.touch(id, version, was, due))))
+    }
+
+    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.due(now, limit))))
+    }
+
+    fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.open_rollouts())))
+    }
+
+    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
+        let state = self.state();
+        let found = state.book.newest(after).take(limit).filter_map(|id| Some(state.book.case(id)?.rollout(id))).collect();
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.case(id).map(|case| case.rollout(id)))))
+    }
+
+    fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
+        Box::pin(ready(self.state().change(id)))
+    }
+
+    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
+        Box::pin(ready(self.state().book.candidates(id, wave, limit)))
+    }
+
+    fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().settled(id, words, limit))))
+    }
+
+    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().jobs.get(instance).cloned().unwrap_or_default())))
+    }
+
+    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
+        Box::pin(ready(self.state().page(&Query { id, words, after, limit })))
+    }
+
+    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().journal(rollout, after, limit))))
+    }
+
+    fn health(&self) -> Health {
+        self.state().health()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::scene::{Driver, picture};
+
+    crate::store::contract::suite!((MemoryStore::new(), ()));
+
+    #[tokio::test]
+    async fn a_fork_goes_its_own_way() {
+        let store = MemoryStore::new();
+        let mut driver = Driver::new(7);
+        driver.begin(&store).await;
+        let fork = store.fork();
+        let before = picture(&fork).await;
+        for _ in 0..20 {
+            driver.step(&store).await;
+        }
+        assert_eq!(picture(&fork).await, before);
+        assert_ne!(picture(&store).await, before);
+        assert_ne!(store.health().head, fork.health().head);
+    }
+
+    #[tokio::test]
+    async fn the_head_is_the_chain_over_every_line() {
+        let store = MemoryStore::new();
+        let mut driver = Driver::new(3);
+        driver.begin(&store).await;
+        let early = store.health();
+        driver.step(&store).await;
+        let late = store.health();
+        let twin = MemoryStore::new();
+        let mut driver = Driver::new(3);
+        driver.begin(&twin).await;
+        driver.step(&twin).await;
+        assert_eq!(twin.health(), late, "computed in one go or in two");
+        assert_ne!(early.head, late.head);
+    }
+}

@@ -1,0 +1,329 @@
+//! Opening a store: what is there, whether it fits together, and what to do when it does not.
+//!
+//! Order: lock, journal, mark, queue, what the journal has beyond the queue. The journal is the truth: a queue that is
+//! damaged, foreign or does not add up is set aside and built anew from it, loudly. A journal that is damaged, or that
+//! ends before what the queue or the mark have seen, is never gone on with: acknowledged entries would be lost.
+//!
+//! Deliberately not here: repair of the journal, which is a person's decision.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::domain::id::{Digest, RolloutId};
+use crate::domain::journal::What;
+
+use super::Unavailable;
+use super::book::{Book, Opening};
+use super::home::{Home, Mark};
+use super::journal::Journal;
+use super::landed::Landed;
+use super::line::Line;
+use super::probe::Probe;
+use super::queue::{Queue, QueueError};
+use super::step::Step;
+use super::submission::{Stored, sweep};
+use super::targets::{Fingerprints, Targets};
+
+/// Lines that are brought to the queue in one transaction while it is built or catches up.
+const CHUNK: usize = 1_000;
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process works on the directory.
+    #[error("another daemon (pid {pid}) holds {}; stop it, or use another state directory", path.display())]
+    Taken {
+        /// The lock.
+        path: PathBuf,
+        /// Who holds it, as far as it said.
+        pid: String,
+    },
+    /// The system refused something.
+    #[error("cannot {what} {}", path.display())]
+    Directory {
+        /// What was tried.
+        what: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A small file is not what was written.
+    #[error("{}:{line} cannot be read: {what}; restore the state directory from a backup", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// Written by a newer program.
+    #[error("{} has schema {found}, this program knows up to {known}; use the newer program", path.display())]
+    Schema {
+        /// What has it.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// The journal is damaged before its end.
+    #[error("the journal is damaged: {}:{line} {what}; nothing was changed, restore the file from a backup", path.display())]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// The line, from 1; 0 for the segment as a whole.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The journal ends before what was acknowledged.
+    #[error(
+        "the journal ends with entry {found}, but {witness} has seen entry {seen}: acknowledged entries are missing; \
+         nothing was changed, restore the journal from a backup"
+    )]
+    Forgotten {
+        /// Who has seen more.
+        witness: &'static str,
+        /// The last entry that it has seen.
+        seen: u64,
+        /// The journal's last entry.
+        found: u64,
+    },
+    /// The journal holds another entry than was acknowledged.
+    #[error("entry {seq} of the journal is not the one that {witness} has seen: files of two stores or of two times were mixed")]
+    Forked {
+        /// Who has seen another.
+        witness: &'static str,
+        /// Which entry.
+        seq: u64,
+    },
+    /// The queue must be built anew and the journal does not begin with its first entry.
+    #[error("the queue must be built anew ({reason}), but the journal begins with entry {first}; restore its older segments")]
+    Incomplete {
+        /// Why it must be built.
+        reason: String,
+        /// The first entry that is there.
+        first: u64,
+    },
+    /// A submission, or something else that the journal speaks of, cannot be read.
+    #[error("{0}")]
+    Submission(Unavailable),
+    /// The queue cannot be opened for a reason that building it anew would not change.
+    #[error("the queue cannot be opened: {0}")]
+    Queue(io::Error),
+    /// The queue was written by a newer program.
+    #[error("the queue cannot be opened: {0}; use the newer program")]
+    QueueSchema(String),
+}
+
+/// A store that fits together.
+pub(crate) struct Opened {
+    pub home: Home,
+    pub journal: Journal,
+    pub queue: Queue,
+    pub book: Book,
+    pub landed: Landed,
+    /// What was set aside and built anew, if anything.
+    pub rebuilt: Option<String>,
+}
+
+/// What opening needs to know.
+pub(crate) struct Settings {
+    pub segment_bytes: u64,
+    pub cache_bytes: u64,
+    pub probe: Probe,
+}
+
+/// Opens the store in a directory.
+pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError> {
+    let home = Home::take(dir)?;
+    let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
+    sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
+    let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.probe.clone())?;
+    if let Some(torn) = torn {
+        tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
+    }
+    if let Some(mark) = home.mark()? {
+        check_witness(&journal, "the mark", mark)?;
+    }
+    let suspect = match std::fs::read_to_string(home.suspect()) {
+        Ok(reason) => Some(reason.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(fail("read", home.suspect())(source)),
+    };
+    let tried = match suspect {
+        Some(reason) => Err(Refused::Damaged(reason)),
+        None => guarded(|| catch_up(&home, &journal, settings)),
+    };
+    let (queue, book, landed, rebuilt) = match tried {
+        Ok((queue, book, landed)) => (queue, book, landed, None),
+        Err(Refused::Open(error)) => return Err(error),
+        Err(Refused::Damaged(reason)) => rebuild(&home, &journal, settings, reason)?,
+    };
+    Ok(Opened { home, journal, queue, book, landed, rebuilt })
+}
+
+/// Why the queue was not taken as it is.
+enum Refused {
+    /// It must be built anew.
+    Damaged(String),
+    /// Nothing may be done.
+    Open(OpenError),
+}
+
+impl From<OpenError> for Refused {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl From<QueueError> for Refused {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Damaged(reason) => Self::Damaged(reason),
+            // What is shorter than it should be was cut, not refused.
+            QueueError::Io(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+                Self::Damaged(error.to_string())
+            }
+            QueueError::Io(error) => Self::Open(OpenError::Queue(error)),
+            error @ QueueError::Schema { .. } => Self::Open(OpenError::QueueSchema(error.to_string())),
+        }
+    }
+}
+
+/// sled panics on much damage instead of returning an error, and tallies that do not add up panic in our own code.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Refused::Damaged(told(panic.as_ref()))))
+}
+
+/// What a panic said.
+pub(crate) fn told(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without a word"))
+}
+
+fn check_witness(journal: &Journal, witness: &'static str, seen: Mark) -> Result<(), OpenError> {
+    let found = journal.mark().seq;
+    if seen.seq > found {
+        return Err(OpenError::Forgotten { witness, seen: seen.seq, found });
+    }
+    // Entry 0 stands for an empty journal; older segments may have been taken away.
+    if seen.seq < journal.first() {
+        return Ok(());
+    }
+    let digest = journal.reader().digest_at(seen.seq).map_err(OpenError::Submission)?;
+    if digest == Some(seen.head) { Ok(()) } else { Err(OpenError::Forked { witness, seq: seen.seq }) }
+}
+
+type Parts = (Queue, Book, Landed);
+
+fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts, Refused> {
+    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), settings.probe.clone())?;
+    let loaded = queue.load(home.id())?;
+    check_witness(journal, "the queue", loaded.applied)?;
+    let (mut book, mut landed) = (Book::default(), Landed::default());
+    for (id, stored, sheet) in loaded.rollouts {
+        let opening = opening(home, id, stored.submission)?;
+        book.restore(id, opening.clone(), sheet.clone(), stored.moved_at, stored.first, stored.last);
+        landed.restore(id, &opening, stored, sheet);
+    }
+    for (id, row) in loaded.rows {
+        let Some(case) = book.case(id.rollout) else { return Err(Refused::Damaged(format!("the rollout of change {id} is missing"))) };
+        let target = case.targets.get(id.ordinal).map_err(OpenError::Submission)?;
+        let row = super::row::Row { target, record: row.record, due: row.due, moved_at: row.moved_at };
+        if !book.restore_row(id, row) {
+            return Err(Refused::Damaged(format!("the row of change {id} contradicts another one")));
+        }
+    }
+    book.adds_up().map_err(Refused::Damaged)?;
+    book.start_after(loaded.applied.seq);
+    replay(home, journal, &queue, &mut book, &mut landed)?;
+    Ok((queue, book, landed))
+}
+
+/// Brings books and queue from where they stand to the journal's end.
+fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed: &mut Landed) -> Result<(), Refused> {
+    let after = book.seq();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut reached = Mark { seq: after, head: Digest::ZERO };
+    let mut absorb = |steps: &mut Vec<Step>, reached: Mark, book: &mut Book| {
+        landed.absorb(steps, queue, reached)?;
+        book.landed(reached.seq);
+        steps.clear();
+        Ok::<(), QueueError>(())
+    };
+    journal.replay(after, &mut |line, digest| {
+        let whole = line.more == 0;
+        reached = Mark { seq: line.entry.seq, head: digest };
+        steps.push(fold(home, book, line)?);
+        if whole && steps.len() >= CHUNK {
+            absorb(&mut steps, reached, book)?;
+        }
+        Ok::<(), Refused>(())
+    })?;
+    if !steps.is_empty() {
+        absorb(&mut steps, reached, book)?;
+    }
+    queue.sync()?;
+    for id in book.unprinted() {
+        let Some(case) = book.case(id) else { continue };
+        let prints = Fingerprints::read(case.targets.as_ref()).map_err(OpenError::Submission)?;
+        book.print(id, prints);
+    }
+    Ok(())
+}
+
+fn fold(home: &Home, book: &mut Book, line: Line) -> Result<Step, OpenError> {
+    let entry = &line.entry;
+    if let What::Submitted { submission, .. } = &entry.what {
+        let opening = opening(home, entry.rollout, *submission)?;
+        book.submitted(entry.rollout, entry.seq, opening.clone());
+        return Ok(Step { line, learnt: None, opening: Some(Box::new(opening)) });
+    }
+    let learnt = book.fold(&line, None).map_err(OpenError::Submission)?;
+    Ok(Step { line, learnt, opening: None })
+}
+
+fn opening(home: &Home, id: RolloutId, submission: Digest) -> Result<Opening, OpenError> {
+    let (stored, header) = Stored::open(&home.submissions(), submission).map_err(OpenError::Submission)?;
+    if header.id != id {
+        let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
+        return Err(OpenError::Submission(Unavailable(what)));
+    }
+    Ok(Opening { plan: Arc::new(header.plan), targets: Arc::new(stored), prints: None, by: header.by, at: header.at })
+}
+
+fn rebuild(
+    home: &Home,
+    journal: &Journal,
+    settings: &Settings,
+    reason: String,
+) -> Result<(Queue, Book, Landed, Option<String>), OpenError> {
+    if journal.first() > 1 {
+        return Err(OpenError::Incomplete { reason, first: journal.first() });
+    }
+    let fail = |source| OpenError::Directory { what: "set aside the queue in", path: home.dir().to_owned(), source };
+    let aside = home.set_queue_aside(journal.mark().seq).map_err(fail)?;
+    let place = aside.map_or_else(|| "nothing".to_owned(), |path| path.display().to_string());
+    tracing::error!(reason, aside = place, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
+    let (mut book, mut landed) = (Book::default(), Landed::default());
+    let built = guarded(|| {
+        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), settings.probe.clone())?;
+        replay(home, journal, &queue, &mut book, &mut landed)?;
+        Ok(queue)
+    });
+    let queue = built.map_err(|refused| match refused {
+        Refused::Open(error) => error,
+        Refused::Damaged(reason) => OpenError::Queue(io::Error::other(format!("it was built anew and is damaged again: {reason}"))),
+    })?;
+    match std::fs::remove_file(home.suspect()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(fail(source)),
+    }
+    Ok((queue, book, landed, Some(format!("{reason}; the damaged queue was kept as {place}"))))
+}

@@ -1,0 +1,376 @@
+//! The queue on disk: sled as an index of the journal's latest state.
+//!
+//! Job: take in batches of journal lines, each in one transaction over all trees with the sequence it reaches; read
+//! changes, pages, rollouts and job ids back.
+//!
+//! Invariants: at any crash the trees stand at exactly the sequence in `meta/applied`, because a transaction writes
+//! both; a batch is synced before the next begins (sled's own flush does not sync, see docs/decisions); anything that
+//! cannot be read is an error, never a missing row.
+//!
+//! Deliberately not here: repair. What is damaged is set aside and built anew from the journal, by `open`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+use ::sled::{Db, Transactional, Tree};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::change;
+use crate::domain::id::{ChangeId, Digest, JobId, RolloutId};
+use crate::domain::journal::What;
+use crate::domain::target::InstanceKey;
+
+use super::home::{Mark, SCHEMA};
+use super::jobs::remember;
+use super::probe::{Point, Probe};
+use super::sheet::Sheet;
+use super::step::Step;
+use super::value::{ValueError, change_key, change_of, instance_key, read_json, read_tallies, tallies_key, write_json, write_tallies};
+
+/// What went wrong in the queue.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QueueError {
+    /// sled reports damage, or a value is not what was written: build it anew.
+    #[error("{0}")]
+    Damaged(String),
+    /// The system refused a read, write or sync.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Written by a newer program.
+    #[error("its schema is {found}, this program knows {SCHEMA}")]
+    Schema {
+        /// The schema found.
+        found: u32,
+    },
+}
+
+impl From<::sled::Error> for QueueError {
+    fn from(error: ::sled::Error) -> Self {
+        match error {
+            ::sled::Error::Io(error) => Self::Io(error),
+            error @ (::sled::Error::CollectionNotFound(_)
+            | ::sled::Error::Unsupported(_)
+            | ::sled::Error::ReportableBug(_)
+            | ::sled::Error::Corruption { .. }) => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<ValueError> for QueueError {
+    fn from(error: ValueError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+/// A change as stored; its target is looked up in the submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredRow {
+    #[serde(rename = "r")]
+    pub record: change::Record,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    #[serde(rename = "m")]
+    pub moved_at: Timestamp,
+}
+
+/// A rollout as stored, without its tallies; plan, author and instant stand in its submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredRollout {
+    pub submission: Digest,
+    pub record: crate::domain::rollout::Record,
+    pub moved_at: Timestamp,
+    pub first: u64,
+    pub last: u64,
+}
+
+/// All that a start reads of the queue.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub applied: Mark,
+    pub rollouts: Vec<(RolloutId, StoredRollout, Sheet)>,
+    pub rows: Vec<(ChangeId, StoredRow)>,
+}
+
+/// The queue, open.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    db: Db,
+    /// A handle of our own on sled's file, because sled does not sync it.
+    file: Arc<File>,
+    active: Tree,
+    settled: Tree,
+    /// Keys of failed and in-doubt changes.
+    failures: Tree,
+    rollouts: Tree,
+    instances: Tree,
+    meta: Tree,
+    probe: Probe,
+}
+
+impl Queue {
+    /// Opens the queue in a directory, or begins one there for the store with this id. sled may panic on damage: the
+    /// caller guards.
+    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, probe: Probe) -> Result<Self, QueueError> {
+        let new = !dir.join("db").exists();
+        let config = ::sled::Config::new()
+            .path(dir)
+            .cache_capacity(cache_bytes)
+            .mode(::sled::Mode::LowSpace)
+            .flush_every_ms(Some(FLUSH_EVERY_MS))
+            .use_compression(false);
+        let db = config.open()?;
+        let file = OpenOptions::new().write(true).open(dir.join("db"))?;
+        let queue = Self {
+            active: db.open_tree("active")?,
+            settled: db.open_tree("settled")?,
+            failures: db.open_tree("failed")?,
+            rollouts: db.open_tree("rollouts")?,
+            instances: db.open_tree("instances")?,
+            meta: db.open_tree("meta")?,
+            db,
+            file: Arc::new(file),
+            probe,
+        };
+        if new {
+            queue.meta.insert("schema", write_json("the schema", &SCHEMA)?)?;
+            queue.meta.insert("store", write_json("the store's id", &store_id)?)?;
+            queue.meta.insert("applied", write_json("the applied mark", &Mark { seq: 0, head: Digest::ZERO })?)?;
+            queue.sync()?;
+            for name in ["conf", "db"] {
+                File::open(dir.join(name))?.sync_all()?;
+            }
+            super::home::sync_dir(dir)?;
+        }
+        Ok(queue)
+    }
+
+    fn meta<T: serde::de::DeserializeOwned>(&self, key: &str, what: &'static str) -> Result<T, QueueError> {
+        let bytes = self.meta.get(key)?.ok_or_else(|| QueueError::Damaged(format!("{what} is missing")))?;
+        Ok(read_json(what, &bytes)?)
+    }
+
+    /// Reads what a start needs: the marks, the rollouts, and the changes that are not settled.
+    pub fn load(&self, store_id: &str) -> Result<Loaded, QueueError> {
+        let found: u32 = self.meta("schema", "the schema")?;
+        if found > SCHEMA {
+            return Err(QueueError::Schema { found });
+        }
+        let owner: String = self.meta("store", "the store's id")?;
+        if owner != store_id {
+            return Err(QueueError::Damaged(format!("it belongs to the store {owner}, this is {store_id}")));
+        }
+        let applied = self.meta("applied", "the applied mark")?;
+        let mut rows = Vec::new();
+        for pair in self.active.iter() {
+            let (key, value) = pair?;
+            let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
+            rows.push((id, read_json("a change", &value)?));
+        }
+        Ok(Loaded { applied, rollouts: self.load_rollouts()?, rows })
+    }
+
+    fn load_rollouts(&self) -> Result<Vec<(RolloutId, StoredRollout, Sheet)>, QueueError> {
+        let mut rollouts = Vec::new();
+        for pair in self.rollouts.iter() {
+            let (key, value) = pair?;
+            if key.len() == 17 {
+                continue;
+            }
+            let id = key.as_ref().try_into().map_err(|_| QueueError::Damaged("the key of a rollout has another length".into()))?;
+            let id = RolloutId::from_bytes(id);
+            let stored: StoredRollout = read_json("a rollout", &value)?;
+            let tallies =
+                self.rollouts.get(tallies_key(id))?.ok_or_else(|| QueueError::Damaged("the tallies of a rollout are missing".into()))?;
+            let sheet = Sheet { record: stored.record.clone(), tallies: read_tallies(&tallies)? };
+            rollouts.push((id, stored, sheet));
+        }
+        rollouts.sort_by_key(|(_, stored, _)| stored.first);
+        Ok(rollouts)
+    }
+
+    /// Puts a batch together; `rollouts` stand where the batch ends. Only reads.
+    pub fn draft<'a>(
+        &self,
+        steps: &[Step],
+        rollouts: &dyn Fn(RolloutId) -> Option<(&'a StoredRollout, &'a Sheet)>,
+        reached: Mark,
+    ) -> Result<Draft, QueueError> {
+        let mut draft = Draft::default();
+        for step in steps {
+            let entry = &step.line.entry;
+            let What::Change { ordinal, from, record, .. } = &entry.what else { continue };
+            let key = change_key(ChangeId { rollout: entry.rollout, ordinal: *ordinal });
+            let value = write_json("a change", &StoredRow { record: record.clone(), due: step.line.due, moved_at: entry.at })?;
+            let word = record.state.word();
+            let settled = record.state.is_settled();
+            draft.put(if settled { TreeName::Settled } else { TreeName::Active }, key.to_vec(), Some(value));
+            // A row lies in one of the two; a batch may have moved it forth and back, so the other is always cleared.
+            if settled || is_settled_word(from) {
+                draft.put(if settled { TreeName::Active } else { TreeName::Settled }, key.to_vec(), None);
+            }
+            if is_failure(word) || is_failure(from) {
+                draft.put(TreeName::Failures, key.to_vec(), is_failure(word).then(Vec::new));
+            }
+            if let (Some(instance), Some(job)) = (&step.learnt, record.jobs.last()) {
+                let key = instance_key(instance);
+                let mut jobs: Vec<JobId> = match draft.of(TreeName::Instances).get(&key) {
+                    Some(Some(value)) => read_json("an instance's jobs", value)?,
+                    Some(None) | None => self.jobs_under(&key)?,
+                };
+                remember(&mut jobs, job);
+                draft.put(TreeName::Instances, key, Some(write_json("an instance's jobs", &jobs)?));
+            }
+        }
+        for id in steps.iter().map(|step| step.line.entry.rollout).collect::<BTreeSet<_>>() {
+            let Some((stored, sheet)) = rollouts(id) else { continue };
+            draft.put(TreeName::Rollouts, id.as_bytes().to_vec(), Some(write_json("a rollout", stored)?));
+            draft.put(TreeName::Rollouts, tallies_key(id).to_vec(), Some(write_tallies(&sheet.tallies)?));
+        }
+        draft.put(TreeName::Meta, b"applied".to_vec(), Some(write_json("the applied mark", &reached)?));
+        Ok(draft)
+    }
+
+    /// Applies a batch in one transaction: all of it or nothing survives a crash. Durable only after [`Self::sync`].
+    pub fn apply(&self, draft: &Draft) -> Result<(), QueueError> {
+        let trees = (&self.active, &self.settled, &self.failures, &self.rollouts, &self.instances, &self.meta);
+        let done: Result<(), TransactionError<::sled::Error>> =
+            trees.transaction(|(active, settled, failures, rollouts, instances, meta)| {
+                for (name, tree) in TreeName::ALL.into_iter().zip([active, settled, failures, rollouts, instances, meta]) {
+                    write(tree, draft.of(name))?;
+                }
+                Ok(())
+            });
+        match done {
+            Ok(()) => Ok(self.probe.at(Point::QueueApplied)?),
+            Err(TransactionError::Abort(error) | TransactionError::Storage(error)) => Err(error.into()),
+        }
+    }
+
+    /// Makes everything applied durable.
+    pub fn sync(&self) -> Result<(), QueueError> {
+        self.db.flush()?;
+        self.probe.at(Point::QueueFlushed)?;
+        self.file.sync_data()?;
+        Ok(self.probe.at(Point::QueueSynced)?)
+    }
+
+    /// A settled change.
+    pub fn settled(&self, id: ChangeId) -> Result<Option<StoredRow>, QueueError> {
+        let value = self.settled.get(change_key(id))?;
+        Ok(value.map(|value| read_json("a change", &value)).transpose()?)
+    }
+
+    /// The job ids of an instance.
+    pub fn jobs(&self, instance: &InstanceKey) -> Result<Vec<JobId>, QueueError> {
+        self.jobs_under(&instance_key(instance))
+    }
+
+    fn jobs_under(&self, key: &[u8]) -> Result<Vec<JobId>, QueueError> {
+        Ok(self.instances.get(key)?.map(|value| read_json("an instance's jobs", &value)).transpose()?.unwrap_or_default())
+    }
+
+    /// Stored changes of a rollout from `first` on, in the list's order, as far as `words` may want them (empty: all).
+    pub fn rows<'a>(
+        &'a self,
+        id: RolloutId,
+        first: u32,
+        words: &[&str],
+    ) -> Box<dyn Iterator<Item = Result<(u32, StoredRow), QueueError>> + 'a> {
+        let range = change_key(ChangeId { rollout: id, ordinal: first })..=change_key(ChangeId { rollout: id, ordinal: u32::MAX });
+        if !words.is_empty() && words.iter().all(|word| is_failure(word)) {
+            return Box::new(self.failures.range(range).map(move |pair| self.failure(&pair?.0)));
+        }
+        // A tree that cannot hold what is wanted is not walked.
+        let wanted = |settled: bool| words.is_empty() || words.iter().any(|word| is_settled_word(word) == settled);
+        let read = |tree: &'a Tree, wanted: bool| wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of);
+        Box::new(Merged { left: read(&self.active, wanted(false)).peekable(), right: read(&self.settled, wanted(true)).peekable() })
+    }
+
+    fn failure(&self, key: &[u8]) -> Result<(u32, StoredRow), QueueError> {
+        let id = change_of(key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
+        let row = self.settled(id)?.ok_or_else(|| QueueError::Damaged(format!("the row of change {id} is missing")))?;
+        Ok((id.ordinal, row))
+    }
+}
+
+/// How often sled writes and cleans by itself, in milliseconds. Nothing that was acknowledged depends on it.
+const FLUSH_EVERY_MS: u64 = 500;
+
+fn is_failure(word: &str) -> bool {
+    matches!(word, "failed" | "in_doubt")
+}
+
+fn is_settled_word(word: &str) -> bool {
+    matches!(word, "succeeded" | "failed" | "in_doubt" | "cancelled")
+}
+
+fn row_of(pair: ::sled::Result<(::sled::IVec, ::sled::IVec)>) -> Result<(u32, StoredRow), QueueError> {
+    let (key, value) = pair?;
+    let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
+    Ok((id.ordinal, read_json("a change", &value)?))
+}
+
+fn write(tree: &TransactionalTree, values: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), ConflictableTransactionError<::sled::Error>> {
+    let mut batch = ::sled::Batch::default();
+    for (key, value) in values {
+        match value {
+            Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+            None => batch.remove(key.as_slice()),
+        }
+    }
+    Ok(tree.apply_batch(&batch)?)
+}
+
+/// The trees, in the order of the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum TreeName {
+    Active,
+    Settled,
+    Failures,
+    Rollouts,
+    Instances,
+    Meta,
+}
+
+impl TreeName {
+    const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+}
+
+/// A batch: what each key holds after it; of several writes to one key only the last is made.
+#[derive(Debug, Default)]
+pub(crate) struct Draft([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 6]);
+
+impl Draft {
+    fn of(&self, tree: TreeName) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        &self.0[tree as usize]
+    }
+
+    fn put(&mut self, tree: TreeName, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.0[tree as usize].insert(key, value);
+    }
+}
+
+/// Two streams of rows as one, in order. An error ends it where it stands.
+struct Merged<L: Iterator, R: Iterator> {
+    left: std::iter::Peekable<L>,
+    right: std::iter::Peekable<R>,
+}
+
+type RowResult = Result<(u32, StoredRow), QueueError>;
+
+impl<L: Iterator<Item = RowResult>, R: Iterator<Item = RowResult>> Iterator for Merged<L, R> {
+    type Item = RowResult;
+
+    fn next(&mut self) -> Option<RowResult> {
+        match (self.left.peek(), self.right.peek()) {
+            (Some(Ok((left, _))), Some(Ok((right, _)))) if left < right => self.left.next(),
+            (Some(Err(_)), _) | (Some(_), None) => self.left.next(),
+            (Some(_) | None, _) => self.right.next(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Reads the durable part of the journal while the writer goes on.
+//!
+//! Invariant: nothing beyond the sequence that was synced when the reader was made is ever shown. A line is found by
+//! halving the file, for lines begin with their sequence; no index is kept.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::domain::id::{Digest, RolloutId};
+use crate::domain::journal::Entry;
+
+use super::Unavailable;
+use super::line::Line;
+use super::segment;
+
+/// A reader of what was durable when it was made.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    dir: Arc<Path>,
+    firsts: Arc<[u64]>,
+    seq: u64,
+}
+
+/// Bytes read at a time, and where halving gives way to walking.
+const BLOCK: usize = 64 * 1024;
+
+impl Reader {
+    /// Reads segments that begin with these sequences, up to the line `seq`.
+    pub fn new(dir: &Path, firsts: &[u64], seq: u64) -> Self {
+        Self { dir: dir.into(), firsts: firsts.into(), seq }
+    }
+
+    /// Entries after `after` and up to `last`, of one rollout or of all; at most `limit`.
+    pub fn entries(&self, rollout: Option<RolloutId>, after: u64, last: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+        let last = last.min(self.seq);
+        let mut entries = Vec::new();
+        // A line names its rollout literally near its begin; only lines that name ours are worth reading.
+        let name = rollout.map(|id| format!("\"rollout\":\"{id}\"").into_bytes());
+        let start = self.firsts.partition_point(|first| *first <= after.saturating_add(1)).saturating_sub(1);
+        for first in self.firsts.iter().skip(start) {
+            if *first > last || entries.len() >= limit {
+                break;
+            }
+            let segment = Segment::open(segment::path(&self.dir, *first))?;
+            let offset = if *first > after { 0 } else { segment.find(after + 1)? };
+            segment.walk(offset, &mut |seq, bytes| {
+                if seq > last || entries.len() >= limit {
+                    return Ok(false);
+                }
+                let ours = name.as_ref().is_none_or(|name| bytes.windows(name.len()).take(HEAD).any(|part| part == name));
+                if ours && seq > after {
+                    let (line, _) = Line::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
+                    if rollout.is_none_or(|id| line.entry.rollout == id) {
+                        entries.push(line.entry);
+                    }
+                }
+                Ok(true)
+            })?;
+        }
+        Ok(entries)
+    }
+
+    /// The digest of the line with this sequence; `None` when there is none.
+    pub fn digest_at(&self, wanted: u64) -> Result<Option<Digest>, Unavailable> {
+        let Some(first) = self.firsts.iter().rev().find(|first| **first <= wanted) else { return Ok(None) };
+        let segment = Segment::open(segment::path(&self.dir, *first))?;
+        let mut digest = None;
+        segment.walk(segment.find(wanted)?, &mut |seq, bytes| {
+            if seq == wanted {
+                digest = Some(Digest::of(bytes));
+            }
+            Ok(seq < wanted)
+        })?;
+        Ok(digest)
+    }
+}
+
+/// Bytes of a line within which its rollout stands: sequence and instant come before it.
+const HEAD: usize = 120;
+
+struct Segment {
+    path: PathBuf,
+    file: File,
+}
+
+impl Segment {
+    fn open(path: PathBuf) -> Result<Self, Unavailable> {
+        match File::open(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(Unavailable(format!("cannot open {}: {error}", path.display()))),
+        }
+    }
+
+    fn unreadable(&self, what: &dyn std::fmt::Display) -> Unavailable {
+        Unavailable(format!("cannot read {}: {what}", self.path.display()))
+    }
+
+    /// An offset at or before the line with this sequence, where a line begins.
+    fn find(&self, seq: u64) -> Result<u64, Unavailable> {
+        let mut low = 0;
+        let mut high = self.file.metadata().map_err(|error| self.unreadable(&error))?.len();
+        while high - low > BLOCK as u64 {
+            let middle = low + (high - low) / 2;
+            match self.line_after(middle)? {
+                Some((offset, found)) if found <= seq && offset < high => low = offset,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The first line that begins after `offset`: where, and its sequence.
+    fn line_after(&self, offset: u64) -> Result<Option<(u64, u64)>, Unavailable> {
+        let mut span = 8 * 1024;
+        loop {
+            let bytes = self.read(offset, span)?;
+            let start = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+            match start.and_then(|start| Some((offset + start as u64, seq_of(&bytes[start..])?))) {
+                Some(found) => return Ok(Some(found)),
+                None if bytes.len() < span => return Ok(None),
+                None => span *= 2,
+            }
+        }
+    }
+
+    fn read(&self, offset: u64, span: usize) -> Result<Vec<u8>, Unavailable> {
+        let mut bytes = vec![0; span];
+        let mut filled = 0;
+        while filled < span {
+            match self.file.read_at(&mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.unreadable(&error)),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    /// Calls `each` with every whole line from `offset` on, until it says `false`.
+    fn walk(&self, mut offset: u64, each: &mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>) -> Result<(), Unavailable> {
+        let mut pending: Vec<u8> = Vec::new();
+        loop {
+            let block = self.read(offset, BLOCK)?;
+            if block.is_empty() {
+                return Ok(());
+            }
+            offset += block.len() as u64;
+            pending.extend_from_slice(&block);
+            let mut start = 0;
+            while let Some(at) = pending[start..].iter().position(|byte| *byte == b'\n') {
+                let line = &pending[start..start + at];
+                let seq = seq_of(line).ok_or_else(|| self.unreadable(&"a line does not begin with its sequence"))?;
+                if !each(seq, line)? {
+                    return Ok(());
+                }
+                start += at + 1;
+            }
+            pending.drain(..start);
+        }
+    }
+}
+
+/// The sequence that a line begins with.
+fn seq_of(bytes: &[u8]) -> Option<u64> {
+    let rest = bytes.strip_prefix(b"{\"seq\":")?;
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}

@@ -1,0 +1,80 @@
+//! One change's row: what the store keeps of a change that somebody touched.
+//!
+//! Invariant: a row's target is the one at its ordinal in the rollout's submission; only record, due and moved_at move.
+//!
+//! Deliberately not here: rows of changes that nobody touched. They have none, see [`crate::store`].
+
+use jiff::Timestamp;
+
+use crate::domain::change::{self, Change};
+use crate::domain::id::ChangeId;
+use crate::domain::plan::Plan;
+use crate::domain::tally::Standing;
+use crate::domain::target::Target;
+
+use super::Active;
+
+/// A stored change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The proxy.
+    pub target: Target,
+    /// What moves.
+    pub record: change::Record,
+    /// From then on any daemon may take it over; `None` for queued and settled changes.
+    pub due: Option<Timestamp>,
+    /// When its latest transition was committed.
+    pub moved_at: Timestamp,
+}
+
+impl Row {
+    /// Where it counts.
+    pub fn standing(&self) -> Standing {
+        Standing::of(&self.record.state)
+    }
+
+    /// The row as readers get it.
+    pub fn active(self, id: ChangeId, plan: &Plan) -> Active {
+        let change = change(id, self.target, self.record, plan);
+        Active { change, due: self.due, moved_at: Some(self.moved_at) }
+    }
+}
+
+/// Puts a change together from its row and its plan.
+pub(crate) fn change(id: ChangeId, target: Target, record: change::Record, plan: &Plan) -> Change {
+    Change { id, target, wave: plan.strategy.wave_of(id.ordinal), desired: plan.ssl_option, record }
+}
+
+/// The standing that one of the words of [`change::State::word`] counts as.
+pub(crate) fn standing_of(word: &str) -> Option<Standing> {
+    match word {
+        "queued" => Some(Standing::Queued),
+        "ready" | "inspecting" | "submitting" | "recovering" | "following" | "verifying" => Some(Standing::Active),
+        "succeeded" => Some(Standing::Succeeded),
+        "failed" => Some(Standing::Failed),
+        "in_doubt" => Some(Standing::InDoubt),
+        "cancelled" => Some(Standing::Cancelled),
+        _ => None,
+    }
+}
+
+/// Whether a change that stands there has its outcome.
+pub(crate) fn is_settled(standing: Standing) -> bool {
+    match standing {
+        Standing::Succeeded | Standing::Failed | Standing::InDoubt | Standing::Cancelled => true,
+        Standing::Queued | Standing::Active => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_has_a_standing() {
+        for word in change::State::WORDS {
+            assert!(standing_of(word).is_some(), "{word}");
+        }
+        assert_eq!(standing_of("done"), None);
+    }
+}

@@ -1,0 +1,230 @@
+//! What the callers of the store on disk share with its writer: the books, the line of commits, and how far all is.
+//!
+//! Invariants: commits are checked, folded and put in line under one lock, so the journal's order is the books' order;
+//! after a failure nothing is accepted any more. Locks are taken in the order books, then [`Landed`]; the writer never
+//! holds the latter while it takes the former.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+
+use crate::domain::id::ChangeId;
+
+use super::Unavailable;
+use super::book::Book;
+use super::home::{Home, Mark};
+use super::landed::{Landed, ReadError};
+use super::queue::{Queue, QueueError};
+use super::reader::Reader;
+use super::row::Row;
+use super::step::Step;
+
+/// Commits of one batch at most: more buys nothing but latency.
+const BATCH_COMMITS: usize = 256;
+
+/// Lines of one batch, beyond which no further commit joins it: about 512 KiB.
+const BATCH_LINES: usize = 1_024;
+
+/// What all sides share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub home: Home,
+    pub queue: Queue,
+    inner: Mutex<Inner>,
+    /// Wakes the writer.
+    wake: Condvar,
+    landed: RwLock<Landed>,
+    synced: Mutex<Synced>,
+    progress: watch::Sender<Progress>,
+    failed: watch::Sender<Option<String>>,
+}
+
+/// The books and the line before the writer.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub book: Book,
+    line: VecDeque<Item>,
+    stopping: bool,
+    failed: Option<Unavailable>,
+}
+
+/// One commit in line.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// Its lines.
+    pub steps: Vec<Step>,
+    /// Who waits for it to be durable.
+    pub waits: Option<oneshot::Sender<Result<(), Unavailable>>>,
+    /// Its place in line, given free when it is in the journal.
+    pub place: OwnedSemaphorePermit,
+}
+
+/// What is synced.
+#[derive(Debug, Clone)]
+pub(crate) struct Synced {
+    pub mark: Mark,
+    pub reader: Reader,
+    pub journal_bytes: u64,
+}
+
+/// How far the writer is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    /// The journal is synced up to here.
+    pub synced: u64,
+    /// The queue shows everything up to here.
+    pub applied: u64,
+    over: bool,
+}
+
+impl Shared {
+    /// Brings together what was opened.
+    pub fn new(home: Home, queue: Queue, book: Book, landed: Landed, synced: Synced) -> Self {
+        let seq = book.seq();
+        Self {
+            home,
+            queue,
+            inner: Mutex::new(Inner { book, line: VecDeque::new(), stopping: false, failed: None }),
+            wake: Condvar::new(),
+            landed: RwLock::new(landed),
+            synced: Mutex::new(synced),
+            progress: watch::channel(Progress { synced: seq, applied: seq, over: false }).0,
+            failed: watch::channel(None).0,
+        }
+    }
+
+    /// The books, unless the store is out of order.
+    pub fn books(&self) -> Result<MutexGuard<'_, Inner>, Unavailable> {
+        // A panic with the books in hand may have left them half changed.
+        let inner = self.inner.lock().map_err(|_| Unavailable("the books were left half changed by a panic".into()))?;
+        match &inner.failed {
+            Some(failed) => Err(failed.clone()),
+            None => Ok(inner),
+        }
+    }
+
+    /// Puts a commit in line; the books must have been folded under the same lock.
+    pub fn enqueue(&self, mut inner: MutexGuard<'_, Inner>, item: Item) {
+        inner.line.push_back(item);
+        drop(inner);
+        self.wake.notify_one();
+    }
+
+    /// The next batch, whole commits in their order; `None` when the store is closing and nothing waits.
+    pub fn next_batch(&self) -> Option<Vec<Item>> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        while inner.line.is_empty() {
+            if inner.stopping || inner.failed.is_some() {
+                return None;
+            }
+            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut lines = 0;
+        let fits = |item: &&Item| {
+            let first = lines == 0;
+            lines += item.steps.len();
+            first || lines <= BATCH_LINES
+        };
+        let count = inner.line.iter().take(BATCH_COMMITS).take_while(fits).count();
+        Some(inner.line.drain(..count).collect())
+    }
+
+    /// Nothing more is accepted; the writer ends when nothing waits.
+    pub fn stop(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).stopping = true;
+        self.wake.notify_all();
+    }
+
+    /// After the writer has ended: every later call is refused.
+    pub fn closed(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.failed.get_or_insert_with(|| Unavailable("the store is closed".into()));
+        drop(inner);
+        self.progress.send_modify(|progress| progress.over = true);
+    }
+
+    /// A write or sync failed, or the queue is damaged: final for this process.
+    pub fn fail(&self, reason: &str) -> Unavailable {
+        let failed = Unavailable(reason.to_owned());
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = inner.failed.is_none();
+        inner.failed.get_or_insert_with(|| failed.clone());
+        let line: Vec<Item> = inner.line.drain(..).collect();
+        drop(inner);
+        for waits in line.into_iter().filter_map(|item| item.waits) {
+            // Who committed may have gone away.
+            let _ = waits.send(Err(failed.clone()));
+        }
+        if first {
+            tracing::error!(reason, "the store has failed; the process must end and start again");
+            self.failed.send_replace(Some(reason.to_owned()));
+        }
+        self.progress.send_modify(|progress| progress.over = true);
+        self.wake.notify_all();
+        failed
+    }
+
+    /// The queue cannot be trusted: the next start builds it anew.
+    pub fn distrust(&self, reason: &str) -> Unavailable {
+        if let Err(error) = super::home::write_whole(self.home.dir(), "queue.suspect", reason.as_bytes()) {
+            tracing::error!(%error, "cannot leave word that the queue is damaged; the next start may have to find out by itself");
+        }
+        self.fail(&format!("the queue is damaged ({reason}); the next start builds it anew from the journal"))
+    }
+
+    /// What a failed read means for the store.
+    pub fn read_failed(&self, error: ReadError) -> Unavailable {
+        match error {
+            ReadError::Queue(QueueError::Damaged(reason)) => self.distrust(&reason),
+            ReadError::Queue(error) => Unavailable(format!("cannot read the queue: {error}")),
+            ReadError::Other(error) => error,
+        }
+    }
+
+    /// Becomes `Some` when the store has failed.
+    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failed.subscribe()
+    }
+
+    /// The rollouts as the queue shows them.
+    pub fn landed(&self) -> RwLockReadGuard<'_, Landed> {
+        // Only the writer changes it, and a writer that panicked has failed the store.
+        self.landed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the queue, and what it shows, to the end of a batch.
+    pub fn absorb(&self, steps: &[Step], reached: Mark) -> Result<(), QueueError> {
+        self.landed.write().unwrap_or_else(PoisonError::into_inner).absorb(steps, &self.queue, reached)?;
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).book.landed(reached.seq);
+        self.progress.send_modify(|progress| progress.applied = reached.seq);
+        Ok(())
+    }
+
+    /// A settled change that the books have forgotten.
+    pub fn settled(&self, id: ChangeId) -> Result<Option<Row>, Unavailable> {
+        self.landed().settled(id, &self.queue).map_err(|error| self.read_failed(error))
+    }
+
+    /// What is synced.
+    pub fn synced(&self) -> Synced {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The journal is synced up to here.
+    pub fn set_synced(&self, synced: Synced) {
+        let seq = synced.mark.seq;
+        *self.synced.lock().unwrap_or_else(PoisonError::into_inner) = synced;
+        self.progress.send_modify(|progress| progress.synced = seq);
+    }
+
+    /// Waits until the writer is that far.
+    pub async fn reach(&self, seq: u64, far: impl Fn(&Progress) -> u64) -> Result<(), Unavailable> {
+        let mut progress = self.progress.subscribe();
+        let reached = progress.wait_for(|progress| progress.over || far(progress) >= seq).await.map(|progress| far(&progress) >= seq);
+        match reached {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(self.books().err().unwrap_or_else(|| Unavailable("the store is closed".into()))),
+        }
+    }
+}

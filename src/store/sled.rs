@@ -1,0 +1,417 @@
+//! The store on disk: a journal that is the truth, sled as the queue beside it, one writer thread.
+//!
+//! Invariants: what was acknowledged survives a power cut (`Synced`), or is ordered before everything that comes later
+//! (`Ordered`); lists, pages and the journal show only what is durable; after a failed write or sync every call is
+//! refused, and [`SledStore::failed`] says so: the process must end and start again.
+//!
+//! The crate is written `::sled` here, so that the file keeps its guessable name. Decisions stand in here the least of
+//! all: checks are the books', order is the writer's, and what is done at start is `open`'s.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use futures_util::future::ready;
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::domain::change::Change;
+use crate::domain::id::{ChangeId, JobId, RolloutId};
+use crate::domain::journal::{Entry, What};
+use crate::domain::target::InstanceKey;
+
+use super::book::Opening;
+use super::jobs::remember;
+use super::line::Line;
+use super::open::{OpenError, Opened, Settings, open};
+use super::page::Query;
+use super::probe::Probe;
+use super::row::change;
+use super::shared::{Inner, Item, Progress, Shared};
+use super::step::Step;
+use super::submission::{Stored, path, write};
+use super::targets::{Fingerprints, Targets};
+use super::workers::{NoAnswer, Workers};
+use super::writer::{Writer, synced};
+use super::{
+    Active, Candidates, Commit, CommitError, Durability, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
+    Unavailable,
+};
+
+/// Commits that may be in line for the writer; who comes later waits for a place.
+const LINE_MAX: usize = 4_096;
+
+/// How often a change is looked for again that moved between two places while it was read.
+const LOOKS_MAX: usize = 8;
+
+/// How a store on disk is opened.
+#[derive(Debug, Clone)]
+pub struct SledOptions {
+    /// sled's cache, in bytes. A hint to sled, which may take several times as much while it scans.
+    pub cache_bytes: u64,
+    /// Free space on the file system, in bytes, below which no new rollout is accepted: what is accepted must be able
+    /// to be carried to its end.
+    pub floor_bytes: u64,
+    /// Size of a journal segment, in bytes, at which the next one is begun.
+    pub segment_bytes: u64,
+    /// Journal entries after which the mark is renewed; a segment's begin and a clean stop renew it too.
+    pub mark_every: u64,
+    pub(crate) probe: Probe,
+}
+
+impl Default for SledOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 24 << 20, floor_bytes: 256 << 20, segment_bytes: 64 << 20, mark_every: 10_000, probe: Probe::default() }
+    }
+}
+
+/// The store on disk.
+#[derive(Debug)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+    workers: Workers,
+    places: Arc<Semaphore>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    options: SledOptions,
+    rebuilt: Option<String>,
+}
+
+impl SledStore {
+    /// Opens the store in a directory, and creates it when it is not there. Blocks while it reads; damage of the queue
+    /// is repaired (see [`Health::rebuilt`]), damage of the journal is refused.
+    pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
+        let probe = options.probe.clone();
+        let settings = Settings { segment_bytes: options.segment_bytes, cache_bytes: options.cache_bytes, probe: probe.clone() };
+        let Opened { home, journal, queue, book, landed, rebuilt } = open(dir, &settings)?;
+        let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
+        let shared = Arc::new(Shared::new(home, queue, book, landed, synced(&journal)));
+        let workers = Workers::start().map_err(fail)?;
+        let writer = Writer { shared: Arc::clone(&shared), journal, probe, mark_every: options.mark_every, marked: 0 };
+        let writer = std::thread::Builder::new().name("store-write".into()).spawn(move || writer.run()).map_err(fail)?;
+        let places = Arc::new(Semaphore::new(LINE_MAX));
+        Ok(Self { shared, workers, places, writer: Mutex::new(Some(writer)), options, rebuilt })
+    }
+
+    /// Becomes `Some` with the reason when the store has failed for good: the process must end with an error, so that
+    /// it is started again.
+    pub fn failed(&self) -> watch::Receiver<Option<String>> {
+        self.shared.failure()
+    }
+
+    /// Writes all that waits, renews the mark and ends the threads. Blocks. Later calls are refused.
+    pub fn close(&self) -> Result<(), Unavailable> {
+        self.shared.stop();
+        self.workers.stop();
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A panic of the writer is caught where it happens and has failed the store.
+            let _ = writer.join();
+        }
+        match self.failed().borrow().clone() {
+            Some(reason) => Err(Unavailable(reason)),
+            None => Ok(()),
+        }
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Unavailable> {
+        Arc::clone(&self.places).acquire_owned().await.map_err(|_| Unavailable("the store is closed".into()))
+    }
+
+    /// Runs a read that may wait for the disk. One that panics has met damage in the queue.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Shared) -> Result<T, Unavailable> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let shared = Arc::clone(&self.shared);
+        match self.workers.run(move || job(&shared)).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::Stopped) => Err(Unavailable("the store is closed".into())),
+            Err(NoAnswer::Panicked(reason)) => Err(self.shared.distrust(&reason)),
+        }
+    }
+
+    /// Answers from the books; never waits for the disk longer than one block of a submission.
+    fn from_books<T: Send>(&self, answer: impl FnOnce(&mut Inner) -> Result<T, Unavailable>) -> Pending<'static, Result<T, Unavailable>>
+    where
+        T: 'static,
+    {
+        Box::pin(ready(self.shared.books().and_then(|mut inner| answer(&mut inner))))
+    }
+
+    /// Waits until lists and pages show all that was acknowledged by now.
+    async fn caught_up(&self) -> Result<(), Unavailable> {
+        let seq = self.shared.books()?.book.seq();
+        self.shared.reach(seq, |progress: &Progress| progress.applied).await
+    }
+
+    async fn synced_up(&self) -> Result<(), Unavailable> {
+        let seq = self.shared.books()?.book.seq();
+        self.shared.reach(seq, |progress: &Progress| progress.synced).await
+    }
+
+    fn refusing(&self) -> Option<String> {
+        let floor = self.options.floor_bytes;
+        match self.shared.home.free_bytes() {
+            Ok(free) if free >= floor => None,
+            Ok(free) => {
+                Some(format!("{} MiB are free at {}, the floor is {} MiB", free >> 20, self.shared.home.dir().display(), floor >> 20))
+            }
+            Err(error) => Some(format!("cannot tell the free space at {}: {error}", self.shared.home.dir().display())),
+        }
+    }
+
+    async fn submit_now(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        if let Some(reason) = self.refusing() {
+            return Err(SubmitError::Refusing(reason));
+        }
+        let place = self.place().await?;
+        let probe = self.options.probe.clone();
+        let taken = self.read(move |shared| Ok(take_over(shared, submission, place, &probe))).await?;
+        match taken? {
+            Taken::There(id) => Ok(Submitted { id, new: false }),
+            Taken::InLine(id, durable) => {
+                durable.await.map_err(|_| Unavailable("the store has failed".into()))??;
+                Ok(Submitted { id, new: true })
+            }
+        }
+    }
+
+    async fn commit_now(&self, commit: Commit) -> Result<(), CommitError> {
+        let place = self.place().await?;
+        let synced = commit.durability == Durability::Synced;
+        let durable = {
+            let mut inner = self.shared.books()?;
+            let prepared = inner.book.check(commit, &|id| self.shared.settled(id))?;
+            let applied = inner.book.apply(prepared);
+            let steps = match applied {
+                Ok(steps) => steps,
+                Err(error) => {
+                    // What is half folded may not be gone on with.
+                    drop(inner);
+                    return Err(self.shared.fail(&error.0).into());
+                }
+            };
+            if steps.is_empty() {
+                return Ok(());
+            }
+            let (waits, durable) = if synced { Some(oneshot::channel()).unzip() } else { (None, None) };
+            self.shared.enqueue(inner, Item { steps, waits, place });
+            durable
+        };
+        match durable {
+            Some(durable) => Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??),
+            None => Ok(()),
+        }
+    }
+
+    fn change_now(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {
+        for _ in 0..LOOKS_MAX {
+            let plan = {
+                let inner = self.shared.books()?;
+                let Some(case) = inner.book.case(id.rollout) else { return Ok(None) };
+                if let Some(active) = inner.book.active(id) {
+                    return Ok(Some(active));
+                }
+                if id.ordinal >= case.targets.count() {
+                    return Ok(None);
+                }
+                if id.ordinal >= case.sheet.record.cursor {
+                    let change = change(id, case.targets.get(id.ordinal)?, case.untouched(), &case.plan);
+                    return Ok(Some(Active { change, due: None, moved_at: None }));
+                }
+                Arc::clone(&case.plan)
+            };
+            if let Some(row) = self.shared.settled(id)? {
+                return Ok(Some(row.active(id, &plan)));
+            }
+            // Not settled any more, then: a retry has put it back between the two looks.
+        }
+        Err(self.shared.distrust(&format!("the row of change {id} is missing")))
+    }
+
+    fn known_jobs_now(&self, instance: &InstanceKey) -> Result<Vec<JobId>, Unavailable> {
+        let fresh: Vec<JobId> = self.shared.books()?.book.fresh_jobs(instance).cloned().collect();
+        let mut jobs = self.shared.queue.jobs(instance).map_err(|error| self.shared.read_failed(error.into()))?;
+        for job in &fresh {
+            remember(&mut jobs, job);
+        }
+        Ok(jobs)
+    }
+
+    async fn page_now(&self, query: Query) -> Result<Page, Unavailable> {
+        self.caught_up().await?;
+        let mut page =
+            self.read(move |shared| shared.landed().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await?;
+        // A touch moves only the books.
+        let inner = self.shared.books()?;
+        for shown in page.changes.iter_mut().filter(|shown| shown.due.is_some()) {
+            if let Some(row) = inner.book.row(shown.change.id)
+                && row.record.version == shown.change.record.version
+            {
+                shown.due = row.due;
+            }
+        }
+        Ok(page)
+    }
+
+    async fn settled_now(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Result<Vec<Change>, Unavailable> {
+        self.caught_up().await?;
+        self.read(move |shared| shared.landed().stored(id, words, limit, &shared.queue).map_err(|error| shared.read_failed(error))).await
+    }
+
+    async fn journal_now(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+        self.synced_up().await?;
+        let (first, last) = match rollout {
+            None => (1, u64::MAX),
+            Some(id) => match self.shared.books()?.book.case(id) {
+                Some(case) => (case.first_seq, case.last_seq),
+                None => return Ok(Vec::new()),
+            },
+        };
+        self.read(move |shared| shared.synced().reader.entries(rollout, after.max(first - 1), last, limit)).await
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        // A failure was told to everyone who asked; here nobody does.
+        let _ = self.close();
+    }
+}
+
+/// What became of a submission so far.
+enum Taken {
+    There(RolloutId),
+    InLine(RolloutId, oneshot::Receiver<Result<(), Unavailable>>),
+}
+
+/// Checks, writes the file, checks again (another submission may have come in meanwhile), and puts the entry in line.
+fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermit, probe: &Probe) -> Result<Taken, SubmitError> {
+    let id = submission.id();
+    let prints = Fingerprints::of(submission.targets.iter());
+    if shared.books()?.book.admit(id, &submission.plan, &submission.targets, &prints)? {
+        return Ok(Taken::There(id));
+    }
+    let dir = shared.home.submissions();
+    // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it is.
+    let digest =
+        write(&dir, id, &submission, probe).map_err(|error| SubmitError::Refusing(format!("cannot write the submission: {error}")))?;
+    let (stored, _) = Stored::open(&dir, digest)?;
+    let mut inner = shared.books()?;
+    match inner.book.admit(id, &submission.plan, &submission.targets, &prints) {
+        Ok(false) => {}
+        refused => {
+            drop(inner);
+            // The very same bytes may belong to a rollout that was taken over in between.
+            if refused.is_err() && std::fs::remove_file(path(&dir, digest)).is_err() {
+                tracing::warn!(%digest, "a refused submission's file could not be removed; it does no harm");
+            }
+            return refused.map(|_| Taken::There(id));
+        }
+    }
+    let Submission { plan, by, at, targets: given } = submission;
+    let seq = inner.book.seq() + 1;
+    let what = What::Submitted {
+        name: plan.name.clone(),
+        revision: plan.revision,
+        ssl_option: plan.ssl_option,
+        targets: given.count(),
+        submission: digest,
+        change_ref: plan.change_ref.clone(),
+        by: by.clone(),
+    };
+    let opening = Opening { plan: Arc::new(plan), targets: Arc::new(stored), prints: Some(prints), by, at };
+    inner.book.submitted(id, seq, opening.clone());
+    let line = Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 };
+    let step = Step { line, learnt: None, opening: Some(Box::new(opening)) };
+    let (waits, durable) = oneshot::channel();
+    shared.enqueue(inner, Item { steps: vec![step], waits: Some(waits), place });
+    Ok(Taken::InLine(id, durable))
+}
+
+impl Store for SledStore {
+    fn submit(&self, submission: Submission) -> Pending<'_, Result<Submitted, SubmitError>> {
+        Box::pin(self.submit_now(submission))
+    }
+
+    fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {
+        Box::pin(self.commit_now(commit))
+    }
+
+    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>> {
+        self.from_books(|inner| Ok(inner.book.touch(id, version, was, due)))
+    }
+
+    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
+        self.from_books(|inner| Ok(inner.book.due(now, limit)))
+    }
+
+    fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
+        self.from_books(|inner| Ok(inner.book.open_rollouts()))
+    }
+
+    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
+        Box::pin(async move {
+            self.caught_up().await?;
+            Ok(self.shared.landed().rollouts(after, limit))
+        })
+    }
+
+    fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
+        self.from_books(|inner| Ok(inner.book.case(id).map(|case| case.rollout(id))))
+    }
+
+    fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
+        Box::pin(ready(self.change_now(id)))
+    }
+
+    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
+        self.from_books(|inner| inner.book.candidates(id, wave, limit))
+    }
+
+    fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
+        Box::pin(self.settled_now(id, words, limit))
+    }
+
+    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
+        Box::pin(ready(self.known_jobs_now(instance)))
+    }
+
+    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
+        Box::pin(self.page_now(Query { id, words, after, limit }))
+    }
+
+    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
+        Box::pin(self.journal_now(rollout, after, limit))
+    }
+
+    fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
+        Box::pin(self.synced_up())
+    }
+
+    fn health(&self) -> Health {
+        let synced = self.shared.synced();
+        let queue_bytes = std::fs::metadata(self.shared.home.queue().join("db")).map_or(0, |db| db.len());
+        Health {
+            kind: "sled",
+            seq: synced.mark.seq,
+            head: synced.mark.head,
+            refusing: self.failed().borrow().clone().or_else(|| self.refusing()),
+            journal_bytes: synced.journal_bytes,
+            queue_bytes,
+            rebuilt: self.rebuilt.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh() -> (SledStore, tempfile::TempDir) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = SledStore::open(dir.path(), SledOptions { floor_bytes: 0, ..SledOptions::default() }).expect("a new store");
+        (store, dir)
+    }
+
+    crate::store::contract::suite!(fresh());
+}

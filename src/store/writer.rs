@@ -1,0 +1,106 @@
+//! The one thread that writes: group commit.
+//!
+//! Order of a batch: all its lines to the journal in one write, one sync, tell everyone who waits (the journal is the
+//! truth, see docs/decisions/0002), then the queue in one transaction, its flush and its sync. The running sync is what
+//! gathers the next batch; there is no timer.
+//!
+//! Invariants: nobody is told before the journal is synced; the queue never has a line that the journal has not synced;
+//! the first error of a write or a sync is the last thing that the thread does.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::Unavailable;
+use super::home::Mark;
+use super::journal::Journal;
+use super::open::told;
+use super::probe::{Point, Probe};
+use super::queue::QueueError;
+use super::shared::{Item, Shared, Synced};
+use super::step::Step;
+
+/// What the writer owns.
+pub(crate) struct Writer {
+    pub shared: Arc<Shared>,
+    pub journal: Journal,
+    pub probe: Probe,
+    /// Lines between two marks.
+    pub mark_every: u64,
+    /// Where the mark stands.
+    pub marked: u64,
+}
+
+/// Why the writer ends early.
+enum Fault {
+    Journal(io::Error),
+    Mark(io::Error),
+    Queue(QueueError),
+}
+
+impl Writer {
+    /// Writes until the store closes or something fails.
+    pub fn run(mut self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.write_all()));
+        let reason = match ended {
+            Ok(Ok(())) => return self.shared.closed(),
+            Ok(Err(Fault::Queue(QueueError::Damaged(reason)))) => return drop(self.shared.distrust(&reason)),
+            Ok(Err(Fault::Queue(error))) => format!("cannot write the queue: {error}"),
+            Ok(Err(Fault::Journal(error))) => format!("cannot write the journal: {error}"),
+            Ok(Err(Fault::Mark(error))) => format!("cannot write the mark: {error}"),
+            // Only sled panics on what it reads; the journal's part of the thread has nothing that could.
+            Err(panic) => return drop(self.shared.distrust(&told(panic.as_ref()))),
+        };
+        self.shared.fail(&reason);
+    }
+
+    fn write_all(&mut self) -> Result<(), Fault> {
+        while let Some(batch) = self.shared.next_batch() {
+            let steps = self.journal_batch(batch)?;
+            self.probe.at(Point::Acknowledged).map_err(Fault::Journal)?;
+            self.shared.absorb(&steps, self.journal.mark()).map_err(Fault::Queue)?;
+            self.shared.queue.sync().map_err(Fault::Queue)?;
+        }
+        self.mark()
+    }
+
+    /// Journal, sync, tell.
+    fn journal_batch(&mut self, mut batch: Vec<Item>) -> Result<Vec<Step>, Fault> {
+        let begins = self.journal.is_full();
+        let lines = batch.iter().flat_map(|item| &item.steps).map(|step| &step.line);
+        if let Err(error) = self.journal.append(lines).and_then(|()| self.journal.sync()) {
+            let told = Unavailable(format!("cannot write the journal: {error}"));
+            for waits in batch.into_iter().filter_map(|item| item.waits) {
+                // Who committed may have gone away.
+                let _ = waits.send(Err(told.clone()));
+            }
+            return Err(Fault::Journal(error));
+        }
+        self.shared.set_synced(synced(&self.journal));
+        for item in &mut batch {
+            if let Some(waits) = item.waits.take() {
+                // As above: what is durable stays so, even if nobody hears of it.
+                let _ = waits.send(Ok(()));
+            }
+        }
+        if begins || self.journal.mark().seq - self.marked >= self.mark_every {
+            self.mark()?;
+        }
+        Ok(batch.into_iter().flat_map(|item| item.steps).collect())
+    }
+
+    fn mark(&mut self) -> Result<(), Fault> {
+        let mark: Mark = self.journal.mark();
+        if mark.seq == self.marked {
+            return Ok(());
+        }
+        self.shared.home.write_mark(mark).map_err(Fault::Mark)?;
+        self.marked = mark.seq;
+        self.probe.at(Point::MarkWritten).map_err(Fault::Mark)
+    }
+}
+
+/// What readers may see of a journal that was just synced.
+pub(crate) fn synced(journal: &Journal) -> Synced {
+    Synced { mark: journal.mark(), reader: journal.reader(), journal_bytes: journal.total_bytes() }
+}

@@ -1,0 +1,64 @@
+//! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or abort, and while the kill
+//! switch stands, no PUT leaves.
+//!
+//! With several daemons the first half alone is asked: another daemon may have committed its intent before the verb and
+//! is past its own last check by the time it learns of it.
+
+use sealift::domain::call::Call;
+
+use sealift::domain::journal::What;
+use sealift::domain::rollout::{Phase, Verb};
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen, Setting};
+
+pub struct AcknowledgedVerbs {
+    alone: bool,
+    /// Set by an acknowledged pause or abort; taken back when a resume is in the store, acknowledged or not.
+    held: bool,
+    acknowledged: u64,
+    stopped: bool,
+}
+
+impl AcknowledgedVerbs {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self { alone: setting.scenario.daemons == 1, held: false, acknowledged: 0, stopped: false }
+    }
+}
+
+impl Invariant for AcknowledgedVerbs {
+    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Seen(Seen::Acknowledged { verb }) => {
+                self.acknowledged += 1;
+                self.held |= matches!(verb, Verb::Pause | Verb::Abort);
+            }
+            Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
+            Fact::Committed { commit, .. } => {
+                if let Some(moves) = &commit.moves
+                    && moves.by.is_some()
+                    && moves.record.paused.is_none()
+                    && !matches!(moves.record.phase, Phase::Aborted { .. })
+                {
+                    self.held = false;
+                }
+            }
+            Fact::Wire { call: Call::Submit { .. }, id, .. } => {
+                if self.stopped {
+                    return Err(format!("a PUT for {id} left under the kill switch"));
+                }
+                if self.held && self.alone {
+                    return Err(format!("a PUT for {id} left after an acknowledged pause or abort"));
+                }
+            }
+            Fact::End { entries, .. } => {
+                let told = entries.iter().filter(|entry| matches!(&entry.what, What::Rollout { by: Some(_), .. })).count() as u64;
+                if told < self.acknowledged {
+                    return Err(format!("{} verbs were acknowledged, the journal has {told}", self.acknowledged));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! Folding the journal from its first entry gives the stored state.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+use sealift::domain::id::RolloutId;
+use sealift::domain::journal::What;
+use sealift::store::Store;
+
+use super::Invariant;
+use crate::oracle::{Fact, Setting};
+
+pub struct FoldGivesState {
+    rollout: RolloutId,
+}
+
+impl FoldGivesState {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self { rollout: setting.rollout }
+    }
+}
+
+impl Invariant for FoldGivesState {
+    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+        let Fact::End { store, entries, .. } = fact else { return Ok(()) };
+        let mut changes = BTreeMap::new();
+        let mut rollout = None;
+        for (entry, seq) in entries.iter().zip(1..) {
+            if entry.seq != seq {
+                return Err(format!("entry {seq} has the sequence {}", entry.seq));
+            }
+            match &entry.what {
+                What::Submitted { .. } => {}
+                What::Change { ordinal, record, .. } => {
+                    changes.insert(*ordinal, record.clone());
+                }
+                What::Rollout { record, .. } => rollout = Some(record.clone()),
+            }
+        }
+        let stored = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+        if rollout.is_some_and(|folded| folded != stored.record) {
+            return Err("the folded rollout is not the stored one".into());
+        }
+        let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
+        for active in page.changes {
+            if let Some(folded) = changes.get(&active.change.id.ordinal)
+                && *folded != active.change.record
+            {
+                return Err(format!("{}: folded {folded:?}, stored {:?}", active.change.id, active.change.record));
+            }
+        }
+        Ok(())
+    }
+}

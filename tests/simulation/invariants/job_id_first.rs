@@ -1,0 +1,36 @@
+//! After a job id was read, it is stored before anything else happens to that change.
+
+use std::collections::BTreeSet;
+
+use futures_util::FutureExt;
+use sealift::domain::call::Call;
+use sealift::domain::id::JobId;
+use sealift::store::Store;
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen};
+
+/// Jobs read by a live daemon and not seen in the store yet; a crash forgets them, as it must.
+#[derive(Default)]
+pub struct JobIdFirst {
+    read: BTreeSet<JobId>,
+}
+
+impl Invariant for JobIdFirst {
+    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Seen(Seen::JobRead { job }) => {
+                self.read.insert(job.clone());
+            }
+            Fact::Wire { call: Call::Follow { job, .. }, id, store, .. } if self.read.contains(job) => {
+                let stored = store.change(*id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+                if !stored.change.record.jobs.contains(job) {
+                    return Err(format!("job {job} of {id} is followed and the store does not have it"));
+                }
+                self.read.remove(job);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

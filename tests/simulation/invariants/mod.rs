@@ -1,0 +1,42 @@
+//! What must hold, one file each.
+
+use crate::oracle::{Fact, Setting};
+
+mod acknowledged_verbs;
+mod failure_budget;
+mod final_is_final;
+mod fold_gives_state;
+mod in_flight;
+mod intent_first;
+mod job_id_first;
+mod no_needless_repeat;
+mod quota;
+mod tallies_add_up;
+mod truth;
+mod wave_order;
+mod window_at_wire;
+
+/// One thing that must hold, watching a run.
+pub trait Invariant {
+    /// Says what is wrong with this fact, if anything.
+    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String>;
+}
+
+/// Every invariant, by its name.
+pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
+    vec![
+        ("acknowledged_verbs", Box::new(acknowledged_verbs::AcknowledgedVerbs::new(setting))),
+        ("failure_budget", Box::new(failure_budget::FailureBudget::new(setting))),
+        ("final_is_final", Box::new(final_is_final::FinalIsFinal::default())),
+        ("fold_gives_state", Box::new(fold_gives_state::FoldGivesState::new(setting))),
+        ("in_flight", Box::new(in_flight::InFlight::new(setting))),
+        ("intent_first", Box::new(intent_first::IntentFirst)),
+        ("job_id_first", Box::new(job_id_first::JobIdFirst::default())),
+        ("no_needless_repeat", Box::new(no_needless_repeat::NoNeedlessRepeat)),
+        ("quota", Box::new(quota::QuotaAtWireAndServer::new(setting))),
+        ("tallies_add_up", Box::new(tallies_add_up::TalliesAddUp::new(setting))),
+        ("truth", Box::new(truth::Truth::new(setting))),
+        ("wave_order", Box::new(wave_order::WaveOrder::new(setting))),
+        ("window_at_wire", Box::new(window_at_wire::WindowAtWire::new(setting))),
+    ]
+}

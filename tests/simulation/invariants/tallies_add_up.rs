@@ -1,0 +1,55 @@
+//! Counts add up to the targets at every instant, and at the end they are what counting the changes gives.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+use sealift::domain::id::RolloutId;
+use sealift::domain::tally::Standing;
+use sealift::store::Store;
+
+use super::Invariant;
+use crate::oracle::{Fact, Setting};
+
+pub struct TalliesAddUp {
+    rollout: RolloutId,
+    targets: u32,
+}
+
+impl TalliesAddUp {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self { rollout: setting.rollout, targets: setting.submission.targets.len() as u32 }
+    }
+}
+
+impl Invariant for TalliesAddUp {
+    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+        let (store, end) = match fact {
+            Fact::Committed { store, .. } => (*store, false),
+            Fact::End { store, .. } => (*store, true),
+            _ => return Ok(()),
+        };
+        let total = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted").total();
+        if total.total() != self.targets {
+            return Err(format!("{total:?} does not add up to {}", self.targets));
+        }
+        if end {
+            let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
+            let mut counted: BTreeMap<Standing, u32> = BTreeMap::new();
+            for active in &page.changes {
+                *counted.entry(Standing::of(&active.change.record.state)).or_default() += 1;
+            }
+            let told = [
+                (Standing::Queued, total.queued),
+                (Standing::Active, total.active),
+                (Standing::Succeeded, total.succeeded),
+                (Standing::Failed, total.failed),
+                (Standing::InDoubt, total.in_doubt),
+                (Standing::Cancelled, total.cancelled),
+            ];
+            if let Some((standing, told)) = told.into_iter().find(|(standing, told)| counted.get(standing).copied().unwrap_or(0) != *told) {
+                return Err(format!("{told} changes are told as {standing:?}, counted are {counted:?}"));
+            }
+        }
+        Ok(())
+    }
+}

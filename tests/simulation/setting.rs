@@ -1,0 +1,102 @@
+//! Turns a scenario into the product's own values: submission, lane, quiet faults.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sealift::cloud::faults::Faults;
+use sealift::cloud::fleet::Fleet;
+use sealift::domain::change::Timing;
+use sealift::domain::id::{Digest, Name};
+use sealift::domain::lane::{Access, Lane, SecretSource};
+use sealift::domain::plan::{Plan, Promote, Strategy, Wave};
+use sealift::domain::quota::Quota;
+use sealift::domain::retry;
+use sealift::domain::tally::Tally;
+use sealift::domain::target::Target;
+use sealift::domain::window::{Calendar, Window};
+use sealift::domain::zone::Zone;
+use sealift::store::Submission;
+
+use crate::planted::Planted;
+use crate::scenario::{CALL_TIMEOUT, SETTLE, Scenario};
+
+fn name(text: &str) -> Name {
+    Name::parse(text, "name").expect("a valid name")
+}
+
+pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp) -> Submission {
+    let targets: Vec<Target> = fleet
+        .proxies()
+        .iter()
+        .map(|proxy| Target { lane: name("sim"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None })
+        .collect();
+    let mut first = 0;
+    let mut waves = Vec::new();
+    for (place, size) in scenario.waves.iter().enumerate() {
+        waves.push(Wave {
+            name: name(&format!("wave-{place}")),
+            first,
+            size: *size,
+            soak_ms: scenario.soak_ms,
+            promote: if scenario.manual { Promote::Manual } else { Promote::Auto },
+            max_failures: scenario.wave_failures,
+        });
+        first += size;
+    }
+    let windows = scenario.window.map(|(minute, length, cutoff)| {
+        let cron = format!("{minute}-59/10 * * * *").parse().expect("a valid expression");
+        let zone: Zone = "Asia/Singapore".parse().expect("a zone of the database");
+        Window::new(cron, Duration::from_secs(length), zone, Duration::from_secs(cutoff)).expect("a valid window")
+    });
+    let plan = Plan {
+        name: name("drill"),
+        revision: 1,
+        description: String::new(),
+        change_ref: String::new(),
+        owner: String::new(),
+        ssl_option: true,
+        source: Digest::of(b"drill"),
+        calendar: Calendar::new(windows.into_iter().collect(), Vec::new(), None),
+        strategy: Strategy {
+            max_in_flight: scenario.max_in_flight,
+            waves,
+            max_failures: scenario.max_failures,
+            progress_deadline_ms: 3_600_000,
+        },
+        retry: retry::Policy { max_attempts: scenario.max_attempts, initial_ms: 500, max_ms: 20_000 },
+        verify_timeout_ms: 30_000,
+    };
+    Submission { plan, targets: targets.into(), by: "simulation".into(), at }
+}
+
+pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
+    let settle = if planted == Planted::AsksBeforeLanding { Duration::ZERO } else { SETTLE };
+    Lane {
+        name: name("sim"),
+        access: Access {
+            endpoint: "https://cloud.invalid".into(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a valid project id"),
+            token: SecretSource::Env("UNUSED".into()),
+        },
+        quota: scenario.quota.map(|(requests, per)| Quota { requests, per }),
+        max_in_flight: scenario.max_in_flight.max(2),
+        call_timeout: CALL_TIMEOUT,
+        timing: Timing {
+            settle,
+            poll: Duration::from_millis(500),
+            poll_max: Duration::from_secs(4),
+            job_limit: Duration::from_secs(600),
+            recover_limit: Duration::from_secs(300),
+        },
+    }
+}
+
+/// The same cloud with nothing going wrong any more.
+pub fn calm(faults: &Faults) -> Faults {
+    Faults { latency: faults.latency, job_time: faults.job_time, visibility_lag: faults.visibility_lag, ..Faults::default() }
+}
+
+/// What the planted bug makes of a tally.
+pub fn forget_failures(tally: Tally) -> Tally {
+    Tally { failed: 0, in_doubt: 0, succeeded: tally.succeeded + tally.failed + tally.in_doubt, ..tally }
+}

@@ -1,0 +1,163 @@
+//! The house keeps itself in order: imports only go down, files stay small, modules say what they are for, and the map in
+//! ARCHITECTURE.md names them all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules from the top down: each may import only what stands behind it. `main.rs` stands above all of them.
+const ORDER: &[&str] = &["daemon", "cli", "api", "engine", "cloud", "store", "config", "planfile", "document", "clock", "domain"];
+
+/// Pairs that the order alone would allow and that would be wrong all the same: importer, imported.
+const APART: &[(&str, &str)] =
+    &[("cloud", "store"), ("cloud", "config"), ("cloud", "planfile"), ("store", "config"), ("store", "planfile"), ("engine", "config"), ("engine", "planfile")];
+
+/// Imports upwards that have a reason: importer, imported.
+const EXCEPTIONS: &[(&str, &str)] = &[];
+
+/// Lines of code that one file may have, tests and comments not counted.
+const LINES_MAX: usize = 500;
+
+/// Folders that hold rust code of ours.
+const CODE: &[&str] = &["src", "tests", "benches"];
+
+/// Names that say nothing about what is inside.
+const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "misc", "manager", "shared_code"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else { return found };
+    for entry in entries {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let files = rust_files(&root().join("src"));
+    files.into_iter().map(|path| (path.strip_prefix(root()).expect("below the root").to_owned(), fs::read_to_string(&path).expect("readable"))).collect()
+}
+
+/// The top-level module of a file below `src`.
+fn module(path: &Path) -> String {
+    let first = path.components().nth(1).expect("a file below src").as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn is_test(path: &Path) -> bool {
+    let name = path.file_stem().expect("a file").to_string_lossy().into_owned();
+    name == "tests" || name == "table" || path.components().any(|part| part.as_os_str() == "tests")
+}
+
+/// Code before the file's own tests.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| *line != "#[cfg(test)]").map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"))
+}
+
+#[test]
+fn imports_only_go_down() {
+    let place: BTreeMap<&str, usize> = ORDER.iter().copied().zip(0..).collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let own = module(&path);
+        if own == "lib" || own == "main" || is_test(&path) {
+            continue;
+        }
+        let from = *place.get(own.as_str()).unwrap_or_else(|| panic!("module {own} is missing in the order of tests/tidy.rs"));
+        for line in code(&text) {
+            for (at, _) in line.match_indices("crate::") {
+                let rest = &line[at + "crate::".len()..];
+                let other: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let Some(to) = place.get(other.as_str()) else { continue };
+                let pair = (own.as_str(), other.as_str());
+                let apart = APART.contains(&pair);
+                if (*to < from || apart) && !EXCEPTIONS.contains(&pair) {
+                    wrong.push(format!("{}: {own} may not import {other}: {line}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_library_lists_its_modules_in_order() {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).expect("readable");
+    let listed: Vec<_> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert_eq!(listed, ORDER, "src/lib.rs is the map: its modules stand from the top down");
+}
+
+#[test]
+fn files_stay_small_and_say_what_they_are_for() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let lines = code(&text).count();
+        if lines > LINES_MAX && !is_test(&path) {
+            wrong.push(format!("{}: {lines} lines of code, at most {LINES_MAX}", path.display()));
+        }
+        let opened = text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with("//!"));
+        if !opened && !is_test(&path) {
+            wrong.push(format!("{}: does not open with what it is for (//!)", path.display()));
+        }
+        let name = path.file_stem().expect("a file").to_string_lossy().into_owned();
+        if EMPTY_NAMES.contains(&name.as_str()) {
+            wrong.push(format!("{}: a name that does not tell what is inside", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_clock_reads_time_and_nothing_is_unsafe() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let clock = module(&path) == "clock";
+        for line in code(&text) {
+            let reads = ["Instant::now(", "SystemTime::now(", "Timestamp::now(", "ZonedDateTime::now(", "Utc::now("];
+            if !clock && reads.iter().any(|call| line.contains(call)) && !line.contains("tokio::time::Instant") {
+                wrong.push(format!("{}: {line}", path.display()));
+            }
+            if line.contains("unsafe ") {
+                wrong.push(format!("{}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_open() {
+    let words = [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("dbg", "!("), concat!("FIX", "ME"), concat!("X", "XX:")];
+    let mut wrong = Vec::new();
+    for folder in CODE {
+        for path in rust_files(&root().join(folder)) {
+            let text = fs::read_to_string(&path).expect("readable");
+            wrong.extend(words.iter().filter(|word| text.contains(**word)).map(|word| format!("{}: {word}", path.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_map_names_every_module() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+    let mut missing = Vec::new();
+    for (path, _) in sources() {
+        let inside = path.strip_prefix("src").expect("below src");
+        let named = inside.to_string_lossy().replace("/mod.rs", "/");
+        if inside.components().count() <= 2 && !map.contains(&format!("`{named}`")) && !is_test(&path) {
+            missing.push(named);
+        }
+    }
+    assert!(missing.is_empty(), "ARCHITECTURE.md does not name {missing:?}");
+}
