@@ -6,9 +6,12 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod config;
+pub mod daemon;
 pub mod document;
 pub mod domain;
 pub mod engine;

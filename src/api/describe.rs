@@ -1,0 +1,309 @@
+//! Makes the documents of `wire` from what the store and the engine hold.
+//!
+//! Invariant: pure functions of their arguments; the same state gives the same document on the socket, in the page
+//! and in a test. Deliberately not here: any reading from store or clock.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::hold;
+use super::meter::Measured;
+use super::preview::time_zone;
+use super::wire::{
+    Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc,
+};
+use crate::domain::change::{How, ReasonWord, State};
+use crate::domain::journal::{Entry, Trace, What};
+use crate::domain::plan::{Plan, Promote};
+use crate::domain::rollout::{Halt, Phase};
+use crate::domain::window::Opening;
+use crate::engine::{LaneSnapshot, Snapshot};
+use crate::store::{Active, Health, Rollout};
+
+/// The row of a rollout in the list.
+pub fn row(rollout: &Rollout) -> RolloutRow {
+    RolloutRow {
+        id: rollout.id.to_string(),
+        name: rollout.plan.name.to_string(),
+        revision: rollout.plan.revision,
+        ssl_option: rollout.plan.ssl_option,
+        phase: rollout.record.phase.word().into(),
+        paused: rollout.record.paused.is_some(),
+        wave: rollout.record.phase.wave().and_then(|wave| wave_name(&rollout.plan, wave)),
+        tally: rollout.total().into(),
+        change_ref: rollout.plan.change_ref.clone(),
+        by: rollout.by.clone(),
+        submitted_at: rollout.submitted_at,
+        moved_at: rollout.moved_at,
+    }
+}
+
+fn wave_name(plan: &Plan, wave: u16) -> Option<String> {
+    plan.strategy.waves.get(usize::from(wave)).map(|wave| wave.name.to_string())
+}
+
+/// How a rollout stands.
+pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>, measured: &Measured, now: Timestamp) -> RolloutDoc {
+    let plan = &rollout.plan;
+    let phase = &rollout.record.phase;
+    let total = rollout.total();
+    let holds = hold::of_rollout(rollout, snapshot, refusing, now);
+    let (next_opening, open_until) = match hold::opening(plan, now) {
+        _ if phase.is_final() => (None, None),
+        Opening::Open { until } => (None, until),
+        Opening::Shut { next, .. } => (next, None),
+    };
+    RolloutDoc {
+        id: rollout.id.to_string(),
+        name: plan.name.to_string(),
+        revision: plan.revision,
+        description: plan.description.clone(),
+        change_ref: plan.change_ref.clone(),
+        owner: plan.owner.clone(),
+        ssl_option: plan.ssl_option,
+        phase: phase.word().into(),
+        is_final: phase.is_final(),
+        halt: halt(phase),
+        paused: rollout.record.paused.as_ref().map(MarkDoc::from),
+        aborted: match phase {
+            Phase::Aborted { mark } => Some(mark.into()),
+            _ => None,
+        },
+        wave: phase.wave(),
+        waves: waves(rollout),
+        tally: total.into(),
+        // No plan can ask for a look at the wire yet, so nothing is claimed about it.
+        counters: Counters { accepted: measured.accepted, completed: measured.completed, effective: total.succeeded, verified: None },
+        max_in_flight: plan.strategy.max_in_flight,
+        budget: Budget::of(plan.strategy.max_failures, &total),
+        rate_per_minute: measured.rate_per_minute,
+        eta: eta(rollout, &holds, measured.rate_per_minute, open_until, now),
+        holds,
+        next_opening,
+        open_until,
+        time_zone: time_zone(plan),
+        by: rollout.by.clone(),
+        submitted_at: rollout.submitted_at,
+        moved_at: rollout.moved_at,
+        as_of: now,
+    }
+}
+
+fn halt(phase: &Phase) -> Option<HaltDoc> {
+    let Phase::Halted { reason, .. } = phase else { return None };
+    let guard = match reason {
+        Halt::Failures { .. } => "failures",
+        Halt::Stalled { .. } => "stalled",
+    };
+    Some(HaltDoc { guard: guard.into(), text: hold::halt_text(reason) })
+}
+
+fn waves(rollout: &Rollout) -> Vec<WaveDoc> {
+    let current = rollout.record.phase.wave();
+    let pairs = rollout.plan.strategy.waves.iter().zip(rollout.tallies.iter()).zip(0u16..);
+    pairs
+        .map(|((wave, tally), index)| WaveDoc {
+            name: wave.name.to_string(),
+            size: wave.size,
+            state: wave_state(rollout, current, index, tally.queued == 0 && tally.active == 0).into(),
+            tally: (*tally).into(),
+            budget: Budget::of(wave.max_failures, tally),
+            soak_seconds: wave.soak_ms / 1000,
+            promote: promote(wave.promote).into(),
+        })
+        .collect()
+}
+
+fn wave_state(rollout: &Rollout, current: Option<u16>, index: u16, settled: bool) -> &'static str {
+    match current {
+        _ if rollout.record.phase.is_final() => "done",
+        Some(current) if index == current && !settled => "current",
+        // A wave that soaks or awaits promotion is still the one people look at.
+        Some(current) if index == current => "current",
+        Some(current) if index < current => "done",
+        Some(_) | None => "waiting",
+    }
+}
+
+/// The word of a promotion rule, as plans write it.
+pub fn promote(promote: Promote) -> &'static str {
+    match promote {
+        Promote::Auto => "auto",
+        Promote::Manual => "manual",
+    }
+}
+
+/// The end at the present rate; only where nothing but work stands between here and there.
+fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let rate = rate.filter(|rate| *rate > 0.0)?;
+    let Phase::Advancing { wave } = rollout.record.phase else { return None };
+    let waits_ahead = rollout.plan.strategy.waves.iter().skip(usize::from(wave)).rev().skip(1);
+    if !holds.is_empty() || waits_ahead.into_iter().any(|wave| wave.soak_ms > 0 || wave.promote == Promote::Manual) {
+        return None;
+    }
+    let total = rollout.total();
+    let left = f64::from(total.queued + total.active);
+    let eta = now.checked_add(SignedDuration::try_from_secs_f64(left / rate * 60.0).ok()?).ok()?;
+    match open_until {
+        Some(until) if eta > until => None,
+        Some(_) | None => Some(eta),
+    }
+}
+
+/// One line of a change.
+pub fn change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timestamp) -> ChangeRow {
+    let change = &active.change;
+    let (reason_word, reason) = match &change.record.state {
+        State::Failed { reason } | State::InDoubt { reason } => (Some(reason_word(reason.word).to_owned()), Some(reason.message.clone())),
+        _ => (None, None),
+    };
+    let how = match &change.record.state {
+        State::Succeeded { how } => Some(how_word(*how).to_owned()),
+        _ => None,
+    };
+    ChangeRow {
+        ordinal: change.id.ordinal,
+        lane: change.target.lane.to_string(),
+        instance_id: change.target.instance_id.to_string(),
+        proxy_id: change.target.proxy_id.to_string(),
+        wave: wave_name(&rollout.plan, change.wave).unwrap_or_default(),
+        state: change.record.state.word().into(),
+        how,
+        attempts: change.record.attempts,
+        before: change.record.before,
+        job_id: change.record.jobs.last().map(ToString::to_string),
+        jobs: change.record.jobs.iter().map(ToString::to_string).collect(),
+        reason_word,
+        reason,
+        moved_at: active.moved_at,
+        hold: hold::of_change(active, rollout, holds, now),
+    }
+}
+
+fn how_word(how: How) -> &'static str {
+    match how {
+        How::Switched => "switched",
+        How::AlreadyRight => "already_right",
+        How::SwitchedJobUnknown => "switched_job_unknown",
+    }
+}
+
+fn reason_word(word: ReasonWord) -> &'static str {
+    match word {
+        ReasonWord::Refused => "refused",
+        ReasonWord::NotFound => "not_found",
+        ReasonWord::Faulty => "faulty",
+        ReasonWord::Busy => "busy",
+        ReasonWord::AttemptsSpent => "attempts_spent",
+        ReasonWord::Unverified => "unverified",
+        ReasonWord::JobLimit => "job_limit",
+        ReasonWord::Unreadable => "unreadable",
+    }
+}
+
+/// The saved job ids of a change, oldest first.
+pub fn jobs(active: &Active, rollout: &Rollout) -> Vec<JobRow> {
+    let change = &active.change;
+    let count = change.record.jobs.len();
+    let numbered = change.record.jobs.iter().zip(1u16..);
+    numbered
+        .map(|(job, number)| JobRow {
+            job_id: job.to_string(),
+            ordinal: change.id.ordinal,
+            lane: change.target.lane.to_string(),
+            instance_id: change.target.instance_id.to_string(),
+            proxy_id: change.target.proxy_id.to_string(),
+            wave: wave_name(&rollout.plan, change.wave).unwrap_or_default(),
+            number,
+            latest: usize::from(number) == count,
+            state: change.record.state.word().into(),
+            moved_at: active.moved_at,
+        })
+        .collect()
+}
+
+/// One line of the journal.
+pub fn entry(entry: &Entry) -> JournalRow {
+    let blank = JournalRow {
+        seq: entry.seq,
+        at: entry.at,
+        rollout: entry.rollout.to_string(),
+        kind: String::new(),
+        ordinal: None,
+        instance_id: None,
+        proxy_id: None,
+        from: None,
+        to: String::new(),
+        why: String::new(),
+        call: None,
+        request_id: None,
+        status: None,
+        code: None,
+        job_id: None,
+        by: None,
+    };
+    match &entry.what {
+        What::Submitted { name, revision, targets, by, .. } => JournalRow {
+            kind: "submitted".into(),
+            to: "scheduled".into(),
+            why: format!("plan {name} revision {revision} with {targets} targets"),
+            by: Some(by.clone()),
+            ..blank
+        },
+        What::Rollout { from, to, why, by, .. } => {
+            JournalRow { kind: "rollout".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
+        }
+        What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
+            let Trace { request_id, status, code, .. } =
+                answer.clone().unwrap_or(Trace { call: String::new(), request_id: None, status: None, code: None });
+            JournalRow {
+                kind: "change".into(),
+                ordinal: Some(*ordinal),
+                instance_id: Some(instance_id.to_string()),
+                proxy_id: Some(proxy_id.to_string()),
+                from: Some(from.clone()),
+                to: to.clone(),
+                why: why.clone(),
+                call: call.clone(),
+                request_id,
+                status,
+                code,
+                job_id: record.jobs.last().map(ToString::to_string),
+                by: by.clone(),
+                ..blank
+            }
+        }
+    }
+}
+
+/// The daemon itself.
+pub fn daemon(snapshot: &Snapshot, health: Health, started_at: Timestamp) -> DaemonDoc {
+    DaemonDoc {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        started_at,
+        passes: snapshot.passes,
+        calls: snapshot.calls,
+        stop: snapshot.stop.clone(),
+        draining: snapshot.draining,
+        store: StoreDoc {
+            kind: health.kind.into(),
+            seq: health.seq,
+            head: health.head.to_string(),
+            refusing: health.refusing,
+            journal_bytes: health.journal_bytes,
+            queue_bytes: health.queue_bytes,
+            rebuilt: health.rebuilt,
+        },
+        lanes: snapshot.lanes.iter().map(lane).collect(),
+    }
+}
+
+fn lane(lane: &LaneSnapshot) -> LaneDoc {
+    LaneDoc {
+        lane: lane.lane.to_string(),
+        out: lane.out,
+        waiting: lane.waiting,
+        paused_until: lane.paused.as_ref().map(|(until, _)| *until),
+        paused_why: lane.paused.as_ref().map(|(_, why)| why.clone()),
+    }
+}

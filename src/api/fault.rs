@@ -1,0 +1,73 @@
+//! Every answer that is not a success, with its status and its words.
+//!
+//! Invariant: the body is always an [`ErrorDoc`] in JSON, also for a path that does not exist.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::wire::{ErrorBody, ErrorDoc, RolloutRow};
+use crate::engine::CommandError;
+use crate::store::{SubmitError, Unavailable};
+
+/// A refusal or a failure on its way to the client.
+#[derive(Debug)]
+pub struct Fault {
+    status: StatusCode,
+    body: ErrorBody,
+}
+
+impl Fault {
+    /// A fault with these words.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, body: ErrorBody { message: message.into(), ..ErrorBody::default() } }
+    }
+
+    /// The request is not well formed.
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// The reference fits several rollouts.
+    pub fn ambiguous(message: impl Into<String>, candidates: Vec<RolloutRow>) -> Self {
+        Self { status: StatusCode::CONFLICT, body: ErrorBody { message: message.into(), candidates, ..ErrorBody::default() } }
+    }
+
+    /// A plan with mistakes.
+    pub fn plan(message: impl Into<String>, diagnostics: serde_json::Value, rendered: String) -> Self {
+        let body = ErrorBody { message: message.into(), diagnostics: Some(diagnostics), rendered: Some(rendered), ..ErrorBody::default() };
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(ErrorDoc { error: self.body })).into_response()
+    }
+}
+
+impl From<Unavailable> for Fault {
+    fn from(error: Unavailable) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<CommandError> for Fault {
+    fn from(error: CommandError) -> Self {
+        let status = match &error {
+            CommandError::NotFound(_) => StatusCode::NOT_FOUND,
+            CommandError::Refused(_) => StatusCode::CONFLICT,
+            CommandError::Unavailable(_) | CommandError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<SubmitError> for Fault {
+    fn from(error: SubmitError) -> Self {
+        let status = match &error {
+            SubmitError::Overlap { .. } | SubmitError::Changed { .. } => StatusCode::CONFLICT,
+            SubmitError::Refusing(_) | SubmitError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}

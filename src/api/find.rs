@@ -1,0 +1,55 @@
+//! Finds the rollout that a person means: by its plan's name (then its newest revision) or by a unique prefix of its id.
+//!
+//! Invariant: a name wins over a prefix, and an ambiguous prefix is an error that lists what it may mean, never a guess.
+
+use super::describe;
+use super::fault::Fault;
+use crate::domain::id::{Name, RolloutId};
+use crate::store::{Rollout, Store};
+use axum::http::StatusCode;
+
+/// Rollouts read at once while seeking.
+const BATCH: usize = 200;
+
+/// Rollouts named in the answer to an ambiguous reference.
+const CANDIDATES_MAX: usize = 10;
+
+/// The rollout that `reference` names.
+pub async fn rollout(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
+    let name = Name::parse(reference, "a rollout's name or id").map_err(|error| Fault::bad(error.to_string()))?;
+    if let Ok(id) = reference.parse::<RolloutId>()
+        && let Some(rollout) = store.rollout(id).await?
+    {
+        return Ok(rollout);
+    }
+    let mut named: Option<Rollout> = None;
+    let mut prefixed: Vec<Rollout> = Vec::new();
+    let mut after = None;
+    loop {
+        let batch = store.rollouts(after, BATCH).await?;
+        let Some(last) = batch.last() else { break };
+        after = Some(last.id);
+        for rollout in batch {
+            if rollout.plan.name == name {
+                let newer = named.as_ref().is_none_or(|best| rollout.plan.revision > best.plan.revision);
+                named = if newer { Some(rollout) } else { named };
+            } else if prefixed.len() <= CANDIDATES_MAX && rollout.id.to_string().starts_with(reference) {
+                prefixed.push(rollout);
+            }
+        }
+    }
+    if let Some(rollout) = named {
+        return Ok(rollout);
+    }
+    match prefixed.len() {
+        0 => Err(Fault::new(
+            StatusCode::NOT_FOUND,
+            format!("no rollout is named `{reference}` and none has an id that begins so; see `sealift list`"),
+        )),
+        1 => Ok(prefixed.remove(0)),
+        _ => {
+            let rows = prefixed.iter().take(CANDIDATES_MAX).map(describe::row).collect();
+            Err(Fault::ambiguous(format!("several rollouts have an id that begins with `{reference}`; give more of it"), rows))
+        }
+    }
+}

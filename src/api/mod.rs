@@ -1,0 +1,77 @@
+//! The API: what clients read and the operator's verbs, over HTTP on a unix socket.
+//!
+//! Invariants: every answer is read from the store and the engine's snapshot at that moment (there is no second model
+//! of the truth); a verb is answered with success only when it is durable; every listing is paged, every body and every
+//! wait is bounded.
+//!
+//! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or refuse it.
+
+mod describe;
+mod fault;
+mod find;
+mod hold;
+mod meter;
+mod peer;
+pub mod preview;
+mod routes;
+mod server;
+mod submit;
+pub mod wire;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+pub use peer::{CONNECTIONS_MAX, Peer};
+pub use routes::router;
+pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
+
+use crate::clock::Clock;
+use crate::domain::lane::Lane;
+use crate::engine::Handle;
+use crate::store::Store;
+use meter::Meter;
+
+/// What the routes need.
+pub struct Api {
+    handle: Handle,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    lanes: Arc<[Lane]>,
+    spool: PathBuf,
+    meter: Meter,
+    started_at: Timestamp,
+    stop: CancellationToken,
+}
+
+impl Api {
+    /// `spool` is a folder of ours where submissions are unpacked; what an earlier process left there is removed by
+    /// [`Self::clear_spool`]. Long polls end when `stop` is cancelled.
+    pub fn new(
+        handle: Handle,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        lanes: Arc<[Lane]>,
+        spool: PathBuf,
+        stop: CancellationToken,
+    ) -> Self {
+        let meter = Meter::new(store.clone());
+        let started_at = clock.times().wall;
+        Self { handle, store, clock, lanes, spool, meter, started_at, stop }
+    }
+
+    /// Removes what a process that was killed left in the spool.
+    pub fn clear_spool(&self) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(&self.spool) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Follows the journal for rates and counters, until stopped; run it beside the server.
+    pub async fn follow(&self) {
+        self.meter.follow(self.handle.snapshot(), self.stop.clone()).await;
+    }
+}

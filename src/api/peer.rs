@@ -1,0 +1,148 @@
+//! Who speaks: the user at the other end of the unix socket, told by the kernel.
+//!
+//! Invariant: every request carries the [`Peer`] of its connection, and nothing that a client sends can change it. Who
+//! may connect at all is decided by the socket's file mode; beyond that this module only names.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::io;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::http;
+use axum_server::accept::Accept;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
+
+/// Connections served at once; operators and a page need a handful, and each costs a file descriptor.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// Largest `/etc/passwd` that is read.
+const PASSWD_MAX: u64 = 1 << 20;
+
+/// The user at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The user's number.
+    pub uid: u32,
+    /// The user's name, or `uid N` where the system has none.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Peer {
+    /// The user with this number.
+    pub fn of(uid: u32) -> Self {
+        let name = passwd().as_deref().and_then(|text| name_in(text, uid)).unwrap_or_else(|| format!("uid {uid}"));
+        Self { uid, name: name.into() }
+    }
+}
+
+fn passwd() -> Option<String> {
+    let mut text = String::new();
+    std::fs::File::open("/etc/passwd").ok()?.take(PASSWD_MAX).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn name_in(passwd: &str, uid: u32) -> Option<String> {
+    let mut users = passwd.lines().map(|line| line.split(':'));
+    users.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid) && !name.is_empty()).then(|| name.chars().filter(|c| !c.is_control()).collect())
+    })
+}
+
+/// Takes a connection with the user behind it; refuses one too many.
+#[derive(Clone)]
+pub struct PeerAcceptor {
+    places: Arc<Semaphore>,
+}
+
+impl PeerAcceptor {
+    /// With [`CONNECTIONS_MAX`] places.
+    pub fn new() -> Self {
+        Self { places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    }
+}
+
+impl Default for PeerAcceptor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Accept<UnixStream, S> for PeerAcceptor {
+    type Stream = UnixStream;
+    type Service = Identified<S>;
+    type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
+
+    fn accept(&self, stream: UnixStream, inner: S) -> Self::Future {
+        let identified = || {
+            let place = self.places.clone().try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
+            let peer = Peer::of(stream.peer_cred()?.uid());
+            Ok((stream, Identified { inner, peer, _place: Arc::new(place) }))
+        };
+        ready(identified())
+    }
+}
+
+/// Puts the peer into every request of its connection, and holds the connection's place.
+#[derive(Clone)]
+pub struct Identified<S> {
+    inner: S,
+    peer: Peer,
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+impl<S, B> Service<http::Request<B>> for Identified<S>
+where
+    S: Service<http::Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<B>) -> S::Future {
+        request.extensions_mut().insert(self.peer.clone());
+        self.inner.call(request)
+    }
+}
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Infallible> {
+        // Every connection passes the acceptor; a router called without one (in a test) has no user to name.
+        Ok(parts.extensions.get::<Peer>().cloned().unwrap_or(Peer { uid: u32::MAX, name: "unknown".into() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_their_number() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nops:x:1000:1000::/home/ops:/bin/sh\n";
+        assert_eq!(name_in(passwd, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(passwd, 1000).as_deref(), Some("ops"));
+        assert_eq!(name_in(passwd, 7), None);
+    }
+
+    #[test]
+    fn a_number_without_a_name_is_said_as_a_number() {
+        assert_eq!(&*Peer::of(4_000_000_000).name, "uid 4000000000");
+    }
+}

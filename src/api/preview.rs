@@ -1,0 +1,113 @@
+//! What a plan would do, from the plan alone.
+//!
+//! Invariant: no network and no store is needed, so `sealift plan` says the same on a laptop as the daemon does. What
+//! the proxies show today is not in here: it is read when a change begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::describe::promote;
+use super::hold::opening;
+use super::wire::{OpeningRow, Preview, PreviewTarget, PreviewWave};
+use crate::document::Diagnostic;
+use crate::domain::id::{Digest, Name};
+use crate::domain::plan::{Plan, Wave};
+use crate::domain::target::Target;
+use crate::domain::window::Opening;
+use crate::store::Submission;
+
+/// Openings shown ahead: tonight, the next and the one after.
+const OPENINGS: usize = 3;
+
+/// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
+pub fn digest(submission: &Submission) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(b"sealift plan 1\n");
+    hash.update(submission.plan.source.as_bytes());
+    hash.update(submission.targets_digest().as_bytes());
+    Digest::from_bytes(hash.finalize().into())
+}
+
+/// The preview of `submission`, with at most `per_wave` targets of each wave.
+pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usize, now: Timestamp) -> Preview {
+    let plan = &submission.plan;
+    let targets = &submission.targets;
+    let mut lanes: BTreeMap<Name, u32> = BTreeMap::new();
+    for target in targets.iter() {
+        *lanes.entry(target.lane.clone()).or_default() += 1;
+    }
+    let instances: BTreeSet<_> = targets.iter().map(|target| (&target.lane, target.instance_id)).collect();
+    let openings = openings(plan, now);
+    if openings.is_empty() {
+        warnings.push("no window of this plan ever opens: nothing would be done".into());
+    }
+    if !plan.ssl_option {
+        warnings.push("this plan switches SSL off: connections to these proxies may then travel in plain text".into());
+    }
+    Preview {
+        name: plan.name.to_string(),
+        revision: plan.revision,
+        description: plan.description.clone(),
+        change_ref: plan.change_ref.clone(),
+        owner: plan.owner.clone(),
+        rollout: submission.id().to_string(),
+        ssl_option: plan.ssl_option,
+        targets: count(targets.len()),
+        instances: count(instances.len()),
+        lanes: lanes.into_iter().map(|(lane, targets)| (lane.to_string(), targets)).collect(),
+        waves: plan.strategy.waves.iter().map(|w| wave(w, targets, per_wave)).collect(),
+        max_in_flight: plan.strategy.max_in_flight,
+        max_failures: plan.strategy.max_failures,
+        max_attempts: plan.retry.max_attempts,
+        progress_deadline_seconds: plan.strategy.progress_deadline_ms / 1000,
+        verify_timeout_seconds: plan.verify_timeout_ms / 1000,
+        open_now: matches!(opening(plan, now), Opening::Open { .. }),
+        openings,
+        time_zone: time_zone(plan),
+        warnings,
+        digest: digest(submission).to_string(),
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).expect("a plan's targets are bounded far below 2^32")
+}
+
+fn wave(wave: &Wave, targets: &[Target], per_wave: usize) -> PreviewWave {
+    let members = targets.iter().zip(0u32..).skip(wave.first as usize).take((wave.size as usize).min(per_wave));
+    PreviewWave {
+        name: wave.name.to_string(),
+        size: wave.size,
+        max_failures: wave.max_failures,
+        soak_seconds: wave.soak_ms / 1000,
+        promote: promote(wave.promote).into(),
+        targets: members
+            .map(|(target, ordinal)| PreviewTarget {
+                ordinal,
+                lane: target.lane.to_string(),
+                instance_id: target.instance_id.to_string(),
+                proxy_id: target.proxy_id.to_string(),
+            })
+            .collect(),
+    }
+}
+
+fn openings(plan: &Plan, now: Timestamp) -> Vec<OpeningRow> {
+    let stretches = plan.calendar.openings(now, OPENINGS).into_iter();
+    stretches.map(|stretch| OpeningRow { from: stretch.open, until: stretch.cutoff, close: stretch.close }).collect()
+}
+
+/// The zone that a plan's people read times in: that of its first window.
+pub fn time_zone(plan: &Plan) -> Option<String> {
+    plan.calendar.windows().first().map(|window| window.zone().name().to_owned())
+}
+
+/// A warning of the plan reader in one line.
+pub fn warning(warning: &Diagnostic) -> String {
+    match &warning.place {
+        Some(place) => format!("{} ({}:{}:{})", warning.message, place.file, place.line, place.column),
+        None => warning.message.clone(),
+    }
+}

@@ -1,0 +1,345 @@
+//! The routes: one list, from path to answer.
+//!
+//! Invariant: every answer is JSON, errors included; every listing has a limit and a cursor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::fault::Fault;
+use super::peer::Peer;
+use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
+use super::{Api, describe, find, hold, submit};
+use crate::domain::change::State as ChangeState;
+use crate::domain::id::RolloutId;
+use crate::domain::rollout::{Requeue, Verb};
+use crate::engine::{Command, Snapshot};
+use crate::store::Rollout;
+
+/// Rows of a page when the client does not say.
+pub const PAGE_DEFAULT: usize = 200;
+
+/// Rows of a page at most: some hundred kilobytes of JSON.
+pub const PAGE_MAX: usize = 1000;
+
+/// Pages of changes looked through for one page of jobs, so that a long queue without jobs costs few requests.
+const JOB_PAGES: usize = 20;
+
+/// Largest body of a verb: a reason is a sentence.
+const VERB_BODY_MAX: usize = 64 * 1024;
+
+/// Longest text kept as a reason.
+const REASON_MAX: usize = 1000;
+
+/// Longest wait of `events`.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// An answer takes at most this long, waits of `events` and the upload of a plan excepted.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Open rollouts described in one answer of `events`.
+const EVENTS_MAX: usize = 50;
+
+type Shared = State<Arc<Api>>;
+
+/// The whole API.
+pub fn router(api: Arc<Api>) -> Router {
+    let timely = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/v1/daemon", get(daemon))
+        .route("/v1/rollouts", get(rollouts))
+        .route("/v1/rollouts/{reference}", get(rollout))
+        .route("/v1/rollouts/{reference}/changes", get(changes))
+        .route("/v1/rollouts/{reference}/jobs", get(jobs))
+        .route("/v1/rollouts/{reference}/journal", get(journal))
+        .route("/v1/rollouts/{reference}/{verb}", post(verb))
+        .layer(DefaultBodyLimit::max(VERB_BODY_MAX))
+        .layer(axum::middleware::from_fn(in_time));
+    Router::new()
+        .route("/v1/events", get(events))
+        .route("/v1/plans/preview", post(submit::preview))
+        .route("/v1/rollouts", post(submit::submit))
+        // The upload counts its own bytes, part by part.
+        .layer(DefaultBodyLimit::disable())
+        .merge(timely)
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(nowhere)
+        .with_state(api)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let message = format!("no answer within {} s; the daemon is busy or its disk is slow, see its log", ANSWER_MAX.as_secs());
+            Fault::new(StatusCode::SERVICE_UNAVAILABLE, message).into_response()
+        }
+    }
+}
+
+async fn nowhere(uri: Uri) -> Fault {
+    Fault::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Fault {
+    Fault::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+}
+
+/// Reads the query; what it does not know is refused, so that a misspelt filter is never ignored.
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Fault> {
+    let Query(query) = Query::try_from_uri(uri).map_err(|error| Fault::bad(error.body_text()))?;
+    Ok(query)
+}
+
+fn limit(asked: Option<usize>) -> usize {
+    asked.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
+}
+
+impl Api {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.times().wall
+    }
+
+    fn engine(&self) -> Arc<Snapshot> {
+        self.handle.snapshot().borrow().clone()
+    }
+
+    async fn describe(&self, rollout: &Rollout) -> Result<RolloutDoc, Fault> {
+        let now = self.now();
+        let measured = self.meter.measure(rollout, now).await?;
+        let refusing = self.store.health().refusing;
+        Ok(describe::rollout(rollout, &self.engine(), refusing.as_deref(), &measured, now))
+    }
+}
+
+async fn ready(State(api): Shared) -> Result<&'static str, Fault> {
+    let snapshot = api.engine();
+    if snapshot.passes == 0 || snapshot.draining {
+        let why = if snapshot.draining { "ending" } else { "the first pass is not done" };
+        return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why));
+    }
+    Ok("ready\n")
+}
+
+async fn daemon(State(api): Shared) -> Json<DaemonDoc> {
+    Json(describe::daemon(&api.engine(), api.store.health(), api.started_at))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RolloutsQuery {
+    after: Option<String>,
+    limit: Option<usize>,
+    /// Only those that are not over.
+    #[serde(default)]
+    open: bool,
+}
+
+async fn rollouts(State(api): Shared, uri: Uri) -> Result<Json<Page<RolloutRow>>, Fault> {
+    let asked: RolloutsQuery = query(&uri)?;
+    if asked.open {
+        let rows = api.store.open_rollouts().await?.iter().rev().map(describe::row).collect();
+        return Ok(Json(Page { rows, next: None }));
+    }
+    let after = asked.after.map(|after| after.parse::<RolloutId>()).transpose();
+    let after = after.map_err(|_| Fault::bad("`after` is the `next` of the page before"))?;
+    let limit = limit(asked.limit);
+    let found = api.store.rollouts(after, limit).await?;
+    let next = if found.len() == limit { found.last().map(|last| last.id.to_string()) } else { None };
+    Ok(Json(Page { rows: found.iter().map(describe::row).collect(), next }))
+}
+
+async fn rollout(State(api): Shared, Path(reference): Path<String>) -> Result<Json<RolloutDoc>, Fault> {
+    let rollout = find::rollout(&*api.store, &reference).await?;
+    Ok(Json(api.describe(&rollout).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangesQuery {
+    /// Words of the change table, with commas between; `active` stands for all that is in flight.
+    state: Option<String>,
+    after: Option<u32>,
+    limit: Option<usize>,
+}
+
+/// Words of the changes in flight.
+const ACTIVE: [&str; 6] = ["ready", "inspecting", "submitting", "recovering", "following", "verifying"];
+
+fn states(asked: Option<&str>) -> Result<Vec<String>, Fault> {
+    let mut words: Vec<String> = Vec::new();
+    for word in asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        match word {
+            "active" => words.extend(ACTIVE.map(str::to_owned)),
+            _ if ChangeState::WORDS.contains(&word) => words.push(word.to_owned()),
+            _ => {
+                let known = ChangeState::WORDS.join(", ");
+                return Err(Fault::bad(format!("`{}` is no state; use active, {known}", word.escape_debug())));
+            }
+        }
+    }
+    Ok(words)
+}
+
+async fn changes(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Result<Json<Page<ChangeRow>>, Fault> {
+    let asked: ChangesQuery = query(&uri)?;
+    let words = states(asked.state.as_deref())?;
+    let rollout = find::rollout(&*api.store, &reference).await?;
+    let page = api.store.page(rollout.id, words, asked.after, limit(asked.limit)).await?;
+    let now = api.now();
+    let holds = hold::of_rollout(&rollout, &api.engine(), api.store.health().refusing.as_deref(), now);
+    let rows = page.changes.iter().map(|active| describe::change(active, &rollout, &holds, now)).collect();
+    Ok(Json(Page { rows, next: page.next.map(|next| next.to_string()) }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobsQuery {
+    after: Option<u32>,
+    limit: Option<usize>,
+}
+
+async fn jobs(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Result<Json<Page<JobRow>>, Fault> {
+    let asked: JobsQuery = query(&uri)?;
+    let limit = limit(asked.limit);
+    let rollout = find::rollout(&*api.store, &reference).await?;
+    let (mut rows, mut after) = (Vec::new(), asked.after);
+    for _ in 0..JOB_PAGES {
+        let page = api.store.page(rollout.id, Vec::new(), after, limit).await?;
+        rows.extend(page.changes.iter().flat_map(|active| describe::jobs(active, &rollout)));
+        after = page.next;
+        if after.is_none() || rows.len() >= limit {
+            break;
+        }
+    }
+    Ok(Json(Page { rows, next: after.map(|next| next.to_string()) }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JournalQuery {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+async fn journal(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Result<Json<Page<JournalRow>>, Fault> {
+    let asked: JournalQuery = query(&uri)?;
+    let limit = limit(asked.limit);
+    let rollout = find::rollout(&*api.store, &reference).await?;
+    let entries = api.store.journal(Some(rollout.id), asked.after, limit).await?;
+    let next = if entries.len() == limit { entries.last().map(|last| last.seq.to_string()) } else { None };
+    Ok(Json(Page { rows: entries.iter().map(describe::entry).collect(), next }))
+}
+
+async fn verb(
+    State(api): Shared,
+    Path((reference, word)): Path<(String, String)>,
+    peer: Peer,
+    uri: Uri,
+    body: Bytes,
+) -> Result<Json<VerbAnswer>, Fault> {
+    let asked: VerbRequest = if body.is_empty() {
+        VerbRequest::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no verb request: {error}")))?
+    };
+    if asked.in_doubt && word != "retry" {
+        return Err(Fault::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
+    }
+    let verb = match word.as_str() {
+        "pause" => Verb::Pause,
+        "resume" => Verb::Resume,
+        "abort" => Verb::Abort,
+        "retry" if asked.in_doubt => Verb::Retry(Requeue::FailedAndInDoubt),
+        "retry" => Verb::Retry(Requeue::Failed),
+        "promote" => Verb::Promote,
+        _ => return Err(nowhere(uri).await),
+    };
+    let rollout = find::rollout(&*api.store, &reference).await?;
+    let reason = asked.reason.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
+    let done = api.handle.command(Command { rollout: rollout.id, verb, by: peer.to_string(), reason }).await?;
+    tracing::info!(rollout = %rollout.plan.name, id = %rollout.id.short(), verb = %word, by = %peer, phase = done.phase, "verb carried out");
+    Ok(Json(VerbAnswer {
+        id: rollout.id.to_string(),
+        name: rollout.plan.name.to_string(),
+        verb: word,
+        by: peer.to_string(),
+        phase: done.phase.into(),
+        in_flight: u32::try_from(done.in_flight.len()).unwrap_or(u32::MAX),
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    /// Answer as soon as the journal has grown past this; absent: at once.
+    after: Option<u64>,
+    /// Only this rollout; absent: those that are not over.
+    rollout: Option<String>,
+    /// Seconds to wait at most, then answer whatever stands.
+    wait: Option<u64>,
+}
+
+async fn events(State(api): Shared, uri: Uri) -> Result<Json<Events>, Fault> {
+    let asked: EventsQuery = query(&uri)?;
+    let wait = asked.wait.map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX);
+    if let Some(after) = asked.after {
+        let waited = grown(&api, after);
+        tokio::select! {
+            biased;
+            () = api.stop.cancelled() => {}
+            () = waited => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    let seq = api.store.health().seq;
+    let found = match asked.rollout {
+        Some(reference) => vec![find::rollout(&*api.store, &reference).await?],
+        None => api.store.open_rollouts().await?,
+    };
+    let mut rollouts = Vec::new();
+    for rollout in found.iter().take(EVENTS_MAX) {
+        rollouts.push(api.describe(rollout).await?);
+    }
+    Ok(Json(Events { seq, rollouts }))
+}
+
+async fn grown(api: &Api, after: u64) {
+    let mut snapshot = api.handle.snapshot();
+    while api.store.health().seq <= after {
+        if snapshot.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_takes_the_words_of_the_table_and_nothing_else() {
+        assert_eq!(states(None).expect("no filter"), Vec::<String>::new());
+        assert_eq!(states(Some("failed,in_doubt")).expect("two words"), ["failed", "in_doubt"]);
+        assert_eq!(states(Some("active")).expect("the short word"), ACTIVE);
+        assert!(states(Some("fialed")).is_err());
+    }
+
+    #[test]
+    fn active_stands_for_every_state_that_is_neither_queued_nor_settled() {
+        let rest: Vec<_> = ChangeState::WORDS.iter().filter(|word| !ACTIVE.contains(word)).copied().collect();
+        assert_eq!(rest, ["queued", "succeeded", "failed", "in_doubt", "cancelled"]);
+    }
+}

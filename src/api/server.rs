@@ -1,0 +1,136 @@
+//! The unix socket: who may reach it, and the server behind it.
+//!
+//! Invariants: the socket appears under its name with its final mode, in one step; a socket that somebody answers on is
+//! never taken away; a client that sends half a request is closed after [`HEADER_TIMEOUT`].
+
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+
+use super::peer::PeerAcceptor;
+
+/// Mode of a socket folder that we make: the service's user and group.
+const FOLDER_MODE: u32 = 0o750;
+
+/// Mode of the socket: whoever is in the group may act; the kernel tells who it was.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Time for a request's head.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time from connecting to the first whole request head.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time that open requests get when the server ends; every answer takes less, and long polls are told to end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another daemon is there.
+    #[error("another daemon answers on {}; stop it first, or give this one another `api.socket`", .0.display())]
+    Taken(PathBuf),
+    /// Something that is no socket is there.
+    #[error("{} is there and is no socket; move it away or set another `api.socket`", .0.display())]
+    NotASocket(PathBuf),
+    /// The system refused.
+    #[error("cannot listen on {}: {source}{hint}", path.display())]
+    System {
+        /// Where.
+        path: PathBuf,
+        /// What to do, if known.
+        hint: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A bound socket; its file goes away when this is dropped, if it is still ours.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode);
+        if ours {
+            // A file that cannot be removed is found stale by the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Binds the socket at `path`.
+pub fn bind(path: &Path) -> Result<Socket, BindError> {
+    let failed = |source: io::Error| {
+        let hint = match source.kind() {
+            io::ErrorKind::PermissionDenied => "; run as the service's user or set `api.socket` to a folder of yours",
+            io::ErrorKind::InvalidInput => "; a socket's path has at most 107 bytes",
+            _ => "",
+        };
+        BindError::System { path: path.to_owned(), hint, source }
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.exists() {
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(failed)?;
+    }
+    if let Ok(meta) = std::fs::symlink_metadata(path) {
+        if !meta.file_type().is_socket() {
+            return Err(BindError::NotASocket(path.to_owned()));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(BindError::Taken(path.to_owned()));
+        }
+    }
+    // Bound beside its place, given its mode, then moved: nobody can connect in between, and a stale file is replaced.
+    let beside = folder.join(format!(".{}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&beside);
+    let listener = UnixListener::bind(&beside).map_err(failed)?;
+    let settle = || {
+        std::fs::set_permissions(&beside, Permissions::from_mode(SOCKET_MODE))?;
+        std::fs::rename(&beside, path)?;
+        Ok(std::fs::symlink_metadata(path)?.ino())
+    };
+    let inode = settle().map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        failed(error)
+    })?;
+    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode } })
+}
+
+/// Serves until `stop`, then gives open requests a moment.
+pub async fn serve(socket: Socket, router: Router, stop: CancellationToken) -> io::Result<()> {
+    let Socket { listener, file } = socket;
+    let handle = axum_server::Handle::new();
+    let mut server = axum_server::from_unix(listener)?
+        .http1_only()
+        .acceptor(PeerAcceptor::new())
+        .handle(handle.clone())
+        .first_request_timeout(FIRST_REQUEST_TIMEOUT);
+    server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);
+    let ended = async {
+        stop.cancelled().await;
+        // The name goes first: a client that comes now is told that nobody is there, not kept waiting.
+        drop(file);
+        handle.graceful_shutdown(Some(GRACE));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = server.serve(router.into_make_service()) => served,
+        () = ended => Ok(()),
+    }
+}

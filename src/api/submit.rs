@@ -1,0 +1,232 @@
+//! Takes a plan over: the upload, its check, and the submission.
+//!
+//! An upload is `multipart/form-data`: one part `plan`, and one part `file` for each target file, named by its path
+//! relative to the plan (`curl -F plan=@plan.yaml -F file=@fleet.csv`). The parts go to a folder of their own as they
+//! arrive and are read from there exactly as a plan on disk is; so a large fleet is never held as JSON, and nothing
+//! is accepted that `sealift check` would refuse.
+//!
+//! Invariants: no part is written outside its folder; the folder goes away with the request; what is answered with
+//! success is durable.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Json;
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{Multipart, State};
+use axum::http::{StatusCode, Uri};
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
+
+use super::Api;
+use super::fault::Fault;
+use super::peer::Peer;
+use super::preview::{digest, preview as make_preview, warning};
+use super::routes::query;
+use super::wire::{Preview, SubmitAnswer};
+use crate::planfile::{self, Diagnostics, Loaded};
+use crate::store::Submission;
+
+/// Files of one upload: the plan, and as many target files as a plan may name.
+const FILES_MAX: usize = 101;
+
+/// Bytes of one upload; the plan reader has closer limits for each file.
+const UPLOAD_MAX: u64 = 512 << 20;
+
+/// Parts of a relative path.
+const DEPTH_MAX: usize = 8;
+
+/// Bytes of a relative path.
+const PATH_MAX: usize = 255;
+
+/// Uploads unpacked at once: each may take a file system's space and a core to check.
+static UPLOADS: Semaphore = Semaphore::const_new(2);
+
+/// Names the folders of one process apart.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubmitQuery {
+    /// Refuse anything but this digest.
+    digest: Option<String>,
+    /// The plan's name, typed back: needed to switch SSL off.
+    confirm: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreviewQuery {
+    /// Targets shown of each wave.
+    per_wave: Option<usize>,
+}
+
+/// Targets of a wave shown at most.
+const PER_WAVE_MAX: usize = 1000;
+
+pub(super) async fn preview(State(api): State<Arc<Api>>, peer: Peer, uri: Uri, parts: Multipart) -> Result<Json<Preview>, Fault> {
+    let asked: PreviewQuery = query(&uri)?;
+    let (submission, warnings) = take(&api, peer, parts).await?;
+    let per_wave = asked.per_wave.unwrap_or(0).min(PER_WAVE_MAX);
+    Ok(Json(make_preview(&submission, warnings, per_wave, api.now())))
+}
+
+pub(super) async fn submit(
+    State(api): State<Arc<Api>>,
+    peer: Peer,
+    uri: Uri,
+    parts: Multipart,
+) -> Result<(StatusCode, Json<SubmitAnswer>), Fault> {
+    let asked: SubmitQuery = query(&uri)?;
+    let (submission, _) = take(&api, peer.clone(), parts).await?;
+    let (name, revision) = (submission.plan.name.clone(), submission.plan.revision);
+    if let Some(wanted) = &asked.digest {
+        let found = digest(&submission).to_string();
+        if *wanted != found {
+            let message = format!("the plan's digest is {found}, not the one that was approved; preview it again with `sealift plan`");
+            return Err(Fault::new(StatusCode::CONFLICT, message));
+        }
+    }
+    if !submission.plan.ssl_option && asked.confirm.as_deref() != Some(name.as_str()) {
+        let message = format!("plan {name} switches SSL off; confirm it with the plan's name (`--confirm {name}`)");
+        return Err(Fault::new(StatusCode::FORBIDDEN, message));
+    }
+    let targets = u32::try_from(submission.targets.len()).unwrap_or(u32::MAX);
+    let ssl_option = submission.plan.ssl_option;
+    let submitted = api.handle.submit(submission).await?;
+    tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %peer, "plan submitted");
+    let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(SubmitAnswer { id: submitted.id.to_string(), name: name.to_string(), revision, targets, new: submitted.new })))
+}
+
+/// Unpacks and checks an upload.
+async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Vec<String>), Fault> {
+    let _place = UPLOADS.acquire().await.expect("the semaphore is never closed");
+    let folder = Folder::new(&api.spool).map_err(disk)?;
+    let plan = unpack(&folder.0, parts).await?;
+    let lanes: BTreeSet<_> = api.lanes.iter().map(|lane| lane.name.clone()).collect();
+    let at = api.now();
+    let read = move || {
+        let loaded = planfile::load(&plan).map_err(|mistakes| refused(&mistakes, &folder.0))?;
+        planfile::check_lanes(&loaded, &lanes).map_err(|mistakes| refused(&mistakes, &folder.0))?;
+        let warnings = loaded.warnings.iter().map(warning).collect();
+        let Loaded { plan, targets, .. } = loaded;
+        // The folder goes away here, on the thread that may block.
+        drop(folder);
+        Ok((Submission { plan, targets, by: peer.to_string(), at }, warnings))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+fn refused(mistakes: &Diagnostics, folder: &Path) -> Fault {
+    // The client knows its own names, not those of our spool.
+    let ours = format!("{}/", folder.display());
+    let rendered = mistakes.render(false).replace(&ours, "");
+    let mut diagnostics = serde_json::to_value(mistakes).unwrap_or_default();
+    strip(&mut diagnostics, &ours);
+    Fault::plan("the plan has mistakes; `sealift check` shows them", diagnostics, rendered)
+}
+
+fn strip(value: &mut serde_json::Value, ours: &str) {
+    match value {
+        serde_json::Value::String(text) if text.contains(ours) => *text = text.replace(ours, ""),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| strip(item, ours)),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| strip(field, ours)),
+        _ => {}
+    }
+}
+
+/// A folder of its own; gone when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(spool: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = spool.join(format!("{}-{number}", std::process::id()));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(spool)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn unpack(folder: &Path, mut parts: Multipart) -> Result<PathBuf, Fault> {
+    let mut plan = None;
+    let mut left = UPLOAD_MAX;
+    for _ in 0..FILES_MAX {
+        let Some(part) = parts.next_field().await.map_err(broken)? else {
+            return plan.ok_or_else(|| Fault::bad("the upload has no part `plan`"));
+        };
+        let name = part.name().unwrap_or_default().to_owned();
+        let file = part.file_name().unwrap_or_default().to_owned();
+        let relative =
+            relative(&file).ok_or_else(|| Fault::bad(format!("`{}` is no relative path inside the plan's folder", file.escape_debug())))?;
+        match name.as_str() {
+            "plan" if plan.is_some() => return Err(Fault::bad("the upload has two parts `plan`")),
+            "plan" => plan = Some(folder.join(relative)),
+            "file" => {}
+            _ => return Err(Fault::bad(format!("the upload has a part `{}`; use `plan` and `file`", name.escape_debug()))),
+        }
+        left = write(&folder.join(relative), part, left).await?;
+    }
+    Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {FILES_MAX} files")))
+}
+
+/// The path, if it stays inside the folder that it is relative to.
+fn relative(path: &str) -> Option<&Path> {
+    let plain = !path.is_empty() && path.len() <= PATH_MAX && !path.chars().any(char::is_control);
+    let path = Path::new(path);
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_))) && path.components().count() <= DEPTH_MAX;
+    (plain && inside).then_some(path)
+}
+
+async fn write(path: &Path, mut part: Field<'_>, mut left: u64) -> Result<u64, Fault> {
+    if let Some(parent) = path.parent() {
+        tokio::fs::create_dir_all(parent).await.map_err(disk)?;
+    }
+    let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Fault::bad("the upload names one file twice"),
+        _ => disk(error),
+    })?;
+    while let Some(bytes) = part.chunk().await.map_err(broken)? {
+        left = left
+            .checked_sub(bytes.len() as u64)
+            .ok_or_else(|| Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20)))?;
+        file.write_all(&bytes).await.map_err(disk)?;
+    }
+    file.flush().await.map_err(disk)?;
+    Ok(left)
+}
+
+fn broken(error: MultipartError) -> Fault {
+    Fault::new(error.status(), format!("the upload cannot be read: {}", error.body_text()))
+}
+
+fn disk(error: std::io::Error) -> Fault {
+    Fault::new(StatusCode::INSUFFICIENT_STORAGE, format!("the upload cannot be stored: {error}; is the state directory full?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_never_leaves_its_folder() {
+        for good in ["fleet.csv", "a/b/fleet.csv", "..fleet"] {
+            assert!(relative(good).is_some(), "{good}");
+        }
+        for bad in ["", "/etc/passwd", "../x", "a/../../x", "a/./../x", "a\nb", "a/b/c/d/e/f/g/h/i", &"x".repeat(300)] {
+            assert!(relative(bad).is_none(), "{bad:?}");
+        }
+    }
+}

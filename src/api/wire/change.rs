@@ -1,0 +1,75 @@
+//! One line per change, and one line per saved job id.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Hold;
+
+/// One change of a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangeRow {
+    /// Its place in the rollout's target list, from 0.
+    pub ordinal: u32,
+    /// The lane that reaches it.
+    pub lane: String,
+    /// The instance.
+    pub instance_id: String,
+    /// The proxy.
+    pub proxy_id: String,
+    /// Name of its wave.
+    pub wave: String,
+    /// One word of the change table.
+    pub state: String,
+    /// How it came to succeed: `switched`, `already_right` or `switched_job_unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<String>,
+    /// PUTs spent.
+    pub attempts: u16,
+    /// `ssl_option` as seen before our first PUT; absent while unseen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<bool>,
+    /// The latest job id saved for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// Every job id saved for it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<String>,
+    /// Stable word for why it failed or stays in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_word: Option<String>,
+    /// Why it failed or stays in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When its latest transition was committed; absent while it never moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Timestamp>,
+    /// Why it waits; absent while it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+}
+
+/// One saved job id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// The job, as the cloud named it.
+    pub job_id: String,
+    /// Place of its change in the rollout's target list, from 0.
+    pub ordinal: u32,
+    /// The lane.
+    pub lane: String,
+    /// The instance it worked on.
+    pub instance_id: String,
+    /// The proxy it switched.
+    pub proxy_id: String,
+    /// Name of the change's wave.
+    pub wave: String,
+    /// Which of the change's jobs it is, from 1.
+    pub number: u16,
+    /// Whether it is the change's latest job; an earlier one ended without effect and was followed by this one.
+    pub latest: bool,
+    /// State of its change.
+    pub state: String,
+    /// When the change's latest transition was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_at: Option<Timestamp>,
+}

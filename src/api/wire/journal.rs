@@ -1,0 +1,51 @@
+//! One line of the journal as clients see it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Who moved from what to what, when and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JournalRow {
+    /// Dense over all rollouts, from 1.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Which rollout it belongs to.
+    pub rollout: String,
+    /// `submitted`, `rollout` or `change`.
+    pub kind: String,
+    /// Place of the change in the target list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordinal: Option<u32>,
+    /// The change's instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<String>,
+    /// The change's proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_id: Option<String>,
+    /// The word it left; absent for a submission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The word it entered.
+    pub to: String,
+    /// Why.
+    pub why: String,
+    /// The call that followed this entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// The cloud's `X-Request-Id` of the answer that led here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// HTTP status of the answer that led here, if it was a refusal or a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// `error_code` of that answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The change's latest job id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// The operator, if one did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}

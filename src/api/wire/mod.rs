@@ -1,0 +1,169 @@
+//! What the API says, on the socket and to every client: one set of JSON shapes.
+//!
+//! Invariant: these types are the contract and belong to nobody else. A change of a stored record or of a domain type
+//! does not bend them, a field is never renamed or given another meaning, and a new field is optional to readers.
+//! Times are RFC 3339 in UTC, ids are written in full, words are those of the domain (`advancing`, `in_doubt`).
+//!
+//! Deliberately not here: how a document is made (`api::describe`) and how it is shown (`cli`).
+
+mod change;
+mod journal;
+mod preview;
+mod rollout;
+
+pub use change::{ChangeRow, JobRow};
+pub use journal::JournalRow;
+pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave};
+pub use rollout::{Budget, Counters, HaltDoc, Hold, MarkDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The rows, in the listing's order.
+    pub rows: Vec<T>,
+    /// Pass as `after` to get the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ErrorDoc {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What, where and the next step, in one line.
+    pub message: String,
+    /// Every mistake of a plan with its place, as the plan reader gives them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<serde_json::Value>,
+    /// The same mistakes drawn for people, without colours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<String>,
+    /// The rollouts that an ambiguous reference may mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<RolloutRow>,
+}
+
+/// Body of an operator's verb.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerbRequest {
+    /// Why; carried into the journal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Only for `retry`: also put back what is in doubt, after a person looked at the proxies.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
+}
+
+/// A verb was carried out and is durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerbAnswer {
+    /// The rollout.
+    pub id: String,
+    /// Its plan's name.
+    pub name: String,
+    /// The verb.
+    pub verb: String,
+    /// Who, as the daemon knows them.
+    pub by: String,
+    /// Phase word after the verb.
+    pub phase: String,
+    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
+    pub in_flight: u32,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubmitAnswer {
+    /// The rollout.
+    pub id: String,
+    /// Its plan's name.
+    pub name: String,
+    /// Its plan's revision.
+    pub revision: u32,
+    /// Number of its changes.
+    pub targets: u32,
+    /// False when the very same rollout was there already.
+    pub new: bool,
+}
+
+/// What `GET /v1/events` answers: the rollouts asked for, as they stand now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Events {
+    /// Pass as `after` to be answered when something has moved since.
+    pub seq: u64,
+    /// The rollouts asked for.
+    pub rollouts: Vec<RolloutDoc>,
+}
+
+/// The daemon itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DaemonDoc {
+    /// Its version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Since when it runs.
+    pub started_at: Timestamp,
+    /// Passes of the engine since then.
+    pub passes: u64,
+    /// Calls to the cloud since then.
+    pub calls: u64,
+    /// Text of the kill-switch file, while it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<String>,
+    /// It begins nothing new because it ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
+    /// The store.
+    pub store: StoreDoc,
+    /// Its lanes.
+    pub lanes: Vec<LaneDoc>,
+}
+
+/// The store's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoreDoc {
+    /// `memory` or `sled`.
+    pub kind: String,
+    /// Sequence of the last journal entry.
+    pub seq: u64,
+    /// Hash of the last journal line, 64 hex digits.
+    pub head: String,
+    /// Why nothing new is accepted, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
+    /// Bytes of the journal on disk.
+    pub journal_bytes: u64,
+    /// Bytes of the queue on disk.
+    pub queue_bytes: u64,
+    /// What was set aside and rebuilt at start, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<String>,
+}
+
+/// One lane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneDoc {
+    /// Its name.
+    pub lane: String,
+    /// Calls that are out.
+    pub out: u32,
+    /// Changes that wait for a permit of this lane.
+    pub waiting: u32,
+    /// Paused by the cloud until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<Timestamp>,
+    /// Why it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_why: Option<String>,
+}

@@ -1,0 +1,99 @@
+//! What a plan would do: shown by `plan`, shown again by `apply` before it asks.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The preview of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The plan's name.
+    pub name: String,
+    /// Its revision.
+    pub revision: u32,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Ticket.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub change_ref: String,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// The id that the rollout will have.
+    pub rollout: String,
+    /// The wanted value.
+    pub ssl_option: bool,
+    /// Number of proxies.
+    pub targets: u32,
+    /// Number of instances that they belong to; each has at most one change in flight.
+    pub instances: u32,
+    /// The lanes used, with the number of targets of each.
+    pub lanes: Vec<(String, u32)>,
+    /// Its waves in their order.
+    pub waves: Vec<PreviewWave>,
+    /// Changes in flight at most.
+    pub max_in_flight: u32,
+    /// Failures at which the rollout halts.
+    pub max_failures: u32,
+    /// PUTs that one change may spend.
+    pub max_attempts: u16,
+    /// Open-window time without a change ending after which the rollout halts, in seconds.
+    pub progress_deadline_seconds: u64,
+    /// How long a proxy may take to show the value after its job completed, in seconds.
+    pub verify_timeout_seconds: u64,
+    /// Whether new work may begin at the time of the preview.
+    pub open_now: bool,
+    /// The next instants at which it may begin, soonest first.
+    pub openings: Vec<OpeningRow>,
+    /// The zone of the plan's first window, for times read by people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What a person should know before saying yes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// SHA-256 over plan file and ordered targets: what an approval is bound to.
+    pub digest: String,
+}
+
+/// One stretch in which new work may begin, freezes applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpeningRow {
+    /// From when on new work may begin.
+    pub from: Timestamp,
+    /// From when on it may not (the cutoff, or a freeze), if there is an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// When the window itself closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close: Option<Timestamp>,
+}
+
+/// One wave of a preview.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreviewWave {
+    /// Its name.
+    pub name: String,
+    /// Number of its targets.
+    pub size: u32,
+    /// Failures at which it halts the rollout.
+    pub max_failures: u32,
+    /// Wait after its last change, in seconds.
+    pub soak_seconds: u64,
+    /// `auto` or `manual`.
+    pub promote: String,
+    /// Its targets in their order; only the first ones where the preview was bounded.
+    pub targets: Vec<PreviewTarget>,
+}
+
+/// One target of a preview.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreviewTarget {
+    /// Its place in the target list.
+    pub ordinal: u32,
+    /// The lane.
+    pub lane: String,
+    /// The instance.
+    pub instance_id: String,
+    /// The proxy.
+    pub proxy_id: String,
+}

@@ -1,0 +1,237 @@
+//! The status document of a rollout, and its row in the list.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::rollout::Mark;
+use crate::domain::tally::Tally;
+
+/// A rollout in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutRow {
+    /// Its id, 32 hex digits.
+    pub id: String,
+    /// Its plan's name.
+    pub name: String,
+    /// Its plan's revision.
+    pub revision: u32,
+    /// The wanted value.
+    pub ssl_option: bool,
+    /// One lower-case word of the rollout table.
+    pub phase: String,
+    /// Held by an operator.
+    pub paused: bool,
+    /// Name of the wave it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<String>,
+    /// Counts over all changes.
+    pub tally: TallyDoc,
+    /// Ticket of the plan.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub change_ref: String,
+    /// Who submitted it.
+    pub by: String,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// When its latest transition was committed.
+    pub moved_at: Timestamp,
+}
+
+/// How one rollout stands: the one document that CLI, socket and page read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutDoc {
+    /// Its id, 32 hex digits.
+    pub id: String,
+    /// Its plan's name.
+    pub name: String,
+    /// Its plan's revision.
+    pub revision: u32,
+    /// Free text of the plan.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Ticket of the plan.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub change_ref: String,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// The wanted value.
+    pub ssl_option: bool,
+    /// One lower-case word of the rollout table.
+    pub phase: String,
+    /// Nothing moves its phase any more.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// Why a guard stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<HaltDoc>,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<MarkDoc>,
+    /// Who aborted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<MarkDoc>,
+    /// Place in `waves` of the wave it is in, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u16>,
+    /// Its waves in their order.
+    pub waves: Vec<WaveDoc>,
+    /// Counts over all changes; they add up to the targets.
+    pub tally: TallyDoc,
+    /// What the cloud confirmed so far.
+    pub counters: Counters,
+    /// Changes whose job has not ended, at most.
+    pub max_in_flight: u32,
+    /// What is left before the rollout halts.
+    pub budget: Budget,
+    /// Why nothing new begins now; empty while it does.
+    pub holds: Vec<Hold>,
+    /// Changes that settled per minute, over the last minutes; absent while nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_minute: Option<f64>,
+    /// When it ends at this rate; absent when a soak, a promotion or a window stands between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Timestamp>,
+    /// When new work may begin again; absent while it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_opening: Option<Timestamp>,
+    /// Until when new work may begin in the window that is open now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_until: Option<Timestamp>,
+    /// The zone of the plan's first window, for times read by people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Who submitted it.
+    pub by: String,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// When its latest transition was committed.
+    pub moved_at: Timestamp,
+    /// When this document was made.
+    pub as_of: Timestamp,
+}
+
+/// One wave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WaveDoc {
+    /// Its name.
+    pub name: String,
+    /// Number of its targets.
+    pub size: u32,
+    /// `waiting`, `current` or `done`.
+    pub state: String,
+    /// Counts of its changes.
+    pub tally: TallyDoc,
+    /// What is left before the rollout halts because of this wave.
+    pub budget: Budget,
+    /// Wait after its last change, in seconds.
+    pub soak_seconds: u64,
+    /// `auto` or `manual`.
+    pub promote: String,
+}
+
+/// Counts; they add up to `total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TallyDoc {
+    /// All changes counted.
+    pub total: u32,
+    /// Not released yet.
+    pub queued: u32,
+    /// Released and not settled.
+    pub active: u32,
+    /// Seen with the wanted value.
+    pub succeeded: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Waiting for a person.
+    pub in_doubt: u32,
+    /// Withdrawn before anything was sent.
+    pub cancelled: u32,
+}
+
+impl From<Tally> for TallyDoc {
+    fn from(tally: Tally) -> Self {
+        let Tally { queued, active, succeeded, failed, in_doubt, cancelled } = tally;
+        Self { total: tally.total(), queued, active, succeeded, failed, in_doubt, cancelled }
+    }
+}
+
+impl TallyDoc {
+    /// Changes that have their outcome.
+    pub fn settled(&self) -> u32 {
+        self.succeeded + self.failed + self.in_doubt + self.cancelled
+    }
+}
+
+/// Four stages of a change at the cloud, each counted once per change; "applied" is not "effective".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// The cloud took the switch and gave a job.
+    pub accepted: u32,
+    /// That job ended well.
+    pub completed: u32,
+    /// The cloud shows the wanted value.
+    pub effective: u32,
+    /// TLS was seen on the wire; absent while the plan asks for no look at the wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<u32>,
+}
+
+/// A failure budget: failed, in-doubt and in-flight changes together never exceed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Failures at which the rollout halts.
+    pub max_failures: u32,
+    /// Failed and in-doubt changes so far.
+    pub failures: u32,
+    /// Failures that are left before it halts.
+    pub left: u32,
+}
+
+impl Budget {
+    /// The budget `max_failures` with the failures of this tally.
+    pub fn of(max_failures: u32, tally: &Tally) -> Self {
+        let failures = tally.failures();
+        Self { max_failures, failures, left: max_failures.saturating_sub(failures) }
+    }
+}
+
+/// Why nothing new begins, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// A stable word: `stop`, `draining`, `store`, `paused`, `not_before`, `window`, `cutoff`, `freeze`, `soak`,
+    /// `promotion`, `halt`, `lane`; of a change also `wave`, `places`, `instance`, `retry`.
+    pub word: String,
+    /// The same for people, with who and why.
+    pub text: String,
+    /// Until when, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Which guard stopped a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaltDoc {
+    /// `failures` or `stalled`.
+    pub guard: String,
+    /// The same for people.
+    pub text: String,
+}
+
+/// Who did it, why and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkDoc {
+    /// The operator.
+    pub by: String,
+    /// Why; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When it was acknowledged.
+    pub at: Timestamp,
+}
+
+impl From<&Mark> for MarkDoc {
+    fn from(mark: &Mark) -> Self {
+        Self { by: mark.by.clone(), reason: mark.reason.clone(), at: mark.at }
+    }
+}

@@ -1,0 +1,407 @@
+//! The command line: every verb, flag and example.
+//!
+//! Invariant: flag before environment before file. Nothing here acts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "sealift", version, max_term_width = 110, arg_required_else_help = true, after_help = FIRST_STEPS)]
+pub struct Cli {
+    /// Where the daemon is found.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  sealift demo                        see a whole rollout against an emulated cloud, no account needed
+  sealift check plans/*.yaml          find every mistake of your plans
+  sealift plan fleet.yaml             see what a plan would do
+  sealift serve                       run the daemon
+  sealift apply fleet.yaml            submit a plan to it and follow the rollout
+
+Exit codes:
+  0 done and verified · 1 usage or internal error · 2 changes pending (plan --detailed-exitcode) · 3 some changes
+  failed · 4 stopped by a guard or an abort · 5 in-doubt changes remain · 6 window closed first · 7 approval or
+  promotion missing · 8 daemon not reachable · 130 interrupted";
+
+/// Where the daemon and its configuration are found.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reach {
+    /// The daemon's configuration [default: /etc/sealift/sealift.yaml]
+    #[arg(long, global = true, env = "SEALIFT_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// The daemon's socket, if not the configuration's: a path, or unix:PATH
+    #[arg(long, global = true, env = "SEALIFT_ADDR", value_name = "SOCKET", hide_env_values = true)]
+    pub addr: Option<String>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the daemon
+    #[command(after_help = "Examples:\n  sealift serve --config /etc/sealift/sealift.yaml\n  SEALIFT_LOG=debug sealift serve")]
+    Serve(ServeArgs),
+    /// See a whole rollout against an emulated cloud: no account, nothing left behind
+    #[command(after_help = "Examples:\n  sealift demo\n  sealift demo --seed 7 --log info")]
+    Demo(DemoArgs),
+    /// Run the emulated cloud alone, over HTTP
+    #[command(
+        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080"
+    )]
+    Emulate(EmulateArgs),
+    /// Check plan files without any network; 0 or the list of mistakes
+    #[command(after_help = "Examples:\n  sealift check plans/*.yaml\n  sealift check -o json fleet.yaml")]
+    Check(CheckArgs),
+    /// Show what a plan would do
+    #[command(
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode"
+    )]
+    Plan(PlanArgs),
+    /// Submit a plan and follow its rollout
+    #[command(
+        after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test"
+    )]
+    Apply(ApplyArgs),
+    /// List the rollouts, newest first
+    #[command(visible_alias = "ls", after_help = "Examples:\n  sealift list\n  sealift list --open -o json")]
+    List(ListArgs),
+    /// Show how a rollout stands, or all that are not over
+    #[command(after_help = "Examples:\n  sealift status\n  sealift status proxy-ssl-2026q4\n  sealift status 1f0c -o json | jq -r .phase")]
+    Status(StatusArgs),
+    /// Follow a rollout until it is over, stopped, or waits for a person
+    #[command(after_help = "Examples:\n  sealift watch proxy-ssl-2026q4\n  sealift watch 1f0c -o jsonl")]
+    Watch(WatchArgs),
+    /// List a rollout's changes, one a line
+    #[command(
+        after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state failed,in_doubt\n  sealift changes proxy-ssl-2026q4 --state active -o csv > active.csv"
+    )]
+    Changes(ChangesArgs),
+    /// List the saved job ids of a rollout
+    #[command(after_help = "Examples:\n  sealift jobs proxy-ssl-2026q4\n  sealift jobs proxy-ssl-2026q4 -o csv > jobs.csv")]
+    Jobs(RowsArgs),
+    /// List what happened in a rollout, step by step, with the cloud's request ids
+    #[command(
+        after_help = "Examples:\n  sealift journal proxy-ssl-2026q4\n  sealift journal proxy-ssl-2026q4 -o jsonl | jq 'select(.code)'"
+    )]
+    Journal(RowsArgs),
+    /// Begin nothing new until resumed
+    #[command(after_help = "Example:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'")]
+    Pause(VerbArgs),
+    /// Take a pause back
+    #[command(after_help = "Example:\n  sealift resume proxy-ssl-2026q4")]
+    Resume(VerbArgs),
+    /// Begin nothing new for ever; what is in flight is followed to its end
+    #[command(after_help = "Example:\n  sealift abort proxy-ssl-2026q4 --reason 'wrong fleet'")]
+    Abort(AbortArgs),
+    /// Put failed changes back into the queue, and go on after a halt
+    #[command(
+        after_help = "Examples:\n  sealift retry proxy-ssl-2026q4\n  sealift retry proxy-ssl-2026q4 --in-doubt --reason 'looked at the proxies'"
+    )]
+    Retry(RetryArgs),
+    /// Let the next wave begin
+    #[command(after_help = "Example:\n  sealift promote proxy-ssl-2026q4 --reason 'canary is well'")]
+    Promote(VerbArgs),
+    /// Print the JSON Schema of plans or of the configuration, for editors
+    #[command(after_help = "Example:\n  sealift schema plan > plans/plan.schema.json")]
+    Schema(SchemaArgs),
+    /// Print the configuration in force, and where each value came from
+    #[command(after_help = "Example:\n  sealift config --config ./sealift.yaml")]
+    Config(ConfigArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  sealift completions bash > /etc/bash_completion.d/sealift")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a listing is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON document a line.
+    Json,
+}
+
+/// Of a listing.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OutputArgs {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+}
+
+/// Of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// How logs are written to standard error
+    #[arg(long, value_enum, default_value_t, env = "SEALIFT_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or a filter as `info,sealift::engine=debug`
+    #[arg(long, env = "SEALIFT_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+/// Of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Which faults the emulated cloud shows; the same number shows the same
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// What is logged to standard error
+    #[arg(long, env = "SEALIFT_LOG", default_value = "error", value_name = "FILTER")]
+    pub log: String,
+}
+
+/// Of `emulate`.
+#[derive(Debug, Args)]
+pub struct EmulateArgs {
+    /// Where it listens; port 0 takes any free one and prints it
+    #[arg(long, default_value = "127.0.0.1:7634", value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// Number of proxies of a made-up fleet
+    #[arg(long, default_value_t = 24, conflicts_with = "fleet")]
+    pub proxies: u32,
+    /// Number of instances that they belong to
+    #[arg(long, default_value_t = 12, conflicts_with = "fleet")]
+    pub instances: u32,
+    /// A fleet of your own: CSV with the columns lane, instance_id, proxy_id
+    #[arg(long, value_name = "FILE")]
+    pub fleet: Option<PathBuf>,
+    /// Faults to show, as YAML
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// Which made-up fleet and which throws of the dice
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// The only X-Auth-Token that is accepted
+    #[arg(long, env = "SEALIFT_EMULATE_TOKEN", default_value = "emulated-token", hide_env_values = true)]
+    pub token: String,
+    /// Lane name written into the fleet file
+    #[arg(long, default_value = "emulated", value_name = "NAME")]
+    pub lane: String,
+    /// Write the fleet as a target file for plans
+    #[arg(long, value_name = "FILE")]
+    pub write_fleet: Option<PathBuf>,
+}
+
+/// Of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The plan files
+    #[arg(required = true, value_name = "PLAN")]
+    pub plans: Vec<PathBuf>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Show every target, not only the first of each wave
+    #[arg(long)]
+    pub all: bool,
+    /// Exit with 2 when there are changes to make
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How to print: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Refuse anything but the plan with this digest
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: Option<String>,
+    /// The plan's name, typed back: needed to switch SSL off without being asked
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+    /// Submit only, do not follow
+    #[arg(short, long)]
+    pub detach: bool,
+    /// How to print the result: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those that are not over
+    #[arg(long)]
+    pub open: bool,
+    /// Rows at most
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: usize,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    pub rollout: Option<String>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    pub rollout: String,
+    /// How to print: table (a view, or lines where there is no terminal) or jsonl
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `changes`.
+#[derive(Debug, Args)]
+pub struct ChangesArgs {
+    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    pub rollout: String,
+    /// Only changes in these states, with commas between; `active` is all that is in flight
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// Rows at most; all of them if not given
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `jobs` and `journal`.
+#[derive(Debug, Args)]
+pub struct RowsArgs {
+    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    pub rollout: String,
+    /// Rows at most; all of them if not given
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of the operator's verbs.
+#[derive(Debug, Args)]
+pub struct VerbArgs {
+    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    pub rollout: String,
+    /// Why; carried into the journal
+    #[arg(long, short, default_value = "", value_name = "TEXT")]
+    pub reason: String,
+    /// How to print the answer: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `abort`.
+#[derive(Debug, Args)]
+pub struct AbortArgs {
+    /// Which, and why.
+    #[command(flatten)]
+    pub verb: VerbArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Of `retry`.
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// Which, and why.
+    #[command(flatten)]
+    pub verb: VerbArgs,
+    /// Put back what failed; this is what happens anyway, and scripts may say so
+    #[arg(long)]
+    pub failed: bool,
+    /// Also put back what is in doubt, after you looked at the proxies
+    #[arg(long)]
+    pub in_doubt: bool,
+}
+
+/// Of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value_t)]
+    pub of: SchemaOf,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SchemaOf {
+    /// Plan files.
+    #[default]
+    Plan,
+    /// The daemon's configuration.
+    Config,
+}
+
+/// Of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// How to print: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        for verb in Cli::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("sealift {}", verb.get_name())), "{} has no example", verb.get_name());
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Speaks to the daemon over its unix socket.
+//!
+//! Invariant: every answer is read within a bound of time and size, and a daemon that is not there is told apart from
+//! one that refuses.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+
+use super::exit::{Exit, Failure};
+use super::wire::{ErrorDoc, Events, Page, Preview, RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest};
+
+/// Time for an answer; the server gives up a little earlier and says why.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// Time for a submission: 100,000 targets are checked and synced in a few seconds.
+const SUBMISSION: Duration = Duration::from_secs(120);
+
+/// Time to connect; a socket on this machine answers at once or never.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Largest answer: a page of a thousand rows is far below.
+const BODY_MAX: u64 = 64 << 20;
+
+/// A client of one daemon.
+pub struct Client {
+    http: reqwest::Client,
+    socket: PathBuf,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers on the socket.
+    #[error(
+        "no daemon answers on {}: {why}; start it with `sealift serve`, or name its socket with --config FILE or SEALIFT_ADDR=PATH",
+        socket.display()
+    )]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The daemon refused.
+    #[error("{}", .0.error.message)]
+    Refused(Box<ErrorDoc>),
+    /// A file to send cannot be read.
+    #[error("{} cannot be read: {why}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The answer was none that we understand.
+    #[error("the daemon's answer cannot be read: {0}; are client and daemon of the same version?")]
+    Broken(String),
+}
+
+impl Client {
+    /// A client of the daemon that listens on `socket`.
+    pub fn new(socket: &Path) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .unix_socket(socket)
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| Failure::new(Exit::Error, format!("cannot make an HTTP client: {error}")))?;
+        Ok(Self { http, socket: socket.to_owned() })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://sealift{path}"))
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let body = read(&mut response).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| ClientError::Broken(error.to_string()));
+        }
+        match serde_json::from_slice::<ErrorDoc>(&body) {
+            Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
+            Err(_) => Err(ClientError::Broken(format!("status {status}"))),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        let mut innermost: &dyn std::error::Error = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        ClientError::Unreachable { socket: self.socket.clone(), why: innermost.to_string() }
+    }
+
+    /// One document.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        self.send(self.request(Method::GET, path).query(query)).await
+    }
+
+    /// One page of a listing.
+    pub async fn page<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<Page<T>, ClientError> {
+        self.get(path, query).await
+    }
+
+    /// How one rollout stands.
+    pub async fn rollout(&self, reference: &str) -> Result<RolloutDoc, ClientError> {
+        self.get(&format!("/v1/rollouts/{}", segment(reference)), &[]).await
+    }
+
+    /// Carries out a verb.
+    pub async fn verb(&self, reference: &str, verb: &str, body: &VerbRequest) -> Result<VerbAnswer, ClientError> {
+        self.send(self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference))).json(body)).await
+    }
+
+    /// Waits until something moved, at most `wait` seconds.
+    pub async fn events(&self, after: Option<u64>, reference: Option<&str>, wait: u64) -> Result<Events, ClientError> {
+        let mut query = vec![("wait", wait.to_string())];
+        query.extend(after.map(|after| ("after", after.to_string())));
+        query.extend(reference.map(|reference| ("rollout", reference.to_owned())));
+        self.get("/v1/events", &query).await
+    }
+
+    /// Lets the daemon check and preview a plan.
+    pub async fn preview(&self, plan: &Path, files: &[PathBuf]) -> Result<Preview, ClientError> {
+        let form = upload(plan, files).await?;
+        self.send(self.request(Method::POST, "/v1/plans/preview").timeout(SUBMISSION).multipart(form)).await
+    }
+
+    /// Submits a plan.
+    pub async fn submit(&self, plan: &Path, files: &[PathBuf], digest: &str, confirm: Option<&str>) -> Result<SubmitAnswer, ClientError> {
+        let mut query = vec![("digest", digest)];
+        query.extend(confirm.map(|name| ("confirm", name)));
+        let form = upload(plan, files).await?;
+        self.send(self.request(Method::POST, "/v1/rollouts").query(&query).timeout(SUBMISSION).multipart(form)).await
+    }
+}
+
+async fn read(response: &mut Response) -> Result<Vec<u8>, ClientError> {
+    let mut body = Vec::new();
+    let broken = |error: reqwest::Error| ClientError::Broken(error.to_string());
+    while let Some(bytes) = response.chunk().await.map_err(broken)? {
+        if (body.len() + bytes.len()) as u64 > BODY_MAX {
+            return Err(ClientError::Broken(format!("it has more than {} MiB", BODY_MAX >> 20)));
+        }
+        body.extend_from_slice(&bytes);
+    }
+    Ok(body)
+}
+
+/// The reference as one path segment; what cannot be one becomes a text that no rollout has, and the daemon says so.
+fn segment(reference: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+    if reference.is_empty() { "_".into() } else { reference.chars().map(plain).collect() }
+}
+
+/// The plan and its target files, streamed from disk.
+async fn upload(plan: &Path, files: &[PathBuf]) -> Result<Form, ClientError> {
+    let folder = plan.parent().unwrap_or(Path::new(""));
+    let name = plan.file_name().map_or_else(|| "plan.yaml".into(), |name| name.to_string_lossy().into_owned());
+    let mut form = Form::new().part("plan", part(plan, name).await?);
+    for file in files {
+        form = form.part("file", part(&folder.join(file), file.to_string_lossy().into_owned()).await?);
+    }
+    Ok(form)
+}
+
+async fn part(path: &Path, name: String) -> Result<Part, ClientError> {
+    let unreadable = |error: std::io::Error| ClientError::File { file: path.to_owned(), why: error.to_string() };
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    let length = file.metadata().await.map_err(unreadable)?.len();
+    Ok(Part::stream_with_length(file, length).file_name(name))
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = if matches!(error, ClientError::Unreachable { .. }) { Exit::Unreachable } else { Exit::Error };
+        let mut message = error.to_string();
+        if let ClientError::Refused(refusal) = &error {
+            for row in &refusal.error.candidates {
+                message.push_str(&format!("\n  {}  {} revision {}", row.id, row.name, row.revision));
+            }
+            if let Some(rendered) = &refusal.error.rendered {
+                message.push_str(&format!("\n{rendered}"));
+            }
+        }
+        Self::new(exit, message)
+    }
+}

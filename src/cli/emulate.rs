@@ -1,0 +1,87 @@
+//! `emulate`: the emulated cloud alone.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use secrecy::SecretString;
+
+use super::args::EmulateArgs;
+use super::exit::Exit;
+use super::term;
+use super::text::count;
+use crate::clock::SystemClock;
+use crate::cloud::emulator::{Emulator, Options};
+use crate::cloud::faults::Faults;
+use crate::cloud::fleet::Fleet;
+use crate::domain::id::Name;
+
+/// Largest fault file: a handful of rules for each fault.
+const FAULTS_MAX: u64 = 1 << 20;
+
+/// `emulate`: runs until interrupted.
+pub async fn emulate(args: &EmulateArgs) -> Result<Exit> {
+    let fleet = match &args.fleet {
+        Some(file) => Fleet::from_csv(open(file)?).with_context(|| format!("{}", file.display()))?,
+        None => Fleet::generate(args.proxies as usize, args.instances as usize, args.seed)?,
+    };
+    let faults = match &args.faults {
+        Some(file) => Faults::from_yaml(&read(file)?).with_context(|| format!("{}", file.display()))?,
+        None => Faults::default(),
+    };
+    if let Some(file) = &args.write_fleet {
+        let lane = Name::parse(&args.lane, "lane")?;
+        let written = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+        fleet.write_targets(&lane, BufWriter::new(written))?;
+    }
+    let proxies = u32::try_from(fleet.proxies().len()).unwrap_or(u32::MAX);
+    let options = Options {
+        listen: args.listen,
+        fleet,
+        faults,
+        seed: args.seed,
+        token: Some(SecretString::from(args.token.clone())),
+        project_id: None,
+        watch: vec![Duration::from_secs(1)],
+    };
+    let mut running = Emulator::start(options, Arc::new(SystemClock))?;
+    let mut out = term::stdout();
+    writeln!(out, "{}", running.endpoint())?;
+    out.flush()?;
+    term::say(&format!(
+        "an emulated cloud with {} answers there; any project_id will do; end it with Ctrl-C",
+        count(proxies, "proxy", "proxies")
+    ));
+    tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        () = terminated() => {}
+        ended = running.wait() => ended?,
+    }
+    running.stop().await?;
+    Ok(Exit::Done)
+}
+
+async fn terminated() {
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // Without a handler the signal ends the process by itself.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn open(file: &Path) -> Result<File> {
+    File::open(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn read(file: &Path) -> Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    open(file)?.take(FAULTS_MAX).read_to_string(&mut text).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(text)
+}

@@ -1,0 +1,69 @@
+//! Every exit code, in one place.
+//!
+//! Invariant: these numbers are part of the contract; scripts and units branch on them.
+
+use super::wire::RolloutDoc;
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, and verified as far as the plan asks for it.
+    Done = 0,
+    /// Usage or internal error.
+    Error = 1,
+    /// Changes are pending (`plan --detailed-exitcode`).
+    Pending = 2,
+    /// Some changes failed.
+    Failed = 3,
+    /// Stopped by a guard, or by an operator's abort.
+    Stopped = 4,
+    /// Changes in doubt remain.
+    InDoubt = 5,
+    /// The window closed first; the rollout goes on when it opens again.
+    WindowClosed = 6,
+    /// An approval or a promotion is missing.
+    NeedsPerson = 7,
+    /// The daemon cannot be reached.
+    Unreachable = 8,
+    /// Interrupted from the keyboard.
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// What a rollout that was followed to where nothing moves by itself any more amounts to; `None` while it moves.
+    pub fn of(rollout: &RolloutDoc) -> Option<Self> {
+        match rollout.phase.as_str() {
+            "completed" if rollout.tally.in_doubt > 0 => Some(Self::InDoubt),
+            "completed" if rollout.tally.failed > 0 => Some(Self::Failed),
+            "completed" => Some(Self::Done),
+            // What is in flight when a rollout stops is still followed to its end.
+            "aborted" | "halted" if rollout.tally.active > 0 => None,
+            "aborted" | "halted" => Some(Self::Stopped),
+            "awaiting" => Some(Self::NeedsPerson),
+            _ => None,
+        }
+    }
+}
+
+/// A verb that failed with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The code.
+    pub exit: Exit,
+    /// What, where and the next step.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with this code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}

@@ -1,0 +1,89 @@
+//! The verbs: clients of the daemon, or offline.
+//!
+//! Invariants: data on standard output, everything else on standard error; every ending has one of the codes of
+//! [`exit`]; nothing that came from elsewhere is printed before characters that act on a terminal are taken out.
+//!
+//! Deliberately not here: `serve` and `demo`, which run the daemon's own parts (`daemon`).
+
+mod apply;
+pub mod args;
+pub(crate) mod client;
+mod emulate;
+mod exit;
+pub(crate) mod follow;
+pub(crate) mod listing;
+mod offline;
+mod operate;
+mod output;
+pub(crate) mod plan;
+mod reach;
+mod rows;
+mod status;
+pub(crate) mod term;
+pub(crate) mod text;
+
+use anyhow::Result;
+
+use crate::api::wire;
+use crate::clock::{Clock as _, SystemClock};
+use args::{Cli, Verb};
+use client::Client;
+
+pub use exit::{Exit, Failure};
+pub use reach::config as configuration;
+
+/// Runs a client verb or an offline verb.
+pub async fn run(cli: Cli) -> Result<Exit> {
+    let style = text::Style::at(SystemClock.times().wall);
+    let find = || reach::find(&cli.reach);
+    let client = || Client::new(find()?.socket());
+    match &cli.verb {
+        Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
+        Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
+        Verb::List(args) => listing::list(&client()?, args, style).await,
+        Verb::Status(args) => listing::status(&client()?, args, style).await,
+        Verb::Watch(args) => follow::watch(&client()?, args).await,
+        Verb::Changes(args) => listing::changes(&client()?, args, style).await,
+        Verb::Jobs(args) => listing::jobs(&client()?, args, style).await,
+        Verb::Journal(args) => listing::journal(&client()?, args, style).await,
+        Verb::Pause(args) => operate::plain(&client()?, "pause", args).await,
+        Verb::Resume(args) => operate::plain(&client()?, "resume", args).await,
+        Verb::Promote(args) => operate::plain(&client()?, "promote", args).await,
+        Verb::Retry(args) => operate::retry(&client()?, args).await,
+        Verb::Abort(args) => operate::abort(&client()?, args).await,
+        Verb::Schema(args) => offline::schema(args),
+        Verb::Completions { shell } => offline::completions(*shell),
+        Verb::Config(args) => offline::config(args, &cli.reach),
+        Verb::Emulate(args) => emulate::emulate(args).await,
+        Verb::Serve(_) | Verb::Demo(_) => unreachable!("`main` hands these to the daemon"),
+    }
+}
+
+/// Ends the program: says what went wrong, and turns it into an exit code. A reader of our output that went away
+/// (`sealift jobs … | head`) is no error.
+pub fn conclude(result: Result<Exit>) -> Exit {
+    let error = match result {
+        Ok(exit) => return exit,
+        Err(error) => error,
+    };
+    let gone = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(gone) {
+        return Exit::Done;
+    }
+    let error = match error.downcast::<client::ClientError>() {
+        Ok(error) => Failure::from(error).into(),
+        Err(error) => error,
+    };
+    let exit = error.downcast_ref::<Failure>().map_or(Exit::Error, |failure| failure.exit);
+    let text = format!("{error:#}");
+    // What was drawn with its own heading is not given a second one.
+    if text.starts_with("error") || text.starts_with("\x1b") {
+        term::say(&text)
+    } else {
+        term::say(&format!("sealift: {}", text::clean_lines(&text)))
+    }
+    exit
+}

@@ -1,0 +1,81 @@
+//! `schema`, `config` and `completions`: what needs neither daemon nor plan.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+
+use super::args::{Cli, ConfigArgs, Format, Reach, SchemaArgs, SchemaOf};
+use super::exit::Exit;
+use super::output::{aligned, pretty};
+use super::reach;
+use super::term;
+use super::text::{cell, clean, json};
+use crate::{config, document, planfile};
+
+/// `schema`.
+pub fn schema(args: &SchemaArgs) -> Result<Exit> {
+    let schema = match args.of {
+        SchemaOf::Plan => planfile::schema(),
+        SchemaOf::Config => config::schema(),
+    };
+    let mut out = term::stdout();
+    writeln!(out, "{}", pretty(&schema)?)?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// `config`: every value in force with its origin. A secret is never read for it: only its place is known here.
+pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
+    let config = reach::config(at)?;
+    if !config.warnings.is_empty() {
+        term::say(&document::diagnostic::render_warnings(&config.warnings, term::colour()));
+    }
+    let mut out = term::stdout();
+    match args.output.output {
+        Format::Json => writeln!(out, "{}", pretty(&config.to_json())?)?,
+        Format::Jsonl => {
+            for setting in &config.settings {
+                writeln!(out, "{}", json(&serde_json::to_string(setting)?))?;
+            }
+        }
+        Format::Table => {
+            let rows: Vec<Vec<String>> = config
+                .settings
+                .iter()
+                .map(|setting| vec![clean(&setting.key), clean(&value(&setting.value)), clean(&setting.origin.to_string())])
+                .collect();
+            write!(out, "{}", aligned(&["KEY", "VALUE", "FROM"], true, &rows, &mut Vec::new()))?;
+            if config.lanes.is_empty() {
+                term::say("no lane is configured yet: the daemon can queue nothing until `lanes` names one");
+            }
+        }
+        Format::Csv => {
+            let mut csv = csv::Writer::from_writer(&mut out);
+            csv.write_record(["key", "value", "from"])?;
+            for setting in &config.settings {
+                csv.write_record([cell(&setting.key), cell(&value(&setting.value)), cell(&setting.origin.to_string())])?;
+            }
+            csv.flush()?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn value(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `completions`.
+pub fn completions(shell: clap_complete::Shell) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sealift", &mut script);
+    let mut out = term::stdout();
+    out.write_all(&script)?;
+    out.flush()?;
+    Ok(Exit::Done)
+}

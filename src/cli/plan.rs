@@ -1,0 +1,213 @@
+//! `check` and `plan`: what can be said of a plan file without any network.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::args::{CheckArgs, Format, PlanArgs};
+use super::exit::{Exit, Failure};
+use super::output::{aligned, line, pretty};
+use super::reach::Daemon;
+use super::status::then;
+use super::term;
+use super::text::{Style, clean, clean_lines, count, seconds};
+use super::wire::Preview;
+use crate::api::preview::{preview, warning};
+use crate::planfile::{self, Diagnostics, Loaded};
+use crate::store::Submission;
+
+/// Targets shown of each wave unless all are asked for.
+const PER_WAVE: usize = 5;
+
+/// Reads a plan; its mistakes go to standard error, drawn in their lines.
+pub fn load(path: &Path, daemon: &Daemon) -> Result<Loaded> {
+    let refused = |mistakes: Diagnostics| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end());
+    let loaded = planfile::load(path).map_err(refused)?;
+    // Without a configuration the lanes are checked when the plan is submitted.
+    if let Some(lanes) = daemon.lanes() {
+        planfile::check_lanes(&loaded, lanes).map_err(refused)?;
+    }
+    Ok(loaded)
+}
+
+/// One file of `check -o json`.
+#[derive(Serialize)]
+struct Checked<'a> {
+    file: String,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    targets: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mistakes: Option<&'a Diagnostics>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+/// `check`: every file is read, whatever the others hold.
+pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
+    let mut out = term::stdout();
+    let mut exit = Exit::Done;
+    let mut documents = Vec::new();
+    for path in &args.plans {
+        let read = planfile::load(path).and_then(|loaded| match daemon.lanes() {
+            Some(lanes) => planfile::check_lanes(&loaded, lanes).map(|()| loaded),
+            None => Ok(loaded),
+        });
+        if read.is_err() {
+            exit = Exit::Error;
+        }
+        let file = clean(&path.display().to_string());
+        match args.output.output {
+            Format::Table => told(&mut out, &file, &read)?,
+            Format::Json | Format::Jsonl => {
+                let checked = match &read {
+                    Ok(loaded) => Checked {
+                        file,
+                        ok: true,
+                        name: Some(loaded.plan.name.to_string()),
+                        targets: Some(loaded.targets.len()),
+                        mistakes: None,
+                        warnings: loaded.warnings.iter().map(warning).collect(),
+                    },
+                    Err(mistakes) => Checked { file, ok: false, name: None, targets: None, mistakes: Some(mistakes), warnings: Vec::new() },
+                };
+                documents.push(line(&checked)?);
+            }
+            Format::Csv => anyhow::bail!("a check has no rows for CSV; use -o json or jsonl"),
+        }
+    }
+    match args.output.output {
+        Format::Json => writeln!(out, "[\n{}\n]", documents.join(",\n"))?,
+        Format::Jsonl => documents.iter().try_for_each(|document| writeln!(out, "{document}"))?,
+        Format::Table | Format::Csv => {}
+    }
+    out.flush()?;
+    Ok(exit)
+}
+
+fn told(out: &mut impl Write, file: &str, read: &Result<Loaded, Diagnostics>) -> Result<()> {
+    match read {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                term::say(&planfile::render_warnings(&loaded.warnings, term::colour()));
+            }
+            let waves = u32::try_from(loaded.plan.strategy.waves.len()).unwrap_or(u32::MAX);
+            let targets = u32::try_from(loaded.targets.len()).unwrap_or(u32::MAX);
+            writeln!(
+                out,
+                "{file}: ok, plan {} revision {}, {} in {}",
+                loaded.plan.name,
+                loaded.plan.revision,
+                count(targets, "proxy", "proxies"),
+                count(waves, "wave", "waves")
+            )?;
+        }
+        Err(mistakes) => {
+            term::say(mistakes.render(term::colour()).trim_end());
+        }
+    }
+    Ok(())
+}
+
+/// `plan`.
+pub fn plan(args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
+    let loaded = load(&args.plan, daemon)?;
+    let per_wave = if args.all { usize::MAX } else { PER_WAVE };
+    let preview = of_loaded(&loaded, per_wave, style);
+    let mut out = term::stdout();
+    match args.output.output {
+        Format::Table => write!(out, "{}", text(&preview, style))?,
+        Format::Json => writeln!(out, "{}", pretty(&preview)?)?,
+        Format::Jsonl => writeln!(out, "{}", line(&preview)?)?,
+        Format::Csv => anyhow::bail!("a preview has no rows for CSV; use -o json"),
+    }
+    out.flush()?;
+    Ok(if args.detailed_exitcode { Exit::Pending } else { Exit::Done })
+}
+
+/// The preview of a plan that was read here.
+pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
+    // Who submits it and when is not part of a preview.
+    let submission = Submission { plan: loaded.plan.clone(), targets: Arc::clone(&loaded.targets), by: String::new(), at: style.now };
+    preview(&submission, loaded.warnings.iter().map(warning).collect(), per_wave, style.now)
+}
+
+/// The preview for people.
+pub fn text(preview: &Preview, style: &Style) -> String {
+    let style = &style.in_zone(preview.time_zone.as_deref());
+    let (from, to) = if preview.ssl_option { ("off", "on") } else { ("on", "off") };
+    let mut text = format!("plan {} revision {}  ssl -> {to}", preview.name, preview.revision);
+    for (word, value) in [("", &preview.change_ref), ("owner ", &preview.owner)] {
+        if !value.is_empty() {
+            text.push_str(&format!("  {word}{value}"));
+        }
+    }
+    text.push('\n');
+    if !preview.description.is_empty() {
+        text.push_str(&format!("{}\n", preview.description));
+    }
+    for (index, wave) in preview.waves.iter().enumerate() {
+        let after = then(wave.soak_seconds, &wave.promote);
+        let after = if after == "-" { String::new() } else { format!(", then {after}") };
+        let budget = count(wave.max_failures, "failure halts it", "failures halt it");
+        text.push_str(&format!("\nwave {} {}: {}, {budget}{after}\n", index + 1, wave.name, count(wave.size, "proxy", "proxies")));
+        let cells: Vec<Vec<String>> = wave
+            .targets
+            .iter()
+            .map(|target| {
+                vec![format!("  ~ {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), format!("ssl {from} -> {to}")]
+            })
+            .collect();
+        text.push_str(&aligned(&["", "", "", ""], false, &cells, &mut Vec::new()));
+        let hidden = wave.size as usize - wave.targets.len();
+        if hidden > 0 {
+            text.push_str(&format!("  ~ and {hidden} more (--all shows them)\n"));
+        }
+    }
+    text.push_str("\nThe current value of each proxy is read when its change begins; one that is right already is left alone.\n");
+    text.push_str(&windows(preview, style));
+    text.push_str(&format!(
+        "at most {} in flight and 1 on an instance, up to {} each, halt at {} or after {} of open window without a result\n",
+        count(preview.max_in_flight, "change", "changes"),
+        count(u32::from(preview.max_attempts), "try", "tries"),
+        count(preview.max_failures, "failure", "failures"),
+        seconds(preview.progress_deadline_seconds),
+    ));
+    for warning in &preview.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    let lanes: Vec<String> = preview.lanes.iter().map(|(lane, n)| format!("{lane} {n}")).collect();
+    text.push_str(&format!(
+        "\n{} on {} to switch {to}, in {}; lanes: {}\n",
+        count(preview.targets, "proxy", "proxies"),
+        count(preview.instances, "instance", "instances"),
+        count(u32::try_from(preview.waves.len()).unwrap_or(u32::MAX), "wave", "waves"),
+        lanes.join(", "),
+    ));
+    text.push_str(&format!("rollout {}\ndigest  {}\n", preview.rollout, preview.digest));
+    clean_lines(&text)
+}
+
+fn windows(preview: &Preview, style: &Style) -> String {
+    let span = |from: String, until: Option<jiff::Timestamp>| match until {
+        Some(until) => format!("{from} until {}", style.time(until)),
+        None => from,
+    };
+    match preview.openings.as_slice() {
+        [] => "window: none ever opens\n".into(),
+        [only] if preview.open_now && only.until.is_none() => "window: open at any time\n".into(),
+        rows => rows
+            .iter()
+            .enumerate()
+            .map(|(index, row)| {
+                let from = if index == 0 && preview.open_now { "open now".into() } else { style.until(row.from) };
+                format!("window: {}\n", span(from, row.until))
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,87 @@
+//! Finds the daemon: flag, environment, configuration.
+//!
+//! Invariant: the client verbs and the daemon read the same configuration, so what one listens on the other finds.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::args::Reach;
+use super::exit::{Exit, Failure};
+use super::term;
+use crate::config::Config;
+use crate::domain::id::Name;
+
+/// What is known of the daemon without asking it.
+#[derive(Debug)]
+pub struct Daemon {
+    socket: PathBuf,
+    lanes: Option<BTreeSet<Name>>,
+}
+
+impl Daemon {
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Its lanes, if its configuration is at hand; without one the daemon itself tells which it has not.
+    pub fn lanes(&self) -> Option<&BTreeSet<Name>> {
+        self.lanes.as_ref()
+    }
+
+    /// A daemon that is known by its socket alone.
+    pub fn at(socket: &Path) -> Self {
+        Self { socket: socket.to_owned(), lanes: None }
+    }
+}
+
+/// The configuration that flag, environment and default name.
+pub fn config(reach: &Reach) -> Result<Config, Failure> {
+    Config::load(reach.config.as_deref(), &|name| std::env::var(name).ok())
+        .map_err(|mistakes| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))
+}
+
+/// Finds the daemon. An address wins over a configuration, which then need not be readable.
+pub fn find(reach: &Reach) -> Result<Daemon, Failure> {
+    if let Some(addr) = &reach.addr {
+        return Ok(Daemon::at(&socket(addr)?));
+    }
+    let config = config(reach)?;
+    let lanes = config.file.is_some().then(|| config.lanes.iter().map(|lane| lane.name.clone()).collect());
+    Ok(Daemon { socket: config.socket, lanes })
+}
+
+/// Finds the daemon for a verb that works without one: a configuration that cannot be read costs it the check of the
+/// lanes, no more.
+pub fn find_offline(reach: &Reach) -> Result<Daemon, Failure> {
+    match find(reach) {
+        // Somebody named that file: then its mistakes are told.
+        Err(failure) if reach.config.is_some() => Err(failure),
+        Err(_) => Ok(Daemon { socket: PathBuf::new(), lanes: None }),
+        Ok(daemon) => Ok(daemon),
+    }
+}
+
+fn socket(addr: &str) -> Result<PathBuf, Failure> {
+    let path = addr.strip_prefix("unix://").or_else(|| addr.strip_prefix("unix:")).unwrap_or(addr);
+    if path.is_empty() || path.contains("://") {
+        let message = format!("the address {addr:?} is no socket; write a path, as /run/sealift/api.sock or unix:/run/sealift/api.sock");
+        return Err(Failure::new(Exit::Error, message));
+    }
+    Ok(path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_path_with_or_without_its_scheme() {
+        for addr in ["/run/x.sock", "unix:/run/x.sock", "unix:///run/x.sock"] {
+            assert_eq!(socket(addr).expect("a socket"), Path::new("/run/x.sock"));
+        }
+        for addr in ["http://localhost:1", "", "unix:"] {
+            assert_eq!(socket(addr).expect_err("no socket").exit, Exit::Error);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The daemon: wires the parts, listens to signals, tells the supervisor, and drains.
+//!
+//! Invariants: ready is said after the store is open and one pass is done; on SIGTERM or SIGINT no new call starts, and
+//! the calls that are out get a bounded time to come back; a part that ends by itself ends the process with an error, so
+//! that it is started again; a panic ends the process at once, because state behind it is not to be trusted.
+//!
+//! Deliberately not here: any decision about plans and changes.
+
+mod demo;
+mod logs;
+mod parts;
+mod plans;
+mod stop_file;
+mod supervisor;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::{Reach, ServeArgs};
+use crate::cli::{Exit, configuration};
+use crate::config::Config;
+use crate::store::sled::SledOptions;
+use parts::{Drained, Parts, Setup};
+
+pub use demo::demo;
+
+/// Time for a drain beside the longest call that may be out; the unit's `TimeoutStopSec` is longer.
+const DRAIN_MARGIN: Duration = Duration::from_secs(5);
+
+/// Longest drain, whatever the lanes allow a call: what is out then is looked up at the next start.
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+
+/// `serve`: runs until it is told to end.
+pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
+    logs::start(args.log_format, &args.log)?;
+    let config = configuration(reach)?;
+    warn(&config);
+    let mut signals = Signals::new()?;
+    abort_on_panic();
+    let state = state_dir(&config.store);
+    let stop = stop_file::look(&state);
+    if let Some(reason) = &stop {
+        tracing::warn!(reason, file = %state.join(stop_file::NAME).display(), "STOP stands: nothing that changes anything is sent");
+    }
+    let mut parts = Parts::start(Setup {
+        store: config.store.clone(),
+        sled: SledOptions::default(),
+        state: state.clone(),
+        socket: config.socket.clone(),
+        lanes: config.lanes.clone(),
+        quota_spent: true,
+        stop: stop.clone(),
+    })
+    .await?;
+    parts.first_pass().await?;
+    supervisor::ready();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        socket = %config.socket.display(),
+        store = %config.store.display(),
+        plans = %config.plans.display(),
+        lanes = config.lanes.len(),
+        "ready"
+    );
+    let (folder, watched) = watch::channel(config.plans.clone());
+    let lanes = config.lanes.iter().map(|lane| lane.name.clone()).collect();
+    // These three end with the runtime: none of them holds anything that must be put away.
+    tokio::spawn(plans::watch(watched, lanes, parts.handle.clone()));
+    tokio::spawn(stop_file::watch(state, parts.handle.clone(), stop));
+    tokio::spawn(supervisor::watch(parts.handle.snapshot()));
+    loop {
+        let asked = tokio::select! {
+            biased;
+            asked = signals.next() => asked,
+            error = parts.ended() => {
+                tracing::error!("{error:#}");
+                return Err(error);
+            }
+        };
+        match asked {
+            Asked::End(name) => {
+                tracing::info!(signal = name, "ending: nothing new begins, calls that are out are waited for");
+                break;
+            }
+            Asked::Reload => reload(reach, &config, &folder),
+        }
+    }
+    end(parts, signals).await
+}
+
+async fn end(parts: Parts, mut signals: Signals) -> Result<Exit> {
+    let deadline = (parts.longest_call() + DRAIN_MARGIN).min(DRAIN_MAX);
+    supervisor::stopping(deadline + DRAIN_MARGIN);
+    let hurry = CancellationToken::new();
+    let hurried = hurry.clone();
+    tokio::spawn(async move {
+        while let Asked::Reload = signals.next().await {}
+        tracing::warn!("asked twice: not waiting for calls that are out; the next start looks them up");
+        hurried.cancel();
+    });
+    match parts.drain(deadline, hurry).await? {
+        Drained::Whole => tracing::info!("ended; every call that was out came back"),
+        Drained::Late => tracing::warn!("ended with calls still out; the next start looks them up"),
+    }
+    Ok(Exit::Done)
+}
+
+/// The state directory: the store's folder is in it, and so is everything else that the daemon keeps.
+fn state_dir(store: &Path) -> PathBuf {
+    match store.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+fn warn(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{}", crate::api::preview::warning(warning));
+    }
+    match &config.file {
+        Some(file) => tracing::info!(file = %file.display(), "configuration"),
+        None => tracing::warn!("there is no configuration file; defaults are used"),
+    }
+    if config.lanes.is_empty() {
+        tracing::warn!("no lane is configured: every plan will be refused until `lanes` names one");
+    }
+}
+
+/// Reads the configuration again. The plans folder changes at once and every plan is looked at anew; what the parts were
+/// started with stays until a restart, and is named.
+fn reload(reach: &Reach, running: &Config, folder: &watch::Sender<PathBuf>) {
+    supervisor::reloading();
+    match configuration(reach) {
+        Err(mistakes) => tracing::error!("the configuration has mistakes; the one that was read before stays in force\n{mistakes}"),
+        Ok(config) => {
+            warn(&config);
+            for (what, changed) in [
+                ("store", config.store != running.store),
+                ("api.socket", config.socket != running.socket),
+                ("lanes", config.lanes != running.lanes),
+            ] {
+                if changed {
+                    tracing::warn!("{what} has changed; restart the daemon for it (what runs is adopted)");
+                }
+            }
+            folder.send_replace(config.plans.clone());
+            tracing::info!(plans = %config.plans.display(), "configuration and plans are read again");
+        }
+    }
+    supervisor::ready();
+}
+
+/// State behind a panic is not to be trusted: the process ends at once, and the next start adopts what was going on. The
+/// store's own threads are left alone: they catch a panic, take it for damage of the queue, and fail the store.
+fn abort_on_panic() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        if !std::thread::current().name().is_some_and(|name| name.starts_with("store-")) {
+            std::process::abort();
+        }
+    }));
+}
+
+/// What a signal asks for.
+enum Asked {
+    End(&'static str),
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Asked::End("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::End("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+}

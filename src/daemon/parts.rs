@@ -1,0 +1,164 @@
+//! The running parts: store, cloud, engine and API, started in this order and ended in the reverse.
+//!
+//! Invariants: the socket appears only after the store is locked and open; when one part ends by itself the process
+//! cannot go on, and [`Parts::ended`] says why; a drain begins nothing new and waits a bounded time for calls that are
+//! out.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api};
+use crate::clock::{Clock, SystemClock};
+use crate::cloud::http::HttpCloud;
+use crate::domain::lane::Lane;
+use crate::engine::{self, Handle, Options};
+use crate::store::sled::{SledOptions, SledStore};
+use crate::store::{Store, Unavailable};
+
+/// Folder of uploads, in the state directory.
+const SPOOL: &str = "spool";
+
+/// What the parts need to know.
+pub struct Setup {
+    /// Folder of the store.
+    pub store: PathBuf,
+    /// How it is opened.
+    pub sled: SledOptions,
+    /// The state directory: the spool and the kill-switch file are in it.
+    pub state: PathBuf,
+    /// The API's socket.
+    pub socket: PathBuf,
+    /// The lanes.
+    pub lanes: Vec<Lane>,
+    /// Whether a process before this one may have made calls within the last interval of a quota.
+    pub quota_spent: bool,
+    /// Text of the kill-switch file, if it stands already.
+    pub stop: Option<String>,
+}
+
+/// The running parts.
+pub struct Parts {
+    /// Speaks to the engine.
+    pub handle: Handle,
+    store: Arc<SledStore>,
+    failed: watch::Receiver<Option<String>>,
+    engine: JoinHandle<Result<(), Unavailable>>,
+    server: JoinHandle<std::io::Result<()>>,
+    stop: CancellationToken,
+    longest_call: Duration,
+}
+
+/// How a drain ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Every call that was out came back.
+    Whole,
+    /// The deadline came first; what was out is looked up at the next start.
+    Late,
+}
+
+impl Parts {
+    /// Starts everything.
+    pub async fn start(setup: Setup) -> Result<Self> {
+        let cloud = Arc::new(HttpCloud::new(&setup.lanes)?);
+        std::fs::create_dir_all(&setup.state).with_context(|| format!("cannot make the state directory {}", setup.state.display()))?;
+        let store = open(&setup.store, setup.sled).await?;
+        let failed = store.failed();
+        if let Some(rebuilt) = store.health().rebuilt {
+            tracing::error!(rebuilt, "the queue was damaged; it was set aside and built anew from the journal");
+        }
+        let socket = api::bind(&setup.socket)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
+        let lanes: Arc<[Lane]> = setup.lanes.into();
+        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent: setup.quota_spent };
+        let (handle, engine) = engine::start(store.clone(), cloud, clock.clone(), options);
+        // Told before the first pass: a restart under the kill switch sends nothing.
+        handle.stop_file(setup.stop).await;
+        let stop = CancellationToken::new();
+        let spool = setup.state.join(SPOOL);
+        let api = Arc::new(Api::new(handle.clone(), store.clone(), clock, lanes, spool.clone(), stop.clone()));
+        api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
+        let engine = tokio::spawn(engine);
+        let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));
+        tokio::spawn(async move { api.follow().await });
+        Ok(Self { handle, store, failed, engine, server, stop, longest_call })
+    }
+
+    /// Waits until a first pass is done.
+    pub async fn first_pass(&mut self) -> Result<()> {
+        let mut snapshot = self.handle.snapshot();
+        tokio::select! {
+            biased;
+            passed = snapshot.wait_for(|snapshot| snapshot.passes > 0) => match passed {
+                Ok(_) => Ok(()),
+                Err(_) => Err(self.ended().await),
+            },
+            error = self.ended() => Err(error),
+        }
+    }
+
+    /// Waits until a part ends by itself, which none should; says why.
+    pub async fn ended(&mut self) -> anyhow::Error {
+        let store = async {
+            match self.failed.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().unwrap_or_default(),
+                Err(_) => "it is gone".into(),
+            }
+        };
+        tokio::select! {
+            biased;
+            reason = store => anyhow!("the store has failed: {reason}; nothing acknowledged is lost, start again"),
+            engine = &mut self.engine => match engine {
+                Ok(Ok(())) => anyhow!("the engine ended although nobody asked"),
+                Ok(Err(error)) => anyhow!(error).context("the engine cannot go on"),
+                Err(error) => anyhow!(error).context("the engine broke"),
+            },
+            server = &mut self.server => match server {
+                Ok(Ok(())) => anyhow!("the API's server ended although nobody asked"),
+                Ok(Err(error)) => anyhow!(error).context("the API's server cannot go on"),
+                Err(error) => anyhow!(error).context("the API's server broke"),
+            },
+        }
+    }
+
+    /// The longest time that a call may still take.
+    pub fn longest_call(&self) -> Duration {
+        self.longest_call
+    }
+
+    /// Begins nothing new, waits for the calls that are out, at most until `deadline` passes or `hurry` is cancelled,
+    /// and closes the store.
+    pub async fn drain(mut self, deadline: Duration, hurry: CancellationToken) -> Result<Drained> {
+        self.handle.drain().await;
+        let drained = tokio::select! {
+            biased;
+            engine = &mut self.engine => {
+                engine.context("the engine broke while it ended")?.context("the engine failed while it ended")?;
+                Drained::Whole
+            }
+            () = hurry.cancelled() => Drained::Late,
+            () = tokio::time::sleep(deadline) => Drained::Late,
+        };
+        self.engine.abort();
+        self.stop.cancel();
+        if let Err(error) = (&mut self.server).await.context("the API's server broke while it ended")? {
+            tracing::warn!(%error, "the API's server ended badly");
+        }
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || store.close()).await.context("closing the store broke")??;
+        Ok(drained)
+    }
+}
+
+async fn open(folder: &Path, options: SledOptions) -> Result<Arc<SledStore>> {
+    let dir = folder.to_owned();
+    let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, options)).await.context("opening the store broke")?;
+    Ok(Arc::new(opened.with_context(|| format!("cannot open the store in {}", folder.display()))?))
+}

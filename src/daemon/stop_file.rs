@@ -1,0 +1,83 @@
+//! The kill switch that needs no daemon: while the file `STOP` stands in the state directory, no call that changes
+//! anything is sent; the reason is its text.
+//!
+//! Invariant: whatever stands there and however it can be read, it stops; only that nothing is there lets work go on.
+
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::engine::Handle;
+
+/// Its name in the state directory.
+pub const NAME: &str = "STOP";
+
+/// How often it is looked for: a person who makes it expects it to act at once.
+pub const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Bytes of its text that are read: a reason is a sentence.
+const TEXT_MAX: u64 = 1000;
+
+/// The file's text, while it stands.
+pub fn look(state: &Path) -> Option<String> {
+    let path = state.join(NAME);
+    match std::fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(format!("{} cannot be looked at: {error}", path.display())),
+        // A link or a pipe is not followed, and stops all the same.
+        Ok(meta) if !meta.is_file() => Some(String::new()),
+        Ok(_) => Some(text(&path)),
+    }
+}
+
+fn text(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(TEXT_MAX).read_to_end(&mut bytes));
+    if read.is_err() {
+        return String::new();
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim().to_owned()
+}
+
+/// Tells the engine whenever the file appears, changes or goes.
+pub async fn watch(state: PathBuf, handle: Handle, mut told: Option<String>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let found = look(&state);
+        if found == told {
+            continue;
+        }
+        match &found {
+            Some(reason) => tracing::warn!(reason, "STOP stands: nothing that changes anything is sent"),
+            None => tracing::info!("STOP is gone: work goes on"),
+        }
+        handle.stop_file(found.clone()).await;
+        told = found;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_stands_there_stops() {
+        let state = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(look(state.path()), None);
+        let path = state.path().join(NAME);
+        std::fs::write(&path, "\x1b[31mfire\ndrill \n").expect("a file");
+        assert_eq!(look(state.path()).as_deref(), Some("[31mfire drill"));
+        std::fs::write(&path, "x".repeat(5000)).expect("a file");
+        assert_eq!(look(state.path()).map(|text| text.len()), Some(1000));
+        std::fs::remove_file(&path).expect("gone");
+        std::os::unix::fs::symlink("/nowhere", &path).expect("a link");
+        assert_eq!(look(state.path()).as_deref(), Some(""));
+        std::fs::remove_file(&path).expect("gone");
+        std::fs::create_dir(&path).expect("a folder");
+        assert_eq!(look(state.path()).as_deref(), Some(""));
+    }
+}

@@ -1,0 +1,83 @@
+//! What systemd is told: ready, status, alive, reloading, stopping.
+//!
+//! Invariants: ready is said after the store is open and a pass is done; alive is said only because passes were
+//! finished since, so a stuck engine is restarted; without a supervisor every word is silently dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::sync::watch;
+
+use crate::engine::Snapshot;
+
+/// How often the status line is renewed.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the supervisor cannot be told");
+    }
+}
+
+/// The daemon is ready.
+pub fn ready() {
+    tell(&[NotifyState::Ready, NotifyState::Status("ready")]);
+}
+
+/// The configuration is read again; [`ready`] ends it.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "no monotonic clock for the supervisor"),
+    }
+}
+
+/// The daemon ends, within this time.
+pub fn stopping(within: Duration) {
+    let usec = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::Stopping, NotifyState::Status("draining: waiting for calls that are out"), NotifyState::ExtendTimeoutUsec(usec)]);
+}
+
+/// Feeds the watchdog and renews the status line from the engine's passes, as long as there are any.
+pub async fn watch(mut snapshot: watch::Receiver<Arc<Snapshot>>) {
+    // A third of the limit: one late pass is no death.
+    let every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
+    let mut fed_at = 0;
+    let mut tick = tokio::time::interval(every.unwrap_or(STATUS_EVERY).min(STATUS_EVERY));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let now = snapshot.borrow_and_update().clone();
+        if fed_at == now.passes {
+            // No pass since: not a word, and not before there is one.
+            if snapshot.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        fed_at = now.passes;
+        let status = status(&now);
+        if every.is_some() {
+            tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
+        } else {
+            tell(&[NotifyState::Status(&status)]);
+        }
+    }
+}
+
+fn status(snapshot: &Snapshot) -> String {
+    let out: u32 = snapshot.lanes.iter().map(|lane| lane.out).sum();
+    let waiting: u32 = snapshot.lanes.iter().map(|lane| lane.waiting).sum();
+    let paused = snapshot.lanes.iter().filter(|lane| lane.paused.is_some()).count();
+    let mut text = format!("{} calls made, {out} out, {waiting} changes wait for a permit", snapshot.calls);
+    if paused > 0 {
+        text.push_str(&format!(", {paused} of {} lanes paused", snapshot.lanes.len()));
+    }
+    match &snapshot.stop {
+        Some(reason) if reason.is_empty() => text.insert_str(0, "STOP stands; "),
+        Some(reason) => text.insert_str(0, &format!("STOP stands ({reason}); ")),
+        None => {}
+    }
+    text
+}

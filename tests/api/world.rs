@@ -1,0 +1,187 @@
+//! A daemon without its process: the real engine, the memory store and the API on a real unix socket, over a cloud
+//! that answers at once.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, StatusCode};
+use sealift::api::{self, Api};
+use sealift::clock::SystemClock;
+use sealift::cloud::{Cloud, LastCheck};
+use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply};
+use sealift::domain::change::Timing;
+use sealift::domain::id::Name;
+use sealift::domain::lane::{Access, Lane, SecretSource};
+use sealift::engine::{Handle, Options, start};
+use sealift::store::memory::MemoryStore;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// A cloud that answers at once. A proxy whose id begins with `f` refuses the switch; while `busy` every proxy is.
+#[derive(Default)]
+pub struct Quick {
+    pub busy: Mutex<bool>,
+    on: Mutex<BTreeSet<String>>,
+}
+
+impl Cloud for Quick {
+    fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
+        let proxy = call.target().proxy_id.to_string();
+        let outcome = match check() {
+            Err(withheld) => Err(error(Disposition::Withheld, &withheld.0)),
+            Ok(()) => match &call {
+                Call::Inspect { .. } => {
+                    let busy = *self.busy.lock().expect("a test's lock");
+                    let status = if busy { ProxyStatus::Busy } else { ProxyStatus::Idle };
+                    let on = self.on.lock().expect("a test's lock").contains(&proxy);
+                    Ok(Answer::Proxy(Some(ProxyView { ssl_option: Some(on), status, word: "ACTIVE".into() })))
+                }
+                Call::Submit { .. } if proxy.starts_with('f') => Err(error(Disposition::Fatal, "refused for good")),
+                Call::Submit { .. } => {
+                    self.on.lock().expect("a test's lock").insert(proxy.clone());
+                    Ok(Answer::Accepted(Some(format!("job-{}", &proxy[28..32]).parse().expect("a job id"))))
+                }
+                Call::Follow { .. } => Ok(Answer::Job(JobView::Completed)),
+                Call::FindJobs { .. } => Ok(Answer::Jobs { jobs: Vec::new(), more: false }),
+            },
+        };
+        std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()) }).boxed()
+    }
+}
+
+fn error(disposition: Disposition, message: &str) -> CallError {
+    CallError { disposition, retry_after: None, status: None, code: Some("DBS.1".into()), message: message.into() }
+}
+
+fn lane() -> Lane {
+    Lane {
+        name: Name::parse("lab", "lane").expect("a name"),
+        access: Access {
+            endpoint: "https://cloud.invalid".into(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
+            token: SecretSource::Env("UNUSED".into()),
+        },
+        quota: None,
+        max_in_flight: 50,
+        call_timeout: Duration::from_secs(5),
+        timing: Timing {
+            settle: Duration::from_millis(20),
+            poll: Duration::from_millis(10),
+            poll_max: Duration::from_millis(20),
+            job_limit: Duration::from_secs(60),
+            recover_limit: Duration::from_secs(60),
+        },
+    }
+}
+
+/// The whole thing; ends with the test.
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub cloud: Arc<Quick>,
+    pub socket: PathBuf,
+    pub handle: Handle,
+    pub stop: CancellationToken,
+    http: reqwest::Client,
+}
+
+/// An answer: its status and its JSON.
+#[derive(Debug)]
+pub struct Answered {
+    pub status: StatusCode,
+    pub json: Value,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let cloud = Arc::new(Quick::default());
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(SystemClock);
+        let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false };
+        let (handle, engine) = start(store.clone(), cloud.clone(), clock.clone(), options);
+        let stop = CancellationToken::new();
+        let spool = folder.path().join("spool");
+        let served = Arc::new(Api::new(handle.clone(), store, clock, Arc::from([lane()]), spool, stop.clone()));
+        let socket = folder.path().join("run/api.sock");
+        let listener = api::bind(&socket).expect("a free socket");
+        tokio::spawn(engine);
+        tokio::spawn(api::serve(listener, api::router(served.clone()), stop.clone()));
+        tokio::spawn(async move { served.follow().await });
+        let http = reqwest::Client::builder().unix_socket(&*socket).build().expect("a client");
+        let world = Self { folder, cloud, socket, handle, stop, http };
+        world.until("/readyz", |answered| answered.status == StatusCode::OK).await;
+        world
+    }
+
+    pub async fn get(&self, path: &str) -> Answered {
+        self.send(Method::GET, path, None, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answered {
+        self.send(Method::POST, path, Some(body), None).await
+    }
+
+    pub async fn upload(&self, path: &str, form: Form) -> Answered {
+        self.send(Method::POST, path, None, Some(form)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Value>, form: Option<Form>) -> Answered {
+        let mut request = self.http.request(method, format!("http://sealift{path}"));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        if let Some(form) = form {
+            request = request.multipart(form);
+        }
+        let response = request.send().await.expect("the server answers");
+        let status = response.status();
+        let text = response.text().await.expect("a whole body");
+        Answered { status, json: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// Asks until the answer is as wanted; the engine works on its own tasks, so there is nothing else to wait on.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Answered) -> bool) -> Answered {
+        let mut last = None;
+        for _ in 0..1000 {
+            let answered = self.get(path).await;
+            if wanted(&answered) {
+                return answered;
+            }
+            last = Some(answered);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{path} never became as wanted; the last answer: {last:?}");
+    }
+
+    pub async fn submit(&self, plan: &str) -> Answered {
+        self.upload("/v1/rollouts", form(plan, &[])).await
+    }
+
+    pub fn spool(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.folder.path().join("spool")).into_iter().flatten();
+        files.map(|entry| entry.expect("a readable folder").path()).collect()
+    }
+}
+
+pub fn form(plan: &str, files: &[(&str, &str)]) -> Form {
+    let mut form = Form::new().part("plan", Part::text(plan.to_owned()).file_name("plan.yaml"));
+    for (name, text) in files {
+        form = form.part("file", Part::text((*text).to_owned()).file_name((*name).to_owned()));
+    }
+    form
+}
+
+/// `n` proxies on `n` instances; `lead` is the first hex digit of their ids.
+pub fn targets(lead: char, n: u32) -> String {
+    let line = |i: u32| format!("    - {{lane: lab, instance_id: {lead}{i:031x}in07, proxy_id: {lead}{i:031x}po01}}\n");
+    (0..n).map(line).collect()
+}
+
+pub fn plan(name: &str, list: &str, rest: &str) -> String {
+    format!("version: 1\nname: {name}\nssl_option: true\ntargets:\n  list:\n{list}{rest}")
+}
