@@ -120,6 +120,7 @@ pub struct Mistakes {
     warnings: Vec<Diagnostic>,
     /// File and bytes of each mistake in a tree, so that a spoilt part is not read any further.
     touched: Vec<(*const Source, Span)>,
+    all_touched: bool,
 }
 
 impl Mistakes {
@@ -145,16 +146,18 @@ impl Mistakes {
 
     /// Remembers that a node cannot be read any further.
     pub fn spoil(&mut self, source: &Source, span: Span) {
-        // One more than is shown: the list only has to tell whether anything in a stretch is spoilt, and beyond the
-        // bound nothing more can be shown anyway.
-        if self.touched.len() <= DIAGNOSTICS_MAX {
-            self.touched.push((source, span));
-        }
+        // Beyond the bound nothing more can be shown anyway, so nothing more need be read.
+        if self.touched.len() < DIAGNOSTICS_MAX { self.touched.push((source, span)) } else { self.all_touched = true }
+    }
+
+    /// Nothing can be read any further.
+    pub fn spoil_all(&mut self) {
+        self.all_touched = true;
     }
 
     /// Whether a mistake was found within `span` of `source`.
     pub fn touch(&self, source: &Source, span: Span) -> bool {
-        self.touched.len() > DIAGNOSTICS_MAX || self.touched.iter().any(|(of, at)| std::ptr::eq(*of, source) && span.holds(*at))
+        self.all_touched || self.touched.iter().any(|(of, at)| std::ptr::eq(*of, source) && span.holds(*at))
     }
 
     /// Errors found so far.

@@ -29,7 +29,7 @@ pub use self::shape::Shape;
 pub use self::source::Source;
 use self::tree::{Node, Span};
 
-/// Code of a mistake that only the second reader found: the two disagree, which is a defect of this program, told as a
+/// Code of a mistake that only the second reader found: the two disagree about a value, which is a defect of this program, told as a
 /// mistake of the file because refusing is the safe side.
 pub const SECOND_READER: &str = "second-reader";
 
@@ -98,9 +98,25 @@ impl<'s> Document<'s> {
         match serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(&text)) {
             Ok(value) => Some(value),
             Err(error) => {
+                mistakes.spoil_all();
+                let told = plain(&error.inner().to_string());
+                // Where the two differ about syntax, which they do in dark corners of YAML, the text is to blame.
+                let syntax = serde_yaml::from_str::<serde::de::IgnoredAny>(&text).is_err();
                 let inside = error.path().to_string();
-                let full = if path.is_empty() { inside } else { format!("{path}.{inside}") };
-                mistakes.push(Diagnostic::error(SECOND_READER, plain(&error.inner().to_string())).at(self.place(&full)));
+                let place = match error.inner().location().filter(|_| syntax && path.is_empty()) {
+                    Some(location) => {
+                        let at = self.source.text().floor_char_boundary(location.index());
+                        self.source.place(Span::of(at..at))
+                    }
+                    None => self.place(&format!("{path}.{inside}")),
+                };
+                let code = if syntax { "syntax" } else { SECOND_READER };
+                let diagnostic = Diagnostic::error(code, told).at(place);
+                mistakes.push(if syntax {
+                    diagnostic.help("not every YAML reader takes this; write it in a plainer way")
+                } else {
+                    diagnostic
+                });
                 None
             }
         }

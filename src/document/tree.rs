@@ -130,6 +130,11 @@ impl<'s> Node<'s> {
 /// Reads the tree; `what` names the kind of file in messages. `None` when the text is no YAML.
 /// An empty text is a scalar without a text.
 pub fn parse<'s>(source: &'s Source, what: &str, mistakes: &mut Mistakes) -> Option<Node<'s>> {
+    if let Some((at, c)) = source.text().char_indices().find(|(_, c)| divides(*c)) {
+        let message = format!("the character U+{:04X} is not taken: YAML readers differ about it", u32::from(c));
+        mistakes.push_node(source, Span::of(at..at + c.len_utf8()), Diagnostic::error("character", message).help("remove it"));
+        return None;
+    }
     let options = granit_parser::options! {
         emit_comments: false,
         disallow_directives: true,
@@ -140,6 +145,11 @@ pub fn parse<'s>(source: &'s Source, what: &str, mistakes: &mut Mistakes) -> Opt
     let mut reader =
         Reader { events: Parser::new_from_str_with_options(source.text(), options), source, what, mistakes, nodes: 0, end: Span::of(0..0) };
     reader.document().ok()
+}
+
+/// Control characters, and what ends a line in YAML 1.1 but not in 1.2, or is invisible and yet part of a key.
+fn divides(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 /// The mistake is told already.
@@ -223,7 +233,10 @@ impl<'s> Reader<'s, '_> {
                 let mut items = Vec::new();
                 loop {
                     match self.next()? {
-                        (Event::SequenceEnd, end) => return Ok(Node { span: self.until(marked, end), kind: Kind::Sequence(items) }),
+                        (Event::SequenceEnd, end) => {
+                            let span = self.until(marked, end, items.last());
+                            return Ok(Node { span, kind: Kind::Sequence(items) });
+                        }
                         other => items.push(self.node(other)?),
                     }
                 }
@@ -244,7 +257,10 @@ impl<'s> Reader<'s, '_> {
         let mut entries: Vec<(Node<'s>, Node<'s>)> = Vec::new();
         loop {
             let key = match self.next()? {
-                (Event::MappingEnd, end) => return Ok(Node { span: self.until(start, end), kind: Kind::Mapping(entries) }),
+                (Event::MappingEnd, end) => {
+                    let span = self.until(start, end, entries.last().map(|(_, value)| value));
+                    return Ok(Node { span, kind: Kind::Mapping(entries) });
+                }
                 other => self.node(other)?,
             };
             let first = self.next()?;
@@ -252,7 +268,7 @@ impl<'s> Reader<'s, '_> {
             if matches!(value.kind, Kind::Sequence(_)) {
                 value.span = self.with_first_dash(value.span);
             }
-            let Some(name) = key.text() else {
+            let Some(name) = key.text().filter(|_| !key.is_null()) else {
                 self.tell(key.span, Diagnostic::error("key", "a key must be a text"));
                 continue;
             };
@@ -294,10 +310,13 @@ impl<'s> Reader<'s, '_> {
         }
     }
 
-    /// From the start of a collection to its end, without the white space and comments that the parser counts to it.
-    fn until(&self, start: Marked, end: Marked) -> Span {
-        let range = span(start).range().start..span(end).range().end.max(span(start).range().start);
-        Span::of(range.start..range.start + self.source.text()[range].trim_end().len())
+    /// From the start of a collection to its end, without the white space that the parser counts to it, but with its
+    /// last node, which may be one that was left out and so stand in that white space.
+    fn until(&self, start: Marked, end: Marked, last: Option<&Node<'_>>) -> Span {
+        let start = span(start).range().start;
+        let end = span(end).range().end.max(start);
+        let text = start + self.source.text()[start..end].trim_end().len();
+        Span::of(start..last.map_or(text, |last| text.max(last.span.range().end)))
     }
 }
 

@@ -214,7 +214,7 @@ fn mutated(text: &'static str) -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// Whatever a plan is changed to: no panic, and either a valid plan or a mistake that both readers see.
     #[test]

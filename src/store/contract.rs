@@ -15,7 +15,7 @@ use super::{Commit, CommitError, Durability, Store, SubmitError};
 macro_rules! suite {
     ($make:expr) => {
         $crate::store::contract::suite! { $make;
-            submitting_twice_is_one_rollout, other_content_is_refused, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
+            submitting_twice_is_one_rollout, other_content_is_refused, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
             due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, pages_and_filters,
@@ -83,6 +83,20 @@ pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
 
 fn name_of(text: &str) -> crate::domain::id::Name {
     name(text)
+}
+
+pub(crate) async fn of_two_at_once_one_is_taken(store: &dyn Store) {
+    for round in 0..10 {
+        let (left, right) =
+            (submission(&format!("l-{round}"), &[300], round * 1_000), submission(&format!("r-{round}"), &[300], round * 1_000));
+        let again = left.clone();
+        let (left, right, again) = futures_util::future::join3(store.submit(left), store.submit(right), store.submit(again)).await;
+        let taken = [&left, &right, &again].iter().filter(|taken| taken.as_ref().is_ok_and(|taken| taken.new)).count();
+        assert_eq!(taken, 1, "{left:?} {right:?} {again:?}");
+        assert!(left.is_ok() == again.is_ok() && left.is_ok() != right.is_ok(), "{left:?} {right:?} {again:?}");
+    }
+    assert_eq!(store.open_rollouts().await.expect("available").len(), 10);
+    assert_eq!(store.journal(None, 0, 99).await.expect("available").len(), 10);
 }
 
 pub(crate) async fn nothing_is_touched_at_first(store: &dyn Store) {

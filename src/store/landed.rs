@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::change::{self, Change};
-use crate::domain::id::{ChangeId, Digest, RolloutId};
+use crate::domain::change::Change;
+use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::What;
 use crate::domain::plan::Plan;
+use crate::domain::tally::Tally;
 
 use super::book::{Opening, untouched};
 use super::home::Mark;
 use super::page::{Query, Shown, page};
-use super::queue::{Queue, QueueError, StoredRollout, StoredRow};
+use super::queue::{Queue, QueueError, StoredRollout, StoredRow, is_failure};
 use super::row::{Row, change};
 use super::sheet::Sheet;
 use super::step::Step;
@@ -95,11 +96,6 @@ impl Landed {
         newest.filter_map(|(_, id)| Some(self.cases.get(id)?.rollout(*id))).collect()
     }
 
-    /// First and last sequence of a rollout.
-    pub fn span(&self, id: RolloutId) -> Option<(u64, u64)> {
-        self.cases.get(&id).map(|case| (case.stored.first, case.stored.last))
-    }
-
     /// One page of a rollout's changes.
     pub fn page(&self, query: &Query, queue: &Queue) -> Result<Page, ReadError> {
         let Some(case) = self.cases.get(&query.id) else { return Ok(Page::default()) };
@@ -107,7 +103,14 @@ impl Landed {
         let shown = Shown { plan: &case.plan, targets: case.targets.as_ref(), cursor: case.sheet.record.cursor, untouched };
         let words: Vec<&str> = query.words.iter().map(String::as_str).collect();
         let rows = queue.rows(query.id, query.first(), &words);
-        page(query, &shown, rows.map(|row| case.row(row?)))
+        let page = page(query, &shown, rows.map(|row| case.row(row?)))?;
+        if words.is_empty()
+            && let Some((_, expected)) =
+                page.changes.iter().zip(query.first()..).find(|(shown, expected)| shown.change.id.ordinal != *expected)
+        {
+            return Err(missing(query.id, expected).into());
+        }
+        Ok(page)
     }
 
     /// Stored changes in these states.
@@ -124,6 +127,12 @@ impl Landed {
             }
             found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan));
         }
+        // A retry must not pass over a failed change whose row was lost.
+        let failures = words.iter().all(|word| is_failure(word));
+        let counted = case.sheet.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
+        if failures && found.len() < limit && found.len() != counted {
+            return Err(QueueError::Damaged(format!("{} of {counted} failed changes of the rollout {id} are there", found.len())).into());
+        }
         Ok(found)
     }
 
@@ -133,6 +142,16 @@ impl Landed {
         let Some(stored) = queue.settled(id)? else { return Ok(None) };
         Ok(Some(case.row((id.ordinal, stored))?.1))
     }
+}
+
+fn missing(rollout: RolloutId, ordinal: u32) -> QueueError {
+    QueueError::Damaged(format!("the row of change {} is missing", ChangeId { rollout, ordinal }))
+}
+
+/// Changes of one wave that failed in one of these ways.
+fn failures_of(tally: &Tally, words: &[&str]) -> usize {
+    let counts = [("failed", tally.failed), ("in_doubt", tally.in_doubt)];
+    counts.iter().filter(|(word, _)| words.contains(word)).map(|(_, count)| *count as usize).sum()
 }
 
 impl LandedCase {

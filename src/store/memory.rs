@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use futures_util::future::ready;
 use jiff::Timestamp;
 
-use crate::domain::change::{self, Change};
+use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, Digest, JobId, RolloutId};
 use crate::domain::journal::{Entry, What};
 use crate::domain::target::InstanceKey;

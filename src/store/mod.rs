@@ -22,6 +22,8 @@ pub mod memory;
 pub mod open;
 mod page;
 mod probe;
+#[cfg(test)]
+mod proof;
 mod queue;
 mod reader;
 mod row;
@@ -230,7 +232,8 @@ pub struct Commit {
     pub rollout: RolloutId,
     /// [`rollout::Record::version`] that the decision read.
     pub version: u64,
-    /// [`rollout::Record::releases`] that the decision read; `None` for decisions that do not depend on it.
+    /// [`rollout::Record::releases`] that the decision read; `None` for decisions that do not depend on it: a move then
+    /// keeps the cursor and the count of releases that the store has.
     pub releases: Option<u64>,
     /// The rollout's move, if it moves.
     pub moves: Option<RolloutMove>,

@@ -24,7 +24,7 @@ use super::probe::Probe;
 use super::queue::{Queue, QueueError};
 use super::step::Step;
 use super::submission::{Stored, sweep};
-use super::targets::{Fingerprints, Targets};
+use super::targets::Fingerprints;
 
 /// Lines that are brought to the queue in one transaction while it is built or catches up.
 const CHUNK: usize = 1_000;
@@ -129,6 +129,8 @@ pub(crate) struct Opened {
     pub landed: Landed,
     /// What was set aside and built anew, if anything.
     pub rebuilt: Option<String>,
+    /// What was cut off the journal's end, if anything.
+    pub torn: Option<String>,
 }
 
 /// What opening needs to know.
@@ -144,7 +146,7 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
     let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
     let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.probe.clone())?;
-    if let Some(torn) = torn {
+    if let Some(torn) = &torn {
         tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
     }
     if let Some(mark) = home.mark()? {
@@ -155,8 +157,10 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(fail("read", home.suspect())(source)),
     };
+    let missing = journal.mark().seq > 0 && !home.queue().join("db").exists();
     let tried = match suspect {
         Some(reason) => Err(Refused::Damaged(reason)),
+        None if missing => Err(Refused::Damaged("the queue is missing".into())),
         None => guarded(|| catch_up(&home, &journal, settings)),
     };
     let (queue, book, landed, rebuilt) = match tried {
@@ -164,7 +168,7 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
         Err(Refused::Open(error)) => return Err(error),
         Err(Refused::Damaged(reason)) => rebuild(&home, &journal, settings, reason)?,
     };
-    Ok(Opened { home, journal, queue, book, landed, rebuilt })
+    Ok(Opened { home, journal, queue, book, landed, rebuilt, torn })
 }
 
 /// Why the queue was not taken as it is.
@@ -222,7 +226,8 @@ fn check_witness(journal: &Journal, witness: &'static str, seen: Mark) -> Result
 type Parts = (Queue, Book, Landed);
 
 fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts, Refused> {
-    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), settings.probe.clone())?;
+    let fresh = journal.mark().seq == 0;
+    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), fresh, settings.probe.clone())?;
     let loaded = queue.load(home.id())?;
     check_witness(journal, "the queue", loaded.applied)?;
     let (mut book, mut landed) = (Book::default(), Landed::default());
@@ -312,7 +317,7 @@ fn rebuild(
     tracing::error!(reason, aside = place, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
     let (mut book, mut landed) = (Book::default(), Landed::default());
     let built = guarded(|| {
-        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), settings.probe.clone())?;
+        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), true, settings.probe.clone())?;
         replay(home, journal, &queue, &mut book, &mut landed)?;
         Ok(queue)
     });

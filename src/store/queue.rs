@@ -113,10 +113,9 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Opens the queue in a directory, or begins one there for the store with this id. sled may panic on damage: the
-    /// caller guards.
-    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, probe: Probe) -> Result<Self, QueueError> {
-        let new = !dir.join("db").exists();
+    /// Opens the queue in a directory; where an empty one is right (`fresh`), begins it for the store with this id.
+    /// sled may panic on damage: the caller guards.
+    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, fresh: bool, probe: Probe) -> Result<Self, QueueError> {
         let config = ::sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -136,7 +135,8 @@ impl Queue {
             file: Arc::new(file),
             probe,
         };
-        if new {
+        // `applied` comes last: without it a crash has interrupted this very stretch, and it is done again.
+        if fresh && !queue.meta.contains_key("applied")? {
             queue.meta.insert("schema", write_json("the schema", &SCHEMA)?)?;
             queue.meta.insert("store", write_json("the store's id", &store_id)?)?;
             queue.meta.insert("applied", write_json("the applied mark", &Mark { seq: 0, head: Digest::ZERO })?)?;
@@ -301,7 +301,8 @@ impl Queue {
 /// How often sled writes and cleans by itself, in milliseconds. Nothing that was acknowledged depends on it.
 const FLUSH_EVERY_MS: u64 = 500;
 
-fn is_failure(word: &str) -> bool {
+/// Whether a state's word is one of those that a retry puts back.
+pub(crate) fn is_failure(word: &str) -> bool {
     matches!(word, "failed" | "in_doubt")
 }
 

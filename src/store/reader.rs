@@ -81,6 +81,9 @@ impl Reader {
 /// Bytes of a line within which its rollout stands: sequence and instant come before it.
 const HEAD: usize = 120;
 
+/// Is given a line with its sequence; says whether to go on.
+type Each<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>;
+
 struct Segment {
     path: PathBuf,
     file: File,
@@ -142,7 +145,7 @@ impl Segment {
     }
 
     /// Calls `each` with every whole line from `offset` on, until it says `false`.
-    fn walk(&self, mut offset: u64, each: &mut dyn FnMut(u64, &[u8]) -> Result<bool, Unavailable>) -> Result<(), Unavailable> {
+    fn walk(&self, mut offset: u64, each: Each<'_>) -> Result<(), Unavailable> {
         let mut pending: Vec<u8> = Vec::new();
         loop {
             let block = self.read(offset, BLOCK)?;
@@ -170,4 +173,72 @@ fn seq_of(bytes: &[u8]) -> Option<u64> {
     let rest = bytes.strip_prefix(b"{\"seq\":")?;
     let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::journal::What;
+    use crate::domain::rollout::Record;
+    use crate::store::journal::Journal;
+    use crate::store::probe::Probe;
+    use crate::store::scene::at;
+
+    const LINES: u64 = 6_000;
+
+    /// Lines of two rollouts in turn, of lengths that differ, over several segments.
+    fn journal(dir: &Path) -> Journal {
+        let (mut journal, torn) = Journal::open(dir, 700 * 1024, Probe::default()).expect("a new journal");
+        assert_eq!(torn, None);
+        for seq in 1..=LINES {
+            let why = "x".repeat((seq % 97) as usize);
+            let what = What::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() };
+            let entry = Entry { seq, at: at(0), rollout: RolloutId::from_bytes([(seq % 2) as u8; 16]), what };
+            journal.append(std::iter::once(&Line { entry, due: None, more: 0 })).expect("room on disk");
+        }
+        journal.sync().expect("room on disk");
+        journal
+    }
+
+    #[test]
+    fn every_line_is_found_by_halving() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let reader = journal(dir.path()).reader();
+        assert!(reader.firsts.len() > 2, "several segments");
+        for after in (0..LINES).step_by(61).chain([LINES - 1]) {
+            let found = reader.entries(None, after, u64::MAX, 3).expect("readable");
+            let expected: Vec<u64> = (after + 1..=LINES).take(3).collect();
+            assert_eq!(found.iter().map(|entry| entry.seq).collect::<Vec<_>>(), expected);
+            assert!(reader.digest_at(after + 1).expect("readable").is_some());
+        }
+        assert_eq!(reader.digest_at(LINES + 1).expect("readable"), None);
+        let odd = reader.entries(Some(RolloutId::from_bytes([1; 16])), 2_000, 2_010, 99).expect("readable");
+        assert_eq!(odd.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2_001, 2_003, 2_005, 2_007, 2_009]);
+    }
+
+    #[test]
+    fn what_is_not_synced_is_not_shown() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal = journal(dir.path());
+        let early = Reader::new(dir.path(), &segment::list(dir.path()).expect("there"), 5);
+        assert_eq!(early.entries(None, 3, u64::MAX, 99).expect("readable").len(), 2);
+        assert_eq!(early.digest_at(5).expect("readable"), journal.reader().digest_at(5).expect("readable"));
+    }
+
+    #[test]
+    fn a_reopened_journal_goes_on_with_the_chain() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mark = journal(dir.path()).mark();
+        let (journal, torn) = Journal::open(dir.path(), 700 * 1024, Probe::default()).expect("sound");
+        assert_eq!((journal.mark(), torn), (mark, None));
+        let mut seen = 0;
+        journal
+            .replay(10, &mut |line, _| {
+                seen += 1;
+                assert_eq!(line.entry.seq, 10 + seen);
+                Ok::<(), crate::store::open::OpenError>(())
+            })
+            .expect("an unbroken chain");
+        assert_eq!(seen, LINES - 10);
+    }
 }

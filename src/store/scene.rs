@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::domain::change::{self, How, Reason, ReasonWord, State};
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, ProxyId, RolloutId};
+use crate::domain::journal::What;
 use crate::domain::plan::{Plan, Promote, Strategy, Wave};
 use crate::domain::retry::Policy;
 use crate::domain::rollout::{self, Mark, Phase};
@@ -192,8 +193,13 @@ impl Driver {
 
     /// Submits two rollouts and lets both begin.
     pub async fn begin(&mut self, store: &dyn Store) {
-        for (title, first) in [("alpha", 0), ("beta", 1_000)] {
-            self.rollouts.push(started(store, submission(title, &[4, 40, 56], first)).await);
+        self.begin_with(store, &["alpha", "beta"], &[4, 40, 56]).await;
+    }
+
+    /// Submits rollouts of these names, with waves of these sizes, and lets them begin.
+    pub async fn begin_with(&mut self, store: &dyn Store, titles: &[&str], waves: &[u32]) {
+        for (title, first) in titles.iter().zip((0..).step_by(1_000)) {
+            self.rollouts.push(started(store, submission(title, waves, first)).await);
         }
     }
 
@@ -265,7 +271,11 @@ pub(crate) async fn picture(store: &dyn Store) -> String {
             writeln!(picture, "{active:?} {jobs:?}").expect("a string takes everything");
         }
     }
-    for entry in store.journal(None, 0, usize::MAX).await.expect("available") {
+    for mut entry in store.journal(None, 0, usize::MAX).await.expect("available") {
+        // Only a store on disk has a file for it.
+        if let What::Submitted { submission, .. } = &mut entry.what {
+            *submission = Digest::ZERO;
+        }
         writeln!(picture, "{entry:?}").expect("a string takes everything");
     }
     picture

@@ -56,8 +56,8 @@ pub(crate) struct Item {
     pub steps: Vec<Step>,
     /// Who waits for it to be durable.
     pub waits: Option<oneshot::Sender<Result<(), Unavailable>>>,
-    /// Its place in line, given free when it is in the journal.
-    pub place: OwnedSemaphorePermit,
+    /// Its place in line, given free when it is in the journal; held, never read.
+    pub _place: OwnedSemaphorePermit,
 }
 
 /// What is synced.

@@ -155,6 +155,11 @@ impl Stored {
         Ok((Self { path, digest, count, index: OnceLock::new(), blocks: Mutex::default() }, header))
     }
 
+    /// Reads the file once from end to end and checks its digest, so that no later question has to.
+    pub fn check(&self) -> Result<(), Unavailable> {
+        self.index().map(drop)
+    }
+
     fn index(&self) -> Result<&Index, Unavailable> {
         if let Some(index) = self.index.get() {
             return Ok(index);

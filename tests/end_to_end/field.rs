@@ -1,0 +1,215 @@
+//! The field of one test: a folder, an emulated cloud, a daemon that can be killed, and the client verbs.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+const SEALIFT: &str = env!("CARGO_BIN_EXE_sealift");
+
+/// How often and how long progress is waited for: three minutes, far more than any test needs.
+const LOOKS_MAX: u32 = 3_600;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+pub struct Field {
+    folder: tempfile::TempDir,
+    cloud: Child,
+    endpoint: String,
+    daemon: Option<Child>,
+    rollout: String,
+}
+
+/// What a client verb printed.
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Field {
+    pub fn new(name: &str, proxies: usize, instances: usize, faults: &str) -> Self {
+        Self::with_lane(name, proxies, instances, faults, "")
+    }
+
+    pub fn with_lane(name: &str, proxies: usize, instances: usize, faults: &str, lane: &str) -> Self {
+        // Below the build folder: a real disk, where /tmp may be memory.
+        let folder =
+            tempfile::Builder::new().prefix(&format!("sealift-{name}-")).tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let at = |file: &str| folder.path().join(file);
+        fs::write(at("faults.yaml"), faults).expect("written");
+        fs::write(at("token"), "test-token").expect("written");
+        fs::create_dir(at("plans.d")).expect("made");
+        let mut cloud = Command::new(SEALIFT)
+            .args(["emulate", "--listen", "127.0.0.1:0", "--lane", "emulated", "--token", "test-token"])
+            .args(["--proxies", &proxies.to_string(), "--instances", &instances.to_string()])
+            .arg("--faults")
+            .arg(at("faults.yaml"))
+            .arg("--write-fleet")
+            .arg(at("fleet.csv"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the emulator starts");
+        let mut endpoint = String::new();
+        BufReader::new(cloud.stdout.take().expect("piped")).read_line(&mut endpoint).expect("the emulator tells where it listens");
+        let endpoint = endpoint.trim().to_owned();
+        let config = format!(
+            "plans: plans.d\nstore: {{sled: state}}\napi: {{socket: api.sock}}\nlanes:\n  - name: emulated\n    endpoint: {endpoint}\n    \
+             project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {{token: {{file: token}}}}\n    max_in_flight: 200\n    \
+             call_timeout: 2s\n    settle: 2500ms\n    poll: 100ms\n    poll_max: 1s\n    {lane}\n"
+        );
+        fs::write(at("sealift.yaml"), config).expect("written");
+        Self { folder, cloud, endpoint, daemon: None, rollout: "drill".into() }
+    }
+
+    fn at(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn sealift(&self) -> Command {
+        let mut command = Command::new(SEALIFT);
+        command.env("SEALIFT_CONFIG", self.at("sealift.yaml")).env_remove("SEALIFT_ADDR").env("NO_COLOR", "1");
+        command
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub fn serve(&mut self) {
+        assert!(self.daemon.is_none(), "one daemon at a time");
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.at("daemon.log")).expect("a log");
+        let daemon = self.sealift().arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the daemon starts");
+        self.daemon = Some(daemon);
+        for _ in 0..LOOKS_MAX {
+            if self.run(&["list"]).code == 0 {
+                return;
+            }
+            let ended = self.daemon.as_mut().expect("just started").try_wait().expect("it can be asked");
+            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.log_tail());
+            std::thread::sleep(LOOK_EVERY);
+        }
+        panic!("the daemon does not answer\n{}", self.log_tail());
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let mut daemon = self.daemon.take().expect("a daemon runs");
+        daemon.kill().expect("killed");
+        daemon.wait().expect("reaped");
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        let ran = self.sealift().args(args).stdin(Stdio::null()).output().expect("the verb runs");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ran { code: ran.status.code().unwrap_or(-1), stdout: text(ran.stdout), stderr: text(ran.stderr) }
+    }
+
+    pub fn plan(&self, name: &str, more: &str) -> String {
+        format!("version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{more}")
+    }
+
+    /// Writes the plan `drill` and submits it.
+    pub fn submit(&mut self, more: &str) {
+        fs::write(self.at("drill.yaml"), self.plan("drill", more)).expect("written");
+        let plan = self.at("drill.yaml");
+        let ran = self.run(&["apply", plan.to_str().expect("a plain path"), "--yes", "--detach"]);
+        assert_eq!(ran.code, 0, "{}{}\n{}", ran.stdout, ran.stderr, self.log_tail());
+    }
+
+    /// A plan file appears in the daemon's folder, as `mv` would put it there, with the fleet beside it.
+    pub fn drop_plan(&self, file: &str, text: &str) {
+        let folder = self.at("plans.d");
+        fs::copy(self.at("fleet.csv"), folder.join("fleet.csv")).expect("copied");
+        fs::write(self.at("being-written"), text).expect("written");
+        fs::rename(self.at("being-written"), folder.join(file)).expect("moved");
+    }
+
+    pub fn write_stop_file(&self, text: &str) {
+        fs::write(self.at("state").join("STOP"), text).expect("written");
+    }
+
+    pub fn remove_stop_file(&self) {
+        fs::remove_file(self.at("state").join("STOP")).expect("removed");
+    }
+
+    pub fn status(&self) -> Value {
+        self.status_of(&self.rollout).expect("the daemon answers")
+    }
+
+    fn status_of(&self, rollout: &str) -> Result<Value, String> {
+        let ran = self.run(&["status", rollout, "-o", "json"]);
+        serde_json::from_str(&ran.stdout).map_err(|error| format!("{error}: {}{}", ran.stdout, ran.stderr))
+    }
+
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
+        self.wait_for(&self.rollout, what, wanted);
+    }
+
+    pub fn wait_for(&self, rollout: &str, what: &str, wanted: impl Fn(&Value) -> bool) {
+        let mut last = String::new();
+        for _ in 0..LOOKS_MAX {
+            match self.status_of(rollout) {
+                Ok(status) if wanted(&status) => return,
+                Ok(status) => last = status.to_string(),
+                Err(error) => last = error,
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        panic!("waited in vain for {what}: {last}\n{}", self.log_tail());
+    }
+
+    /// The saved job ids, as `sealift jobs` lists them.
+    pub fn jobs(&self) -> Vec<String> {
+        let ran = self.run(&["jobs", &self.rollout, "-o", "jsonl"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("a row")["job_id"].as_str().expect("an id").to_owned())
+            .collect()
+    }
+
+    /// What the emulated cloud saw.
+    pub fn ledger(&self) -> Value {
+        self.ask("/_emulator/ledger")
+    }
+
+    /// PUTs that arrived.
+    pub fn switches(&self) -> u64 {
+        self.ask("/_emulator/summary")["switches"].as_u64().expect("a number")
+    }
+
+    /// Most calls that arrived within any one second.
+    pub fn worst_second(&self) -> u64 {
+        let summary = self.ask("/_emulator/summary");
+        let worst =
+            summary["worst"].as_array().expect("a list").iter().find(|worst| worst["interval_ms"] == 1_000).expect("watched").clone();
+        worst["arrivals"].as_u64().expect("a number")
+    }
+
+    fn ask(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.endpoint);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+            client.get(url).send().await.expect("the emulator answers").json().await.expect("JSON")
+        })
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.at("daemon.log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+        let _ = self.cloud.kill();
+        let _ = self.cloud.wait();
+    }
+}
