@@ -9,8 +9,15 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &["daemon", "cli", "api", "engine", "cloud", "store", "config", "planfile", "document", "clock", "domain"];
 
 /// Pairs that the order alone would allow and that would be wrong all the same: importer, imported.
-const APART: &[(&str, &str)] =
-    &[("cloud", "store"), ("cloud", "config"), ("cloud", "planfile"), ("store", "config"), ("store", "planfile"), ("engine", "config"), ("engine", "planfile")];
+const APART: &[(&str, &str)] = &[
+    ("cloud", "store"),
+    ("cloud", "config"),
+    ("cloud", "planfile"),
+    ("store", "config"),
+    ("store", "planfile"),
+    ("engine", "config"),
+    ("engine", "planfile"),
+];
 
 /// Imports upwards that have a reason: importer, imported.
 const EXCEPTIONS: &[(&str, &str)] = &[];
@@ -45,7 +52,10 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 fn sources() -> Vec<(PathBuf, String)> {
     let files = rust_files(&root().join("src"));
-    files.into_iter().map(|path| (path.strip_prefix(root()).expect("below the root").to_owned(), fs::read_to_string(&path).expect("readable"))).collect()
+    files
+        .into_iter()
+        .map(|path| (path.strip_prefix(root()).expect("below the root").to_owned(), fs::read_to_string(&path).expect("readable")))
+        .collect()
 }
 
 /// The top-level module of a file below `src`.
