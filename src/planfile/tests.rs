@@ -145,6 +145,30 @@ fn equal_tags_are_held_once() {
     assert!(tagged.iter().all(|tags| std::ptr::eq::<BTreeMap<_, _>>(&***tags, &**tagged[0])));
 }
 
+/// What changed plans brought to light once: places where two readers of YAML part, or a place was lost.
+#[test]
+fn dark_corners_of_yaml_are_told_and_not_guessed() {
+    let changed = |from: &str, to: &str, code: &str| {
+        assert!(PLAN.contains(from), "{from}");
+        let told = load_files(PLAN.replacen(from, to, 1).as_bytes(), CSV.as_bytes(), JSON.as_bytes()).expect_err(to);
+        assert_told(&told);
+        assert!(told.list.iter().any(|one| one.code == code), "{to:?}: no {code} in {told}");
+    };
+    // Ends a line in YAML 1.1 and not in 1.2.
+    changed("year end", "year\u{85}end", "character");
+    changed("year end", "year\u{2028}end", "character");
+    // Invisible, and yet part of a key.
+    changed("owner:", "\u{feff}owner:", "character");
+    // A key without a text, one reader of two takes it.
+    changed("gold, n: 3", "gold,\n: 3", "key");
+    // A text that begins with what may begin none.
+    changed("gold, n: 3", "gold, ?` n: 3", "syntax");
+    // A value left out at the very end of a list lies in the white space after it.
+    changed("    - {name: rest, size: rest}\n", "    -\n", "empty");
+    // A mistake beside a list that stands no deeper than its key.
+    changed("year end", "[]", "type");
+}
+
 /// Pieces that matter to YAML, to the plan's keys and to its values.
 fn piece() -> impl Strategy<Value = String> {
     const PIECES: &[&str] = &[
