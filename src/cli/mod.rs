@@ -23,7 +23,7 @@ pub(crate) mod term;
 pub(crate) mod text;
 
 #[cfg(test)]
-mod golden;
+mod tests;
 
 use anyhow::Result;
 

@@ -159,9 +159,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         let cells: Vec<Vec<String>> = wave
             .targets
             .iter()
-            .map(|target| {
-                vec![format!("  ~ {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), format!("ssl {from} -> {to}")]
-            })
+            .map(|target| vec![format!("  ~ {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), format!("ssl -> {to}")])
             .collect();
         text.push_str(&aligned(&["", "", "", ""], false, &cells, &mut Vec::new()));
         let hidden = wave.size as usize - wave.targets.len();
