@@ -1,19 +1,40 @@
 //! Sealift switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves it.
 //!
 //! The modules below stand in the order in which they may import: each one only what stands under it. `tests/tidy.rs`
-//! keeps that order by reading the `use crate::` lines.
+//! keeps that order by reading the `crate::` paths; ARCHITECTURE.md tells what each is for.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod api;
-pub mod cli;
-pub mod clock;
-pub mod cloud;
-pub mod config;
+// The daemon: wires everything below, speaks to systemd.
 pub mod daemon;
-pub mod document;
-pub mod domain;
+
+// The client verbs.
+pub mod cli;
+
+// The daemon's API on its socket, and its wire types.
+pub mod api;
+
+// Turns due work, answers and verbs into commits and calls.
 pub mod engine;
-pub mod planfile;
+
+// The cloud: the real client, the model, the emulator.
+pub mod cloud;
+
+// The only shared state: journal and queue.
 pub mod store;
+
+// The daemon's configuration.
+pub mod config;
+
+// Plan files and target files.
+pub mod planfile;
+
+// Any YAML file that a person wrote: bounds, places, diagnostics.
+pub mod document;
+
+// The only reader of time.
+pub mod clock;
+
+// Pure: what a plan, a rollout and a change are, and what each does next.
+pub mod domain;

@@ -357,7 +357,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Submitting { sent }, Event::Accepted(None)) => Ok(step.in_doubt(*sent, "accepted without a job id".into())),
         (State::Submitting { sent }, Event::Error(error)) => Ok(step.submit_failed(*sent, error)),
 
-        (State::Recovering { sent, candidates: None }, Event::Woken) => Ok(step.stay().call(step.find_jobs(*sent), "ask for the job")),
+        (State::Recovering { sent, candidates: None }, Event::Woken) => Ok(step.question(*sent)),
         (State::Recovering { candidates: Some(_), .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "ask for the proxy")),
         (State::Recovering { sent, .. }, Event::Found(jobs)) => Ok(step.found(*sent, jobs)),
         (State::Recovering { sent, candidates }, Event::Observed(view)) => Ok(step.recovered(*sent, *candidates, view.as_ref())),
@@ -610,6 +610,15 @@ impl<'a> Step<'a> {
 
     fn in_doubt(&self, sent: Timestamp, why: String) -> Decision {
         self.to(State::Recovering { sent, candidates: None }).after(self.ctx.timing.settle, why)
+    }
+
+    /// The first question, never before `settle` has passed: a daemon that has just taken the change over cannot know when
+    /// its PUT left, and waits from its own start.
+    fn question(&self, sent: Timestamp) -> Decision {
+        match self.ctx.timing.settle.checked_sub(self.ctx.waited) {
+            Some(left) if !left.is_zero() => self.stay().after(left, "what was sent may still be landing"),
+            Some(_) | None => self.stay().call(self.find_jobs(sent), "ask for the job"),
+        }
     }
 
     fn follow(&self, job: &JobId, why: &str) -> Decision {

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 const SEALIFT: &str = env!("CARGO_BIN_EXE_sealift");
 
-/// How often and how long progress is waited for: three minutes, far more than any test needs.
-const LOOKS_MAX: u32 = 3_600;
+/// How often and how long progress is waited for: over a minute, far more than any test needs.
+const LOOKS_MAX: u32 = 1_500;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub struct Field {
@@ -57,7 +57,7 @@ impl Field {
         BufReader::new(cloud.stdout.take().expect("piped")).read_line(&mut endpoint).expect("the emulator tells where it listens");
         let endpoint = endpoint.trim().to_owned();
         let config = format!(
-            "plans: plans.d\nstore: {{sled: state}}\napi: {{socket: api.sock}}\nlanes:\n  - name: emulated\n    endpoint: {endpoint}\n    \
+            "plans: plans.d\nstore: {{sled: state/queue}}\napi: {{socket: api.sock}}\nlanes:\n  - name: emulated\n    endpoint: {endpoint}\n    \
              project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {{token: {{file: token}}}}\n    max_in_flight: 200\n    \
              call_timeout: 2s\n    settle: 2500ms\n    poll: 100ms\n    poll_max: 1s\n    {lane}\n"
         );
@@ -151,6 +151,9 @@ impl Field {
         for _ in 0..LOOKS_MAX {
             match self.status_of(rollout) {
                 Ok(status) if wanted(&status) => return,
+                Ok(status) if status["final"] == true => {
+                    panic!("the rollout is over while waiting for {what}: {status}\n{}", self.log_tail())
+                }
                 Ok(status) => last = status.to_string(),
                 Err(error) => last = error,
             }
@@ -169,6 +172,12 @@ impl Field {
             .collect()
     }
 
+    /// The journal of one proxy's change, for telling what went wrong.
+    pub fn story_of(&self, proxy: &str) -> String {
+        let ran = self.run(&["journal", &self.rollout, "-o", "jsonl"]);
+        ran.stdout.lines().filter(|line| line.contains(proxy)).collect::<Vec<_>>().join("\n")
+    }
+
     /// What the emulated cloud saw.
     pub fn ledger(&self) -> Value {
         self.ask("/_emulator/ledger")
@@ -176,7 +185,7 @@ impl Field {
 
     /// PUTs that arrived.
     pub fn switches(&self) -> u64 {
-        self.ask("/_emulator/summary")["switches"].as_u64().expect("a number")
+        self.ask("/_emulator/summary")["switches_total"].as_u64().expect("a number")
     }
 
     /// Most calls that arrived within any one second.

@@ -71,9 +71,10 @@ submitting   ; error unknown       ; -         => recovering a1 before=false | -
 submitting   ; error unknown       ; spent     => recovering a3 before=false | - | settle
 submitting   ; error not_found     ; -         => failed not_found a1 before=false | - | never
 submitting   ; error fatal         ; -         => failed refused a1 before=false | - | never
-recovering   ; woken               ; -         => recovering a1 before=false | find_jobs | never
-recovering   ; woken               ; held      => recovering a1 before=false | find_jobs | never
-recovering   ; woken               ; shut      => recovering a1 before=false | find_jobs | never
+recovering   ; woken               ; -         => recovering a1 before=false | - | settle
+recovering   ; woken               ; held      => recovering a1 before=false | - | settle
+recovering   ; woken               ; shut      => recovering a1 before=false | - | settle
+recovering   ; woken               ; late      => recovering a1 before=false | find_jobs | never
 recovering   ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
 recovering   ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
 recovering   ; found two           ; -         => recovering 2 a1 before=false | inspect | never
