@@ -20,16 +20,23 @@ pub struct Cli {
 
 const FIRST_STEPS: &str = "\
 First steps:
-  sealift demo                        see a whole rollout against an emulated cloud, no account needed
-  sealift check plans/*.yaml          find every mistake of your plans
-  sealift plan fleet.yaml             see what a plan would do
-  sealift serve                       run the daemon
-  sealift apply fleet.yaml            submit a plan to it and follow the rollout
+  sealift demo                  a whole rollout against an emulated cloud
+  sealift check plans/*.yaml    every mistake of your plans
+  sealift plan fleet.yaml       what a plan would do
+  sealift serve                 the daemon
+  sealift apply fleet.yaml      submit a plan to it and follow the rollout
 
 Exit codes:
-  0 done and verified · 1 usage or internal error · 2 changes pending (plan --detailed-exitcode) · 3 some changes
-  failed · 4 stopped by a guard or an abort · 5 in-doubt changes remain · 6 window closed first · 7 approval or
-  promotion missing · 8 daemon not reachable · 130 interrupted";
+    0  done and verified
+    1  usage or internal error
+    2  changes are pending (plan --detailed-exitcode)
+    3  some changes failed
+    4  stopped by a guard or an abort
+    5  changes in doubt remain
+    6  the window closed first
+    7  an approval or a promotion is missing
+    8  the daemon cannot be reached
+  130  interrupted";
 
 /// Where the daemon and its configuration are found.
 #[derive(Debug, Clone, Default, Args)]

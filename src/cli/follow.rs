@@ -22,7 +22,7 @@ use crate::clock::{Clock as _, SystemClock};
 const REDRAW: Duration = Duration::from_millis(250);
 
 /// Between two lines elsewhere.
-const LINE: Duration = Duration::from_secs(2);
+const LINE: Duration = Duration::from_secs(1);
 
 /// A line is repeated after this long without news, so that a log shows that somebody still follows.
 const REPEAT: i64 = 60;

@@ -22,6 +22,9 @@ mod status;
 pub(crate) mod term;
 pub(crate) mod text;
 
+#[cfg(test)]
+mod tests;
+
 use anyhow::Result;
 
 use crate::api::wire;

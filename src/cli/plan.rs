@@ -140,7 +140,7 @@ pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
 /// The preview for people.
 pub fn text(preview: &Preview, style: &Style) -> String {
     let style = &style.in_zone(preview.time_zone.as_deref());
-    let (from, to) = if preview.ssl_option { ("off", "on") } else { ("on", "off") };
+    let to = if preview.ssl_option { "on" } else { "off" };
     let mut text = format!("plan {} revision {}  ssl -> {to}", preview.name, preview.revision);
     for (word, value) in [("", &preview.change_ref), ("owner ", &preview.owner)] {
         if !value.is_empty() {
@@ -159,9 +159,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         let cells: Vec<Vec<String>> = wave
             .targets
             .iter()
-            .map(|target| {
-                vec![format!("  ~ {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), format!("ssl {from} -> {to}")]
-            })
+            .map(|target| vec![format!("  ~ {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), format!("ssl -> {to}")])
             .collect();
         text.push_str(&aligned(&["", "", "", ""], false, &cells, &mut Vec::new()));
         let hidden = wave.size as usize - wave.targets.len();
@@ -169,7 +167,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
             text.push_str(&format!("  ~ and {hidden} more (--all shows them)\n"));
         }
     }
-    text.push_str("\nThe current value of each proxy is read when its change begins; one that is right already is left alone.\n");
+    text.push_str("\nWhat a proxy shows today is read when its change begins; one that is right already is left alone.\n");
     text.push_str(&windows(preview, style));
     text.push_str(&format!(
         "at most {} in flight and 1 on an instance, up to {} each, halt at {} or after {} of open window without a result\n",

@@ -3,6 +3,7 @@
 //! Invariant: everything but the cloud is the daemon's own: configuration, store on disk, engine, API, and the client
 //! verbs over the socket. Nothing is left behind, unless asked.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,14 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs;
 use super::parts::{Parts, Setup};
+use crate::api::wire::JobRow;
 use crate::cli::args::{DemoArgs, LogFormat, Reach};
 use crate::cli::client::Client;
 use crate::cli::follow::{Show, follow};
-use crate::cli::text::{Style, count};
+use crate::cli::text::Style;
 use crate::cli::{Exit, configuration, listing, plan, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cloud::emulator::{Emulator, Options, Running};
-use crate::cloud::faults::Faults;
+use crate::cloud::faults::{Faults, Rate};
 use crate::cloud::fleet::Fleet;
 use crate::domain::id::Name;
 use crate::planfile;
@@ -32,12 +34,12 @@ const PROXIES: usize = 24;
 const INSTANCES: usize = 12;
 const TOKEN: &str = "demo-token";
 
-/// What goes wrong in the demo: a few answers with 500, half of them although the switch was executed, and one job that
-/// fails, of the first proxy, in the first seconds.
+/// What goes wrong in the demo: a few answers with 500, half of them although the switch was executed, and the first
+/// job of the first proxy, which fails.
 const FAULTS: &str = "\
 error_500_before: [{on: 0.08, call: switch}]
 error_500_after: [{on: 0.08, call: switch}]
-job_fails: [{on: 1, match: 00000001po01, to: 3}]
+job_fails: [{on: 1, match: 00000001po01}]
 latency: {min: 5ms, max: 40ms}
 job_time: {min: 400ms, max: 1200ms}
 ";
@@ -61,6 +63,9 @@ retry: {max_attempts: 6, initial: 300ms, max: 3s}
 
 /// The store of a demo is a few kilobytes; the daemon's floor would refuse it on a small /tmp.
 const FLOOR: u64 = 16 << 20;
+
+/// How often the emulated cloud is asked whether a job was made that fails: before any job can end.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Time that the end may take: nothing is out any more.
 const END: Duration = Duration::from_secs(5);
@@ -96,6 +101,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         biased;
         shown = show(&client, &files.plan) => shown?,
         error = parts.ended() => return Err(error),
+        () = one_failed_job(&emulator) => unreachable!("it goes on watching"),
     };
     compare(&client, &emulator).await?;
     parts.drain(END, CancellationToken::new()).await?;
@@ -106,10 +112,11 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
 
 const NEXT: &str = "
 What to try next:
-  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv    a cloud to rehearse against
-  sealift schema config; sealift schema plan                                what configuration and plans may say
-  sealift check plans/*.yaml; sealift plan plans/canary-waves.yaml          the plans that come with it
-  sealift serve --config sealift.yaml; sealift apply plan.yaml              the daemon, and a plan of your own
+  sealift demo --seed 2                                                   other ids, other faults
+  sealift plan plans/canary-waves.yaml                                    what a plan of your own would do
+  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv  a cloud to rehearse against
+  sealift serve --config sealift.yaml                                     the daemon; `sealift schema config` helps
+  sealift apply plan.yaml                                                 submit a plan to it and follow
 ";
 
 struct Files {
@@ -154,6 +161,19 @@ fn write(folder: &Path, emulator: &Running, seed: u64) -> Result<Files> {
     Ok(Files { config, plan })
 }
 
+/// Lets one job fail and no other.
+async fn one_failed_job(emulator: &Running) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        emulator.with_model(|model| {
+            if model.fired().get("job_fails").is_some_and(|n| *n > 0) && model.faults().job_fails != Rate::NEVER {
+                let faults = Faults { job_fails: Rate::NEVER, ..model.faults().clone() };
+                model.set_faults(faults);
+            }
+        });
+    }
+}
+
 /// Plays the user: preview, submission, following, job ids.
 async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     let style = Style::at(SystemClock.times().wall);
@@ -174,25 +194,41 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     Ok(exit)
 }
 
-/// What the cloud itself says: how many proxies show SSL, and what went wrong on the way.
+/// What the cloud itself says: how many proxies show SSL, which job ids it handed out, and what went wrong on the way.
 async fn compare(client: &Client, emulator: &Running) -> Result<()> {
     let rollout = client.rollout("demo").await?;
-    let (on, executed, faults) = emulator.with_model(|model| {
+    let saved: BTreeSet<String> =
+        client.page::<JobRow>("/v1/rollouts/demo/jobs", &[]).await?.rows.into_iter().map(|row| row.job_id).collect();
+    let (on, handed_out, fired) = emulator.with_model(|model| {
         let on = model.proxies().filter(|proxy| proxy.ssl_option).count();
-        (on, model.ledger().executed_total(), model.fired())
+        let jobs: BTreeSet<String> = model.jobs().map(|job| job.job_id.to_string()).collect();
+        (on, jobs, model.fired())
     });
-    let faults: Vec<String> = faults.into_iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{word} {n}")).collect();
+    let same = if handed_out == saved { "exactly the saved ones" } else { "not the saved ones" };
     say(&format!(
-        "\nThe cloud's own view: {on} of {PROXIES} proxies show SSL on, after {} that took effect.\nFaults met on the way: {}.",
-        count(u32::try_from(executed).unwrap_or(u32::MAX), "switch", "switches"),
-        if faults.is_empty() { "none".to_owned() } else { faults.join(", ") },
+        "\nThe cloud's own view: {on} of {PROXIES} proxies show SSL on; it handed out {} job ids, {same}.\nMet on the way:",
+        handed_out.len()
     ))?;
+    for (word, n) in fired.into_iter().filter(|(_, n)| *n > 0) {
+        say(&format!("  {n:>3} {}", told(word)))?;
+    }
     ensure!(
-        rollout.phase != "completed" || on == rollout.tally.succeeded as usize,
-        "the daemon counts {} proxies and the cloud shows {on}: please report this with the seed",
-        rollout.tally.succeeded
+        rollout.phase != "completed" || (on == rollout.tally.succeeded as usize && handed_out == saved),
+        "the daemon's books and the cloud differ; please report this with the seed"
     );
     Ok(())
+}
+
+/// A fault in words.
+fn told(word: &str) -> &str {
+    match word {
+        "error_500_before" => "answers 500, nothing executed: found out by asking, then repeated",
+        "error_500_after" => "answers 500 although the switch was executed: found out by asking, job id recovered, not repeated",
+        "job_fails" => "job that failed: tried again with a new one",
+        "instance_busy" => "switches that met a busy instance: waited for, no attempt spent",
+        "visibility_lag" => "questions for a job that was not visible yet: asked again",
+        other => other,
+    }
 }
 
 fn say(text: &str) -> Result<()> {

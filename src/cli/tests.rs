@@ -1,0 +1,340 @@
+//! What the verbs print, from documents made by hand, against golden files in `tests/golden/cli`.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::args::Format;
+use super::output::{Listing, Row, pretty};
+use super::plan;
+use super::status::{tick, verdict, view};
+use super::text::Style;
+use super::wire::{
+    Budget, ChangeRow, Counters, HaltDoc, Hold, JobRow, JournalRow, MarkDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, RolloutDoc,
+    RolloutRow, TallyDoc, WaveDoc,
+};
+use crate::domain::tally::Tally;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a valid instant")
+}
+
+fn style() -> Style {
+    Style { now: at("2026-12-05T17:30:00Z"), zone: TimeZone::UTC }
+}
+
+fn golden(name: &str, text: &str) {
+    insta::with_settings!({snapshot_path => "../../tests/golden/cli", prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+fn wave(name: &str, state: &str, tally: Tally, soak_seconds: u64, promote: &str) -> WaveDoc {
+    WaveDoc {
+        name: name.into(),
+        size: tally.total(),
+        state: state.into(),
+        tally: tally.into(),
+        budget: Budget::of(3, &tally),
+        soak_seconds,
+        promote: promote.into(),
+    }
+}
+
+fn rollout() -> RolloutDoc {
+    let canary = Tally { succeeded: 5, ..Tally::default() };
+    let rest = Tally { queued: 370, active: 20, succeeded: 102, failed: 2, in_doubt: 1, cancelled: 0 };
+    let total: Tally = [canary, rest].into_iter().sum();
+    RolloutDoc {
+        id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
+        name: "proxy-ssl-2026q4".into(),
+        revision: 2,
+        description: "SSL on for every production proxy".into(),
+        change_ref: "CHG-10421".into(),
+        owner: "dba-oncall".into(),
+        ssl_option: true,
+        phase: "advancing".into(),
+        is_final: false,
+        halt: None,
+        paused: None,
+        aborted: None,
+        wave: Some(1),
+        waves: vec![wave("canary", "done", canary, 86_400, "manual"), wave("rest", "current", rest, 0, "auto")],
+        tally: total.into(),
+        counters: Counters { accepted: 128, completed: 110, effective: 107, verified: None },
+        max_in_flight: 20,
+        budget: Budget::of(20, &total),
+        holds: Vec::new(),
+        rate_per_minute: Some(31.4),
+        eta: Some(at("2026-12-05T17:42:24Z")),
+        next_opening: None,
+        open_until: Some(at("2026-12-05T20:40:00Z")),
+        time_zone: Some("Asia/Singapore".into()),
+        by: "ops".into(),
+        submitted_at: at("2026-12-04T09:00:00Z"),
+        moved_at: at("2026-12-05T17:29:58Z"),
+        as_of: at("2026-12-05T17:30:00Z"),
+    }
+}
+
+fn hold(word: &str, text: &str, until: Option<&str>) -> Hold {
+    Hold { word: word.into(), text: text.into(), until: until.map(at) }
+}
+
+fn shown(rollout: &RolloutDoc) -> String {
+    let plain = anstream::adapter::strip_str(&view(rollout, &style(), 120)).to_string();
+    format!("{plain}\n{}\n{}\n", tick(rollout, &style()), verdict(rollout))
+}
+
+#[test]
+fn a_rollout_that_works() {
+    golden("advancing", &shown(&rollout()));
+    golden("advancing-json", &pretty(&rollout()).expect("JSON"));
+}
+
+#[test]
+fn a_rollout_that_is_held() {
+    let mark = MarkDoc { by: "ada".into(), reason: "application team sees errors".into(), at: at("2026-12-05T17:20:00Z") };
+    let held = RolloutDoc {
+        paused: Some(mark),
+        holds: vec![
+            hold("stop", "STOP: fire drill", None),
+            hold("paused", "paused by ada: application team sees errors", None),
+            hold("window", "no window is open", Some("2026-12-11T17:00:00Z")),
+        ],
+        rate_per_minute: None,
+        eta: None,
+        open_until: None,
+        next_opening: Some(at("2026-12-11T17:00:00Z")),
+        ..rollout()
+    };
+    golden("held", &shown(&held));
+}
+
+#[test]
+fn a_rollout_that_halted() {
+    let text = "halted: 20 failures reach the budget of 20";
+    let halted = RolloutDoc {
+        phase: "halted".into(),
+        halt: Some(HaltDoc { guard: "failures".into(), text: text.into() }),
+        holds: vec![hold("halt", &format!("{text}; go on with `sealift retry proxy-ssl-2026q4`"), None)],
+        eta: None,
+        ..rollout()
+    };
+    golden("halted", &shown(&halted));
+}
+
+#[test]
+fn rollouts_that_are_over() {
+    let well = Tally { succeeded: 500, ..Tally::default() };
+    let over = RolloutDoc {
+        phase: "completed".into(),
+        is_final: true,
+        wave: None,
+        waves: vec![wave("all", "done", well, 0, "auto")],
+        tally: well.into(),
+        budget: Budget::of(20, &well),
+        rate_per_minute: None,
+        eta: None,
+        open_until: None,
+        ..rollout()
+    };
+    golden("completed", &shown(&over));
+    let hurt = Tally { succeeded: 490, failed: 7, in_doubt: 3, ..Tally::default() };
+    golden("completed-with-failures", &shown(&RolloutDoc { tally: hurt.into(), ..over.clone() }));
+    let mark = MarkDoc { by: "ada".into(), reason: "wrong fleet".into(), at: at("2026-12-05T17:20:00Z") };
+    let cut = Tally { succeeded: 107, active: 3, cancelled: 390, ..Tally::default() };
+    golden("aborted", &shown(&RolloutDoc { phase: "aborted".into(), aborted: Some(mark), tally: cut.into(), ..over }));
+}
+
+fn listed<R: Row>(rows: &[R]) -> String {
+    let mut text = String::new();
+    for format in [Format::Table, Format::Csv, Format::Jsonl, Format::Json] {
+        let mut out = Vec::new();
+        let mut listing = Listing::new(&mut out, format, style());
+        // Two pages, as they come from the daemon.
+        let (first, second) = rows.split_at(rows.len() / 2);
+        listing.page(first).expect("written");
+        listing.page(second).expect("written");
+        listing.end::<R>().expect("written");
+        text.push_str(&format!("--- {format:?}\n{}", String::from_utf8(out).expect("text")));
+    }
+    text
+}
+
+#[test]
+fn the_list_of_rollouts() {
+    let row = |name: &str, phase: &str, paused: bool| RolloutRow {
+        id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
+        name: name.into(),
+        revision: 1,
+        ssl_option: true,
+        phase: phase.into(),
+        paused,
+        wave: (phase == "advancing").then(|| "rest".into()),
+        tally: TallyDoc { total: 500, queued: 370, active: 20, succeeded: 107, failed: 2, in_doubt: 1, cancelled: 0 },
+        change_ref: "=HYPERLINK(\"evil\")".into(),
+        by: "ops".into(),
+        submitted_at: at("2026-12-04T09:00:00Z"),
+        moved_at: at("2026-12-05T17:29:58Z"),
+    };
+    golden("list", &listed(&[row("proxy-ssl-2026q4", "advancing", true), row("canary", "completed", false)]));
+}
+
+fn change(ordinal: u32, state: &str) -> ChangeRow {
+    ChangeRow {
+        ordinal,
+        lane: "prod-sg".into(),
+        instance_id: "096c0fc43e804757b59946b80dc27f8bin07".into(),
+        proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".into(),
+        wave: "rest".into(),
+        state: state.into(),
+        how: None,
+        attempts: 1,
+        before: Some(false),
+        job_id: Some("252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a1".into()),
+        jobs: vec!["252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a1".into()],
+        reason_word: None,
+        reason: None,
+        moved_at: Some(at("2026-12-05T17:28:00Z")),
+        hold: None,
+    }
+}
+
+#[test]
+fn the_changes() {
+    let rows = [
+        ChangeRow { how: Some("already_right".into()), attempts: 0, job_id: None, jobs: Vec::new(), ..change(0, "succeeded") },
+        ChangeRow {
+            reason_word: Some("refused".into()),
+            // What a hostile or broken cloud may send.
+            reason: Some("DBS.200024 \u{1b}[31mnot allowed\u{202e}".into()),
+            ..change(7, "failed")
+        },
+        change(8, "following"),
+        ChangeRow {
+            job_id: None,
+            jobs: Vec::new(),
+            moved_at: None,
+            before: None,
+            attempts: 0,
+            hold: Some(hold("window", "no window is open", Some("2026-12-11T17:00:00Z"))),
+            ..change(1234, "queued")
+        },
+    ];
+    golden("changes", &listed(&rows));
+}
+
+#[test]
+fn the_jobs() {
+    let row = |number: u16, latest: bool| JobRow {
+        job_id: format!("252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a{number}"),
+        ordinal: 7,
+        lane: "prod-sg".into(),
+        instance_id: "096c0fc43e804757b59946b80dc27f8bin07".into(),
+        proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".into(),
+        wave: "rest".into(),
+        number,
+        latest,
+        state: "succeeded".into(),
+        moved_at: Some(at("2026-12-05T17:28:00Z")),
+    };
+    golden("jobs", &listed(&[row(1, false), row(2, true)]));
+}
+
+#[test]
+fn the_journal() {
+    let row = JournalRow {
+        seq: 41,
+        at: at("2026-12-05T17:28:00Z"),
+        rollout: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
+        kind: "change".into(),
+        ordinal: Some(7),
+        instance_id: Some("096c0fc43e804757b59946b80dc27f8bin07".into()),
+        proxy_id: Some("2ec617ba62da4eafb921b69438beed3cpo01".into()),
+        from: Some("submitting".into()),
+        to: "recovering".into(),
+        why: "500 Internal Server Error".into(),
+        call: None,
+        request_id: Some("req-77".into()),
+        status: Some(500),
+        code: Some("DBS.200001".into()),
+        job_id: None,
+        by: None,
+    };
+    let verb = JournalRow {
+        seq: 42,
+        kind: "rollout".into(),
+        ordinal: None,
+        instance_id: None,
+        proxy_id: None,
+        from: Some("advancing".into()),
+        to: "advancing".into(),
+        why: "paused by ada: lunch".into(),
+        request_id: None,
+        status: None,
+        code: None,
+        by: Some("ada".into()),
+        ..row.clone()
+    };
+    golden("journal", &listed(&[row, verb]));
+}
+
+#[test]
+fn an_empty_listing_is_still_a_document() {
+    golden("empty", &listed::<JobRow>(&[]));
+}
+
+#[test]
+fn a_preview() {
+    let target = |ordinal: u32| PreviewTarget {
+        ordinal,
+        lane: "prod-sg".into(),
+        instance_id: "096c0fc43e804757b59946b80dc27f8bin07".into(),
+        proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".into(),
+    };
+    let preview = Preview {
+        name: "proxy-ssl-2026q4".into(),
+        revision: 2,
+        description: "SSL on for every production proxy".into(),
+        change_ref: "CHG-10421".into(),
+        owner: "dba-oncall".into(),
+        rollout: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
+        ssl_option: true,
+        targets: 500,
+        instances: 420,
+        lanes: vec![("prod-eu".into(), 100), ("prod-sg".into(), 400)],
+        waves: vec![
+            PreviewWave {
+                name: "canary".into(),
+                size: 1,
+                max_failures: 1,
+                soak_seconds: 86_400,
+                promote: "manual".into(),
+                targets: vec![target(0)],
+            },
+            PreviewWave {
+                name: "rest".into(),
+                size: 499,
+                max_failures: 9,
+                soak_seconds: 0,
+                promote: "auto".into(),
+                targets: vec![target(1), target(2)],
+            },
+        ],
+        max_in_flight: 20,
+        max_failures: 20,
+        max_attempts: 6,
+        progress_deadline_seconds: 1200,
+        verify_timeout_seconds: 180,
+        open_now: false,
+        openings: vec![OpeningRow {
+            from: at("2026-12-11T17:00:00Z"),
+            until: Some(at("2026-12-11T20:40:00Z")),
+            close: Some(at("2026-12-11T21:00:00Z")),
+        }],
+        time_zone: Some("Asia/Singapore".into()),
+        warnings: vec!["the window is short".into()],
+        digest: "ab".repeat(32),
+    };
+    golden("preview", &plan::text(&preview, &style()));
+}

@@ -1,0 +1,198 @@
+//! The built binary: the daemon under a supervisor, the verbs against it, and how each of them ends.
+
+mod world;
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use world::{Ran, World, exists, sealift};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_supervisor_sees_ready_alive_reloading_and_stopping() {
+    let world = World::new(2, 2, "");
+    let daemon = world.daemon();
+    daemon.told("READY=1");
+    assert!(exists(&world.path("state/queue")) && exists(&world.path("run/api.sock")), "ready before store and socket");
+    daemon.told("WATCHDOG=1");
+    daemon.told("WATCHDOG=1");
+    daemon.signal(Signal::HUP);
+    let reloading = daemon.told("RELOADING=1");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    daemon.told("READY=1");
+    daemon.signal(Signal::TERM);
+    daemon.told("STOPPING=1");
+    assert_eq!(daemon.wait(), Some(0));
+    assert!(!exists(&world.path("run/api.sock")), "the socket stays behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_applied_followed_and_listed() {
+    let world = World::new(8, 4, "job_time: 100ms");
+    let daemon = world.daemon().ready();
+    let plan = world.plan("night", "");
+    let plan = plan.to_str().expect("a path of text");
+
+    let refused = world.run(&["apply", plan]);
+    assert_eq!(refused.code, Some(7), "nobody can be asked: {refused:?}");
+    assert!(refused.err.contains("--yes"), "{refused:?}");
+    let preview = world.run(&["plan", plan, "-o", "json", "--detailed-exitcode"]);
+    assert_eq!(preview.code, Some(2));
+    let preview: serde_json::Value = serde_json::from_str(&preview.out).expect("a preview");
+    let digest = preview["digest"].as_str().expect("a digest");
+    let other = world.run(&["apply", plan, "--yes", "--digest", &"0".repeat(64)]);
+    assert_eq!(other.code, Some(1), "{other:?}");
+
+    let applied = world.run(&["apply", plan, "--yes", "--digest", digest, "-o", "json"]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    let status: serde_json::Value = serde_json::from_str(&applied.out).expect("the result is one document");
+    assert_eq!(status["phase"], "completed");
+    assert!(applied.err.lines().any(|line| line.contains("8/8 100%")), "no ticks: {}", applied.err);
+
+    let jobs = world.run(&["jobs", "night", "-o", "csv"]);
+    let saved: BTreeSet<String> = jobs.out.lines().skip(1).map(|line| line.split(',').next().unwrap_or_default().to_owned()).collect();
+    let handed_out: BTreeSet<String> = world.cloud.with_model(|model| model.jobs().map(|job| job.job_id.to_string()).collect());
+    assert_eq!(saved, handed_out);
+    assert_eq!(saved.len(), 8);
+    assert_eq!(world.run(&["watch", "night"]).code, Some(0), "a rollout that is over is over");
+    assert!(world.run(&["list"]).out.contains("night"));
+    let changes = world.run(&["changes", "night", "--state", "succeeded", "-o", "jsonl"]);
+    assert_eq!(changes.out.lines().count(), 8);
+    assert!(world.run(&["journal", "night", "-o", "csv"]).out.contains("submitting"));
+    let late = world.run(&["pause", "night"]);
+    assert_eq!(late.code, Some(1));
+    assert!(late.err.contains("completed"), "{late:?}");
+    assert_eq!(world.run(&["status", "nobody"]).code, Some(1));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(), Some(0));
+    let gone = world.run(&["status"]);
+    assert_eq!(gone.code, Some(8));
+    assert!(gone.err.contains("sealift serve"), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_that_say_autostart_are_picked_up_when_they_appear() {
+    let world = World::new(4, 4, "job_time: 100ms");
+    let daemon = world.daemon().ready();
+    std::fs::copy(world.path("fleet.csv"), world.path("plans.d/fleet.csv")).expect("copied");
+    let text = |name: &str, rest: &str| format!("version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{rest}");
+    // Another may write it: not even read.
+    let open = world.write("plans.d/open.yaml", &text("open", "autostart: true\n"));
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o666)).expect("a mode");
+    std::os::unix::fs::symlink(world.plan("linked", "autostart: true\n"), world.path("plans.d/linked.yaml")).expect("a link");
+    world.write("plans.d/off.yaml", &text("dark", "autostart: true\n").replace("ssl_option: true", "ssl_option: false"));
+    world.write("plans.d/bad.yaml", "version: 1\nname: bad\nssl_optoin: true\n");
+    world.write("plans.d/waits.yaml", &text("waits", ""));
+    daemon.logged("unknown key `ssl_optoin`");
+    daemon.logged("others may write it");
+    daemon.logged("it is no regular file");
+    daemon.logged("sealift apply --confirm dark");
+    daemon.logged("the plan is well");
+    assert_eq!(world.run(&["list", "-o", "json"]).out.trim(), "[]", "nothing was started");
+    world.write("plans.d/good.yaml", &text("good", "autostart: true\n"));
+    let done = world.until("good", |status| status["phase"] == "completed");
+    assert!(done["by"].as_str().is_some_and(|by| by.ends_with("(plans folder)")), "{done}");
+    let told = daemon.log().matches("ssl_optoin").count();
+    daemon.signal(Signal::HUP);
+    daemon.logged("configuration and plans are read again");
+    daemon.logged("ready");
+    assert!(told >= 1);
+    assert_eq!(world.run(&["list", "-o", "jsonl"]).out.lines().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stop_file_stops_also_over_a_restart() {
+    let world = World::new(4, 4, "job_time: 100ms");
+    std::fs::create_dir(world.path("state")).expect("a folder");
+    world.write("state/STOP", "fire drill\n");
+    let daemon = world.daemon().ready();
+    let plan = world.plan("stopped", "");
+    let applied = world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    let held = world.until("stopped", |status| status["holds"][0]["word"] == "stop");
+    assert_eq!(held["holds"][0]["text"], "STOP: fire drill");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(), Some(0));
+    let daemon = world.daemon().ready();
+    world.until("stopped", |status| status["holds"][0]["word"] == "stop");
+    assert_eq!(world.cloud.with_model(|model| model.ledger().switches_total()), 0, "a switch was sent under STOP");
+    std::fs::remove_file(world.path("state/STOP")).expect("gone");
+    world.until("stopped", |status| status["phase"] == "completed");
+    drop(daemon);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_on_the_same_state_is_refused() {
+    let world = World::new(1, 1, "");
+    let daemon = world.daemon().ready();
+    let second = world.run(&["serve"]);
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(second.err.contains("another daemon"), "{second:?}");
+    assert!(world.run(&["list"]).code == Some(0), "the first one still answers");
+    drop(daemon);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_costs_nothing() {
+    let world = World::new(12, 6, "{job_time: 300ms, error_500_after: 0.2, drop_after: 0.1}");
+    let plan = world.plan("killed", "strategy: {max_in_flight: 4, max_failures: 10}\nretry: {max_attempts: 10, initial: 100ms, max: 1s}\n");
+    let daemon = world.daemon().ready();
+    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code, Some(0));
+    world.until("killed", |status| status["tally"]["succeeded"].as_u64() >= Some(2));
+    daemon.signal(Signal::KILL);
+    assert_eq!(daemon.wait(), None, "killed by the signal");
+    let daemon = world.daemon().ready();
+    let done = world.until("killed", |status| status["final"] == true);
+    assert_eq!(done["tally"]["succeeded"], 12, "{done:#}");
+    let repeated = world.cloud.with_model(|model| model.proxies().filter(|proxy| !proxy.ssl_option).count());
+    assert_eq!(repeated, 0);
+    drop(daemon);
+}
+
+#[test]
+fn the_demo_ends_by_itself_with_the_saved_job_ids() {
+    let output = sealift().arg("demo").stdin(Stdio::null()).output().expect("it runs");
+    let ran = Ran::of(output);
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("24 of 24 proxies show SSL on") && ran.out.contains("exactly the saved ones"), "{}", ran.out);
+    assert!(ran.out.contains("superseded"), "the failed job shows: {}", ran.out);
+    assert!(ran.out.contains("What to try next"));
+    let left: Vec<_> = std::fs::read_dir(std::env::temp_dir())
+        .expect("readable")
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("sealift-demo-"))
+        .collect();
+    let own = left.iter().filter(|entry| ran.out.contains(&*entry.file_name().to_string_lossy())).count();
+    assert_eq!(own, 0, "the demo leaves its folder behind");
+}
+
+#[test]
+fn usage_and_pipes_end_as_promised() {
+    let code = |arguments: &[&str]| sealift().args(arguments).output().expect("it runs").status.code();
+    assert_eq!(code(&["bogus"]), Some(1), "2 means pending changes");
+    assert_eq!(code(&["--help"]), Some(0));
+    assert_eq!(code(&["check", "/nowhere.yaml"]), Some(1));
+    assert_eq!(code(&["status", "--addr", "/nowhere/api.sock"]), Some(8));
+    assert_eq!(code(&["status", "--addr", "http://x"]), Some(1));
+    for shell in ["bash", "zsh", "fish"] {
+        assert_eq!(code(&["completions", shell]), Some(0));
+    }
+    let schema = Ran::of(sealift().args(["schema", "plan"]).output().expect("it runs"));
+    assert!(serde_json::from_str::<serde_json::Value>(&schema.out).is_ok_and(|schema| schema["properties"]["ssl_option"].is_object()));
+    // The reader goes away after the first bytes: no panic, no complaint.
+    let mut child = sealift().args(["schema", "plan"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    let ended = Ran::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn mistakes_of_a_configuration_are_told_in_its_lines() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("sealift.yaml");
+    std::fs::write(&path, "lanse: []\n").expect("a file");
+    let ran = Ran::of(sealift().args(["config", "--config"]).arg(&path).output().expect("it runs"));
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("sealift.yaml:1:1") && ran.err.contains("lanes"), "{ran:?}");
+}

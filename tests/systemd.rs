@@ -1,0 +1,54 @@
+//! The unit and the example configuration: read by the tools that will read them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sealift::config::Config;
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name)
+}
+
+#[test]
+fn the_example_configuration_is_the_one_of_the_unit() {
+    let path = shipped("sealift.yaml");
+    let config = Config::load(Some(&path), &|_| None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    assert_eq!(config.store, Path::new("/var/lib/sealift/queue"));
+    assert_eq!(config.socket, Path::new("/run/sealift/api.sock"));
+    assert_eq!(config.lanes.len(), 1);
+    let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
+    let token = format!("{:?}", config.lanes[0].access.token);
+    assert!(token.contains("prod-sg-token") && unit.contains("\nLoadCredential=prod-sg-token\n"), "{token}");
+    for line in ["Type=notify", "StateDirectory=sealift", "RuntimeDirectory=sealift", "WatchdogSec=30", "UMask=0077"] {
+        assert!(unit.lines().any(|found| found == line), "the unit has no {line}");
+    }
+}
+
+/// Runs systemd-analyze on the unit with the built binary in its place; `None` where there is no such tool.
+fn analyze(arguments: &[&str]) -> Option<(bool, String)> {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        eprintln!("systemd-analyze is not here; `make test` installs it");
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
+    let path = folder.path().join("sealift.service");
+    std::fs::write(&path, unit.replace("/usr/bin/sealift", env!("CARGO_BIN_EXE_sealift"))).expect("a unit to check");
+    let output = Command::new("systemd-analyze").args(arguments).arg(&path).output().expect("it runs");
+    Some((output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))))
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit() {
+    let Some((well, said)) = analyze(&["verify", "--man=no"]) else { return };
+    let about_us: Vec<&str> = said.lines().filter(|line| line.contains("sealift.service")).collect();
+    assert!(well && about_us.is_empty(), "{said}");
+}
+
+#[test]
+fn the_unit_exposes_little() {
+    // Exposure in tenths: 2.0 is where systemd begins to call a service less than well protected.
+    let Some((well, said)) = analyze(&["security", "--offline=yes", "--threshold=20", "--no-pager"]) else { return };
+    assert!(well, "{said}");
+}
