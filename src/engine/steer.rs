@@ -367,6 +367,11 @@ impl Core {
             // Every instance that has a queued change is taken; one of them will stir the rollout when it is free.
             return self.rest(id, decision.wake);
         }
+        let Act::Release { count, .. } = decision.effect else { return };
+        let stretch = count.min(STRETCH) as usize;
+        // A stretch that ended early, for its length or because all that it passed is taken, is followed by the next.
+        let more = free.len() < count as usize && (free.len() == stretch || passed.len() == stretch);
+        let wake = if more { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
         let due = self.wall_at(self.now.boot + SEND_WITHIN);
         let mut record = decision.record;
         record.cursor = cursor;
@@ -385,7 +390,7 @@ impl Core {
             next.version += 1;
             moves.push(change_move(&change, next, None, "its instance is taken by another change", None));
         }
-        let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(decision.wake) };
+        let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(wake) };
         let own = RolloutMove { record, why: decision.why, by: None };
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
     }

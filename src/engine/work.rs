@@ -283,6 +283,7 @@ impl Core {
                 durability: if synced { Durability::Synced } else { Durability::Ordered },
             };
             self.set_stage(id, Stage::Committing(Box::new(decision), due));
+            self.count_in_flight(id);
             let ticket = self.ticket(Owner::Change(id));
             out.push(Effect::Commit { ticket, commit: Box::new(commit) });
             return;
@@ -415,9 +416,10 @@ impl Core {
         over
     }
 
+    /// A start counts from its decision on, or one pass would let all that waits begin at once.
     fn recount(&mut self, work: &mut Work) {
-        let state = &work.change.record.state;
-        let counts = !(state.is_settled() || matches!(state, State::Queued | State::Ready));
+        let begins = matches!(&work.stage, Stage::Committing(decision, ..) if is_begun(&decision.record.state));
+        let counts = begins || is_begun(&work.change.record.state);
         if counts == work.counted {
             return;
         }
@@ -583,6 +585,11 @@ impl Core {
         jobs.dedup();
         self.decide_with(id, Event::Found(jobs), out);
     }
+}
+
+/// Past `Ready` and not settled: uses one of its lane's places in flight.
+fn is_begun(state: &State) -> bool {
+    !(state.is_settled() || matches!(state, State::Queued | State::Ready))
 }
 
 fn trace(call: &Call, reply: &Reply) -> Trace {
