@@ -1,9 +1,9 @@
 //! Counts what the tallies do not tell: how many switches the cloud took, how many of their jobs ended well, and how
 //! fast changes settle.
 //!
-//! Job: an observer of the journal. Invariants: it never takes part in a decision, and losing it loses nothing; a
-//! change is counted once per stage, whatever the order in which its entries and its row are read, because a stage
-//! once reached stays marked.
+//! Job: an observer of the journal, and only while somebody asks. Invariants: it never takes part in a decision, and
+//! losing it loses nothing; a change is counted once per stage, whatever the order in which its entries and its row are
+//! read, because a stage once reached stays marked; a question is answered soon, also about a million changes.
 //!
 //! Deliberately not here: anything that the store's tallies say already.
 
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::change::{How, Reason, ReasonWord, Record, State};
@@ -24,8 +25,14 @@ use crate::store::{Rollout, Store, Unavailable};
 /// Rollouts whose stages are kept in memory, one byte a change; asking for one more forgets one.
 const GAUGES_MAX: usize = 64;
 
+/// A rollout that nobody asked about for this long is forgotten: reading the journal along costs a share of the work.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
+
 /// Rows or entries read at once: a few hundred kilobytes.
 const BATCH: usize = 1000;
+
+/// Time that one question may spend on reading rows; the next goes on from there.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The stretch that a rate looks back over: long enough for jobs of a minute, short enough to follow a change of pace.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
@@ -33,16 +40,19 @@ const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// A rate over less than this is noise.
 const RATE_MIN: SignedDuration = SignedDuration::from_secs(2);
 
+/// Settles kept for the rate; at more than this within the window the window is shorter, which hurts nobody.
+const SETTLES_MAX: usize = 20_000;
+
 /// The journal is read at most this often.
 const PACE: Duration = Duration::from_millis(200);
 
 /// What was measured of one rollout.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Measured {
-    /// Changes whose switch the cloud took.
-    pub accepted: u32,
-    /// Changes whose job ended well.
-    pub completed: u32,
+    /// Changes whose switch the cloud took; `None` while they are still being counted.
+    pub accepted: Option<u32>,
+    /// Changes whose job ended well; `None` while they are still being counted.
+    pub completed: Option<u32>,
     /// Changes that settled per minute.
     pub rate_per_minute: Option<f64>,
 }
@@ -55,20 +65,24 @@ pub struct Meter {
     scanning: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
 struct Gauge {
     stages: Vec<u8>,
     accepted: u32,
     completed: u32,
-    complete: bool,
+    scan: Scan,
     settles: VecDeque<Timestamp>,
+    asked_at: Instant,
+}
+
+/// How far the rows were read.
+#[derive(Clone, Copy)]
+enum Scan {
+    After(Option<u32>),
+    Whole,
 }
 
 const ACCEPTED: u8 = 1;
 const COMPLETED: u8 = 2;
-
-/// Settles kept for the rate; at more than this within the window the window is shorter, which hurts nobody.
-const SETTLES_MAX: usize = 20_000;
 
 impl Meter {
     /// A meter over this store; nothing is read until somebody asks.
@@ -76,10 +90,19 @@ impl Meter {
         Self { store, gauges: Mutex::default(), scanning: tokio::sync::Mutex::default() }
     }
 
-    /// What is known of this rollout; the first question reads its rows once.
+    /// What is known of this rollout; the first questions read its rows once.
     pub async fn measure(&self, rollout: &Rollout, now: Timestamp) -> Result<Measured, Unavailable> {
-        if !self.is_complete(rollout.id) {
-            self.scan(rollout).await?;
+        // The gauge stands before the scan begins, so an entry that passes the scan is marked by the follower.
+        self.with(|gauges| {
+            if !gauges.contains_key(&rollout.id) && gauges.len() >= GAUGES_MAX {
+                gauges.pop_first();
+            }
+            gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = Instant::now();
+        });
+        match tokio::time::timeout(PATIENCE, self.scan(rollout.id)).await {
+            Ok(scanned) => scanned?,
+            // As far as it came; the next question goes on.
+            Err(_) => {}
         }
         Ok(self.with(|gauges| gauges.get(&rollout.id).map(|gauge| gauge.read(now)).unwrap_or_default()))
     }
@@ -88,41 +111,25 @@ impl Meter {
         look(&mut self.gauges.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn is_complete(&self, id: RolloutId) -> bool {
-        self.with(|gauges| gauges.get(&id).is_some_and(|gauge| gauge.complete))
-    }
-
-    async fn scan(&self, rollout: &Rollout) -> Result<(), Unavailable> {
+    async fn scan(&self, id: RolloutId) -> Result<(), Unavailable> {
+        let scan = || self.with(|gauges| gauges.get(&id).map(|gauge| gauge.scan));
+        let Some(Scan::After(_)) = scan() else { return Ok(()) };
         let _one = self.scanning.lock().await;
-        if self.is_complete(rollout.id) {
-            return Ok(());
-        }
-        // The gauge stands before the scan begins, so an entry that passes the scan is marked by the follower.
-        self.with(|gauges| {
-            if gauges.len() >= GAUGES_MAX {
-                gauges.pop_first();
-            }
-            let gauge = gauges.entry(rollout.id).or_default();
-            gauge.stages = vec![0; rollout.targets as usize];
-        });
-        let mut after = None;
-        loop {
-            let page = self.store.page(rollout.id, Vec::new(), after, BATCH).await?;
+        while let Some(Scan::After(after)) = scan() {
+            let page = self.store.page(id, Vec::new(), after, BATCH).await?;
             self.with(|gauges| {
-                let Some(gauge) = gauges.get_mut(&rollout.id) else { return };
+                let Some(gauge) = gauges.get_mut(&id) else { return };
                 for active in &page.changes {
                     gauge.mark(active.change.id.ordinal, &active.change.record);
                 }
-                gauge.complete = page.next.is_none();
+                gauge.scan = if page.next.is_some() { Scan::After(page.next) } else { Scan::Whole };
             });
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
-    /// Reads the journal as it grows, until stopped. A store out of order ends it: then nothing is worth counting.
+    /// Reads the journal as it grows, while somebody asks, until stopped. A store out of order ends it: then nothing is
+    /// worth counting.
     pub async fn follow(&self, mut snapshot: watch::Receiver<Arc<Snapshot>>, stop: CancellationToken) {
         let mut after = self.store.health().seq;
         let mut tick = tokio::time::interval(PACE);
@@ -134,13 +141,26 @@ impl Meter {
                 changed = snapshot.changed() => if changed.is_err() { return },
             }
             tick.tick().await;
-            while self.store.health().seq > after {
+            // Read before looking whether anybody asks: whoever asks from now on finds these entries in the rows.
+            let last = self.store.health().seq;
+            if self.is_idle() {
+                after = last;
+                continue;
+            }
+            while last > after {
                 let Ok(entries) = self.store.journal(None, after, BATCH).await else { return };
-                let Some(last) = entries.last() else { break };
-                after = last.seq;
+                let Some(newest) = entries.last() else { break };
+                after = newest.seq;
                 self.with(|gauges| entries.iter().for_each(|entry| read(gauges, entry)));
             }
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.with(|gauges| {
+            gauges.retain(|_, gauge| gauge.asked_at.elapsed() < FORGET_AFTER);
+            gauges.is_empty()
+        })
     }
 }
 
@@ -157,6 +177,11 @@ fn read(gauges: &mut BTreeMap<RolloutId, Gauge>, entry: &Entry) {
 }
 
 impl Gauge {
+    fn new(targets: u32) -> Self {
+        let stages = vec![0; targets as usize];
+        Self { stages, accepted: 0, completed: 0, scan: Scan::After(None), settles: VecDeque::new(), asked_at: Instant::now() }
+    }
+
     fn mark(&mut self, ordinal: u32, record: &Record) {
         let Some(stages) = self.stages.get_mut(ordinal as usize) else { return };
         let new = stages_of(record) & !*stages;
@@ -166,7 +191,8 @@ impl Gauge {
     }
 
     fn read(&self, now: Timestamp) -> Measured {
-        Measured { accepted: self.accepted, completed: self.completed, rate_per_minute: self.rate(now) }
+        let whole = |count: u32| matches!(self.scan, Scan::Whole).then_some(count);
+        Measured { accepted: whole(self.accepted), completed: whole(self.completed), rate_per_minute: self.rate(now) }
     }
 
     fn rate(&self, now: Timestamp) -> Option<f64> {

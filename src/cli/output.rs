@@ -30,13 +30,15 @@ pub struct Listing<'a> {
     format: Format,
     style: Style,
     rows: usize,
+    /// Whether the CSV header is out.
+    headed: bool,
     widths: Vec<u16>,
 }
 
 impl<'a> Listing<'a> {
     /// Begins a listing.
     pub fn new(out: &'a mut dyn Write, format: Format, style: Style) -> Self {
-        Self { out, format, style, rows: 0, widths: Vec::new() }
+        Self { out, format, style, rows: 0, headed: false, widths: Vec::new() }
     }
 
     /// Rows printed so far.
@@ -70,15 +72,15 @@ impl<'a> Listing<'a> {
         match self.format {
             Format::Json if self.rows == 0 => writeln!(self.out, "[]")?,
             Format::Json => writeln!(self.out, "\n]")?,
-            Format::Csv if self.rows == 0 => self.csv::<R>(&[])?,
-            Format::Table | Format::Jsonl | Format::Csv => {}
+            Format::Csv => self.csv::<R>(&[])?,
+            Format::Table | Format::Jsonl => {}
         }
         self.out.flush()
     }
 
     fn csv<R: Row>(&mut self, rows: &[R]) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(&mut *self.out);
-        if self.rows == 0 {
+        if !std::mem::replace(&mut self.headed, true) {
             writer.write_record(R::FIELDS)?;
         }
         for row in rows {
@@ -107,18 +109,23 @@ pub fn pretty<T: Serialize + ?Sized>(value: &T) -> io::Result<String> {
     Ok(json(&serde_json::to_string_pretty(value)?))
 }
 
+/// The heading without the mark of a number.
+fn title(column: &str) -> &str {
+    column.strip_prefix('#').unwrap_or(column)
+}
+
 /// Columns without borders. `widths` carries the widths from page to page, so that columns stay where they were.
 pub fn aligned(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &mut Vec<u16>) -> String {
     widths.resize(columns.len(), 0);
     for (index, width) in widths.iter_mut().enumerate() {
-        let heading = columns[index].trim_start_matches('#').chars().count();
+        let heading = title(columns[index]).chars().count();
         let widest = cells.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).max().unwrap_or(0);
         *width = (*width).max(u16::try_from(widest.max(heading)).unwrap_or(u16::MAX));
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
     if headings {
-        table.set_header(columns.iter().map(|heading| heading.trim_start_matches('#')));
+        table.set_header(columns.iter().map(|column| title(column)));
     }
     for row in cells {
         table.add_row(row);

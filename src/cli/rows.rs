@@ -107,7 +107,7 @@ pub fn held(hold: &Hold, style: &Style) -> String {
 }
 
 impl Row for ChangeRow {
-    const COLUMNS: &'static [&'static str] = &["#", "PROXY", "WAVE", "STATE", "#TRIES", "JOB", "MOVED", "WHY"];
+    const COLUMNS: &'static [&'static str] = &["##", "PROXY", "WAVE", "STATE", "#TRIES", "JOB", "MOVED", "WHY"];
     const FIELDS: &'static [&'static str] = &[
         "ordinal",
         "lane",

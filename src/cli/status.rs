@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style as Paint};
 use super::output::aligned;
 use super::rows::held;
 use super::text::{Style, clean, count, cut, seconds};
-use super::wire::{Budget, RolloutDoc, WaveDoc};
+use super::wire::{RolloutDoc, WaveDoc};
 
 /// Waves shown around the current one; a plan may have a hundred.
 const WAVES_SHOWN: usize = 8;
@@ -48,11 +48,12 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     lines.push(format!("  {}", progress(rollout)));
     lines.push(format!("  {}", cloud(rollout)));
     lines.push(format!("  {}", pace(rollout, style)));
+    lines.extend(rollout.open_until.map(|until| format!("  window open until {}", style.until(until))));
     for hold in &rollout.holds {
         lines.push(format!("  {} {}", painted(colour(AnsiColor::Yellow).bold(), "held"), clean(&held(hold, style))));
     }
     if rollout.tally.active > 0 && matches!(rollout.phase.as_str(), "halted" | "aborted") {
-        lines.push(format!("  {} in flight is still followed to its end", count(rollout.tally.active, "change", "changes")));
+        lines.push(format!("  still followed to the end: {} in flight", count(rollout.tally.active, "change", "changes")));
     }
     if let Some(mark) = &rollout.aborted {
         let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
@@ -129,19 +130,22 @@ fn alarming(word: &str, n: u32) -> String {
 fn cloud(rollout: &RolloutDoc) -> String {
     let counters = &rollout.counters;
     let verified = counters.verified.map_or_else(|| "verified: the API's word".to_owned(), |n| format!("verified {n}"));
-    format!("accepted {}  completed {}  effective {}  {verified}", counters.accepted, counters.completed, counters.effective)
-}
-
-fn budget(budget: &Budget) -> String {
-    format!("{} of {} left", budget.left, budget.max_failures)
+    let counted = |count: Option<u32>| count.map_or_else(|| "…".to_owned(), |count| count.to_string());
+    format!(
+        "accepted {}  completed {}  effective {}  {verified}",
+        counted(counters.accepted),
+        counted(counters.completed),
+        counters.effective
+    )
 }
 
 fn pace(rollout: &RolloutDoc, style: &Style) -> String {
-    let mut parts = vec![format!("failure budget {}", budget(&rollout.budget))];
+    if rollout.is_final && rollout.tally.active == 0 {
+        return format!("ended {}", style.ago(rollout.moved_at));
+    }
+    let mut parts = vec![format!("failure budget {} of {} left", rollout.budget.left, rollout.budget.max_failures)];
     parts.extend(rollout.rate_per_minute.map(|rate| format!("{rate:.0}/min")));
     parts.extend(rollout.eta.map(|eta| format!("ends about {}", style.until(eta))));
-    parts.extend(rollout.open_until.map(|until| format!("window open until {}", style.until(until))));
-    parts.extend(rollout.is_final.then(|| format!("ended {}", style.ago(rollout.moved_at))));
     parts.join("  ")
 }
 

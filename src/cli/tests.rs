@@ -60,7 +60,7 @@ fn rollout() -> RolloutDoc {
         wave: Some(1),
         waves: vec![wave("canary", "done", canary, 86_400, "manual"), wave("rest", "current", rest, 0, "auto")],
         tally: total.into(),
-        counters: Counters { accepted: 128, completed: 110, effective: 107, verified: None },
+        counters: Counters { accepted: Some(128), completed: Some(110), effective: 107, verified: None },
         max_in_flight: 20,
         budget: Budget::of(20, &total),
         holds: Vec::new(),
@@ -154,6 +154,7 @@ fn listed<R: Row>(rows: &[R]) -> String {
         // Two pages, as they come from the daemon.
         let (first, second) = rows.split_at(rows.len() / 2);
         listing.page(first).expect("written");
+        listing.page::<R>(&[]).expect("written");
         listing.page(second).expect("written");
         listing.end::<R>().expect("written");
         text.push_str(&format!("--- {format:?}\n{}", String::from_utf8(out).expect("text")));

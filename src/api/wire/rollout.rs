@@ -166,10 +166,12 @@ impl TallyDoc {
 /// Four stages of a change at the cloud, each counted once per change; "applied" is not "effective".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
-    /// The cloud took the switch and gave a job.
-    pub accepted: u32,
-    /// That job ended well.
-    pub completed: u32,
+    /// The cloud took the switch and gave a job; absent while a large rollout is still being counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<u32>,
+    /// That job ended well; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<u32>,
     /// The cloud shows the wanted value.
     pub effective: u32,
     /// TLS was seen on the wire; absent while the plan asks for no look at the wire.
