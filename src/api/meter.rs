@@ -99,10 +99,9 @@ impl Meter {
             }
             gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = Instant::now();
         });
-        match tokio::time::timeout(PATIENCE, self.scan(rollout.id)).await {
-            Ok(scanned) => scanned?,
-            // As far as it came; the next question goes on.
-            Err(_) => {}
+        // Without patience for the whole scan: as far as it came; the next question goes on.
+        if let Ok(scanned) = tokio::time::timeout(PATIENCE, self.scan(rollout.id)).await {
+            scanned?;
         }
         Ok(self.with(|gauges| gauges.get(&rollout.id).map(|gauge| gauge.read(now)).unwrap_or_default()))
     }

@@ -106,7 +106,7 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
     }
     term::say(&text(preview, style));
     if off && args.confirm.is_none() {
-        let typed = ask(&format!("This switches SSL OFF. Type the plan's name to go on:"))?;
+        let typed = ask("This switches SSL OFF. Type the plan's name to go on:")?;
         return Ok((typed == *name).then_some(Some(typed)));
     }
     let yes = matches!(

@@ -185,7 +185,6 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     let mut out = term::stdout();
     let show = if stdout().is_terminal() { Show::View(&mut out) } else { Show::Lines(&mut out) };
     let exit = follow(client, &answer.id, show).await?;
-    drop(out);
     if exit == Exit::Interrupted {
         return Ok(exit);
     }
