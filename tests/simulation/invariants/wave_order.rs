@@ -39,11 +39,10 @@ impl WaveOrder {
                 return Err(format!("the soak until {until} ended at {}", commit.at));
             }
             (Phase::Advancing { wave }, Phase::Advancing { wave: next } | Phase::Awaiting { wave: next })
-                if next > wave || matches!(moves.record.phase, Phase::Awaiting { .. }) =>
+                if (next > wave || matches!(moves.record.phase, Phase::Awaiting { .. }))
+                    && self.strategy.waves[usize::from(*wave)].soak_ms > 0 =>
             {
-                if self.strategy.waves[usize::from(*wave)].soak_ms > 0 {
-                    return Err(format!("wave {wave} did not soak"));
-                }
+                return Err(format!("wave {wave} did not soak"));
             }
             _ => {}
         }
