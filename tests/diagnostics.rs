@@ -320,6 +320,8 @@ fn bombs() {
     plan("brackets", &"[".repeat(400_000));
     plan("braces", &"{a: ".repeat(100_000));
     plan("deep_indentation", &(0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>());
+    plan("many_keys", &(0..300).map(|key| format!("k{key}: 1\n")).collect::<String>());
+    plan("many_values", &format!("a: [{}]\n", "x,".repeat(1_000_001)));
     // Sparse: 100 MB that take no place on the disk and are refused before one is read.
     let case = Case::new(&[("plan.yaml", b"")]);
     let large = |name: &str| {

@@ -37,7 +37,7 @@ fn the_shipped_plans_mean_what_their_comments_say() {
     };
     let fleet = load("fleet-from-csv.yaml");
     assert_eq!(fleet.targets.len(), 24);
-    assert_eq!(fleet.targets[0].tags.as_ref().and_then(|tags| tags.get("tier")).map(String::as_str), Some("bronze"));
+    assert_eq!(fleet.targets[0].tags.as_ref().and_then(|tags| tags.get("tier")), Some("bronze"));
     assert_eq!(fleet.plan.strategy.waves[0].size, 3, "a tenth of 24 rounds up");
     let instances: BTreeSet<_> = fleet.targets.iter().map(|target| target.instance_id).collect();
     assert_eq!(instances.len(), 16);

@@ -14,8 +14,21 @@ const BATCH: usize = 200;
 /// Rollouts named in the answer to an ambiguous reference.
 const CANDIDATES_MAX: usize = 10;
 
-/// The rollout that `reference` names.
+/// The rollout that `reference` names, as it will still be after a power cut.
 pub async fn rollout(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
+    let found = named(store, reference).await?;
+    store.durable().await?;
+    Ok(found)
+}
+
+/// The rollouts that are not over, as they will still be after a power cut.
+pub async fn open_rollouts(store: &dyn Store) -> Result<Vec<Rollout>, Fault> {
+    let found = store.open_rollouts().await?;
+    store.durable().await?;
+    Ok(found)
+}
+
+async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
     let name = Name::parse(reference, "a rollout's name or id").map_err(|error| Fault::bad(error.to_string()))?;
     if let Ok(id) = reference.parse::<RolloutId>()
         && let Some(rollout) = store.rollout(id).await?

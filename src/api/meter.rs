@@ -97,9 +97,9 @@ impl Meter {
             if !gauges.contains_key(&rollout.id) && gauges.len() >= GAUGES_MAX {
                 gauges.pop_first();
             }
-            gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = Instant::now();
+            gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = tokio::time::Instant::now();
         });
-        // Late, it is counted as far as it came, and the next question goes on.
+        // Without patience for the whole scan: as far as it came; the next question goes on.
         if let Ok(scanned) = tokio::time::timeout(PATIENCE, self.scan(rollout.id)).await {
             scanned?;
         }
@@ -178,7 +178,7 @@ fn read(gauges: &mut BTreeMap<RolloutId, Gauge>, entry: &Entry) {
 impl Gauge {
     fn new(targets: u32) -> Self {
         let stages = vec![0; targets as usize];
-        Self { stages, accepted: 0, completed: 0, scan: Scan::After(None), settles: VecDeque::new(), asked_at: Instant::now() }
+        Self { stages, accepted: 0, completed: 0, scan: Scan::After(None), settles: VecDeque::new(), asked_at: tokio::time::Instant::now() }
     }
 
     fn mark(&mut self, ordinal: u32, record: &Record) {

@@ -149,7 +149,7 @@ struct RolloutsQuery {
 async fn rollouts(State(api): Shared, uri: Uri) -> Result<Json<Page<RolloutRow>>, Fault> {
     let asked: RolloutsQuery = query(&uri)?;
     if asked.open {
-        let rows = api.store.open_rollouts().await?.iter().rev().map(describe::row).collect();
+        let rows = find::open_rollouts(&*api.store).await?.iter().rev().map(describe::row).collect();
         return Ok(Json(Page { rows, next: None }));
     }
     let after = asked.after.map(|after| after.parse::<RolloutId>()).transpose();
@@ -307,7 +307,7 @@ async fn events(State(api): Shared, uri: Uri) -> Result<Json<Events>, Fault> {
     let seq = api.store.health().seq;
     let found = match asked.rollout {
         Some(reference) => vec![find::rollout(&*api.store, &reference).await?],
-        None => api.store.open_rollouts().await?,
+        None => find::open_rollouts(&*api.store).await?,
     };
     let mut rollouts = Vec::new();
     for rollout in found.iter().take(EVENTS_MAX) {

@@ -1,7 +1,7 @@
 //! The verbs: clients of the daemon, or offline.
 //!
 //! Invariants: data on standard output, everything else on standard error; every ending has one of the codes of
-//! [`exit`]; nothing that came from elsewhere is printed before characters that act on a terminal are taken out.
+//! `exit`; nothing that came from elsewhere is printed before characters that act on a terminal are taken out.
 //!
 //! Deliberately not here: `serve` and `demo`, which run the daemon's own parts (`daemon`).
 

@@ -52,6 +52,7 @@ struct Proxy {
     executed: u32,
     effective: u32,
     flips: u32,
+    switched: bool,
 }
 
 /// What a job is for.
@@ -125,6 +126,7 @@ impl Model {
                 executed: 0,
                 effective: 0,
                 flips: 0,
+                switched: false,
             })
             .collect();
         let mut watched = vec![Duration::from_secs(1)];
@@ -200,7 +202,8 @@ impl Model {
             let proxy = &mut self.proxies[proxy as usize];
             proxy.flips += u32::from(proxy.ssl_option != ssl_option);
             proxy.ssl_option = ssl_option;
-            proxy.effective += u32::from(matches!(job.kind, Kind::Switch { .. }));
+            proxy.switched = matches!(job.kind, Kind::Switch { .. });
+            proxy.effective += u32::from(proxy.switched);
         }
     }
 

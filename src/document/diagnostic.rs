@@ -135,7 +135,7 @@ impl Mistakes {
 
     /// Adds an error, which is only made while there is room for it.
     pub fn push_with(&mut self, make: impl FnOnce() -> Diagnostic) {
-        if self.list.len() < DIAGNOSTICS_MAX { self.list.push(make()) } else { self.more += 1 }
+        if self.is_full() { self.more += 1 } else { self.list.push(make()) }
     }
 
     /// Adds an error about a node of a tree.
@@ -158,6 +158,11 @@ impl Mistakes {
     /// Whether a mistake was found within `span` of `source`.
     pub fn touch(&self, source: &Source, span: Span) -> bool {
         self.all_touched || self.touched.iter().any(|(of, at)| std::ptr::eq(*of, source) && span.holds(*at))
+    }
+
+    /// Whether further errors are only counted.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= DIAGNOSTICS_MAX
     }
 
     /// Errors found so far.
@@ -213,6 +218,12 @@ pub fn render_warnings(warnings: &[Diagnostic], color: bool) -> String {
 impl From<Diagnostic> for Diagnostics {
     fn from(one: Diagnostic) -> Self {
         Self { list: vec![one], more: 0 }
+    }
+}
+
+impl From<Box<Diagnostic>> for Diagnostics {
+    fn from(one: Box<Diagnostic>) -> Self {
+        Self::from(*one)
     }
 }
 

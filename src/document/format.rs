@@ -39,8 +39,11 @@ impl Complaint {
     }
 }
 
-/// A named check.
-pub type Format = (&'static str, fn(&str) -> Result<(), Complaint>);
+/// A check of a text.
+pub type Check = fn(&str) -> Result<(), Complaint>;
+
+/// A check with its name.
+pub type Format = (&'static str, Check);
 
 /// The check of a type that reads itself from text and complains in our form.
 pub fn of<T: std::str::FromStr<Err = Complaint>>(text: &str) -> Result<(), Complaint> {

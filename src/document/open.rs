@@ -110,23 +110,23 @@ pub fn read(file: &mut File, max: u64) -> Result<Vec<u8>, Complaint> {
 }
 
 /// Makes text of a file's bytes, or says where they are none.
-pub fn text(name: &str, mut bytes: Vec<u8>) -> Result<Source, Diagnostic> {
+pub fn text(name: &str, mut bytes: Vec<u8>) -> Result<Source, Box<Diagnostic>> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
     }
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(Diagnostic::error("encoding", format!("{name} is UTF-16, not UTF-8")).help("save it as UTF-8"));
+        return Err(Diagnostic::error("encoding", format!("{name} is UTF-16, not UTF-8")).help("save it as UTF-8").into());
     }
     let nul = bytes.iter().position(|byte| *byte == 0);
     if let Some(at) = nul {
         let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        return Err(Diagnostic::error("encoding", format!("{name} is not a text: line {line} holds a NUL byte")));
+        return Err(Diagnostic::error("encoding", format!("{name} is not a text: line {line} holds a NUL byte")).into());
     }
     String::from_utf8(bytes).map(|text| Source::new(name, text)).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..valid];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = valid - before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1) + 1;
-        Diagnostic::error("encoding", format!("{name} is not UTF-8: line {line}, byte {column}")).help("save it as UTF-8")
+        Diagnostic::error("encoding", format!("{name} is not UTF-8: line {line}, byte {column}")).help("save it as UTF-8").into()
     })
 }

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Diagnostic, Mistakes};
-use super::format::{Complaint, Format};
+use super::format::{Check, Complaint, Format};
 use super::quote::quote;
 use super::source::Source;
 use super::suggest::{nearest, one_of};
@@ -172,6 +172,11 @@ impl Walk<'_, '_> {
     }
 
     fn unknown<'p>(&mut self, text: &str, at: Span, value: Span, properties: &'p Map<String, Value>) -> Meant<'p> {
+        if self.mistakes.is_full() {
+            // Words are not compared any more for what is only counted.
+            self.mistakes.push_with(|| Diagnostic::error("unknown-key", text));
+            return Meant::Nothing;
+        }
         self.source.hide(value);
         let path = self.path();
         if let Some(later) = self.shape.later.iter().find(|later| later.path == path) {
@@ -193,17 +198,16 @@ impl Walk<'_, '_> {
     }
 
     fn sequence(&mut self, schema: &Value, items: &[Node<'_>], node: &Node<'_>) {
-        if let Some(max) = schema["maxItems"].as_u64().filter(|max| items.len() as u64 > *max) {
-            self.tell(
-                node.span,
-                Diagnostic::error("too-many", format!("{} has {} entries, at most {max} are taken", self.key(), items.len())),
-            );
+        let max = schema["maxItems"].as_u64().map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        if items.len() > max {
+            let many = format!("{} has {} entries, at most {max} are taken", self.key(), items.len());
+            self.tell(node.span, Diagnostic::error("too-many", many));
         }
         if items.is_empty() && schema["minItems"].as_u64().is_some_and(|min| min > 0) {
             self.tell(node.span, Diagnostic::error("empty", format!("{} is empty", self.key())).help("add an entry or leave the key out"));
         }
         self.path.push(Step::Entry);
-        for item in items {
+        for item in items.iter().take(max) {
             self.node(&schema["items"], item, item.span);
         }
         self.path.pop();
@@ -355,7 +359,7 @@ fn accepts(schema: &Value, node: &Node<'_>) -> bool {
     })
 }
 
-fn format_of(shape: &Shape, schema: &Value) -> Option<fn(&str) -> Result<(), Complaint>> {
+fn format_of(shape: &Shape, schema: &Value) -> Option<Check> {
     let name = schema["format"].as_str()?;
     shape.formats.iter().find(|(known, _)| *known == name).map(|(_, check)| *check)
 }

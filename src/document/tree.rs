@@ -23,6 +23,9 @@ const BLOCK_DEPTH_MAX: usize = 32;
 /// Most nodes of one document: 140,000 targets of seven nodes. A larger fleet belongs into a CSV or JSON Lines file.
 pub const NODES_MAX: usize = 1_000_000;
 
+/// Most keys of one map: none of ours has more than fifteen, and tags are few. It also bounds the search for duplicates.
+const KEYS_MAX: usize = 256;
+
 /// A stretch of a source, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -279,6 +282,9 @@ impl<'s> Reader<'s, '_> {
                         .also(self.source.place(known.span), "the first one")
                         .help("remove one of them");
                     self.tell(key.span, twice);
+                }
+                None if entries.len() == KEYS_MAX => {
+                    return Err(self.tell(key.span, Diagnostic::error("too-large", format!("more than {KEYS_MAX} keys in one map"))));
                 }
                 None => entries.push((key, value)),
             }

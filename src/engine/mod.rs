@@ -22,6 +22,7 @@ mod core;
 mod effect;
 mod handle;
 mod lane;
+mod question;
 mod shell;
 mod steer;
 mod work;

@@ -117,17 +117,22 @@ impl Tracked {
         }
     }
 
-    /// Counts open-window time in which work was on and nothing ended.
+    /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
+    /// it, so that many short windows add up; what ended, or a new phase, starts it anew.
     fn time_passes(&mut self, boot: Boot) {
+        if let Some(since) = self.stalled_at {
+            self.stalled += boot.saturating_sub(since);
+        }
         let counts = matches!(self.view.record.phase, Phase::Advancing { .. })
             && self.view.record.paused.is_none()
             && matches!(self.opening, Opening::Open { .. });
-        match (counts, self.stalled_at) {
-            (true, Some(since)) => self.stalled += boot.saturating_sub(since),
-            (true, None) | (false, Some(_)) => {}
-            (false, None) => self.stalled = Duration::ZERO,
-        }
         self.stalled_at = counts.then_some(boot);
+    }
+
+    /// Something ended, or a new phase began.
+    fn goes_on(&mut self) {
+        self.stalled = Duration::ZERO;
+        self.stalled_at = None;
     }
 }
 
@@ -198,8 +203,7 @@ impl Core {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             tracked.again = true;
             if settled {
-                tracked.stalled = Duration::ZERO;
-                tracked.stalled_at = None;
+                tracked.goes_on();
             }
             let was = tracked.wake.replace(now);
             self.set_timer(Timer::Rollout(id), was, now);
@@ -230,6 +234,8 @@ impl Core {
             self.wake_ready(id);
             if let Some(tracked) = self.rollouts.get_mut(&id) {
                 tracked.again = true;
+                // Time under the kill switch is nobody's stall.
+                tracked.stalled_at = None;
             }
             self.look(id, out);
         }
@@ -361,6 +367,11 @@ impl Core {
             // Every instance that has a queued change is taken; one of them will stir the rollout when it is free.
             return self.rest(id, decision.wake);
         }
+        let Act::Release { count, .. } = decision.effect else { return };
+        let stretch = count.min(STRETCH) as usize;
+        // A stretch that ended early, for its length or because all that it passed is taken, is followed by the next.
+        let more = free.len() < count as usize && (free.len() == stretch || passed.len() == stretch);
+        let wake = if more { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
         let due = self.wall_at(self.now.boot + SEND_WITHIN);
         let mut record = decision.record;
         record.cursor = cursor;
@@ -379,7 +390,7 @@ impl Core {
             next.version += 1;
             moves.push(change_move(&change, next, None, "its instance is taken by another change", None));
         }
-        let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(decision.wake) };
+        let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(wake) };
         let own = RolloutMove { record, why: decision.why, by: None };
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
     }
@@ -411,8 +422,7 @@ impl Core {
                 stalled: tracked.stalled,
             };
             if let Ok(decision) = rollout::decide(&tracked.view.record, &Event::Requeued, &ctx) {
-                tracked.stalled = Duration::ZERO;
-                tracked.stalled_at = None;
+                tracked.goes_on();
                 let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
                 let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
                 self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
@@ -461,6 +471,9 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if let Some(record) = moving.record {
             let moved = record.version != tracked.view.record.version;
+            if record.phase != tracked.view.record.phase {
+                tracked.goes_on();
+            }
             tracked.view.record = record;
             if moved {
                 self.gate_moved(id);

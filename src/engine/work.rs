@@ -11,9 +11,9 @@ use super::board::CheckSpec;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::lane::{NotYet, Rank};
-use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, Reply};
+use crate::domain::call::{Answer, Call, Disposition, JobSeen, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
-use crate::domain::id::{ChangeId, JobId, Name};
+use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::quota::Boot;
 use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
@@ -23,9 +23,6 @@ pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// What others wait beyond a call's longest life, or beyond a planned wake, before they take a change over.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Pages of the job list read for one question: 10,000 jobs. Longer lists are given up until the next try.
-const JOB_PAGES_MAX: u32 = 200;
 
 /// One change in hand.
 pub(super) struct Work {
@@ -41,14 +38,14 @@ pub(super) struct Work {
     entered: Boot,
     looks: u32,
     /// What a question about the job list has gathered so far.
-    gathered: Vec<JobSeen>,
+    pub(super) gathered: Vec<JobSeen>,
     /// The next page of that question.
-    next_page: Option<Call>,
+    pub(super) next_page: Option<Call>,
     /// Counted in its lane's `in_flight`.
     counted: bool,
 }
 
-enum Stage {
+pub(super) enum Stage {
     /// Waits for its timer.
     Asleep,
     /// Waits for a permit of its lane.
@@ -126,7 +123,7 @@ impl Core {
     }
 
     /// Decides with the waiting event, as far as that needs no permit; else queues for one.
-    fn consider(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+    pub(super) fn consider(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get(&id) else { return };
         if !matches!(work.stage, Stage::Asleep | Stage::Waiting { .. }) {
             return;
@@ -283,6 +280,7 @@ impl Core {
                 durability: if synced { Durability::Synced } else { Durability::Ordered },
             };
             self.set_stage(id, Stage::Committing(Box::new(decision), due));
+            self.count_in_flight(id);
             let ticket = self.ticket(Owner::Change(id));
             out.push(Effect::Commit { ticket, commit: Box::new(commit) });
             return;
@@ -317,7 +315,7 @@ impl Core {
         Some(self.wall_at(self.now.boot + ahead + GRACE))
     }
 
-    fn set_stage(&mut self, id: ChangeId, stage: Stage) {
+    pub(super) fn set_stage(&mut self, id: ChangeId, stage: Stage) {
         if let Some(work) = self.work.get_mut(&id) {
             work.stage = stage;
         }
@@ -415,9 +413,10 @@ impl Core {
         over
     }
 
+    /// A start counts from its decision on, or one pass would let all that waits begin at once.
     fn recount(&mut self, work: &mut Work) {
-        let state = &work.change.record.state;
-        let counts = !(state.is_settled() || matches!(state, State::Queued | State::Ready));
+        let begins = matches!(&work.stage, Stage::Committing(decision, ..) if is_begun(&decision.record.state));
+        let counts = begins || is_begun(&work.change.record.state);
         if counts == work.counted {
             return;
         }
@@ -547,42 +546,17 @@ impl Core {
         }
     }
 
-    fn decide_with(&mut self, id: ChangeId, event: Event, out: &mut Vec<Effect>) {
+    pub(super) fn decide_with(&mut self, id: ChangeId, event: Event, out: &mut Vec<Effect>) {
         if let Some(work) = self.work.get_mut(&id) {
             work.event = event;
             self.consider(id, out);
         }
     }
+}
 
-    /// One page of the job list: asks for the next, or, at the end, for the jobs that are explained.
-    fn gather(&mut self, id: ChangeId, call: &Call, jobs: Vec<JobSeen>, more: bool, out: &mut Vec<Effect>) {
-        let Call::FindJobs { target, since, page } = call else { return };
-        let Some(work) = self.work.get_mut(&id) else { return };
-        let instance = work.change.target.instance_id;
-        work.gathered.extend(jobs.into_iter().filter(|seen| seen.instance_id == instance));
-        if more && *page >= JOB_PAGES_MAX {
-            let message = format!("the job list is longer than {JOB_PAGES_MAX} pages");
-            let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, message };
-            return self.decide_with(id, Event::Error(error), out);
-        }
-        if more {
-            work.next_page = Some(Call::FindJobs { target: target.clone(), since: *since, page: page + 1 });
-            return self.consider(id, out);
-        }
-        let key = work.change.target.instance();
-        let ticket = self.ticket(Owner::Change(id));
-        self.set_stage(id, Stage::Reading);
-        out.push(Effect::Read { ticket, query: Query::KnownJobs(key) });
-    }
-
-    fn questioned(&mut self, id: ChangeId, known: &[JobId], out: &mut Vec<Effect>) {
-        let Some(work) = self.work.get_mut(&id) else { return };
-        let mut jobs: Vec<JobId> = std::mem::take(&mut work.gathered).into_iter().map(|seen| seen.job).collect();
-        jobs.retain(|job| !known.contains(job) && !work.change.record.jobs.contains(job));
-        jobs.sort();
-        jobs.dedup();
-        self.decide_with(id, Event::Found(jobs), out);
-    }
+/// Past `Ready` and not settled: uses one of its lane's places in flight.
+fn is_begun(state: &State) -> bool {
+    !(state.is_settled() || matches!(state, State::Queued | State::Ready))
 }
 
 fn trace(call: &Call, reply: &Reply) -> Trace {

@@ -30,7 +30,7 @@ use crate::domain::id::{Digest, Name};
 use crate::domain::plan::Plan;
 use crate::domain::target::Target;
 
-/// Largest plan file: about 40,000 targets of its own; more belong into a target file.
+/// Largest plan file: about 60,000 targets of its own; more belong into a target file.
 pub const PLAN_BYTES_MAX: u64 = 8 << 20;
 
 /// A plan that may be submitted.

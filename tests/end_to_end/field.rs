@@ -151,7 +151,7 @@ impl Field {
         for _ in 0..LOOKS_MAX {
             match self.status_of(rollout) {
                 Ok(status) if wanted(&status) => return,
-                Ok(status) if status["final"] == true => {
+                Ok(status) if status["final"] == true && status["tally"]["active"] == 0 => {
                     panic!("the rollout is over while waiting for {what}: {status}\n{}", self.log_tail())
                 }
                 Ok(status) => last = status.to_string(),

@@ -2,45 +2,79 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::clock::Times;
+use sealift::cloud::fleet::Fleet;
 use sealift::cloud::model::Model;
-use sealift::domain::call::Call;
+use sealift::domain::call::{Call, Disposition};
 use sealift::domain::id::{ChangeId, JobId, ProxyId, RolloutId};
 use sealift::domain::journal::Entry;
 use sealift::domain::rollout::Verb;
 use sealift::domain::target::Target;
+use sealift::engine::Ticket;
 use sealift::store::memory::MemoryStore;
-use sealift::store::{Commit, Submission};
+use sealift::store::{Commit, Rollout, Store, Submission};
 
 use crate::invariants::{self, Invariant};
 use crate::scenario::Scenario;
-use crate::world::Nanos;
+use crate::world::{MS, Nanos};
+
+/// How often what must hold at every instant is looked at.
+const INSTANT_EVERY: Nanos = 500 * MS;
 
 /// Something that an invariant may have an opinion about.
 pub enum Fact<'a> {
-    /// A commit was applied to the store.
-    Committed { commit: &'a Commit, store: &'a MemoryStore },
+    /// A commit was applied to the store, which holds the rollout so since.
+    Committed { commit: &'a Commit, rollout: &'a Rollout, store: &'a MemoryStore, cloud: &'a Model, now: Nanos },
     /// A request left: its last check was passed.
-    Wire { call: &'a Call, id: ChangeId, times: Times, store: &'a MemoryStore, now: Nanos },
+    Wire { sent: &'a Sent<'a>, store: &'a MemoryStore },
     /// A request is about to be taken by the cloud.
-    BeforeArrival { call: &'a Call, cloud: &'a mut Model },
+    BeforeArrival { call: &'a Call, cloud: &'a Model, now: Nanos },
     /// A request was taken by the cloud.
     Arrived { now: Nanos },
+    /// Time has passed.
+    Instant { now: Nanos, wall: Timestamp, store: &'a MemoryStore },
     /// Something that needs no context.
     Seen(&'a Seen),
     /// The run is over.
-    End { store: &'a MemoryStore, cloud: &'a mut Model, entries: &'a [Entry] },
+    End { store: &'a MemoryStore, cloud: &'a Model, entries: &'a [Entry] },
+}
+
+/// A request at its wire instant.
+pub struct Sent<'a> {
+    pub daemon: usize,
+    pub ticket: Ticket,
+    pub id: ChangeId,
+    pub call: &'a Call,
+    pub times: Times,
+    pub now: Nanos,
 }
 
 /// Facts without context.
 pub enum Seen {
     /// A daemon read a job id.
     JobRead { job: JobId },
+    /// The answer to a request that left is with its daemon at that time.
+    AnswerComes { daemon: usize, ticket: Ticket, at: Nanos },
+    /// A daemon learnt what became of a call; without a disposition, it was the expected answer.
+    Answered { daemon: usize, ticket: Ticket, disposition: Option<Disposition>, now: Nanos },
+    /// A daemon's call came to the wire long after its deadline, when others may work on the change already.
+    TooLate { id: ChangeId },
+    /// A daemon asked for a claim.
+    Touched { id: ChangeId, now: Nanos },
+    /// An operator asked for a verb.
+    VerbAsked { id: u64, daemon: usize, now: Nanos },
+    /// An operator has an answer, whichever.
+    VerbAnswered { id: u64 },
     /// An operator was told that the verb is carried out.
     Acknowledged { verb: Verb },
     /// The kill-switch file came or went, and every daemon was told.
     StopFile { stands: bool },
+    /// A daemon died.
+    Crashed { daemon: usize, now: Nanos },
+    /// Up to then something happened that may hold work up without anybody's fault.
+    Disturbed { now: Nanos },
     /// The store lost its unsynced tail in a crash.
     Rebuilt,
 }
@@ -50,20 +84,22 @@ pub struct Setting<'a> {
     pub scenario: &'a Scenario,
     pub submission: &'a Submission,
     pub rollout: RolloutId,
+    pub fleet: &'a Fleet,
 }
 
 pub struct Oracle {
+    rollout: RolloutId,
     invariants: Vec<(&'static str, Box<dyn Invariant>)>,
     ordinals: BTreeMap<ProxyId, u32>,
+    next_instant: Nanos,
     pub violations: Vec<String>,
-    pub calls: u64,
 }
 
 impl Oracle {
-    pub fn new(scenario: &Scenario, submission: &Submission, rollout: RolloutId) -> Self {
-        let setting = Setting { scenario, submission, rollout };
+    pub fn new(scenario: &Scenario, submission: &Submission, rollout: RolloutId, fleet: &Fleet) -> Self {
+        let setting = Setting { scenario, submission, rollout, fleet };
         let ordinals = submission.targets.iter().zip(0..).map(|(target, ordinal)| (target.proxy_id, ordinal)).collect();
-        Self { invariants: invariants::all(&setting), ordinals, violations: Vec::new(), calls: 0 }
+        Self { rollout, invariants: invariants::all(&setting), ordinals, next_instant: 0, violations: Vec::new() }
     }
 
     pub fn ordinal_of(&self, target: &Target) -> u32 {
@@ -74,7 +110,7 @@ impl Oracle {
         self.violations.push(what.to_owned());
     }
 
-    fn show(&mut self, fact: &mut Fact<'_>) {
+    fn show(&mut self, fact: &Fact<'_>) {
         for (name, invariant) in &mut self.invariants {
             if let Err(what) = invariant.check(fact) {
                 self.violations.push(format!("{name}: {what}"));
@@ -83,28 +119,35 @@ impl Oracle {
     }
 
     pub fn see(&mut self, seen: Seen) {
-        self.show(&mut Fact::Seen(&seen));
+        self.show(&Fact::Seen(&seen));
     }
 
-    pub fn committed(&mut self, commit: &Commit, store: &MemoryStore) {
-        self.show(&mut Fact::Committed { commit, store });
+    pub fn committed(&mut self, commit: &Commit, store: &MemoryStore, cloud: &Model, now: Nanos) {
+        let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+        self.show(&Fact::Committed { commit, rollout: &rollout, store, cloud, now });
     }
 
-    pub fn wire(&mut self, call: &Call, id: ChangeId, times: Times, store: &MemoryStore, now: Nanos) {
-        self.calls += 1;
-        self.show(&mut Fact::Wire { call, id, times, store, now });
+    pub fn wire(&mut self, sent: &Sent<'_>, store: &MemoryStore) {
+        self.show(&Fact::Wire { sent, store });
     }
 
-    pub fn before_arrival(&mut self, call: &Call, cloud: &mut Model, now: Timestamp) {
-        cloud.advance(now);
-        self.show(&mut Fact::BeforeArrival { call, cloud });
+    pub fn before_arrival(&mut self, call: &Call, cloud: &Model, now: Nanos) {
+        self.show(&Fact::BeforeArrival { call, cloud, now });
     }
 
     pub fn arrived(&mut self, now: Nanos) {
-        self.show(&mut Fact::Arrived { now });
+        self.show(&Fact::Arrived { now });
     }
 
-    pub fn end(&mut self, store: &MemoryStore, cloud: &mut Model, entries: &[Entry]) {
-        self.show(&mut Fact::End { store, cloud, entries });
+    pub fn instant(&mut self, now: Nanos, times: &Times, store: &MemoryStore) {
+        if now >= self.next_instant {
+            self.next_instant = now + INSTANT_EVERY;
+            self.show(&Fact::Instant { now, wall: times.wall, store });
+        }
+    }
+
+    pub fn end(&mut self, store: &MemoryStore, cloud: &mut Model, entries: &[Entry], now: Nanos) {
+        cloud.advance(crate::world::start() + std::time::Duration::from_nanos(now));
+        self.show(&Fact::End { store, cloud, entries });
     }
 }

@@ -1,11 +1,23 @@
 //! Bugs planted on purpose, one at a time: each must be found within its stated number of seeds.
 //!
-//! All of them are planted at the core's boundaries, so that what is simulated without one is exactly what ships.
+//! All of them are planted at the core's boundaries, so that what is simulated without one is exactly what ships. Each
+//! stands for a mistake that a later change could make: in the shell, in a store, in a client of the cloud, in wiring.
+//!
+//! Rows of the first study's table that have no place here, and why:
+//! - *lease timed by a clock that stops in suspend*: there are no leases. What is asked of one is asked of a call's
+//!   deadline ([`Planted::NoDeadlineAtWire`]), and hosts that stand still are a fault of every run.
+//! - *answer counted twice frees a permit twice*: a ticket is redeemed once, so a second answer reaches no book; every
+//!   call of every run is answered twice, once by its timeout ("unknown_ticket" counts them). The nearest mistake that
+//!   can still be made outside is [`Planted::PermitFreedTooEarly`].
+//! - *refused send gives back a permit it never used*: a permit is taken before every send and handed back by one
+//!   answer; the count panics when one is handed back that is not out.
 
 /// Which bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planted {
     Nothing,
+
+    // The first study's.
     /// The core is told that a job id is saved before it is.
     JobIdUsedBeforeSaved,
     /// An outcome that is unknown is taken for "surely not executed".
@@ -22,28 +34,106 @@ pub enum Planted {
     FailuresForgottenAtRestart,
     /// A restart begins with the whole allowance.
     FullPermitsAfterRestart,
+    /// The call is given up by a clock that runs from the decision, not from the wire instant.
+    DoubtTimedFromDecision,
     /// A verb is acknowledged before it is saved.
     VerbAcknowledgedBeforeSaved,
+
+    // In the store.
     /// The store applies a commit whatever moved since it was decided.
     CommitWithoutCompare,
+    /// The store does not compare the count of releases.
+    ReleasesNotCompared,
+    /// The store does not know that two proxies are of one instance.
+    InstanceNotLocked,
     /// Another daemon takes changes over before their time has come.
     TakesOverTooEarly,
+    /// Nothing that a crashed daemon left is ever due.
+    NothingTakenOver,
+    /// A claim of a repeated read is always granted.
+    TouchAlwaysHeld,
     /// The unsynced tail that a crash may lose includes what was waited for.
     SyncedIsNotSynced,
+    /// A crash loses commits from the middle of what was not synced, and keeps later ones.
+    LogWithHoles,
+    /// The store tells that nothing is in flight.
+    InFlightToldTooLow,
+    /// The store counts every failure twice.
+    FailuresCountedTwice,
+    /// The store offers changes of later waves.
+    LaterWavesOffered,
+    /// A pause is not read back after a restart.
+    PauseForgottenAtRestart,
+    /// Spent attempts are not read back after a restart.
+    AttemptsForgottenAtRestart,
+    /// The plan is read anew from its edited file: no soak, no promotion by a person.
+    PlanReadAnew,
+    /// No job counts as explained.
+    KnownJobsForgotten,
+
+    // In the shell.
+    /// The window alone is not checked at the wire instant.
+    NoWindowAtWire,
+    /// The deadline alone is not checked at the wire instant.
+    NoDeadlineAtWire,
+    /// One daemon is not told that the kill-switch file stands.
+    StopFileNotTold,
+    /// Timers fire a minute late.
+    WakesLate,
+    /// The lane's own limit of changes in flight is not passed on.
+    LaneLimitIgnored,
+
+    // At the cloud and its client.
+    /// The job list is cut to nothing and called complete.
+    JobListLost,
+    /// New jobs stay invisible for longer than `settle`.
+    VisibilityBeyondSettle,
+    /// A job that still runs is told as completed.
+    CompletedToldTooEarly,
+    /// The look is answered from what was asked for, not from what is.
+    LookAnsweredFromWish,
+    /// An accepted call is answered with the job id of another call's answer.
+    AnswersMixedUp,
+    /// The server's quota is lower than the one configured.
+    QuotaConfiguredTooHigh,
 }
 
 /// Each planted bug with the number of seeds within which it must be found.
 pub const SCOREBOARD: &[(Planted, u64)] = &[
-    (Planted::JobIdUsedBeforeSaved, 200),
+    (Planted::JobIdUsedBeforeSaved, 100),
     (Planted::RetryWithoutAsking, 50),
-    (Planted::PermitFreedTooEarly, 200),
-    (Planted::AsksBeforeLanding, 500),
-    (Planted::NoLastCheck, 500),
-    (Planted::LimiterOnWallClock, 2_000),
-    (Planted::FailuresForgottenAtRestart, 500),
-    (Planted::FullPermitsAfterRestart, 500),
-    (Planted::VerbAcknowledgedBeforeSaved, 500),
-    (Planted::CommitWithoutCompare, 500),
-    (Planted::TakesOverTooEarly, 500),
-    (Planted::SyncedIsNotSynced, 200),
+    (Planted::PermitFreedTooEarly, 100),
+    (Planted::AsksBeforeLanding, 300),
+    (Planted::NoLastCheck, 100),
+    (Planted::LimiterOnWallClock, 300),
+    (Planted::FailuresForgottenAtRestart, 300),
+    (Planted::FullPermitsAfterRestart, 300),
+    (Planted::DoubtTimedFromDecision, 1_000),
+    (Planted::VerbAcknowledgedBeforeSaved, 300),
+    (Planted::CommitWithoutCompare, 300),
+    (Planted::ReleasesNotCompared, 300),
+    (Planted::InstanceNotLocked, 100),
+    (Planted::TakesOverTooEarly, 300),
+    (Planted::NothingTakenOver, 100),
+    (Planted::TouchAlwaysHeld, 300),
+    (Planted::SyncedIsNotSynced, 100),
+    (Planted::LogWithHoles, 300),
+    (Planted::InFlightToldTooLow, 100),
+    (Planted::FailuresCountedTwice, 100),
+    (Planted::LaterWavesOffered, 100),
+    (Planted::PauseForgottenAtRestart, 1_000),
+    (Planted::AttemptsForgottenAtRestart, 300),
+    (Planted::PlanReadAnew, 100),
+    (Planted::KnownJobsForgotten, 300),
+    (Planted::NoWindowAtWire, 1_000),
+    (Planted::NoDeadlineAtWire, 300),
+    (Planted::StopFileNotTold, 300),
+    (Planted::WakesLate, 100),
+    (Planted::LaneLimitIgnored, 100),
+    (Planted::JobListLost, 300),
+    (Planted::VisibilityBeyondSettle, 300),
+    (Planted::CompletedToldTooEarly, 100),
+    (Planted::LookAnsweredFromWish, 100),
+    (Planted::AnswersMixedUp, 100),
+    (Planted::QuotaConfiguredTooHigh, 100),
 ];

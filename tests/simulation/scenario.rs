@@ -1,12 +1,12 @@
 //! A scenario: all that differs from run to run, drawn from one seed.
 //!
 //! Intensities are drawn per seed and some are zero ("swarm"), so that rare combinations come up and each fault is
-//! sometimes alone.
+//! sometimes alone. Faults are aimed: what breaks only together (a stepped clock and a quota) is drawn together.
 
 use std::time::Duration;
 
 use fastrand::Rng;
-use sealift::cloud::faults::Faults;
+use sealift::cloud::faults::{Between, Faults, QuotaRule, Rate};
 
 /// What one run is about.
 #[derive(Debug, Clone)]
@@ -19,9 +19,12 @@ pub struct Scenario {
     pub soak_ms: u64,
     pub manual: bool,
     pub max_in_flight: u32,
+    /// The lane's own limit, sometimes below the rollout's.
+    pub lane_in_flight: u32,
     pub max_failures: u32,
     pub wave_failures: u32,
     pub max_attempts: u16,
+    /// The lane's quota; the simulated cloud has the same one.
     pub quota: Option<(u32, Duration)>,
     /// Windows, as (minutes of every ten at which one opens, its length in seconds, its cutoff in seconds).
     pub window: Option<(u8, u64, u64)>,
@@ -30,12 +33,18 @@ pub struct Scenario {
     pub faults: Faults,
     /// Mean seconds between crashes of a daemon; 0: none.
     pub crash_every: u32,
-    /// Share of commits that a crash loses or lets land, of requests refused before they leave, and of slow paths.
+    /// Times at which a daemon's host stands still for a while, as in a suspend.
+    pub freezes: u32,
+    /// Share of requests refused before they leave.
     pub refuse: f64,
+    /// Share of commits, ways to the wire and ways to the cloud that take long.
     pub slow_path: f64,
+    /// Share of commits that take longer than another daemon waits before it takes a change over.
+    pub stuck_store: f64,
     pub verbs: u32,
     pub stop_file: bool,
-    pub wall_jumps: bool,
+    /// How often the wall clock is stepped.
+    pub wall_jumps: u32,
     /// From this virtual second on nothing goes wrong any more.
     pub calm_at: u64,
 }
@@ -45,6 +54,10 @@ pub const LANDING_BOUND: Duration = Duration::from_secs(3);
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 pub const VISIBILITY_LAG: Duration = Duration::from_secs(2);
 pub const SETTLE: Duration = Duration::from_secs(6);
+/// What another daemon waits beyond a call's longest life before it takes the change over.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// Longest commit of a stuck store: beyond the 17 s after which a call's change may be taken over.
+pub const STUCK_COMMIT: Duration = Duration::from_secs(40);
 
 fn some(rng: &mut Rng, share: f64, most: f64) -> f64 {
     if rng.f64() < share { rng.f64() * most } else { 0.0 }
@@ -63,8 +76,12 @@ impl Scenario {
             waves.push(size);
             left -= size;
         }
-        let faults = Self::faults(&mut rng);
+        let quota = (rng.f64() < 0.4).then(|| (rng.u32(2..=10), Duration::from_secs(rng.u64(1..=5))));
+        let foreign_changes = some(&mut rng, 0.15, 0.1);
+        let faults = Self::faults(&mut rng, quota, foreign_changes);
         let max_failures = rng.u32(1..=8);
+        // A step of the wall clock must not touch the quota: where there is one, the clock is stepped more often.
+        let jumpy = if quota.is_some() { 0.4 } else { 0.15 };
         Self {
             seed,
             proxies,
@@ -73,24 +90,27 @@ impl Scenario {
             soak_ms: if rng.bool() { 0 } else { rng.u64(1..20_000) },
             manual: rng.f64() < 0.2,
             max_in_flight: rng.u32(1..=8),
+            lane_in_flight: rng.u32(1..=8),
             max_failures,
             wave_failures: rng.u32(1..=max_failures),
             max_attempts: rng.u16(2..=6),
-            quota: (rng.f64() < 0.4).then(|| (rng.u32(2..=10), Duration::from_secs(rng.u64(1..=5)))),
+            quota,
             window: (rng.f64() < 0.3).then(|| (rng.u8(0..10), rng.u64(60..=300), rng.u64(0..30))),
             daemons: if rng.f64() < 0.5 { 1 } else { 2 },
             crash_every: if rng.f64() < 0.7 { rng.u32(3..60) } else { 0 },
+            freezes: if rng.f64() < 0.2 { rng.u32(1..6) } else { 0 },
             refuse: some(&mut rng, 0.3, 0.2),
             slow_path: some(&mut rng, 0.5, 0.3),
+            stuck_store: some(&mut rng, 0.15, 0.3),
             verbs: if rng.bool() { rng.u32(1..6) } else { 0 },
             stop_file: rng.f64() < 0.15,
-            wall_jumps: rng.f64() < 0.15,
+            wall_jumps: if rng.f64() < jumpy { rng.u32(1..=6) } else { 0 },
             calm_at: rng.u64(60..600),
             faults,
         }
     }
 
-    /// A small world in which nothing crashes by itself, for killing it at every commit.
+    /// A small world in which nothing crashes by itself, for killing it at every commit and call.
     pub fn small(world: u64) -> Self {
         let drawn = Self::draw(1_000_000 + world);
         Self {
@@ -100,43 +120,52 @@ impl Scenario {
             soak_ms: 500,
             manual: false,
             max_in_flight: 2,
+            lane_in_flight: 2,
             max_failures: 4,
             wave_failures: 4,
             window: None,
             daemons: 1 + (world % 2) as usize,
             crash_every: 0,
+            freezes: 0,
+            stuck_store: 0.0,
             verbs: 3,
             stop_file: false,
-            wall_jumps: false,
+            wall_jumps: 0,
             calm_at: 60,
             ..drawn
         }
     }
 
-    fn faults(rng: &mut Rng) -> Faults {
-        let rate = |rng: &mut Rng, most: f64| format!("{:.3}", some(rng, 0.4, most));
-        let yaml = format!(
-            "throttle: {}\nthrottle_with_retry_after: {}\nretry_after: 3s\nerror_500_before: {}\nerror_500_after: {}\nhtml_502: {}\n\
-             garbage_200: {}\nno_job_id_200: {}\ndrop_before: {}\ndrop_after: {}\nslow: {}\nslow_delay: {{min: 500ms, max: 5s}}\n\
-             job_fails: {}\nbusy: {}\nforeign_job: {}\ntoken_expired: {}\nlatency: {{min: 1ms, max: 200ms}}\njob_time: {{min: 200ms, max: {}s}}\n\
-             visibility_lag: {{min: 0s, max: {}ms}}\n",
-            rate(rng, 0.2),
-            rate(rng, 0.2),
-            rate(rng, 0.3),
-            rate(rng, 0.4),
-            rate(rng, 0.2),
-            rate(rng, 0.1),
-            rate(rng, 0.2),
-            rate(rng, 0.2),
-            rate(rng, 0.3),
-            rate(rng, 0.2),
-            rate(rng, 0.3),
-            rate(rng, 0.2),
-            rate(rng, 0.2),
-            rate(rng, 0.02),
-            rng.u64(1..20),
-            if rng.bool() { 0 } else { VISIBILITY_LAG.as_millis() as u64 },
-        );
-        Faults::from_yaml(&yaml).expect("the simulation writes valid faults")
+    fn faults(rng: &mut Rng, quota: Option<(u32, Duration)>, foreign: f64) -> Faults {
+        let rate = |rng: &mut Rng, most: f64| always(some(rng, 0.4, most));
+        let millis = |min: u64, max: u64| Between { min: Duration::from_millis(min), max: Duration::from_millis(max) };
+        Faults {
+            throttle: rate(rng, 0.2),
+            throttle_with_retry_after: rate(rng, 0.2),
+            retry_after: Duration::from_secs(3),
+            error_500_before: rate(rng, 0.3),
+            error_500_after: rate(rng, 0.4),
+            html_502: rate(rng, 0.2),
+            garbage_200: rate(rng, 0.1),
+            no_job_id_200: rate(rng, 0.2),
+            drop_before: rate(rng, 0.2),
+            drop_after: rate(rng, 0.3),
+            slow: rate(rng, 0.2),
+            slow_delay: millis(500, 5_000),
+            job_fails: rate(rng, 0.3),
+            busy: rate(rng, 0.2),
+            foreign_job: rate(rng, 0.2),
+            foreign_change: always(foreign),
+            token_expired: rate(rng, 0.02),
+            latency: millis(1, 200),
+            job_time: millis(200, rng.u64(1..20) * 1_000),
+            visibility_lag: millis(0, if rng.bool() { 0 } else { VISIBILITY_LAG.as_millis() as u64 }),
+            quota: quota.map(|(requests, per)| QuotaRule { requests, per }),
+            ..Faults::default()
+        }
     }
+}
+
+fn always(probability: f64) -> Rate {
+    if probability > 0.0 { Rate::always(probability).expect("a probability") } else { Rate::NEVER }
 }

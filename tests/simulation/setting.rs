@@ -1,4 +1,4 @@
-//! Turns a scenario into the product's own values: submission, lane, quiet faults.
+//! Turns a scenario into the product's own values: fleet, submission, lane, quiet faults.
 
 use std::time::Duration;
 
@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use sealift::cloud::faults::Faults;
 use sealift::cloud::fleet::Fleet;
 use sealift::domain::change::Timing;
-use sealift::domain::id::{Digest, Name};
+use sealift::domain::id::{Digest, InstanceId, Name};
 use sealift::domain::lane::{Access, Lane, SecretSource};
 use sealift::domain::plan::{Plan, Promote, Strategy, Wave};
 use sealift::domain::quota::Quota;
 use sealift::domain::retry;
-use sealift::domain::tally::Tally;
 use sealift::domain::target::Target;
 use sealift::domain::window::{Calendar, Window};
 use sealift::domain::zone::Zone;
@@ -24,12 +23,28 @@ fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a valid name")
 }
 
-pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp) -> Submission {
+pub fn fleet(scenario: &Scenario) -> Fleet {
+    Fleet::generate(scenario.proxies, scenario.instances, scenario.seed).expect("a valid fleet")
+}
+
+/// What is submitted. A store that does not know the instances is modelled by giving every proxy one of its own; the
+/// network then puts the real one back.
+pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Planted) -> Submission {
+    let made_up = Fleet::generate(scenario.proxies, scenario.proxies, !scenario.seed).expect("one proxy an instance");
+    let instance = |place: usize| -> InstanceId {
+        let of = if planted == Planted::InstanceNotLocked { &made_up } else { fleet };
+        of.proxies()[place].instance_id
+    };
     let targets: Vec<Target> = fleet
         .proxies()
         .iter()
-        .map(|proxy| Target { lane: name("sim"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None })
+        .enumerate()
+        .map(|(place, proxy)| Target { lane: name("sim"), instance_id: instance(place), proxy_id: proxy.proxy_id, tags: None })
         .collect();
+    Submission { plan: plan(scenario), targets: targets.into(), by: "simulation".into(), at }
+}
+
+fn plan(scenario: &Scenario) -> Plan {
     let mut first = 0;
     let mut waves = Vec::new();
     for (place, size) in scenario.waves.iter().enumerate() {
@@ -48,7 +63,7 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp) -> Submissi
         let zone: Zone = "Asia/Singapore".parse().expect("a zone of the database");
         Window::new(cron, Duration::from_secs(length), zone, Duration::from_secs(cutoff)).expect("a valid window")
     });
-    let plan = Plan {
+    Plan {
         name: name("drill"),
         revision: 1,
         description: String::new(),
@@ -65,12 +80,10 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp) -> Submissi
         },
         retry: retry::Policy { max_attempts: scenario.max_attempts, initial_ms: 500, max_ms: 20_000 },
         verify_timeout_ms: 30_000,
-    };
-    Submission { plan, targets: targets.into(), by: "simulation".into(), at }
+    }
 }
 
 pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
-    let settle = if planted == Planted::AsksBeforeLanding { Duration::ZERO } else { SETTLE };
     Lane {
         name: name("sim"),
         access: Access {
@@ -79,10 +92,10 @@ pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
             token: SecretSource::Env("UNUSED".into()),
         },
         quota: scenario.quota.map(|(requests, per)| Quota { requests, per }),
-        max_in_flight: scenario.max_in_flight.max(2),
+        max_in_flight: if planted == Planted::LaneLimitIgnored { 100 } else { scenario.lane_in_flight },
         call_timeout: CALL_TIMEOUT,
         timing: Timing {
-            settle,
+            settle: if planted == Planted::AsksBeforeLanding { Duration::ZERO } else { SETTLE },
             poll: Duration::from_millis(500),
             poll_max: Duration::from_secs(4),
             job_limit: Duration::from_secs(600),
@@ -91,12 +104,13 @@ pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
     }
 }
 
-/// The same cloud with nothing going wrong any more.
+/// The same cloud with nothing going wrong any more; its quota stays.
 pub fn calm(faults: &Faults) -> Faults {
-    Faults { latency: faults.latency, job_time: faults.job_time, visibility_lag: faults.visibility_lag, ..Faults::default() }
-}
-
-/// What the planted bug makes of a tally.
-pub fn forget_failures(tally: Tally) -> Tally {
-    Tally { failed: 0, in_doubt: 0, succeeded: tally.succeeded + tally.failed + tally.in_doubt, ..tally }
+    Faults {
+        latency: faults.latency,
+        job_time: faults.job_time,
+        visibility_lag: faults.visibility_lag,
+        quota: faults.quota,
+        ..Faults::default()
+    }
 }

@@ -31,6 +31,8 @@ pub struct ProxyState {
     pub effective: u32,
     /// Times the value really changed, also by somebody else.
     pub flips: u32,
+    /// Whether the value in force was last set by a switch call, and not by somebody else or from the start.
+    pub switched: bool,
 }
 
 /// A job made by a switch call, told.
@@ -80,6 +82,7 @@ impl Model {
             executed: proxy.executed,
             effective: proxy.effective,
             flips: proxy.flips,
+            switched: proxy.switched,
         }
     }
 
@@ -95,6 +98,15 @@ impl Model {
                 created_ns: job.created,
                 status: self.job_status(job).word(),
             })
+        })
+    }
+
+    /// Every switch that somebody else made, with its instance, oldest first: jobs that look like ours in the lists.
+    pub fn foreign_switches(&self) -> impl Iterator<Item = (JobId, InstanceId)> + '_ {
+        self.jobs.iter().zip(0..).filter_map(|(job, index)| {
+            let Kind::ForeignSwitch { .. } = job.kind else { return None };
+            let id = mix::job_id(self.seed, index);
+            Some((std::str::from_utf8(&id).ok()?.parse().ok()?, self.instances[job.instance as usize].id))
         })
     }
 

@@ -126,11 +126,11 @@ impl FileSource {
 
     fn read_yaml(&self, file: &mut File, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
         let source = open::read(file, self.max())
-            .map_err(|complaint| complained(&self.shown, complaint))
+            .map_err(|complaint| complained(&self.shown, complaint).into())
             .and_then(|bytes| open::text(self.shown(), bytes));
         let source = match source {
             Ok(source) => source,
-            Err(diagnostic) => return mistakes.push(diagnostic),
+            Err(diagnostic) => return mistakes.push(*diagnostic),
         };
         let Some(document) = Document::read(&source, &schema::TARGET_FILE, mistakes) else { return };
         read_list(None, &document, "", fleet, mistakes);

@@ -116,10 +116,10 @@ impl<'p> Fleet<'p> {
     }
 
     fn share(&mut self, tags: BTreeMap<String, String>) -> Tags {
-        if let Some(latest) = self.latest_tags.as_ref().filter(|latest| ***latest == tags) {
+        let tags = Tags::from(tags);
+        if let Some(latest) = self.latest_tags.as_ref().filter(|latest| **latest == tags) {
             return latest.clone();
         }
-        let tags = Tags::from(tags);
         let shared = match self.shared_tags.get(&tags) {
             Some(known) => known.clone(),
             None => {

@@ -4,8 +4,6 @@
 //! With several daemons the first half alone is asked: another daemon may have committed its intent before the verb and
 //! is past its own last check by the time it learns of it.
 
-use sealift::domain::call::Call;
-
 use sealift::domain::journal::What;
 use sealift::domain::rollout::{Phase, Verb};
 
@@ -27,7 +25,7 @@ impl AcknowledgedVerbs {
 }
 
 impl Invariant for AcknowledgedVerbs {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Seen(Seen::Acknowledged { verb }) => {
                 self.acknowledged += 1;
@@ -43,7 +41,8 @@ impl Invariant for AcknowledgedVerbs {
                     self.held = false;
                 }
             }
-            Fact::Wire { call: Call::Submit { .. }, id, .. } => {
+            Fact::Wire { sent, .. } if sent.call.is_write() => {
+                let id = sent.id;
                 if self.stopped {
                     return Err(format!("a PUT for {id} left under the kill switch"));
                 }

@@ -1,28 +1,22 @@
 //! Failures plus changes in flight never exceed the budget of the rollout, nor that of the wave at work.
 
-use futures_util::FutureExt;
-use sealift::domain::id::RolloutId;
-use sealift::store::Store;
-
 use super::Invariant;
 use crate::oracle::{Fact, Setting};
 
 pub struct FailureBudget {
-    rollout: RolloutId,
     all: u32,
     wave: u32,
 }
 
 impl FailureBudget {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { rollout: setting.rollout, all: setting.scenario.max_failures, wave: setting.scenario.wave_failures }
+        Self { all: setting.scenario.max_failures, wave: setting.scenario.wave_failures }
     }
 }
 
 impl Invariant for FailureBudget {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
-        let Fact::Committed { store, .. } = fact else { return Ok(()) };
-        let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Committed { rollout, .. } = fact else { return Ok(()) };
         let total = rollout.total();
         if total.failures() + total.active > self.all.max(total.failures()) {
             return Err(format!("{} failures and {} in flight, the budget is {}", total.failures(), total.active, self.all));

@@ -15,7 +15,7 @@ pub struct FinalIsFinal {
 }
 
 impl Invariant for FinalIsFinal {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             // The store went back to an earlier state, as it may for what nobody was told.
             Fact::Seen(Seen::Rebuilt) => {

@@ -21,7 +21,7 @@ impl FoldGivesState {
 }
 
 impl Invariant for FoldGivesState {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::End { store, entries, .. } = fact else { return Ok(()) };
         let mut changes = BTreeMap::new();
         let mut rollout = None;
@@ -30,7 +30,9 @@ impl Invariant for FoldGivesState {
                 return Err(format!("entry {seq} has the sequence {}", entry.seq));
             }
             match &entry.what {
-                What::Submitted { .. } => {}
+                What::Submitted { .. } if seq == 1 => {}
+                What::Submitted { .. } => return Err(format!("entry {seq} is a submission, and the one acknowledged stands first")),
+                _ if seq == 1 => return Err("the submission that was acknowledged is gone".into()),
                 What::Change { ordinal, record, .. } => {
                     changes.insert(*ordinal, record.clone());
                 }

@@ -1,37 +1,37 @@
-//! At most `max_in_flight` changes are active, and at most one per instance.
+//! At most `max_in_flight` changes are active, and at most one per instance of the real fleet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use sealift::domain::id::RolloutId;
+use sealift::domain::id::{InstanceId, ProxyId};
 use sealift::store::Store;
 
 use super::Invariant;
 use crate::oracle::{Fact, Setting};
 
 pub struct InFlight {
-    rollout: RolloutId,
     most: u32,
+    instances: BTreeMap<ProxyId, InstanceId>,
 }
 
 impl InFlight {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { rollout: setting.rollout, most: setting.scenario.max_in_flight }
+        let instances = setting.fleet.proxies().iter().map(|proxy| (proxy.proxy_id, proxy.instance_id)).collect();
+        Self { most: setting.scenario.max_in_flight, instances }
     }
 }
 
 impl Invariant for InFlight {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
-        let Fact::Committed { store, .. } = fact else { return Ok(()) };
-        let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Committed { store, rollout, .. } = fact else { return Ok(()) };
         let active = store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
         if rollout.total().active > self.most {
             return Err(format!("{} changes are active, allowed are {}", rollout.total().active, self.most));
         }
         let mut instances = BTreeSet::new();
-        match active.iter().find(|one| !instances.insert(one.change.target.instance())) {
-            Some(one) => Err(format!("instance {} has two active changes", one.change.target.instance_id)),
+        match active.iter().map(|one| self.instances[&one.change.target.proxy_id]).find(|instance| !instances.insert(*instance)) {
+            Some(instance) => Err(format!("instance {instance} has two active changes")),
             None => Ok(()),
         }
     }

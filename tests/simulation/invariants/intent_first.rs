@@ -11,9 +11,10 @@ use crate::oracle::Fact;
 pub struct IntentFirst;
 
 impl Invariant for IntentFirst {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
-        let Fact::Wire { call: Call::Submit { .. }, id, store, .. } = fact else { return Ok(()) };
-        let stored = store.change(*id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Wire { sent, store } = fact else { return Ok(()) };
+        let (id, Call::Submit { .. }) = (sent.id, sent.call) else { return Ok(()) };
+        let stored = store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
         match stored.change.record.state {
             State::Submitting { .. } if stored.change.record.attempts > 0 => Ok(()),
             state => Err(format!("a PUT for {id} left while the store has it as {}", state.word())),

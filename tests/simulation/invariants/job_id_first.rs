@@ -17,17 +17,20 @@ pub struct JobIdFirst {
 }
 
 impl Invariant for JobIdFirst {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Seen(Seen::JobRead { job }) => {
                 self.read.insert(job.clone());
             }
-            Fact::Wire { call: Call::Follow { job, .. }, id, store, .. } if self.read.contains(job) => {
-                let stored = store.change(*id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
-                if !stored.change.record.jobs.contains(job) {
-                    return Err(format!("job {job} of {id} is followed and the store does not have it"));
+            Fact::Wire { sent, store } => {
+                let Call::Follow { job, .. } = sent.call else { return Ok(()) };
+                if !self.read.remove(job) {
+                    return Ok(());
                 }
-                self.read.remove(job);
+                let stored = store.change(sent.id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+                if !stored.change.record.jobs.contains(job) {
+                    return Err(format!("job {job} of {} is followed and the store does not have it", sent.id));
+                }
             }
             _ => {}
         }

@@ -3,12 +3,19 @@
 use crate::oracle::{Fact, Setting};
 
 mod acknowledged_verbs;
+mod answered_verbs;
+mod attempts;
+mod calls_in_flight;
 mod failure_budget;
 mod final_is_final;
 mod fold_gives_state;
+mod halts_have_cause;
 mod in_flight;
 mod intent_first;
 mod job_id_first;
+mod job_ids_kept;
+mod never_idle;
+mod never_silent;
 mod no_needless_repeat;
 mod quota;
 mod tallies_add_up;
@@ -17,21 +24,28 @@ mod wave_order;
 mod window_at_wire;
 
 /// One thing that must hold, watching a run.
-pub trait Invariant {
+pub trait Invariant: Send {
     /// Says what is wrong with this fact, if anything.
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String>;
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String>;
 }
 
 /// Every invariant, by its name.
 pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
     vec![
         ("acknowledged_verbs", Box::new(acknowledged_verbs::AcknowledgedVerbs::new(setting))),
+        ("answered_verbs", Box::new(answered_verbs::AnsweredVerbs::default())),
+        ("attempts", Box::new(attempts::Attempts::new(setting))),
+        ("calls_in_flight", Box::new(calls_in_flight::CallsInFlight::new(setting))),
         ("failure_budget", Box::new(failure_budget::FailureBudget::new(setting))),
         ("final_is_final", Box::new(final_is_final::FinalIsFinal::default())),
         ("fold_gives_state", Box::new(fold_gives_state::FoldGivesState::new(setting))),
+        ("halts_have_cause", Box::new(halts_have_cause::HaltsHaveCause::new(setting))),
         ("in_flight", Box::new(in_flight::InFlight::new(setting))),
         ("intent_first", Box::new(intent_first::IntentFirst)),
         ("job_id_first", Box::new(job_id_first::JobIdFirst::default())),
+        ("job_ids_kept", Box::new(job_ids_kept::JobIdsKept::new(setting))),
+        ("never_idle", Box::new(never_idle::NeverIdle::new(setting))),
+        ("never_silent", Box::new(never_silent::NeverSilent::new(setting))),
         ("no_needless_repeat", Box::new(no_needless_repeat::NoNeedlessRepeat)),
         ("quota", Box::new(quota::QuotaAtWireAndServer::new(setting))),
         ("tallies_add_up", Box::new(tallies_add_up::TalliesAddUp::new(setting))),

@@ -1,4 +1,5 @@
-//! In any sliding interval at most N requests leave, and at most N arrive; over all daemons alone on a lane.
+//! In any sliding interval at most N requests leave, and at most N arrive; and the cloud, which counts for itself with
+//! the same quota, refuses none for it. Asked of one daemon alone on its lane.
 
 use std::collections::VecDeque;
 
@@ -31,11 +32,17 @@ fn count(log: &mut VecDeque<Nanos>, now: Nanos, per: Nanos) -> usize {
 }
 
 impl Invariant for QuotaAtWireAndServer {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Some((requests, per)) = self.quota else { return Ok(()) };
         let (seen, place) = match fact {
-            Fact::Wire { now, .. } => (count(&mut self.left, *now, per), "left"),
+            Fact::Wire { sent, .. } => (count(&mut self.left, sent.now, per), "left"),
             Fact::Arrived { now } => (count(&mut self.arrived, *now, per), "arrived"),
+            Fact::End { cloud, .. } => {
+                return match cloud.fired()["quota"] {
+                    0 => Ok(()),
+                    refused => Err(format!("the cloud refused {refused} calls for its quota")),
+                };
+            }
             _ => return Ok(()),
         };
         if seen > requests {

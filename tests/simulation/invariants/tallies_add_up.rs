@@ -22,17 +22,19 @@ impl TalliesAddUp {
 }
 
 impl Invariant for TalliesAddUp {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
-        let (store, end) = match fact {
-            Fact::Committed { store, .. } => (*store, false),
-            Fact::End { store, .. } => (*store, true),
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let (store, total) = match fact {
+            Fact::Committed { rollout, .. } => (None, rollout.total()),
+            Fact::End { store, .. } => {
+                let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+                (Some(store), rollout.total())
+            }
             _ => return Ok(()),
         };
-        let total = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted").total();
         if total.total() != self.targets {
             return Err(format!("{total:?} does not add up to {}", self.targets));
         }
-        if end {
+        if let Some(store) = store {
             let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
             let mut counted: BTreeMap<Standing, u32> = BTreeMap::new();
             for active in &page.changes {

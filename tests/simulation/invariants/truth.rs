@@ -1,55 +1,103 @@
-//! Succeeded means that the proxy had the wanted value then; cancelled, that no PUT of ours took effect; and at the end
-//! every job that was followed is one that the cloud made.
+//! The record tells the truth. Succeeded: a look made since the change's latest step was answered while the proxy had the
+//! wanted value. The job completed: it did. Already right, or cancelled: no PUT of ours took effect. A job held by a
+//! change is one that the cloud made for its proxy, or, adopted from the list, somebody else's on its instance.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
-use sealift::domain::change::{How, State};
-use sealift::domain::id::RolloutId;
-use sealift::store::Store;
+use sealift::cloud::model::Model;
+use sealift::domain::call::Call;
+use sealift::domain::change::{How, Record, State};
+use sealift::domain::id::{InstanceId, JobId, ProxyId, RolloutId};
+use sealift::store::{ChangeMove, Store};
 
 use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use crate::oracle::{Fact, Seen, Setting};
+use crate::world::Nanos;
 
 pub struct Truth {
     rollout: RolloutId,
     desired: bool,
+    proxies: Vec<(ProxyId, InstanceId)>,
+    /// The latest look that was answered while the proxy had the wanted value.
+    shown: BTreeMap<ProxyId, Nanos>,
+    /// The latest step of each change.
+    stepped: BTreeMap<u32, Nanos>,
 }
 
 impl Truth {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { rollout: setting.rollout, desired: setting.submission.plan.ssl_option }
+        Self {
+            rollout: setting.rollout,
+            desired: setting.submission.plan.ssl_option,
+            proxies: setting.fleet.proxies().iter().map(|proxy| (proxy.proxy_id, proxy.instance_id)).collect(),
+            shown: BTreeMap::new(),
+            stepped: BTreeMap::new(),
+        }
+    }
+
+    fn step(&mut self, change: &ChangeMove, cloud: &Model, now: Nanos) -> Result<(), String> {
+        let (proxy, _) = self.proxies[change.ordinal as usize];
+        let since = self.stepped.insert(change.ordinal, now).unwrap_or(0);
+        match &change.record.state {
+            State::Succeeded { .. } if self.shown.get(&proxy).is_none_or(|shown| *shown < since) => {
+                Err(format!("target {} succeeded and no look since has seen the wanted value", change.ordinal))
+            }
+            State::Verifying { job: Some(job) } if change.why == "the job completed" => {
+                match cloud.jobs().find(|made| made.job_id == *job) {
+                    Some(made) if made.status != "Completed" => Err(format!("job {job} is told as completed and is {}", made.status)),
+                    // Somebody else's, adopted from the list.
+                    Some(_) | None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn at_end(&self, record: &Record, ordinal: u32, cloud: &Model, made: &BTreeSet<(JobId, ProxyId)>) -> Result<(), String> {
+        let (proxy_id, instance) = self.proxies[ordinal as usize];
+        let proxy = cloud.proxy(&proxy_id).ok_or("a proxy is gone")?;
+        let foreign: BTreeSet<_> = cloud.foreign_switches().filter(|(_, of)| *of == instance).map(|(job, _)| job).collect();
+        match &record.state {
+            State::Succeeded { .. } if foreign.is_empty() && proxy.ssl_option != self.desired => {
+                return Err(format!("target {ordinal} succeeded and the proxy has the other value"));
+            }
+            State::Succeeded { how: How::AlreadyRight } if proxy.effective > 0 => {
+                return Err(format!("target {ordinal} is told as already right, and a PUT of ours took effect"));
+            }
+            State::Cancelled if proxy.effective > 0 && record.before.is_none() && record.jobs.is_empty() => {
+                return Err(format!("target {ordinal} is cancelled as if nothing was sent, and a PUT of ours took effect"));
+            }
+            _ => {}
+        }
+        match record.jobs.iter().find(|job| !made.contains(&((*job).clone(), proxy_id)) && !foreign.contains(*job)) {
+            Some(job) => Err(format!("target {ordinal} claims job {job}, which the cloud did not make for its proxy")),
+            None => Ok(()),
+        }
     }
 }
 
 impl Invariant for Truth {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
-        let Fact::End { store, cloud, .. } = fact else { return Ok(()) };
-        let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
-        let made: BTreeSet<_> = cloud.jobs().map(|job| (job.job_id.clone(), job.proxy_id)).collect();
-        for active in page.changes {
-            let change = active.change;
-            let proxy = cloud.proxy(&change.target.proxy_id).ok_or("a proxy is gone")?;
-            match &change.record.state {
-                State::Succeeded { how } => {
-                    if proxy.ssl_option != self.desired {
-                        return Err(format!("{} succeeded and the proxy has the other value", change.id));
-                    }
-                    if *how == How::AlreadyRight && proxy.effective > 0 {
-                        return Err(format!("{} is told as already right, and a PUT of ours took effect", change.id));
-                    }
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::BeforeArrival { call: Call::Inspect { target }, cloud, now } => {
+                if cloud.proxy(&target.proxy_id).is_some_and(|proxy| proxy.ssl_option == self.desired) {
+                    self.shown.insert(target.proxy_id, *now);
                 }
-                State::Cancelled if proxy.effective > 0 && change.record.attempts == 0 && change.record.jobs.is_empty() => {
-                    return Err(format!("{} is cancelled and a PUT of ours took effect", change.id));
-                }
-                _ => {}
+                Ok(())
             }
-            for job in &change.record.jobs {
-                if !made.contains(&(job.clone(), change.target.proxy_id)) {
-                    return Err(format!("{} claims job {job}, which the cloud did not make for its proxy", change.id));
-                }
+            Fact::Committed { commit, cloud, now, .. } => commit.changes.iter().try_for_each(|change| self.step(change, cloud, *now)),
+            // Steps may have been taken back: what was seen before them counts again.
+            Fact::Seen(Seen::Rebuilt) => {
+                self.stepped.clear();
+                Ok(())
             }
+            Fact::End { store, cloud, .. } => {
+                let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
+                let made = cloud.jobs().map(|job| (job.job_id, job.proxy_id)).collect();
+                page.changes.iter().try_for_each(|active| self.at_end(&active.change.record, active.change.id.ordinal, cloud, &made))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! No PUT's wire instant is outside the plan's windows, by the daemon's wall clock at that instant.
 
-use sealift::domain::call::Call;
 use sealift::domain::window::{Calendar, Opening};
 
 use super::Invariant;
@@ -17,11 +16,14 @@ impl WindowAtWire {
 }
 
 impl Invariant for WindowAtWire {
-    fn check(&mut self, fact: &mut Fact<'_>) -> Result<(), String> {
-        let Fact::Wire { call: Call::Submit { .. }, id, times, .. } = fact else { return Ok(()) };
-        match self.calendar.at(times.wall) {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Wire { sent, .. } = fact else { return Ok(()) };
+        if !sent.call.is_write() {
+            return Ok(());
+        }
+        match self.calendar.at(sent.times.wall) {
             Opening::Open { .. } => Ok(()),
-            Opening::Shut { by, .. } => Err(format!("a PUT for {id} left at {} while shut by {by:?}", times.wall)),
+            Opening::Shut { by, .. } => Err(format!("a PUT for {} left at {} while shut by {by:?}", sent.id, sent.times.wall)),
         }
     }
 }

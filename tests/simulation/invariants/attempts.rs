@@ -1,0 +1,79 @@
+//! Attempts count PUTs sent, not restarts: at every PUT the stored count is at least the PUTs that left since the change
+//! was queued, less those of which its daemon learnt that they were surely not executed and cost nothing; and at most
+//! what the plan allows.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+use sealift::domain::call::Disposition;
+use sealift::domain::change::State;
+use sealift::engine::Ticket;
+use sealift::store::Store;
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen, Setting};
+
+#[derive(Default)]
+struct Count {
+    /// PUTs that left.
+    left: u16,
+    /// Of these, those that cost nothing.
+    free: u16,
+    /// Intents committed.
+    meant: u16,
+}
+
+pub struct Attempts {
+    most: u16,
+    counts: BTreeMap<u32, Count>,
+    out: BTreeMap<(usize, Ticket), u32>,
+}
+
+impl Attempts {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self { most: setting.scenario.max_attempts, counts: BTreeMap::new(), out: BTreeMap::new() }
+    }
+}
+
+impl Invariant for Attempts {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Committed { commit, .. } => {
+                for change in &commit.changes {
+                    match change.record.state {
+                        State::Submitting { .. } => self.counts.entry(change.ordinal).or_default().meant += 1,
+                        State::Queued if change.record.attempts == 0 => {
+                            self.counts.remove(&change.ordinal);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Fact::Wire { sent, store } if sent.call.is_write() => {
+                let count = self.counts.entry(sent.id.ordinal).or_default();
+                count.left += 1;
+                self.out.insert((sent.daemon, sent.ticket), sent.id.ordinal);
+                let stored = store.change(sent.id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+                let attempts = stored.change.record.attempts;
+                if attempts + count.free < count.left || attempts > count.meant || attempts > self.most {
+                    let Count { left, free, meant } = count;
+                    return Err(format!(
+                        "{} counts {attempts} attempts of {}; {left} PUTs left, {free} of them free, {meant} intents",
+                        sent.id, self.most
+                    ));
+                }
+            }
+            Fact::Seen(Seen::Answered { daemon, ticket, disposition, .. }) => {
+                let free = matches!(disposition, Some(Disposition::Throttled | Disposition::Unauthorised | Disposition::Busy));
+                if let Some(ordinal) = self.out.remove(&(*daemon, *ticket))
+                    && free
+                {
+                    self.counts.entry(ordinal).or_default().free += 1;
+                }
+            }
+            Fact::Seen(Seen::Crashed { daemon, .. }) => self.out.retain(|(of, _), _| of != daemon),
+            _ => {}
+        }
+        Ok(())
+    }
+}

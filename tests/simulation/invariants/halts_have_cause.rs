@@ -1,0 +1,40 @@
+//! A rollout that halts for its failures has them in the store; one that completes has every outcome.
+
+use sealift::domain::rollout::{Halt, Phase};
+
+use super::Invariant;
+use crate::oracle::{Fact, Setting};
+
+pub struct HaltsHaveCause {
+    all: u32,
+    wave: u32,
+}
+
+impl HaltsHaveCause {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self { all: setting.scenario.max_failures, wave: setting.scenario.wave_failures }
+    }
+}
+
+impl Invariant for HaltsHaveCause {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Committed { commit, rollout, .. } = fact else { return Ok(()) };
+        let Some(moves) = &commit.moves else { return Ok(()) };
+        let total = rollout.total();
+        match &moves.record.phase {
+            Phase::Halted { wave, reason: Halt::Failures { failures, budget } } => {
+                let own = rollout.tallies[usize::from(*wave)].failures();
+                let of_all = *budget == self.all && total.failures() >= *budget && total.failures() >= *failures;
+                let of_wave = *budget == self.wave && own >= *budget && own >= *failures;
+                if !of_all && !of_wave {
+                    return Err(format!("halted for {failures} failures of {budget}; the store has {} and {own}", total.failures()));
+                }
+            }
+            Phase::Completed if total.queued + total.active > 0 => {
+                return Err(format!("completed with {} queued and {} active changes", total.queued, total.active));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

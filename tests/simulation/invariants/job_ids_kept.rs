@@ -1,0 +1,87 @@
+//! Where a job can only be ours, its id is held at the end; and an id that a daemon read and outlived is in the journal.
+//!
+//! A job can only be ours when it is the only switch job that its instance ever had. With others beside it, whose job
+//! it was cannot be told, and the change says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::FutureExt;
+use sealift::domain::change::State;
+use sealift::domain::id::{JobId, RolloutId};
+use sealift::domain::journal::What;
+use sealift::store::Store;
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen, Setting};
+
+pub struct JobIdsKept {
+    rollout: RolloutId,
+    alone: bool,
+    /// Jobs are sought by the cloud's clock, from which a stepped clock of ours is too far away.
+    stepped: bool,
+    /// Ids read by the life of a daemon that still goes on.
+    read: BTreeSet<JobId>,
+}
+
+impl JobIdsKept {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self {
+            rollout: setting.rollout,
+            alone: setting.scenario.daemons == 1,
+            stepped: setting.scenario.wall_jumps > 0,
+            read: BTreeSet::new(),
+        }
+    }
+}
+
+impl Invariant for JobIdsKept {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let (store, cloud, entries) = match fact {
+            // With two daemons the other may have settled the change by questions before the answer was read.
+            Fact::Seen(Seen::JobRead { job }) if self.alone => {
+                self.read.insert(job.clone());
+                return Ok(());
+            }
+            Fact::Seen(Seen::Crashed { .. }) => {
+                self.read.clear();
+                return Ok(());
+            }
+            Fact::End { store, cloud, entries, .. } => (*store, *cloud, *entries),
+            _ => return Ok(()),
+        };
+        let mut told = BTreeSet::new();
+        let mut doubted = BTreeSet::new();
+        for entry in entries {
+            if let What::Change { record, ordinal, .. } = &entry.what {
+                told.extend(record.jobs.iter().cloned());
+                if matches!(record.state, State::InDoubt { .. }) {
+                    doubted.insert(*ordinal);
+                }
+            }
+        }
+        if let Some(job) = self.read.iter().find(|job| !told.contains(*job)) {
+            return Err(format!("job {job} was read and is not in the journal"));
+        }
+        if self.stepped {
+            return Ok(());
+        }
+        let mut jobs_of: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for job in cloud.jobs() {
+            let instance = cloud.proxy(&job.proxy_id).ok_or("a proxy is gone")?.instance_id;
+            jobs_of.entry(instance).or_default().push(job);
+        }
+        for (_, instance) in cloud.foreign_switches() {
+            jobs_of.remove(&instance);
+        }
+        let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
+        for job in jobs_of.values().filter(|jobs| jobs.len() == 1).map(|jobs| &jobs[0]).filter(|job| job.status == "Completed") {
+            let owner = page.changes.iter().find(|active| active.change.target.proxy_id == job.proxy_id).ok_or("no change for a proxy")?;
+            // A person's retry of a change in doubt looks at the proxy, not for the job.
+            let asked = !doubted.contains(&owner.change.id.ordinal);
+            if asked && matches!(owner.change.record.state, State::Succeeded { .. }) && !owner.change.record.jobs.contains(&job.job_id) {
+                return Err(format!("{} does not hold its job {}", owner.change.id, job.job_id));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! While a rollout may release, it does: an open window with free places and ready work is never idle for long.
+
+use futures_util::FutureExt;
+use sealift::domain::id::RolloutId;
+use sealift::domain::plan::Plan;
+use sealift::domain::rollout::{Phase, Room};
+use sealift::domain::window::Opening;
+use sealift::store::{Rollout, Store};
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen, Setting};
+use crate::world::{Nanos, S};
+
+/// A scan or a look, a slow commit, a conflict and another.
+const IDLE_MAX: Nanos = 4 * S;
+/// After a crash, a step of the clock or a standstill, what was under way may first have to fall due.
+const SETTLED_AFTER: Nanos = 25 * S;
+
+pub struct NeverIdle {
+    rollout: RolloutId,
+    plan: Plan,
+    /// Commits of this run may take long, so places may be free and taken at once.
+    stuck: bool,
+    stopped: bool,
+    quiet_from: Nanos,
+    idle_since: Option<Nanos>,
+}
+
+impl NeverIdle {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self {
+            rollout: setting.rollout,
+            plan: setting.submission.plan.clone(),
+            stuck: setting.scenario.stuck_store > 0.0,
+            stopped: false,
+            quiet_from: 0,
+            idle_since: None,
+        }
+    }
+
+    fn may_release(&self, rollout: &Rollout, wall: jiff::Timestamp) -> Option<u16> {
+        let Phase::Advancing { wave } = rollout.record.phase else { return None };
+        let free = rollout.record.paused.is_none() && rollout.record.requeue.is_none() && !self.stopped;
+        let room = Room::of(&self.plan, &rollout.tallies, wave).places() > 0;
+        let open = || matches!(self.plan.calendar.at(wall), Opening::Open { .. });
+        (free && room && open()).then_some(wave)
+    }
+}
+
+impl Invariant for NeverIdle {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Seen(Seen::Disturbed { now } | Seen::Crashed { now, .. }) => self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER),
+            Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
+            Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
+            Fact::Instant { now, wall, store } if !self.stuck => {
+                let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+                let ready = *now >= self.quiet_from
+                    && self.may_release(&rollout, *wall).is_some_and(|wave| {
+                        let found = store.candidates(self.rollout, wave, 1).now_or_never().expect("ready").expect("memory");
+                        !found.free.is_empty()
+                    });
+                if !ready {
+                    self.idle_since = None;
+                    return Ok(());
+                }
+                let since = *self.idle_since.get_or_insert(*now);
+                if *now > since + IDLE_MAX {
+                    return Err(format!(
+                        "places are free and work is ready since {} s, and nothing is released at {} s",
+                        since / S,
+                        now / S
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! No event is lost: a change in flight commits, claims or calls again within a bounded time.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use sealift::domain::change::State;
+use sealift::store::Store;
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen, Setting};
+use crate::world::{Nanos, S};
+
+/// Beyond the longest wait that is anybody's plan: pauses of a lane, one after the other, at most a minute each.
+const SILENT_MAX: Nanos = 300 * S;
+
+pub struct NeverSilent {
+    /// A clock that was stepped back makes what a crash left fall due later by as much.
+    stepped: bool,
+    heard: BTreeMap<u32, Nanos>,
+    quiet_from: Nanos,
+}
+
+impl NeverSilent {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        Self { stepped: setting.scenario.wall_jumps > 0, heard: BTreeMap::new(), quiet_from: 0 }
+    }
+}
+
+impl Invariant for NeverSilent {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Committed { commit, now, .. } => self.heard.extend(commit.changes.iter().map(|change| (change.ordinal, *now))),
+            Fact::Wire { sent, .. } => {
+                self.heard.insert(sent.id.ordinal, sent.now);
+            }
+            Fact::Seen(Seen::Touched { id, now }) => {
+                self.heard.insert(id.ordinal, *now);
+            }
+            Fact::Seen(Seen::Disturbed { now } | Seen::Crashed { now, .. }) => self.quiet_from = self.quiet_from.max(*now),
+            Fact::Instant { now, store, .. } if !self.stepped && *now > self.quiet_from + SILENT_MAX => {
+                let active = store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
+                // What is ready may have to wait for a place in its lane for as long as jobs take.
+                for one in active.iter().filter(|one| one.change.record.state != State::Ready) {
+                    let heard = self.heard.get(&one.change.id.ordinal).copied().unwrap_or(0);
+                    if *now > heard + SILENT_MAX {
+                        return Err(format!("{} is {} and silent since {} s", one.change.id, one.change.record.state.word(), heard / S));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! One daemon: the shipped core, and what a shell does around it.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use sealift::domain::call::{Answer, Reply};
+use sealift::engine::{Board, Core, Effect, Input, Options};
+use sealift::store::{Commit, Store};
+
+use super::{MS, Nanos, S, What, World};
+use crate::oracle::Seen;
+use crate::planted::Planted;
+use crate::scenario::{CALL_TIMEOUT, STUCK_COMMIT};
+use crate::setting;
+
+/// A daemon of the run, alive or not.
+#[derive(Default)]
+pub(super) struct Daemon {
+    pub(super) core: Option<Core>,
+    pub(super) board: Arc<Board>,
+    /// Raised by every crash: what belongs to an earlier life reaches nobody.
+    pub(super) life: u32,
+    pub(super) wake: Option<Nanos>,
+    /// Its host stands still until then.
+    pub(super) frozen_until: Nanos,
+}
+
+impl World {
+    pub(super) fn start(&mut self, daemon: usize) {
+        if self.daemons[daemon].core.is_some() {
+            return;
+        }
+        let first = self.daemons[daemon].life == 0;
+        let options = Options {
+            lanes: vec![setting::lane(&self.scenario, self.planted)],
+            exclusive: self.scenario.daemons == 1,
+            quota_spent: !first && self.planted != Planted::FullPermitsAfterRestart,
+        };
+        let core = Core::new(options, self.times());
+        self.daemons[daemon].board = core.board();
+        self.daemons[daemon].core = Some(core);
+        self.oracle.see(Seen::Disturbed { now: self.now });
+        self.tell_stop(daemon);
+        self.feed(daemon, Input::Tick);
+    }
+
+    pub(super) fn crash(&mut self, daemon: usize, landed: Option<Commit>) {
+        if self.daemons[daemon].core.is_none() {
+            return;
+        }
+        self.fire("crash");
+        self.take_counters(daemon);
+        let state = &mut self.daemons[daemon];
+        state.core = None;
+        state.life += 1;
+        state.wake = None;
+        state.frozen_until = 0;
+        self.verbs_out.clear();
+        self.oracle.see(Seen::Crashed { daemon, now: self.now });
+        if self.scenario.daemons == 1 && landed.is_none() {
+            self.lose_unsynced();
+        }
+        if let Some(commit) = landed {
+            // It stands behind all earlier ones in the journal. It may be refused, as it may be for a live daemon.
+            self.fire("landed_unseen");
+            let _ = self.commit_now(commit);
+        }
+        self.synced = self.log.len();
+        let rest = self.rng.u64(0..20 * S);
+        self.push(rest, What::Start { daemon });
+    }
+
+    pub(super) fn freeze(&mut self, daemon: usize, until: Nanos) {
+        if self.daemons[daemon].core.is_some() && !self.calm {
+            self.fire("freeze");
+            self.daemons[daemon].frozen_until = until;
+            self.oracle.see(Seen::Disturbed { now: until });
+        }
+    }
+
+    /// What the core has counted so far is counted for the run.
+    pub(super) fn take_counters(&mut self, daemon: usize) {
+        if let Some(core) = &self.daemons[daemon].core {
+            for (word, count) in core.counters() {
+                *self.fired.entry(word).or_insert(0) += count;
+            }
+        }
+    }
+
+    pub(super) fn feed(&mut self, daemon: usize, input: Input) {
+        let times = self.times();
+        let Some(core) = self.daemons[daemon].core.as_mut() else { return };
+        if let Input::Answered { reply: Reply { outcome: Ok(Answer::Accepted(Some(job))), .. }, .. } = &input {
+            self.oracle.see(Seen::JobRead { job: job.clone() });
+        }
+        let mut effects = Vec::new();
+        core.step(times, input, &mut effects);
+        let ahead = core.next_wake().map(|wake| wake.saturating_sub(times.boot));
+        let late = if self.planted == Planted::WakesLate { 60 * S } else { 0 };
+        let wake = ahead.map(|ahead| self.now + late + u64::try_from(ahead.as_nanos()).expect("a short run"));
+        for effect in effects {
+            self.perform(daemon, effect);
+        }
+        let state = &mut self.daemons[daemon];
+        if let Some(wake) = wake
+            && state.core.is_some()
+            && state.wake.is_none_or(|was| wake < was)
+        {
+            state.wake = Some(wake);
+            let life = state.life;
+            let after = wake - self.now;
+            self.push(after, What::Wake { daemon, life, at: wake });
+        }
+    }
+
+    pub(super) fn push_input(&mut self, after: Nanos, daemon: usize, input: Input) {
+        let life = self.daemons[daemon].life;
+        self.push(after, What::Feed { daemon, life, input: Box::new(input) });
+    }
+
+    fn perform(&mut self, daemon: usize, effect: Effect) {
+        let life = self.daemons[daemon].life;
+        match effect {
+            Effect::Scan { until } => {
+                let (open, due) = self.scan(until);
+                self.push_input(0, daemon, Input::Scanned { open, due });
+            }
+            Effect::Read { ticket, query } => {
+                let found = Box::new(self.read(query));
+                self.push_input(0, daemon, Input::Read { ticket, found });
+            }
+            Effect::Commit { ticket, commit } => {
+                let mut wait = self.rng.u64(0..3 * MS);
+                if self.planted == Planted::JobIdUsedBeforeSaved
+                    && commit.changes.iter().any(|change| change.record.state.word() == "following")
+                {
+                    // The core is told that the job id is saved long before it is.
+                    self.push_input(0, daemon, Input::Committed { ticket, result: Ok(()) });
+                    wait += 3 * S;
+                }
+                if self.rng.f64() < self.scenario.slow_path {
+                    wait += self.rng.u64(0..500 * MS);
+                }
+                if self.rng.f64() < self.scenario.stuck_store {
+                    self.fire("stuck_commit");
+                    wait += self.rng.u64(0..STUCK_COMMIT.as_nanos() as u64);
+                }
+                self.push(wait, What::Apply { daemon, life, ticket, commit });
+            }
+            Effect::Touch { ticket, id, version, was, due } => {
+                let held = self.store.touch(id, version, was, due).now_or_never().expect("ready").expect("memory");
+                let held = held || self.planted == Planted::TouchAlwaysHeld;
+                self.oracle.see(Seen::Touched { id, now: self.now });
+                self.push_input(0, daemon, Input::Touched { ticket, held });
+            }
+            Effect::Call { ticket, call, check } => {
+                self.calls += 1;
+                let number = self.calls;
+                let mut wait = self.rng.u64(0..20 * MS);
+                if self.rng.f64() < self.scenario.slow_path {
+                    wait = self.rng.u64(0..20 * S);
+                    self.fire("slow_to_wire");
+                }
+                if self.planted == Planted::DoubtTimedFromDecision {
+                    self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, daemon, life, ticket, number);
+                }
+                self.push(wait, What::Wire { daemon, life, ticket, number, call: Box::new((call, check)) });
+            }
+            Effect::Reply { id, result } => {
+                let Some(verb) = self.verbs_out.remove(&id) else { return };
+                self.oracle.see(Seen::VerbAnswered { id });
+                match result {
+                    Ok(_) => {
+                        self.fire("verb_acknowledged");
+                        self.oracle.see(Seen::Acknowledged { verb });
+                    }
+                    Err(_) => self.fire("verb_refused"),
+                }
+            }
+            Effect::Fail(why) => self.oracle.violate(&format!("the core gave up: {why}")),
+        }
+    }
+
+    /// What may be taken over, as a planted bug tells it.
+    pub(super) fn due(&self, until: Timestamp) -> Vec<sealift::store::Active> {
+        let until = match self.planted {
+            Planted::TakesOverTooEarly => Timestamp::MAX,
+            Planted::NothingTakenOver => Timestamp::MIN,
+            _ => until,
+        };
+        self.store.due(until, 4096).now_or_never().expect("ready").expect("memory")
+    }
+}

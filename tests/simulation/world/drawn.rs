@@ -1,0 +1,65 @@
+//! What a scenario lets happen by the clock: crashes, freezes, verbs, the kill switch, steps of the wall clock.
+
+use sealift::domain::rollout::{Requeue, Verb};
+
+use super::{Nanos, S, What, World};
+
+/// Steps of the wall clock are aimed at the time at which most runs are at work.
+const JUMPS_WITHIN: Nanos = 90 * S;
+/// Longest standstill of a host.
+const FREEZE_MAX: Nanos = 60 * S;
+
+impl World {
+    pub(super) fn draw_events(&mut self) {
+        let calm_at = self.scenario.calm_at * S;
+        for daemon in 0..self.scenario.daemons {
+            self.draw_crashes(daemon, calm_at);
+        }
+        for _ in 0..self.scenario.verbs {
+            let at = self.rng.u64(0..calm_at);
+            let verb = self.draw_verb();
+            self.push(at, What::Operator { verb });
+        }
+        if self.scenario.stop_file {
+            let at = self.rng.u64(0..calm_at);
+            self.push(at, What::StopFile { text: Some("drill".into()) });
+            let back = self.rng.u64(at..=calm_at);
+            self.push(back, What::StopFile { text: None });
+        }
+        for _ in 0..self.scenario.wall_jumps {
+            let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
+            // Small steps forward are those of a badly disciplined clock; the large ones are an operator's.
+            let seconds = if self.rng.bool() { self.rng.i64(1..60) } else { self.rng.i64(-4000..4000) };
+            self.push(at, What::Jump { seconds });
+        }
+        for _ in 0..self.scenario.freezes {
+            let daemon = self.rng.usize(0..self.scenario.daemons);
+            let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
+            let until = self.now + at + self.rng.u64(S..FREEZE_MAX);
+            self.push(at, What::Freeze { daemon, until });
+        }
+        self.push(calm_at, What::Calm);
+    }
+
+    fn draw_crashes(&mut self, daemon: usize, calm_at: Nanos) {
+        let mut at = 0;
+        while self.scenario.crash_every > 0 {
+            at += self.rng.u64(1..=u64::from(self.scenario.crash_every) * 2 * S);
+            if at > calm_at {
+                return;
+            }
+            self.push(at, What::Crash { daemon });
+        }
+    }
+
+    fn draw_verb(&mut self) -> Verb {
+        match self.rng.u8(0..12) {
+            0..4 => Verb::Pause,
+            4..8 => Verb::Resume,
+            8 => Verb::Abort,
+            9 => Verb::Promote,
+            10 => Verb::Retry(Requeue::Failed),
+            _ => Verb::Retry(Requeue::FailedAndInDoubt),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The way of a call: the last check at the wire instant, the way to the cloud, the way back.
+
+use sealift::cloud::faults::{Between, Faults, QuotaRule};
+use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply};
+use sealift::domain::id::ChangeId;
+use sealift::engine::{CheckSpec, Input, Ticket};
+
+use super::{CallPoint, Kill, MS, Nanos, What, World};
+use crate::oracle::{Seen, Sent};
+use crate::planted::Planted;
+use crate::scenario::{CALL_TIMEOUT, GRACE, LANDING_BOUND, SETTLE, Scenario};
+
+/// The cloud's faults, as a planted bug has them.
+pub(super) fn planted_faults(scenario: &Scenario, planted: Planted) -> Faults {
+    let mut faults = scenario.faults.clone();
+    match planted {
+        Planted::VisibilityBeyondSettle => faults.visibility_lag = Between::exactly(SETTLE * 3),
+        Planted::QuotaConfiguredTooHigh => {
+            faults.quota = faults.quota.map(|quota| QuotaRule { requests: quota.requests.div_ceil(2), ..quota });
+        }
+        _ => {}
+    }
+    faults
+}
+
+impl World {
+    pub(super) fn wire(&mut self, daemon: usize, life: u32, ticket: Ticket, number: u64, (call, check): (Call, CheckSpec)) {
+        if self.daemons[daemon].life != life {
+            return;
+        }
+        if self.killed(Kill::Call { number, at: CallPoint::BeforeWire }) {
+            return self.crash(daemon, None);
+        }
+        let times = self.times();
+        if self.rng.f64() < self.scenario.refuse {
+            self.fire("connection_refused");
+            let reply = unanswered(Disposition::NotDone, false, "connection refused");
+            return self.push_answer(0, daemon, life, ticket, number, reply);
+        }
+        let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of(call.target()) };
+        if times.boot > check.deadline + GRACE {
+            self.oracle.see(Seen::TooLate { id });
+        }
+        if let Err(withheld) = self.daemons[daemon].board.check(&check, times)
+            && !self.is_let_through(&withheld.0)
+        {
+            self.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
+            return self.push_answer(0, daemon, life, ticket, number, unanswered(Disposition::Withheld, false, &withheld.0));
+        }
+        self.oracle.wire(&Sent { daemon, ticket, id, call: &call, times, now: self.now }, &self.store);
+        let mut way = self.rng.u64(MS..50 * MS);
+        if self.rng.f64() < self.scenario.slow_path {
+            way = self.rng.u64(0..LANDING_BOUND.as_nanos() as u64);
+            self.fire("slow_way");
+        }
+        if self.planted != Planted::DoubtTimedFromDecision {
+            self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, daemon, life, ticket, number);
+        }
+        self.push(way, What::Arrive { daemon, life, ticket, number, call: Box::new(call) });
+        if self.killed(Kill::Call { number, at: CallPoint::AfterWire }) {
+            self.crash(daemon, None);
+        }
+    }
+
+    /// What a shell with a planted bug lets pass the last check.
+    fn is_let_through(&self, withheld: &str) -> bool {
+        match self.planted {
+            Planted::NoLastCheck => true,
+            Planted::NoWindowAtWire => withheld.contains("window"),
+            Planted::NoDeadlineAtWire => withheld.contains("deadline"),
+            _ => false,
+        }
+    }
+
+    pub(super) fn arrive(&mut self, daemon: usize, life: u32, ticket: Ticket, number: u64, call: &Call) {
+        let now = self.cloud_now();
+        self.cloud.advance(now);
+        self.oracle.before_arrival(call, &self.cloud, self.now);
+        let arrival = match self.planted {
+            Planted::InstanceNotLocked => self.cloud.arrive(now, &self.with_real_instance(call)),
+            _ => self.cloud.arrive(now, call),
+        };
+        self.oracle.arrived(self.now);
+        let reply = self.mangle(call, arrival.reply);
+        let back = self.rng.u64(MS..50 * MS) + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
+        self.oracle.see(Seen::AnswerComes { daemon, ticket, at: self.now + back });
+        self.push_answer(back, daemon, life, ticket, number, reply);
+    }
+
+    fn with_real_instance(&self, call: &Call) -> Call {
+        let mut call = call.clone();
+        match &mut call {
+            Call::Inspect { target } | Call::Submit { target, .. } | Call::Follow { target, .. } | Call::FindJobs { target, .. } => {
+                let real = self.fleet.proxies().iter().find(|proxy| proxy.proxy_id == target.proxy_id).expect("of the fleet");
+                target.instance_id = real.instance_id;
+            }
+        }
+        call
+    }
+
+    fn push_answer(&mut self, after: Nanos, daemon: usize, life: u32, ticket: Ticket, number: u64, reply: Reply) {
+        self.push(after, What::Answer { daemon, life, ticket, number, reply: Box::new(reply) });
+    }
+
+    /// The client gives the call up by then; the answer itself may come earlier, or later and to nobody.
+    pub(super) fn push_no_answer(&mut self, after: Nanos, daemon: usize, life: u32, ticket: Ticket, number: u64) {
+        self.push_answer(after, daemon, life, ticket, number, unanswered(Disposition::Unknown, true, "no answer in time"));
+    }
+
+    pub(super) fn answered(&mut self, daemon: usize, life: u32, ticket: Ticket, number: u64, reply: Reply) {
+        if self.daemons[daemon].life != life {
+            return;
+        }
+        if self.killed(Kill::Call { number, at: CallPoint::BeforeAnswer }) {
+            return self.crash(daemon, None);
+        }
+        let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
+        self.oracle.see(Seen::Answered { daemon, ticket, disposition, now: self.now });
+        self.feed(daemon, Input::Answered { ticket, reply });
+        if self.killed(Kill::Call { number, at: CallPoint::AfterAnswer }) {
+            self.crash(daemon, None);
+        }
+    }
+
+    /// What a planted bug makes of a reply.
+    fn mangle(&mut self, call: &Call, mut reply: Reply) -> Reply {
+        match (self.planted, &mut reply.outcome) {
+            (Planted::RetryWithoutAsking, Err(error)) if error.disposition == Disposition::Unknown => {
+                error.disposition = Disposition::NotDone;
+                error.status = Some(500);
+            }
+            (Planted::PermitFreedTooEarly, _) => reply.sent = false,
+            (Planted::JobListLost, Ok(Answer::Jobs { jobs, more })) => {
+                jobs.clear();
+                *more = false;
+            }
+            (Planted::CompletedToldTooEarly, Ok(Answer::Job(view))) => *view = JobView::Completed,
+            (Planted::LookAnsweredFromWish, Ok(Answer::Proxy(Some(view)))) => {
+                let asked = self.cloud.proxy(&call.target().proxy_id).is_some_and(|proxy| proxy.executed > 0);
+                if asked {
+                    *view = ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, word: "ACTIVE".into() };
+                }
+            }
+            (Planted::AnswersMixedUp, Ok(Answer::Accepted(Some(job)))) => {
+                if let Some(other) = self.last_job.replace(job.clone()) {
+                    *job = other;
+                }
+            }
+            _ => {}
+        }
+        reply
+    }
+}
+
+fn unanswered(disposition: Disposition, sent: bool, message: &str) -> Reply {
+    let error = CallError { disposition, retry_after: None, status: None, code: None, message: message.to_owned() };
+    Reply { outcome: Err(error), request_id: None, sent }
+}

@@ -1,0 +1,71 @@
+//! People: operators with verbs, and the kill-switch file.
+
+use sealift::domain::rollout::{Requeue, Verb};
+use sealift::engine::{Command, Input};
+
+use super::{MS, S, What, World};
+use crate::oracle::Seen;
+use crate::planted::Planted;
+
+impl World {
+    /// Whether the run is at its end; sends a person when nobody else can move it any more.
+    pub(super) fn is_over(&mut self) -> bool {
+        let rollout = self.read_rollout();
+        let idle = rollout.total().active == 0;
+        if rollout.record.phase.is_final() {
+            return idle && rollout.total().queued == 0;
+        }
+        if idle && self.verbs_out.is_empty() && self.now >= self.person_at {
+            self.person_at = self.now + 5 * S;
+            let verb = match (&rollout.record.paused, rollout.record.phase.word()) {
+                (Some(_), _) => Verb::Resume,
+                (None, "awaiting") => Verb::Promote,
+                (None, "halted") if self.rng.bool() => Verb::Retry(Requeue::FailedAndInDoubt),
+                (None, "halted") => Verb::Abort,
+                (None, _) => return false,
+            };
+            self.push(MS, What::Operator { verb });
+        }
+        false
+    }
+
+    pub(super) fn operator(&mut self, verb: Verb) {
+        let alive: Vec<usize> = (0..self.daemons.len()).filter(|daemon| self.daemons[*daemon].core.is_some()).collect();
+        if alive.is_empty() {
+            return;
+        }
+        let daemon = alive[self.rng.usize(0..alive.len())];
+        let id = self.next_reply;
+        self.next_reply += 1;
+        self.fire("verb");
+        self.verbs_out.insert(id, verb.clone());
+        self.oracle.see(Seen::VerbAsked { id, daemon, now: self.now.max(self.daemons[daemon].frozen_until) });
+        let command = Command { rollout: self.rollout, verb: verb.clone(), by: "operator".into(), reason: "drill".into() };
+        if self.planted == Planted::VerbAcknowledgedBeforeSaved {
+            self.oracle.see(Seen::Acknowledged { verb });
+        }
+        let wait = self.daemons[daemon].frozen_until.saturating_sub(self.now);
+        self.push_input(wait, daemon, Input::Command { id, command });
+    }
+
+    pub(super) fn stop_file(&mut self, text: Option<String>) {
+        // A host that stands still cannot be told; the file counts from when everybody knows of it.
+        if let Some(thaw) = self.daemons.iter().map(|daemon| daemon.frozen_until).max().filter(|until| *until > self.now) {
+            return self.push(thaw - self.now, What::StopFile { text });
+        }
+        self.stop.clone_from(&text);
+        for daemon in 0..self.daemons.len() {
+            self.tell_stop(daemon);
+        }
+        self.oracle.see(Seen::StopFile { stands: text.is_some() });
+        self.oracle.see(Seen::Disturbed { now: self.now });
+    }
+
+    /// Tells a daemon whether the kill-switch file stands.
+    pub(super) fn tell_stop(&mut self, daemon: usize) {
+        if self.planted == Planted::StopFileNotTold && daemon == 0 {
+            return;
+        }
+        self.feed(daemon, Input::StopFile(self.stop.clone()));
+    }
+}

@@ -1,0 +1,177 @@
+//! The store's side of the run: what is applied, what a crash loses, and what the planted bugs make of both.
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use sealift::domain::id::ChangeId;
+use sealift::domain::plan::{Plan, Promote};
+use sealift::domain::tally::Tally;
+use sealift::engine::{Found, Input, Query, Ticket};
+use sealift::store::memory::MemoryStore;
+use sealift::store::{Active, Commit, CommitError, Durability, Rollout, Store};
+
+use super::{Kill, MS, World};
+use crate::oracle::Seen;
+use crate::planted::Planted;
+
+impl World {
+    pub(super) fn apply(&mut self, daemon: usize, life: u32, ticket: Ticket, commit: Commit) {
+        if self.daemons[daemon].life != life {
+            // It was on its way when its daemon died: lost, or landed unseen (only a shared store outlives the daemon).
+            if self.scenario.daemons > 1 && self.rng.bool() {
+                self.fire("landed_unseen");
+                let _ = self.commit_now(commit);
+            } else {
+                self.fire("write_lost");
+            }
+            return;
+        }
+        self.commits += 1;
+        let number = self.commits;
+        if self.killed(Kill::Commit { number, landed: false }) {
+            return self.crash(daemon, None);
+        }
+        if self.killed(Kill::Commit { number, landed: true }) {
+            return self.crash(daemon, Some(commit));
+        }
+        let durability = commit.durability;
+        let result = self.commit_now(commit);
+        if matches!(result, Err(CommitError::Conflict)) {
+            self.fire("store_conflict");
+        }
+        // All that stands before it in the journal is synced with it. A shared store outlives its daemons.
+        if self.scenario.daemons > 1 || durability == Durability::Synced {
+            self.synced = self.log.len();
+        }
+        let wait = self.rng.u64(0..3 * MS);
+        self.push_input(wait, daemon, Input::Committed { ticket, result });
+    }
+
+    pub(super) fn commit_now(&mut self, mut commit: Commit) -> Result<(), CommitError> {
+        match self.planted {
+            Planted::CommitWithoutCompare => self.pretend_current(&mut commit),
+            Planted::ReleasesNotCompared => {
+                let current = self.read_rollout().record;
+                commit.releases = commit.releases.map(|_| current.releases);
+                if let Some(moves) = &mut commit.moves {
+                    moves.record.cursor = moves.record.cursor.max(current.cursor);
+                }
+            }
+            _ => {}
+        }
+        let result = self.store.commit(commit.clone()).now_or_never().expect("ready");
+        if result.is_ok() {
+            self.oracle.committed(&commit, &self.store, &self.cloud, self.now);
+            self.log.push(commit);
+        }
+        result
+    }
+
+    /// What a store that compares nothing would do: every commit names the versions that stand there now.
+    fn pretend_current(&self, commit: &mut Commit) {
+        let record = self.read_rollout().record;
+        commit.version = record.version;
+        commit.releases = commit.releases.map(|_| record.releases);
+        for change in &mut commit.changes {
+            let id = ChangeId { rollout: commit.rollout, ordinal: change.ordinal };
+            let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+            change.version = stored.change.record.version;
+            change.record.version = stored.change.record.version + 1;
+        }
+    }
+
+    /// What was not synced may be gone, from some point on.
+    pub(super) fn lose_unsynced(&mut self) {
+        let least = if self.planted == Planted::SyncedIsNotSynced { 0 } else { self.synced };
+        let kept = self.rng.usize(least..=self.log.len());
+        if kept == self.log.len() {
+            return;
+        }
+        self.fire("unsynced_lost");
+        if self.planted == Planted::LogWithHoles {
+            self.log.remove(kept);
+        } else {
+            self.log.truncate(kept);
+        }
+        let store = MemoryStore::new();
+        store.submit(self.submission.clone()).now_or_never().expect("ready").expect("taken before");
+        for commit in &self.log {
+            let applied = store.commit(commit.clone()).now_or_never().expect("ready");
+            assert!(applied.is_ok() || self.planted != Planted::Nothing, "what was applied once is applied again");
+        }
+        self.store = store;
+        self.oracle.see(Seen::Rebuilt);
+    }
+
+    pub(super) fn scan(&self, until: Timestamp) -> (Vec<Rollout>, Vec<Active>) {
+        let open = self.store.open_rollouts().now_or_never().expect("ready").expect("memory");
+        let open = open.into_iter().map(|rollout| self.told_rollout(rollout)).collect();
+        let due = self.due(until).into_iter().map(|active| self.told_change(active)).collect();
+        (open, due)
+    }
+
+    pub(super) fn read(&self, query: Query) -> Found {
+        let store = &self.store;
+        match query {
+            Query::Rollout(id) => {
+                let rollout = store.rollout(id).now_or_never().expect("ready").expect("memory");
+                Found::Rollout(rollout.map(|rollout| self.told_rollout(rollout)))
+            }
+            Query::Candidates { rollout, wave, limit } => {
+                let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
+                Found::Candidates(store.candidates(rollout, wave, limit).now_or_never().expect("ready").expect("memory"))
+            }
+            Query::Stored { rollout, words, limit } => {
+                Found::Stored(store.settled(rollout, words, limit).now_or_never().expect("ready").expect("memory"))
+            }
+            Query::Change(id) => {
+                let change = store.change(id).now_or_never().expect("ready").expect("memory");
+                let rollout = store.rollout(id.rollout).now_or_never().expect("ready").expect("memory");
+                let told = change.zip(rollout).map(|(active, rollout)| Box::new((active, self.told_rollout(rollout))));
+                Found::Change(told)
+            }
+            Query::KnownJobs(_) if self.planted == Planted::KnownJobsForgotten => Found::KnownJobs(Vec::new()),
+            Query::KnownJobs(instance) => Found::KnownJobs(store.known_jobs(&instance).now_or_never().expect("ready").expect("memory")),
+        }
+    }
+
+    fn restarted(&self) -> bool {
+        self.daemons.iter().any(|daemon| daemon.life > 0)
+    }
+
+    /// A rollout as the core gets it.
+    fn told_rollout(&self, mut rollout: Rollout) -> Rollout {
+        match self.planted {
+            Planted::FailuresForgottenAtRestart if self.restarted() => {
+                tell(&mut rollout, |tally| Tally { failed: 0, in_doubt: 0, succeeded: tally.succeeded + tally.failures(), ..tally })
+            }
+            Planted::InFlightToldTooLow => tell(&mut rollout, |tally| Tally { active: 0, queued: tally.queued + tally.active, ..tally }),
+            Planted::FailuresCountedTwice => tell(&mut rollout, |tally| {
+                let more = tally.failed.min(tally.succeeded);
+                Tally { failed: tally.failed + more, succeeded: tally.succeeded - more, ..tally }
+            }),
+            Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
+            Planted::PlanReadAnew => {
+                let mut plan = Plan::clone(&rollout.plan);
+                for wave in &mut plan.strategy.waves {
+                    wave.soak_ms = 0;
+                    wave.promote = Promote::Auto;
+                }
+                rollout.plan = plan.into();
+            }
+            _ => {}
+        }
+        rollout
+    }
+
+    /// A change as the core gets it when it takes one over.
+    fn told_change(&self, mut active: Active) -> Active {
+        if self.planted == Planted::AttemptsForgottenAtRestart && self.restarted() {
+            active.change.record.attempts = 0;
+        }
+        active
+    }
+}
+
+fn tell(rollout: &mut Rollout, told: impl Fn(Tally) -> Tally) {
+    rollout.tallies = rollout.tallies.iter().map(|tally| told(*tally)).collect();
+}
