@@ -63,6 +63,8 @@ pub struct Meter {
     gauges: Mutex<BTreeMap<RolloutId, Gauge>>,
     /// One scan at a time: two requests for the same rollout share it.
     scanning: tokio::sync::Mutex<()>,
+    /// The last journal entry that was read along.
+    read_to: tokio::sync::Mutex<u64>,
 }
 
 struct Gauge {
@@ -87,7 +89,8 @@ const COMPLETED: u8 = 2;
 impl Meter {
     /// A meter over this store; nothing is read until somebody asks.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, gauges: Mutex::default(), scanning: tokio::sync::Mutex::default() }
+        let read_to = tokio::sync::Mutex::new(store.health().seq);
+        Self { store, gauges: Mutex::default(), scanning: tokio::sync::Mutex::default(), read_to }
     }
 
     /// What is known of this rollout; the first questions read its rows once.
@@ -99,9 +102,13 @@ impl Meter {
             }
             gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = tokio::time::Instant::now();
         });
-        // Without patience for the whole scan: as far as it came; the next question goes on.
-        if let Ok(scanned) = tokio::time::timeout(PATIENCE, self.scan(rollout.id)).await {
-            scanned?;
+        let look = async {
+            self.scan(rollout.id).await?;
+            self.read_along().await
+        };
+        // Without patience for all of it: as far as it came; the next question goes on.
+        if let Ok(looked) = tokio::time::timeout(PATIENCE, look).await {
+            looked?;
         }
         Ok(self.with(|gauges| gauges.get(&rollout.id).map(|gauge| gauge.read(now)).unwrap_or_default()))
     }
@@ -127,10 +134,9 @@ impl Meter {
         Ok(())
     }
 
-    /// Reads the journal as it grows, while somebody asks, until stopped. A store out of order ends it: then nothing is
-    /// worth counting.
+    /// Reads the journal as it grows, while somebody asks, until stopped: so that rates are known between questions. A
+    /// store out of order ends it: then nothing is worth counting.
     pub async fn follow(&self, mut snapshot: watch::Receiver<Arc<Snapshot>>, stop: CancellationToken) {
-        let mut after = self.store.health().seq;
         let mut tick = tokio::time::interval(PACE);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -140,19 +146,28 @@ impl Meter {
                 changed = snapshot.changed() => if changed.is_err() { return },
             }
             tick.tick().await;
-            // Read before looking whether anybody asks: whoever asks from now on finds these entries in the rows.
-            let last = self.store.health().seq;
-            if self.is_idle() {
-                after = last;
-                continue;
-            }
-            while last > after {
-                let Ok(entries) = self.store.journal(None, after, BATCH).await else { return };
-                let Some(newest) = entries.last() else { break };
-                after = newest.seq;
-                self.with(|gauges| entries.iter().for_each(|entry| read(gauges, entry)));
+            if self.read_along().await.is_err() {
+                return;
             }
         }
+    }
+
+    /// Marks what the journal tells up to now.
+    async fn read_along(&self) -> Result<(), Unavailable> {
+        let mut read_to = self.read_to.lock().await;
+        // Read before looking whether anybody asks: whoever asks from now on finds these entries in the rows.
+        let last = self.store.health().seq;
+        if self.is_idle() {
+            *read_to = last;
+            return Ok(());
+        }
+        while last > *read_to {
+            let entries = self.store.journal(None, *read_to, BATCH).await?;
+            let Some(newest) = entries.last() else { break };
+            *read_to = newest.seq;
+            self.with(|gauges| entries.iter().for_each(|entry| read(gauges, entry)));
+        }
+        Ok(())
     }
 
     fn is_idle(&self) -> bool {

@@ -65,7 +65,7 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
 }
 
 fn tell(answer: &SubmitAnswer) {
-    let what = if answer.new { "submitted" } else { "was submitted before, and is followed" };
+    let what = if answer.new { "submitted" } else { "was submitted before; this changes nothing" };
     let targets = count(answer.targets, "change", "changes");
     term::say(&format!("rollout {} of plan {} revision {} with {targets} {what}", answer.id, answer.name, answer.revision));
 }
@@ -110,7 +110,7 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
         return Ok((typed == *name).then_some(Some(typed)));
     }
     let yes = matches!(
-        ask(&format!("Switch SSL {} on {}? [y/N]", if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies")))?.as_str(),
+        ask(&format!("Switch SSL {} for {}? [y/N]", if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies")))?.as_str(),
         "y" | "Y" | "yes"
     );
     Ok(yes.then(|| args.confirm.clone()))
