@@ -25,7 +25,12 @@ pub struct JobIdsKept {
 
 impl JobIdsKept {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { rollout: setting.rollout, alone: setting.scenario.daemons == 1, stepped: setting.scenario.wall_jumps > 0, read: BTreeSet::new() }
+        Self {
+            rollout: setting.rollout,
+            alone: setting.scenario.daemons == 1,
+            stepped: setting.scenario.wall_jumps > 0,
+            read: BTreeSet::new(),
+        }
     }
 }
 
