@@ -485,6 +485,8 @@ impl Core {
     fn reconcile(&mut self, id: ChangeId, active: Active, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
         let moved = active.change.record.version != work.change.record.version;
+        // Another daemon has claimed it: its turn, until what it claimed falls due.
+        let theirs = active.due != work.due;
         work.change = active.change;
         work.due = active.due;
         if moved {
@@ -498,7 +500,7 @@ impl Core {
         // An answer belongs to the state in which its call was made. A job id alone is worth telling in whatever state the
         // change is by now; everything else is the business of whoever moved it.
         let told_job = matches!(self.work[&id].event, Event::Accepted(Some(_)));
-        if moved && !told_job {
+        if (moved || theirs) && !told_job {
             return self.let_go(id);
         }
         match self.decide(id) {

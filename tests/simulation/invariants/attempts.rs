@@ -23,6 +23,9 @@ struct Count {
     meant: u16,
 }
 
+/// What the journal says of a change that a person puts back.
+const REQUEUED: &str = "tried again on request";
+
 pub struct Attempts {
     most: u16,
     counts: BTreeMap<u32, Count>,
@@ -42,7 +45,7 @@ impl Invariant for Attempts {
                 for change in &commit.changes {
                     match change.record.state {
                         State::Submitting { .. } => self.counts.entry(change.ordinal).or_default().meant += 1,
-                        State::Queued if change.record.attempts == 0 => {
+                        State::Queued if change.why == REQUEUED => {
                             self.counts.remove(&change.ordinal);
                         }
                         _ => {}

@@ -42,9 +42,13 @@ impl Invariant for CallsInFlight {
         match fact {
             Fact::Wire { sent, .. } => {
                 let (id, left) = (sent.id, sent.now);
-                let meets = self.out.values().any(|out| out.id == id && out.over > left);
-                if self.one_a_change && meets && !self.shared.contains(&id) {
-                    return Err(format!("a second call of {id} leaves while one is in flight"));
+                let meets = self.out.iter().find(|(_, out)| out.id == id && out.over > left);
+                if let Some(((other, _), out)) = meets.filter(|_| self.one_a_change && !self.shared.contains(&id)) {
+                    let (word, daemon) = (sent.call.word(), sent.daemon);
+                    return Err(format!(
+                        "{word} of {id} leaves daemon {daemon} while a call of daemon {other} from {} is in flight",
+                        out.left
+                    ));
                 }
                 self.out.insert((sent.daemon, sent.ticket), Out { id, left, over: left + CALL_TIMEOUT.as_nanos() as Nanos });
                 let flying = self.out.values().filter(|out| out.over > left).count();

@@ -1,6 +1,7 @@
 //! The record tells the truth. Succeeded: a look made since the change's latest step was answered while the proxy had the
 //! wanted value. The job completed: it did. Already right, or cancelled: no PUT of ours took effect. A job held by a
-//! change is one that the cloud made for its proxy, or, adopted from the list, somebody else's on its instance.
+//! change is one that the cloud made for its proxy; where somebody else switches too, or a stepped clock hides which jobs
+//! are old, one that was adopted from the list may be another of its instance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use crate::world::Nanos;
 pub struct Truth {
     rollout: RolloutId,
     desired: bool,
+    stepped_clock: bool,
     proxies: Vec<(ProxyId, InstanceId)>,
     /// The latest look that was answered while the proxy had the wanted value.
     shown: BTreeMap<ProxyId, Nanos>,
@@ -30,6 +32,7 @@ impl Truth {
         Self {
             rollout: setting.rollout,
             desired: setting.submission.plan.ssl_option,
+            stepped_clock: setting.scenario.wall_jumps > 0,
             proxies: setting.fleet.proxies().iter().map(|proxy| (proxy.proxy_id, proxy.instance_id)).collect(),
             shown: BTreeMap::new(),
             stepped: BTreeMap::new(),
@@ -58,6 +61,8 @@ impl Truth {
         let (proxy_id, instance) = self.proxies[ordinal as usize];
         let proxy = cloud.proxy(&proxy_id).ok_or("a proxy is gone")?;
         let foreign: BTreeSet<_> = cloud.foreign_switches().filter(|(_, of)| *of == instance).map(|(job, _)| job).collect();
+        let unclear = self.stepped_clock || !foreign.is_empty();
+        let siblings = |job: &JobId| made.iter().any(|(one, proxy)| one == job && self.proxies.contains(&(*proxy, instance)));
         match &record.state {
             State::Succeeded { .. } if foreign.is_empty() && proxy.ssl_option != self.desired => {
                 return Err(format!("target {ordinal} succeeded and the proxy has the other value"));
@@ -70,7 +75,9 @@ impl Truth {
             }
             _ => {}
         }
-        match record.jobs.iter().find(|job| !made.contains(&((*job).clone(), proxy_id)) && !foreign.contains(*job)) {
+        let ours = |job: &JobId| made.contains(&(job.clone(), proxy_id));
+        let may_be = |job: &JobId| unclear && (foreign.contains(job) || siblings(job));
+        match record.jobs.iter().find(|job| !ours(job) && !may_be(job)) {
             Some(job) => Err(format!("target {ordinal} claims job {job}, which the cloud did not make for its proxy")),
             None => Ok(()),
         }

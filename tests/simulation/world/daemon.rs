@@ -1,11 +1,11 @@
 //! One daemon: the shipped core, and what a shell does around it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use sealift::domain::call::{Answer, Reply};
-use sealift::engine::{Board, Core, Effect, Input, Options};
+use sealift::engine::{Board, Core, Effect, Input, Options, Ticket};
 use sealift::store::{Commit, Store};
 
 use super::{MS, Nanos, S, What, World};
@@ -22,6 +22,8 @@ pub(super) struct Daemon {
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     pub(super) life: u32,
     pub(super) wake: Option<Nanos>,
+    /// Tickets of the calls that have been answered or given up.
+    pub(super) heard: BTreeSet<Ticket>,
     /// Its host stands still until then.
     pub(super) frozen_until: Nanos,
 }
@@ -55,6 +57,7 @@ impl World {
         state.core = None;
         state.life += 1;
         state.wake = None;
+        state.heard.clear();
         state.frozen_until = 0;
         self.verbs_out.clear();
         self.oracle.see(Seen::Crashed { daemon, now: self.now });
@@ -91,9 +94,6 @@ impl World {
     pub(super) fn feed(&mut self, daemon: usize, input: Input) {
         let times = self.times();
         let Some(core) = self.daemons[daemon].core.as_mut() else { return };
-        if let Input::Answered { reply: Reply { outcome: Ok(Answer::Accepted(Some(job))), .. }, .. } = &input {
-            self.oracle.see(Seen::JobRead { job: job.clone() });
-        }
         let mut effects = Vec::new();
         core.step(times, input, &mut effects);
         let ahead = core.next_wake().map(|wake| wake.saturating_sub(times.boot));

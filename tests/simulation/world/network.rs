@@ -115,6 +115,12 @@ impl World {
             return self.crash(daemon, None);
         }
         let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
+        let first = self.daemons[daemon].heard.insert(ticket);
+        if let Ok(Answer::Accepted(Some(job))) = &reply.outcome
+            && first
+        {
+            self.oracle.see(Seen::JobRead { job: job.clone() });
+        }
         self.oracle.see(Seen::Answered { daemon, ticket, disposition, now: self.now });
         self.feed(daemon, Input::Answered { ticket, reply });
         if self.killed(Kill::Call { number, at: CallPoint::AfterAnswer }) {
