@@ -128,7 +128,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::NoWindowAtWire, 1_000),
     (Planted::NoDeadlineAtWire, 300),
     (Planted::StopFileNotTold, 300),
-    (Planted::WakesLate, 100),
+    (Planted::WakesLate, 300),
     (Planted::LaneLimitIgnored, 100),
     (Planted::JobListLost, 300),
     (Planted::VisibilityBeyondSettle, 300),

@@ -14,6 +14,9 @@ use crate::oracle::{Fact, Seen, Setting};
 use crate::scenario::{CALL_TIMEOUT, GRACE};
 use crate::world::Nanos;
 
+/// What the journal says of a change whose PUT was answered after another daemon had given it up.
+const LATE_ANSWER: &str = "the late answer named the job";
+
 struct Out {
     id: ChangeId,
     left: Nanos,
@@ -67,6 +70,11 @@ impl Invariant for CallsInFlight {
                 {
                     self.shared.insert(out.id);
                 }
+            }
+            // The answer came when another daemon asked already: its question is out, and what follows from the answer too.
+            Fact::Committed { commit, .. } => {
+                let late = commit.changes.iter().filter(|change| change.why == LATE_ANSWER);
+                self.shared.extend(late.map(|change| ChangeId { rollout: commit.rollout, ordinal: change.ordinal }));
             }
             Fact::Seen(Seen::TooLate { id }) => {
                 self.shared.insert(*id);
