@@ -78,7 +78,7 @@ pub enum Planted {
     NoDeadlineAtWire,
     /// One daemon is not told that the kill-switch file stands.
     StopFileNotTold,
-    /// Timers fire a minute late.
+    /// Timers fire ten minutes late.
     WakesLate,
     /// The lane's own limit of changes in flight is not passed on.
     LaneLimitIgnored,
@@ -111,7 +111,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::DoubtTimedFromDecision, 1_000),
     (Planted::VerbAcknowledgedBeforeSaved, 300),
     (Planted::CommitWithoutCompare, 300),
-    (Planted::ReleasesNotCompared, 300),
+    (Planted::ReleasesNotCompared, 5_000),
     (Planted::InstanceNotLocked, 100),
     (Planted::TakesOverTooEarly, 300),
     (Planted::NothingTakenOver, 100),
@@ -128,7 +128,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::NoWindowAtWire, 1_000),
     (Planted::NoDeadlineAtWire, 300),
     (Planted::StopFileNotTold, 300),
-    (Planted::WakesLate, 300),
+    (Planted::WakesLate, 100),
     (Planted::LaneLimitIgnored, 100),
     (Planted::JobListLost, 300),
     (Planted::VisibilityBeyondSettle, 300),

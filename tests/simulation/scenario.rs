@@ -26,7 +26,7 @@ pub struct Scenario {
     pub max_attempts: u16,
     /// The lane's quota; the simulated cloud has the same one.
     pub quota: Option<(u32, Duration)>,
-    /// Windows, as (minutes of every ten at which one opens, its length in seconds, its cutoff in seconds).
+    /// Windows, as (every how many minutes one opens, its length in seconds, its cutoff in seconds).
     pub window: Option<(u8, u64, u64)>,
     /// One daemon alone on its store (unsynced commits may be lost), or two on a shared one.
     pub daemons: usize,
@@ -95,7 +95,8 @@ impl Scenario {
             wave_failures: rng.u32(1..=max_failures),
             max_attempts: rng.u16(2..=6),
             quota,
-            window: (rng.f64() < 0.3).then(|| (rng.u8(0..10), rng.u64(60..=300), rng.u64(0..30))),
+            // Short and often, so that many calls stand at an edge.
+            window: (rng.f64() < 0.3).then(|| (rng.u8(1..=3), rng.u64(10..=50), rng.u64(0..5))),
             daemons: if rng.f64() < 0.5 { 1 } else { 2 },
             crash_every: if rng.f64() < 0.7 { rng.u32(3..60) } else { 0 },
             freezes: if rng.f64() < 0.2 { rng.u32(1..6) } else { 0 },

@@ -59,7 +59,7 @@ fn plan(scenario: &Scenario) -> Plan {
         first += size;
     }
     let windows = scenario.window.map(|(minute, length, cutoff)| {
-        let cron = format!("{minute}-59/10 * * * *").parse().expect("a valid expression");
+        let cron = format!("*/{minute} * * * *").parse().expect("a valid expression");
         let zone: Zone = "Asia/Singapore".parse().expect("a zone of the database");
         Window::new(cron, Duration::from_secs(length), zone, Duration::from_secs(cutoff)).expect("a valid window")
     });

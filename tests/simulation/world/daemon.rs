@@ -73,7 +73,8 @@ impl World {
             let _ = self.commit_now(commit);
         }
         self.synced = self.log.len();
-        let rest = self.rng.u64(0..20 * S);
+        // Half of the restarts follow at once, as a supervisor's do: only those meet what the dead one has just sent.
+        let rest = if self.rng.bool() { self.rng.u64(0..S / 2) } else { self.rng.u64(0..20 * S) };
         self.push(rest, What::Start { daemon });
     }
 
@@ -101,7 +102,7 @@ impl World {
         let mut effects = Vec::new();
         core.step(times, input, &mut effects);
         let ahead = core.next_wake().map(|wake| wake.saturating_sub(times.boot));
-        let late = if self.planted == Planted::WakesLate { 60 * S } else { 0 };
+        let late = if self.planted == Planted::WakesLate { 600 * S } else { 0 };
         let wake = ahead.map(|ahead| self.now + late + u64::try_from(ahead.as_nanos()).expect("a short run"));
         for effect in effects {
             self.perform(daemon, effect);
