@@ -11,6 +11,7 @@ use super::board::CheckSpec;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::lane::{NotYet, Rank};
+use crate::clock::Times;
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
 use crate::domain::id::{ChangeId, JobId, Name};
@@ -53,10 +54,11 @@ enum Stage {
     Asleep,
     /// Waits for a permit of its lane.
     Waiting { rank: Rank, place: u64 },
-    /// The decision is on its way to the store, with the instant from which others may take over; a call's permit is in hand.
-    Committing(Box<Decision>, Option<Timestamp>),
-    /// The claim of a repeated read is on its way, with that instant; the permit is in hand.
-    Claiming(Box<Call>, Timestamp),
+    /// The decision is on its way to the store, with the instant from which others may take over and with both clocks
+    /// at the decision, from which the call's deadline counts; a call's permit is in hand.
+    Committing(Box<Decision>, Option<Timestamp>, Times),
+    /// The claim of a repeated read is on its way, with the same; the permit is in hand.
+    Claiming(Box<Call>, Timestamp, Times),
     /// The call is out.
     Out(Box<Call>),
     /// The store is asked what moved, or which jobs are explained.
@@ -74,9 +76,13 @@ impl Core {
         self.begin(active.change, active.due);
     }
 
-    /// Takes an active change into hand; it acts in this very step.
+    /// Takes an active change into hand; it acts in this very step. One that is in hand already stays as it is: a release
+    /// that landed long ago may be acknowledged after a scan has found what it released.
     pub(super) fn begin(&mut self, change: Change, due: Option<Timestamp>) {
         let id = change.id;
+        if self.work.contains_key(&id) {
+            return;
+        }
         let now = self.now.boot;
         let mut work = Work {
             change,
@@ -282,7 +288,7 @@ impl Core {
                 changes: vec![change],
                 durability: if synced { Durability::Synced } else { Durability::Ordered },
             };
-            self.set_stage(id, Stage::Committing(Box::new(decision), due));
+            self.set_stage(id, Stage::Committing(Box::new(decision), due, self.now));
             self.count_in_flight(id);
             let ticket = self.ticket(Owner::Change(id));
             out.push(Effect::Commit { ticket, commit: Box::new(commit) });
@@ -291,11 +297,11 @@ impl Core {
         let (version, was) = (work.change.record.version, work.due);
         self.done_with_event(id);
         match (decision.call, decision.wake) {
-            (Some(call), _) if self.exclusive => self.send(id, call, out),
+            (Some(call), _) if self.exclusive => self.send(id, call, self.now, out),
             (Some(call), _) => {
                 let due = due.expect("a change with a call is active");
                 let ticket = self.ticket(Owner::Change(id));
-                self.set_stage(id, Stage::Claiming(Box::new(call), due));
+                self.set_stage(id, Stage::Claiming(Box::new(call), due, self.now));
                 out.push(Effect::Touch { ticket, id, version, was, due });
             }
             (None, Wake::In(wait)) => self.sleep(id, wait),
@@ -350,17 +356,19 @@ impl Core {
         }
     }
 
-    fn send(&mut self, id: ChangeId, call: Call, out: &mut Vec<Effect>) {
+    /// Lets a call go that was decided then. Its deadline counts from the decision, because so does the instant from which
+    /// others may take the change over: a commit that took long has used the time up.
+    fn send(&mut self, id: ChangeId, call: Call, decided: Times, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
         let Some(work) = self.work.get_mut(&id) else { return };
         work.stage = Stage::Out(Box::new(call.clone()));
         let check = CheckSpec {
             write: call.is_write(),
-            deadline: self.now.boot + SEND_WITHIN,
+            deadline: decided.boot + SEND_WITHIN,
             rollout: id.rollout,
             wave: work.change.wave,
-            decided: self.now,
-            open_until: tracked.open_until(self.now.wall),
+            decided,
+            open_until: tracked.open_until(decided.wall),
             plan: tracked.view.plan.clone(),
         };
         let ticket = self.ticket(Owner::Change(id));
@@ -370,10 +378,10 @@ impl Core {
 
     pub(super) fn work_committed(&mut self, id: ChangeId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let Stage::Committing(decision, due) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let Stage::Committing(decision, due, decided) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
         let lane = work.change.target.lane.clone();
         match result {
-            Ok(()) => self.moved(id, *decision, due, out),
+            Ok(()) => self.moved(id, *decision, due, decided, out),
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
                 self.count("conflict");
                 if decision.call.is_some() {
@@ -386,7 +394,7 @@ impl Core {
         }
     }
 
-    fn moved(&mut self, id: ChangeId, decision: Decision, due: Option<Timestamp>, out: &mut Vec<Effect>) {
+    fn moved(&mut self, id: ChangeId, decision: Decision, due: Option<Timestamp>, decided: Times, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
         if work.change.record.state.word() != decision.record.state.word() {
@@ -401,7 +409,7 @@ impl Core {
             return self.let_go(id);
         }
         match (decision.call, decision.wake) {
-            (Some(call), _) => self.send(id, call, out),
+            (Some(call), _) => self.send(id, call, decided, out),
             (None, Wake::In(wait)) => self.sleep(id, wait),
             (None, Wake::Never) => {}
         }
@@ -451,10 +459,10 @@ impl Core {
 
     pub(super) fn work_touched(&mut self, id: ChangeId, held: bool, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let Stage::Claiming(call, due) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let Stage::Claiming(call, due, decided) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
         if held {
             work.due = Some(due);
-            self.send(id, *call, out);
+            self.send(id, *call, decided, out);
         } else {
             let lane = work.change.target.lane.clone();
             self.count("claim_lost");

@@ -33,6 +33,10 @@ impl World {
         if self.daemons[daemon].core.is_some() {
             return;
         }
+        let thaw = self.daemons[daemon].frozen_until;
+        if thaw > self.now {
+            return self.push(thaw - self.now, What::Start { daemon });
+        }
         let first = self.daemons[daemon].life == 0;
         let options = Options {
             lanes: vec![setting::lane(&self.scenario, self.planted)],
@@ -58,7 +62,6 @@ impl World {
         state.life += 1;
         state.wake = None;
         state.heard.clear();
-        state.frozen_until = 0;
         self.verbs_out.clear();
         self.oracle.see(Seen::Crashed { daemon, now: self.now });
         if self.scenario.daemons == 1 && landed.is_none() {
@@ -77,7 +80,8 @@ impl World {
     pub(super) fn freeze(&mut self, daemon: usize, until: Nanos) {
         if self.daemons[daemon].core.is_some() && !self.calm {
             self.fire("freeze");
-            self.daemons[daemon].frozen_until = until;
+            let thaw = &mut self.daemons[daemon].frozen_until;
+            *thaw = until.max(*thaw);
             self.oracle.see(Seen::Disturbed { now: until });
         }
     }
