@@ -73,9 +73,13 @@ impl Core {
         self.begin(active.change, active.due);
     }
 
-    /// Takes an active change into hand; it acts in this very step.
+    /// Takes an active change into hand; it acts in this very step. One that is in hand already stays as it is: a release
+    /// that landed long ago may be acknowledged after a scan has found what it released.
     pub(super) fn begin(&mut self, change: Change, due: Option<Timestamp>) {
         let id = change.id;
+        if self.work.contains_key(&id) {
+            return;
+        }
         let now = self.now.boot;
         let mut work = Work {
             change,
@@ -220,7 +224,7 @@ impl Core {
             let now = self.now.boot;
             let Some(lane) = self.lanes.get_mut(name) else { return };
             let room = lane.in_flight < lane.lane.max_in_flight;
-            let Some((_, _, id)) = lane.first_waiting(room) else { return };
+            let Some((rank, place, id)) = lane.first_waiting(room) else { return };
             match lane.take(now) {
                 Ok(()) => {}
                 Err(NotYet::Answer) => return,
@@ -229,7 +233,8 @@ impl Core {
                     return;
                 }
             }
-            self.leave_queue(id);
+            lane.remove(rank, place, id);
+            self.set_stage(id, Stage::Asleep);
             match self.decide(id) {
                 Some(Ok(decision)) => {
                     if decision.call.is_none() {
