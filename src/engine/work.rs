@@ -234,7 +234,8 @@ impl Core {
                 }
             }
             lane.remove(rank, place, id);
-            self.set_stage(id, Stage::Asleep);
+            let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
+            assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
             match self.decide(id) {
                 Some(Ok(decision)) => {
                     if decision.call.is_none() {
