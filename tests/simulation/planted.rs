@@ -111,7 +111,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::DoubtTimedFromDecision, 1_000),
     (Planted::VerbAcknowledgedBeforeSaved, 300),
     (Planted::CommitWithoutCompare, 300),
-    (Planted::ReleasesNotCompared, 5_000),
+    (Planted::ReleasesNotCompared, 1_000),
     (Planted::InstanceNotLocked, 100),
     (Planted::TakesOverTooEarly, 300),
     (Planted::NothingTakenOver, 100),

@@ -133,7 +133,10 @@ impl World {
             }
             Effect::Read { ticket, query } => {
                 let found = Box::new(self.read(query));
-                self.push_input(0, daemon, Input::Read { ticket, found });
+                // A shared store is asked over a wire: what was read may be old by the time it is known.
+                let slow = self.scenario.daemons > 1 && self.rng.f64() < self.scenario.slow_path;
+                let wait = if slow { self.rng.u64(0..200 * MS) } else { 0 };
+                self.push_input(wait, daemon, Input::Read { ticket, found });
             }
             Effect::Commit { ticket, commit } => {
                 let mut wait = self.rng.u64(0..3 * MS);
