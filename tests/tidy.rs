@@ -131,10 +131,13 @@ fn files_stay_small_and_say_what_they_are_for() {
 fn only_the_clock_reads_time_and_nothing_is_unsafe() {
     let mut wrong = Vec::new();
     for (path, text) in sources() {
+        if is_test(&path) {
+            continue;
+        }
         let clock = module(&path) == "clock";
         for line in code(&text) {
             let reads = ["Instant::now(", "SystemTime::now(", "Timestamp::now(", "ZonedDateTime::now(", "Utc::now("];
-            if !clock && reads.iter().any(|call| line.contains(call)) && !line.contains("tokio::time::Instant") {
+            if !clock && reads.iter().any(|call| line.contains(call)) {
                 wrong.push(format!("{}: {line}", path.display()));
             }
             if line.contains("unsafe ") {

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::domain::change::{How, Reason, ReasonWord, Record, State};
 use crate::domain::id::RolloutId;
 use crate::domain::journal::{Entry, What};
@@ -60,6 +60,7 @@ pub struct Measured {
 /// Follows the journal.
 pub struct Meter {
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     gauges: Mutex<BTreeMap<RolloutId, Gauge>>,
     /// One scan at a time: two requests for the same rollout share it.
     scanning: tokio::sync::Mutex<()>,
@@ -73,7 +74,8 @@ struct Gauge {
     completed: u32,
     scan: Scan,
     settles: VecDeque<Timestamp>,
-    asked_at: Instant,
+    /// Boot time of the last question.
+    asked_at: Duration,
 }
 
 /// How far the rows were read.
@@ -88,19 +90,20 @@ const COMPLETED: u8 = 2;
 
 impl Meter {
     /// A meter over this store; nothing is read until somebody asks.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let read_to = tokio::sync::Mutex::new(store.health().seq);
-        Self { store, gauges: Mutex::default(), scanning: tokio::sync::Mutex::default(), read_to }
+        Self { store, clock, gauges: Mutex::default(), scanning: tokio::sync::Mutex::default(), read_to }
     }
 
     /// What is known of this rollout; the first questions read its rows once.
     pub async fn measure(&self, rollout: &Rollout, now: Timestamp) -> Result<Measured, Unavailable> {
         // The gauge stands before the scan begins, so an entry that passes the scan is marked by the follower.
+        let asked_at = self.clock.times().boot;
         self.with(|gauges| {
             if !gauges.contains_key(&rollout.id) && gauges.len() >= GAUGES_MAX {
                 gauges.pop_first();
             }
-            gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = tokio::time::Instant::now();
+            gauges.entry(rollout.id).or_insert_with(|| Gauge::new(rollout.targets)).asked_at = asked_at;
         });
         let look = async {
             self.scan(rollout.id).await?;
@@ -171,8 +174,9 @@ impl Meter {
     }
 
     fn is_idle(&self) -> bool {
+        let now = self.clock.times().boot;
         self.with(|gauges| {
-            gauges.retain(|_, gauge| gauge.asked_at.elapsed() < FORGET_AFTER);
+            gauges.retain(|_, gauge| now.saturating_sub(gauge.asked_at) < FORGET_AFTER);
             gauges.is_empty()
         })
     }
@@ -193,7 +197,7 @@ fn read(gauges: &mut BTreeMap<RolloutId, Gauge>, entry: &Entry) {
 impl Gauge {
     fn new(targets: u32) -> Self {
         let stages = vec![0; targets as usize];
-        Self { stages, accepted: 0, completed: 0, scan: Scan::After(None), settles: VecDeque::new(), asked_at: tokio::time::Instant::now() }
+        Self { stages, accepted: 0, completed: 0, scan: Scan::After(None), settles: VecDeque::new(), asked_at: Duration::ZERO }
     }
 
     fn mark(&mut self, ordinal: u32, record: &Record) {

@@ -57,7 +57,7 @@ impl Api {
         spool: PathBuf,
         stop: CancellationToken,
     ) -> Self {
-        let meter = Meter::new(store.clone());
+        let meter = Meter::new(store.clone(), clock.clone());
         let started_at = clock.times().wall;
         Self { handle, store, clock, lanes, spool, meter, started_at, stop }
     }
