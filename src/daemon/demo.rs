@@ -91,7 +91,6 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         state: folder.0.clone(),
         socket: config.socket.clone(),
         lanes: config.lanes.clone(),
-        quota_spent: false,
         stop: None,
     })
     .await?;

@@ -53,7 +53,6 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         state: state.clone(),
         socket: config.socket.clone(),
         lanes: config.lanes.clone(),
-        quota_spent: true,
         stop: stop.clone(),
     })
     .await?;

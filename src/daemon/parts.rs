@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -36,8 +37,6 @@ pub struct Setup {
     pub socket: PathBuf,
     /// The lanes.
     pub lanes: Vec<Lane>,
-    /// Whether a process before this one may have made calls within the last interval of a quota.
-    pub quota_spent: bool,
     /// Text of the kill-switch file, if it stands already.
     pub stop: Option<String>,
 }
@@ -52,6 +51,23 @@ pub struct Parts {
     server: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     longest_call: Duration,
+}
+
+/// Whether a daemon before this one may have made calls that still count against a quota.
+///
+/// Every call of a change leads to a journal entry but for the polls of an active one; so with nothing active, the last
+/// entry is younger than any call.
+async fn calls_may_be_recent(store: &dyn Store, lanes: &[Lane], now: Timestamp) -> Result<bool, Unavailable> {
+    let Some(reach) = lanes.iter().filter_map(|lane| Some(lane.quota?.per + lane.timing.settle)).max() else { return Ok(false) };
+    if store.open_rollouts().await?.iter().any(|rollout| rollout.total().active > 0) {
+        return Ok(true);
+    }
+    let last = store.journal(None, store.health().seq.saturating_sub(1), 1).await?;
+    Ok(last.first().is_some_and(|entry| {
+        let over = entry.at.checked_add(reach).unwrap_or(Timestamp::MAX);
+        // An entry of the future tells of a stepped clock: nothing is known then.
+        now < over || now < entry.at
+    }))
 }
 
 /// How a drain ended.
@@ -77,7 +93,8 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
-        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent: setup.quota_spent };
+        let quota_spent = calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;
+        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent };
         let (handle, engine) = engine::start(store.clone(), cloud, clock.clone(), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
