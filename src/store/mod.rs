@@ -9,6 +9,7 @@
 //!
 //! Deliberately not here: any decision about what happens next.
 
+mod behind;
 mod book;
 mod check;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod probe;
 #[cfg(test)]
 mod proof;
 mod queue;
+mod queue_writer;
 mod reader;
 mod row;
 #[cfg(test)]

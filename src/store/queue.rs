@@ -9,6 +9,7 @@
 //!
 //! Deliberately not here: repair. What is damaged is set aside and built anew from the journal, by `open`.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -76,6 +77,17 @@ pub(crate) struct StoredRow {
     pub due: Option<Timestamp>,
     #[serde(rename = "m")]
     pub moved_at: Timestamp,
+}
+
+/// As [`StoredRow`], borrowed.
+#[derive(Serialize)]
+struct RowToStore<'a> {
+    #[serde(rename = "r")]
+    record: &'a change::Record,
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
+    due: Option<Timestamp>,
+    #[serde(rename = "m")]
+    moved_at: Timestamp,
 }
 
 /// A rollout as stored, without its tallies; plan, author and instant stand in its submission.
@@ -201,32 +213,30 @@ impl Queue {
         reached: Mark,
     ) -> Result<Draft, QueueError> {
         let mut draft = Draft::default();
+        let mut latest: BTreeMap<ChangeId, Latest<'_>> = BTreeMap::new();
+        let mut jobs: BTreeMap<&InstanceKey, Vec<JobId>> = BTreeMap::new();
+        let mut moved = BTreeSet::new();
         for step in steps {
             let entry = &step.line.entry;
+            moved.insert(entry.rollout);
             let What::Change { ordinal, from, record, .. } = &entry.what else { continue };
-            let key = change_key(ChangeId { rollout: entry.rollout, ordinal: *ordinal });
-            let value = write_json("a change", &StoredRow { record: record.clone(), due: step.line.due, moved_at: entry.at })?;
-            let word = record.state.word();
-            let settled = record.state.is_settled();
-            draft.put(if settled { TreeName::Settled } else { TreeName::Active }, key.to_vec(), Some(value));
-            // A row lies in one of the two; a batch may have moved it forth and back, so the other is always cleared.
-            if settled || is_settled_word(from) {
-                draft.put(if settled { TreeName::Active } else { TreeName::Settled }, key.to_vec(), None);
-            }
-            if is_failure(word) || is_failure(from) {
-                draft.put(TreeName::Failures, key.to_vec(), is_failure(word).then(Vec::new));
-            }
+            let id = ChangeId { rollout: entry.rollout, ordinal: *ordinal };
+            latest.entry(id).and_modify(|latest| latest.follow(step, record, from)).or_insert_with(|| Latest::first(step, record, from));
             if let (Some(instance), Some(job)) = (&step.learnt, record.jobs.last()) {
-                let key = instance_key(instance);
-                let mut jobs: Vec<JobId> = match draft.of(TreeName::Instances).get(&key) {
-                    Some(Some(value)) => read_json("an instance's jobs", value)?,
-                    Some(None) | None => self.jobs_under(&key)?,
+                let jobs = match jobs.entry(instance) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(self.jobs(instance)?),
                 };
-                remember(&mut jobs, job);
-                draft.put(TreeName::Instances, key, Some(write_json("an instance's jobs", &jobs)?));
+                remember(jobs, job);
             }
         }
-        for id in steps.iter().map(|step| step.line.entry.rollout).collect::<BTreeSet<_>>() {
+        for (id, latest) in latest {
+            latest.put(change_key(id), &mut draft)?;
+        }
+        for (instance, jobs) in jobs {
+            draft.put(TreeName::Instances, instance_key(instance), Some(write_json("an instance's jobs", &jobs)?));
+        }
+        for id in moved {
             let Some((stored, sheet)) = rollouts(id) else { continue };
             draft.put(TreeName::Rollouts, id.as_bytes().to_vec(), Some(write_json("a rollout", stored)?));
             draft.put(TreeName::Rollouts, tallies_key(id).to_vec(), Some(write_tallies(&sheet.tallies)?));
@@ -267,11 +277,12 @@ impl Queue {
 
     /// The job ids of an instance.
     pub fn jobs(&self, instance: &InstanceKey) -> Result<Vec<JobId>, QueueError> {
-        self.jobs_under(&instance_key(instance))
-    }
-
-    fn jobs_under(&self, key: &[u8]) -> Result<Vec<JobId>, QueueError> {
-        Ok(self.instances.get(key)?.map(|value| read_json("an instance's jobs", &value)).transpose()?.unwrap_or_default())
+        Ok(self
+            .instances
+            .get(instance_key(instance))?
+            .map(|value| read_json("an instance's jobs", &value))
+            .transpose()?
+            .unwrap_or_default())
     }
 
     /// Stored changes of a rollout from `first` on, in the list's order, as far as `words` may want them (empty: all).
@@ -340,6 +351,47 @@ enum TreeName {
 
 impl TreeName {
     const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+}
+
+/// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.
+struct Latest<'a> {
+    step: &'a Step,
+    record: &'a change::Record,
+    /// No tree had a row of it before the batch.
+    new: bool,
+    /// It stood in the tree of settled changes before or within the batch.
+    was_settled: bool,
+    was_failure: bool,
+}
+
+impl<'a> Latest<'a> {
+    fn first(step: &'a Step, record: &'a change::Record, from: &str) -> Self {
+        // Without a row a change has version 0, and its first move makes it 1.
+        Self { step, record, new: record.version == 1, was_settled: is_settled_word(from), was_failure: is_failure(from) }
+    }
+
+    fn follow(&mut self, step: &'a Step, record: &'a change::Record, from: &str) {
+        self.was_settled |= is_settled_word(from);
+        self.was_failure |= is_failure(from);
+        (self.step, self.record) = (step, record);
+    }
+
+    fn put(&self, key: [u8; 20], draft: &mut Draft) -> Result<(), QueueError> {
+        let (line, record) = (&self.step.line, self.record);
+        let row = RowToStore { record, due: line.due, moved_at: line.entry.at };
+        let settled = record.state.is_settled();
+        let (here, there) = if settled { (TreeName::Settled, TreeName::Active) } else { (TreeName::Active, TreeName::Settled) };
+        draft.put(here, key.to_vec(), Some(write_json("a change", &row)?));
+        // A row lies in one of the two.
+        if !self.new && (settled || self.was_settled) {
+            draft.put(there, key.to_vec(), None);
+        }
+        let failure = is_failure(record.state.word());
+        if failure || self.was_failure {
+            draft.put(TreeName::Failures, key.to_vec(), failure.then(Vec::new));
+        }
+        Ok(())
+    }
 }
 
 /// A batch: what each key holds after it; of several writes to one key only the last is made.

@@ -1,10 +1,11 @@
-//! What the callers of the store on disk share with its writer: the books, the line of commits, and how far all is.
+//! What the callers of the store on disk share with its writers: the books, the line of commits, and how far all is.
 //!
 //! Invariants: commits are checked, folded and put in line under one lock, so the journal's order is the books' order;
 //! after a failure nothing is accepted any more. Locks are taken in the order books, then [`Landed`]; the writer never
 //! holds the latter while it takes the former.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
@@ -12,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use crate::domain::id::ChangeId;
 
 use super::Unavailable;
+use super::behind::Behind;
 use super::book::Book;
 use super::home::{Home, Mark};
 use super::landed::{Landed, ReadError};
@@ -31,6 +33,8 @@ const BATCH_LINES: usize = 1_024;
 pub(crate) struct Shared {
     pub home: Home,
     pub queue: Queue,
+    /// What the journal has and the queue not yet.
+    pub behind: Behind,
     inner: Mutex<Inner>,
     /// Wakes the writer.
     wake: Condvar,
@@ -38,6 +42,7 @@ pub(crate) struct Shared {
     synced: Mutex<Synced>,
     progress: watch::Sender<Progress>,
     failed: watch::Sender<Option<String>>,
+    syncs: AtomicU64,
 }
 
 /// The books and the line before the writer.
@@ -85,12 +90,14 @@ impl Shared {
         Self {
             home,
             queue,
+            behind: Behind::new(synced.mark),
             inner: Mutex::new(Inner { book, line: VecDeque::new(), stopping: false, failed: None }),
             wake: Condvar::new(),
             landed: RwLock::new(landed),
             synced: Mutex::new(synced),
             progress: watch::channel(Progress { synced: seq, applied: seq, over: false }).0,
             failed: watch::channel(None).0,
+            syncs: AtomicU64::new(0),
         }
     }
 
@@ -161,6 +168,7 @@ impl Shared {
             self.failed.send_replace(Some(reason.to_owned()));
         }
         self.progress.send_modify(|progress| progress.over = true);
+        self.behind.abandon();
         self.wake.notify_all();
         failed
     }
@@ -204,6 +212,16 @@ impl Shared {
     /// A settled change that the books have forgotten.
     pub fn settled(&self, id: ChangeId) -> Result<Option<Row>, Unavailable> {
         self.landed().settled(id, &self.queue).map_err(|error| self.read_failed(error))
+    }
+
+    /// Journal or queue was synced to disk once more.
+    pub fn count_sync(&self) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often journal or queue were synced to disk since the start.
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
     }
 
     /// What is synced.

@@ -1,4 +1,4 @@
-//! The store on disk: a journal that is the truth, sled as the queue beside it, one writer thread.
+//! The store on disk: a journal that is the truth, sled as the queue beside it, each with a thread that writes it.
 //!
 //! Invariants: what was acknowledged survives a power cut (`Synced`), or is ordered before everything that comes later
 //! (`Ordered`); lists, pages and the journal show only what is durable; after a failed write or sync every call is
@@ -10,6 +10,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures_util::future::ready;
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use super::line::Line;
 use super::open::{OpenError, Opened, Settings, open};
 use super::page::Query;
 use super::probe::Probe;
+use super::queue_writer::QueueWriter;
 use super::row::change;
 use super::shared::{Inner, Item, Progress, Shared};
 use super::step::Step;
@@ -44,6 +46,10 @@ const LINE_MAX: usize = 4_096;
 /// How often a change is looked for again that moved between two places while it was read.
 const LOOKS_MAX: usize = 8;
 
+/// How long the queue gathers entries: longer than most changes live at full speed, so that most are written to it once,
+/// and short beside the time that a start takes anyway.
+const GATHER: Duration = Duration::from_millis(200);
+
 /// How a store on disk is opened.
 #[derive(Debug, Clone)]
 pub struct SledOptions {
@@ -57,12 +63,22 @@ pub struct SledOptions {
     pub segment_bytes: u64,
     /// Journal entries after which the mark is renewed; a segment's begin and a clean stop renew it too.
     pub mark_every: u64,
+    /// How long the queue gathers journal entries before it takes them in, at most: what a start after a crash replays
+    /// from the journal. Zero: every batch at once. Whoever reads the queue does not wait for it.
+    pub gather: Duration,
     pub(crate) probe: Probe,
 }
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self { cache_bytes: 8 << 20, floor_bytes: 256 << 20, segment_bytes: 64 << 20, mark_every: 10_000, probe: Probe::default() }
+        Self {
+            cache_bytes: 8 << 20,
+            floor_bytes: 256 << 20,
+            segment_bytes: 64 << 20,
+            mark_every: 10_000,
+            gather: GATHER,
+            probe: Probe::default(),
+        }
     }
 }
 
@@ -88,8 +104,22 @@ impl SledStore {
         let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
         let shared = Arc::new(Shared::new(home, queue, book, landed, synced(&journal)));
         let workers = Workers::start().map_err(fail)?;
-        let writer = Writer { shared: Arc::clone(&shared), journal, probe, mark_every: options.mark_every, marked: 0 };
-        let writer = std::thread::Builder::new().name("store-write".into()).spawn(move || writer.run()).map_err(fail)?;
+        let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather };
+        let queue_writer = std::thread::Builder::new().name("store-queue".into()).spawn(move || queue_writer.run()).map_err(fail)?;
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            journal,
+            probe,
+            mark_every: options.mark_every,
+            marked: 0,
+            in_step: options.gather.is_zero(),
+            queue_writer: Some(queue_writer),
+        };
+        let writer = std::thread::Builder::new().name("store-write".into()).spawn(move || writer.run());
+        let writer = writer.map_err(|error| {
+            shared.behind.abandon();
+            fail(error)
+        })?;
         let places = Arc::new(Semaphore::new(LINE_MAX));
         Ok(Self { shared, workers, places, writer: Mutex::new(Some(writer)), options, rebuilt, torn })
     }
@@ -98,6 +128,11 @@ impl SledStore {
     /// it is started again.
     pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.shared.failure()
+    }
+
+    /// How often journal or queue were synced to disk since the start.
+    pub fn syncs(&self) -> u64 {
+        self.shared.syncs()
     }
 
     /// What was cut off the journal's end at start: a commit that a crash left unfinished, and nobody was told of.
@@ -147,6 +182,7 @@ impl SledStore {
     /// Waits until lists and pages show all that was acknowledged by now.
     async fn caught_up(&self) -> Result<(), Unavailable> {
         let seq = self.shared.books()?.book.seq();
+        self.shared.behind.want(seq);
         self.shared.reach(seq, |progress: &Progress| progress.applied).await
     }
 

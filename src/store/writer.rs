@@ -1,22 +1,22 @@
-//! The one thread that writes: group commit.
+//! The thread that writes the journal: group commit.
 //!
 //! Order of a batch: all its lines to the journal in one write, one sync, tell everyone who waits (the journal is the
-//! truth, see docs/decisions/0002), then the queue in one transaction, its flush and its sync. The running sync is what
-//! gathers the next batch; there is no timer.
+//! truth, see docs/decisions/0002), then hand it to the queue's thread. The running sync is what gathers the next
+//! batch; there is no timer.
 //!
-//! Invariants: nobody is told before the journal is synced; the queue never has a line that the journal has not synced;
-//! the first error of a write or a sync is the last thing that the thread does.
+//! Invariants: nobody is told before the journal is synced; the first error of a write or a sync is the last thing that
+//! the thread does; it ends after the queue's thread, so that a store whose threads are gone is written out or failed.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use super::Unavailable;
 use super::home::Mark;
 use super::journal::Journal;
 use super::open::told;
 use super::probe::{Point, Probe};
-use super::queue::QueueError;
 use super::shared::{Item, Shared, Synced};
 use super::step::Step;
 
@@ -29,13 +29,16 @@ pub(crate) struct Writer {
     pub mark_every: u64,
     /// Where the mark stands.
     pub marked: u64,
+    /// Whether each batch waits until the queue has it, too.
+    pub in_step: bool,
+    /// The queue's thread.
+    pub queue_writer: Option<JoinHandle<()>>,
 }
 
 /// Why the writer ends early.
 enum Fault {
     Journal(io::Error),
     Mark(io::Error),
-    Queue(QueueError),
 }
 
 impl Writer {
@@ -43,23 +46,30 @@ impl Writer {
     pub fn run(mut self) {
         let ended = catch_unwind(AssertUnwindSafe(|| self.write_all()));
         let reason = match ended {
-            Ok(Ok(())) => return self.shared.closed(),
-            Ok(Err(Fault::Queue(QueueError::Damaged(reason)))) => return drop(self.shared.distrust(&reason)),
-            Ok(Err(Fault::Queue(error))) => format!("cannot write the queue: {error}"),
-            Ok(Err(Fault::Journal(error))) => format!("cannot write the journal: {error}"),
-            Ok(Err(Fault::Mark(error))) => format!("cannot write the mark: {error}"),
-            // Only sled panics on what it reads; the journal's part of the thread has nothing that could.
-            Err(panic) => return drop(self.shared.distrust(&told(panic.as_ref()))),
+            Ok(Ok(())) => None,
+            Ok(Err(Fault::Journal(error))) => Some(format!("cannot write the journal: {error}")),
+            Ok(Err(Fault::Mark(error))) => Some(format!("cannot write the mark: {error}")),
+            Err(panic) => Some(format!("the journal's thread {}", told(panic.as_ref()))),
         };
-        self.shared.fail(&reason);
+        match reason {
+            Some(reason) => drop(self.shared.fail(&reason)),
+            None => self.shared.behind.end(),
+        }
+        if let Some(queue_writer) = self.queue_writer.take() {
+            // A panic there is caught there and has failed the store.
+            let _ = queue_writer.join();
+        }
+        self.shared.closed();
     }
 
     fn write_all(&mut self) -> Result<(), Fault> {
         while let Some(batch) = self.shared.next_batch() {
             let steps = self.journal_batch(batch)?;
             self.probe.at(Point::Acknowledged).map_err(Fault::Journal)?;
-            self.shared.absorb(&steps, self.journal.mark()).map_err(Fault::Queue)?;
-            self.shared.queue.sync().map_err(Fault::Queue)?;
+            self.shared.behind.push(steps, self.journal.mark());
+            if self.in_step {
+                self.shared.behind.wait_done();
+            }
         }
         self.mark()
     }
@@ -76,6 +86,7 @@ impl Writer {
             }
             return Err(Fault::Journal(error));
         }
+        self.shared.count_sync();
         self.shared.set_synced(synced(&self.journal));
         for item in &mut batch {
             if let Some(waits) = item.waits.take() {

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use super::{image, life, open_plain, options, pictures, reopened};
 use crate::store::probe::{Point, Probe};
 use crate::store::scene::{abort, assert_tallies_add_up, picture};
-use crate::store::sled::SledStore;
+use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, segment};
 
 const SEED: u64 = 21;
@@ -33,13 +34,25 @@ fn last_segment(dir: &Path) -> Option<(PathBuf, u64)> {
 }
 
 /// Lives the life and takes a shot at every boundary.
-async fn shots() -> Vec<Shot> {
+async fn shots(gather: Duration) -> Vec<Shot> {
     let dir = tempfile::tempdir().expect("a directory");
     let (shots, told) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
     let probe = {
         let (shots, told, dir) = (Arc::clone(&shots), Arc::clone(&told), dir.path().to_owned());
         let synced: Mutex<(PathBuf, u64)> = Mutex::default();
+        // A copy that is made while the queue writes shows no instant at all.
+        let queue_writes = (Mutex::new(false), Condvar::new());
         Probe::new(move |point| {
+            let (writes, changed) = &queue_writes;
+            let mut writes = writes.lock().expect("not poisoned");
+            let _until_shot = match point {
+                Point::QueueApplied | Point::QueueFlushed | Point::QueueSynced => {
+                    *writes = point != Point::QueueSynced;
+                    writes
+                }
+                _ => changed.wait_while(writes, |writes| *writes).expect("not poisoned"),
+            };
+            changed.notify_all();
             let told = told.load(Ordering::SeqCst);
             let last = last_segment(&dir);
             let mut synced = synced.lock().expect("not poisoned");
@@ -51,7 +64,7 @@ async fn shots() -> Vec<Shot> {
             Ok(())
         })
     };
-    let store = SledStore::open(dir.path(), options(probe)).expect("a new store");
+    let store = SledStore::open(dir.path(), SledOptions { gather, ..options(probe) }).expect("a new store");
     life(&store, SEED, STEPS, async |store| {
         store.durable().await.expect("available");
         told.store(store.health().seq, Ordering::SeqCst);
@@ -82,14 +95,26 @@ fn make(dir: &Path, shot: &Shot, (len, zeros): (u64, bool)) {
 
 #[tokio::test]
 async fn every_boundary_and_every_outcome() {
+    survives(&shots(Duration::ZERO).await).await;
+}
+
+#[tokio::test]
+async fn every_boundary_while_the_queue_is_far_behind() {
+    // The queue takes entries in only where the life reads what is settled, and at the end.
+    let shots = shots(Duration::from_secs(3_600)).await;
+    let alone = shots.iter().take_while(|shot| shot.point != Point::QueueApplied).map(|shot| shot.told).max();
+    assert!(alone > Some(20), "the queue was only {alone:?} entries behind");
+    survives(&shots).await;
+}
+
+async fn survives(shots: &[Shot]) {
     let expected = pictures(SEED, STEPS).await;
-    let shots = shots().await;
     let mut seen: Vec<Point> = shots.iter().map(|shot| shot.point).collect();
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen, Point::ALL, "a boundary was never reached");
     let (mut opened, mut torn) = (0, 0);
-    for shot in &shots {
+    for shot in shots {
         for (number, outcome) in outcomes(shot).into_iter().enumerate() {
             let dir = image(shot.image.path());
             make(dir.path(), shot, outcome);

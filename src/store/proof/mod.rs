@@ -9,6 +9,7 @@ mod speed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use super::memory::MemoryStore;
 use super::probe::Probe;
@@ -16,9 +17,10 @@ use super::scene::{Driver, picture};
 use super::sled::{SledOptions, SledStore};
 use super::{Store, open::OpenError};
 
-/// Small segments and frequent marks, so that a short run meets every boundary.
+/// Small segments and frequent marks, so that a short run meets every boundary; the queue in step with the journal, so
+/// that an image taken at a boundary shows one instant.
 fn options(probe: Probe) -> SledOptions {
-    SledOptions { floor_bytes: 0, segment_bytes: 16 * 1024, mark_every: 7, probe, ..SledOptions::default() }
+    SledOptions { floor_bytes: 0, segment_bytes: 16 * 1024, mark_every: 7, gather: Duration::ZERO, probe, ..SledOptions::default() }
 }
 
 fn open_plain(dir: &Path) -> Result<SledStore, OpenError> {
