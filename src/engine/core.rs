@@ -121,10 +121,24 @@ impl Core {
 
     /// Takes one input and appends what must be done to `out`.
     pub fn step(&mut self, now: Times, input: Input, out: &mut Vec<Effect>) {
+        self.step_all(now, std::iter::once(input), out);
+    }
+
+    /// Takes inputs that came together, in their order, and only then looks at timers and permits: what several answers
+    /// stir is looked at once.
+    pub fn step_all(&mut self, now: Times, inputs: impl IntoIterator<Item = Input>, out: &mut Vec<Effect>) {
         self.now = now;
-        if self.failed {
-            return;
+        for input in inputs {
+            if self.failed {
+                return;
+            }
+            self.take(input, out);
         }
+        self.fire(out);
+        self.pump(out);
+    }
+
+    fn take(&mut self, input: Input, out: &mut Vec<Effect>) {
         match input {
             Input::Tick => {}
             Input::Scanned { open, due } => self.scanned(open, due, out),
@@ -156,8 +170,6 @@ impl Core {
             }
             Input::StoreFailed(why) => self.fail(why, out),
         }
-        self.fire(out);
-        self.pump(out);
     }
 
     /// When the core wants its next [`Input::Tick`], in boot time.

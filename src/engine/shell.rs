@@ -1,24 +1,30 @@
 //! The shell around the core: one task that performs effects and feeds the answers back.
 //!
 //! Invariant: the core is touched by this task alone; every call runs in a task of its own and comes back as an input.
-//! Reads are awaited in place: they come from the store's books and the next decision needs them.
+//! Reads are awaited in place: they come from the store's books and the next decision needs them. Commits go to the store
+//! in the order of their decisions; one that needs no sync is answered on the spot.
 //!
 //! Deliberately not here: decisions, and any retry. A store that is out of order ends the loop with the reason.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::board::Board;
 use super::core::{Core, Options, TAKE_OVER_MAX};
-use super::effect::{Effect, Found, Input, Query};
+use super::effect::{Effect, Found, Input, Query, Ticket};
 use super::handle::{Acknowledged, CommandError, Handle, REQUESTS_MAX, Request, Snapshot};
 use crate::clock::Clock;
 use crate::cloud::Cloud;
 use crate::domain::quota::Boot;
-use crate::store::{Store, Unavailable};
+use crate::store::{Commit, Store, Unavailable};
 
 /// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and loses nothing.
 const ANSWERS_MAX: usize = 1024;
@@ -50,6 +56,7 @@ pub fn start(
         cloud,
         clock,
         answers,
+        commits: FuturesUnordered::new(),
         waiting: BTreeMap::new(),
         next_reply: 1,
         publish,
@@ -67,6 +74,8 @@ struct Shell {
     cloud: Arc<dyn Cloud>,
     clock: Arc<dyn Clock>,
     answers: mpsc::Sender<Input>,
+    /// Commits that wait for the disk; no more than there is work in hand.
+    commits: FuturesUnordered<BoxFuture<'static, Input>>,
     waiting: BTreeMap<u64, oneshot::Sender<Result<Acknowledged, CommandError>>>,
     next_reply: u64,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -77,7 +86,7 @@ struct Shell {
 
 impl Shell {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut inputs: mpsc::Receiver<Input>) -> Result<(), Unavailable> {
-        self.feed(Input::Tick).await?;
+        self.feed(vec![Input::Tick]).await?;
         let mut listening = true;
         loop {
             if self.draining && self.core.is_quiet() {
@@ -95,16 +104,21 @@ impl Shell {
                         self.drain().await?;
                     }
                 },
-                input = inputs.recv() => {
-                    let mut next = input;
-                    let mut taken = 0;
-                    while let Some(input) = next {
-                        self.feed(input).await?;
-                        taken += 1;
-                        next = if taken < ANSWERS_A_PASS { inputs.try_recv().ok() } else { None };
+                committed = self.commits.next(), if !self.commits.is_empty() => {
+                    let mut came = Vec::from_iter(committed);
+                    while came.len() < ANSWERS_A_PASS && let Some(Some(committed)) = self.commits.next().now_or_never() {
+                        came.push(committed);
                     }
+                    self.feed(came).await?;
                 }
-                () = sleep => self.feed(Input::Tick).await?,
+                input = inputs.recv() => {
+                    let mut came = Vec::from_iter(input);
+                    while came.len() < ANSWERS_A_PASS && let Ok(input) = inputs.try_recv() {
+                        came.push(input);
+                    }
+                    self.feed(came).await?;
+                }
+                () = sleep => self.feed(vec![Input::Tick]).await?,
             }
             self.passes += 1;
             self.publish_if_due();
@@ -152,36 +166,28 @@ impl Shell {
                 let id = self.next_reply;
                 self.next_reply += 1;
                 self.waiting.insert(id, answer);
-                self.feed(Input::Command { id, command }).await
+                self.feed(vec![Input::Command { id, command }]).await
             }
-            Request::StopFile(text) => self.feed(Input::StopFile(text)).await,
+            Request::StopFile(text) => self.feed(vec![Input::StopFile(text)]).await,
             Request::Drain => self.drain().await,
         }
     }
 
     async fn drain(&mut self) -> Result<(), Unavailable> {
         self.draining = true;
-        self.feed(Input::Drain).await
+        self.feed(vec![Input::Drain]).await
     }
 
-    /// One input, and every read that its effects ask for.
-    async fn feed(&mut self, input: Input) -> Result<(), Unavailable> {
+    /// Inputs that came together, and whatever their effects bring at once: reads, and commits that need no sync.
+    async fn feed(&mut self, mut next: Vec<Input>) -> Result<(), Unavailable> {
         let mut effects = Vec::new();
-        let mut next = vec![input];
-        while let Some(input) = next.pop() {
-            self.core.step(self.clock.times(), input, &mut effects);
+        while !next.is_empty() {
+            self.core.step_all(self.clock.times(), next.drain(..), &mut effects);
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Scan { until } => next.push(scan(&*self.store, until).await?),
                     Effect::Read { ticket, query } => next.push(Input::Read { ticket, found: Box::new(read(&*self.store, query).await?) }),
-                    Effect::Commit { ticket, commit } => {
-                        let (store, answers) = (Arc::clone(&self.store), self.answers.clone());
-                        tokio::spawn(async move {
-                            let result = store.commit(*commit).await;
-                            // A core that is gone reads the store anew at its next start.
-                            let _ = answers.send(Input::Committed { ticket, result }).await;
-                        });
-                    }
+                    Effect::Commit { ticket, commit } => next.extend(self.commit(ticket, *commit).await),
                     Effect::Touch { ticket, id, version, was, due } => {
                         let held = self.store.touch(id, version, was, due).await?;
                         next.push(Input::Touched { ticket, held });
@@ -192,7 +198,7 @@ impl Shell {
                         tokio::spawn(async move {
                             let last = Box::new(move || board.check(&check, clock.times()));
                             let reply = cloud.perform(call, last).await;
-                            // As above: the intent is in the store, the next start asks the cloud.
+                            // To a core that is gone it means nothing: the intent is in the store, the next start asks the cloud.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;
                         });
                     }
@@ -207,6 +213,22 @@ impl Shell {
             }
         }
         Ok(())
+    }
+
+    /// Hands a commit to the store; the answer, if it is there at once.
+    async fn commit(&mut self, ticket: Ticket, commit: Commit) -> Option<Input> {
+        let store = Arc::clone(&self.store);
+        let mut committed: BoxFuture<'static, Input> = Box::pin(async move {
+            let result = store.commit(commit).await;
+            Input::Committed { ticket, result }
+        });
+        match poll_fn(|context| Poll::Ready(committed.as_mut().poll(context))).await {
+            Poll::Ready(input) => Some(input),
+            Poll::Pending => {
+                self.commits.push(committed);
+                None
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: a decision that makes a call is taken only with a permit in hand, because its commit starts the call's
 //! deadline; and an event is dropped only when the table says that it is stale.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use super::board::CheckSpec;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
-use super::lane::{NotYet, Rank};
+use super::lane::{LaneState, NotYet, Rank};
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobSeen, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
@@ -94,7 +95,7 @@ impl Core {
             next_page: None,
             counted: false,
         };
-        self.recount(&mut work);
+        recount(&mut work, &mut self.lanes, &mut self.stirred);
         self.work.insert(id, work);
         self.set_timer(Timer::Change(id), None, now);
     }
@@ -416,29 +417,9 @@ impl Core {
 
     /// Keeps the lane's count right; true when the change is no longer active.
     fn count_in_flight(&mut self, id: ChangeId) -> bool {
-        let Some(mut work) = self.work.remove(&id) else { return true };
-        self.recount(&mut work);
-        let over = work.change.record.state.is_settled() || work.change.record.state == State::Queued;
-        self.work.insert(id, work);
-        over
-    }
-
-    /// A start counts from its decision on, or one pass would let all that waits begin at once.
-    fn recount(&mut self, work: &mut Work) {
-        let begins = matches!(&work.stage, Stage::Committing(decision, ..) if is_begun(&decision.record.state));
-        let counts = begins || is_begun(&work.change.record.state);
-        if counts == work.counted {
-            return;
-        }
-        work.counted = counts;
-        if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
-            if counts {
-                lane.in_flight += 1;
-            } else {
-                lane.in_flight -= 1;
-                self.stirred.insert(work.change.target.lane.clone());
-            }
-        }
+        let Some(work) = self.work.get_mut(&id) else { return true };
+        recount(work, &mut self.lanes, &mut self.stirred);
+        work.change.record.state.is_settled() || work.change.record.state == State::Queued
     }
 
     /// The change is settled, queued again, or somebody else's: it is no longer in hand.
@@ -450,7 +431,7 @@ impl Core {
             if work.counted {
                 // Somebody else's now: it no longer uses our lane's places.
                 work.change.record.state = State::Queued;
-                self.recount(&mut work);
+                recount(&mut work, &mut self.lanes, &mut self.stirred);
             }
             self.rollout_stirred(id.rollout, settled);
         }
@@ -569,6 +550,25 @@ impl Core {
 /// Past `Ready` and not settled: uses one of its lane's places in flight.
 fn is_begun(state: &State) -> bool {
     !(state.is_settled() || matches!(state, State::Queued | State::Ready))
+}
+
+/// Keeps a lane's count of one change right. A start counts from its decision on, or one pass would let all that waits
+/// begin at once.
+fn recount(work: &mut Work, lanes: &mut BTreeMap<Name, LaneState>, stirred: &mut BTreeSet<Name>) {
+    let begins = matches!(&work.stage, Stage::Committing(decision, ..) if is_begun(&decision.record.state));
+    let counts = begins || is_begun(&work.change.record.state);
+    if counts == work.counted {
+        return;
+    }
+    work.counted = counts;
+    if let Some(lane) = lanes.get_mut(&work.change.target.lane) {
+        if counts {
+            lane.in_flight += 1;
+        } else {
+            lane.in_flight -= 1;
+            stirred.insert(work.change.target.lane.clone());
+        }
+    }
 }
 
 fn trace(call: &Call, reply: &Reply) -> Trace {
