@@ -12,6 +12,7 @@ use super::wire::{
     Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
+use crate::domain::hold::halt_text;
 use crate::domain::journal::{Entry, Trace, What};
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::rollout::{Halt, Phase};
@@ -42,11 +43,11 @@ fn wave_name(plan: &Plan, wave: u16) -> Option<String> {
 }
 
 /// How a rollout stands.
-pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>, measured: &Measured, now: Timestamp) -> RolloutDoc {
+pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now: Timestamp) -> RolloutDoc {
     let plan = &rollout.plan;
     let phase = &rollout.record.phase;
     let total = rollout.total();
-    let holds = hold::of_rollout(rollout, snapshot, refusing, now);
+    let holds = hold::of_rollout(rollout, snapshot, now);
     let (next_opening, open_until) = match hold::opening(plan, now) {
         _ if phase.is_final() => (None, None),
         Opening::Open { until } => (None, until),
@@ -94,7 +95,7 @@ fn halt(phase: &Phase) -> Option<HaltDoc> {
         Halt::Failures { .. } => "failures",
         Halt::Stalled { .. } => "stalled",
     };
-    Some(HaltDoc { guard: guard.into(), text: hold::halt_text(reason) })
+    Some(HaltDoc { guard: guard.into(), text: halt_text(reason) })
 }
 
 fn waves(rollout: &Rollout) -> Vec<WaveDoc> {
@@ -150,7 +151,7 @@ fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<
 }
 
 /// One line of a change.
-pub fn change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timestamp) -> ChangeRow {
+pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeRow {
     let change = &active.change;
     let (reason_word, reason) = match &change.record.state {
         State::Failed { reason } | State::InDoubt { reason } => (Some(reason_word(reason.word).to_owned()), Some(reason.message.clone())),
@@ -175,7 +176,7 @@ pub fn change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timestamp
         reason_word,
         reason,
         moved_at: active.moved_at,
-        hold: hold::of_change(active, rollout, holds, now),
+        hold,
     }
 }
 

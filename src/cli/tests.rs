@@ -97,7 +97,7 @@ fn a_rollout_that_is_held() {
     let held = RolloutDoc {
         paused: Some(mark),
         holds: vec![
-            hold("stop", "STOP: fire drill", None),
+            hold("stop_file", "the STOP file stands: fire drill; remove it to go on", None),
             hold("paused", "paused by ada: application team sees errors", None),
             hold("window", "no window is open", Some("2026-12-11T17:00:00Z")),
         ],
@@ -116,7 +116,7 @@ fn a_rollout_that_halted() {
     let halted = RolloutDoc {
         phase: "halted".into(),
         halt: Some(HaltDoc { guard: "failures".into(), text: text.into() }),
-        holds: vec![hold("halt", &format!("{text}; go on with `sealift retry proxy-ssl-2026q4`"), None)],
+        holds: vec![hold("halted", &format!("{text}; `sealift retry proxy-ssl-2026q4` goes on"), None)],
         eta: None,
         ..rollout()
     };
