@@ -16,6 +16,7 @@ pub mod hold;
 pub mod id;
 pub mod journal;
 pub mod lane;
+pub mod missed;
 pub mod outlook;
 pub mod plan;
 pub mod quota;

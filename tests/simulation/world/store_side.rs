@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::ChangeId;
+use sealift::domain::missed::Windows;
 use sealift::domain::plan::{Plan, Promote};
 use sealift::domain::tally::Tally;
 use sealift::engine::{Found, Input, Query, Ticket};
@@ -150,6 +151,7 @@ impl World {
                 Tally { failed: tally.failed + more, succeeded: tally.succeeded - more, ..tally }
             }),
             Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
+            Planted::WindowsForgottenAtRestart if self.restarted() => rollout.record.windows = Windows::default(),
             Planted::PlanReadAnew => {
                 let mut plan = Plan::clone(&rollout.plan);
                 for wave in &mut plan.strategy.waves {
