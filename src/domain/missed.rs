@@ -1,7 +1,7 @@
 //! Which of its plan's windows a rollout has opened and which it missed, each counted once.
 //!
 //! Invariants: a window is opened at most once and counted as missed at most once, whatever the clock does; none that
-//! ends while work waits goes by without being one of the two. [`Windows::upto`] never goes back: a clock that is stepped
+//! ends while work is unfinished goes by without being one of the two. [`Windows::upto`] never goes back: a clock that is stepped
 //! back meets windows that are accounted for already, and one that was counted as missed while the clock stood ahead
 //! becomes an opened one when it comes after all.
 //!
@@ -81,7 +81,7 @@ pub struct Facts<'a> {
     pub since: Timestamp,
     /// Its phase and its pause let work begin.
     pub may_begin: bool,
-    /// Work waits for a window.
+    /// Some change has no outcome yet.
     pub wants: bool,
     /// Why nothing began, if a person or a guard holds it: since when, and in words.
     pub held: Option<(Option<Timestamp>, &'a str)>,

@@ -450,14 +450,15 @@ impl Step<'_> {
             now: self.ctx.now,
             since: self.ctx.since,
             may_begin,
-            wants: self.queued() > 0,
+            wants: self.unfinished(),
             held: held.map(|(since, why)| (*since, why.as_str())),
             gap: self.ctx.gap,
         }
     }
 
-    fn queued(&self) -> u32 {
-        self.ctx.tallies.iter().map(|tally| tally.queued).sum()
+    /// Whether any change has no outcome yet.
+    fn unfinished(&self) -> bool {
+        self.ctx.tallies.iter().any(|tally| tally.queued + tally.active > 0)
     }
 
     /// What came back to the queue since, or was not withdrawn before a crash, is withdrawn now.
@@ -594,7 +595,7 @@ impl Step<'_> {
                 decision.why = format!("{}; {}", decision.why, note.why);
             }
         }
-        if matches!(phase, Phase::Soaking { .. }) && !matches!(decision.record.phase, Phase::Soaking { .. }) || self.queued() == 0 {
+        if matches!(phase, Phase::Soaking { .. }) && !matches!(decision.record.phase, Phase::Soaking { .. }) || !self.unfinished() {
             decision.record.windows.passed(&self.ctx.plan.calendar, self.ctx.now);
         }
         Ok(decision)

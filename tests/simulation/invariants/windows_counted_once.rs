@@ -48,7 +48,7 @@ impl WindowsCountedOnce {
         let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
         let looks = matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { .. });
         let from = rollout.record.windows.upto.unwrap_or_else(start);
-        if self.stopped || !looks || rollout.total().queued == 0 || from >= wall || self.between(from, wall) == 0 {
+        if self.stopped || !looks || rollout.total().queued + rollout.total().active == 0 || from >= wall || self.between(from, wall) == 0 {
             self.untold_since = None;
             return Ok(());
         }
