@@ -93,10 +93,16 @@ fn times_that_are_none() {
             shown(BERLIN, &["--from", "tomorrow"]),
             shown(BERLIN, &["--from", "2030-06-01", "--until", "2030-06-01"]),
             shown(BERLIN, &["--count", "0"]),
-            shown("windows: {cron: daily}\n", &[]).replace(|c: char| c == '\u{2019}', "'").lines().next().unwrap_or_default().to_owned(),
         ]
         .join("\n"),
     );
+}
+
+#[test]
+fn a_plan_with_a_mistake_is_drawn_and_not_guessed_at() {
+    let text = shown("windows:\n  - {cron: \"5/15 * * * *\", duration: 4h, time_zone: Europe/Berlin}\n", &[]);
+    assert!(text.starts_with("exit Some(1)\nerror"), "{text}");
+    assert!(text.contains("5-59/15 * * * *"), "{text}");
 }
 
 /// The plan that ships says what its comments say.

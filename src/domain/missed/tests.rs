@@ -20,13 +20,16 @@ fn nightly(cron: &str, minutes: u64, cutoff: u64) -> Calendar {
     Calendar::new(vec![window.expect("a window")], Vec::new(), None)
 }
 
+/// Who holds it: since when, and in words.
+type Held = Option<(Option<Timestamp>, &'static str)>;
+
 /// A rollout that is looked at; submitted on 1 June at noon.
 struct Story {
     calendar: Calendar,
     windows: Windows,
     may_begin: bool,
     wants: bool,
-    held: Option<(Option<Timestamp>, &'static str)>,
+    held: Held,
 }
 
 impl Story {
@@ -73,7 +76,7 @@ fn a_window_that_is_used_opens_once() {
 
 #[test]
 fn a_window_that_passes_is_missed_once_with_its_reason() {
-    let table: [(Option<(Option<Timestamp>, &str)>, Gap, &str); 7] = [
+    let table: [(Held, Gap, &str); 7] = [
         (None, Gap::Down, "no daemon ran"),
         (None, Gap::Stopped, "the STOP file stood"),
         (None, Gap::Still(SignedDuration::from_secs(7_200)), "the daemon stood still for 2h"),

@@ -115,7 +115,7 @@ impl World {
         match query {
             Query::Rollout(id) => {
                 let rollout = store.rollout(id).now_or_never().expect("ready").expect("memory");
-                Found::Rollout(rollout.map(|rollout| self.told_rollout(rollout)))
+                Found::Rollout(rollout.map(|rollout| Box::new(self.told_rollout(rollout))))
             }
             Query::Candidates { rollout, wave, limit } => {
                 let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
