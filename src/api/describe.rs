@@ -9,11 +9,13 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc,
+    Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, MissedDoc, RolloutDoc, RolloutRow,
+    StoreDoc, WaveDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::halt_text;
 use crate::domain::journal::{Entry, Trace, What};
+use crate::domain::missed::Windows;
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::rollout::{Halt, Phase};
 use crate::domain::window::Opening;
@@ -81,12 +83,18 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
         holds,
         next_opening,
         open_until,
+        missed_windows: missed(&rollout.record.windows),
         time_zone: time_zone(plan),
         by: rollout.by.clone(),
         submitted_at: rollout.submitted_at,
         moved_at: rollout.moved_at,
         as_of: now,
     }
+}
+
+fn missed(windows: &Windows) -> Option<MissedDoc> {
+    let last = windows.last_missed.filter(|_| windows.missed > 0)?;
+    Some(MissedDoc { count: windows.missed, last_open: last.open, last_until: last.until })
 }
 
 fn halt(phase: &Phase) -> Option<HaltDoc> {
