@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::wire::Hold;
 use crate::domain::change::State;
 use crate::domain::plan::Plan;
-use crate::domain::rollout::{Halt, Phase};
+use crate::domain::rollout::{Halt, Phase, Stage};
 use crate::domain::window::{Opening, ShutBy};
 use crate::engine::Snapshot;
 use crate::store::{Active, Rollout};
@@ -26,10 +26,10 @@ pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>
     let mut holds = of_daemon(snapshot, refusing);
     if let Some(mark) = &rollout.record.paused {
         let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-        holds.push(hold("paused", format!("paused by {}{why}", mark.by), None));
+        holds.push(hold("paused", format!("paused by {}{why}", mark.by), rollout.record.paused_until));
     }
     holds.extend(of_phase(rollout, now));
-    if matches!(rollout.record.phase, Phase::Advancing { .. }) {
+    if matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Reverting(_)) {
         holds.extend(of_lanes(snapshot));
     }
     holds
@@ -53,7 +53,16 @@ fn of_daemon(snapshot: &Snapshot, refusing: Option<&str>) -> Vec<Hold> {
 fn of_phase(rollout: &Rollout, now: Timestamp) -> Option<Hold> {
     let name = &rollout.plan.name;
     let wave_name = |wave: u16| rollout.plan.strategy.waves.get(usize::from(wave)).map_or("?", |wave| wave.name.as_str());
+    let approval = &rollout.plan.approval;
+    let given = rollout.record.approvals.len();
     match &rollout.record.phase {
+        Phase::Scheduled if given < usize::from(approval.required) => {
+            let text = format!(
+                "{given} of {} approvals are given; somebody else than {} approves it with `sealift approve {name} --digest {}`",
+                approval.required, rollout.by, approval.digest
+            );
+            Some(hold("approval", text, None))
+        }
         Phase::Scheduled | Phase::Advancing { .. } => match opening(&rollout.plan, now) {
             Opening::Open { .. } => None,
             Opening::Shut { next, by } => Some(of_shut(next, &by)),
@@ -66,7 +75,17 @@ fn of_phase(rollout: &Rollout, now: Timestamp) -> Option<Hold> {
             let text = format!("{}; go on with `sealift retry {name}` or end with `sealift abort {name}`", halt_text(reason));
             Some(hold("halt", text, None))
         }
-        Phase::Completed | Phase::Aborted { .. } => None,
+        Phase::Reverting(revert) => match revert.stage {
+            Stage::Settling => {
+                Some(hold("settling", "what is on its way forward is followed to its end before anything is put back".into(), None))
+            }
+            Stage::Gathering => Some(hold("settling", format!("what wave {} changed is gathered", wave_name(revert.wave)), None)),
+            Stage::Releasing => match rollout.plan.opening(now, true) {
+                Opening::Open { .. } => None,
+                Opening::Shut { next, by } => Some(of_shut(next, &by)),
+            },
+        },
+        Phase::Completed | Phase::Aborted { .. } | Phase::Reverted => None,
     }
 }
 
@@ -93,6 +112,7 @@ pub fn halt_text(reason: &Halt) -> String {
     match reason {
         Halt::Failures { failures, budget } => format!("halted: {failures} failures reach the budget of {budget}"),
         Halt::Stalled { seconds } => format!("halted: no change ended for {seconds} s of open window"),
+        Halt::Revert { failures } => format!("halted: {failures} changes could not be put back"),
     }
 }
 
@@ -105,7 +125,7 @@ pub fn of_change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timest
                 return Some(wide.clone());
             }
             let current = rollout.record.phase.wave().unwrap_or(0);
-            if active.change.wave > current {
+            if active.change.wave > current && rollout.record.revert().is_none() {
                 let before = rollout.plan.strategy.waves.get(usize::from(current)).map_or("?", |wave| wave.name.as_str());
                 return Some(hold("wave", format!("wave {before} comes first"), None));
             }
@@ -128,7 +148,9 @@ pub fn of_change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timest
         | State::Succeeded { .. }
         | State::Failed { .. }
         | State::InDoubt { .. }
-        | State::Cancelled => None,
+        | State::Cancelled
+        | State::Reverted { .. }
+        | State::Skipped { .. } => None,
     }
 }
 

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::change::{Change, State};
 use super::id::{ChangeId, Name};
 use super::plan::Plan;
-use super::rollout::{Halt, Phase, Record, Room};
+use super::rollout::{Halt, Phase, Record, Revert, Room, Stage};
 use super::tally::Tally;
 use super::window::{Opening, ShutBy};
 
@@ -34,10 +34,11 @@ pub struct Hold {
 
 impl Hold {
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 17] = [
+    pub const WORDS: [&'static str; 19] = [
         "halted",
         "stop_file",
         "paused",
+        "awaiting_approval",
         "awaiting_promotion",
         "draining",
         "soaking",
@@ -46,6 +47,7 @@ impl Hold {
         "cutoff",
         "window",
         "wave",
+        "settling",
         "instance_busy",
         "backoff",
         "lane_paused",
@@ -108,6 +110,9 @@ pub fn of_rollout(situation: &Situation<'_>) -> Option<Hold> {
     if let Some(hold) = situation.held_as_a_whole() {
         return Some(hold);
     }
+    if let Phase::Reverting(revert) = &situation.record.phase {
+        return situation.settles(revert).or_else(|| situation.lane_holds()).or_else(|| situation.no_place());
+    }
     let Phase::Advancing { wave } = situation.record.phase else { return None };
     let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
     if queued == 0 {
@@ -126,7 +131,12 @@ pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hol
         State::Inspecting | State::Submitting { .. } | State::Recovering { .. } | State::Following { .. } | State::Verifying { .. } => {
             situation.lane_holds()
         }
-        State::Succeeded { .. } | State::Failed { .. } | State::InDoubt { .. } | State::Cancelled => None,
+        State::Succeeded { .. }
+        | State::Failed { .. }
+        | State::InDoubt { .. }
+        | State::Cancelled
+        | State::Reverted { .. }
+        | State::Skipped { .. } => None,
     }
 }
 
@@ -142,6 +152,7 @@ impl Situation<'_> {
             let reason = match reason {
                 Halt::Failures { failures, budget } => format!("{failures} failures reach the budget of {budget}"),
                 Halt::Stalled { seconds } => format!("no change ended for {seconds} s of open window"),
+                Halt::Revert { failures } => format!("{failures} changes could not be put back"),
             };
             let text = format!(
                 "halted: {reason}; see `sealift changes {name} --state failed`, then `sealift retry {name}` or `sealift abort {name}`"
@@ -155,7 +166,17 @@ impl Situation<'_> {
         }
         if let Some(mark) = &self.record.paused {
             let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-            return Some(Hold::new("paused", None, format!("paused by {}{reason}; `sealift resume {name}`", mark.by)));
+            let text = format!("paused by {}{reason}; `sealift resume {name}`", mark.by);
+            return Some(Hold::new("paused", self.record.paused_until, text));
+        }
+        let given = self.record.approvals.len();
+        if *phase == Phase::Scheduled && given < usize::from(self.plan.approval.required) {
+            let text = format!(
+                "{given} of {} approvals are given; somebody else than who submitted it looks at it with `sealift plan`, then \
+                 `sealift approve {name} --digest …`",
+                self.plan.approval.required
+            );
+            return Some(Hold::new("awaiting_approval", None, text));
         }
         if let Phase::Awaiting { wave } = phase {
             let text = format!("wave {} is done and waits for a person; `sealift promote {name}`", self.wave_name(*wave));
@@ -190,16 +211,39 @@ impl Situation<'_> {
     /// What holds one change in the queue of a rollout that moves.
     fn queued(&self, waiting: &Waiting<'_>) -> Option<Hold> {
         let change = waiting.change;
+        if let Phase::Reverting(revert) = &self.record.phase {
+            return self.settles(revert).or_else(|| self.instance_taken(waiting)).or_else(|| self.lane_holds()).or_else(|| self.no_place());
+        }
         let current = self.record.phase.wave()?;
         if change.wave > current {
             let text = format!("wave {} begins after wave {}", self.wave_name(change.wave), self.wave_name(current));
             return Some(Hold::new("wave", None, text));
         }
-        if let Some(other) = waiting.instance_taken.filter(|other| *other != change.id) {
-            let text = format!("change {other} works on the same instance, and one at a time may");
-            return Some(Hold::new("instance_busy", None, text));
-        }
-        self.lane_holds().or_else(|| self.no_room(current))
+        self.instance_taken(waiting).or_else(|| self.lane_holds()).or_else(|| self.no_room(current))
+    }
+
+    fn instance_taken(&self, waiting: &Waiting<'_>) -> Option<Hold> {
+        let other = waiting.instance_taken.filter(|other| *other != waiting.change.id)?;
+        let text = format!("change {other} works on the same instance, and one at a time may");
+        Some(Hold::new("instance_busy", None, text))
+    }
+
+    /// What keeps a revert from putting back anything yet.
+    fn settles(&self, revert: &Revert) -> Option<Hold> {
+        let text = match revert.stage {
+            Stage::Settling => "what is on its way forward is followed to its end before anything is put back".to_owned(),
+            Stage::Gathering => format!("what wave {} changed is gathered", self.wave_name(revert.wave)),
+            Stage::Releasing => return None,
+        };
+        Some(Hold::new("settling", None, text))
+    }
+
+    /// A revert has no budget to wait for, only places.
+    fn no_place(&self) -> Option<Hold> {
+        let all: Tally = self.tallies.iter().copied().sum();
+        let most = self.plan.strategy.max_in_flight;
+        (all.queued > 0 && all.active >= most)
+            .then(|| Hold::new("in_flight_limit", None, format!("{} of {most} changes are in flight", all.active)))
     }
 
     fn lane_holds(&self) -> Option<Hold> {

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{Digest, Name};
 use super::retry;
-use super::window::Calendar;
+use super::window::{Calendar, Opening};
 
 /// One run's plan, frozen at submission: editing the file afterwards changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +40,27 @@ pub struct Plan {
     pub retry: retry::Policy,
     /// `verify.timeout`: how long the proxy may take to show the value after its job completed, in milliseconds.
     pub verify_timeout_ms: u64,
+    /// The plan's `approval`.
+    #[serde(default)]
+    pub approval: Approval,
 }
 
 impl Plan {
+    /// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
+    pub fn digest(source: Digest, targets: Digest) -> Digest {
+        let bytes = [b"sealift plan 1\n".as_slice(), source.as_bytes(), targets.as_bytes()].concat();
+        Digest::of(&bytes)
+    }
+
+    /// What the calendar says at this instant to a rollout that goes forward, or to one that puts back. A revert is not
+    /// kept waiting by a window unless the plan says so; a freeze holds both.
+    pub fn opening(&self, now: Timestamp, revert: bool) -> Opening {
+        if revert && !self.strategy.revert.in_window {
+            return Calendar::new(Vec::new(), self.calendar.freezes().to_vec(), None).at(now);
+        }
+        self.calendar.at(now)
+    }
+
     /// `verify.timeout`.
     pub fn verify_timeout(&self) -> Duration {
         Duration::from_millis(self.verify_timeout_ms)
@@ -59,6 +78,49 @@ pub struct Strategy {
     pub max_failures: u32,
     /// Open-window time without a change ending after which the rollout halts, in milliseconds.
     pub progress_deadline_ms: u64,
+    /// Whether and when it puts back what it changed.
+    #[serde(default)]
+    pub revert: RevertPolicy,
+}
+
+/// What a plan says of reverts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevertPolicy {
+    /// What follows when a failure budget is spent.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// `revert_in_window`: a revert keeps to the windows too. Freezes hold it in any case.
+    #[serde(default)]
+    pub in_window: bool,
+}
+
+/// What follows when a failure budget is spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The rollout halts; a person decides.
+    #[default]
+    Halt,
+    /// It puts back what it changed.
+    Revert,
+}
+
+/// Most approvals that a plan may ask for: more people than that do not look at one plan.
+pub const APPROVALS_MAX: u16 = 10;
+
+/// The plan's `approval`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Approvers other than the submitter; 0: none is asked for.
+    pub required: u16,
+    /// [`Plan::digest`] of this plan and its targets.
+    pub digest: Digest,
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        Self { required: 0, digest: Digest::ZERO }
+    }
 }
 
 impl Strategy {

@@ -22,12 +22,18 @@ use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Roll
 /// Changes released or put back in one commit.
 const STRETCH: u32 = 128;
 
+/// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that a revert of a million
+/// changes is never held in memory as a whole.
+const GATHER_MAX: u32 = 4096;
+
 /// One rollout in hand.
 pub(super) struct Tracked {
     pub(super) view: Rollout,
     opening: Opening,
     /// The calendar's word holds from here on until it says otherwise.
     opening_from: Timestamp,
+    /// Whether it was asked for a revert.
+    opening_reverts: bool,
     stage: Stage,
     /// Something happened since the last look began.
     again: bool,
@@ -52,9 +58,26 @@ enum Stage {
 
 /// What is done to stored changes one stretch after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sweep {
+struct Sweep {
+    what: Broom,
+    /// The places that are still to be swept.
+    from: u32,
+    end: u32,
+    /// How many it has moved.
+    moved: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Broom {
     Requeue,
     Withdraw,
+    Gather,
+}
+
+impl Sweep {
+    fn all(what: Broom) -> Self {
+        Self { what, from: 0, end: u32::MAX, moved: 0 }
+    }
 }
 
 /// What a commit in flight will have done.
@@ -78,11 +101,13 @@ impl Moving {
 
 impl Tracked {
     fn new(view: Rollout, now: Timestamp) -> Self {
-        let opening = view.plan.calendar.at(now);
+        let reverts = view.record.revert().is_some();
+        let opening = view.plan.opening(now, reverts);
         Self {
             view,
             opening,
             opening_from: now,
+            opening_reverts: reverts,
             stage: Stage::Idle,
             again: true,
             verbs: VecDeque::new(),
@@ -94,12 +119,18 @@ impl Tracked {
 
     /// What the calendar says now; read again only when its last word no longer covers this instant.
     pub(super) fn opening(&self, now: Timestamp) -> Opening {
+        let reverts = self.reverts();
         let covered = now >= self.opening_from
+            && reverts == self.opening_reverts
             && match &self.opening {
                 Opening::Open { until } => until.is_none_or(|until| now < until),
                 Opening::Shut { next, .. } => next.is_none_or(|next| now < next),
             };
-        if covered { self.opening.clone() } else { self.view.plan.calendar.at(now) }
+        if covered { self.opening.clone() } else { self.view.plan.opening(now, reverts) }
+    }
+
+    fn reverts(&self) -> bool {
+        self.view.record.revert().is_some()
     }
 
     pub(super) fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -111,9 +142,10 @@ impl Tracked {
 
     fn renew_opening(&mut self, now: Timestamp) {
         let fresh = self.opening(now);
-        if fresh != self.opening {
+        if fresh != self.opening || self.reverts() != self.opening_reverts {
             self.opening = fresh;
             self.opening_from = now;
+            self.opening_reverts = self.reverts();
         }
     }
 
@@ -123,7 +155,7 @@ impl Tracked {
         if let Some(since) = self.stalled_at {
             self.stalled += boot.saturating_sub(since);
         }
-        let counts = matches!(self.view.record.phase, Phase::Advancing { .. })
+        let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
             && self.view.record.paused.is_none()
             && matches!(self.opening, Opening::Open { .. });
         self.stalled_at = counts.then_some(boot);
@@ -304,6 +336,7 @@ impl Core {
         let ctx = Context {
             now: now.wall,
             plan: &tracked.view.plan,
+            by: &tracked.view.by,
             tallies: &tracked.view.tallies,
             window: tracked.opening.clone(),
             stalled: tracked.stalled,
@@ -330,8 +363,9 @@ impl Core {
         }
         if decision.record.version == tracked.view.record.version {
             return match decision.effect {
-                Act::Requeue => self.gather_sweep(id, Sweep::Requeue, out),
-                Act::Withdraw => self.gather_sweep(id, Sweep::Withdraw, out),
+                Act::Requeue => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
+                Act::Withdraw => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
+                Act::Gather { wave } => self.gather_wave(id, wave, out),
                 Act::None | Act::Release { .. } => self.rest(id, decision.wake),
             };
         }
@@ -397,42 +431,80 @@ impl Core {
 
     fn gather_sweep(&mut self, id: RolloutId, sweep: Sweep, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let words: &'static [&'static str] = match (sweep, tracked.view.record.requeue) {
-            (Sweep::Withdraw, _) => &["queued"],
-            (Sweep::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
-            (Sweep::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
+        if !tracked.verbs.is_empty() && sweep.moved > 0 {
+            // Somebody waits for an answer; what is left is swept by the look that follows.
+            return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO)));
+        }
+        let words: &'static [&'static str] = match (sweep.what, tracked.view.record.requeue) {
+            (Broom::Withdraw, _) => &["queued"],
+            (Broom::Gather, _) => &["succeeded"],
+            (Broom::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
+            (Broom::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
         };
         tracked.stage = Stage::Gathering(sweep);
         let ticket = self.ticket(Owner::Rollout(id));
-        out.push(Effect::Read { ticket, query: Query::Stored { rollout: id, words, limit: STRETCH as usize } });
+        let query = Query::Stored { rollout: id, words, places: sweep.from..sweep.end, limit: STRETCH as usize };
+        out.push(Effect::Read { ticket, query });
     }
 
-    /// Puts a stretch of failed changes back, or cancels a stretch of queued ones; with none left, says so.
-    fn sweep(&mut self, id: RolloutId, sweep: Sweep, changes: Vec<Change>, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if changes.is_empty() {
-            if sweep == Sweep::Withdraw {
-                return self.rest(id, RolloutWake::Change(Wake::Never));
-            }
-            let ctx = Context {
-                now: self.now.wall,
-                plan: &tracked.view.plan,
-                tallies: &tracked.view.tallies,
-                window: tracked.opening.clone(),
-                stalled: tracked.stalled,
-            };
-            if let Ok(decision) = rollout::decide(&tracked.view.record, &Event::Requeued, &ctx) {
-                tracked.goes_on();
-                let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
-                let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
-                self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
-            }
-            return;
+    fn gather_wave(&mut self, id: RolloutId, wave: u16, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        let Some(wave) = tracked.view.plan.strategy.waves.get(usize::from(wave)) else { return };
+        let sweep = Sweep { what: Broom::Gather, from: wave.first, end: wave.end(), moved: 0 };
+        self.gather_sweep(id, sweep, out);
+    }
+
+    /// Puts a stretch of failed changes back into the queue, cancels a stretch of queued ones, or marks a stretch of those
+    /// that succeeded; with none left, says so.
+    fn sweep(&mut self, id: RolloutId, mut sweep: Sweep, changes: Vec<Change>, out: &mut Vec<Effect>) {
+        let Some(last) = changes.last() else { return self.swept_all(id, sweep, false, out) };
+        if sweep.what == Broom::Gather && sweep.moved >= GATHER_MAX {
+            return self.swept_all(id, sweep, true, out);
         }
-        let event = if sweep == Sweep::Withdraw { change::Event::Cancel } else { change::Event::Requeue };
-        let moves = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
+        let event = match sweep.what {
+            Broom::Withdraw => change::Event::Cancel,
+            Broom::Requeue => change::Event::Requeue,
+            Broom::Gather => change::Event::Undo,
+        };
+        let moves: Vec<ChangeMove> = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
+        if moves.len() < changes.len() {
+            // Some of them stay where they are, and must not be found again.
+            sweep.from = last.id.ordinal.saturating_add(1);
+        }
+        if moves.is_empty() {
+            return self.gather_sweep(id, sweep, out);
+        }
+        sweep.moved += u32::try_from(moves.len()).unwrap_or(u32::MAX);
         let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
         self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
+    }
+
+    fn swept_all(&mut self, id: RolloutId, sweep: Sweep, more: bool, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let event = match sweep.what {
+            // A revert goes on as soon as what waited is withdrawn.
+            Broom::Withdraw if sweep.moved > 0 => return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO))),
+            Broom::Withdraw => return self.rest(id, RolloutWake::Change(Wake::Never)),
+            Broom::Requeue => Event::Requeued,
+            Broom::Gather => Event::Gathered { more },
+        };
+        let ctx = Context {
+            now: self.now.wall,
+            plan: &tracked.view.plan,
+            by: &tracked.view.by,
+            tallies: &tracked.view.tallies,
+            window: tracked.opening.clone(),
+            stalled: tracked.stalled,
+        };
+        if let Ok(decision) = rollout::decide(&tracked.view.record, &event, &ctx) {
+            tracked.goes_on();
+            if decision.record.version == tracked.view.record.version {
+                return self.rest(id, decision.wake);
+            }
+            let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
+            let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
+            self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
+        }
     }
 
     fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
@@ -440,7 +512,7 @@ impl Core {
         let lane = self.lanes.get(&change.target.lane)?;
         let ctx = change::Context {
             now: self.now.wall,
-            gate: tracked.view.record.gate(change.wave),
+            gate: tracked.view.record.gate(change.wave, change.record.undo.is_some()),
             window: tracked.opening.clone(),
             timing: &lane.lane.timing,
             retry: &tracked.view.plan.retry,
@@ -494,8 +566,10 @@ impl Core {
             }
         }
         match (moving.act, moving.sweep) {
-            (Act::Requeue, _) | (_, Some(Sweep::Requeue)) => self.gather_sweep(id, Sweep::Requeue, out),
-            (Act::Withdraw, _) | (_, Some(Sweep::Withdraw)) => self.gather_sweep(id, Sweep::Withdraw, out),
+            (_, Some(sweep)) => self.gather_sweep(id, sweep, out),
+            (Act::Requeue, None) => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
+            (Act::Withdraw, None) => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
+            (Act::Gather { wave }, None) => self.gather_wave(id, wave, out),
             (Act::None | Act::Release { .. }, None) => self.rest(id, moving.wake),
         }
     }
@@ -517,11 +591,13 @@ impl Core {
 
 fn verb_counter(verb: &Verb) -> &'static str {
     match verb {
-        Verb::Pause => "pause",
+        Verb::Pause { .. } => "pause",
         Verb::Resume => "resume",
         Verb::Abort => "abort",
         Verb::Retry(_) => "retry",
         Verb::Promote => "promote",
+        Verb::Approve { .. } => "approve",
+        Verb::Revert => "revert",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::domain::change;
 use crate::domain::id::{Digest, RolloutId};
-use crate::domain::plan::{Promote, Strategy, Wave};
+use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
 use crate::domain::rollout::Mark;
 use crate::domain::target::Target;
@@ -62,9 +62,11 @@ impl Facts {
                 waves: vec![wave("canary", 0, 50, 50), wave("rest", 50, 100, 30)],
                 max_failures: 40,
                 progress_deadline_ms: 1_200_000,
+                revert: RevertPolicy::default(),
             },
             retry: retry::Policy::default(),
             verify_timeout_ms: 180_000,
+            approval: Approval::default(),
         };
         let target = Target {
             lane: name("prod-sg"),
@@ -152,11 +154,11 @@ fn holds_of_the_whole_rollout() {
     let phase = |phase| Facts::bent(|f| f.record.phase = phase);
     let table = [
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 } }),
+            phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
             hold("halted", None, &format!("halted: 3 failures reach the budget of 3; {changes}, {verbs}")),
         ),
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } }),
+            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 }, revert: None }),
             hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {changes}, {verbs}")),
         ),
         (
@@ -226,7 +228,7 @@ fn what_a_person_must_lift_comes_first() {
     told.push(facts.rollout().expect("held").word);
     facts.stop = Some(String::new());
     told.push(facts.rollout().expect("held").word);
-    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } };
+    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 }, revert: None };
     told.push(facts.rollout().expect("held").word);
     assert_eq!(told, ["draining", "paused", "stop_file", "halted"]);
 }

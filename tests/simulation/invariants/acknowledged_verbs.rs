@@ -29,7 +29,7 @@ impl Invariant for AcknowledgedVerbs {
         match fact {
             Fact::Seen(Seen::Acknowledged { verb }) => {
                 self.acknowledged += 1;
-                self.held |= matches!(verb, Verb::Pause | Verb::Abort);
+                self.held |= matches!(verb, Verb::Pause { .. } | Verb::Abort);
             }
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
             Fact::Committed { commit, .. } => {

@@ -120,8 +120,8 @@ impl World {
                 let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
                 Found::Candidates(store.candidates(rollout, wave, limit).now_or_never().expect("ready").expect("memory"))
             }
-            Query::Stored { rollout, words, limit } => {
-                Found::Stored(store.settled(rollout, words, limit).now_or_never().expect("ready").expect("memory"))
+            Query::Stored { rollout, words, places, limit } => {
+                Found::Stored(store.settled(rollout, words, places, limit).now_or_never().expect("ready").expect("memory"))
             }
             Query::Change(id) => {
                 let change = store.change(id).now_or_never().expect("ready").expect("memory");
