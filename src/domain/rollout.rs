@@ -466,7 +466,8 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
         Event::Command { verb, mark } => step.command(verb, mark)?,
     };
     let next = &mut decision.record;
-    if next.paused.is_some()
+    if !next.phase.is_final()
+        && next.paused.is_some()
         && let Some(until) = next.paused_until
     {
         decision.wake = decision.wake.no_later_than(until, ctx.now);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::handle::{Acknowledged, Command, CommandError};
+use super::sweep::{Broom, Sweep};
 use super::work::SEND_WITHIN;
 use crate::domain::change::{self, Change, State, Wake};
 use crate::domain::id::RolloutId;
@@ -20,31 +21,27 @@ use crate::domain::window::Opening;
 use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Rollout, RolloutMove};
 
 /// Changes released or put back in one commit.
-const STRETCH: u32 = 128;
-
-/// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that a revert of a million
-/// changes is never held in memory as a whole.
-const GATHER_MAX: u32 = 4096;
+pub(super) const STRETCH: u32 = 128;
 
 /// One rollout in hand.
 pub(super) struct Tracked {
     pub(super) view: Rollout,
-    opening: Opening,
+    pub(super) opening: Opening,
     /// The calendar's word holds from here on until it says otherwise.
     opening_from: Timestamp,
     /// Whether it was asked for a revert.
     opening_reverts: bool,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// Something happened since the last look began.
     again: bool,
-    verbs: VecDeque<(u64, Command)>,
+    pub(super) verbs: VecDeque<(u64, Command)>,
     wake: Option<Boot>,
     /// Open-window time since a change last ended.
-    stalled: Duration,
+    pub(super) stalled: Duration,
     stalled_at: Option<Boot>,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Idle,
     /// The fresh read for a look, or for the first verb in line.
     Reading,
@@ -56,45 +53,21 @@ enum Stage {
     Committing(Box<Moving>),
 }
 
-/// What is done to stored changes one stretch after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sweep {
-    what: Broom,
-    /// The places that are still to be swept.
-    from: u32,
-    end: u32,
-    /// How many it has moved.
-    moved: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Broom {
-    Requeue,
-    Withdraw,
-    Gather,
-}
-
-impl Sweep {
-    fn all(what: Broom) -> Self {
-        Self { what, from: 0, end: u32::MAX, moved: 0 }
-    }
-}
-
 /// What a commit in flight will have done.
-struct Moving {
-    record: Option<rollout::Record>,
-    released: Vec<Change>,
+pub(super) struct Moving {
+    pub(super) record: Option<rollout::Record>,
+    pub(super) released: Vec<Change>,
     /// From then on others may take the released ones over.
-    due: Option<Timestamp>,
-    act: Act,
-    wake: RolloutWake,
-    verb: bool,
-    sweep: Option<Sweep>,
+    pub(super) due: Option<Timestamp>,
+    pub(super) act: Act,
+    pub(super) wake: RolloutWake,
+    pub(super) verb: bool,
+    pub(super) sweep: Option<Sweep>,
 }
 
 impl Moving {
     /// A commit after which nothing is left to do but to look again.
-    fn then(wake: RolloutWake) -> Self {
+    pub(super) fn then(wake: RolloutWake) -> Self {
         Self { record: None, released: Vec::new(), due: None, act: Act::None, wake, verb: false, sweep: None }
     }
 }
@@ -162,7 +135,7 @@ impl Tracked {
     }
 
     /// Something ended, or a new phase began.
-    fn goes_on(&mut self) {
+    pub(super) fn goes_on(&mut self) {
         self.stalled = Duration::ZERO;
         self.stalled_at = None;
     }
@@ -375,7 +348,7 @@ impl Core {
         self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
     }
 
-    fn commit_rollout(
+    pub(super) fn commit_rollout(
         &mut self,
         id: RolloutId,
         moves: Option<RolloutMove>,
@@ -429,101 +402,6 @@ impl Core {
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
     }
 
-    fn gather_sweep(&mut self, id: RolloutId, sweep: Sweep, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if !tracked.verbs.is_empty() && sweep.moved > 0 {
-            // Somebody waits for an answer; what is left is swept by the look that follows.
-            return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO)));
-        }
-        let words: &'static [&'static str] = match (sweep.what, tracked.view.record.requeue) {
-            (Broom::Withdraw, _) => &["queued"],
-            (Broom::Gather, _) => &["succeeded"],
-            (Broom::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
-            (Broom::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
-        };
-        tracked.stage = Stage::Gathering(sweep);
-        let ticket = self.ticket(Owner::Rollout(id));
-        let query = Query::Stored { rollout: id, words, places: sweep.from..sweep.end, limit: STRETCH as usize };
-        out.push(Effect::Read { ticket, query });
-    }
-
-    fn gather_wave(&mut self, id: RolloutId, wave: u16, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get(&id) else { return };
-        let Some(wave) = tracked.view.plan.strategy.waves.get(usize::from(wave)) else { return };
-        let sweep = Sweep { what: Broom::Gather, from: wave.first, end: wave.end(), moved: 0 };
-        self.gather_sweep(id, sweep, out);
-    }
-
-    /// Puts a stretch of failed changes back into the queue, cancels a stretch of queued ones, or marks a stretch of those
-    /// that succeeded; with none left, says so.
-    fn sweep(&mut self, id: RolloutId, mut sweep: Sweep, changes: Vec<Change>, out: &mut Vec<Effect>) {
-        let Some(last) = changes.last() else { return self.swept_all(id, sweep, false, out) };
-        if sweep.what == Broom::Gather && sweep.moved >= GATHER_MAX {
-            return self.swept_all(id, sweep, true, out);
-        }
-        let event = match sweep.what {
-            Broom::Withdraw => change::Event::Cancel,
-            Broom::Requeue => change::Event::Requeue,
-            Broom::Gather => change::Event::Undo,
-        };
-        let moves: Vec<ChangeMove> = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
-        if moves.len() < changes.len() {
-            // Some of them stay where they are, and must not be found again.
-            sweep.from = last.id.ordinal.saturating_add(1);
-        }
-        if moves.is_empty() {
-            return self.gather_sweep(id, sweep, out);
-        }
-        sweep.moved += u32::try_from(moves.len()).unwrap_or(u32::MAX);
-        let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
-        self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
-    }
-
-    fn swept_all(&mut self, id: RolloutId, sweep: Sweep, more: bool, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let event = match sweep.what {
-            // A revert goes on as soon as what waited is withdrawn.
-            Broom::Withdraw if sweep.moved > 0 => return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO))),
-            Broom::Withdraw => return self.rest(id, RolloutWake::Change(Wake::Never)),
-            Broom::Requeue => Event::Requeued,
-            Broom::Gather => Event::Gathered { more },
-        };
-        let ctx = Context {
-            now: self.now.wall,
-            plan: &tracked.view.plan,
-            by: &tracked.view.by,
-            tallies: &tracked.view.tallies,
-            window: tracked.opening.clone(),
-            stalled: tracked.stalled,
-        };
-        if let Ok(decision) = rollout::decide(&tracked.view.record, &event, &ctx) {
-            tracked.goes_on();
-            if decision.record.version == tracked.view.record.version {
-                return self.rest(id, decision.wake);
-            }
-            let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
-            let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
-            self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
-        }
-    }
-
-    fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
-        let tracked = self.rollouts.get(&change.id.rollout)?;
-        let lane = self.lanes.get(&change.target.lane)?;
-        let ctx = change::Context {
-            now: self.now.wall,
-            gate: tracked.view.record.gate(change.wave, change.record.undo.is_some()),
-            window: tracked.opening.clone(),
-            timing: &lane.lane.timing,
-            retry: &tracked.view.plan.retry,
-            verify_timeout: tracked.view.plan.verify_timeout(),
-            waited: Duration::ZERO,
-            looks: 0,
-        };
-        let decision = change::decide(change, event, &ctx).ok()?;
-        Some(change_move(change, decision.record, None, &decision.why, None))
-    }
-
     pub(super) fn rollout_committed(&mut self, id: RolloutId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let Stage::Committing(moving) = std::mem::replace(&mut tracked.stage, Stage::Idle) else { return };
@@ -575,7 +453,7 @@ impl Core {
     }
 
     /// Nothing more to do now: sets the timer for the next look, never further away than a stepped clock may hide.
-    fn rest(&mut self, id: RolloutId, wake: RolloutWake) {
+    pub(super) fn rest(&mut self, id: RolloutId, wake: RolloutWake) {
         let wait = match wake {
             RolloutWake::Change(Wake::In(wait)) => wait.min(LOOK_AGAIN),
             RolloutWake::Change(Wake::Never) => LOOK_AGAIN,
@@ -601,7 +479,7 @@ fn verb_counter(verb: &Verb) -> &'static str {
     }
 }
 
-fn change_move(change: &Change, record: change::Record, due: Option<Timestamp>, why: &str, by: Option<String>) -> ChangeMove {
+pub(super) fn change_move(change: &Change, record: change::Record, due: Option<Timestamp>, why: &str, by: Option<String>) -> ChangeMove {
     ChangeMove {
         ordinal: change.id.ordinal,
         version: change.record.version,
