@@ -446,7 +446,13 @@ impl Core {
         match (moving.act, moving.sweep) {
             (_, Some(sweep)) => self.gather_sweep(id, sweep, out),
             (Act::Requeue, None) => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
-            (Act::Withdraw, None) => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
+            (Act::Withdraw, None) => {
+                // A revert goes on as soon as what waited is withdrawn, also when nothing did.
+                if let Some(tracked) = self.rollouts.get_mut(&id) {
+                    tracked.again = true;
+                }
+                self.gather_sweep(id, Sweep::all(Broom::Withdraw), out);
+            }
             (Act::Gather { wave }, None) => self.gather_wave(id, wave, out),
             (Act::None | Act::Release { .. }, None) => self.rest(id, moving.wake),
         }

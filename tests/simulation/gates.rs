@@ -41,11 +41,11 @@ impl Gates {
         gates
     }
 
-    /// Of every three small worlds one is put back.
+    /// Of every three small worlds one is put back, when its first wave is done.
     pub fn small(world: u64) -> Self {
         if world % 3 != 2 {
             return Self::default();
         }
-        Self { reverts: vec![4 + world], ..Self::default() }
+        Self { reverts: vec![30], ..Self::default() }
     }
 }

@@ -121,12 +121,14 @@ impl Scenario {
     /// A small world in which nothing crashes by itself, for killing it at every commit and call.
     pub fn small(world: u64) -> Self {
         let drawn = Self::draw(1_000_000 + world);
+        let gates = Gates::small(world);
+        let reverts = !gates.reverts.is_empty();
         Self {
             proxies: 4,
             instances: 3,
-            waves: vec![1, 3],
+            waves: if reverts { vec![3, 1] } else { vec![1, 3] },
             soak_ms: 500,
-            manual: false,
+            manual: reverts,
             max_in_flight: 2,
             lane_in_flight: 2,
             max_failures: 4,
@@ -140,7 +142,7 @@ impl Scenario {
             stop_file: false,
             wall_jumps: 0,
             calm_at: 60,
-            gates: Gates::small(world),
+            gates,
             ..drawn
         }
     }
