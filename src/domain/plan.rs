@@ -172,3 +172,63 @@ pub enum Promote {
     /// A person's `promote`.
     Manual,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::window::{Freeze, ShutBy, Window};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    /// Open for an hour from midnight on; frozen on the second of December.
+    fn plan(in_window: bool) -> Plan {
+        let name = |text| Name::parse(text, "name").expect("a name");
+        let zone: crate::domain::zone::Zone = "UTC".parse().expect("a zone");
+        let window = Window::new("0 0 * * *".parse().expect("an expression"), Duration::from_secs(3600), zone.clone(), Duration::ZERO);
+        let (from, to) = ("2026-12-02T00:00".parse().expect("a time"), "2026-12-03T00:00".parse().expect("a time"));
+        let freeze = Freeze::new(from, to, zone, "sale".into()).expect("a freeze");
+        Plan {
+            name: name("night"),
+            revision: 1,
+            description: String::new(),
+            change_ref: String::new(),
+            owner: String::new(),
+            ssl_option: true,
+            source: Digest::of(b"night"),
+            calendar: Calendar::new(vec![window.expect("a window")], vec![freeze], Some(at("2026-12-01T00:00:00Z"))),
+            strategy: Strategy {
+                max_in_flight: 1,
+                waves: Vec::new(),
+                max_failures: 1,
+                progress_deadline_ms: 1,
+                revert: RevertPolicy { on_failure: OnFailure::Halt, in_window },
+            },
+            retry: retry::Policy::default(),
+            verify_timeout_ms: 1,
+            approval: Approval::default(),
+        }
+    }
+
+    #[test]
+    fn a_revert_is_held_by_freezes_and_only_on_request_by_windows() {
+        let (noon, frozen) = (at("2026-12-01T12:00:00Z"), at("2026-12-02T00:30:00Z"));
+        for in_window in [false, true] {
+            assert!(matches!(plan(in_window).opening(noon, false), Opening::Shut { by: ShutBy::Window, .. }));
+            assert!(matches!(plan(in_window).opening(frozen, true), Opening::Shut { by: ShutBy::Freeze(_), .. }));
+        }
+        assert_eq!(plan(false).opening(noon, true), Opening::Open { until: Some(at("2026-12-02T00:00:00Z")) });
+        let shut = Opening::Shut { next: Some(at("2026-12-03T00:00:00Z")), by: ShutBy::Window };
+        assert_eq!(plan(true).opening(noon, true), shut);
+    }
+
+    #[test]
+    fn the_digest_is_of_both_the_plan_and_its_targets() {
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let digests = [Plan::digest(one, other), Plan::digest(other, one), Plan::digest(one, one)];
+        assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+    }
+}

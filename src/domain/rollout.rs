@@ -152,10 +152,10 @@ pub enum Phase {
         reason: Halt,
         /// It stopped while it put back what it had changed, and goes on with that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        revert: Option<Revert>,
+        revert: Option<Box<Revert>>,
     },
     /// Puts back what it changed, the newest wave first.
-    Reverting(Revert),
+    Reverting(Box<Revert>),
     /// Final: every change has its outcome.
     Completed,
     /// Final: an operator stopped it. What is in flight is followed to its end.
@@ -681,8 +681,8 @@ impl Step<'_> {
         if phase.is_final() {
             let hint = match verb {
                 Verb::Retry(_) => "; raise the plan's revision and apply it again: what is right already is left alone",
-                Verb::Revert => "; `sealift revert --write FILE` writes a plan that puts back what it changed",
-                Verb::Pause { .. } | Verb::Resume | Verb::Abort | Verb::Promote | Verb::Approve { .. } => "",
+                Verb::Revert if *phase != Phase::Reverted => "; `sealift revert --write FILE` writes a plan that puts back what it changed",
+                Verb::Revert | Verb::Pause { .. } | Verb::Resume | Verb::Abort | Verb::Promote | Verb::Approve { .. } => "",
             };
             return Err(Refusal::Final { phase: phase.word(), hint });
         }
@@ -742,7 +742,7 @@ impl Step<'_> {
             Requeue::Failed | Requeue::FailedAndInDoubt => {}
         }
         let wave = self.record.phase.wave().ok_or(Refusal::NothingToRetry)?;
-        let next = self.record.revert().map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone()));
+        let next = self.record.revert().map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone().into()));
         let mut decision = self.to(next, told("retried", mark));
         // A narrower retry does not take back what a wider one, still being carried out, has promised.
         let wider = self.record.requeue == Some(Requeue::FailedAndInDoubt);

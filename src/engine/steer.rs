@@ -264,7 +264,7 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         match (std::mem::replace(&mut tracked.stage, Stage::Idle), found) {
             (Stage::Reading, Found::Rollout(Some(view))) => {
-                self.rollout_seen(view);
+                self.rollout_seen(*view);
                 self.judge(id, out);
             }
             (Stage::Picking(decision), Found::Candidates(candidates)) => self.release(id, *decision, candidates, out),
@@ -281,7 +281,7 @@ impl Core {
         match found {
             Found::Rollout(Some(view)) => {
                 let id = view.id;
-                self.rollout_seen(view);
+                self.rollout_seen(*view);
                 if let Some(tracked) = self.rollouts.get_mut(&id) {
                     tracked.verbs.push_back((waiting, command));
                 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::domain::change::{self, Reason, ReasonWord, State};
 use crate::domain::id::ChangeId;
 use crate::domain::journal::What;
-use crate::domain::plan::Promote;
+use crate::domain::plan::{APPROVALS_MAX, Promote};
 use crate::domain::rollout::{self, Phase};
 
 use super::scene::*;
@@ -18,7 +18,7 @@ macro_rules! suite {
             submitting_twice_is_one_rollout, other_content_is_refused, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
-            due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, pages_and_filters,
+            due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
             rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, reads_see_what_was_acknowledged,
         }
     };
@@ -343,6 +343,32 @@ pub(crate) async fn a_record_too_big_is_refused(store: &dyn Store) {
     put(store, id, 0, failed(&"x".repeat(3_000))).await.expect("fits");
 }
 
+pub(crate) async fn the_longest_reasons_fit(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[2], 0)).await;
+    let now = rollout(store, id).await;
+    // As much as the API keeps of a reason, of characters that JSON writes as two; and as many approvers as a plan may ask for.
+    let wordy = rollout::Mark { by: "x".repeat(40), reason: "\"".repeat(500), at: at(5) };
+    let approved = rollout::Approved { by: wordy.by.clone(), at: at(5) };
+    let revert = rollout::Revert {
+        wave: 0,
+        stage: rollout::Stage::Settling,
+        more: true,
+        failed: u32::MAX,
+        in_doubt: u32::MAX,
+        cause: rollout::Cause::Asked { mark: wordy.clone() },
+    };
+    let record = rollout::Record {
+        phase: Phase::Halted { wave: 0, reason: rollout::Halt::Revert { failures: u32::MAX }, revert: Some(revert.into()) },
+        paused: Some(wordy),
+        paused_until: Some(at(90)),
+        approvals: vec![approved; usize::from(APPROVALS_MAX)],
+        version: now.record.version + 1,
+        ..now.record.clone()
+    };
+    store.commit(Commit { moves: Some(moves(record.clone(), "x")), ..blank(&now, 5) }).await.expect("fits");
+    assert_eq!(rollout(store, id).await.record, record);
+}
+
 pub(crate) async fn pages_and_filters(store: &dyn Store) {
     let mut given = submission("alpha", &[4, 6], 0);
     given.targets = (0..10).map(|n| target(n, n)).collect();
@@ -507,7 +533,7 @@ pub(crate) async fn a_revert_marks_what_succeeded(store: &dyn Store) {
         in_doubt: 0,
         cause: rollout::Cause::Asked { mark: mark(5) },
     };
-    let record = rollout::Record { phase: Phase::Reverting(back), version: now.record.version + 1, ..now.record.clone() };
+    let record = rollout::Record { phase: Phase::Reverting(back.into()), version: now.record.version + 1, ..now.record.clone() };
     store.commit(Commit { moves: Some(moves(record, "reverted")), ..blank(&now, 5) }).await.expect("free to move");
     let now = rollout(store, id).await;
     assert!(store.open_rollouts().await.expect("available").iter().any(|open| open.id == id));

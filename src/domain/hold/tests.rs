@@ -7,7 +7,7 @@ use crate::domain::change;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::{Approved, Cause, Mark};
 use crate::domain::target::Target;
 use crate::domain::window::Calendar;
 
@@ -136,6 +136,10 @@ fn mark(reason: &str) -> Mark {
     Mark { by: "root".into(), reason: reason.into(), at: now() }
 }
 
+fn revert(stage: Stage) -> Revert {
+    Revert { wave: 0, stage, more: false, failed: 0, in_doubt: 0, cause: Cause::Asked { mark: mark("") } }
+}
+
 fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold> {
     Some(Hold { word, text: text.into(), until })
 }
@@ -144,6 +148,25 @@ fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold
 fn what_moves_is_not_held() {
     let facts = Facts::moving();
     assert_eq!((facts.rollout(), facts.change()), (None, None));
+}
+
+#[test]
+fn a_revert_says_what_it_waits_for() {
+    let facts = |stage| {
+        Facts::bent(|f| {
+            f.record.phase = Phase::Reverting(revert(stage).into());
+            f.tallies = vec![Tally { queued: 30, active: 20, ..Tally::default() }, Tally { cancelled: 100, ..Tally::default() }];
+        })
+    };
+    let settling = hold("settling", None, "what is on its way forward is followed to its end before anything is put back");
+    assert_eq!((facts(Stage::Settling).rollout(), facts(Stage::Settling).change()), (settling.clone(), settling));
+    let gathering = hold("settling", None, "what wave canary changed is gathered");
+    assert_eq!((facts(Stage::Gathering).rollout(), facts(Stage::Gathering).change()), (gathering.clone(), gathering));
+    let full = hold("in_flight_limit", None, "20 of 20 changes are in flight");
+    assert_eq!((facts(Stage::Releasing).rollout(), facts(Stage::Releasing).change()), (full.clone(), full));
+    let mut moving = facts(Stage::Releasing);
+    moving.tallies[0] = Tally { queued: 31, active: 19, ..Tally::default() };
+    assert_eq!((moving.rollout(), moving.change()), (None, None));
 }
 
 /// What holds the whole rollout is told of it and of its queued and ready changes alike.
@@ -171,6 +194,30 @@ fn holds_of_the_whole_rollout() {
             hold("paused", None, "paused by root: network trouble; `sealift resume proxy-ssl-2026q4`"),
         ),
         (Facts::bent(|f| f.record.paused = Some(mark(""))), hold("paused", None, "paused by root; `sealift resume proxy-ssl-2026q4`")),
+        (
+            Facts::bent(|f| {
+                f.record.paused = Some(mark(""));
+                f.record.paused_until = Some(later());
+            }),
+            hold("paused", Some(later()), "paused by root; `sealift resume proxy-ssl-2026q4`"),
+        ),
+        (
+            Facts::bent(|f| {
+                f.record.phase = Phase::Scheduled;
+                f.plan.approval.required = 2;
+                f.record.approvals.push(Approved { by: "bob".into(), at: now() });
+            }),
+            hold(
+                "awaiting_approval",
+                None,
+                "1 of 2 approvals are given; somebody else than who submitted it looks at it with `sealift plan`, then \
+                 `sealift approve proxy-ssl-2026q4 --digest …`",
+            ),
+        ),
+        (
+            phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: Some(revert(Stage::Releasing).into()) }),
+            hold("halted", None, &format!("halted: 2 changes could not be put back; {changes}, {verbs}")),
+        ),
         (
             phase(Phase::Awaiting { wave: 0 }),
             hold("awaiting_promotion", None, "wave canary is done and waits for a person; `sealift promote proxy-ssl-2026q4`"),

@@ -86,7 +86,7 @@ impl Revert {
     }
 
     fn at(&self, wave: u16, stage: Stage) -> Phase {
-        Phase::Reverting(Self { wave, stage, ..self.clone() })
+        Phase::Reverting(Self { wave, stage, ..self.clone() }.into())
     }
 }
 
@@ -105,7 +105,7 @@ impl Step<'_> {
     /// Begins to put back everything up to this wave.
     pub(super) fn put_back(&self, wave: u16, cause: Cause, why: String) -> Decision {
         let revert = Revert { wave, stage: Stage::Settling, more: false, failed: 0, in_doubt: 0, cause };
-        let mut decision = self.to(Phase::Reverting(revert), why);
+        let mut decision = self.to(Phase::Reverting(revert.into()), why);
         decision.record.requeue = None;
         decision.effect = Effect::Withdraw;
         decision
@@ -145,7 +145,7 @@ impl Step<'_> {
         let wave = revert.wave;
         let failures = revert.failures(all);
         if failures > 0 {
-            let halted = Phase::Halted { wave, reason: Halt::Revert { failures }, revert: Some(revert.clone()) };
+            let halted = Phase::Halted { wave, reason: Halt::Revert { failures }, revert: Some(revert.clone().into()) };
             return self.to(halted, format!("{failures} changes could not be put back"));
         }
         if self.record.paused.is_some() {
@@ -169,7 +169,7 @@ impl Step<'_> {
         let deadline = strategy.progress_deadline();
         if self.ctx.stalled >= deadline {
             let seconds = self.ctx.stalled.as_secs();
-            let halted = Phase::Halted { wave, reason: Halt::Stalled { seconds }, revert: Some(revert.clone()) };
+            let halted = Phase::Halted { wave, reason: Halt::Stalled { seconds }, revert: Some(revert.clone().into()) };
             return self.to(halted, format!("no change was put back for {seconds} s"));
         }
         let wait: Duration = LOOK_AGAIN.min(deadline - self.ctx.stalled);
@@ -186,7 +186,7 @@ impl Step<'_> {
     pub(super) fn gathered(&self, more: bool) -> Decision {
         match &self.record.phase {
             Phase::Reverting(revert) if revert.stage == Stage::Gathering => {
-                let gathered = Revert { more, ..revert.clone() };
+                let gathered = Revert { more, ..Revert::clone(revert) };
                 self.to(gathered.at(revert.wave, Stage::Releasing), "what this wave changed is gathered")
             }
             // Aborted meanwhile, or reported twice.

@@ -19,11 +19,11 @@ use crate::domain::window::{Calendar, ShutBy};
 /// circumstances (`-`) the waves before are done, nothing of the present one was released, and the window is open.
 /// Halted failures: three of wave 1 failed. Aborted: wave 0 is still to be withdrawn.
 ///
-/// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end is reached.
-/// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows.
 /// Settling, gathering, releasing: wave 1 is put back, wave 2 was withdrawn; from gathering on all of wave 1 had succeeded.
 /// Halted revert: one change of it could not be put back.
 ///
+/// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end is reached.
+/// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows.
 /// * paused until, over: paused until noon, and noon it is. approval, two: so many are asked for. approved: bob did.
 /// * marked: eight changes are to be put back. put back: all are. first: it is wave 0. failed before: one of wave 0 had
 ///   failed before the revert. more: not all is gathered. on failure: the plan reverts by itself.
@@ -402,10 +402,13 @@ fn phases() -> Vec<(&'static str, Phase)> {
         ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200 }, revert: None }),
         ("completed", Phase::Completed),
         ("aborted", Phase::Aborted { mark: mark("root") }),
-        ("settling", Phase::Reverting(reverting(Stage::Settling))),
-        ("gathering", Phase::Reverting(reverting(Stage::Gathering))),
-        ("releasing", Phase::Reverting(reverting(Stage::Releasing))),
-        ("halted revert", Phase::Halted { wave: 1, reason: Halt::Revert { failures: 1 }, revert: Some(reverting(Stage::Releasing)) }),
+        ("settling", Phase::Reverting(reverting(Stage::Settling).into())),
+        ("gathering", Phase::Reverting(reverting(Stage::Gathering).into())),
+        ("releasing", Phase::Reverting(reverting(Stage::Releasing).into())),
+        (
+            "halted revert",
+            Phase::Halted { wave: 1, reason: Halt::Revert { failures: 1 }, revert: Some(reverting(Stage::Releasing).into()) },
+        ),
         ("reverted", Phase::Reverted),
     ]
 }

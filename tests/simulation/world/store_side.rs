@@ -116,7 +116,7 @@ impl World {
         match query {
             Query::Rollout(id) => {
                 let rollout = store.rollout(id).now_or_never().expect("ready").expect("memory");
-                Found::Rollout(rollout.map(|rollout| self.told_rollout(rollout)))
+                Found::Rollout(rollout.map(|rollout| self.told_rollout(rollout).into()))
             }
             Query::Candidates { rollout, limit, .. } if self.puts_first_wave_back() => {
                 Found::Candidates(store.candidates(rollout, 0, limit).now_or_never().expect("ready").expect("memory"))
