@@ -132,10 +132,7 @@ targets:
   exclude: [{instance_name: \"legacy-*\"}]
 strategy:
   max_in_flight_per: {lane: 10}
-  on_failure: revert
-  revert_in_window: false
 verify: {wire: {min_tls: \"1.2\"}}
-approval: {required: 1}
 notify: [ops]
 enforce: {cron: \"0 2 * * *\"}
 ";

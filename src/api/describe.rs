@@ -9,15 +9,15 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, MissedDoc, RolloutDoc, RolloutRow,
-    StoreDoc, WaveDoc,
+    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, MissedDoc, RevertDoc,
+    RolloutDoc, RolloutRow, StoreDoc, WaveDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::halt_text;
 use crate::domain::journal::{Entry, Trace, What};
 use crate::domain::missed::Windows;
 use crate::domain::plan::{Plan, Promote};
-use crate::domain::rollout::{Halt, Phase};
+use crate::domain::rollout::{Cause, Halt, Phase, Revert, Stage};
 use crate::domain::window::Opening;
 use crate::engine::{LaneSnapshot, Snapshot};
 use crate::store::{Active, Health, Rollout};
@@ -50,7 +50,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
     let phase = &rollout.record.phase;
     let total = rollout.total();
     let holds = hold::of_rollout(rollout, snapshot, now);
-    let (next_opening, open_until) = match hold::opening(plan, now) {
+    let (next_opening, open_until) = match hold::opening(rollout, now) {
         _ if phase.is_final() => (None, None),
         Opening::Open { until } => (None, until),
         Opening::Shut { next, .. } => (next, None),
@@ -67,6 +67,9 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
         is_final: phase.is_final(),
         halt: halt(phase),
         paused: rollout.record.paused.as_ref().map(MarkDoc::from),
+        paused_until: rollout.record.paused_until,
+        approval: approval(rollout),
+        revert: rollout.record.revert().map(revert),
         aborted: match phase {
             Phase::Aborted { mark } => Some(mark.into()),
             _ => None,
@@ -102,8 +105,29 @@ fn halt(phase: &Phase) -> Option<HaltDoc> {
     let guard = match reason {
         Halt::Failures { .. } => "failures",
         Halt::Stalled { .. } => "stalled",
+        Halt::Revert { .. } => "revert",
     };
     Some(HaltDoc { guard: guard.into(), text: halt_text(reason) })
+}
+
+fn approval(rollout: &Rollout) -> Option<ApprovalDoc> {
+    let approval = &rollout.plan.approval;
+    let given = rollout.record.approvals.iter();
+    let given = given.map(|approved| MarkDoc { by: approved.by.clone(), reason: String::new(), at: approved.at }).collect();
+    (approval.required > 0).then(|| ApprovalDoc { required: approval.required, given, digest: approval.digest.to_string() })
+}
+
+fn revert(revert: &Revert) -> RevertDoc {
+    let stage = match revert.stage {
+        Stage::Settling => "settling",
+        Stage::Gathering => "gathering",
+        Stage::Releasing => "releasing",
+    };
+    let asked = match &revert.cause {
+        Cause::Asked { mark } => Some(mark.into()),
+        Cause::Failures { .. } => None,
+    };
+    RevertDoc { stage: stage.into(), cause: revert.cause.to_string(), asked }
 }
 
 fn waves(rollout: &Rollout) -> Vec<WaveDoc> {
@@ -125,6 +149,14 @@ fn waves(rollout: &Rollout) -> Vec<WaveDoc> {
 fn wave_state(rollout: &Rollout, current: Option<u16>, index: u16, settled: bool) -> &'static str {
     match current {
         _ if rollout.record.phase.is_final() => "done",
+        // A revert goes from the newest wave to the first.
+        Some(current) if rollout.record.revert().is_some() && index != current => {
+            if index < current {
+                "waiting"
+            } else {
+                "done"
+            }
+        }
         Some(current) if index == current && !settled => "current",
         // A wave that soaks or awaits promotion is still the one people look at.
         Some(current) if index == current => "current",
@@ -162,11 +194,13 @@ fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<
 pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeRow {
     let change = &active.change;
     let (reason_word, reason) = match &change.record.state {
-        State::Failed { reason } | State::InDoubt { reason } => (Some(reason_word(reason.word).to_owned()), Some(reason.message.clone())),
+        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => {
+            (Some(reason_word(reason.word).to_owned()), Some(reason.message.clone()))
+        }
         _ => (None, None),
     };
     let how = match &change.record.state {
-        State::Succeeded { how } => Some(how_word(*how).to_owned()),
+        State::Succeeded { how } | State::Reverted { how } => Some(how_word(*how).to_owned()),
         _ => None,
     };
     ChangeRow {
@@ -179,6 +213,7 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
         how,
         attempts: change.record.attempts,
         before: change.record.before,
+        undo: change.record.undo.is_some(),
         job_id: change.record.jobs.last().map(ToString::to_string),
         jobs: change.record.jobs.iter().map(ToString::to_string).collect(),
         reason_word,
@@ -206,6 +241,10 @@ fn reason_word(word: ReasonWord) -> &'static str {
         ReasonWord::Unverified => "unverified",
         ReasonWord::JobLimit => "job_limit",
         ReasonWord::Unreadable => "unreadable",
+        ReasonWord::ChangedSince => "changed_since",
+        ReasonWord::NotSurelyOurs => "not_surely_ours",
+        ReasonWord::BeforeUnknown => "before_unknown",
+        ReasonWord::RevertAborted => "revert_aborted",
     }
 }
 

@@ -7,19 +7,18 @@ use jiff::Timestamp;
 use super::wire::Hold;
 use crate::domain::change::State;
 use crate::domain::hold::{self, LaneStanding, Situation, Waiting};
-use crate::domain::plan::Plan;
 use crate::domain::window::Opening;
 use crate::engine::{LaneSnapshot, Snapshot};
 use crate::store::{Active, Rollout, Store, Unavailable};
 
-/// What the calendar of this plan says at this instant.
-pub fn opening(plan: &Plan, now: Timestamp) -> Opening {
-    plan.calendar.at(now)
+/// What the calendar says to this rollout now.
+pub fn opening(rollout: &Rollout, now: Timestamp) -> Opening {
+    rollout.plan.opening(now, rollout.record.revert().is_some())
 }
 
 /// Why this rollout begins nothing new now, what to read first before the rest.
 pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, now: Timestamp) -> Vec<Hold> {
-    let window = opening(&rollout.plan, now);
+    let window = opening(rollout, now);
     let lanes: Vec<LaneStanding<'_>> = snapshot.lanes.iter().map(standing).collect();
     hold::of_rollout(&situation(rollout, snapshot, &window), &lanes).into_iter().map(Hold::from).collect()
 }
@@ -32,7 +31,7 @@ pub async fn of_changes(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<Vec<Option<Hold>>, Unavailable> {
-    let window = opening(&rollout.plan, now);
+    let window = opening(rollout, now);
     let situation = situation(rollout, snapshot, &window);
     let mut holds = Vec::with_capacity(changes.len());
     for active in changes {
@@ -49,6 +48,7 @@ pub async fn of_changes(
 fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Opening) -> Situation<'a> {
     Situation {
         plan: &rollout.plan,
+        by: &rollout.by,
         record: &rollout.record,
         tallies: &rollout.tallies,
         window,

@@ -227,7 +227,7 @@ impl Gauge {
 fn stages_of(record: &Record) -> u8 {
     let reached = match &record.state {
         State::Following { .. } => ACCEPTED,
-        State::Verifying { .. } | State::Succeeded { how: How::Switched } => ACCEPTED | COMPLETED,
+        State::Verifying { .. } | State::Succeeded { how: How::Switched } | State::Reverted { .. } => ACCEPTED | COMPLETED,
         State::Succeeded { how: How::SwitchedJobUnknown } => ACCEPTED,
         State::Failed { reason: Reason { word: ReasonWord::Unverified, .. } } => ACCEPTED | COMPLETED,
         State::Queued
@@ -238,7 +238,8 @@ fn stages_of(record: &Record) -> u8 {
         | State::Succeeded { how: How::AlreadyRight }
         | State::Failed { .. }
         | State::InDoubt { .. }
-        | State::Cancelled => 0,
+        | State::Cancelled
+        | State::Skipped { .. } => 0,
     };
     if record.jobs.is_empty() { reached } else { reached | ACCEPTED }
 }

@@ -6,14 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::describe::promote;
-use super::hold::opening;
 use super::wire::{OpeningRow, Preview, PreviewTarget, PreviewWave};
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
-use crate::domain::plan::{Plan, Wave};
+use crate::domain::plan::{OnFailure, Plan, Wave};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
 use crate::store::Submission;
@@ -23,11 +21,7 @@ const OPENINGS: usize = 3;
 
 /// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
 pub fn digest(submission: &Submission) -> Digest {
-    let mut hash = Sha256::new();
-    hash.update(b"sealift plan 1\n");
-    hash.update(submission.plan.source.as_bytes());
-    hash.update(submission.targets_digest().as_bytes());
-    Digest::from_bytes(hash.finalize().into())
+    Plan::digest(submission.plan.source, submission.targets_digest())
 }
 
 /// The preview of `submission`, with at most `per_wave` targets of each wave.
@@ -63,7 +57,13 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         max_attempts: plan.retry.max_attempts,
         progress_deadline_seconds: plan.strategy.progress_deadline_ms / 1000,
         verify_timeout_seconds: plan.verify_timeout_ms / 1000,
-        open_now: matches!(opening(plan, now), Opening::Open { .. }),
+        on_failure: match plan.strategy.revert.on_failure {
+            OnFailure::Halt => "halt".into(),
+            OnFailure::Revert => "revert".into(),
+        },
+        revert_in_window: plan.strategy.revert.in_window,
+        approvals: plan.approval.required,
+        open_now: matches!(plan.opening(now, false), Opening::Open { .. }),
         openings,
         time_zone: time_zone(plan),
         warnings,

@@ -21,7 +21,7 @@ use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
 use super::{Api, describe, find, hold, submit};
 use crate::domain::change::State as ChangeState;
-use crate::domain::id::RolloutId;
+use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
 use crate::engine::{Command, Snapshot};
 use crate::store::Rollout;
@@ -38,8 +38,9 @@ const JOB_PAGES: usize = 20;
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
 
-/// Longest text kept as a reason.
-const REASON_MAX: usize = 1000;
+/// Longest text kept as a reason, in bytes: a rollout's record keeps up to two of them and must stay below the store's
+/// bound of a record.
+const REASON_MAX: usize = 500;
 
 /// Longest wait of `events`.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -257,8 +258,16 @@ async fn verb(
     if asked.in_doubt && word != "retry" {
         return Err(Fault::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
     }
+    if asked.until.is_some() && word != "pause" {
+        return Err(Fault::bad(format!("`until` belongs to `pause`, not to `{}`", word.escape_debug())));
+    }
+    if asked.digest.is_some() && word != "approve" {
+        return Err(Fault::bad(format!("`digest` belongs to `approve`, not to `{}`", word.escape_debug())));
+    }
     let verb = match word.as_str() {
-        "pause" => Verb::Pause,
+        "pause" => Verb::Pause { until: asked.until },
+        "approve" => Verb::Approve { digest: approved(asked.digest.as_deref())? },
+        "revert" => Verb::Revert,
         "resume" => Verb::Resume,
         "abort" => Verb::Abort,
         "retry" if asked.in_doubt => Verb::Retry(Requeue::FailedAndInDoubt),
@@ -267,7 +276,7 @@ async fn verb(
         _ => return Err(nowhere(uri).await),
     };
     let rollout = find::rollout(&*api.store, &reference).await?;
-    let reason = asked.reason.chars().filter(|c| !c.is_control()).take(REASON_MAX).collect();
+    let reason = reason(&asked.reason);
     let done = api.handle.command(Command { rollout: rollout.id, verb, by: peer.to_string(), reason }).await?;
     tracing::info!(rollout = %rollout.plan.name, id = %rollout.id.short(), verb = %word, by = %peer, phase = done.phase, "verb carried out");
     Ok(Json(VerbAnswer {
@@ -278,6 +287,23 @@ async fn verb(
         phase: done.phase.into(),
         in_flight: u32::try_from(done.in_flight.len()).unwrap_or(u32::MAX),
     }))
+}
+
+fn approved(digest: Option<&str>) -> Result<Digest, Fault> {
+    let digest = digest.ok_or_else(|| Fault::bad("an approval names the `digest` that was looked at; `sealift plan` shows it"))?;
+    digest.parse().map_err(|_| Fault::bad(format!("`{}` is no digest: 64 hex digits, as `sealift plan` shows it", digest.escape_debug())))
+}
+
+/// A reason as it is kept: without control characters, and cut where it is too long.
+fn reason(text: &str) -> String {
+    let mut kept = String::new();
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if kept.len() + c.len_utf8() > REASON_MAX {
+            break;
+        }
+        kept.push(c);
+    }
+    kept
 }
 
 #[derive(Deserialize)]
@@ -339,6 +365,6 @@ mod tests {
     #[test]
     fn active_stands_for_every_state_that_is_neither_queued_nor_settled() {
         let rest: Vec<_> = ChangeState::WORDS.iter().filter(|word| !ACTIVE.contains(word)).copied().collect();
-        assert_eq!(rest, ["queued", "succeeded", "failed", "in_doubt", "cancelled"]);
+        assert_eq!(rest, ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"]);
     }
 }

@@ -104,8 +104,10 @@ pub enum Verb {
     )]
     Journal(RowsArgs),
     /// Begin nothing new until resumed
-    #[command(after_help = "Example:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'")]
-    Pause(VerbArgs),
+    #[command(
+        after_help = "Examples:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'\n  sealift pause proxy-ssl-2026q4 --until 06:00 --reason 'batch run'\n  sealift pause proxy-ssl-2026q4 --until 2026-12-01T06:00:00+08:00"
+    )]
+    Pause(PauseArgs),
     /// Take a pause back
     #[command(after_help = "Example:\n  sealift resume proxy-ssl-2026q4")]
     Resume(VerbArgs),
@@ -120,6 +122,16 @@ pub enum Verb {
     /// Let the next wave begin
     #[command(after_help = "Example:\n  sealift promote proxy-ssl-2026q4 --reason 'canary is well'")]
     Promote(VerbArgs),
+    /// Say yes to a rollout whose plan asks for approvals, bound to the digest that you looked at
+    #[command(
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift approve proxy-ssl-2026q4 --digest 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
+    Approve(ApproveArgs),
+    /// Put back what a rollout changed and nobody changed since, the newest wave first
+    #[command(
+        after_help = "Examples:\n  sealift revert proxy-ssl-2026q4 --reason 'old drivers cannot connect'\n  sealift revert proxy-ssl-2026q4 --yes\n  sealift revert proxy-ssl-2026q4 --write back.yaml    (of a rollout that is over: a plan that puts it back)"
+    )]
+    Revert(RevertArgs),
     /// Print the JSON Schema of plans or of the configuration, for editors
     #[command(after_help = "Example:\n  sealift schema plan > plans/plan.schema.json")]
     Schema(SchemaArgs),
@@ -365,6 +377,43 @@ pub struct VerbArgs {
     /// How to print the answer: table or json
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Of `pause`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Which, and why.
+    #[command(flatten)]
+    pub verb: VerbArgs,
+    /// Go on by itself then: `06:00` (the next one here), `2026-12-01T06:00` (here), `2026-12-01T06:00:00+08:00`, or a
+    /// length of time such as `90m`
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+/// Of `approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// Which, and why.
+    #[command(flatten)]
+    pub verb: VerbArgs,
+    /// The digest of what you looked at, as `sealift plan` prints it; anything else is refused
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: String,
+}
+
+/// Of `revert`.
+#[derive(Debug, Args)]
+pub struct RevertArgs {
+    /// Which, and why.
+    #[command(flatten)]
+    pub verb: VerbArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Do nothing but write a plan that puts back what the rollout changed; for one that is over
+    #[arg(long, value_name = "FILE", conflicts_with = "yes")]
+    pub write: Option<PathBuf>,
 }
 
 /// Of `abort`.

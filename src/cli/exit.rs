@@ -15,7 +15,7 @@ pub enum Exit {
     Pending = 2,
     /// Some changes failed.
     Failed = 3,
-    /// Stopped by a guard, or by an operator's abort.
+    /// Stopped by a guard, or by an operator's abort or revert.
     Stopped = 4,
     /// Changes in doubt remain.
     InDoubt = 5,
@@ -40,11 +40,15 @@ impl Exit {
     pub fn of(rollout: &RolloutDoc) -> Option<Self> {
         match rollout.phase.as_str() {
             "completed" if rollout.tally.in_doubt > 0 => Some(Self::InDoubt),
-            "completed" if rollout.tally.failed > 0 => Some(Self::Failed),
+            "completed" if rollout.tally.failed + rollout.tally.skipped > 0 => Some(Self::Failed),
             "completed" => Some(Self::Done),
             // What is in flight when a rollout stops is still followed to its end.
             "aborted" | "halted" if rollout.tally.active > 0 => None,
             "aborted" | "halted" => Some(Self::Stopped),
+            "reverted" if rollout.tally.active > 0 => None,
+            "reverted" if rollout.tally.in_doubt > 0 => Some(Self::InDoubt),
+            "reverted" => Some(Self::Stopped),
+            "scheduled" if rollout.holds.iter().any(|hold| hold.word == "approval") => Some(Self::NeedsPerson),
             "awaiting" => Some(Self::NeedsPerson),
             _ => None,
         }

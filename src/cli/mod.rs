@@ -12,11 +12,13 @@ mod emulate;
 mod exit;
 pub(crate) mod follow;
 pub(crate) mod listing;
+mod moment;
 mod offline;
 mod operate;
 mod output;
 pub(crate) mod plan;
 mod reach;
+mod revert;
 mod rows;
 mod status;
 pub(crate) mod term;
@@ -52,7 +54,9 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Changes(args) => listing::changes(&client()?, args, style).await,
         Verb::Jobs(args) => listing::jobs(&client()?, args, style).await,
         Verb::Journal(args) => listing::journal(&client()?, args, style).await,
-        Verb::Pause(args) => operate::plain(&client()?, "pause", args).await,
+        Verb::Pause(args) => operate::pause(&client()?, args, &style).await,
+        Verb::Approve(args) => operate::approve(&client()?, args).await,
+        Verb::Revert(args) => revert::revert(&client()?, args, &style).await,
         Verb::Resume(args) => operate::plain(&client()?, "resume", args).await,
         Verb::Promote(args) => operate::plain(&client()?, "promote", args).await,
         Verb::Retry(args) => operate::retry(&client()?, args).await,

@@ -1,26 +1,50 @@
-//! The operator's verbs: `pause`, `resume`, `abort`, `retry`, `promote`.
+//! The operator's verbs: `pause`, `resume`, `abort`, `retry`, `promote`, `approve`.
 
 use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{AbortArgs, Format, OutputArgs, RetryArgs, VerbArgs};
+use super::args::{AbortArgs, ApproveArgs, Format, OutputArgs, PauseArgs, RetryArgs, VerbArgs};
 use super::client::Client;
 use super::exit::{Exit, Failure};
+use super::moment::moment;
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
-use super::text::{clean, count};
+use super::text::{Style, clean, count};
 use super::wire::{VerbAnswer, VerbRequest};
 
-/// `pause`, `resume`, `promote`.
+/// `resume`, `promote`.
 pub async fn plain(client: &Client, verb: &str, args: &VerbArgs) -> Result<Exit> {
-    let answer = client.verb(&args.rollout, verb, &VerbRequest { reason: args.reason.clone(), in_doubt: false }).await?;
+    let answer = client.verb(&args.rollout, verb, &because(args)).await?;
     tell(&answer, &args.output)
+}
+
+/// The body of a verb that says nothing but why.
+pub fn because(args: &VerbArgs) -> VerbRequest {
+    VerbRequest { reason: args.reason.clone(), ..VerbRequest::default() }
+}
+
+/// `pause`.
+pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<Exit> {
+    let until = args.until.as_deref().map(|text| moment(text, style)).transpose();
+    let until = until.map_err(|complaint| Failure::new(Exit::Error, format!("--until {complaint}")))?;
+    let answer = client.verb(&args.verb.rollout, "pause", &VerbRequest { until, ..because(&args.verb) }).await?;
+    if let Some(until) = until {
+        term::say(&format!("it goes on by itself {}", style.until(until)));
+    }
+    tell(&answer, &args.verb.output)
+}
+
+/// `approve`.
+pub async fn approve(client: &Client, args: &ApproveArgs) -> Result<Exit> {
+    let request = VerbRequest { digest: Some(args.digest.clone()), ..because(&args.verb) };
+    let answer = client.verb(&args.verb.rollout, "approve", &request).await?;
+    tell(&answer, &args.verb.output)
 }
 
 /// `retry`.
 pub async fn retry(client: &Client, args: &RetryArgs) -> Result<Exit> {
-    let request = VerbRequest { reason: args.verb.reason.clone(), in_doubt: args.in_doubt };
+    let request = VerbRequest { in_doubt: args.in_doubt, ..because(&args.verb) };
     let answer = client.verb(&args.verb.rollout, "retry", &request).await?;
     tell(&answer, &args.verb.output)
 }
@@ -45,12 +69,12 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
             return Ok(Exit::Error);
         }
     }
-    let request = VerbRequest { reason: args.verb.reason.clone(), in_doubt: false };
-    let answer = client.verb(&rollout.id, "abort", &request).await?;
+    let answer = client.verb(&rollout.id, "abort", &because(&args.verb)).await?;
     tell(&answer, &args.verb.output)
 }
 
-fn tell(answer: &VerbAnswer, output: &OutputArgs) -> Result<Exit> {
+/// Tells what a verb did.
+pub fn tell(answer: &VerbAnswer, output: &OutputArgs) -> Result<Exit> {
     let mut out = term::stdout();
     match output.output {
         Format::Table => {
@@ -60,10 +84,12 @@ fn tell(answer: &VerbAnswer, output: &OutputArgs) -> Result<Exit> {
                 "abort" => "aborted",
                 "retry" => "retried",
                 "promote" => "promoted",
+                "approve" => "approved",
+                "revert" => "told to put back what it changed",
                 other => other,
             };
             writeln!(out, "{}: {done}; the rollout is {}", clean(&answer.name), answer.phase)?;
-            let begins_nothing = matches!(answer.verb.as_str(), "pause" | "abort");
+            let begins_nothing = matches!(answer.verb.as_str(), "pause" | "abort" | "revert");
             if begins_nothing && answer.in_flight > 0 {
                 term::say(&format!("{} in flight will be followed to the end", count(answer.in_flight, "change", "changes")));
             }

@@ -176,6 +176,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         count(preview.max_failures, "failure", "failures"),
         seconds(preview.progress_deadline_seconds),
     ));
+    text.push_str(&guards(preview));
     for warning in &preview.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
@@ -189,6 +190,18 @@ pub fn text(preview: &Preview, style: &Style) -> String {
     ));
     text.push_str(&format!("rollout {}\ndigest  {}\n", preview.rollout, preview.digest));
     clean_lines(&text)
+}
+
+/// What follows when too much fails, and who must agree first.
+fn guards(preview: &Preview) -> String {
+    let when = if preview.revert_in_window { "inside the windows only" } else { "outside the windows too, but for freezes" };
+    let then = if preview.on_failure == "revert" { "puts back by itself what it changed" } else { "waits for a person" };
+    let mut text = format!("when a failure budget is spent it {then}; a revert runs {when}\n");
+    if preview.approvals > 0 {
+        let people = count(u32::from(preview.approvals), "approval", "approvals");
+        text.push_str(&format!("begins after {people} by somebody else than who submits it, each for the digest below\n"));
+    }
+    text
 }
 
 fn windows(preview: &Preview, style: &Style) -> String {

@@ -36,6 +36,8 @@ impl Row for RolloutRow {
         "failed",
         "in_doubt",
         "cancelled",
+        "reverted",
+        "skipped",
         "change_ref",
         "by",
         "submitted_at",
@@ -77,6 +79,8 @@ impl Row for RolloutRow {
             tally.failed.to_string(),
             tally.in_doubt.to_string(),
             tally.cancelled.to_string(),
+            tally.reverted.to_string(),
+            tally.skipped.to_string(),
             self.change_ref.clone(),
             self.by.clone(),
             self.submitted_at.to_string(),
@@ -91,6 +95,12 @@ fn told(row: &ChangeRow, style: &Style) -> String {
         return reason.clone();
     }
     match (row.how.as_deref(), &row.hold) {
+        (Some(how), _) if row.state == "reverted" => {
+            let value = if row.before == Some(true) { "on" } else { "off" };
+            let job = if how == "switched" { "" } else { "; job id not recovered" };
+            format!("put back to {value}{job}")
+        }
+        (None, None) if row.undo => "is put back".into(),
         (Some("already_right"), _) => "was right already".into(),
         (Some("switched_job_unknown"), _) => "switched; job id not recovered".into(),
         (_, Some(hold)) => held(hold, style),
@@ -118,6 +128,7 @@ impl Row for ChangeRow {
         "how",
         "attempts",
         "before",
+        "undo",
         "job_id",
         "jobs",
         "reason_word",
@@ -151,6 +162,7 @@ impl Row for ChangeRow {
             text(&self.how),
             self.attempts.to_string(),
             text(&self.before),
+            self.undo.to_string(),
             text(&self.job_id),
             self.jobs.join(" "),
             text(&self.reason_word),

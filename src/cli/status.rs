@@ -30,6 +30,7 @@ fn phase(rollout: &RolloutDoc) -> String {
         "completed" if rollout.tally.failed + rollout.tally.in_doubt > 0 => colour(AnsiColor::Yellow).bold(),
         "completed" => colour(AnsiColor::Green).bold(),
         "halted" | "aborted" => colour(AnsiColor::Red).bold(),
+        "reverting" | "reverted" => colour(AnsiColor::Yellow).bold(),
         _ if !rollout.holds.is_empty() => colour(AnsiColor::Yellow).bold(),
         _ => colour(AnsiColor::Cyan).bold(),
     };
@@ -55,6 +56,9 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     }
     if rollout.tally.active > 0 && matches!(rollout.phase.as_str(), "halted" | "aborted") {
         lines.push(format!("  still followed to the end: {} in flight", count(rollout.tally.active, "change", "changes")));
+    }
+    if let Some(revert) = &rollout.revert {
+        lines.push(clean(&format!("  puts back what it changed, {}", revert.cause)));
     }
     if let Some(mark) = &rollout.aborted {
         let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
@@ -118,8 +122,10 @@ fn progress(rollout: &RolloutDoc) -> String {
     line.push_str(&format!("  queued {}", tally.queued));
     line.push_str(&alarming("failed", tally.failed));
     line.push_str(&alarming("in doubt", tally.in_doubt));
-    if tally.cancelled > 0 {
-        line.push_str(&format!("  cancelled {}", tally.cancelled));
+    for (word, n) in [("cancelled", tally.cancelled), ("reverted", tally.reverted), ("skipped", tally.skipped)] {
+        if n > 0 {
+            line.push_str(&format!("  {word} {n}"));
+        }
     }
     line
 }
@@ -207,6 +213,8 @@ pub fn tick(rollout: &RolloutDoc, style: &Style) -> String {
     parts.push(format!("in flight {}", tally.active));
     parts.push(format!("failed {}", tally.failed));
     parts.push(format!("in doubt {}", tally.in_doubt));
+    parts.extend((tally.reverted > 0).then(|| format!("reverted {}", tally.reverted)));
+    parts.extend((tally.skipped > 0).then(|| format!("skipped {}", tally.skipped)));
     parts.push(format!("budget left {}", rollout.budget.left));
     parts.extend(rollout.rate_per_minute.map(|rate| format!("{rate:.0}/min")));
     parts.extend(rollout.eta.map(|eta| format!("ends about {}", style.clock(eta))));
@@ -226,6 +234,22 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
             "completed: {done} show {ssl}, {} failed, {} in doubt; see `sealift changes {name} --state failed,in_doubt`",
             tally.failed, tally.in_doubt
         ),
+        "reverted" => {
+            let left = if tally.skipped + tally.failed + tally.in_doubt == 0 {
+                String::new()
+            } else {
+                format!(
+                    ", {} left alone, {} failed, {} in doubt before; see `sealift changes {name} --state skipped,failed,in_doubt`",
+                    tally.skipped, tally.failed, tally.in_doubt
+                )
+            };
+            format!("reverted: {} put back{left}", count(tally.reverted, "proxy was", "proxies were"))
+        }
+        "reverting" => format!("reverting: {} of {} put back; follow it with `sealift watch {name}`", tally.reverted, tally.total),
+        "scheduled" if rollout.approval.as_ref().is_some_and(|approval| approval.given.len() < usize::from(approval.required)) => {
+            let hold = rollout.holds.iter().find(|hold| hold.word == "approval");
+            hold.map_or_else(|| "waits for an approval".to_owned(), |hold| format!("waits for an approval: {}", hold.text))
+        }
         "aborted" => format!("aborted: {done} show {ssl}, {} withdrawn", tally.cancelled),
         "halted" => {
             let why = rollout.halt.as_ref().map(|halt| halt.text.clone()).unwrap_or_else(|| "halted".into());

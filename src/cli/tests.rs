@@ -42,7 +42,7 @@ fn wave(name: &str, state: &str, tally: Tally, soak_seconds: u64, promote: &str)
 
 fn rollout() -> RolloutDoc {
     let canary = Tally { succeeded: 5, ..Tally::default() };
-    let rest = Tally { queued: 370, active: 20, succeeded: 102, failed: 2, in_doubt: 1, cancelled: 0 };
+    let rest = Tally { queued: 370, active: 20, succeeded: 102, failed: 2, in_doubt: 1, cancelled: 0, reverted: 0, skipped: 0 };
     let total: Tally = [canary, rest].into_iter().sum();
     RolloutDoc {
         id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
@@ -56,6 +56,9 @@ fn rollout() -> RolloutDoc {
         is_final: false,
         halt: None,
         paused: None,
+        paused_until: None,
+        approval: None,
+        revert: None,
         aborted: None,
         wave: Some(1),
         waves: vec![wave("canary", "done", canary, 86_400, "manual"), wave("rest", "current", rest, 0, "auto")],
@@ -174,7 +177,17 @@ fn the_list_of_rollouts() {
         phase: phase.into(),
         paused,
         wave: (phase == "advancing").then(|| "rest".into()),
-        tally: TallyDoc { total: 500, queued: 370, active: 20, succeeded: 107, failed: 2, in_doubt: 1, cancelled: 0 },
+        tally: TallyDoc {
+            total: 500,
+            queued: 370,
+            active: 20,
+            succeeded: 107,
+            failed: 2,
+            in_doubt: 1,
+            cancelled: 0,
+            reverted: 0,
+            skipped: 0,
+        },
         change_ref: "=HYPERLINK(\"evil\")".into(),
         by: "ops".into(),
         submitted_at: at("2026-12-04T09:00:00Z"),
@@ -194,6 +207,7 @@ fn change(ordinal: u32, state: &str) -> ChangeRow {
         how: None,
         attempts: 1,
         before: Some(false),
+        undo: false,
         job_id: Some("252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a1".into()),
         jobs: vec!["252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a1".into()],
         reason_word: None,
@@ -327,6 +341,9 @@ fn a_preview() {
         max_in_flight: 20,
         max_failures: 20,
         max_attempts: 6,
+        on_failure: "halt".into(),
+        revert_in_window: false,
+        approvals: 0,
         progress_deadline_seconds: 1200,
         verify_timeout_seconds: 180,
         open_now: false,

@@ -7,15 +7,21 @@
 //! to `Recovering`, which asks the cloud before anything else; a settled change never moves except by a person's
 //! retry; a job id that was read is in the record of the very next decision.
 //!
+//! A revert is no second machine: a change that is put back runs through the same states with the value seen before as
+//! the wanted one ([`Undo`]).
+//!
 //! Deliberately not here: quota, places in flight and the failure budget (the engine's and the rollout's business).
 
 #[cfg(test)]
 mod table;
+mod undo;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use self::undo::Undo;
 
 use super::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView};
 use super::id::{ChangeId, JobId};
@@ -60,6 +66,9 @@ pub struct Record {
     /// The job ids read for this change, oldest first; at most one per PUT and [`JOBS_MAX`] in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<JobId>,
+    /// Set once its rollout puts the change back: from then on the wanted value is `before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo>,
     /// Raised by one with every committed transition; a commit names the version it read.
     pub version: u64,
 }
@@ -71,7 +80,7 @@ fn is_zero(n: &u16) -> bool {
 impl Record {
     /// The record of a change that nobody touched yet. It needs no storage: a change without a stored record is this.
     pub fn queued() -> Self {
-        Self { state: State::Queued, attempts: 0, waits: 0, misses: 0, before: None, jobs: Vec::new(), version: 0 }
+        Self { state: State::Queued, attempts: 0, waits: 0, misses: 0, before: None, jobs: Vec::new(), undo: None, version: 0 }
     }
 }
 
@@ -126,6 +135,16 @@ pub enum State {
     },
     /// Settled: withdrawn before anything was sent.
     Cancelled,
+    /// Settled: put back, the proxy was seen with the value that it had before this rollout.
+    Reverted {
+        /// Whether we did it; never `AlreadyRight`.
+        how: How,
+    },
+    /// Settled: left alone on purpose, and it is known why.
+    Skipped {
+        /// Why.
+        reason: Reason,
+    },
 }
 
 impl State {
@@ -143,11 +162,13 @@ impl State {
             Self::Failed { .. } => "failed",
             Self::InDoubt { .. } => "in_doubt",
             Self::Cancelled => "cancelled",
+            Self::Reverted { .. } => "reverted",
+            Self::Skipped { .. } => "skipped",
         }
     }
 
     /// Every word of [`Self::word`], in the order of a change's life.
-    pub const WORDS: [&'static str; 11] = [
+    pub const WORDS: [&'static str; 13] = [
         "queued",
         "ready",
         "inspecting",
@@ -159,12 +180,19 @@ impl State {
         "failed",
         "in_doubt",
         "cancelled",
+        "reverted",
+        "skipped",
     ];
 
     /// Whether the change has its outcome.
     pub fn is_settled(&self) -> bool {
         match self {
-            Self::Succeeded { .. } | Self::Failed { .. } | Self::InDoubt { .. } | Self::Cancelled => true,
+            Self::Succeeded { .. }
+            | Self::Failed { .. }
+            | Self::InDoubt { .. }
+            | Self::Cancelled
+            | Self::Reverted { .. }
+            | Self::Skipped { .. } => true,
             Self::Queued
             | Self::Ready
             | Self::Inspecting
@@ -188,7 +216,7 @@ pub enum How {
     SwitchedJobUnknown,
 }
 
-/// Why a change failed or stays in doubt.
+/// Why a change failed, stays in doubt or was skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// A stable word for filters and metrics.
@@ -217,6 +245,14 @@ pub enum ReasonWord {
     JobLimit,
     /// The cloud cannot be read well enough to tell.
     Unreadable,
+    /// Not put back: the proxy no longer shows the value that this rollout set.
+    ChangedSince,
+    /// Not put back: whether this rollout switched it cannot be told, for no job of ours was seen to complete.
+    NotSurelyOurs,
+    /// Not put back: the value before this rollout is not known.
+    BeforeUnknown,
+    /// Not put back: the revert was aborted first.
+    RevertAborted,
 }
 
 /// What can happen to a change.
@@ -230,6 +266,8 @@ pub enum Event {
     Cancel,
     /// A person wants it tried again.
     Requeue,
+    /// Its rollout puts it back.
+    Undo,
     /// [`Call::Inspect`] answered.
     Observed(Option<ProxyView>),
     /// [`Call::Submit`] answered.
@@ -345,7 +383,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
     let step = Step { change, ctx };
     match (&change.record.state, event) {
         (State::Queued, Event::Release) => Ok(step.to(State::Ready).now("released")),
-        (State::Queued | State::Ready, Event::Cancel) => Ok(step.to(State::Cancelled).never("withdrawn by the rollout")),
+        (State::Queued | State::Ready, Event::Cancel) => Ok(step.withdrawn()),
         (State::Ready, Event::Woken) => Ok(step.ready()),
 
         (State::Inspecting, Event::Woken) => Ok(step.stay().call(step.inspect(), "look again")),
@@ -373,36 +411,16 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Verifying { .. }, Event::Observed(view)) => Ok(step.verified(view.as_ref())),
         (State::Verifying { .. }, Event::Error(error)) => Ok(step.verify_failed(error)),
 
-        (State::Failed { .. } | State::InDoubt { .. }, Event::Requeue) => Ok(step.requeue()),
+        (State::Failed { .. } | State::InDoubt { .. }, Event::Requeue) => step.requeue(),
+
+        (State::Succeeded { how }, Event::Undo) => step.undo(*how),
 
         // Everything else came late, twice or to the wrong state. Listed, so that a new event must be thought about.
         (
             State::Queued,
-            Event::Woken | Event::Requeue | Event::Observed(_) | Event::Accepted(_) | Event::Job(_) | Event::Found(_) | Event::Error(_),
-        )
-        | (
-            State::Ready,
-            Event::Release | Event::Requeue | Event::Observed(_) | Event::Accepted(_) | Event::Job(_) | Event::Found(_) | Event::Error(_),
-        )
-        | (State::Inspecting, Event::Release | Event::Cancel | Event::Requeue | Event::Accepted(_) | Event::Job(_) | Event::Found(_))
-        | (
-            State::Submitting { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Observed(_) | Event::Job(_) | Event::Found(_),
-        )
-        | (State::Recovering { .. }, Event::Release | Event::Cancel | Event::Requeue | Event::Accepted(None) | Event::Job(_))
-        | (
-            State::Following { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Observed(_) | Event::Accepted(_) | Event::Found(_),
-        )
-        | (
-            State::Verifying { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Accepted(_) | Event::Job(_) | Event::Found(_),
-        )
-        | (
-            State::Failed { .. } | State::InDoubt { .. },
             Event::Woken
-            | Event::Release
-            | Event::Cancel
+            | Event::Requeue
+            | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
@@ -410,11 +428,67 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Error(_),
         )
         | (
-            State::Succeeded { .. } | State::Cancelled,
+            State::Ready,
+            Event::Release
+            | Event::Requeue
+            | Event::Undo
+            | Event::Observed(_)
+            | Event::Accepted(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Error(_),
+        )
+        | (
+            State::Inspecting,
+            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(_) | Event::Job(_) | Event::Found(_),
+        )
+        | (
+            State::Submitting { .. },
+            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Observed(_) | Event::Job(_) | Event::Found(_),
+        )
+        | (
+            State::Recovering { .. },
+            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(None) | Event::Job(_),
+        )
+        | (
+            State::Following { .. },
+            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Observed(_) | Event::Accepted(_) | Event::Found(_),
+        )
+        | (
+            State::Verifying { .. },
+            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(_) | Event::Job(_) | Event::Found(_),
+        )
+        | (
+            State::Failed { .. } | State::InDoubt { .. },
+            Event::Woken
+            | Event::Release
+            | Event::Cancel
+            | Event::Undo
+            | Event::Observed(_)
+            | Event::Accepted(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Error(_),
+        )
+        | (
+            State::Succeeded { .. },
             Event::Woken
             | Event::Release
             | Event::Cancel
             | Event::Requeue
+            | Event::Observed(_)
+            | Event::Accepted(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Error(_),
+        )
+        | (
+            State::Cancelled | State::Reverted { .. } | State::Skipped { .. },
+            Event::Woken
+            | Event::Release
+            | Event::Cancel
+            | Event::Requeue
+            | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
@@ -498,7 +572,7 @@ impl<'a> Step<'a> {
 
     fn ready(&self) -> Decision {
         match self.ctx.gate {
-            Gate::Withdrawn => return self.to(State::Cancelled).never("withdrawn by the rollout"),
+            Gate::Withdrawn => return self.withdrawn(),
             Gate::Held => return self.to(State::Queued).never("held by the rollout"),
             Gate::Open => {}
         }
@@ -510,13 +584,16 @@ impl<'a> Step<'a> {
     }
 
     fn inspected(&self, view: Option<&ProxyView>) -> Decision {
+        if let Some(left) = self.left_alone(view) {
+            return left;
+        }
         let Some(view) = view else {
             return self.fail(ReasonWord::NotFound, "the instance has no such proxy".into());
         };
         if self.desired(view) {
             // No job of ours was seen to complete, or it would have been found in `Verifying`.
             let how = if self.sent_any() { How::SwitchedJobUnknown } else { How::AlreadyRight };
-            return self.to(State::Succeeded { how }).never("the proxy shows the wanted value");
+            return self.done(how, "the proxy shows the wanted value");
         }
         let mut ready = self.to(State::Ready);
         ready.record.misses = 0;
@@ -534,8 +611,10 @@ impl<'a> Step<'a> {
             return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts are spent"));
         }
         let mut next = self.to(State::Submitting { sent: self.ctx.now });
-        if attempts == 0 {
-            next.record.before = view.ssl_option;
+        match &mut next.record.undo {
+            Some(undo) => undo.puts = undo.puts.saturating_add(1),
+            None if attempts == 0 => next.record.before = view.ssl_option,
+            None => {}
         }
         next.record.attempts = attempts + 1;
         next.record.misses = 0;
@@ -576,7 +655,9 @@ impl<'a> Step<'a> {
     fn unspent(&self) -> Next<'a> {
         let mut next = self.to(State::Ready);
         next.record.attempts = next.record.attempts.saturating_sub(1);
-        if next.record.attempts == 0 && next.record.jobs.is_empty() {
+        if let Some(undo) = &mut next.record.undo {
+            undo.puts = undo.puts.saturating_sub(1);
+        } else if next.record.attempts == 0 && next.record.jobs.is_empty() {
             // Nothing of ours reached the proxy: what stands there next is not our doing.
             next.record.before = None;
         }
@@ -586,6 +667,9 @@ impl<'a> Step<'a> {
     /// Whether a PUT of ours may ever have reached the proxy, in this life of the change or before a requeue.
     fn sent_any(&self) -> bool {
         let record = &self.change.record;
+        if let Some(undo) = &record.undo {
+            return undo.puts > 0;
+        }
         record.attempts > 0 || !record.jobs.is_empty() || record.before.is_some()
     }
 
@@ -642,9 +726,7 @@ impl<'a> Step<'a> {
     fn recovered(&self, sent: Timestamp, candidates: Option<u16>, view: Option<&ProxyView>) -> Decision {
         if let Some(view) = view {
             if self.desired(view) {
-                return self
-                    .to(State::Succeeded { how: How::SwitchedJobUnknown })
-                    .never("the proxy shows the wanted value; job id not recovered");
+                return self.done(How::SwitchedJobUnknown, "the proxy shows the wanted value; job id not recovered");
             }
             let unchanged = view.status == ProxyStatus::Idle && view.ssl_option.is_some();
             if unchanged && candidates == Some(0) {
@@ -696,7 +778,7 @@ impl<'a> Step<'a> {
     fn verified(&self, view: Option<&ProxyView>) -> Decision {
         let late = self.ctx.waited >= self.ctx.verify_timeout;
         match view {
-            Some(view) if self.desired(view) => self.to(State::Succeeded { how: How::Switched }).never("the proxy shows the wanted value"),
+            Some(view) if self.desired(view) => self.done(How::Switched, "the proxy shows the wanted value"),
             Some(view) if late && view.ssl_option.is_none() => {
                 self.quarantine(ReasonWord::Unreadable, "the job completed, and the cloud does not tell ssl_option".into())
             }
@@ -717,12 +799,21 @@ impl<'a> Step<'a> {
         self.next_poll(error.message.clone())
     }
 
-    fn requeue(&self) -> Decision {
+    fn requeue(&self) -> Result<Decision, Stale> {
+        if self.ctx.gate == Gate::Withdrawn && self.change.record.undo.is_none() {
+            // Its rollout is being put back: it goes no way but that one.
+            return Err(Stale);
+        }
         let mut next = self.to(State::Queued);
         next.record.attempts = 0;
         next.record.waits = 0;
         next.record.misses = 0;
-        next.never("tried again on request")
+        Ok(next.never("tried again on request"))
+    }
+
+    fn done(&self, how: How, why: &str) -> Decision {
+        let state = if self.change.record.undo.is_some() { State::Reverted { how } } else { State::Succeeded { how } };
+        self.to(state).never(why)
     }
 
     fn fail(&self, word: ReasonWord, message: String) -> Decision {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::change::{Change, State};
 use super::id::{ChangeId, Name};
 use super::plan::Plan;
-use super::rollout::{Halt, Phase, Record, Room};
+use super::rollout::{Halt, Phase, Record, Revert, Room, Stage};
 use super::tally::Tally;
 use super::window::{Opening, ShutBy};
 
@@ -34,10 +34,11 @@ pub struct Hold {
 
 impl Hold {
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 18] = [
+    pub const WORDS: [&'static str; 20] = [
         "halted",
         "stop_file",
         "paused",
+        "awaiting_approval",
         "awaiting_promotion",
         "draining",
         "soaking",
@@ -46,6 +47,7 @@ impl Hold {
         "cutoff",
         "window",
         "wave",
+        "settling",
         "lane_missing",
         "instance_busy",
         "backoff",
@@ -66,6 +68,8 @@ impl Hold {
 pub struct Situation<'a> {
     /// Its plan.
     pub plan: &'a Plan,
+    /// Who submitted it.
+    pub by: &'a str,
     /// Where it stands.
     pub record: &'a Record,
     /// Counts per wave.
@@ -105,14 +109,21 @@ pub struct Waiting<'a> {
 }
 
 /// Why this rollout begins nothing new now, what to read first before the rest; empty when it does, or when it is over.
-/// Neither the lane's pace nor full places hold a rollout: both are how it moves.
+/// Neither the lane's pace nor full places
+/// hold a rollout, nor a budget that all in flight would fill while none failed: that is how it moves.
 pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
     let mut holds = situation.held_as_a_whole();
+    if let Phase::Reverting(revert) = &situation.record.phase {
+        holds.extend(situation.settles(revert));
+        holds.extend(lanes.iter().filter_map(LaneStanding::pause));
+        return holds;
+    }
     let Phase::Advancing { wave } = situation.record.phase else { return holds };
     let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
     if queued > 0 {
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
-        holds.extend(situation.no_room(wave).filter(|hold| hold.word == "failure_budget"));
+        let failures: u32 = situation.tallies.iter().map(Tally::failures).sum();
+        holds.extend(situation.no_room(wave).filter(|hold| hold.word == "failure_budget" && failures > 0));
     }
     holds
 }
@@ -128,7 +139,12 @@ pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hol
         State::Inspecting | State::Submitting { .. } | State::Recovering { .. } | State::Following { .. } | State::Verifying { .. } => {
             waiting.lane_holds()
         }
-        State::Succeeded { .. } | State::Failed { .. } | State::InDoubt { .. } | State::Cancelled => None,
+        State::Succeeded { .. }
+        | State::Failed { .. }
+        | State::InDoubt { .. }
+        | State::Cancelled
+        | State::Reverted { .. }
+        | State::Skipped { .. } => None,
     }
 }
 
@@ -137,6 +153,7 @@ pub fn halt_text(reason: &Halt) -> String {
     match reason {
         Halt::Failures { failures, budget } => format!("halted: {failures} failures reach the budget of {budget}"),
         Halt::Stalled { seconds } => format!("halted: no change ended for {seconds} s of open window"),
+        Halt::Revert { failures } => format!("halted: {failures} changes could not be put back"),
     }
 }
 
@@ -149,7 +166,8 @@ impl Situation<'_> {
         // Neither a soak nor what waits for a person is lifted by a window.
         let waits = matches!(self.record.phase, Phase::Halted { .. } | Phase::Awaiting { .. } | Phase::Soaking { .. });
         let shut = if waits { None } else { self.shut() };
-        [self.halted(), self.stopped(), self.paused(), self.awaiting(), self.ending(), self.soaking(), shut].into_iter().flatten().collect()
+        let people = [self.halted(), self.stopped(), self.paused(), self.unapproved(), self.awaiting()];
+        people.into_iter().chain([self.ending(), self.soaking(), shut]).flatten().collect()
     }
 
     fn halted(&self) -> Option<Hold> {
@@ -167,7 +185,20 @@ impl Situation<'_> {
     fn paused(&self) -> Option<Hold> {
         let mark = self.record.paused.as_ref()?;
         let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-        Some(Hold::new("paused", None, format!("paused by {}{reason}; `sealift resume {}`", mark.by, self.plan.name)))
+        let text = format!("paused by {}{reason}; `sealift resume {}`", mark.by, self.plan.name);
+        Some(Hold::new("paused", self.record.paused_until, text))
+    }
+
+    fn unapproved(&self) -> Option<Hold> {
+        let (given, required) = (self.record.approvals.len(), self.plan.approval.required);
+        if self.record.phase != Phase::Scheduled || given >= usize::from(required) {
+            return None;
+        }
+        let text = format!(
+            "{given} of {required} approvals are given; somebody else than {} approves it with `sealift approve {} --digest {}`",
+            self.by, self.plan.name, self.plan.approval.digest
+        );
+        Some(Hold::new("awaiting_approval", None, text))
     }
 
     fn awaiting(&self) -> Option<Hold> {
@@ -205,16 +236,33 @@ impl Situation<'_> {
     /// What holds one change in the queue of a rollout that moves.
     fn queued(&self, waiting: &Waiting<'_>) -> Option<Hold> {
         let change = waiting.change;
+        if let Phase::Reverting(revert) = &self.record.phase {
+            return self.settles(revert).or_else(|| waiting.taken()).or_else(|| waiting.lane_holds()).or_else(|| self.no_place());
+        }
         let current = self.record.phase.wave()?;
         if change.wave > current {
             let text = format!("wave {} begins after wave {}", self.wave_name(change.wave), self.wave_name(current));
             return Some(Hold::new("wave", None, text));
         }
-        if let Some(other) = waiting.instance_taken.filter(|other| *other != change.id) {
-            let text = format!("change {other} works on the same instance, and one at a time may");
-            return Some(Hold::new("instance_busy", None, text));
-        }
-        waiting.lane_holds().or_else(|| self.no_room(current))
+        waiting.taken().or_else(|| waiting.lane_holds()).or_else(|| self.no_room(current))
+    }
+
+    /// What keeps a revert from putting back anything yet.
+    fn settles(&self, revert: &Revert) -> Option<Hold> {
+        let text = match revert.stage {
+            Stage::Settling => "what is on its way forward is followed to its end before anything is put back".to_owned(),
+            Stage::Gathering => format!("what wave {} changed is gathered", self.wave_name(revert.wave)),
+            Stage::Releasing => return None,
+        };
+        Some(Hold::new("settling", None, text))
+    }
+
+    /// A revert has no budget to wait for, only places.
+    fn no_place(&self) -> Option<Hold> {
+        let all: Tally = self.tallies.iter().copied().sum();
+        let most = self.plan.strategy.max_in_flight;
+        (all.queued > 0 && all.active >= most)
+            .then(|| Hold::new("in_flight_limit", None, format!("{} of {most} changes are in flight", all.active)))
     }
 
     fn no_room(&self, wave: u16) -> Option<Hold> {
@@ -259,6 +307,12 @@ impl Waiting<'_> {
         }
         let text = format!("attempt {} of {} did not succeed; the next follows", record.attempts, plan.retry.max_attempts);
         (record.attempts > 0).then(|| Hold::new("backoff", Some(until), text))
+    }
+
+    fn taken(&self) -> Option<Hold> {
+        let other = self.instance_taken.filter(|other| *other != self.change.id)?;
+        let text = format!("change {other} works on the same instance, and one at a time may");
+        Some(Hold::new("instance_busy", None, text))
     }
 
     fn lane_holds(&self) -> Option<Hold> {

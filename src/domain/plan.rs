@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{Digest, Name};
 use super::retry;
-use super::window::Calendar;
+use super::window::{Calendar, Opening};
 
 /// One run's plan, frozen at submission: editing the file afterwards changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,9 +40,27 @@ pub struct Plan {
     pub retry: retry::Policy,
     /// `verify.timeout`: how long the proxy may take to show the value after its job completed, in milliseconds.
     pub verify_timeout_ms: u64,
+    /// The plan's `approval`.
+    #[serde(default)]
+    pub approval: Approval,
 }
 
 impl Plan {
+    /// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
+    pub fn digest(source: Digest, targets: Digest) -> Digest {
+        let bytes = [b"sealift plan 1\n".as_slice(), source.as_bytes(), targets.as_bytes()].concat();
+        Digest::of(&bytes)
+    }
+
+    /// What the calendar says at this instant to a rollout that goes forward, or to one that puts back. A revert is not
+    /// kept waiting by a window unless the plan says so; a freeze holds both.
+    pub fn opening(&self, now: Timestamp, revert: bool) -> Opening {
+        if revert && !self.strategy.revert.in_window {
+            return Calendar::new(Vec::new(), self.calendar.freezes().to_vec(), None).at(now);
+        }
+        self.calendar.at(now)
+    }
+
     /// `verify.timeout`.
     pub fn verify_timeout(&self) -> Duration {
         Duration::from_millis(self.verify_timeout_ms)
@@ -59,6 +78,49 @@ pub struct Strategy {
     pub max_failures: u32,
     /// Open-window time without a change ending after which the rollout halts, in milliseconds.
     pub progress_deadline_ms: u64,
+    /// Whether and when it puts back what it changed.
+    #[serde(default)]
+    pub revert: RevertPolicy,
+}
+
+/// What a plan says of reverts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevertPolicy {
+    /// What follows when a failure budget is spent.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// `revert_in_window`: a revert keeps to the windows too. Freezes hold it in any case.
+    #[serde(default)]
+    pub in_window: bool,
+}
+
+/// What follows when a failure budget is spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The rollout halts; a person decides.
+    #[default]
+    Halt,
+    /// It puts back what it changed.
+    Revert,
+}
+
+/// Most approvals that a plan may ask for: more people than that do not look at one plan.
+pub const APPROVALS_MAX: u16 = 10;
+
+/// The plan's `approval`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Approvers other than the submitter; 0: none is asked for.
+    pub required: u16,
+    /// [`Plan::digest`] of this plan and its targets.
+    pub digest: Digest,
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        Self { required: 0, digest: Digest::ZERO }
+    }
 }
 
 impl Strategy {
@@ -109,4 +171,64 @@ pub enum Promote {
     Auto,
     /// A person's `promote`.
     Manual,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::window::{Freeze, ShutBy, Window};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    /// Open for an hour from midnight on; frozen on the second of December.
+    fn plan(in_window: bool) -> Plan {
+        let name = |text| Name::parse(text, "name").expect("a name");
+        let zone: crate::domain::zone::Zone = "UTC".parse().expect("a zone");
+        let window = Window::new("0 0 * * *".parse().expect("an expression"), Duration::from_secs(3600), zone.clone(), Duration::ZERO);
+        let (from, to) = ("2026-12-02T00:00".parse().expect("a time"), "2026-12-03T00:00".parse().expect("a time"));
+        let freeze = Freeze::new(from, to, zone, "sale".into()).expect("a freeze");
+        Plan {
+            name: name("night"),
+            revision: 1,
+            description: String::new(),
+            change_ref: String::new(),
+            owner: String::new(),
+            ssl_option: true,
+            source: Digest::of(b"night"),
+            calendar: Calendar::new(vec![window.expect("a window")], vec![freeze], Some(at("2026-12-01T00:00:00Z"))),
+            strategy: Strategy {
+                max_in_flight: 1,
+                waves: Vec::new(),
+                max_failures: 1,
+                progress_deadline_ms: 1,
+                revert: RevertPolicy { on_failure: OnFailure::Halt, in_window },
+            },
+            retry: retry::Policy::default(),
+            verify_timeout_ms: 1,
+            approval: Approval::default(),
+        }
+    }
+
+    #[test]
+    fn a_revert_is_held_by_freezes_and_only_on_request_by_windows() {
+        let (noon, frozen) = (at("2026-12-01T12:00:00Z"), at("2026-12-02T00:30:00Z"));
+        for in_window in [false, true] {
+            assert!(matches!(plan(in_window).opening(noon, false), Opening::Shut { by: ShutBy::Window, .. }));
+            assert!(matches!(plan(in_window).opening(frozen, true), Opening::Shut { by: ShutBy::Freeze(_), .. }));
+        }
+        assert_eq!(plan(false).opening(noon, true), Opening::Open { until: Some(at("2026-12-02T00:00:00Z")) });
+        let shut = Opening::Shut { next: Some(at("2026-12-03T00:00:00Z")), by: ShutBy::Window };
+        assert_eq!(plan(true).opening(noon, true), shut);
+    }
+
+    #[test]
+    fn the_digest_is_of_both_the_plan_and_its_targets() {
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let digests = [Plan::digest(one, other), Plan::digest(other, one), Plan::digest(one, one)];
+        assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+    }
 }

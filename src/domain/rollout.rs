@@ -4,11 +4,14 @@
 //! next record and what to do to the rollout's own changes.
 //!
 //! Invariants: failures plus changes in flight never exceed a budget, because a release counts both; no change of a
-//! later wave is released before its wave advances; a halt and an abort are sticky until a person's verb.
+//! later wave is released before its wave advances; a halt and an abort are sticky until a person's verb; nothing leads
+//! from a revert back to going on.
 //!
 //! `paused` is a flag beside the phase, so resuming needs no memory of where it was. Deliberately not here: calls to
 //! the cloud, and which targets are released (the engine picks them in the list's order).
 
+mod approval;
+mod revert;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
@@ -19,9 +22,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::approval::Approved;
+pub use self::revert::{Cause, Revert, Stage};
+
 use super::change::{Gate, Wake};
+use super::id::Digest;
 use super::missed::{Facts, Gap, Windows};
-use super::plan::{Plan, Promote};
+use super::plan::{OnFailure, Plan, Promote};
 use super::tally::Tally;
 use super::window::Opening;
 
@@ -34,12 +41,18 @@ pub struct Record {
     /// Set while an operator holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Mark>,
+    /// When the pause ends by itself; `None`: when somebody resumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<Timestamp>,
+    /// Who approved it so far, in the order in which they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approved>,
     /// A `retry` is being carried out: failed changes go back to the queue before anything else is judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requeue: Option<Requeue>,
     /// Place of the first target that was never released.
     pub cursor: u32,
-    /// Raised when phase or pause change: what a change's decision depends on.
+    /// Raised when phase, pause, requeue or approvals change: what a change's decision depends on.
     pub version: u64,
     /// Raised by every release, and by every note about its windows: two releases decided on the same tally cannot both
     /// be committed, nor one window be counted twice.
@@ -52,20 +65,54 @@ pub struct Record {
 impl Record {
     /// A rollout just submitted.
     pub fn submitted() -> Self {
-        Self { phase: Phase::Scheduled, paused: None, requeue: None, cursor: 0, version: 0, releases: 0, windows: Windows::default() }
+        Self {
+            phase: Phase::Scheduled,
+            paused: None,
+            paused_until: None,
+            approvals: Vec::new(),
+            requeue: None,
+            cursor: 0,
+            version: 0,
+            releases: 0,
+            windows: Windows::default(),
+        }
     }
 
-    /// What a change of wave `wave` may begin now.
-    pub fn gate(&self, wave: u16) -> Gate {
-        match self.phase {
-            Phase::Aborted { .. } => Gate::Withdrawn,
-            Phase::Advancing { wave: current } if self.paused.is_none() && wave <= current => Gate::Open,
+    /// What a change of wave `wave` may begin now; `undo`: one that is put back.
+    pub fn gate(&self, wave: u16, undo: bool) -> Gate {
+        match &self.phase {
+            Phase::Aborted { .. } | Phase::Reverted => Gate::Withdrawn,
+            Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } if !undo => Gate::Withdrawn,
+            Phase::Reverting(revert) if self.paused.is_none() && revert.lets(wave) => Gate::Open,
+            Phase::Advancing { wave: current } if !undo && self.paused.is_none() && wave <= *current => Gate::Open,
             Phase::Scheduled
             | Phase::Advancing { .. }
             | Phase::Soaking { .. }
             | Phase::Awaiting { .. }
             | Phase::Halted { .. }
+            | Phase::Reverting(_)
             | Phase::Completed => Gate::Held,
+        }
+    }
+
+    /// Whether whatever was never released is withdrawn for good: nothing leads back from there.
+    pub fn is_withdrawn(&self) -> bool {
+        match &self.phase {
+            Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Reverted | Phase::Halted { revert: Some(_), .. } => true,
+            Phase::Scheduled
+            | Phase::Advancing { .. }
+            | Phase::Soaking { .. }
+            | Phase::Awaiting { .. }
+            | Phase::Halted { revert: None, .. }
+            | Phase::Completed => false,
+        }
+    }
+
+    /// The revert that is under way or halted.
+    pub fn revert(&self) -> Option<&Revert> {
+        match &self.phase {
+            Phase::Reverting(revert) | Phase::Halted { revert: Some(revert), .. } => Some(revert),
+            _ => None,
         }
     }
 }
@@ -111,7 +158,12 @@ pub enum Phase {
         wave: u16,
         /// Why.
         reason: Halt,
+        /// It stopped while it put back what it had changed, and goes on with that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revert: Option<Box<Revert>>,
     },
+    /// Puts back what it changed, the newest wave first.
+    Reverting(Box<Revert>),
     /// Final: every change has its outcome.
     Completed,
     /// Final: an operator stopped it. What is in flight is followed to its end.
@@ -119,6 +171,8 @@ pub enum Phase {
         /// Who and why.
         mark: Mark,
     },
+    /// Final: what it changed, and nobody changed since, is as it was before.
+    Reverted,
 }
 
 impl Phase {
@@ -132,19 +186,22 @@ impl Phase {
             Self::Halted { .. } => "halted",
             Self::Completed => "completed",
             Self::Aborted { .. } => "aborted",
+            Self::Reverting(_) => "reverting",
+            Self::Reverted => "reverted",
         }
     }
 
     /// Whether nothing moves it any more.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Completed | Self::Aborted { .. })
+        matches!(self, Self::Completed | Self::Aborted { .. } | Self::Reverted)
     }
 
     /// The wave it is in, if any.
     pub fn wave(&self) -> Option<u16> {
         match self {
             Self::Advancing { wave } | Self::Soaking { wave, .. } | Self::Awaiting { wave } | Self::Halted { wave, .. } => Some(*wave),
-            Self::Scheduled | Self::Completed | Self::Aborted { .. } => None,
+            Self::Reverting(revert) => Some(revert.wave),
+            Self::Scheduled | Self::Completed | Self::Aborted { .. } | Self::Reverted => None,
         }
     }
 }
@@ -165,6 +222,11 @@ pub enum Halt {
         /// That time, in seconds.
         seconds: u64,
     },
+    /// Changes could not be put back, or it cannot be told whether they were.
+    Revert {
+        /// How many.
+        failures: u32,
+    },
 }
 
 /// Which settled changes a `retry` puts back.
@@ -180,8 +242,11 @@ pub enum Requeue {
 /// An operator's verb.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
-    /// Begin nothing new until resumed.
-    Pause,
+    /// Begin nothing new until resumed, or until an instant.
+    Pause {
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+    },
     /// Take the pause back.
     Resume,
     /// Begin nothing new for ever; what waits is cancelled.
@@ -190,17 +255,26 @@ pub enum Verb {
     Retry(Requeue),
     /// Let the next wave begin.
     Promote,
+    /// Let it begin at all: what was looked at is what will run.
+    Approve {
+        /// The digest that was looked at.
+        digest: Digest,
+    },
+    /// Put back what it changed and nobody changed since.
+    Revert,
 }
 
 impl Verb {
     /// The verb as typed.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Pause => "pause",
+            Self::Pause { .. } => "pause",
             Self::Resume => "resume",
             Self::Abort => "abort",
             Self::Retry(_) => "retry",
             Self::Promote => "promote",
+            Self::Approve { .. } => "approve",
+            Self::Revert => "revert",
         }
     }
 }
@@ -212,6 +286,11 @@ pub enum Event {
     Woken,
     /// The engine put back all that a retry asked for.
     Requeued,
+    /// The engine marked what [`Effect::Gather`] asked for.
+    Gathered {
+        /// There was more than is marked in one go.
+        more: bool,
+    },
     /// An operator's verb.
     Command {
         /// Which.
@@ -228,9 +307,11 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The frozen plan.
     pub plan: &'a Plan,
+    /// Who submitted it.
+    pub by: &'a str,
     /// Counts per wave.
     pub tallies: &'a [Tally],
-    /// What the calendar says now.
+    /// What the calendar says now, of a revert while one is under way.
     pub window: Opening,
     /// Time since a change last ended, as far as this process knows. Counted only while the rollout advances, is not
     /// paused and has an open window; it begins anew whenever the rollout begins or goes on to advance, so that a
@@ -258,12 +339,17 @@ pub enum Effect {
     Withdraw,
     /// Put the changes back that [`Record::requeue`] names; then report [`Event::Requeued`].
     Requeue,
+    /// Mark what succeeded in this wave to be put back; then report [`Event::Gathered`].
+    Gather {
+        /// The wave.
+        wave: u16,
+    },
 }
 
 /// What a decision says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The next record; its version is one higher if and only if phase, pause or requeue changed.
+    /// The next record; its version is one higher if and only if phase, pause, requeue or approvals changed.
     pub record: Record,
     /// What to do to its changes.
     pub effect: Effect,
@@ -320,6 +406,63 @@ pub enum Refusal {
         /// Its phase.
         phase: &'static str,
     },
+    /// A pause that would be over at once.
+    #[error("a pause until {until} is over already; it is {now}")]
+    UntilPassed {
+        /// Its end.
+        until: Timestamp,
+        /// Our clock.
+        now: Timestamp,
+    },
+    /// The plan asks for no approval.
+    #[error("nothing to approve: the plan asks for no approval")]
+    NoApprovalAsked,
+    /// The approvals are complete.
+    #[error("nothing to approve: the rollout is {phase}, and was approved by {by}")]
+    ApprovedAlready {
+        /// Its phase.
+        phase: &'static str,
+        /// By whom.
+        by: String,
+    },
+    /// Another plan, or other targets, were looked at.
+    #[error("the digest of this rollout is {found}, not {given}: look at it again with `sealift plan`, then approve what you saw")]
+    OtherDigest {
+        /// The digest of what would run.
+        found: Digest,
+        /// The digest of what was looked at.
+        given: Digest,
+    },
+    /// Whoever submitted it is not who approves it.
+    #[error("{by} submitted this rollout: somebody else must approve it")]
+    OwnRollout {
+        /// The submitter.
+        by: String,
+    },
+    /// One person approves once.
+    #[error("{by} has approved it already; {left} more must")]
+    SameApprover {
+        /// Who.
+        by: String,
+        /// Approvals that are missing.
+        left: u16,
+    },
+    /// Nothing was changed yet.
+    #[error("nothing to revert: the rollout is {phase} and has changed nothing; use `sealift abort`")]
+    NothingToRevert {
+        /// Its phase.
+        phase: &'static str,
+    },
+    /// It puts back already.
+    #[error("the rollout is {phase}: it puts back already what it changed, {cause}{hint}")]
+    RevertingAlready {
+        /// Its phase.
+        phase: &'static str,
+        /// Since what.
+        cause: String,
+        /// What to do instead.
+        hint: &'static str,
+    },
 }
 
 /// How often a rollout is looked at when nothing else wakes it; bounds what a stepped clock can delay.
@@ -331,13 +474,36 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
     let mut decision = match event {
         Event::Woken => step.woken(),
         Event::Requeued => step.requeued(),
+        Event::Gathered { more } => step.gathered(*more),
         Event::Command { verb, mark } => step.command(verb, mark)?,
     };
     let next = &mut decision.record;
-    if (&next.phase, &next.paused, next.requeue) != (&record.phase, &record.paused, record.requeue) {
+    if !next.phase.is_final()
+        && next.paused.is_some()
+        && let Some(until) = next.paused_until
+    {
+        decision.wake = decision.wake.no_later_than(until, ctx.now);
+    }
+    if gates(next) != gates(record) {
         next.version += 1;
     }
     Ok(decision)
+}
+
+/// All of a record that its version stands for.
+fn gates(record: &Record) -> impl PartialEq + '_ {
+    (&record.phase, &record.paused, record.paused_until, record.requeue, &record.approvals)
+}
+
+impl RolloutWake {
+    /// The earlier of the two.
+    fn no_later_than(self, at: Timestamp, now: Timestamp) -> Self {
+        match self {
+            Self::Change(Wake::In(wait)) if now.checked_add(wait).is_ok_and(|then| then <= at) => self,
+            Self::At(then) if then <= at => self,
+            Self::Change(Wake::In(_) | Wake::Never) | Self::At(_) => Self::At(at),
+        }
+    }
 }
 
 /// Places free for a release, each bound by itself; a budget counts as if every change in flight failed.
@@ -391,6 +557,16 @@ impl Step<'_> {
         if let Some(decision) = self.noted() {
             return decision;
         }
+        if self.record.paused.is_some()
+            && let Some(until) = self.record.paused_until
+            && until <= self.ctx.now
+            && !self.record.phase.is_final()
+        {
+            let mut decision = self.to(self.record.phase.clone(), format!("the pause ended at {until}"));
+            decision.record.paused = None;
+            decision.record.paused_until = None;
+            return decision;
+        }
         match &self.record.phase {
             Phase::Scheduled => self.scheduled(),
             Phase::Advancing { wave } => self.advancing(*wave),
@@ -404,7 +580,8 @@ impl Step<'_> {
             Phase::Soaking { until, .. } => self.stay(RolloutWake::At(*until), "soaking"),
             Phase::Awaiting { .. } | Phase::Halted { .. } => self.stay(RolloutWake::Change(Wake::Never), "waits for a person"),
             Phase::Aborted { .. } => self.aborted(),
-            Phase::Completed => self.stay(RolloutWake::Change(Wake::Never), "final"),
+            Phase::Reverting(revert) => self.reverting(revert),
+            Phase::Completed | Phase::Reverted => self.stay(RolloutWake::Change(Wake::Never), "final"),
         }
     }
 
@@ -420,7 +597,9 @@ impl Step<'_> {
     /// Why it does not use its windows, and since when; the outer `None`: windows are nothing to it now.
     fn held(&self) -> Option<Option<(Option<Timestamp>, String)>> {
         match (&self.record.phase, &self.record.paused) {
+            // A revert need not wait for a window; one that may not begin yet does not miss it.
             (Phase::Scheduled | Phase::Soaking { .. } | Phase::Completed | Phase::Aborted { .. }, _) => None,
+            (Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted, _) => None,
             (Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Awaiting { .. }, Some(mark)) => {
                 Some(Some((Some(mark.at), told("paused", mark))))
             }
@@ -442,7 +621,9 @@ impl Step<'_> {
             | Phase::Awaiting { .. }
             | Phase::Halted { .. }
             | Phase::Completed
-            | Phase::Aborted { .. } => false,
+            | Phase::Aborted { .. }
+            | Phase::Reverting(_)
+            | Phase::Reverted => false,
         };
         Facts {
             calendar: &self.ctx.plan.calendar,
@@ -471,6 +652,10 @@ impl Step<'_> {
     }
 
     fn scheduled(&self) -> Decision {
+        let missing = self.approvals_missing();
+        if missing > 0 {
+            return self.stay(RolloutWake::Change(Wake::Never), "waits for an approval");
+        }
         match self.ctx.plan.calendar.not_before() {
             Some(start) if self.ctx.now < start => self.stay(RolloutWake::At(start), "not_before lies ahead"),
             Some(_) | None => self.to(Phase::Advancing { wave: 0 }, "the start is reached"),
@@ -485,7 +670,10 @@ impl Step<'_> {
         }
         if let Some((failures, budget)) = self.budget_spent(wave) {
             let why = format!("{failures} failures reach the budget of {budget}");
-            return self.to(Phase::Halted { wave, reason: Halt::Failures { failures, budget } }, why);
+            if self.ctx.plan.strategy.revert.on_failure == OnFailure::Revert {
+                return self.put_back(wave, Cause::Failures { failures, budget }, why);
+            }
+            return self.to(Phase::Halted { wave, reason: Halt::Failures { failures, budget }, revert: None }, why);
         }
         if self.record.paused.is_some() {
             return self.stay(RolloutWake::Change(Wake::Never), "paused");
@@ -501,8 +689,8 @@ impl Step<'_> {
         let deadline = self.ctx.plan.strategy.progress_deadline();
         if self.ctx.stalled >= deadline {
             let seconds = self.ctx.stalled.as_secs();
-            return self
-                .to(Phase::Halted { wave, reason: Halt::Stalled { seconds } }, format!("no change ended for {seconds} s of open window"));
+            let halted = Phase::Halted { wave, reason: Halt::Stalled { seconds }, revert: None };
+            return self.to(halted, format!("no change ended for {seconds} s of open window"));
         }
         let wait = LOOK_AGAIN.min(deadline - self.ctx.stalled);
         let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "release");
@@ -571,12 +759,13 @@ impl Step<'_> {
         if phase.is_final() {
             let hint = match verb {
                 Verb::Retry(_) => "; raise the plan's revision and apply it again: what is right already is left alone",
-                Verb::Pause | Verb::Resume | Verb::Abort | Verb::Promote => "",
+                Verb::Revert if *phase != Phase::Reverted => "; `sealift revert --write FILE` writes a plan that puts back what it changed",
+                Verb::Revert | Verb::Pause { .. } | Verb::Resume | Verb::Abort | Verb::Promote | Verb::Approve { .. } => "",
             };
             return Err(Refusal::Final { phase: phase.word(), hint });
         }
         let mut decision = match verb {
-            Verb::Pause => self.pause(mark),
+            Verb::Pause { until } => self.pause(*until, mark),
             Verb::Resume => self.resume(mark),
             Verb::Abort => {
                 let mut decision = self.to(Phase::Aborted { mark: mark.clone() }, told("aborted", mark));
@@ -586,6 +775,8 @@ impl Step<'_> {
             }
             Verb::Retry(scope) => self.retry(*scope, mark),
             Verb::Promote => self.promote(mark),
+            Verb::Approve { digest } => self.approve(*digest, mark),
+            Verb::Revert => self.revert(mark),
         }?;
         // Work may have begun in the window that is open now: a verb that ends that does not make it a missed one.
         if let Some(held) = self.held() {
@@ -601,12 +792,17 @@ impl Step<'_> {
         Ok(decision)
     }
 
-    fn pause(&self, mark: &Mark) -> Result<Decision, Refusal> {
+    fn pause(&self, until: Option<Timestamp>, mark: &Mark) -> Result<Decision, Refusal> {
         if let Some(mark) = &self.record.paused {
             return Err(Refusal::AlreadyPaused { by: mark.by.clone() });
         }
-        let mut decision = self.to(self.record.phase.clone(), told("paused", mark));
+        if let Some(until) = until.filter(|until| *until <= self.ctx.now) {
+            return Err(Refusal::UntilPassed { until, now: self.ctx.now });
+        }
+        let what = until.map_or_else(|| "paused".to_owned(), |until| format!("paused until {until}"));
+        let mut decision = self.to(self.record.phase.clone(), told(&what, mark));
         decision.record.paused = Some(mark.clone());
+        decision.record.paused_until = until;
         Ok(decision)
     }
 
@@ -616,11 +812,17 @@ impl Step<'_> {
         }
         let mut decision = self.to(self.record.phase.clone(), told("resumed", mark));
         decision.record.paused = None;
+        decision.record.paused_until = None;
         Ok(decision)
     }
 
     fn retry(&self, scope: Requeue, mark: &Mark) -> Result<Decision, Refusal> {
-        let all: Tally = self.ctx.tallies.iter().copied().sum();
+        let mut all: Tally = self.ctx.tallies.iter().copied().sum();
+        if let Some(revert) = self.record.revert() {
+            // What failed before the revert began goes no way any more.
+            all.failed = all.failed.saturating_sub(revert.failed);
+            all.in_doubt = all.in_doubt.saturating_sub(revert.in_doubt);
+        }
         let stalled = matches!(self.record.phase, Phase::Halted { reason: Halt::Stalled { .. }, .. });
         match scope {
             Requeue::Failed if all.failed == 0 && all.in_doubt > 0 && !stalled => {
@@ -630,7 +832,8 @@ impl Step<'_> {
             Requeue::Failed | Requeue::FailedAndInDoubt => {}
         }
         let wave = self.record.phase.wave().ok_or(Refusal::NothingToRetry)?;
-        let mut decision = self.to(Phase::Advancing { wave }, told("retried", mark));
+        let next = self.record.revert().map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone().into()));
+        let mut decision = self.to(next, told("retried", mark));
         // A narrower retry does not take back what a wider one, still being carried out, has promised.
         let wider = self.record.requeue == Some(Requeue::FailedAndInDoubt);
         decision.record.requeue = Some(if wider { Requeue::FailedAndInDoubt } else { scope });
@@ -643,9 +846,13 @@ impl Step<'_> {
             Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
                 Ok(self.to(Phase::Advancing { wave: wave + 1 }, told("promoted", mark)))
             }
-            Phase::Scheduled | Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Completed | Phase::Aborted { .. } => {
-                Err(Refusal::NothingToPromote { phase: self.record.phase.word() })
-            }
+            Phase::Scheduled
+            | Phase::Advancing { .. }
+            | Phase::Halted { .. }
+            | Phase::Reverting(_)
+            | Phase::Completed
+            | Phase::Aborted { .. }
+            | Phase::Reverted => Err(Refusal::NothingToPromote { phase: self.record.phase.word() }),
         }
     }
 }

@@ -21,6 +21,10 @@ pub enum Standing {
     InDoubt,
     /// Settled: withdrawn before anything was sent.
     Cancelled,
+    /// Settled: put back.
+    Reverted,
+    /// Settled: left alone on purpose.
+    Skipped,
 }
 
 impl Standing {
@@ -38,6 +42,8 @@ impl Standing {
             State::Failed { .. } => Self::Failed,
             State::InDoubt { .. } => Self::InDoubt,
             State::Cancelled => Self::Cancelled,
+            State::Reverted { .. } => Self::Reverted,
+            State::Skipped { .. } => Self::Skipped,
         }
     }
 }
@@ -57,6 +63,12 @@ pub struct Tally {
     pub in_doubt: u32,
     /// Withdrawn.
     pub cancelled: u32,
+    /// Put back.
+    #[serde(default)]
+    pub reverted: u32,
+    /// Left alone on purpose.
+    #[serde(default)]
+    pub skipped: u32,
 }
 
 impl Tally {
@@ -67,12 +79,12 @@ impl Tally {
 
     /// All changes counted.
     pub fn total(&self) -> u32 {
-        self.queued + self.active + self.succeeded + self.failed + self.in_doubt + self.cancelled
+        self.queued + self.active + self.settled()
     }
 
     /// Changes that have their outcome.
     pub fn settled(&self) -> u32 {
-        self.succeeded + self.failed + self.in_doubt + self.cancelled
+        self.succeeded + self.failed + self.in_doubt + self.cancelled + self.reverted + self.skipped
     }
 
     /// What counts against a failure budget: failed and in doubt.
@@ -88,6 +100,8 @@ impl Tally {
             Standing::Failed => &mut self.failed,
             Standing::InDoubt => &mut self.in_doubt,
             Standing::Cancelled => &mut self.cancelled,
+            Standing::Reverted => &mut self.reverted,
+            Standing::Skipped => &mut self.skipped,
         }
     }
 
@@ -111,6 +125,8 @@ impl std::iter::Sum for Tally {
             failed: sum.failed + wave.failed,
             in_doubt: sum.in_doubt + wave.in_doubt,
             cancelled: sum.cancelled + wave.cancelled,
+            reverted: sum.reverted + wave.reverted,
+            skipped: sum.skipped + wave.skipped,
         })
     }
 }

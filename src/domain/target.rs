@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::id::{InstanceId, Name, ProxyId};
+use super::id::{Digest, InstanceId, Name, ProxyId};
 
 /// One proxy of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,6 +21,19 @@ pub struct Target {
     /// Free labels from the plan or the target file (`tags`, or columns `tag:NAME`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
+}
+
+/// Digest over ordered targets (lane, instance, proxy): part of a rollout's identity.
+pub fn digest(targets: &[Target]) -> Digest {
+    use sha2::{Digest as _, Sha256};
+    let mut hash = Sha256::new();
+    for target in targets {
+        hash.update(target.lane.as_str());
+        hash.update([0]);
+        hash.update(target.instance_id.as_str());
+        hash.update(target.proxy_id.as_str());
+    }
+    Digest::from_bytes(hash.finalize().into())
 }
 
 /// Free labels in the order of their names. Cheap to clone, so targets that carry the same share them; and packed, for

@@ -35,6 +35,8 @@ pub struct CheckSpec {
     pub rollout: RolloutId,
     /// The change's wave.
     pub wave: u16,
+    /// Whether the change is put back.
+    pub undo: bool,
     /// Both clocks at the decision.
     pub decided: Times,
     /// What the calendar said then: open until here. Spares reading the calendar again.
@@ -98,7 +100,7 @@ impl Board {
         if inner.draining {
             return withheld("the daemon is stopping");
         }
-        match inner.rollouts.get(&spec.rollout).map(|record| record.gate(spec.wave)) {
+        match inner.rollouts.get(&spec.rollout).map(|record| record.gate(spec.wave, spec.undo)) {
             Some(Gate::Open) => {}
             Some(Gate::Held | Gate::Withdrawn) | None => return withheld("the rollout was held meanwhile"),
         }
@@ -107,7 +109,7 @@ impl Board {
             return withheld("the wall clock was stepped meanwhile");
         }
         let as_decided = times.wall >= spec.decided.wall && spec.open_until.is_none_or(|until| times.wall < until);
-        if !as_decided && matches!(spec.plan.calendar.at(times.wall), Opening::Shut { .. }) {
+        if !as_decided && matches!(spec.plan.opening(times.wall, spec.undo), Opening::Shut { .. }) {
             return withheld("the window is shut by now");
         }
         Ok(())

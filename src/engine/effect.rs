@@ -3,6 +3,7 @@
 //! Invariant: every [`Effect`] with a ticket is answered by exactly one [`Input`] with the same ticket, unless the
 //! process dies; the core waits for nothing else.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -144,12 +145,14 @@ pub enum Query {
         /// How many.
         limit: usize,
     },
-    /// Changes in these states, for a retry or a withdrawal.
+    /// Changes in these states, for a retry, a withdrawal or a revert.
     Stored {
         /// The rollout.
         rollout: RolloutId,
         /// State words.
         words: &'static [&'static str],
+        /// Places in the list.
+        places: Range<u32>,
         /// How many.
         limit: usize,
     },

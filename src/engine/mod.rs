@@ -25,6 +25,7 @@ mod lane;
 mod question;
 mod shell;
 mod steer;
+mod sweep;
 mod watch;
 mod work;
 

@@ -11,38 +11,40 @@ use jiff::Timestamp;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::handle::{Acknowledged, Command, CommandError};
+use super::sweep::{Broom, Sweep};
 use super::watch::Watch;
 use super::work::SEND_WITHIN;
 use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
 use crate::domain::id::RolloutId;
-use crate::domain::missed::Gap;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake, Verb};
 use crate::domain::window::Opening;
 use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Rollout, RolloutMove};
 
 /// Changes released or put back in one commit.
-const STRETCH: u32 = 128;
+pub(super) const STRETCH: u32 = 128;
 
 /// One rollout in hand.
 pub(super) struct Tracked {
     pub(super) view: Rollout,
-    opening: Opening,
+    pub(super) opening: Opening,
     /// The calendar's word holds from here on until it says otherwise.
     opening_from: Timestamp,
-    stage: Stage,
+    /// Whether it was asked for a revert.
+    opening_reverts: bool,
+    pub(super) stage: Stage,
     /// Something happened since the last look began.
     again: bool,
-    verbs: VecDeque<(u64, Command)>,
+    pub(super) verbs: VecDeque<(u64, Command)>,
     wake: Option<Boot>,
     /// Open-window time since a change last ended.
-    stalled: Duration,
+    pub(super) stalled: Duration,
     stalled_at: Option<Boot>,
     watch: Watch,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Idle,
     /// The fresh read for a look, or for the first verb in line.
     Reading,
@@ -54,41 +56,36 @@ enum Stage {
     Committing(Box<Moving>),
 }
 
-/// What is done to stored changes one stretch after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sweep {
-    Requeue,
-    Withdraw,
-}
-
 /// What a commit in flight will have done.
-struct Moving {
-    record: Option<rollout::Record>,
-    released: Vec<Change>,
+pub(super) struct Moving {
+    pub(super) record: Option<rollout::Record>,
+    pub(super) released: Vec<Change>,
     /// From then on others may take the released ones over.
-    due: Option<Timestamp>,
-    act: Act,
-    wake: RolloutWake,
-    verb: bool,
-    sweep: Option<Sweep>,
+    pub(super) due: Option<Timestamp>,
+    pub(super) act: Act,
+    pub(super) wake: RolloutWake,
+    pub(super) verb: bool,
+    pub(super) sweep: Option<Sweep>,
     /// It writes down what came of a window, as of then.
-    noted: Option<Times>,
+    pub(super) noted: Option<Times>,
 }
 
 impl Moving {
     /// A commit after which nothing is left to do but to look again.
-    fn then(wake: RolloutWake) -> Self {
+    pub(super) fn then(wake: RolloutWake) -> Self {
         Self { record: None, released: Vec::new(), due: None, act: Act::None, wake, verb: false, sweep: None, noted: None }
     }
 }
 
 impl Tracked {
     fn new(view: Rollout, now: Timestamp) -> Self {
-        let opening = view.plan.calendar.at(now);
+        let reverts = view.record.revert().is_some();
+        let opening = view.plan.opening(now, reverts);
         Self {
             view,
             opening,
             opening_from: now,
+            opening_reverts: reverts,
             stage: Stage::Idle,
             again: true,
             verbs: VecDeque::new(),
@@ -101,12 +98,18 @@ impl Tracked {
 
     /// What the calendar says now; read again only when its last word no longer covers this instant.
     pub(super) fn opening(&self, now: Timestamp) -> Opening {
+        let reverts = self.reverts();
         let covered = now >= self.opening_from
+            && reverts == self.opening_reverts
             && match &self.opening {
                 Opening::Open { until } => until.is_none_or(|until| now < until),
                 Opening::Shut { next, .. } => next.is_none_or(|next| now < next),
             };
-        if covered { self.opening.clone() } else { self.view.plan.calendar.at(now) }
+        if covered { self.opening.clone() } else { self.view.plan.opening(now, reverts) }
+    }
+
+    fn reverts(&self) -> bool {
+        self.view.record.revert().is_some()
     }
 
     pub(super) fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -118,9 +121,10 @@ impl Tracked {
 
     fn renew_opening(&mut self, now: Timestamp) {
         let fresh = self.opening(now);
-        if fresh != self.opening {
+        if fresh != self.opening || self.reverts() != self.opening_reverts {
             self.opening = fresh;
             self.opening_from = now;
+            self.opening_reverts = self.reverts();
         }
     }
 
@@ -130,14 +134,14 @@ impl Tracked {
         if let Some(since) = self.stalled_at {
             self.stalled += boot.saturating_sub(since);
         }
-        let counts = matches!(self.view.record.phase, Phase::Advancing { .. })
+        let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
             && self.view.record.paused.is_none()
             && matches!(self.opening, Opening::Open { .. });
         self.stalled_at = counts.then_some(boot);
     }
 
     /// Something ended, or a new phase began.
-    fn goes_on(&mut self) {
+    pub(super) fn goes_on(&mut self) {
         self.stalled = Duration::ZERO;
         self.stalled_at = None;
     }
@@ -314,6 +318,7 @@ impl Core {
         let ctx = Context {
             now: now.wall,
             plan: &tracked.view.plan,
+            by: &tracked.view.by,
             tallies: &tracked.view.tallies,
             window: tracked.opening.clone(),
             stalled: tracked.stalled,
@@ -355,8 +360,9 @@ impl Core {
         }
         if decision.record.version == tracked.view.record.version {
             return match decision.effect {
-                Act::Requeue => self.gather_sweep(id, Sweep::Requeue, out),
-                Act::Withdraw => self.gather_sweep(id, Sweep::Withdraw, out),
+                Act::Requeue => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
+                Act::Withdraw => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
+                Act::Gather { wave } => self.gather_wave(id, wave, out),
                 Act::None | Act::Release { .. } => self.rest(id, decision.wake),
             };
         }
@@ -366,7 +372,7 @@ impl Core {
         self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
     }
 
-    fn commit_rollout(
+    pub(super) fn commit_rollout(
         &mut self,
         id: RolloutId,
         moves: Option<RolloutMove>,
@@ -420,65 +426,6 @@ impl Core {
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
     }
 
-    fn gather_sweep(&mut self, id: RolloutId, sweep: Sweep, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let words: &'static [&'static str] = match (sweep, tracked.view.record.requeue) {
-            (Sweep::Withdraw, _) => &["queued"],
-            (Sweep::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
-            (Sweep::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
-        };
-        tracked.stage = Stage::Gathering(sweep);
-        let ticket = self.ticket(Owner::Rollout(id));
-        out.push(Effect::Read { ticket, query: Query::Stored { rollout: id, words, limit: STRETCH as usize } });
-    }
-
-    /// Puts a stretch of failed changes back, or cancels a stretch of queued ones; with none left, says so.
-    fn sweep(&mut self, id: RolloutId, sweep: Sweep, changes: Vec<Change>, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if changes.is_empty() {
-            if sweep == Sweep::Withdraw {
-                return self.rest(id, RolloutWake::Change(Wake::Never));
-            }
-            let ctx = Context {
-                now: self.now.wall,
-                plan: &tracked.view.plan,
-                tallies: &tracked.view.tallies,
-                window: tracked.opening.clone(),
-                stalled: tracked.stalled,
-                since: tracked.view.submitted_at,
-                gap: Gap::None,
-            };
-            if let Ok(decision) = rollout::decide(&tracked.view.record, &Event::Requeued, &ctx) {
-                tracked.goes_on();
-                let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
-                let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
-                self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
-            }
-            return;
-        }
-        let event = if sweep == Sweep::Withdraw { change::Event::Cancel } else { change::Event::Requeue };
-        let moves = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
-        let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
-        self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
-    }
-
-    fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
-        let tracked = self.rollouts.get(&change.id.rollout)?;
-        let lane = self.lanes.get(&change.target.lane)?;
-        let ctx = change::Context {
-            now: self.now.wall,
-            gate: tracked.view.record.gate(change.wave),
-            window: tracked.opening.clone(),
-            timing: &lane.lane.timing,
-            retry: &tracked.view.plan.retry,
-            verify_timeout: tracked.view.plan.verify_timeout(),
-            waited: Duration::ZERO,
-            looks: 0,
-        };
-        let decision = change::decide(change, event, &ctx).ok()?;
-        Some(change_move(change, decision.record, None, &decision.why, None))
-    }
-
     pub(super) fn rollout_committed(&mut self, id: RolloutId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let Stage::Committing(moving) = std::mem::replace(&mut tracked.stage, Stage::Idle) else { return };
@@ -524,14 +471,22 @@ impl Core {
             }
         }
         match (moving.act, moving.sweep) {
-            (Act::Requeue, _) | (_, Some(Sweep::Requeue)) => self.gather_sweep(id, Sweep::Requeue, out),
-            (Act::Withdraw, _) | (_, Some(Sweep::Withdraw)) => self.gather_sweep(id, Sweep::Withdraw, out),
+            (_, Some(sweep)) => self.gather_sweep(id, sweep, out),
+            (Act::Requeue, None) => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
+            (Act::Withdraw, None) => {
+                // A revert goes on as soon as what waited is withdrawn, also when nothing did.
+                if let Some(tracked) = self.rollouts.get_mut(&id) {
+                    tracked.again = true;
+                }
+                self.gather_sweep(id, Sweep::all(Broom::Withdraw), out);
+            }
+            (Act::Gather { wave }, None) => self.gather_wave(id, wave, out),
             (Act::None | Act::Release { .. }, None) => self.rest(id, moving.wake),
         }
     }
 
     /// Nothing more to do now: sets the timer for the next look, never further away than a stepped clock may hide.
-    fn rest(&mut self, id: RolloutId, wake: RolloutWake) {
+    pub(super) fn rest(&mut self, id: RolloutId, wake: RolloutWake) {
         let wait = match wake {
             RolloutWake::Change(Wake::In(wait)) => wait.min(LOOK_AGAIN),
             RolloutWake::Change(Wake::Never) => LOOK_AGAIN,
@@ -547,15 +502,17 @@ impl Core {
 
 fn verb_counter(verb: &Verb) -> &'static str {
     match verb {
-        Verb::Pause => "pause",
+        Verb::Pause { .. } => "pause",
         Verb::Resume => "resume",
         Verb::Abort => "abort",
         Verb::Retry(_) => "retry",
         Verb::Promote => "promote",
+        Verb::Approve { .. } => "approve",
+        Verb::Revert => "revert",
     }
 }
 
-fn change_move(change: &Change, record: change::Record, due: Option<Timestamp>, why: &str, by: Option<String>) -> ChangeMove {
+pub(super) fn change_move(change: &Change, record: change::Record, due: Option<Timestamp>, why: &str, by: Option<String>) -> ChangeMove {
     ChangeMove {
         ordinal: change.id.ordinal,
         version: change.record.version,

@@ -155,7 +155,7 @@ impl Core {
             // A page more of the same question: the same record, one more call.
             return Some(Ok(Decision { record: work.change.record.clone(), call: Some(call), wake: Wake::Never, why: String::new() }));
         }
-        let gate = match tracked.view.record.gate(work.change.wave) {
+        let gate = match tracked.view.record.gate(work.change.wave, work.change.record.undo.is_some()) {
             // While the kill switch stands or the process ends, nothing new begins anywhere.
             Gate::Open if self.stop.is_some() || self.draining => Gate::Held,
             gate => gate,
@@ -367,6 +367,7 @@ impl Core {
             deadline: decided.boot + SEND_WITHIN,
             rollout: id.rollout,
             wave: work.change.wave,
+            undo: work.change.record.undo.is_some(),
             decided,
             open_until: tracked.open_until(decided.wall),
             plan: tracked.view.plan.clone(),

@@ -12,8 +12,8 @@ use crate::document::shape::complained;
 use crate::document::tree::Span;
 use crate::document::{Diagnostic, Document, Mistakes, quote};
 use crate::domain::id::Digest;
-use crate::domain::plan::{Plan, Strategy};
-use crate::domain::retry;
+use crate::domain::plan::{Approval, OnFailure, Plan, RevertPolicy, Strategy};
+use crate::domain::{retry, target};
 
 /// `strategy.max_in_flight` when the plan does not say.
 pub const MAX_IN_FLIGHT_DEFAULT: u32 = 20;
@@ -51,6 +51,9 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
     let (plan, set) = (plan?, set?);
     let autostart = plan.autostart.unwrap_or(false);
     let timeout = plan.verify.and_then(|verify| verify.timeout);
+    let required = plan.approval.map_or(0, |approval| approval.required);
+    // A digest over a million targets is not for nothing.
+    let digest = if required > 0 { Plan::digest(source, target::digest(&set.targets)) } else { Digest::ZERO };
     let plan = Plan {
         name: plan.name,
         revision: plan.revision.unwrap_or(1),
@@ -63,6 +66,7 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
         strategy: strategy?,
         retry: retry?,
         verify_timeout_ms: timeout.map_or(VERIFY_TIMEOUT_DEFAULT_MS, Length::millis),
+        approval: Approval { required, digest },
     };
     Some((plan, set, autostart))
 }
@@ -121,8 +125,13 @@ fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, m
                 .help("raise `max_failures` for a faster pace"),
         );
     }
+    let on_failure = match written.on_failure {
+        Some(raw::OnFailure::Revert) => OnFailure::Revert,
+        Some(raw::OnFailure::Halt) | None => OnFailure::Halt,
+    };
+    let revert = RevertPolicy { on_failure, in_window: written.revert_in_window.unwrap_or(false) };
     let waves = waves?;
-    (mistakes.count() == before).then_some(Strategy { max_in_flight, waves, max_failures, progress_deadline_ms })
+    (mistakes.count() == before).then_some(Strategy { max_in_flight, waves, max_failures, progress_deadline_ms, revert })
 }
 
 fn attempts(written: &raw::Retry, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<retry::Policy> {

@@ -15,7 +15,7 @@ use crate::document::length::Length;
 use crate::document::share::{Share, Size};
 use crate::domain::cron::Expression;
 use crate::domain::id::{InstanceId, Name, ProxyId};
-use crate::domain::plan::WAVES_MAX;
+use crate::domain::plan::{APPROVALS_MAX, WAVES_MAX};
 use crate::domain::window::{FREEZES_MAX, WINDOWS_MAX};
 use crate::domain::zone::Zone;
 
@@ -65,6 +65,8 @@ pub struct Plan {
     pub retry: Option<Retry>,
     /// When a change counts as effective.
     pub verify: Option<Verify>,
+    /// Who must say yes before the rollout begins. Default: nobody.
+    pub approval: Option<Approval>,
 }
 
 /// The proxies of a plan.
@@ -153,9 +155,10 @@ pub struct Strategy {
     pub max_failures: Option<MaxFailures>,
     /// Time with an open window without a change ending, after which the rollout halts. Default: 20m.
     pub progress_deadline: Option<Length>,
-    /// What follows when a guard fires. Default: halt.
-    #[serde(rename = "on_failure")]
-    pub _on_failure: Option<OnFailure>,
+    /// What follows when a failure budget is spent. Default: halt.
+    pub on_failure: Option<OnFailure>,
+    /// Whether a revert keeps to the windows. A freeze holds it in any case. Default: false.
+    pub revert_in_window: Option<bool>,
 }
 
 /// One step of a rollout.
@@ -203,12 +206,23 @@ pub struct Budgets {
     pub rollout: Option<Share>,
 }
 
-/// What follows when a guard fires.
+/// What follows when a failure budget is spent.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// The rollout halts; a person decides.
     Halt,
+    /// The rollout puts back what it changed and nobody changed since, the newest wave first.
+    Revert,
+}
+
+/// Who must say yes before a rollout begins.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Approvers other than the submitter, each with `sealift approve`. 0: none.
+    #[schemars(range(min = 0, max = APPROVALS_MAX))]
+    pub required: u16,
 }
 
 /// How often one change is tried and how long is waited between.

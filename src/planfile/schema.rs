@@ -15,10 +15,7 @@ const LATER: &[Later] = &[
     Later { path: "targets.discover", instead: "list the targets in `targets.list` or `targets.files`" },
     Later { path: "targets.exclude", instead: "leave the targets out of `targets.list` and `targets.files`" },
     Later { path: "strategy.max_in_flight_per", instead: "set `max_in_flight` here and for each lane in the daemon's configuration" },
-    Later { path: "strategy.revert_in_window", instead: "leave it out; a revert is a plan of its own with the other `ssl_option`" },
-    Later { path: "strategy.on_failure=revert", instead: "write `halt`; a revert is a plan of its own with the other `ssl_option`" },
     Later { path: "verify.wire", instead: "leave it out; the API's word is what is verified" },
-    Later { path: "approval", instead: "leave it out; `promote: manual` on the first wave stops for a person" },
     Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
     Later { path: "enforce", instead: "leave it out; raise `revision` to run the plan again" },
 ];

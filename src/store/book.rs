@@ -121,7 +121,7 @@ impl Case {
         let active = self.rows.values().filter(|row| row.standing() == Standing::Active).count();
         let queued = self.rows.len() - active;
         let cursor = self.sheet.record.cursor;
-        let untouched = if self.sheet.is_aborted() { Some(0) } else { self.targets.count().checked_sub(cursor) };
+        let untouched = if self.sheet.is_withdrawn() { Some(0) } else { self.targets.count().checked_sub(cursor) };
         let sizes = self.plan.strategy.waves.iter().map(|wave| wave.size);
         sizes.eq(self.sheet.tallies.iter().map(Tally::total))
             && self.rows.last_key_value().is_none_or(|(last, _)| *last < cursor)
@@ -132,7 +132,7 @@ impl Case {
 
 /// The record of a change without a row.
 pub(crate) fn untouched(sheet: &Sheet) -> change::Record {
-    let state = if sheet.is_aborted() { change::State::Cancelled } else { change::State::Queued };
+    let state = if sheet.is_withdrawn() { change::State::Cancelled } else { change::State::Queued };
     change::Record { state, ..change::Record::queued() }
 }
 
@@ -396,7 +396,10 @@ impl Book {
         }
         let mut chosen = BTreeSet::new();
         let end = case.plan.strategy.waves.get(usize::from(wave)).map_or(case.targets.count(), |wave| wave.end());
-        for (ordinal, row) in case.rows.range(..end).filter(|(_, row)| row.standing() == Standing::Queued) {
+        let reverting = case.sheet.is_withdrawn();
+        let first = if reverting { case.plan.strategy.waves.get(usize::from(wave)).map_or(end, |wave| wave.first) } else { 0 };
+        let wanted = |row: &Row| row.standing() == Standing::Queued && row.record.undo.is_some() == reverting;
+        for (ordinal, row) in case.rows.range(first.min(end)..end).filter(|(_, row)| wanted(row)) {
             if found.free.len() >= limit {
                 return Ok(found);
             }
@@ -405,7 +408,7 @@ impl Book {
                 found.free.push(change(Case::id_at(id, *ordinal), row.target.clone(), row.record.clone(), &case.plan));
             }
         }
-        if found.free.len() >= limit || found.cursor >= end {
+        if reverting || found.free.len() >= limit || found.cursor >= end {
             return Ok(found);
         }
         case.targets.scan(found.cursor, &mut |ordinal, target| {

@@ -101,13 +101,19 @@ fn kept_cursor(mut moves: RolloutMove, current: &rollout::Record, read_releases:
 /// Bytes of text in a rollout's record that people wrote.
 fn marks_len(record: &rollout::Record) -> usize {
     let aborted = if let rollout::Phase::Aborted { mark } = &record.phase { Some(mark) } else { None };
-    record.paused.iter().chain(aborted).map(|mark| mark.by.len() + mark.reason.len()).sum()
+    let reverted = match record.revert().map(|revert| &revert.cause) {
+        Some(rollout::Cause::Asked { mark }) => Some(mark),
+        Some(rollout::Cause::Failures { .. }) | None => None,
+    };
+    let marks: usize = record.paused.iter().chain(aborted).chain(reverted).map(|mark| mark.by.len() + mark.reason.len()).sum();
+    // An approval takes about sixty bytes beside its name.
+    marks + record.approvals.iter().map(|approved| approved.by.len() + 20).sum::<usize>()
 }
 
 /// Bytes of text in a change's record that the cloud wrote.
 fn texts_len(record: &change::Record) -> usize {
     let message = match &record.state {
-        State::Failed { reason } | State::InDoubt { reason } => reason.message.len(),
+        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => reason.message.len(),
         State::Queued
         | State::Ready
         | State::Inspecting
@@ -116,7 +122,8 @@ fn texts_len(record: &change::Record) -> usize {
         | State::Following { .. }
         | State::Verifying { .. }
         | State::Succeeded { .. }
-        | State::Cancelled => 0,
+        | State::Cancelled
+        | State::Reverted { .. } => 0,
     };
     message + record.jobs.iter().map(|job| job.as_str().len()).sum::<usize>()
 }
@@ -167,9 +174,12 @@ impl Draft<'_> {
         let (from, to) = (Standing::of(&found.state), Standing::of(&record.state));
         match from {
             Standing::Queued | Standing::Active => {}
-            // Settled changes move only by a person's retry.
+            // Settled changes move only by a person's retry, or when their rollout is put back.
             Standing::Failed | Standing::InDoubt if to == Standing::Queued => {}
-            Standing::Failed | Standing::InDoubt | Standing::Succeeded | Standing::Cancelled => return Err(CommitError::Conflict),
+            Standing::Succeeded if self.undone(&record, to) => {}
+            Standing::Failed | Standing::InDoubt | Standing::Succeeded | Standing::Cancelled | Standing::Reverted | Standing::Skipped => {
+                return Err(CommitError::Conflict);
+            }
         }
         if !single && !self.seen.insert(ordinal) {
             return Err(misuse(format_args!("target {ordinal} moves twice")));
@@ -190,6 +200,12 @@ impl Draft<'_> {
             record,
         };
         Ok((what, target, to == Standing::Active))
+    }
+
+    /// Whether a change that succeeded may move there: its rollout is put back, and so is it, or it is named.
+    fn undone(&self, record: &change::Record, to: Standing) -> bool {
+        let marked = to == Standing::Queued && record.undo.is_some();
+        self.case.sheet.record.revert().is_some() && (marked || to == Standing::Skipped)
     }
 
     fn find(&mut self, id: ChangeId, settled: Settled<'_>) -> Result<Found, CommitError> {

@@ -4,6 +4,7 @@
 //! together; and at nothing that the journal has not synced.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -114,11 +115,15 @@ impl Landed {
     }
 
     /// Stored changes in these states.
-    pub fn stored(&self, id: RolloutId, words: &[&str], limit: usize, queue: &Queue) -> Result<Vec<Change>, ReadError> {
+    pub fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize, queue: &Queue) -> Result<Vec<Change>, ReadError> {
         let Some(case) = self.cases.get(&id) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for row in queue.rows(id, 0, words) {
-            let (ordinal, row) = case.row(row?)?;
+        for row in queue.rows(id, places.start, words) {
+            let row = row?;
+            if row.0 >= places.end {
+                break;
+            }
+            let (ordinal, row) = case.row(row)?;
             if !words.contains(&row.record.state.word()) {
                 continue;
             }
@@ -128,7 +133,7 @@ impl Landed {
             found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan));
         }
         // A retry must not pass over a failed change whose row was lost.
-        let failures = words.iter().all(|word| is_failure(word));
+        let failures = words.iter().all(|word| is_failure(word)) && places.start == 0 && places.end >= case.targets.count();
         let counted = case.sheet.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
         if failures && found.len() < limit && found.len() != counted {
             return Err(QueueError::Damaged(format!("{} of {counted} failed changes of the rollout {id} are there", found.len())).into());

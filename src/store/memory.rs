@@ -3,6 +3,7 @@
 //! Invariant: it does what the store on disk does, for it shares its books, its checks and its pages with it; nothing
 //! here decides. A lost write is modelled by not calling; a second daemon by a second handle on the same store.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use std::collections::BTreeMap;
@@ -131,9 +132,10 @@ impl State {
         Ok(Some(Active { change, due: None, moved_at: None }))
     }
 
-    fn settled(&self, id: RolloutId, words: &[&str], limit: usize) -> Vec<Change> {
+    fn settled(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize) -> Vec<Change> {
         let Some(case) = self.book.case(id) else { return Vec::new() };
-        let wanted = self.rows_from(id, 0).filter(|(_, row)| words.contains(&row.record.state.word())).take(limit);
+        let inside = self.rows_from(id, places.start).take_while(|(ordinal, _)| *ordinal < places.end);
+        let wanted = inside.filter(|(_, row)| words.contains(&row.record.state.word())).take(limit);
         wanted.map(|(ordinal, row)| change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan)).collect()
     }
 
@@ -207,8 +209,14 @@ impl Store for MemoryStore {
         Box::pin(ready(self.state().book.candidates(id, wave, limit)))
     }
 
-    fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().settled(id, words, limit))))
+    fn settled(
+        &self,
+        id: RolloutId,
+        words: &'static [&'static str],
+        places: Range<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().settled(id, words, places, limit))))
     }
 
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {

@@ -5,7 +5,7 @@
 //! rollouts; a proxy belongs to at most one open rollout; every applied commit is in the journal, in order.
 //!
 //! A change that nobody touched has no row: it is [`change::Record::queued`] (or cancelled, when its rollout was
-//! aborted), so a rollout of a million costs one file and one row to submit.
+//! aborted or is put back), so a rollout of a million costs one file and one row to submit.
 //!
 //! Deliberately not here: any decision about what happens next.
 
@@ -42,6 +42,7 @@ mod value;
 mod workers;
 mod writer;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -53,7 +54,7 @@ use crate::domain::journal::{Entry, Trace};
 use crate::domain::plan::Plan;
 use crate::domain::rollout;
 use crate::domain::tally::Tally;
-use crate::domain::target::{InstanceKey, Target};
+use crate::domain::target::{self, InstanceKey, Target};
 
 /// A future that any executor may run; the memory store's are ready at once.
 pub type Pending<'a, T> = BoxFuture<'a, T>;
@@ -86,12 +87,19 @@ pub trait Store: Send + Sync {
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>>;
 
     /// Queued changes of waves up to `wave`, in the list's order, whose instance is free, each instance once; and those
-    /// passed over on the way. At most `limit` of each.
+    /// passed over on the way. At most `limit` of each. Of a rollout that is put back: only those to be put back, and
+    /// only of this wave.
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
 
     /// Stored changes in one of these states (words of [`change::State::word`] for settled ones, or `queued` for those
-    /// queued again or passed over, but not those never touched), in the list's order.
-    fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>>;
+    /// queued again or passed over, but not those never touched), whose place lies in `places`, in the list's order.
+    fn settled(
+        &self,
+        id: RolloutId,
+        words: &'static [&'static str],
+        places: Range<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Change>, Unavailable>>;
 
     /// The change that is active on this instance, whatever its rollout.
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>>;
@@ -132,15 +140,7 @@ pub struct Submission {
 impl Submission {
     /// Digest over the ordered targets (lane, instance, proxy): part of the rollout's identity.
     pub fn targets_digest(&self) -> Digest {
-        use sha2::{Digest as _, Sha256};
-        let mut hash = Sha256::new();
-        for target in self.targets.iter() {
-            hash.update(target.lane.as_str());
-            hash.update([0]);
-            hash.update(target.instance_id.as_str());
-            hash.update(target.proxy_id.as_str());
-        }
-        Digest::from_bytes(hash.finalize().into())
+        target::digest(&self.targets)
     }
 
     /// The rollout's identity.

@@ -318,7 +318,7 @@ pub(crate) fn is_failure(word: &str) -> bool {
 }
 
 fn is_settled_word(word: &str) -> bool {
-    matches!(word, "succeeded" | "failed" | "in_doubt" | "cancelled")
+    matches!(word, "succeeded" | "failed" | "in_doubt" | "cancelled" | "reverted" | "skipped")
 }
 
 fn row_of(pair: ::sled::Result<(::sled::IVec, ::sled::IVec)>) -> Result<(u32, StoredRow), QueueError> {

@@ -42,7 +42,7 @@ impl Row {
 
 /// Puts a change together from its row and its plan.
 pub(crate) fn change(id: ChangeId, target: Target, record: change::Record, plan: &Plan) -> Change {
-    Change { id, target, wave: plan.strategy.wave_of(id.ordinal), desired: plan.ssl_option, record }
+    Change { id, target, wave: plan.strategy.wave_of(id.ordinal), desired: record.desired(plan.ssl_option), record }
 }
 
 /// The standing that one of the words of [`change::State::word`] counts as.
@@ -54,6 +54,8 @@ pub(crate) fn standing_of(word: &str) -> Option<Standing> {
         "failed" => Some(Standing::Failed),
         "in_doubt" => Some(Standing::InDoubt),
         "cancelled" => Some(Standing::Cancelled),
+        "reverted" => Some(Standing::Reverted),
+        "skipped" => Some(Standing::Skipped),
         _ => None,
     }
 }
@@ -61,7 +63,7 @@ pub(crate) fn standing_of(word: &str) -> Option<Standing> {
 /// Whether a change that stands there has its outcome.
 pub(crate) fn is_settled(standing: Standing) -> bool {
     match standing {
-        Standing::Succeeded | Standing::Failed | Standing::InDoubt | Standing::Cancelled => true,
+        Standing::Succeeded | Standing::Failed | Standing::InDoubt | Standing::Cancelled | Standing::Reverted | Standing::Skipped => true,
         Standing::Queued | Standing::Active => false,
     }
 }

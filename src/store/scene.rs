@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use crate::domain::change::{self, How, Reason, ReasonWord, State};
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, ProxyId, RolloutId};
 use crate::domain::journal::What;
-use crate::domain::plan::{Plan, Promote, Strategy, Wave};
+use crate::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry::Policy;
 use crate::domain::rollout::{self, Mark, Phase};
+use crate::domain::tally::Tally;
 use crate::domain::target::Target;
 use crate::domain::window::Calendar;
 
@@ -64,9 +65,16 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
         ssl_option: true,
         source: Digest::of(title.as_bytes()),
         calendar: serde_json::from_str::<Calendar>("{}").expect("an empty calendar"),
-        strategy: Strategy { max_in_flight: 100, waves, max_failures: first, progress_deadline_ms: 3_600_000 },
+        strategy: Strategy {
+            max_in_flight: 100,
+            waves,
+            max_failures: first,
+            progress_deadline_ms: 3_600_000,
+            revert: RevertPolicy::default(),
+        },
         retry: Policy::default(),
         verify_timeout_ms: 60_000,
+        approval: Approval::default(),
     }
 }
 
@@ -220,7 +228,7 @@ impl Driver {
             return;
         }
         if self.random.u8(..12) == 0 {
-            let failed = store.settled(id, &["failed", "in_doubt"], 3).await.expect("available");
+            let failed = store.settled(id, &["failed", "in_doubt"], 0..u32::MAX, 3).await.expect("available");
             let changes = failed.iter().map(|change| step(change.id.ordinal, &change.record, State::Queued, self.second)).collect();
             store.commit(Commit { changes, durability, ..blank(&now, self.second) }).await.expect("settled changes are free");
             return;
@@ -302,8 +310,10 @@ pub(crate) async fn assert_tallies_add_up(store: &dyn Store) {
         }
         for (wave, tally) in rollout.tallies.iter().enumerate() {
             let of = |word| counted.get(&(u16::try_from(wave).expect("few waves"), word)).copied().unwrap_or(0);
-            let found = [of("queued"), of("active"), of("succeeded"), of("failed"), of("in_doubt"), of("cancelled")];
-            let told = [tally.queued, tally.active, tally.succeeded, tally.failed, tally.in_doubt, tally.cancelled];
+            let words = ["queued", "active", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"];
+            let found = words.map(of);
+            let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = *tally;
+            let told = [queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped];
             assert_eq!(found, told, "wave {wave} of {}", rollout.id);
             assert_eq!(tally.total(), rollout.plan.strategy.waves[wave].size);
         }
@@ -312,5 +322,5 @@ pub(crate) async fn assert_tallies_add_up(store: &dyn Store) {
 
 fn group(state: &State) -> &'static str {
     let word = state.word();
-    if ["queued", "succeeded", "failed", "in_doubt", "cancelled"].contains(&word) { word } else { "active" }
+    if ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"].contains(&word) { word } else { "active" }
 }

@@ -7,7 +7,7 @@
 
 use crate::domain::journal::{Entry, What};
 use crate::domain::plan::Plan;
-use crate::domain::rollout::{self, Phase};
+use crate::domain::rollout;
 use crate::domain::tally::{Standing, Tally};
 
 use super::row::standing_of;
@@ -46,9 +46,9 @@ impl Sheet {
         }
     }
 
-    /// An abort withdraws in one stroke what was never released: those changes have no row that could say so.
+    /// An abort or a revert withdraws in one stroke what was never released: those changes have no row that could say so.
     fn enter(&mut self, plan: &Plan, record: rollout::Record) {
-        if is_aborted(&record) && !is_aborted(&self.record) {
+        if record.is_withdrawn() && !self.record.is_withdrawn() {
             for (wave, tally) in plan.strategy.waves.iter().zip(&mut self.tallies) {
                 let untouched = wave.end().saturating_sub(record.cursor.max(wave.first));
                 tally.shift(Standing::Queued, Standing::Cancelled, untouched);
@@ -63,11 +63,7 @@ impl Sheet {
     }
 
     /// Whether changes without a row count as cancelled.
-    pub fn is_aborted(&self) -> bool {
-        is_aborted(&self.record)
+    pub fn is_withdrawn(&self) -> bool {
+        self.record.is_withdrawn()
     }
-}
-
-fn is_aborted(record: &rollout::Record) -> bool {
-    matches!(record.phase, Phase::Aborted { .. })
 }

@@ -7,6 +7,7 @@
 //! The crate is written `::sled` here, so that the file keeps its guessable name. Decisions stand in here the least of
 //! all: checks are the books', order is the writer's, and what is done at start is `open`'s.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -296,9 +297,18 @@ impl SledStore {
         Ok(page)
     }
 
-    async fn settled_now(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Result<Vec<Change>, Unavailable> {
+    async fn settled_now(
+        &self,
+        id: RolloutId,
+        words: &'static [&'static str],
+        places: Range<u32>,
+        limit: usize,
+    ) -> Result<Vec<Change>, Unavailable> {
         self.caught_up().await?;
-        self.read(move |shared| shared.landed().stored(id, words, limit, &shared.queue).map_err(|error| shared.read_failed(error))).await
+        let stored = move |shared: &Shared| {
+            shared.landed().stored(id, words, places, limit, &shared.queue).map_err(|error| shared.read_failed(error))
+        };
+        self.read(stored).await
     }
 
     async fn journal_now(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
@@ -412,8 +422,14 @@ impl Store for SledStore {
         self.books_say(|inner| inner.book.candidates(id, wave, limit))
     }
 
-    fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        Box::pin(self.settled_now(id, words, limit))
+    fn settled(
+        &self,
+        id: RolloutId,
+        words: &'static [&'static str],
+        places: Range<u32>,
+        limit: usize,
+    ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
+        Box::pin(self.settled_now(id, words, places, limit))
     }
 
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {

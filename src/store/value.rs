@@ -51,11 +51,15 @@ pub(crate) fn read_json<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -
     serde_json::from_slice(unseal(what, bytes)?).map_err(|error| ValueError::Unreadable(what, error.to_string()))
 }
 
-/// Tallies as six numbers a wave: 2,400 bytes for a hundred waves, where JSON would pass [`VALUE_MAX`].
+/// Bytes of one wave's tally: eight numbers.
+const TALLY: usize = 32;
+
+/// Tallies as eight numbers a wave: 3,200 bytes for a hundred waves, where JSON would pass [`VALUE_MAX`].
 pub(crate) fn write_tallies(tallies: &[Tally]) -> Result<Vec<u8>, ValueError> {
-    let mut bytes = Vec::with_capacity(tallies.len() * 24 + CRC);
+    let mut bytes = Vec::with_capacity(tallies.len() * TALLY + CRC);
     for tally in tallies {
-        for count in [tally.queued, tally.active, tally.succeeded, tally.failed, tally.in_doubt, tally.cancelled] {
+        let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = *tally;
+        for count in [queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped] {
             bytes.extend_from_slice(&count.to_be_bytes());
         }
     }
@@ -65,14 +69,23 @@ pub(crate) fn write_tallies(tallies: &[Tally]) -> Result<Vec<u8>, ValueError> {
 /// Reads what [`write_tallies`] wrote.
 pub(crate) fn read_tallies(bytes: &[u8]) -> Result<Vec<Tally>, ValueError> {
     let body = unseal("the tallies", bytes)?;
-    let (waves, rest) = body.as_chunks::<24>();
+    let (waves, rest) = body.as_chunks::<TALLY>();
     if !rest.is_empty() {
         return Err(ValueError::Unreadable("the tallies", "their length is odd".into()));
     }
-    let tally = |wave: &[u8; 24]| {
+    let tally = |wave: &[u8; TALLY]| {
         let (counts, _) = wave.as_chunks::<4>();
         let count = |place: usize| u32::from_be_bytes(counts[place]);
-        Tally { queued: count(0), active: count(1), succeeded: count(2), failed: count(3), in_doubt: count(4), cancelled: count(5) }
+        Tally {
+            queued: count(0),
+            active: count(1),
+            succeeded: count(2),
+            failed: count(3),
+            in_doubt: count(4),
+            cancelled: count(5),
+            reverted: count(6),
+            skipped: count(7),
+        }
     };
     Ok(waves.iter().map(tally).collect())
 }
@@ -122,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_most_waves_fit() {
-        let tally = Tally { queued: u32::MAX, active: 1, succeeded: 2, failed: 3, in_doubt: 4, cancelled: 5 };
+        let tally = Tally { queued: u32::MAX, active: 1, succeeded: 2, failed: 3, in_doubt: 4, cancelled: 5, reverted: 6, skipped: 7 };
         let tallies = vec![tally; WAVES_MAX];
         let bytes = write_tallies(&tallies).expect("fits");
         assert!(bytes.len() <= VALUE_MAX);

@@ -22,11 +22,37 @@ use sealift::store::memory::MemoryStore;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// A cloud that answers at once. A proxy whose id begins with `f` refuses the switch; while `busy` every proxy is.
+/// A cloud that answers at once. A proxy whose id begins with `f` refuses the switch; while `busy` every proxy is,
+/// while `refuse` every switch is refused.
 #[derive(Default)]
 pub struct Quick {
     pub busy: Mutex<bool>,
+    refuse: Mutex<bool>,
     on: Mutex<BTreeSet<String>>,
+}
+
+impl Quick {
+    /// Whether every proxy is busy from now on.
+    pub fn busy(&self, busy: bool) {
+        *self.busy.lock().expect("a test's lock") = busy;
+    }
+
+    /// Whether every switch is refused from now on.
+    pub fn refuse(&self, refuse: bool) {
+        *self.refuse.lock().expect("a test's lock") = refuse;
+    }
+
+    /// Somebody else switches a proxy of [`targets`].
+    pub fn set(&self, lead: char, place: u32, value: bool) {
+        let proxy = format!("{lead}{place:031x}po01");
+        let mut on = self.on.lock().expect("a test's lock");
+        let _ = if value { on.insert(proxy) } else { on.remove(&proxy) };
+    }
+
+    /// What a proxy of [`targets`] shows.
+    pub fn shows(&self, lead: char, place: u32) -> bool {
+        self.on.lock().expect("a test's lock").contains(&format!("{lead}{place:031x}po01"))
+    }
 }
 
 impl Cloud for Quick {
@@ -41,9 +67,12 @@ impl Cloud for Quick {
                     let on = self.on.lock().expect("a test's lock").contains(&proxy);
                     Ok(Answer::Proxy(Some(ProxyView { ssl_option: Some(on), status, word: "ACTIVE".into() })))
                 }
-                Call::Submit { .. } if proxy.starts_with('f') => Err(error(Disposition::Fatal, "refused for good")),
-                Call::Submit { .. } => {
-                    self.on.lock().expect("a test's lock").insert(proxy.clone());
+                Call::Submit { .. } if proxy.starts_with('f') || *self.refuse.lock().expect("a test's lock") => {
+                    Err(error(Disposition::Fatal, "refused for good"))
+                }
+                Call::Submit { ssl_option, .. } => {
+                    let mut on = self.on.lock().expect("a test's lock");
+                    let _ = if *ssl_option { on.insert(proxy.clone()) } else { on.remove(&proxy) };
                     Ok(Answer::Accepted(Some(format!("job-{}", &proxy[28..32]).parse().expect("a job id"))))
                 }
                 Call::Follow { .. } => Ok(Answer::Job(JobView::Completed)),

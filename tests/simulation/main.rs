@@ -23,6 +23,7 @@
 //! to every file of `invariants`; `planted` and `scoreboard` prove that these can fail; `kill_points` kills small worlds
 //! at each of their boundaries; `shell` runs the asynchronous shell over the same cloud and the same invariants.
 
+mod gates;
 mod invariants;
 mod kill_points;
 mod oracle;

@@ -68,10 +68,28 @@ pub enum Planted {
     AttemptsForgottenAtRestart,
     /// Which windows opened and which were missed is not read back after a restart.
     WindowsForgottenAtRestart,
+    /// The end of a pause is not read back after a restart.
+    PauseEndForgottenAtRestart,
+    /// A pause is told to end a minute earlier.
+    PauseEndsEarly,
+    /// The store tells that nobody has to approve.
+    ApprovalsNotAsked,
+    /// The store tells of every success, also of what was right already, as of a switch from the other value.
+    AllSuccessIsSwitched,
+    /// The store tells that only the first wave is to be put back.
+    NewerWavesNotPutBack,
+    /// The store offers what is to be put back of the first wave, whichever wave is asked for.
+    FirstWavePutBackFirst,
+    /// The store tells of no failure while a rollout is put back.
+    RevertFailuresNotTold,
     /// The plan is read anew from its edited file: no soak, no promotion by a person.
     PlanReadAnew,
     /// No job counts as explained.
     KnownJobsForgotten,
+
+    // In the API.
+    /// An approval is taken whatever was looked at.
+    AnyDigestApproves,
 
     // In the shell.
     /// The window alone is not checked at the wire instant.
@@ -94,6 +112,8 @@ pub enum Planted {
     CompletedToldTooEarly,
     /// The look is answered from what was asked for, not from what is.
     LookAnsweredFromWish,
+    /// The look before a PUT that puts back is answered from what the rollout set.
+    RevertLookFromMemory,
     /// An accepted call is answered with the job id of another call's answer.
     AnswersMixedUp,
     /// The server's quota is lower than the one configured.
@@ -126,6 +146,15 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::PauseForgottenAtRestart, 1_000),
     (Planted::AttemptsForgottenAtRestart, 300),
     (Planted::WindowsForgottenAtRestart, 100),
+    (Planted::PauseEndForgottenAtRestart, 1_000),
+    (Planted::PauseEndsEarly, 300),
+    (Planted::ApprovalsNotAsked, 100),
+    (Planted::AllSuccessIsSwitched, 300),
+    (Planted::NewerWavesNotPutBack, 300),
+    (Planted::FirstWavePutBackFirst, 300),
+    (Planted::RevertFailuresNotTold, 1_000),
+    (Planted::AnyDigestApproves, 100),
+    (Planted::RevertLookFromMemory, 1_000),
     (Planted::PlanReadAnew, 100),
     (Planted::KnownJobsForgotten, 300),
     (Planted::NoWindowAtWire, 1_000),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use sealift::cloud::faults::{Between, Faults, QuotaRule, Rate};
 
+use crate::gates::Gates;
+
 /// What one run is about.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -47,6 +49,8 @@ pub struct Scenario {
     pub wall_jumps: u32,
     /// From this virtual second on nothing goes wrong any more.
     pub calm_at: u64,
+    /// Reverts, approvals, pauses with an end.
+    pub gates: Gates,
 }
 
 /// Longest way of a request from the wire instant to the cloud: what `settle` must cover, with the visibility lag.
@@ -82,7 +86,7 @@ impl Scenario {
         let max_failures = rng.u32(1..=8);
         // A step of the wall clock must not touch the quota: where there is one, the clock is stepped more often.
         let jumpy = if quota.is_some() { 0.4 } else { 0.15 };
-        Self {
+        let mut drawn = Self {
             seed,
             proxies,
             instances,
@@ -108,18 +112,23 @@ impl Scenario {
             wall_jumps: if rng.f64() < jumpy { rng.u32(1..=6) } else { 0 },
             calm_at: rng.u64(60..600),
             faults,
-        }
+            gates: Gates::default(),
+        };
+        drawn.gates = Gates::draw(seed, drawn.calm_at);
+        drawn
     }
 
     /// A small world in which nothing crashes by itself, for killing it at every commit and call.
     pub fn small(world: u64) -> Self {
         let drawn = Self::draw(1_000_000 + world);
+        let gates = Gates::small(world);
+        let reverts = !gates.reverts.is_empty();
         Self {
             proxies: 4,
             instances: 3,
-            waves: vec![1, 3],
+            waves: if reverts { vec![3, 1] } else { vec![1, 3] },
             soak_ms: 500,
-            manual: false,
+            manual: reverts,
             max_in_flight: 2,
             lane_in_flight: 2,
             max_failures: 4,
@@ -133,6 +142,7 @@ impl Scenario {
             stop_file: false,
             wall_jumps: 0,
             calm_at: 60,
+            gates,
             ..drawn
         }
     }

@@ -19,6 +19,7 @@ const GOLDEN_SEEDS: u64 = 40;
 /// Faults and branches that the seeds of one test run must meet; a word that never fires means a test of nothing.
 const MUST_FIRE: &[&str] = &[
     "abort",
+    "approve",
     "busy",
     "claim_lost",
     "conflict",
@@ -30,6 +31,7 @@ const MUST_FIRE: &[&str] = &[
     "error_500_before",
     "foreign_change",
     "foreign_job",
+    "foreign_switch",
     "freeze",
     "garbage_200",
     "html_502",
@@ -44,6 +46,7 @@ const MUST_FIRE: &[&str] = &[
     "released",
     "resume",
     "retry",
+    "revert",
     "slow",
     "slow_to_wire",
     "slow_way",

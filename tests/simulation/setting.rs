@@ -8,7 +8,7 @@ use sealift::cloud::fleet::Fleet;
 use sealift::domain::change::Timing;
 use sealift::domain::id::{Digest, InstanceId, Name};
 use sealift::domain::lane::{Access, Lane, SecretSource};
-use sealift::domain::plan::{Plan, Promote, Strategy, Wave};
+use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave};
 use sealift::domain::quota::Quota;
 use sealift::domain::retry;
 use sealift::domain::target::Target;
@@ -77,9 +77,11 @@ fn plan(scenario: &Scenario) -> Plan {
             waves,
             max_failures: scenario.max_failures,
             progress_deadline_ms: 3_600_000,
+            revert: scenario.gates.revert,
         },
         retry: retry::Policy { max_attempts: scenario.max_attempts, initial_ms: 500, max_ms: 20_000 },
         verify_timeout_ms: 30_000,
+        approval: Approval { required: scenario.gates.approvals, digest: Digest::of(b"what runs") },
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! Everything that happens is an event in one queue, ordered by time and then by number, so one seed is one history.
 //! This file has the queue and the run; the rest stands by its place: [`daemon`], [`store_side`], [`network`],
-//! [`person`], [`drawn`].
+//! [`person`], [`gates`], [`drawn`].
 
 mod daemon;
 mod drawn;
+mod gates;
 mod network;
 mod person;
 mod store_side;
@@ -88,6 +89,7 @@ pub(in crate::world) enum What {
     Start { daemon: usize },
     Freeze { daemon: usize, until: Nanos },
     Operator { verb: Verb },
+    Foreign,
     StopFile { text: Option<String> },
     Jump { seconds: i64 },
     Calm,
@@ -107,6 +109,7 @@ impl What {
             | Self::Start { .. }
             | Self::Freeze { .. }
             | Self::Operator { .. }
+            | Self::Foreign
             | Self::StopFile { .. }
             | Self::Jump { .. }
             | Self::Calm => None,
@@ -227,6 +230,7 @@ impl World {
             world.push(daemon as u64 * 10 * MS, What::Start { daemon });
         }
         world.draw_events();
+        world.draw_gates();
         world
     }
 
@@ -356,6 +360,7 @@ impl World {
             What::Start { daemon } => self.start(daemon),
             What::Freeze { daemon, until } => self.freeze(daemon, until),
             What::Operator { verb } => self.operator(verb),
+            What::Foreign => self.foreign(),
             What::StopFile { text } => self.stop_file(text),
             What::Jump { seconds } => {
                 self.fire("wall_jump");

@@ -23,21 +23,24 @@ pub struct ChangeRow {
     /// How it came to succeed: `switched`, `already_right` or `switched_job_unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<String>,
-    /// PUTs spent.
+    /// PUTs spent, forward or, once it is put back, on that.
     pub attempts: u16,
     /// `ssl_option` as seen before our first PUT; absent while unseen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<bool>,
+    /// Whether it is put back: then the wanted value is `before`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undo: bool,
     /// The latest job id saved for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
     /// Every job id saved for it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<String>,
-    /// Stable word for why it failed or stays in doubt.
+    /// Stable word for why it failed, stays in doubt or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason_word: Option<String>,
-    /// Why it failed or stays in doubt.
+    /// Why it failed, stays in doubt or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When its latest transition was committed; absent while it never moved.

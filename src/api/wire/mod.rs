@@ -14,7 +14,7 @@ mod rollout;
 pub use change::{ChangeRow, JobRow};
 pub use journal::JournalRow;
 pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave};
-pub use rollout::{Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
+pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,12 @@ pub struct VerbRequest {
     /// Only for `retry`: also put back what is in doubt, after a person looked at the proxies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
+    /// Only for `pause`: when it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Only for `approve`, and needed there: the digest that was looked at, 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// A verb was carried out and is durable.

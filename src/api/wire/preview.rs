@@ -41,6 +41,15 @@ pub struct Preview {
     pub progress_deadline_seconds: u64,
     /// How long a proxy may take to show the value after its job completed, in seconds.
     pub verify_timeout_seconds: u64,
+    /// What follows when a failure budget is spent: `halt`, or `revert`.
+    #[serde(default)]
+    pub on_failure: String,
+    /// Whether a revert keeps to the windows; if not, it may run at any time but for freezes.
+    #[serde(default)]
+    pub revert_in_window: bool,
+    /// Approvers, other than the submitter, that must say yes before it begins.
+    #[serde(default)]
+    pub approvals: u16,
     /// Whether new work may begin at the time of the preview.
     pub open_now: bool,
     /// The next instants at which it may begin, soonest first.

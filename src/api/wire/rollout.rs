@@ -68,6 +68,15 @@ pub struct RolloutDoc {
     /// Who holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<MarkDoc>,
+    /// When the pause ends by itself; absent: when somebody resumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<Timestamp>,
+    /// Who must approve it before it begins, and who did; absent while the plan asks for nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalDoc>,
+    /// The revert that is under way or halted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revert: Option<RevertDoc>,
     /// Who aborted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<MarkDoc>,
@@ -161,19 +170,25 @@ pub struct TallyDoc {
     pub in_doubt: u32,
     /// Withdrawn before anything was sent.
     pub cancelled: u32,
+    /// Put back: the proxy shows the value from before this rollout.
+    #[serde(default)]
+    pub reverted: u32,
+    /// Left alone on purpose; each says why.
+    #[serde(default)]
+    pub skipped: u32,
 }
 
 impl From<Tally> for TallyDoc {
     fn from(tally: Tally) -> Self {
-        let Tally { queued, active, succeeded, failed, in_doubt, cancelled } = tally;
-        Self { total: tally.total(), queued, active, succeeded, failed, in_doubt, cancelled }
+        let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = tally;
+        Self { total: tally.total(), queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped }
     }
 }
 
 impl TallyDoc {
     /// Changes that have their outcome.
     pub fn settled(&self) -> u32 {
-        self.succeeded + self.failed + self.in_doubt + self.cancelled
+        self.succeeded + self.failed + self.in_doubt + self.cancelled + self.reverted + self.skipped
     }
 }
 
@@ -216,7 +231,7 @@ impl Budget {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// A stable word: `stop`, `draining`, `store`, `paused`, `not_before`, `window`, `cutoff`, `freeze`, `soak`,
-    /// `promotion`, `halt`, `lane`; of a change also `wave`, `places`, `instance`, `retry`.
+    /// `promotion`, `approval`, `halt`, `settling`, `lane`; of a change also `wave`, `places`, `instance`, `retry`.
     pub word: String,
     /// The same for people, with who and why.
     pub text: String,
@@ -225,10 +240,34 @@ pub struct Hold {
     pub until: Option<Timestamp>,
 }
 
+/// Who must approve a rollout before it begins, and who did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalDoc {
+    /// Approvers that are needed, other than the submitter.
+    pub required: u16,
+    /// Who did, and when.
+    #[serde(default)]
+    pub given: Vec<MarkDoc>,
+    /// The digest that an approval is bound to.
+    pub digest: String,
+}
+
+/// A revert that is under way or halted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevertDoc {
+    /// `settling`, `gathering` or `releasing`.
+    pub stage: String,
+    /// Why, for people.
+    pub cause: String,
+    /// Who wanted it; absent when a guard did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<MarkDoc>,
+}
+
 /// Which guard stopped a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HaltDoc {
-    /// `failures` or `stalled`.
+    /// `failures`, `stalled` or `revert`.
     pub guard: String,
     /// The same for people.
     pub text: String,

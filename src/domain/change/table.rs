@@ -237,20 +237,21 @@ verifying    ; error fatal         ; -         => verifying a1 before=false jobs
 verifying    ; error fatal         ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
 failed       ; requeue             ; -         => queued before=false jobs=known | - | never
 in_doubt     ; requeue             ; -         => queued before=false jobs=known | - | never
+succeeded    ; undo                ; -         => queued before=false jobs=known undo 0 | - | never
 ";
 
-fn job(name: &str) -> JobId {
+pub(super) fn job(name: &str) -> JobId {
     name.parse().expect("a job id")
 }
 
-fn reason() -> Reason {
+pub(super) fn reason() -> Reason {
     Reason { word: ReasonWord::Refused, message: "no".into() }
 }
 
-const SENT: Timestamp = Timestamp::UNIX_EPOCH;
+pub(super) const SENT: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// Every state, by the name that it has in the table.
-fn states() -> BTreeMap<&'static str, State> {
+pub(super) fn states() -> BTreeMap<&'static str, State> {
     BTreeMap::from([
         ("queued", State::Queued),
         ("ready", State::Ready),
@@ -265,17 +266,20 @@ fn states() -> BTreeMap<&'static str, State> {
         ("failed", State::Failed { reason: reason() }),
         ("in_doubt", State::InDoubt { reason: reason() }),
         ("cancelled", State::Cancelled),
+        ("reverted", State::Reverted { how: How::Switched }),
+        ("skipped", State::Skipped { reason: reason() }),
     ])
 }
 
 /// Every event, by the name that it has in the table. The wanted value is `true`.
-fn events() -> BTreeMap<String, Event> {
+pub(super) fn events() -> BTreeMap<String, Event> {
     let view = |ssl_option, status, word: &str| Event::Observed(Some(ProxyView { ssl_option, status, word: word.into() }));
     let mut events = BTreeMap::from([
         ("woken".to_owned(), Event::Woken),
         ("release".to_owned(), Event::Release),
         ("cancel".to_owned(), Event::Cancel),
         ("requeue".to_owned(), Event::Requeue),
+        ("undo".to_owned(), Event::Undo),
         ("observed none".to_owned(), Event::Observed(None)),
         ("observed right".to_owned(), view(Some(true), ProxyStatus::Idle, "ACTIVE")),
         ("observed other".to_owned(), view(Some(false), ProxyStatus::Idle, "ACTIVE")),
@@ -313,7 +317,7 @@ fn plain(value: &impl Serialize) -> String {
     serde_json::to_value(value).expect("a value").as_str().expect("a word").to_owned()
 }
 
-const RETRY: retry::Policy = retry::Policy { max_attempts: 3, initial_ms: 100_000, max_ms: 900_000 };
+pub(super) const RETRY: retry::Policy = retry::Policy { max_attempts: 3, initial_ms: 100_000, max_ms: 900_000 };
 const TIMING: Timing = Timing {
     settle: Duration::from_secs(10),
     poll: Duration::from_secs(2),
@@ -321,9 +325,9 @@ const TIMING: Timing = Timing {
     job_limit: Duration::from_secs(600),
     recover_limit: Duration::from_secs(300),
 };
-const LATE: Duration = Duration::from_secs(3600);
+pub(super) const LATE: Duration = Duration::from_secs(3600);
 
-fn change(record: Record) -> Change {
+pub(super) fn change(record: Record) -> Change {
     let target = Target {
         lane: Name::parse("prod", "lane").expect("a name"),
         instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
@@ -333,7 +337,7 @@ fn change(record: Record) -> Change {
     Change { id: ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 }, target, wave: 0, desired: true, record }
 }
 
-fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'static> {
+pub(super) fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'static> {
     let window = if shut { Opening::Shut { next: None, by: ShutBy::Window } } else { Opening::Open { until: None } };
     let verify_timeout = Duration::from_secs(180);
     Context { now: SENT, gate, window, timing: &TIMING, retry: &RETRY, verify_timeout, waited, looks: 0 }
@@ -363,8 +367,8 @@ fn record(state: &State, circumstances: &str) -> Record {
 fn told_record(record: &Record) -> String {
     let mut told = record.state.word().to_owned();
     match &record.state {
-        State::Succeeded { how } => told += &format!(" {}", plain(how)),
-        State::Failed { reason } | State::InDoubt { reason } => told += &format!(" {}", plain(&reason.word)),
+        State::Succeeded { how } | State::Reverted { how } => told += &format!(" {}", plain(how)),
+        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => told += &format!(" {}", plain(&reason.word)),
         State::Recovering { candidates: Some(n), .. } => told += &format!(" {n}"),
         _ => {}
     }
@@ -380,10 +384,13 @@ fn told_record(record: &Record) -> String {
         let jobs: Vec<&str> = record.jobs.iter().map(JobId::as_str).collect();
         told += &format!(" jobs={}", jobs.join(","));
     }
+    if let Some(undo) = record.undo {
+        told += &format!(" undo {}", undo.puts);
+    }
     told
 }
 
-fn told(change: &Change, decision: &Decision) -> String {
+pub(super) fn told(change: &Change, decision: &Decision) -> String {
     let backoff = |wait| (1..4).find(|attempt| RETRY.delay(*attempt, change.id) == wait).map(|attempt| format!("backoff {attempt}"));
     let polls = [("poll 0", 2_000), ("poll 1", 3_000), ("settle", 10_000), ("now", 0)];
     let wake = match decision.wake {
@@ -444,7 +451,9 @@ fn every_other_cell_is_stale() {
                 }
             }
         }
-        assert_eq!(moving, listed);
+        // A rollout that goes no way but back puts nothing into the queue again.
+        let wanted = |cell: &&(String, String)| gate != Gate::Withdrawn || cell.1 != "requeue";
+        assert_eq!(moving, listed.iter().filter(wanted).cloned().collect());
     }
     assert_eq!(states().values().map(State::word).collect::<BTreeSet<_>>(), BTreeSet::from(State::WORDS), "every state is tried");
 }
@@ -497,27 +506,46 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop::sample::select(events)
 }
 
+fn any_undo() -> impl Strategy<Value = Option<Undo>> {
+    prop_oneof![2 => Just(None), 1 => (0u16..4).prop_map(|puts| Some(Undo { puts }))]
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     let states: Vec<State> = states().into_values().collect();
-    (prop::sample::select(states), any::<u16>(), any::<u16>(), any::<u16>(), any::<Option<bool>>(), 0..JOBS_MAX, 0..u64::MAX / 2).prop_map(
-        |(state, attempts, waits, misses, before, jobs, version)| Record {
+    (
+        prop::sample::select(states),
+        any::<u16>(),
+        any::<u16>(),
+        any::<u16>(),
+        any::<Option<bool>>(),
+        0..JOBS_MAX,
+        any_undo(),
+        0..u64::MAX / 2,
+    )
+        .prop_map(|(state, attempts, waits, misses, before, jobs, undo, version)| Record {
             state,
             attempts,
             waits,
             misses,
             before,
             jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
+            undo,
             version,
-        },
-    )
+        })
 }
 
 /// What must hold of every single decision.
 fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision) -> Result<(), TestCaseError> {
     let (was, is) = (&change.record, &decision.record);
     if was.state.is_settled() {
-        prop_assert!(matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Requeue, "settled is settled");
-        prop_assert_eq!(&is.state, &State::Queued);
+        let retried = matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Requeue;
+        let undone = matches!(was.state, State::Succeeded { .. }) && *event == Event::Undo;
+        prop_assert!(retried || undone, "settled is settled");
+        let named = undone && matches!(is.state, State::Skipped { .. });
+        prop_assert!(named || is.state == State::Queued);
+        prop_assert!(retried || named || is.undo == Some(Undo::default()), "what is put back is marked");
+    } else {
+        prop_assert_eq!(is.undo.is_some(), was.undo.is_some(), "nothing else marks a change, and the mark stays");
     }
     let same = Record { version: was.version, ..is.clone() } == *was;
     prop_assert_eq!(is.version, was.version + u64::from(!same), "the version counts transitions");
@@ -549,7 +577,14 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
         prop_assert_eq!(is.jobs.last(), Some(read));
     }
     prop_assert!(is.jobs.len() <= JOBS_MAX);
-    if let State::Succeeded { how: How::Switched } = is.state {
+    match is.state {
+        State::Succeeded { .. } | State::Cancelled => prop_assert!(is.undo.is_none(), "forward"),
+        State::Reverted { how } => {
+            prop_assert!(is.undo.is_some() && how != How::AlreadyRight, "what is called put back was sent by us");
+        }
+        _ => {}
+    }
+    if let State::Succeeded { how: How::Switched } | State::Reverted { how: How::Switched } = is.state {
         prop_assert!(matches!(was.state, State::Verifying { .. }), "what is called our doing was seen after our job");
     }
     prop_assert!(!decision.why.is_empty());

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::domain::change;
 use crate::domain::id::{Digest, RolloutId};
-use crate::domain::plan::{Promote, Strategy, Wave};
+use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::{Approved, Cause, Mark};
 use crate::domain::target::Target;
 use crate::domain::window::Calendar;
 
@@ -63,9 +63,11 @@ impl Facts {
                 waves: vec![wave("canary", 0, 50, 50), wave("rest", 50, 100, 30)],
                 max_failures: 40,
                 progress_deadline_ms: 1_200_000,
+                revert: RevertPolicy::default(),
             },
             retry: retry::Policy::default(),
             verify_timeout_ms: 180_000,
+            approval: Approval::default(),
         };
         let target = Target {
             lane: name("prod-sg"),
@@ -112,6 +114,7 @@ impl Facts {
     fn situation(&self) -> Situation<'_> {
         Situation {
             plan: &self.plan,
+            by: "ada",
             record: &self.record,
             tallies: &self.tallies,
             window: &self.window,
@@ -149,6 +152,10 @@ fn mark(reason: &str) -> Mark {
     Mark { by: "root".into(), reason: reason.into(), at: now() }
 }
 
+fn revert(stage: Stage) -> Revert {
+    Revert { wave: 0, stage, more: false, failed: 0, in_doubt: 0, cause: Cause::Asked { mark: mark("") } }
+}
+
 fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold> {
     Some(Hold { word, text: text.into(), until })
 }
@@ -159,6 +166,25 @@ fn what_moves_is_not_held() {
     assert_eq!((facts.rollout(), facts.change()), (None, None));
 }
 
+#[test]
+fn a_revert_says_what_it_waits_for() {
+    let facts = |stage| {
+        Facts::bent(|f| {
+            f.record.phase = Phase::Reverting(revert(stage).into());
+            f.tallies = vec![Tally { queued: 30, active: 20, ..Tally::default() }, Tally { cancelled: 100, ..Tally::default() }];
+        })
+    };
+    let settling = hold("settling", None, "what is on its way forward is followed to its end before anything is put back");
+    assert_eq!((facts(Stage::Settling).rollout(), facts(Stage::Settling).change()), (settling.clone(), settling));
+    let gathering = hold("settling", None, "what wave canary changed is gathered");
+    assert_eq!((facts(Stage::Gathering).rollout(), facts(Stage::Gathering).change()), (gathering.clone(), gathering));
+    let full = hold("in_flight_limit", None, "20 of 20 changes are in flight");
+    assert_eq!((facts(Stage::Releasing).rollout(), facts(Stage::Releasing).change()), (None, full));
+    let mut moving = facts(Stage::Releasing);
+    moving.tallies[0] = Tally { queued: 31, active: 19, ..Tally::default() };
+    assert_eq!((moving.rollout(), moving.change()), (None, None));
+}
+
 /// What holds the whole rollout is told of it and of its queued and ready changes alike.
 #[test]
 fn holds_of_the_whole_rollout() {
@@ -166,11 +192,11 @@ fn holds_of_the_whole_rollout() {
     let phase = |phase| Facts::bent(|f| f.record.phase = phase);
     let table = [
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 } }),
+            phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
             hold("halted", None, &format!("halted: 3 failures reach the budget of 3; {verb}")),
         ),
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } }),
+            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 }, revert: None }),
             hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {verb}")),
         ),
         (
@@ -183,6 +209,32 @@ fn holds_of_the_whole_rollout() {
             hold("paused", None, "paused by root: network trouble; `sealift resume proxy-ssl-2026q4`"),
         ),
         (Facts::bent(|f| f.record.paused = Some(mark(""))), hold("paused", None, "paused by root; `sealift resume proxy-ssl-2026q4`")),
+        (
+            Facts::bent(|f| {
+                f.record.paused = Some(mark(""));
+                f.record.paused_until = Some(later());
+            }),
+            hold("paused", Some(later()), "paused by root; `sealift resume proxy-ssl-2026q4`"),
+        ),
+        (
+            Facts::bent(|f| {
+                f.record.phase = Phase::Scheduled;
+                f.plan.approval.required = 2;
+                f.record.approvals.push(Approved { by: "bob".into(), at: now() });
+            }),
+            hold(
+                "awaiting_approval",
+                None,
+                &format!(
+                    "1 of 2 approvals are given; somebody else than ada approves it with `sealift approve proxy-ssl-2026q4 --digest {}`",
+                    Approval::default().digest
+                ),
+            ),
+        ),
+        (
+            phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: Some(revert(Stage::Releasing).into()) }),
+            hold("halted", None, &format!("halted: 2 changes could not be put back; {verb}")),
+        ),
         (
             phase(Phase::Awaiting { wave: 0 }),
             hold("awaiting_promotion", None, "wave canary is done and waits for a person; `sealift promote proxy-ssl-2026q4`"),
@@ -240,7 +292,7 @@ fn what_a_person_must_lift_comes_first() {
     told.push(facts.rollout().expect("held").word);
     facts.stop = Some(String::new());
     told.push(facts.rollout().expect("held").word);
-    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } };
+    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 }, revert: None };
     told.push(facts.rollout().expect("held").word);
     assert_eq!(told, ["draining", "paused", "stop_file", "halted"]);
     facts.record.phase = Phase::Advancing { wave: 0 };
@@ -308,6 +360,11 @@ fn budgets_hold_what_is_queued() {
     let full = tally(20, 0);
     let expected = hold("in_flight_limit", None, "20 of 20 changes are in flight");
     assert_eq!((full.rollout(), full.change()), (None, expected), "a rollout with all its places taken moves");
+    let busy = Facts::bent(|f| {
+        f.tallies[0] = Tally { queued: 30, active: 20, ..Tally::default() };
+        f.plan.strategy.max_failures = 20;
+    });
+    assert_eq!((busy.rollout(), busy.change().expect("held").word), (None, "failure_budget"), "none failed");
     let mut spent = tally(10, 30);
     let text = "30 failed and 10 in flight fill the failure budget of 40 of the rollout; it goes on as they succeed";
     assert_eq!((spent.rollout(), spent.change()), (hold("failure_budget", None, text), hold("failure_budget", None, text)));

@@ -7,7 +7,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::*;
 use crate::domain::id::{Digest, Name};
-use crate::domain::plan::{Strategy as Guards, Wave};
+use crate::domain::plan::{Approval, RevertPolicy, Strategy as Guards, Wave};
 use crate::domain::retry;
 use crate::domain::tally::Standing;
 use crate::domain::window::{Calendar, ShutBy};
@@ -19,8 +19,14 @@ use crate::domain::window::{Calendar, ShutBy};
 /// circumstances (`-`) the waves before are done, nothing of the present one was released, and the window is open.
 /// Halted failures: three of wave 1 failed. Aborted: wave 0 is still to be withdrawn.
 ///
+/// Settling, gathering, releasing: wave 1 is put back, wave 2 was withdrawn; from gathering on all of wave 1 had succeeded.
+/// Halted revert: one change of it could not be put back.
+///
 /// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end is reached.
 /// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows.
+/// * paused until, over: paused until noon, and noon it is. approval, two: so many are asked for. approved: bob did.
+/// * marked: eight changes are to be put back. put back: all are. first: it is wave 0. failed before: one of wave 0 had
+///   failed before the revert. more: not all is gathered. on failure: the plan reverts by itself.
 /// * active: the rest of the wave is in flight. full: five are. done: the rest succeeded. left behind: two of wave 0
 ///   are queued again. auto, soakless: the first wave needs no promotion, has no soak.
 const TABLE: &str = "
@@ -163,6 +169,163 @@ aborted         ; abort        ; -                       => refused final
 aborted         ; retry        ; failed                  => refused final
 aborted         ; retry all    ; failed                  => refused final
 aborted         ; promote      ; -                       => refused final
+scheduled       ; gathered     ; -                       => scheduled | none | now
+scheduled       ; revert       ; -                       => refused nothing_to_revert
+scheduled       ; pause until  ; -                       => scheduled paused until | none | now
+scheduled       ; woken        ; paused until+early      => scheduled paused until | none | at the start
+scheduled       ; woken        ; approval                => scheduled | none | never
+scheduled       ; woken        ; approval+paused until   => scheduled paused until | none | when the pause ends
+scheduled       ; woken        ; approval+approved       => advancing 0 | none | now
+scheduled       ; woken        ; two+approved            => scheduled | none | never
+scheduled       ; approve      ; -                       => refused no_approval_asked
+scheduled       ; approve      ; approval                => scheduled approved 1 | none | now
+scheduled       ; approve      ; approval+paused         => scheduled paused approved 1 | none | now
+scheduled       ; approve      ; approval+by alice       => refused own_rollout
+scheduled       ; approve      ; approval+approved       => refused approved_already
+scheduled       ; approve      ; two+approved            => scheduled approved 2 | none | now
+scheduled       ; approve      ; two+approved by alice   => refused same_approver
+scheduled       ; approve      ; approval+other digest   => refused other_digest
+advancing 1     ; woken        ; paused until            => advancing 1 paused until | none | when the pause ends
+advancing 1     ; woken        ; paused until+over       => advancing 1 | none | now
+advancing 1     ; woken        ; paused until+budget     => halted 1 failures 3/3 paused until | none | now
+advancing 1     ; woken        ; budget+on failure       => reverting 1 settling | withdraw | now
+advancing 1     ; woken        ; budget+on failure+paused => reverting 1 settling paused | withdraw | now
+advancing 1     ; woken        ; stalled+on failure      => halted 1 stalled | none | now
+advancing 1     ; gathered     ; -                       => advancing 1 | none | now
+advancing 1     ; pause until  ; -                       => advancing 1 paused until | none | now
+advancing 1     ; pause until  ; paused                  => refused already_paused
+advancing 1     ; pause until  ; over                    => refused until_passed
+advancing 1     ; pause        ; paused until            => refused already_paused
+advancing 1     ; resume       ; paused until            => advancing 1 | none | now
+advancing 1     ; approve      ; -                       => refused no_approval_asked
+advancing 1     ; approve      ; approval+approved       => refused approved_already
+advancing 1     ; revert       ; -                       => reverting 1 settling | withdraw | now
+advancing 1     ; revert       ; active                  => reverting 1 settling | withdraw | now
+advancing 1     ; revert       ; paused                  => reverting 1 settling paused | withdraw | now
+advancing 1     ; revert       ; failed+requeueing       => reverting 1 settling | withdraw | now
+soaking 0       ; woken        ; paused until            => soaking 0 paused until | none | at its end
+soaking 0       ; woken        ; paused until+over       => soaking 0 | none | now
+soaking 0       ; gathered     ; -                       => soaking 0 | none | now
+soaking 0       ; pause until  ; -                       => soaking 0 paused until | none | now
+soaking 0       ; approve      ; -                       => refused no_approval_asked
+soaking 0       ; revert       ; -                       => reverting 0 settling | withdraw | now
+awaiting 0      ; woken        ; paused until            => awaiting 0 paused until | none | when the pause ends
+awaiting 0      ; gathered     ; -                       => awaiting 0 | none | now
+awaiting 0      ; pause until  ; -                       => awaiting 0 paused until | none | now
+awaiting 0      ; approve      ; -                       => refused no_approval_asked
+awaiting 0      ; revert       ; -                       => reverting 0 settling | withdraw | now
+halted failures ; woken        ; paused until+over       => halted 1 failures 3/3 | none | now
+halted failures ; gathered     ; -                       => halted 1 failures 3/3 | none | now
+halted failures ; pause until  ; -                       => halted 1 failures 3/3 paused until | none | now
+halted failures ; approve      ; -                       => refused no_approval_asked
+halted failures ; revert       ; -                       => reverting 1 settling | withdraw | now
+halted stalled  ; gathered     ; -                       => halted 1 stalled | none | now
+halted stalled  ; pause until  ; -                       => halted 1 stalled paused until | none | now
+halted stalled  ; approve      ; -                       => refused no_approval_asked
+halted stalled  ; revert       ; -                       => reverting 1 settling | withdraw | now
+completed       ; gathered     ; -                       => completed | none | now
+completed       ; pause until  ; -                       => refused final
+completed       ; approve      ; -                       => refused final
+completed       ; revert       ; -                       => refused final
+aborted         ; gathered     ; -                       => aborted | none | now
+aborted         ; pause until  ; -                       => refused final
+aborted         ; approve      ; -                       => refused final
+aborted         ; revert       ; -                       => refused final
+settling        ; woken        ; -                       => reverting 1 settling | withdraw | never
+settling        ; woken        ; active                  => reverting 1 settling | none | never
+settling        ; woken        ; active+paused           => reverting 1 settling paused | none | never
+settling        ; woken        ; done                    => reverting 1 gathering | none | now
+settling        ; woken        ; done+paused             => reverting 1 gathering paused | none | now
+settling        ; woken        ; done+shut               => reverting 1 gathering | none | now
+settling        ; woken        ; failed+done             => reverting 1 gathering but 1 | none | now
+settling        ; woken        ; budget+done             => reverting 1 gathering but 3 | none | now
+settling        ; requeued     ; -                       => reverting 1 settling | none | now
+settling        ; gathered     ; -                       => reverting 1 settling | none | now
+settling        ; pause        ; -                       => reverting 1 settling paused | none | now
+settling        ; pause until  ; -                       => reverting 1 settling paused until | none | now
+settling        ; resume       ; paused                  => reverting 1 settling | none | now
+settling        ; abort        ; -                       => aborted | withdraw | never
+settling        ; retry        ; -                       => refused nothing_to_retry
+settling        ; retry all    ; -                       => refused nothing_to_retry
+settling        ; promote      ; -                       => refused nothing_to_promote
+settling        ; approve      ; -                       => refused no_approval_asked
+settling        ; revert       ; -                       => refused reverting_already
+gathering       ; woken        ; -                       => reverting 1 gathering | gather 1 | never
+gathering       ; woken        ; paused                  => reverting 1 gathering paused | none | never
+gathering       ; woken        ; paused until            => reverting 1 gathering paused until | none | when the pause ends
+gathering       ; woken        ; shut                    => reverting 1 gathering | gather 1 | never
+gathering       ; requeued     ; -                       => reverting 1 gathering | none | now
+gathering       ; gathered     ; marked                  => reverting 1 releasing | none | now
+gathering       ; gathered     ; -                       => reverting 1 releasing | none | now
+gathering       ; gathered all but some ; marked         => reverting 1 releasing more | none | now
+gathering       ; pause        ; -                       => reverting 1 gathering paused | none | now
+gathering       ; pause until  ; -                       => reverting 1 gathering paused until | none | now
+gathering       ; resume       ; paused                  => reverting 1 gathering | none | now
+gathering       ; abort        ; marked                  => aborted | withdraw | never
+gathering       ; retry        ; -                       => refused nothing_to_retry
+gathering       ; retry all    ; -                       => refused nothing_to_retry
+gathering       ; promote      ; -                       => refused nothing_to_promote
+gathering       ; approve      ; -                       => refused no_approval_asked
+gathering       ; revert       ; -                       => refused reverting_already
+releasing       ; woken        ; marked                  => reverting 1 releasing | release 5 up to 1 | in 30 s
+releasing       ; woken        ; marked+full             => reverting 1 releasing | none | in 30 s
+releasing       ; woken        ; marked+active           => reverting 1 releasing | none | in 30 s
+releasing       ; woken        ; marked+paused           => reverting 1 releasing paused | none | never
+releasing       ; woken        ; marked+shut             => reverting 1 releasing | none | at the opening
+releasing       ; woken        ; marked+shut for ever    => reverting 1 releasing | none | never
+releasing       ; woken        ; marked+stalled          => halted 1 stalled back releasing | none | now
+releasing       ; woken        ; marked+failed           => halted 1 revert 1 back releasing | none | now
+releasing       ; woken        ; marked+in doubt         => halted 1 revert 1 back releasing | none | now
+releasing       ; woken        ; marked+failed+paused    => halted 1 revert 1 back releasing paused | none | now
+releasing       ; woken        ; marked+failed before    => reverting 1 releasing but 1 | release 5 up to 1 | in 30 s
+releasing       ; woken        ; failed before+failed    => halted 1 revert 1 back releasing but 1 | none | now
+releasing       ; woken        ; requeueing              => reverting 1 releasing requeue failed | requeue | never
+releasing       ; woken        ; marked+failed+requeueing => reverting 1 releasing requeue failed | requeue | never
+releasing       ; woken        ; -                       => reverting 0 gathering | none | now
+releasing       ; woken        ; put back                => reverting 0 gathering | none | now
+releasing       ; woken        ; put back+shut           => reverting 0 gathering | none | now
+releasing       ; woken        ; put back+more           => reverting 1 gathering more | none | now
+releasing       ; woken        ; put back+first          => reverted | none | never
+releasing       ; woken        ; put back+first+failed before => reverted | none | never
+releasing       ; requeued     ; requeueing              => reverting 1 releasing | none | now
+releasing       ; gathered     ; -                       => reverting 1 releasing | none | now
+releasing       ; pause        ; -                       => reverting 1 releasing paused | none | now
+releasing       ; pause until  ; -                       => reverting 1 releasing paused until | none | now
+releasing       ; resume       ; paused                  => reverting 1 releasing | none | now
+releasing       ; abort        ; marked                  => aborted | withdraw | never
+releasing       ; retry        ; -                       => refused nothing_to_retry
+releasing       ; retry        ; failed before           => refused nothing_to_retry
+releasing       ; retry        ; failed                  => reverting 1 releasing requeue failed | requeue | now
+releasing       ; retry all    ; in doubt                => reverting 1 releasing requeue failed_and_in_doubt | requeue | now
+releasing       ; promote      ; -                       => refused nothing_to_promote
+releasing       ; approve      ; -                       => refused no_approval_asked
+releasing       ; revert       ; -                       => refused reverting_already
+halted revert   ; woken        ; -                       => halted 1 revert 1 back releasing | none | never
+halted revert   ; requeued     ; -                       => halted 1 revert 1 back releasing | none | now
+halted revert   ; gathered     ; -                       => halted 1 revert 1 back releasing | none | now
+halted revert   ; pause        ; -                       => halted 1 revert 1 back releasing paused | none | now
+halted revert   ; pause until  ; -                       => halted 1 revert 1 back releasing paused until | none | now
+halted revert   ; resume       ; paused                  => halted 1 revert 1 back releasing | none | now
+halted revert   ; abort        ; -                       => aborted | withdraw | never
+halted revert   ; retry        ; -                       => reverting 1 releasing requeue failed | requeue | now
+halted revert   ; retry        ; in doubt                => refused only_in_doubt
+halted revert   ; retry        ; in doubt+failed before  => refused only_in_doubt
+halted revert   ; retry all    ; in doubt                => reverting 1 releasing requeue failed_and_in_doubt | requeue | now
+halted revert   ; promote      ; -                       => refused nothing_to_promote
+halted revert   ; approve      ; -                       => refused no_approval_asked
+halted revert   ; revert       ; -                       => refused reverting_already
+reverted        ; woken        ; -                       => reverted | none | never
+reverted        ; requeued     ; -                       => reverted | none | now
+reverted        ; gathered     ; -                       => reverted | none | now
+reverted        ; pause        ; -                       => refused final
+reverted        ; pause until  ; -                       => refused final
+reverted        ; resume       ; paused                  => refused final
+reverted        ; abort        ; -                       => refused final
+reverted        ; retry        ; failed                  => refused final
+reverted        ; retry all    ; failed                  => refused final
+reverted        ; promote      ; -                       => refused final
+reverted        ; approve      ; -                       => refused final
+reverted        ; revert       ; -                       => refused final
 ";
 
 fn start() -> Timestamp {
@@ -203,14 +366,28 @@ fn plan() -> Plan {
             ],
             max_failures: 6,
             progress_deadline_ms: 1_200_000,
+            revert: RevertPolicy::default(),
         },
         retry: retry::Policy::default(),
         verify_timeout_ms: 180_000,
+        approval: Approval { required: 0, digest: digest() },
     }
 }
 
 fn mark(by: &str) -> Mark {
     Mark { by: by.into(), reason: "network trouble".into(), at: start() }
+}
+
+fn digest() -> Digest {
+    Digest::of(b"looked at")
+}
+
+fn noon() -> Timestamp {
+    "2026-12-01T12:00:00Z".parse().expect("an instant")
+}
+
+fn reverting(stage: Stage) -> Revert {
+    Revert { wave: 1, stage, more: false, failed: 0, in_doubt: 0, cause: Cause::Asked { mark: mark("root") } }
 }
 
 fn phases() -> Vec<(&'static str, Phase)> {
@@ -221,10 +398,18 @@ fn phases() -> Vec<(&'static str, Phase)> {
         ("advancing 2", Phase::Advancing { wave: 2 }),
         ("soaking 0", Phase::Soaking { wave: 0, until: soaked() }),
         ("awaiting 0", Phase::Awaiting { wave: 0 }),
-        ("halted failures", Phase::Halted { wave: 1, reason: Halt::Failures { failures: 3, budget: 3 } }),
-        ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200 } }),
+        ("halted failures", Phase::Halted { wave: 1, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
+        ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200 }, revert: None }),
         ("completed", Phase::Completed),
         ("aborted", Phase::Aborted { mark: mark("root") }),
+        ("settling", Phase::Reverting(reverting(Stage::Settling).into())),
+        ("gathering", Phase::Reverting(reverting(Stage::Gathering).into())),
+        ("releasing", Phase::Reverting(reverting(Stage::Releasing).into())),
+        (
+            "halted revert",
+            Phase::Halted { wave: 1, reason: Halt::Revert { failures: 1 }, revert: Some(reverting(Stage::Releasing).into()) },
+        ),
+        ("reverted", Phase::Reverted),
     ]
 }
 
@@ -233,20 +418,28 @@ fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("woken", Event::Woken),
         ("requeued", Event::Requeued),
-        ("pause", command(Verb::Pause)),
+        ("pause", command(Verb::Pause { until: None })),
         ("resume", command(Verb::Resume)),
         ("abort", command(Verb::Abort)),
         ("retry", command(Verb::Retry(Requeue::Failed))),
         ("retry all", command(Verb::Retry(Requeue::FailedAndInDoubt))),
         ("promote", command(Verb::Promote)),
+        ("gathered", Event::Gathered { more: false }),
+        ("gathered all but some", Event::Gathered { more: true }),
+        ("pause until", command(Verb::Pause { until: Some(noon()) })),
+        ("approve", command(Verb::Approve { digest: digest() })),
+        ("revert", command(Verb::Revert)),
     ]
 }
 
 /// The state of the world with which a row begins.
 struct World {
     plan: Plan,
+    by: &'static str,
     record: Record,
     tallies: Vec<Tally>,
+    /// How the changes stood when a revert began to put them back.
+    settled: Vec<Tally>,
     window: Opening,
     stalled: Duration,
     now: Timestamp,
@@ -261,6 +454,11 @@ impl World {
         let (first_open, begins) = match &phase {
             Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => (usize::from(*wave) + 1, false),
             Phase::Completed => (3, false),
+            Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted => {
+                tallies[2].shift(Standing::Queued, Standing::Cancelled, 20);
+                let settling = matches!(&phase, Phase::Reverting(revert) if revert.stage == Stage::Settling);
+                (if settling { 1 } else { 2 }, settling)
+            }
             // What was not released before the abort was withdrawn, but for the first wave.
             Phase::Aborted { .. } => {
                 tallies[1..].iter_mut().for_each(|tally| tally.shift(Standing::Queued, Standing::Cancelled, tally.queued));
@@ -274,6 +472,8 @@ impl World {
         let mut world = Self {
             record: Record { phase, ..Record::submitted() },
             plan,
+            by: "root",
+            settled: tallies.clone(),
             tallies,
             window: Opening::Open { until: None },
             stalled: Duration::ZERO,
@@ -281,6 +481,9 @@ impl World {
         };
         if matches!(world.record.phase, Phase::Halted { reason: Halt::Failures { .. }, .. }) && circumstances == "-" {
             world.tallies[wave].shift(Standing::Queued, Standing::Failed, 3);
+        }
+        if matches!(world.record.phase, Phase::Halted { reason: Halt::Revert { .. }, .. }) && circumstances == "-" {
+            world.tallies[wave].shift(Standing::Succeeded, Standing::Failed, 1);
         }
         let from = if begins { Standing::Queued } else { Standing::Succeeded };
         for word in circumstances.split('+').filter(|word| *word != "-") {
@@ -296,6 +499,21 @@ impl World {
         match word {
             "early" => self.now = start() - Duration::from_secs(60),
             "paused" => self.record.paused = Some(mark("root")),
+            "paused until" => {
+                self.record.paused = Some(mark("root"));
+                self.record.paused_until = Some(noon());
+            }
+            "over" => self.now = noon(),
+            "approval" => self.plan.approval.required = 1,
+            "two" => self.plan.approval.required = 2,
+            "other digest" => self.plan.approval.digest = Digest::of(b"another"),
+            "approved" => self.record.approvals.push(Approved { by: "bob".into(), at: start() }),
+            "approved by alice" => self.record.approvals.push(Approved { by: "alice".into(), at: start() }),
+            "by alice" => self.by = "alice",
+            "on failure" => self.plan.strategy.revert.on_failure = OnFailure::Revert,
+            "marked" => own.shift(Standing::Succeeded, Standing::Queued, 8),
+            "put back" => own.shift(Standing::Succeeded, Standing::Reverted, own.succeeded),
+            "more" | "first" | "failed before" => self.bend_revert(word),
             "shut" => self.window = shut(Some(opening())),
             "shut for ever" => self.window = shut(None),
             "stalled" => self.stalled = DEADLINE,
@@ -320,13 +538,32 @@ impl World {
         }
     }
 
+    fn bend_revert(&mut self, word: &str) {
+        let (Phase::Reverting(revert) | Phase::Halted { revert: Some(revert), .. }) = &mut self.record.phase else {
+            panic!("no revert is under way")
+        };
+        match word {
+            "more" => revert.more = true,
+            "first" => revert.wave = 0,
+            _ => {
+                revert.failed = 1;
+                self.tallies[0].shift(Standing::Succeeded, Standing::Failed, 1);
+            }
+        }
+    }
+
     fn decide(&self, event: &Event) -> Result<Decision, Refusal> {
-        let World { plan, record, tallies, window, stalled, now } = self;
-        let ctx = Context { now: *now, plan, tallies, window: window.clone(), stalled: *stalled, since: start(), gap: Gap::None };
+        let World { plan, by, record, tallies, window, stalled, now, settled: _ } = self;
+        let (since, gap) = (start(), Gap::None);
+        let ctx = Context { now: *now, plan, by, tallies, window: window.clone(), stalled: *stalled, since, gap };
         let decision = decide(record, event, &ctx)?;
         let next = &decision.record;
-        let moved = (&next.phase, &next.paused, next.requeue) != (&record.phase, &record.paused, record.requeue);
-        assert_eq!(next.version, record.version + u64::from(moved), "the version counts moves of phase, pause and requeue");
+        let of = |record: &Record| {
+            let Record { phase, paused, paused_until, approvals, requeue, .. } = record.clone();
+            (phase, paused, paused_until, approvals, requeue)
+        };
+        let moved = of(next) != of(record);
+        assert_eq!(next.version, record.version + u64::from(moved), "the version counts moves of all but cursor and releases");
         assert_eq!(next.releases, record.releases + u64::from(matches!(decision.effect, Effect::Release { .. })), "releases are counted");
         assert_eq!(next.cursor, record.cursor, "the cursor is the engine's");
         Ok(decision)
@@ -337,7 +574,7 @@ fn plain(value: &impl Serialize) -> String {
     serde_json::to_value(value).expect("a value").as_str().expect("a word").to_owned()
 }
 
-fn told(answer: &Result<Decision, Refusal>) -> String {
+fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
     let decision = match answer {
         Ok(decision) => decision,
         Err(refusal) => {
@@ -348,6 +585,14 @@ fn told(answer: &Result<Decision, Refusal>) -> String {
                 Refusal::NothingToRetry => "nothing_to_retry",
                 Refusal::OnlyInDoubt { .. } => "only_in_doubt",
                 Refusal::NothingToPromote { .. } => "nothing_to_promote",
+                Refusal::UntilPassed { .. } => "until_passed",
+                Refusal::NoApprovalAsked => "no_approval_asked",
+                Refusal::ApprovedAlready { .. } => "approved_already",
+                Refusal::OtherDigest { .. } => "other_digest",
+                Refusal::OwnRollout { .. } => "own_rollout",
+                Refusal::SameApprover { .. } => "same_approver",
+                Refusal::NothingToRevert { .. } => "nothing_to_revert",
+                Refusal::RevertingAlready { .. } => "reverting_already",
             };
             return format!("refused {word}");
         }
@@ -360,10 +605,26 @@ fn told(answer: &Result<Decision, Refusal>) -> String {
     match &record.phase {
         Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => told += &format!(" failures {failures}/{budget}"),
         Phase::Halted { reason: Halt::Stalled { .. }, .. } => told += " stalled",
+        Phase::Halted { reason: Halt::Revert { failures }, .. } => told += &format!(" revert {failures}"),
         _ => {}
     }
-    if record.paused.is_some() {
-        told += " paused";
+    if let Some(revert) = record.revert() {
+        let halted = if record.phase.word() == "halted" { " back" } else { "" };
+        told += &format!("{halted} {}", plain(&revert.stage));
+        if revert.more {
+            told += " more";
+        }
+        if revert.failed + revert.in_doubt > 0 {
+            told += &format!(" but {}", revert.failed + revert.in_doubt);
+        }
+    }
+    match (&record.paused, record.paused_until) {
+        (Some(_), Some(_)) => told += " paused until",
+        (Some(_), None) => told += " paused",
+        (None, until) => assert_eq!(until, None, "only a pause has an end"),
+    }
+    if record.approvals.len() > approved {
+        told += &format!(" approved {}", record.approvals.len());
     }
     if let Some(scope) = &record.requeue {
         told += &format!(" requeue {}", plain(scope));
@@ -373,6 +634,7 @@ fn told(answer: &Result<Decision, Refusal>) -> String {
         Effect::Release { wave, count } => format!("release {count} up to {wave}"),
         Effect::Withdraw => "withdraw".into(),
         Effect::Requeue => "requeue".into(),
+        Effect::Gather { wave } => format!("gather {wave}"),
     };
     let wake = match decision.wake {
         RolloutWake::Change(Wake::Never) => "never".into(),
@@ -381,6 +643,7 @@ fn told(answer: &Result<Decision, Refusal>) -> String {
         RolloutWake::At(at) if at == start() => "at the start".into(),
         RolloutWake::At(at) if at == opening() => "at the opening".into(),
         RolloutWake::At(at) if at == soaked() => "at its end".into(),
+        RolloutWake::At(at) if at == noon() => "when the pause ends".into(),
         RolloutWake::At(at) => format!("at {at}"),
     };
     format!("{told} | {effect} | {wake}")
@@ -395,7 +658,8 @@ fn every_cell_is_as_the_table_says() {
         let [phase, event, circumstances] =
             <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
         let (_, happens) = events().into_iter().find(|(name, _)| *name == event).expect("a known event");
-        let found = told(&World::of(phase, circumstances).decide(&happens));
+        let world = World::of(phase, circumstances);
+        let found = told(&world.decide(&happens), world.record.approvals.len());
         if found != expected {
             wrong.push(format!("{left} => {found}, not {expected}"));
         }
@@ -404,7 +668,7 @@ fn every_cell_is_as_the_table_says() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (phase, _) in phases() {
-        for (event, _) in events() {
+        for (event, _) in events().into_iter().filter(|(event, _)| *event != "gathered all but some") {
             let word = phase.trim_end_matches([' ', '0', '1', '2']);
             assert!(cells.contains(&(word.to_owned(), event)), "the cell {word} ; {event} has no row");
         }
@@ -439,10 +703,18 @@ fn the_gate_opens_for_waves_up_to_the_one_that_advances() {
         for wave in 0..3 {
             let (expected, held) = match &record.phase {
                 Phase::Advancing { wave: current } if wave <= *current => (Gate::Open, Gate::Held),
-                Phase::Aborted { .. } => (Gate::Withdrawn, Gate::Withdrawn),
+                Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted => {
+                    (Gate::Withdrawn, Gate::Withdrawn)
+                }
                 _ => (Gate::Held, Gate::Held),
             };
-            assert_eq!((record.gate(wave), paused.gate(wave)), (expected, held), "{name}, wave {wave}");
+            assert_eq!((record.gate(wave, false), paused.gate(wave, false)), (expected, held), "{name}, wave {wave}");
+            let (expected, held) = match &record.phase {
+                Phase::Reverting(revert) if revert.stage == Stage::Releasing && wave >= revert.wave => (Gate::Open, Gate::Held),
+                Phase::Aborted { .. } | Phase::Reverted => (Gate::Withdrawn, Gate::Withdrawn),
+                _ => (Gate::Held, Gate::Held),
+            };
+            assert_eq!((record.gate(wave, true), paused.gate(wave, true)), (expected, held), "{name}, wave {wave}, put back");
         }
     }
 }
@@ -461,7 +733,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let outcomes =
         vec![Standing::Succeeded, Standing::Succeeded, Standing::Succeeded, Standing::Failed, Standing::InDoubt, Standing::Queued];
-    let verbs: Vec<Event> = events().into_iter().map(|(_, event)| event).filter(|event| !matches!(event, Event::Requeued)).collect();
+    let verbs: Vec<Event> =
+        events().into_iter().map(|(_, event)| event).filter(|event| !matches!(event, Event::Requeued | Event::Gathered { .. })).collect();
     prop_oneof![
         12 => Just(Step::Event(Event::Woken)),
         3 => prop::sample::select(verbs).prop_map(Step::Event),
@@ -474,7 +747,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn guards() -> impl Strategy<Value = Guards> {
     let wave = (1u32..8, prop_oneof![Just(0u64), Just(HOUR_MS)], any::<bool>(), 1u32..5);
-    (prop::collection::vec(wave, 1..5), 1u32..8, 1u32..9).prop_map(|(waves, max_in_flight, max_failures)| {
+    (prop::collection::vec(wave, 1..5), 1u32..8, 1u32..9, any::<bool>()).prop_map(|(waves, max_in_flight, max_failures, reverts)| {
         let mut first = 0;
         let waves = waves
             .into_iter()
@@ -486,7 +759,8 @@ fn guards() -> impl Strategy<Value = Guards> {
                 wave
             })
             .collect();
-        Guards { max_in_flight, waves, max_failures, progress_deadline_ms: 1_200_000 }
+        let revert = RevertPolicy { on_failure: if reverts { OnFailure::Revert } else { OnFailure::Halt }, in_window: false };
+        Guards { max_in_flight, waves, max_failures, progress_deadline_ms: 1_200_000, revert }
     })
 }
 
@@ -503,6 +777,22 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
     let waves = &world.plan.strategy.waves;
     match decision.effect {
         Effect::None => {}
+        Effect::Release { wave, count } if decision.record.revert().is_some() => {
+            let revert = decision.record.revert().expect("just seen");
+            prop_assert!(revert.wave == wave && revert.stage == Stage::Releasing && decision.record.requeue.is_none());
+            prop_assert!(count > 0 && decision.record.paused.is_none() && revert.failures(&total(&world.tallies)) == 0);
+            prop_assert!(matches!(world.window, Opening::Open { .. }), "nothing is released while the window is shut");
+            let own = &mut world.tallies[usize::from(wave)];
+            prop_assert!(count <= own.queued, "only what is marked is released, and only of this wave");
+            own.shift(Standing::Queued, Standing::Active, count);
+            prop_assert!(total(&world.tallies).active <= world.plan.strategy.max_in_flight);
+        }
+        Effect::Gather { wave } => {
+            prop_assert_eq!(total(&world.tallies).active, 0, "nothing is put back while anything is on its way");
+            let own = &mut world.tallies[usize::from(wave)];
+            own.shift(Standing::Succeeded, Standing::Queued, own.succeeded.div_ceil(2));
+            own.shift(Standing::Succeeded, Standing::Skipped, own.succeeded / 2);
+        }
         Effect::Release { wave, mut count } => {
             prop_assert_eq!(&decision.record.phase, &Phase::Advancing { wave });
             prop_assert!(count > 0 && decision.record.paused.is_none() && decision.record.requeue.is_none());
@@ -527,10 +817,13 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
         }
         Effect::Requeue => {
             let both = decision.record.requeue == Some(Requeue::FailedAndInDoubt);
-            for tally in &mut world.tallies {
-                tally.shift(Standing::Failed, Standing::Queued, tally.failed);
+            let reverts = decision.record.revert().is_some();
+            for (tally, settled) in world.tallies.iter_mut().zip(&world.settled) {
+                // What failed before the revert stays.
+                let kept = if reverts { *settled } else { Tally::default() };
+                tally.shift(Standing::Failed, Standing::Queued, tally.failed - kept.failed);
                 if both {
-                    tally.shift(Standing::InDoubt, Standing::Queued, tally.in_doubt);
+                    tally.shift(Standing::InDoubt, Standing::Queued, tally.in_doubt - kept.in_doubt);
                 }
             }
         }
@@ -548,14 +841,27 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
         Phase::Advancing { wave } | Phase::Halted { wave, .. } | Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
             usize::from(wave) + 1
         }
-        Phase::Completed | Phase::Aborted { .. } => waves.len(),
+        Phase::Completed | Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Reverted => waves.len(),
     };
+    let reached = if decision.record.is_withdrawn() { waves.len() } else { reached };
     for (tally, wave) in world.tallies.iter().zip(waves).skip(reached) {
         prop_assert_eq!(*tally, Tally::queued(wave.size), "a later wave is untouched");
     }
-    if decision.record.phase == Phase::Completed {
+    if let (Some(was), Some(is)) = (world.record.revert(), decision.record.revert()) {
+        if was.stage == Stage::Settling {
+            world.settled = world.tallies.clone();
+            let all = total(&world.tallies);
+            prop_assert!(is.stage == Stage::Settling || (is.failed, is.in_doubt) == (all.failed, all.in_doubt), "told apart from then on");
+        }
+        prop_assert!(is.wave <= was.wave, "the newest wave comes first");
+        for tally in &world.tallies[usize::from(is.wave) + 1..] {
+            prop_assert!(tally.queued == 0 && tally.active == 0, "a wave is put back when the newer ones are");
+        }
+    }
+    prop_assert!(decision.record.is_withdrawn() || !world.record.is_withdrawn(), "nothing leads back from a revert");
+    if matches!(decision.record.phase, Phase::Completed | Phase::Reverted) {
         let all = total(&world.tallies);
-        prop_assert!(all.queued == 0 && all.active == 0, "completed means that every change has its outcome");
+        prop_assert!(all.queued == 0 && all.active == 0, "completed and reverted mean that every change has its outcome");
     }
     let stored = serde_json::to_string(&decision.record).expect("a text");
     prop_assert_eq!(&serde_json::from_str::<Record>(&stored).expect("the same"), &decision.record);
@@ -573,6 +879,7 @@ proptest! {
         let mut world = World::of("scheduled", "-");
         world.plan.strategy = guards;
         world.tallies = world.plan.strategy.waves.iter().map(|wave| Tally::queued(wave.size)).collect();
+        world.settled.clone_from(&world.tallies);
         for step in steps {
             match step {
                 Step::Settle(outcome, mut count) => {
@@ -600,10 +907,18 @@ proptest! {
                     let all = total(&world.tallies);
                     let over = all.failures() >= world.plan.strategy.max_failures;
                     if event == Event::Woken && over && was.requeue.is_none() && matches!(was.phase, Phase::Advancing { .. }) {
-                        prop_assert!(matches!(decision.record.phase, Phase::Halted { .. }), "a spent budget halts");
+                        let reverts = world.plan.strategy.revert.on_failure == OnFailure::Revert;
+                        let stops = if reverts { "reverting" } else { "halted" };
+                        let lifted = was.paused_until.is_some() && decision.record.paused_until.is_none();
+                        prop_assert!(decision.record.phase.word() == stops || lifted, "a spent budget halts, or reverts");
                     }
                     let requeue = decision.effect == Effect::Requeue;
+                    let gather = matches!(decision.effect, Effect::Gather { .. });
                     carry_out(&mut world, decision)?;
+                    if gather {
+                        let decision = world.decide(&Event::Gathered { more: false }).expect("not a verb");
+                        carry_out(&mut world, decision)?;
+                    }
                     if requeue {
                         let decision = world.decide(&Event::Requeued).expect("not a verb");
                         prop_assert_eq!(decision.record.requeue, None);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::id::{Digest, Name};
-use crate::domain::plan::{Strategy, Wave};
+use crate::domain::plan::{Approval, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
 use crate::domain::window::{Calendar, Window};
 
@@ -36,9 +36,11 @@ fn plan() -> Plan {
             waves: vec![wave("canary", 0), wave("rest", 4)],
             max_failures: 4,
             progress_deadline_ms: 1_200_000,
+            revert: RevertPolicy::default(),
         },
         retry: retry::Policy { max_attempts: 3, initial_ms: 1_000, max_ms: 60_000 },
         verify_timeout_ms: 60_000,
+        approval: Approval::default(),
     }
 }
 
@@ -57,7 +59,7 @@ fn decided(record: &Record, event: &Event, now: &str, gap: Gap) -> Decision {
     let tallies = [tally(0), tally(1)];
     let now = at(now);
     let window = plan.calendar.at(now);
-    let ctx = Context { now, plan: &plan, tallies: &tallies, window, stalled: Duration::ZERO, since: at("01T12:00"), gap };
+    let ctx = Context { now, plan: &plan, by: "ada", tallies: &tallies, window, stalled: Duration::ZERO, since: at("01T12:00"), gap };
     decide(record, event, &ctx).expect("not refused")
 }
 
@@ -76,7 +78,11 @@ fn what_was_missed_is_written_down_with_who_held_it() {
     let table = [
         (Record { paused: Some(mark("02T00:30")), ..advancing() }, Gap::None, "paused by ada: errors"),
         (Record { phase: Phase::Awaiting { wave: 0 }, ..advancing() }, Gap::None, "a promotion was missing"),
-        (Record { phase: Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1 } }, ..advancing() }, Gap::None, "halted"),
+        (
+            Record { phase: Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1 }, revert: None }, ..advancing() },
+            Gap::None,
+            "halted",
+        ),
         (advancing(), Gap::Down, "no daemon ran"),
     ];
     for (record, gap, why) in table {
@@ -104,11 +110,12 @@ fn windows_before_the_start_and_during_a_soak_are_not_missed() {
 
 #[test]
 fn a_verb_in_an_open_window_does_not_make_it_a_missed_one() {
-    let paused = decided(&advancing(), &Event::Command { verb: Verb::Pause, mark: mark("02T02:00") }, "02T02:00", Gap::None);
+    let paused =
+        decided(&advancing(), &Event::Command { verb: Verb::Pause { until: None }, mark: mark("02T02:00") }, "02T02:00", Gap::None);
     assert_eq!(paused.record.windows.opened, Some(at("02T04:00")));
     assert_eq!(decided(&paused.record, &Event::Woken, "02T05:00", Gap::None).record.windows.missed, 0);
     // What passed before it is counted all the same, in the verb's own entry.
-    let late = decided(&advancing(), &Event::Command { verb: Verb::Pause, mark: mark("03T02:00") }, "03T02:00", Gap::Down);
+    let late = decided(&advancing(), &Event::Command { verb: Verb::Pause { until: None }, mark: mark("03T02:00") }, "03T02:00", Gap::Down);
     assert_eq!((late.record.windows.missed, late.record.windows.opened), (1, Some(at("03T04:00"))));
     assert_eq!(late.why, "paused by ada: errors; missed the window of 2026-06-02 01:00 +00 until 2026-06-02 04:00 +00: no daemon ran");
 }

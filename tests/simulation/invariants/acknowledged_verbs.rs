@@ -12,7 +12,7 @@ use crate::oracle::{Fact, Seen, Setting};
 
 pub struct AcknowledgedVerbs {
     alone: bool,
-    /// Set by an acknowledged pause or abort; taken back when a resume is in the store, acknowledged or not.
+    /// Set by an acknowledged pause or abort; taken back when its end is in the store, acknowledged or not.
     held: bool,
     acknowledged: u64,
     stopped: bool,
@@ -29,12 +29,12 @@ impl Invariant for AcknowledgedVerbs {
         match fact {
             Fact::Seen(Seen::Acknowledged { verb }) => {
                 self.acknowledged += 1;
-                self.held |= matches!(verb, Verb::Pause | Verb::Abort);
+                self.held |= matches!(verb, Verb::Pause { .. } | Verb::Abort);
             }
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
             Fact::Committed { commit, .. } => {
+                // A person resumed, or the pause ended by itself.
                 if let Some(moves) = &commit.moves
-                    && moves.by.is_some()
                     && moves.record.paused.is_none()
                     && !matches!(moves.record.phase, Phase::Aborted { .. })
                 {

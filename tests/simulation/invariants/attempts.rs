@@ -23,8 +23,8 @@ struct Count {
     meant: u16,
 }
 
-/// What the journal says of a change that a person puts back.
-const REQUEUED: &str = "tried again on request";
+/// What the journal says of a change that begins anew.
+const REQUEUED: [&str; 2] = ["tried again on request", "to be put back"];
 
 pub struct Attempts {
     most: u16,
@@ -45,7 +45,7 @@ impl Invariant for Attempts {
                 for change in &commit.changes {
                     match change.record.state {
                         State::Submitting { .. } => self.counts.entry(change.ordinal).or_default().meant += 1,
-                        State::Queued if change.why == REQUEUED => {
+                        State::Queued if REQUEUED.contains(&change.why.as_str()) => {
                             self.counts.remove(&change.ordinal);
                         }
                         _ => {}

@@ -1,9 +1,10 @@
-//! A settled change moves only by a person's retry; a final rollout never.
+//! A settled change moves only by a person's retry, or when its rollout is put back; a final rollout never.
 
 use std::collections::BTreeMap;
 
 use sealift::domain::change::State;
 use sealift::domain::rollout::Phase;
+use sealift::store::{ChangeMove, Rollout};
 
 use super::Invariant;
 use crate::oracle::{Fact, Seen};
@@ -14,6 +15,12 @@ pub struct FinalIsFinal {
     phase: Option<Phase>,
 }
 
+/// What a revert does to a change that succeeded: marks it, or names why not.
+fn undone(next: &State, change: &ChangeMove, rollout: &Rollout) -> bool {
+    let marked = *next == State::Queued && change.record.undo.is_some();
+    rollout.record.revert().is_some() && (marked || matches!(next, State::Skipped { .. }))
+}
+
 impl Invariant for FinalIsFinal {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
@@ -22,12 +29,13 @@ impl Invariant for FinalIsFinal {
                 self.states.clear();
                 self.phase = None;
             }
-            Fact::Committed { commit, .. } => {
+            Fact::Committed { commit, rollout, .. } => {
                 for change in &commit.changes {
                     let next = &change.record.state;
                     if let Some(last) = self.states.insert(change.ordinal, next.clone())
                         && last.is_settled()
                         && !(matches!(last, State::Failed { .. } | State::InDoubt { .. }) && *next == State::Queued)
+                        && !(matches!(last, State::Succeeded { .. }) && undone(next, change, rollout))
                     {
                         return Err(format!("target {} went from {} to {}", change.ordinal, last.word(), next.word()));
                     }

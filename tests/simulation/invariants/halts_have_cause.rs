@@ -22,7 +22,7 @@ impl Invariant for HaltsHaveCause {
         let Some(moves) = &commit.moves else { return Ok(()) };
         let total = rollout.total();
         match &moves.record.phase {
-            Phase::Halted { wave, reason: Halt::Failures { failures, budget } } => {
+            Phase::Halted { wave, reason: Halt::Failures { failures, budget }, .. } => {
                 let own = rollout.tallies[usize::from(*wave)].failures();
                 let of_all = *budget == self.all && total.failures() >= *budget && total.failures() >= *failures;
                 let of_wave = *budget == self.wave && own >= *budget && own >= *failures;

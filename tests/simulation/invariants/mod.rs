@@ -9,6 +9,7 @@ mod calls_in_flight;
 mod failure_budget;
 mod final_is_final;
 mod fold_gives_state;
+mod gates;
 mod halts_have_cause;
 mod in_flight;
 mod intent_first;
@@ -18,6 +19,7 @@ mod never_idle;
 mod never_silent;
 mod no_needless_repeat;
 mod quota;
+mod reverts;
 mod tallies_add_up;
 mod truth;
 mod wave_order;
@@ -40,6 +42,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("failure_budget", Box::new(failure_budget::FailureBudget::new(setting))),
         ("final_is_final", Box::new(final_is_final::FinalIsFinal::default())),
         ("fold_gives_state", Box::new(fold_gives_state::FoldGivesState::new(setting))),
+        ("gates", Box::new(gates::Gates::new(setting))),
         ("halts_have_cause", Box::new(halts_have_cause::HaltsHaveCause::new(setting))),
         ("in_flight", Box::new(in_flight::InFlight::new(setting))),
         ("intent_first", Box::new(intent_first::IntentFirst)),
@@ -49,6 +52,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("never_silent", Box::new(never_silent::NeverSilent::new(setting))),
         ("no_needless_repeat", Box::new(no_needless_repeat::NoNeedlessRepeat)),
         ("quota", Box::new(quota::QuotaAtWireAndServer::new(setting))),
+        ("reverts", Box::new(reverts::Reverts::new(setting))),
         ("tallies_add_up", Box::new(tallies_add_up::TalliesAddUp::new(setting))),
         ("truth", Box::new(truth::Truth::new(setting))),
         ("wave_order", Box::new(wave_order::WaveOrder::new(setting))),

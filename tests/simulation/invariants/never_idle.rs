@@ -1,9 +1,10 @@
-//! While a rollout may release, it does: an open window with free places and ready work is never idle for long.
+//! While a rollout may release, it does: an open window with free places and ready work is never idle for long. And a revert
+//! for which nothing is left to wait goes on.
 
 use futures_util::FutureExt;
 use sealift::domain::id::RolloutId;
 use sealift::domain::plan::Plan;
-use sealift::domain::rollout::{Phase, Room};
+use sealift::domain::rollout::{Phase, Room, Stage};
 use sealift::domain::window::Opening;
 use sealift::store::{Rollout, Store};
 
@@ -38,6 +39,28 @@ impl NeverIdle {
         }
     }
 
+    /// Whether a revert could go on.
+    fn may_put_back(&self, rollout: &Rollout, store: &impl Store, wall: jiff::Timestamp) -> bool {
+        let Phase::Reverting(revert) = &rollout.record.phase else { return false };
+        if self.stopped || rollout.record.requeue.is_some() {
+            return false;
+        }
+        let total = rollout.total();
+        let idle = total.queued + total.active == 0;
+        match revert.stage {
+            Stage::Settling => idle,
+            Stage::Gathering => false,
+            Stage::Releasing if rollout.record.paused.is_some() || revert.failures(&total) > 0 => false,
+            Stage::Releasing if idle => true,
+            Stage::Releasing => {
+                let room = total.active < self.plan.strategy.max_in_flight;
+                let open = matches!(self.plan.opening(wall, true), Opening::Open { .. });
+                let free = || store.candidates(self.rollout, revert.wave, 1).now_or_never().expect("ready").expect("memory").free;
+                room && open && !free().is_empty()
+            }
+        }
+    }
+
     fn may_release(&self, rollout: &Rollout, wall: jiff::Timestamp) -> Option<u16> {
         let Phase::Advancing { wave } = rollout.record.phase else { return None };
         let free = rollout.record.paused.is_none() && rollout.record.requeue.is_none() && !self.stopped;
@@ -55,11 +78,13 @@ impl Invariant for NeverIdle {
             Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
             Fact::Instant { now, wall, store } if !self.stuck => {
                 let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
-                let ready = *now >= self.quiet_from
-                    && self.may_release(&rollout, *wall).is_some_and(|wave| {
+                let forward = || {
+                    self.may_release(&rollout, *wall).is_some_and(|wave| {
                         let found = store.candidates(self.rollout, wave, 1).now_or_never().expect("ready").expect("memory");
                         !found.free.is_empty()
-                    });
+                    })
+                };
+                let ready = *now >= self.quiet_from && (forward() || self.may_put_back(&rollout, *store, *wall));
                 if !ready {
                     self.idle_since = None;
                     return Ok(());

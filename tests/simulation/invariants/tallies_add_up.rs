@@ -47,6 +47,8 @@ impl Invariant for TalliesAddUp {
                 (Standing::Failed, total.failed),
                 (Standing::InDoubt, total.in_doubt),
                 (Standing::Cancelled, total.cancelled),
+                (Standing::Reverted, total.reverted),
+                (Standing::Skipped, total.skipped),
             ];
             if let Some((standing, told)) = told.into_iter().find(|(standing, told)| counted.get(standing).copied().unwrap_or(0) != *told) {
                 return Err(format!("{told} changes are told as {standing:?}, counted are {counted:?}"));

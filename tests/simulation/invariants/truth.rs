@@ -23,6 +23,8 @@ pub struct Truth {
     proxies: Vec<(ProxyId, InstanceId)>,
     /// The latest look that was answered while the proxy had the wanted value.
     shown: BTreeMap<ProxyId, Nanos>,
+    /// The same for the other value, which a revert wants.
+    shown_other: BTreeMap<ProxyId, Nanos>,
     /// The latest step of each change.
     stepped: BTreeMap<u32, Nanos>,
 }
@@ -35,6 +37,7 @@ impl Truth {
             stepped_clock: setting.scenario.wall_jumps > 0,
             proxies: setting.fleet.proxies().iter().map(|proxy| (proxy.proxy_id, proxy.instance_id)).collect(),
             shown: BTreeMap::new(),
+            shown_other: BTreeMap::new(),
             stepped: BTreeMap::new(),
         }
     }
@@ -45,6 +48,9 @@ impl Truth {
         match &change.record.state {
             State::Succeeded { .. } if self.shown.get(&proxy).is_none_or(|shown| *shown < since) => {
                 Err(format!("target {} succeeded and no look since has seen the wanted value", change.ordinal))
+            }
+            State::Reverted { .. } if self.shown_other.get(&proxy).is_none_or(|shown| *shown < since) => {
+                Err(format!("target {} is put back and no look since has seen the value from before", change.ordinal))
             }
             State::Verifying { job: Some(job) } if change.why == "the job completed" => {
                 match cloud.jobs().find(|made| made.job_id == *job) {
@@ -67,6 +73,9 @@ impl Truth {
             State::Succeeded { .. } if foreign.is_empty() && proxy.ssl_option != self.desired => {
                 return Err(format!("target {ordinal} succeeded and the proxy has the other value"));
             }
+            State::Reverted { .. } if foreign.is_empty() && proxy.ssl_option == self.desired => {
+                return Err(format!("target {ordinal} is put back and the proxy has the value that the rollout set"));
+            }
             State::Succeeded { how: How::AlreadyRight } if proxy.effective > 0 => {
                 return Err(format!("target {ordinal} is told as already right, and a PUT of ours took effect"));
             }
@@ -88,8 +97,9 @@ impl Invariant for Truth {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::BeforeArrival { call: Call::Inspect { target }, cloud, now } => {
-                if cloud.proxy(&target.proxy_id).is_some_and(|proxy| proxy.ssl_option == self.desired) {
-                    self.shown.insert(target.proxy_id, *now);
+                if let Some(proxy) = cloud.proxy(&target.proxy_id) {
+                    let shown = if proxy.ssl_option == self.desired { &mut self.shown } else { &mut self.shown_other };
+                    shown.insert(target.proxy_id, *now);
                 }
                 Ok(())
             }

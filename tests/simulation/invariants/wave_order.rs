@@ -20,7 +20,10 @@ impl WaveOrder {
     }
 
     fn released(&self, commit: &Commit, rollout: &Rollout) -> Result<(), String> {
-        let released = commit.changes.iter().filter(|change| change.record.state == State::Ready && change.why == "released");
+        let released = commit
+            .changes
+            .iter()
+            .filter(|change| change.record.state == State::Ready && change.why == "released" && change.record.undo.is_none());
         for change in released {
             let wave = self.strategy.wave_of(change.ordinal);
             match rollout.record.phase {

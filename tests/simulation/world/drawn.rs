@@ -54,7 +54,7 @@ impl World {
 
     fn draw_verb(&mut self) -> Verb {
         match self.rng.u8(0..12) {
-            0..4 => Verb::Pause,
+            0..4 => Verb::Pause { until: None },
             4..8 => Verb::Resume,
             8 => Verb::Abort,
             9 => Verb::Promote,

@@ -147,6 +147,9 @@ impl World {
                     *view = ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, word: "ACTIVE".into() };
                 }
             }
+            (Planted::RevertLookFromMemory, Ok(Answer::Proxy(Some(view)))) if self.looks_before_putting_back(call) => {
+                *view = ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, word: "ACTIVE".into() };
+            }
             (Planted::AnswersMixedUp, Ok(Answer::Accepted(Some(job)))) => {
                 if let Some(other) = self.last_job.replace(job.clone()) {
                     *job = other;

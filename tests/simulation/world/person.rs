@@ -19,6 +19,9 @@ impl World {
             self.person_at = self.now + 5 * S;
             let verb = match (&rollout.record.paused, rollout.record.phase.word()) {
                 (Some(_), _) => Verb::Resume,
+                (None, "scheduled") if rollout.record.approvals.len() < usize::from(self.scenario.gates.approvals) => {
+                    Verb::Approve { digest: self.submission.plan.approval.digest }
+                }
                 (None, "awaiting") => Verb::Promote,
                 (None, "halted") if self.rng.bool() => Verb::Retry(Requeue::FailedAndInDoubt),
                 (None, "halted") => Verb::Abort,
@@ -40,7 +43,8 @@ impl World {
         self.fire("verb");
         self.verbs_out.insert(id, verb.clone());
         self.oracle.see(Seen::VerbAsked { id, daemon, now: self.now.max(self.daemons[daemon].frozen_until) });
-        let command = Command { rollout: self.rollout, verb: verb.clone(), by: "operator".into(), reason: "drill".into() };
+        let (by, passed_on) = (self.author(&verb).to_owned(), self.passed_on(&verb));
+        let command = Command { rollout: self.rollout, verb: passed_on, by, reason: "drill".into() };
         if self.planted == Planted::VerbAcknowledgedBeforeSaved {
             self.oracle.see(Seen::Acknowledged { verb });
         }

@@ -2,9 +2,11 @@
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use sealift::domain::change::{Change, How, State};
 use sealift::domain::id::ChangeId;
 use sealift::domain::missed::Windows;
 use sealift::domain::plan::{Plan, Promote};
+use sealift::domain::rollout::Phase;
 use sealift::domain::tally::Tally;
 use sealift::engine::{Found, Input, Query, Ticket};
 use sealift::store::memory::MemoryStore;
@@ -115,14 +117,20 @@ impl World {
         match query {
             Query::Rollout(id) => {
                 let rollout = store.rollout(id).now_or_never().expect("ready").expect("memory");
-                Found::Rollout(rollout.map(|rollout| Box::new(self.told_rollout(rollout))))
+                Found::Rollout(rollout.map(|rollout| self.told_rollout(rollout).into()))
+            }
+            Query::Candidates { rollout, limit, .. } if self.puts_first_wave_back() => {
+                Found::Candidates(store.candidates(rollout, 0, limit).now_or_never().expect("ready").expect("memory"))
             }
             Query::Candidates { rollout, wave, limit } => {
                 let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
                 Found::Candidates(store.candidates(rollout, wave, limit).now_or_never().expect("ready").expect("memory"))
             }
-            Query::Stored { rollout, words, limit } => {
-                Found::Stored(store.settled(rollout, words, limit).now_or_never().expect("ready").expect("memory"))
+            Query::Stored { rollout, words, places, limit } => {
+                // Whoever offers the wrong wave first has marked all of them.
+                let places = if self.puts_first_wave_back() && words == ["succeeded"] { 0..u32::MAX } else { places };
+                let found = store.settled(rollout, words, places, limit).now_or_never().expect("ready").expect("memory");
+                Found::Stored(found.into_iter().map(|change| self.told_success(change)).collect())
             }
             Query::Change(id) => {
                 let change = store.change(id).now_or_never().expect("ready").expect("memory");
@@ -152,6 +160,24 @@ impl World {
             }),
             Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
             Planted::WindowsForgottenAtRestart if self.restarted() => rollout.record.windows = Windows::default(),
+            Planted::PauseEndForgottenAtRestart if self.restarted() => rollout.record.paused_until = None,
+            Planted::PauseEndsEarly => {
+                let early = |until: Timestamp| until - std::time::Duration::from_secs(60);
+                rollout.record.paused_until = rollout.record.paused_until.map(early);
+            }
+            Planted::ApprovalsNotAsked => {
+                let mut plan = Plan::clone(&rollout.plan);
+                plan.approval.required = 0;
+                rollout.plan = plan.into();
+            }
+            Planted::NewerWavesNotPutBack => {
+                if let Phase::Reverting(revert) = &mut rollout.record.phase {
+                    revert.wave = 0;
+                }
+            }
+            Planted::RevertFailuresNotTold if rollout.record.revert().is_some() => {
+                tell(&mut rollout, |tally| Tally { failed: 0, in_doubt: 0, skipped: tally.skipped + tally.failures(), ..tally })
+            }
             Planted::PlanReadAnew => {
                 let mut plan = Plan::clone(&rollout.plan);
                 for wave in &mut plan.strategy.waves {
@@ -163,6 +189,19 @@ impl World {
             _ => {}
         }
         rollout
+    }
+
+    fn puts_first_wave_back(&self) -> bool {
+        self.planted == Planted::FirstWavePutBackFirst && self.read_rollout().record.revert().is_some()
+    }
+
+    /// A change that a revert may mark.
+    fn told_success(&self, mut change: Change) -> Change {
+        if self.planted == Planted::AllSuccessIsSwitched && matches!(change.record.state, State::Succeeded { .. }) {
+            change.record.state = State::Succeeded { how: How::Switched };
+            change.record.before = Some(false);
+        }
+        change
     }
 
     /// A change as the core gets it when it takes one over.

@@ -1,0 +1,68 @@
+//! An instant as people write it on the command line: with its offset, by the clock on the wall here, or so far from now.
+//!
+//! Invariant: what is read lies ahead of now, or is refused.
+
+use jiff::civil::{DateTime, Time};
+use jiff::{Timestamp, ToSpan as _};
+
+use super::text::Style;
+use crate::document::length::Length;
+
+/// Reads an instant that lies ahead.
+pub fn moment(text: &str, style: &Style) -> Result<Timestamp, String> {
+    let found = read(text, style).ok_or_else(|| {
+        format!("{text:?} is no time: write `06:00`, `2026-12-01T06:00`, `2026-12-01T06:00:00+08:00`, or a length such as `90m`")
+    })?;
+    if found <= style.now {
+        return Err(format!("{text:?} is over already: it is {}", style.time(style.now)));
+    }
+    Ok(found)
+}
+
+fn read(text: &str, style: &Style) -> Option<Timestamp> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant);
+    }
+    let local = |at: DateTime| style.zone.to_timestamp(at).ok();
+    if let Ok(length) = text.parse::<Length>() {
+        return style.now.checked_add(length.get()).ok();
+    }
+    let today = style.now.to_zoned_datetime(style.zone.clone()).date();
+    if text.len() <= 8
+        && let Ok(time) = text.parse::<Time>()
+    {
+        let first = local(today.to_datetime(time))?;
+        let next = today.checked_add(1.day()).ok()?;
+        return if first > style.now { Some(first) } else { local(next.to_datetime(time)) };
+    }
+    local(text.parse::<DateTime>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_in_every_spelling_and_lies_ahead() {
+        let now = "2026-11-30T20:00:00Z".parse().expect("an instant");
+        let style = Style { now, zone: TimeZone::get("Asia/Singapore").expect("a zone") };
+        for (text, expected) in [
+            ("2026-12-01T06:00:00+08:00", "2026-11-30T22:00:00Z"),
+            ("2026-11-30T22:00:00Z", "2026-11-30T22:00:00Z"),
+            ("2026-12-01T06:00", "2026-11-30T22:00:00Z"),
+            // 04:00 by the wall here: six is still to come today, three is tomorrow's.
+            ("06:00", "2026-11-30T22:00:00Z"),
+            ("03:00", "2026-12-01T19:00:00Z"),
+            ("90m", "2026-11-30T21:30:00Z"),
+            ("1h 30m", "2026-11-30T21:30:00Z"),
+        ] {
+            assert_eq!(moment(text, &style), Ok(expected.parse().expect("an instant")), "{text}");
+        }
+        assert!(moment("2026-12-01T03:00", &style).is_err_and(|told| told.contains("over already")));
+        for bad in ["", "soon", "25:00", "6", "0s", "2026-13-01T00:00"] {
+            assert!(moment(bad, &style).is_err(), "{bad}");
+        }
+    }
+}

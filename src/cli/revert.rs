@@ -1,0 +1,160 @@
+//! `revert`: asks the daemon to put back what a rollout changed; or, for one that is over, writes a plan that does.
+//!
+//! Invariant: a plan that is written holds only what the rollout surely switched, the newest wave first; whatever
+//! somebody changed since shows the wanted value already when that plan runs, and is left alone.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::args::RevertArgs;
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::operate::{because, tell};
+use super::term::{self, ask, can_ask};
+use super::text::{Style, clean, count};
+use super::wire::{ChangeRow, RolloutDoc};
+
+/// Rows asked for at once.
+const PAGE: usize = 1000;
+
+/// `revert`.
+pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result<Exit> {
+    let rollout = client.rollout(&args.verb.rollout).await?;
+    if let Some(file) = &args.write {
+        return write_plan(client, &rollout, file, style).await;
+    }
+    if !args.yes && !rollout.is_final {
+        if !can_ask() {
+            return Err(Failure::new(Exit::Error, "a revert cannot be taken back; say --yes to do it without being asked").into());
+        }
+        let back = if rollout.ssl_option { "OFF" } else { "on" };
+        term::say(&format!(
+            "{} revision {}: SSL is switched {back} again where this rollout changed it and nobody did since: up to {}; {} not begun will \
+             be withdrawn for ever",
+            clean(&rollout.name),
+            rollout.revision,
+            count(rollout.tally.succeeded + rollout.tally.active, "proxy", "proxies"),
+            count(rollout.tally.queued, "change", "changes"),
+        ));
+        if !matches!(ask("Revert? [y/N]")?.as_str(), "y" | "Y" | "yes") {
+            term::say("nothing was done");
+            return Ok(Exit::Error);
+        }
+    }
+    let answer = client.verb(&rollout.id, "revert", &because(&args.verb)).await?;
+    tell(&answer, &args.verb.output)
+}
+
+async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &Style) -> Result<Exit> {
+    if !rollout.is_final || rollout.tally.active > 0 {
+        let message = format!(
+            "rollout {} is {}: put it back with `sealift revert {}`; a plan is written of one that is over",
+            rollout.name, rollout.phase, rollout.name
+        );
+        return Err(Failure::new(Exit::Error, message).into());
+    }
+    let rows = switched(client, rollout).await?;
+    if rows.is_empty() {
+        return Err(Failure::new(Exit::Error, format!("nothing to put back: rollout {} switched nothing", rollout.name)).into());
+    }
+    let opened = OpenOptions::new().write(true).create_new(true).open(file);
+    let mut out = BufWriter::new(opened.with_context(|| format!("cannot create {}; an existing file is left as it is", file.display()))?);
+    out.write_all(plan(rollout, &rows, style).as_bytes())?;
+    out.flush()?;
+    let file = file.display();
+    term::say(&format!(
+        "{file} puts back {}; look at it with `sealift plan {file}`, then `sealift apply {file}`",
+        count(u32::try_from(rows.len()).unwrap_or(u32::MAX), "proxy", "proxies")
+    ));
+    Ok(Exit::Done)
+}
+
+/// What the rollout surely switched, the newest wave first.
+async fn switched(client: &Client, rollout: &RolloutDoc) -> Result<Vec<ChangeRow>> {
+    let mut rows: Vec<ChangeRow> = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        // What an aborted revert left is put back as well.
+        let mut query = vec![("state", "succeeded,skipped".to_owned()), ("limit", PAGE.to_string())];
+        query.extend(after.take().map(|after| ("after", after)));
+        let page = client.page::<ChangeRow>(&format!("/v1/rollouts/{}/changes", rollout.id), &query).await?;
+        rows.extend(page.rows.into_iter().filter(|row| is_ours(row, rollout.ssl_option)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let place = |row: &ChangeRow| rollout.waves.iter().position(|wave| wave.name == row.wave);
+    rows.sort_by_key(|row| (std::cmp::Reverse(place(row)), row.ordinal));
+    Ok(rows)
+}
+
+fn is_ours(row: &ChangeRow, set: bool) -> bool {
+    let switched = row.how.as_deref() == Some("switched") || row.reason_word.as_deref() == Some("revert_aborted");
+    switched && row.before == Some(!set)
+}
+
+fn plan(rollout: &RolloutDoc, rows: &[ChangeRow], style: &Style) -> String {
+    // A plan's name has 63 characters at most.
+    let name: String = format!("revert-{}", rollout.name).chars().take(63).collect();
+    let made = style.time(style.now);
+    let mut text = format!(
+        "# Puts back what rollout {} of plan {} revision {} switched, the newest wave first; made {made}.\n\
+         # A proxy that somebody changed since shows the wanted value already and is left alone.\n\
+         version: 1\nname: {name}\nrevision: {}\nssl_option: {}\n",
+        rollout.id, rollout.name, rollout.revision, rollout.revision, !rollout.ssl_option,
+    );
+    if !rollout.change_ref.is_empty() {
+        text.push_str(&format!("change_ref: {}\n", serde_json::Value::from(rollout.change_ref.clone())));
+    }
+    text.push_str("targets:\n  list:\n");
+    for row in rows {
+        text.push_str(&format!("    - {{lane: {}, instance_id: {}, proxy_id: {}}}\n", row.lane, row.instance_id, row.proxy_id));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(how: Option<&str>, reason_word: Option<&str>, before: Option<bool>) -> ChangeRow {
+        ChangeRow {
+            ordinal: 0,
+            lane: "prod-sg".into(),
+            instance_id: String::new(),
+            proxy_id: String::new(),
+            wave: "all".into(),
+            state: "succeeded".into(),
+            how: how.map(str::to_owned),
+            attempts: 1,
+            before,
+            undo: false,
+            job_id: None,
+            jobs: Vec::new(),
+            reason_word: reason_word.map(str::to_owned),
+            reason: None,
+            moved_at: None,
+            hold: None,
+        }
+    }
+
+    #[test]
+    fn only_what_was_surely_switched_from_a_known_value_is_put_back() {
+        assert!(is_ours(&row(Some("switched"), None, Some(false)), true));
+        assert!(is_ours(&row(None, Some("revert_aborted"), Some(false)), true));
+        assert!(is_ours(&row(Some("switched"), None, Some(true)), false));
+        for other in [
+            row(Some("already_right"), None, None),
+            row(Some("switched_job_unknown"), None, Some(false)),
+            row(Some("switched"), None, None),
+            row(Some("switched"), None, Some(true)),
+            row(None, Some("changed_since"), Some(false)),
+        ] {
+            assert!(!is_ours(&other, true), "{other:?}");
+        }
+    }
+}

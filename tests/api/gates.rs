@@ -1,0 +1,188 @@
+//! Reverts, approvals and pauses with an end, over the socket.
+
+use reqwest::StatusCode;
+use sealift::domain::rollout::Verb;
+use sealift::engine::{Command, CommandError};
+use serde_json::{Value, json};
+
+use crate::world::{World, form, plan, targets};
+
+const TWO_WAVES: &str = "strategy: {waves: [{name: one, size: 2, promote: manual}, {name: two, size: rest}]}\n";
+
+fn states(answered: &Value) -> Vec<(u64, String, String)> {
+    let text = |row: &Value, field: &str| row[field].as_str().unwrap_or("-").to_owned();
+    let rows = answered["rows"].as_array().expect("rows");
+    rows.iter().map(|row| (row["ordinal"].as_u64().expect("a place"), text(row, "state"), text(row, "reason_word"))).collect()
+}
+
+fn owned(rows: &[(u64, &str, &str)]) -> Vec<(u64, String, String)> {
+    rows.iter().map(|(place, state, word)| (*place, (*state).to_owned(), (*word).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_revert_puts_back_what_nobody_changed_since() {
+    let world = World::new().await;
+    let early = world.post("/v1/rollouts/back/revert", json!({})).await;
+    assert_eq!(early.status, StatusCode::NOT_FOUND);
+    world.submit(&plan("back", &targets('a', 4), TWO_WAVES)).await;
+    world.until("/v1/rollouts/back", |answered| answered.json["phase"] == "awaiting").await;
+    assert!(world.cloud.shows('a', 0) && world.cloud.shows('a', 1) && !world.cloud.shows('a', 2));
+
+    // Somebody else has switched one of them off again.
+    world.cloud.set('a', 1, false);
+    let reverted = world.post("/v1/rollouts/back/revert", json!({"reason": "old drivers"})).await;
+    assert_eq!((reverted.status, reverted.json["phase"].as_str()), (StatusCode::OK, Some("reverting")), "{reverted:?}");
+    let done = world.until("/v1/rollouts/back", |answered| answered.json["phase"] == "reverted").await;
+    assert_eq!(done.json["final"], true);
+    let tally = &done.json["tally"];
+    assert_eq!((&tally["reverted"], &tally["skipped"], &tally["cancelled"], &tally["total"]), (&json!(1), &json!(1), &json!(2), &json!(4)));
+    assert!(!world.cloud.shows('a', 0) && !world.cloud.shows('a', 1));
+
+    let changes = world.get("/v1/rollouts/back/changes").await;
+    let expected = owned(&[(0, "reverted", "-"), (1, "skipped", "changed_since"), (2, "cancelled", "-"), (3, "cancelled", "-")]);
+    assert_eq!(states(&changes.json), expected);
+    assert_eq!((&changes.json["rows"][0]["how"], &changes.json["rows"][0]["before"]), (&json!("switched"), &json!(false)));
+    let jobs = world.get("/v1/rollouts/back/jobs").await;
+    assert_eq!(jobs.json["rows"].as_array().map(Vec::len), Some(3), "two forward, one back: {jobs:?}");
+    let journal = world.get("/v1/rollouts/back/journal?limit=1000").await;
+    let asked = journal.json["rows"].as_array().expect("rows").iter().find(|row| row["to"] == "reverting").expect("in the journal");
+    assert!(asked["why"].as_str().is_some_and(|why| why.contains("old drivers")) && asked["by"].is_string(), "{asked}");
+
+    for verb in ["revert", "resume", "retry", "promote", "abort"] {
+        let late = world.post(&format!("/v1/rollouts/back/{verb}"), json!({})).await;
+        assert_eq!(late.status, StatusCode::CONFLICT, "{verb}: {late:?}");
+    }
+    // It is over: its proxies are free for another rollout.
+    let again = world.submit(&plan("again", &targets('a', 1), "")).await;
+    assert_eq!(again.status, StatusCode::CREATED, "{again:?}");
+}
+
+#[tokio::test]
+async fn a_revert_that_fails_waits_for_a_person() {
+    let world = World::new().await;
+    world.submit(&plan("stuck", &targets('a', 4), TWO_WAVES)).await;
+    world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "awaiting").await;
+    world.cloud.refuse(true);
+    world.post("/v1/rollouts/stuck/revert", json!({})).await;
+    let halted = world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "halted").await;
+    assert_eq!(halted.json["halt"]["guard"], "revert");
+    assert_eq!(halted.json["revert"]["stage"], "releasing", "{halted:?}");
+    let again = world.post("/v1/rollouts/stuck/revert", json!({})).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    assert!(again.json["error"]["message"].as_str().is_some_and(|message| message.contains("sealift retry")), "{again:?}");
+    assert_eq!(world.post("/v1/rollouts/stuck/promote", json!({})).await.status, StatusCode::CONFLICT);
+
+    world.cloud.refuse(false);
+    let retried = world.post("/v1/rollouts/stuck/retry", json!({})).await;
+    assert_eq!((retried.status, retried.json["phase"].as_str()), (StatusCode::OK, Some("reverting")), "{retried:?}");
+    let done = world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "reverted").await;
+    assert_eq!(done.json["tally"]["reverted"], 2);
+}
+
+#[tokio::test]
+async fn a_spent_budget_reverts_where_the_plan_says_so() {
+    let world = World::new().await;
+    let list = format!("{}{}", targets('a', 2), targets('f', 2));
+    let guards = "strategy: {max_in_flight: 1, max_failures: 1, on_failure: revert}\n";
+    world.submit(&plan("careful", &list, guards)).await;
+    let done = world.until("/v1/rollouts/careful", |answered| answered.json["phase"] == "reverted").await;
+    let tally = &done.json["tally"];
+    assert_eq!((&tally["reverted"], &tally["failed"], &tally["cancelled"]), (&json!(2), &json!(1), &json!(1)), "{done:?}");
+    assert!(!world.cloud.shows('a', 0) && !world.cloud.shows('a', 1));
+}
+
+#[tokio::test]
+async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
+    let world = World::new().await;
+    let text = plan("agreed", &targets('a', 2), "approval: {required: 1}\n");
+    let preview = world.upload("/v1/plans/preview", form(&text, &[])).await;
+    let digest = preview.json["digest"].as_str().expect("a digest").to_owned();
+    assert_eq!(preview.json["approvals"], 1);
+    world.submit(&text).await;
+    let held = world.until("/v1/rollouts/agreed", |answered| answered.json["holds"][0]["word"] == "approval").await;
+    assert_eq!(held.json["phase"], "scheduled");
+    assert_eq!(held.json["approval"]["digest"], digest.as_str());
+    let waits = world.get("/v1/rollouts/agreed/changes?state=queued").await;
+    assert_eq!(waits.json["rows"][0]["hold"]["word"], "approval");
+
+    let path = "/v1/rollouts/agreed/approve";
+    assert_eq!(world.post(path, json!({})).await.status, StatusCode::BAD_REQUEST, "without a digest");
+    assert_eq!(world.post(path, json!({"digest": "12"})).await.status, StatusCode::BAD_REQUEST, "no digest at all");
+    assert_eq!(world.post("/v1/rollouts/agreed/pause", json!({"digest": digest})).await.status, StatusCode::BAD_REQUEST);
+    let other = world.post(path, json!({"digest": "0".repeat(64)})).await;
+    assert_eq!(other.status, StatusCode::CONFLICT);
+    assert!(other.json["error"]["message"].as_str().is_some_and(|message| message.contains(&digest)), "{other:?}");
+    let own = world.post(path, json!({"digest": digest})).await;
+    assert!(own.json["error"]["message"].as_str().is_some_and(|message| message.contains("somebody else")), "{own:?}");
+
+    let approve = |by: &str| Command {
+        rollout: held.json["id"].as_str().expect("an id").parse().expect("an id"),
+        verb: Verb::Approve { digest: digest.parse().expect("a digest") },
+        by: by.into(),
+        reason: "looked at it".into(),
+    };
+    world.handle.command(approve("bob")).await.expect("approved");
+    world.until("/v1/rollouts/agreed", |answered| answered.json["phase"] == "completed").await;
+    assert!(matches!(world.handle.command(approve("carol")).await, Err(CommandError::Refused(_))));
+    let journal = world.get("/v1/rollouts/agreed/journal?limit=1000").await;
+    let rows = journal.json["rows"].as_array().expect("rows");
+    assert!(rows.iter().any(|row| row["by"] == "bob" && row["why"] == "approved by bob: looked at it"), "{journal:?}");
+}
+
+#[tokio::test]
+async fn a_pause_ends_by_itself_at_its_time() {
+    let world = World::new().await;
+    world.cloud.busy(true);
+    world.submit(&plan("nap", &targets('a', 2), "")).await;
+    let now: jiff::Timestamp = world.get("/v1/rollouts/nap").await.json["as_of"].as_str().expect("an instant").parse().expect("an instant");
+    let path = "/v1/rollouts/nap/pause";
+    let past = world.post(path, json!({"until": now - std::time::Duration::from_secs(5)})).await;
+    assert_eq!(past.status, StatusCode::CONFLICT, "{past:?}");
+    assert_eq!(world.post("/v1/rollouts/nap/resume", json!({"until": now})).await.status, StatusCode::BAD_REQUEST);
+
+    let until = now + std::time::Duration::from_millis(700);
+    assert_eq!(world.post(path, json!({"until": until, "reason": "batch"})).await.status, StatusCode::OK);
+    world.cloud.busy(false);
+    world.until("/v1/rollouts/nap", |answered| answered.json["phase"] == "completed").await;
+    let journal = world.get("/v1/rollouts/nap/journal?limit=1000").await;
+    let rows = journal.json["rows"].as_array().expect("rows");
+    let ended = rows.iter().find(|row| row["why"].as_str().is_some_and(|why| why.starts_with("the pause ended"))).expect("told");
+    assert!(ended["at"].as_str().expect("an instant").parse::<jiff::Timestamp>().expect("an instant") >= until, "{ended}");
+    assert!(ended.get("by").is_none(), "nobody did it: {ended}");
+}
+
+/// Whoever comes first wins, everybody is answered, and the journal tells exactly what was acknowledged.
+#[tokio::test]
+async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
+    for round in 0..6 {
+        let world = World::new().await;
+        let name = format!("race-{round}");
+        // Of some rounds the rollout is over before the verbs come, of others it is in the middle.
+        let guards = if round % 2 == 0 { TWO_WAVES } else { "" };
+        world.submit(&plan(&name, &targets('a', 6), guards)).await;
+        let path = |verb: &str| format!("/v1/rollouts/{name}/{verb}");
+        let (pause, other, revert, twice, abort) = (path("pause"), path("pause"), path("revert"), path("revert"), path("abort"));
+        let answers = tokio::join!(
+            world.post(&pause, json!({})),
+            world.post(&other, json!({})),
+            world.post(&revert, json!({})),
+            world.post(&twice, json!({})),
+            world.post(&abort, json!({})),
+        );
+        let answers = [answers.0, answers.1, answers.2, answers.3, answers.4];
+        for answer in &answers {
+            assert!(matches!(answer.status, StatusCode::OK | StatusCode::CONFLICT), "{answer:?}");
+        }
+        let done = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
+        assert!(answers[..2].iter().filter(|answer| answer.status == StatusCode::OK).count() <= 1, "one pause: {answers:?}");
+        assert!(answers[2..4].iter().filter(|answer| answer.status == StatusCode::OK).count() <= 1, "one revert: {answers:?}");
+        let journal = world.get(&path("journal?limit=1000")).await;
+        let told = journal.json["rows"].as_array().expect("rows").iter().filter(|row| row["kind"] == "rollout" && row["by"].is_string());
+        assert_eq!(told.count(), done, "the journal has what was acknowledged: {answers:?}");
+        world
+            .until(&format!("/v1/rollouts/{name}"), |answered| {
+                answered.json["final"] == true && answered.json["tally"]["active"] == 0 && answered.json["tally"]["queued"] == 0
+            })
+            .await;
+    }
+}
