@@ -32,6 +32,9 @@ use crate::planted::Planted;
 use crate::scenario::Scenario;
 use crate::setting;
 use daemon::Daemon;
+pub use drawn::draw_verb;
+pub use network::unanswered;
+pub use person::verb_of_a_person;
 
 /// More events than any honest run needs: beyond it something spins.
 const EVENTS_MAX: u64 = 400_000;
