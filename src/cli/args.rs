@@ -71,6 +71,11 @@ pub enum Verb {
         after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode"
     )]
     Plan(PlanArgs),
+    /// Show when a plan may work: its next windows, freezes applied, nights with a change of clocks marked
+    #[command(
+        after_help = "Examples:\n  sealift windows fleet.yaml\n  sealift windows fleet.yaml --from 2027-03-01 --until 2027-04-01\n  sealift windows fleet.yaml -n 100 -o csv > windows.csv\n  sealift windows fleet.yaml -o json | jq '.windows[] | select(.clock_changes != [])'\n\nA time without an offset is read by the clock of the plan's first window."
+    )]
+    Windows(WindowsArgs),
     /// Submit a plan and follow its rollout
     #[command(
         after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test"
@@ -239,6 +244,26 @@ pub struct PlanArgs {
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// How to print: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `windows`.
+#[derive(Debug, Args)]
+pub struct WindowsArgs {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Look from then on [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only windows that open before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Windows at most, up to 1000 [default: 10, or all of them with --until]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: Option<u16>,
+    /// How to print
     #[command(flatten)]
     pub output: OutputArgs,
 }

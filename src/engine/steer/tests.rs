@@ -46,38 +46,46 @@ impl<'a> Daemon<'a> {
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
             self.core.step(times(self.second), input, &mut effects);
-            inputs.extend(effects.into_iter().filter_map(|effect| self.perform(effect)));
+            for effect in effects {
+                inputs.extend(self.perform(effect));
+            }
         }
     }
 
-    fn perform(&mut self, effect: Effect) -> Option<Input> {
+    fn perform(&mut self, effect: Effect) -> Vec<Input> {
         let store = self.store;
         match effect {
-            Effect::Scan { until } => {
-                let open = store.open_rollouts().now_or_never()?.expect("memory");
-                let due = store.due(until, 100).now_or_never()?.expect("memory");
-                Some(Input::Scanned { open, due })
-            }
+            Effect::Scan { until } => vec![self.scanned(until)],
             Effect::Read { ticket, query: Query::Rollout(id) } => {
                 self.looks += 1;
-                let found = Found::Rollout(store.rollout(id).now_or_never()?.expect("memory"));
-                Some(Input::Read { ticket, found: Box::new(found) })
+                let found = Found::Rollout(ready(store.rollout(id)).expect("memory").map(Box::new));
+                vec![Input::Read { ticket, found: Box::new(found) }]
             }
             Effect::Read { ticket, query: Query::Candidates { rollout, wave, limit } } => {
-                let found = Found::Candidates(store.candidates(rollout, wave, limit).now_or_never()?.expect("memory"));
-                Some(Input::Read { ticket, found: Box::new(found) })
+                let found = Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect("memory"));
+                vec![Input::Read { ticket, found: Box::new(found) }]
             }
-            Effect::Commit { ticket, commit } => Some(Input::Committed { ticket, result: store.commit(*commit).now_or_never()? }),
+            Effect::Commit { ticket, commit } => vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }],
             Effect::Touch { ticket, id, version, was, due } => {
-                Some(Input::Touched { ticket, held: store.touch(id, version, was, due).now_or_never()?.expect("memory") })
+                vec![Input::Touched { ticket, held: ready(store.touch(id, version, was, due)).expect("memory") }]
             }
             Effect::Call { call, .. } => {
                 self.called.push(call);
-                None
+                Vec::new()
             }
             other => panic!("nothing here leads to {other:?}"),
         }
     }
+
+    fn scanned(&self, until: Timestamp) -> Input {
+        let open = ready(self.store.open_rollouts()).expect("memory");
+        let due = ready(self.store.due(until, 100)).expect("memory");
+        Input::Scanned { open, due }
+    }
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("a store in memory is ready at once")
 }
 
 fn times(second: i64) -> Times {
@@ -89,8 +97,8 @@ fn shared() -> (MemoryStore, RolloutId) {
     let store = MemoryStore::new();
     let mut submission = scene::submission("alpha", &[2], 0);
     submission.plan.strategy.max_in_flight = 1;
-    let id = scene::started(&store, submission).now_or_never().expect("ready");
-    let released = scene::release(&store, id, 0, 1).now_or_never().expect("ready");
+    let id = ready(scene::started(&store, submission));
+    let released = ready(scene::release(&store, id, 0, 1));
     assert_eq!(released, [0]);
     (store, id)
 }
@@ -103,9 +111,9 @@ fn a_place_freed_by_other_hands_is_taken_at_the_next_scan() {
     daemon.wait(1);
     assert_eq!(daemon.called, [], "the one place is taken, and not by us");
 
-    scene::put(&store, id, 0, scene::switched()).now_or_never().expect("ready").expect("free to move");
+    ready(scene::put(&store, id, 0, scene::switched())).expect("free to move");
     daemon.wait(1);
-    let second = store.change(ChangeId { rollout: id, ordinal: 1 }).now_or_never().expect("ready").expect("memory").expect("there");
+    let second = ready(store.change(ChangeId { rollout: id, ordinal: 1 })).expect("memory").expect("there");
     assert_eq!(daemon.called, [Call::Inspect { target: second.change.target }]);
 }
 
@@ -133,8 +141,8 @@ fn what_a_look_has_read_leads_to_no_second_look() {
     let looks = daemon.looks;
     // The place is free and taken again at once, so that there is nothing to do; the look at the end of its longest wait
     // is the first to see it, the scan of the same instant the second.
-    scene::put(&store, id, 0, scene::switched()).now_or_never().expect("ready").expect("free to move");
-    scene::release(&store, id, 0, 1).now_or_never().expect("ready");
+    ready(scene::put(&store, id, 0, scene::switched())).expect("free to move");
+    ready(scene::release(&store, id, 0, 1));
     daemon.wait(1);
     assert_eq!(daemon.looks, looks + 1);
 }

@@ -79,6 +79,10 @@ impl Store for WatchedStore {
         self.0.store.settled(id, words, limit)
     }
 
+    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
+        self.0.store.holder(instance)
+    }
+
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
         self.0.store.known_jobs(instance)
     }
