@@ -1,5 +1,7 @@
 //! While a rollout may release, it does: an open window with free places and ready work is never idle for long.
 
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 use sealift::domain::id::RolloutId;
 use sealift::domain::plan::Plan;
@@ -22,6 +24,7 @@ pub struct NeverIdle {
     /// Commits of this run may take long, so places may be free and taken at once.
     stuck: bool,
     stopped: bool,
+    up: BTreeSet<usize>,
     quiet_from: Nanos,
     idle_since: Option<Nanos>,
 }
@@ -33,6 +36,7 @@ impl NeverIdle {
             plan: setting.submission.plan.clone(),
             stuck: setting.scenario.stuck_store > 0.0,
             stopped: false,
+            up: BTreeSet::new(),
             quiet_from: 0,
             idle_since: None,
         }
@@ -50,12 +54,21 @@ impl NeverIdle {
 impl Invariant for NeverIdle {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Disturbed { now } | Seen::Crashed { now, .. }) => self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER),
+            Fact::Seen(Seen::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER),
+            Fact::Seen(Seen::Started { daemon, now }) => {
+                self.up.insert(*daemon);
+                self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
+            }
+            Fact::Seen(Seen::Crashed { daemon, now }) => {
+                self.up.remove(daemon);
+                self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
+            }
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
             Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
             Fact::Instant { now, wall, store } if !self.stuck => {
                 let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
                 let ready = *now >= self.quiet_from
+                    && !self.up.is_empty()
                     && self.may_release(&rollout, *wall).is_some_and(|wave| {
                         let found = store.candidates(self.rollout, wave, 1).now_or_never().expect("ready").expect("memory");
                         !found.free.is_empty()
