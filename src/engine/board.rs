@@ -121,3 +121,6 @@ fn stepped(then: Times, now: Times) -> bool {
     let boot = i128::try_from(now.boot.saturating_sub(then.boot).as_nanos()).unwrap_or(i128::MAX);
     wall.abs_diff(boot) > STEP_MAX.as_nanos()
 }
+
+#[cfg(test)]
+mod tests;

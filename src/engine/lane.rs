@@ -227,3 +227,6 @@ impl Clock for SetClock {
         Nanos::from(self.get())
     }
 }
+
+#[cfg(test)]
+mod tests;

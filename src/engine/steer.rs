@@ -180,6 +180,8 @@ impl Core {
             Some(tracked) if view.record.version < tracked.view.record.version => return,
             Some(tracked) => {
                 let moved = view.record.version != tracked.view.record.version;
+                // A change may have ended in other hands: its place is free.
+                tracked.again |= view.tallies != tracked.view.tallies;
                 tracked.view = view;
                 moved
             }
@@ -273,7 +275,12 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         match (std::mem::replace(&mut tracked.stage, Stage::Idle), found) {
             (Stage::Reading, Found::Rollout(Some(view))) => {
+                let again = tracked.again;
                 self.rollout_seen(*view);
+                // What this read shows is judged right now.
+                if let Some(tracked) = self.rollouts.get_mut(&id) {
+                    tracked.again = again;
+                }
                 self.judge(id, out);
             }
             (Stage::Picking(decision), Found::Candidates(candidates)) => self.release(id, *decision, candidates, out),
@@ -524,3 +531,6 @@ pub(super) fn change_move(change: &Change, record: change::Record, due: Option<T
         by,
     }
 }
+
+#[cfg(test)]
+mod tests;

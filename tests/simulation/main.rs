@@ -9,8 +9,10 @@
 //! ```text
 //! SEALIFT_SEED=42 cargo nextest run --test simulation --no-capture seeds      # scenario, journal, what fired, verdict
 //! SEALIFT_SEED=42 SEALIFT_PLANTED=NoLastCheck cargo nextest run --test simulation --no-capture seeds
+//! SEALIFT_SEED=42 SEALIFT_TRACE=1 cargo nextest run --test simulation --no-capture seeds   # every input and effect
 //! SEALIFT_SEEDS=1000000 SEALIFT_SEED_BASE=5000 cargo nextest run --release --test simulation --no-capture seeds
-//! SEALIFT_SHELL_SEED=42 cargo nextest run --test simulation --no-capture shell
+//! SEALIFT_SHELL_SEED=42 cargo nextest run --test simulation --no-capture shell_seeds
+//! SEALIFT_SHELL_SEED=42 SEALIFT_PLANTED=CommitLost cargo nextest run --test simulation --no-capture shell_seeds
 //! SEALIFT_KILL_WORLDS=100 cargo nextest run --release --test simulation --no-capture killed
 //! ```
 //!
@@ -32,6 +34,7 @@ mod scenario;
 mod scoreboard;
 mod seeds;
 mod setting;
+mod shell;
 mod world;
 
 use std::sync::Mutex;

@@ -71,6 +71,8 @@ pub enum Seen {
     Acknowledged { verb: Verb },
     /// The kill-switch file came or went, and every daemon was told.
     StopFile { stands: bool },
+    /// A daemon began to run.
+    Started { daemon: usize, now: Nanos },
     /// A daemon died.
     Crashed { daemon: usize, now: Nanos },
     /// Up to then something happened that may hold work up without anybody's fault.

@@ -28,13 +28,14 @@ pub struct Scenario {
     pub max_attempts: u16,
     /// The lane's quota; the simulated cloud has the same one.
     pub quota: Option<(u32, Duration)>,
-    /// Windows, as (every how many minutes one opens, its length in seconds, its cutoff in seconds).
-    pub window: Option<(u8, u64, u64)>,
+    pub window: Option<Often>,
     /// One daemon alone on its store (unsynced commits may be lost), or two on a shared one.
     pub daemons: usize,
     pub faults: Faults,
     /// Mean seconds between crashes of a daemon; 0: none.
     pub crash_every: u32,
+    /// Longest time in seconds for which a crashed daemon stays away.
+    pub down_for: u64,
     /// Times at which a daemon's host stands still for a while, as in a suspend.
     pub freezes: u32,
     /// Share of requests refused before they leave.
@@ -53,6 +54,18 @@ pub struct Scenario {
     pub gates: Gates,
 }
 
+/// A window that opens every so many minutes.
+#[derive(Debug, Clone, Copy)]
+pub struct Often {
+    /// The first minute of the hour at which it opens.
+    pub from: u8,
+    pub every: u8,
+    /// In seconds.
+    pub length: u64,
+    /// In seconds.
+    pub cutoff: u64,
+}
+
 /// Longest way of a request from the wire instant to the cloud: what `settle` must cover, with the visibility lag.
 pub const LANDING_BOUND: Duration = Duration::from_secs(3);
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,6 +75,9 @@ pub const SETTLE: Duration = Duration::from_secs(6);
 pub const GRACE: Duration = Duration::from_secs(10);
 /// Longest commit of a stuck store: beyond the 17 s after which a call's change may be taken over.
 pub const STUCK_COMMIT: Duration = Duration::from_secs(40);
+
+/// A window shorter than this many seconds shuts while work is on.
+const SHORT_WINDOW: u64 = 40;
 
 fn some(rng: &mut Rng, share: f64, most: f64) -> f64 {
     if rng.f64() < share { rng.f64() * most } else { 0.0 }
@@ -84,6 +100,9 @@ impl Scenario {
         let foreign_changes = some(&mut rng, 0.15, 0.1);
         let faults = Self::faults(&mut rng, quota, foreign_changes);
         let max_failures = rng.u32(1..=8);
+        let window = (rng.f64() < 0.3).then(|| Self::window(&mut rng));
+        // Where a window is short, calls are often late for it.
+        let short = window.is_some_and(|window| window.length < SHORT_WINDOW);
         // A step of the wall clock must not touch the quota: where there is one, the clock is stepped more often.
         let jumpy = if quota.is_some() { 0.4 } else { 0.15 };
         let mut drawn = Self {
@@ -99,13 +118,13 @@ impl Scenario {
             wave_failures: rng.u32(1..=max_failures),
             max_attempts: rng.u16(2..=6),
             quota,
-            // Short and often, so that many calls stand at an edge.
-            window: (rng.f64() < 0.3).then(|| (rng.u8(1..=3), rng.u64(10..=50), rng.u64(0..5))),
+            window,
             daemons: if rng.f64() < 0.5 { 1 } else { 2 },
             crash_every: if rng.f64() < 0.7 { rng.u32(3..60) } else { 0 },
+            down_for: if rng.f64() < 0.3 { 180 } else { 20 },
             freezes: if rng.f64() < 0.2 { rng.u32(1..6) } else { 0 },
             refuse: some(&mut rng, 0.3, 0.2),
-            slow_path: some(&mut rng, 0.5, 0.3),
+            slow_path: some(&mut rng, if short { 0.9 } else { 0.5 }, if short { 0.6 } else { 0.3 }),
             stuck_store: some(&mut rng, 0.15, 0.3),
             verbs: if rng.bool() { rng.u32(1..6) } else { 0 },
             stop_file: rng.f64() < 0.15,
@@ -145,6 +164,14 @@ impl Scenario {
             gates,
             ..drawn
         }
+    }
+
+    /// Half of the windows are so short that they shut while work is on; they come the more often.
+    fn window(rng: &mut Rng) -> Often {
+        let short = rng.bool();
+        let length = if short { rng.u64(5..SHORT_WINDOW) } else { rng.u64(60..=300) };
+        let every = if short { 1 } else { 10 };
+        Often { from: rng.u8(0..every), every, length, cutoff: rng.u64(0..length.min(60) / 2) }
     }
 
     fn faults(rng: &mut Rng, quota: Option<(u32, Duration)>, foreign: f64) -> Faults {

@@ -17,7 +17,7 @@ use sealift::domain::zone::Zone;
 use sealift::store::Submission;
 
 use crate::planted::Planted;
-use crate::scenario::{CALL_TIMEOUT, SETTLE, Scenario};
+use crate::scenario::{CALL_TIMEOUT, Often, SETTLE, Scenario};
 
 fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a valid name")
@@ -58,8 +58,8 @@ fn plan(scenario: &Scenario) -> Plan {
         });
         first += size;
     }
-    let windows = scenario.window.map(|(minute, length, cutoff)| {
-        let cron = format!("*/{minute} * * * *").parse().expect("a valid expression");
+    let windows = scenario.window.map(|Often { from, every, length, cutoff }| {
+        let cron = format!("{from}-59/{every} * * * *").parse().expect("a valid expression");
         let zone: Zone = "Asia/Singapore".parse().expect("a zone of the database");
         Window::new(cron, Duration::from_secs(length), zone, Duration::from_secs(cutoff)).expect("a valid window")
     });

@@ -33,11 +33,14 @@ use crate::planted::Planted;
 use crate::scenario::Scenario;
 use crate::setting;
 use daemon::Daemon;
+pub use drawn::draw_verb;
+pub use network::unanswered;
+pub use person::verb_of_a_person;
 
 /// More events than any honest run needs: beyond it something spins.
 const EVENTS_MAX: u64 = 400_000;
 /// After the calm a run must end within this virtual time.
-const END_WITHIN: u64 = 6 * 3600;
+pub const END_WITHIN: u64 = 6 * 3600;
 
 /// Virtual time since the start.
 pub type Nanos = u64;
@@ -90,7 +93,7 @@ pub(in crate::world) enum What {
     Freeze { daemon: usize, until: Nanos },
     Operator { verb: Verb },
     Foreign,
-    StopFile { text: Option<String> },
+    StopFile { order: u32, text: Option<String> },
     Jump { seconds: i64 },
     Calm,
 }
@@ -167,9 +170,13 @@ pub struct World {
     /// When a person may look in again after the calm.
     person_at: Nanos,
     stop: Option<String>,
+    /// The latest coming or going of the file that everybody was told.
+    stop_order: u32,
     /// What an answer mixed up by a planted bug names.
     last_job: Option<JobId>,
     fired: BTreeMap<&'static str, u64>,
+    /// Every input and effect of every core is printed.
+    traced: bool,
 }
 
 /// How a run ended.
@@ -221,8 +228,10 @@ impl World {
             calm: false,
             person_at: 0,
             stop: None,
+            stop_order: 0,
             last_job: None,
             fired: BTreeMap::new(),
+            traced: std::env::var_os("SEALIFT_TRACE").is_some(),
             scenario,
             planted,
         };
@@ -361,10 +370,11 @@ impl World {
             What::Freeze { daemon, until } => self.freeze(daemon, until),
             What::Operator { verb } => self.operator(verb),
             What::Foreign => self.foreign(),
-            What::StopFile { text } => self.stop_file(text),
+            What::StopFile { order, text } => self.stop_file(order, text),
             What::Jump { seconds } => {
                 self.fire("wall_jump");
-                self.oracle.see(Seen::Disturbed { now: self.now });
+                // What waits for an instant of the wall clock looks at it at least every 30 s.
+                self.oracle.see(Seen::Disturbed { now: self.now + 10 * S });
                 self.wall_offset += seconds;
             }
             What::Calm => {

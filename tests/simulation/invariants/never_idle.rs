@@ -1,6 +1,8 @@
 //! While a rollout may release, it does: an open window with free places and ready work is never idle for long. And a revert
 //! for which nothing is left to wait goes on.
 
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 use sealift::domain::id::RolloutId;
 use sealift::domain::plan::Plan;
@@ -23,6 +25,7 @@ pub struct NeverIdle {
     /// Commits of this run may take long, so places may be free and taken at once.
     stuck: bool,
     stopped: bool,
+    up: BTreeSet<usize>,
     quiet_from: Nanos,
     idle_since: Option<Nanos>,
 }
@@ -34,6 +37,7 @@ impl NeverIdle {
             plan: setting.submission.plan.clone(),
             stuck: setting.scenario.stuck_store > 0.0,
             stopped: false,
+            up: BTreeSet::new(),
             quiet_from: 0,
             idle_since: None,
         }
@@ -73,7 +77,15 @@ impl NeverIdle {
 impl Invariant for NeverIdle {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Disturbed { now } | Seen::Crashed { now, .. }) => self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER),
+            Fact::Seen(Seen::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER),
+            Fact::Seen(Seen::Started { daemon, now }) => {
+                self.up.insert(*daemon);
+                self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
+            }
+            Fact::Seen(Seen::Crashed { daemon, now }) => {
+                self.up.remove(daemon);
+                self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
+            }
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
             Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
             Fact::Instant { now, wall, store } if !self.stuck => {
@@ -84,7 +96,7 @@ impl Invariant for NeverIdle {
                         !found.free.is_empty()
                     })
                 };
-                let ready = *now >= self.quiet_from && (forward() || self.may_put_back(&rollout, *store, *wall));
+                let ready = *now >= self.quiet_from && !self.up.is_empty() && (forward() || self.may_put_back(&rollout, *store, *wall));
                 if !ready {
                     self.idle_since = None;
                     return Ok(());

@@ -3,6 +3,8 @@
 //!
 //! The journal alone is asked, with the calendar beside it: nothing of how the core counts is repeated here.
 
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::RolloutId;
@@ -25,6 +27,7 @@ pub struct WindowsCountedOnce {
     rollout: RolloutId,
     calendar: Calendar,
     stopped: bool,
+    up: BTreeSet<usize>,
     next_look: Nanos,
     untold_since: Option<Nanos>,
 }
@@ -32,7 +35,7 @@ pub struct WindowsCountedOnce {
 impl WindowsCountedOnce {
     pub fn new(setting: &Setting<'_>) -> Self {
         let calendar = setting.submission.plan.calendar.clone();
-        Self { rollout: setting.rollout, calendar, stopped: false, next_look: 0, untold_since: None }
+        Self { rollout: setting.rollout, calendar, stopped: false, up: BTreeSet::new(), next_look: 0, untold_since: None }
     }
 
     /// How many windows end after `from` and by `to`.
@@ -48,7 +51,13 @@ impl WindowsCountedOnce {
         let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
         let looks = matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { .. });
         let from = rollout.record.windows.upto.unwrap_or_else(start);
-        if self.stopped || !looks || rollout.total().queued + rollout.total().active == 0 || from >= wall || self.between(from, wall) == 0 {
+        if self.stopped
+            || self.up.is_empty()
+            || !looks
+            || rollout.total().queued + rollout.total().active == 0
+            || from >= wall
+            || self.between(from, wall) == 0
+        {
             self.untold_since = None;
             return Ok(());
         }
@@ -92,7 +101,15 @@ impl Invariant for WindowsCountedOnce {
         }
         match fact {
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
-            Fact::Seen(Seen::Disturbed { .. } | Seen::Crashed { .. }) => self.untold_since = None,
+            Fact::Seen(Seen::Disturbed { .. }) => self.untold_since = None,
+            Fact::Seen(Seen::Started { daemon, .. }) => {
+                self.up.insert(*daemon);
+                self.untold_since = None;
+            }
+            Fact::Seen(Seen::Crashed { daemon, .. }) => {
+                self.up.remove(daemon);
+                self.untold_since = None;
+            }
             Fact::Instant { now, wall, store } if *now >= self.next_look => {
                 self.next_look = *now + LOOK_EVERY;
                 return self.untold(*now, *wall, *store);

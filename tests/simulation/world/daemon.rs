@@ -46,7 +46,7 @@ impl World {
         let core = Core::new(options, self.times());
         self.daemons[daemon].board = core.board();
         self.daemons[daemon].core = Some(core);
-        self.oracle.see(Seen::Disturbed { now: self.now });
+        self.oracle.see(Seen::Started { daemon, now: self.now });
         self.tell_stop(daemon);
         self.feed(daemon, Input::Tick);
     }
@@ -73,8 +73,9 @@ impl World {
             let _ = self.commit_now(commit);
         }
         self.synced = self.log.len();
-        // Half of the restarts follow at once, as a supervisor's do: only those meet what the dead one has just sent.
-        let rest = if self.rng.bool() { self.rng.u64(0..S / 2) } else { self.rng.u64(0..20 * S) };
+        // As often as not a supervisor starts it again at once.
+        let away = if self.rng.bool() { 300 * MS } else { self.scenario.down_for * S };
+        let rest = self.rng.u64(0..away);
         self.push(rest, What::Start { daemon });
     }
 
@@ -99,12 +100,18 @@ impl World {
     pub(super) fn feed(&mut self, daemon: usize, input: Input) {
         let times = self.times();
         let Some(core) = self.daemons[daemon].core.as_mut() else { return };
+        if self.traced {
+            println!("{:>12.6} daemon {daemon} < {input:?}", self.now as f64 / S as f64);
+        }
         let mut effects = Vec::new();
         core.step(times, input, &mut effects);
         let ahead = core.next_wake().map(|wake| wake.saturating_sub(times.boot));
-        let late = if self.planted == Planted::WakesLate { 600 * S } else { 0 };
+        let late = if self.planted == Planted::WakesLate { 60 * S } else { 0 };
         let wake = ahead.map(|ahead| self.now + late + u64::try_from(ahead.as_nanos()).expect("a short run"));
         for effect in effects {
+            if self.traced {
+                println!("{:>12.6} daemon {daemon} > {effect:?}", self.now as f64 / S as f64);
+            }
             self.perform(daemon, effect);
         }
         let state = &mut self.daemons[daemon];
@@ -129,13 +136,12 @@ impl World {
         match effect {
             Effect::Scan { until } => {
                 let (open, due) = self.scan(until);
-                self.push_input(0, daemon, Input::Scanned { open, due });
+                let wait = self.read_time();
+                self.push_input(wait, daemon, Input::Scanned { open, due });
             }
             Effect::Read { ticket, query } => {
                 let found = Box::new(self.read(query));
-                // A shared store is asked over a wire: what was read may be old by the time it is known.
-                let slow = self.scenario.daemons > 1 && self.rng.f64() < self.scenario.slow_path;
-                let wait = if slow { self.rng.u64(0..200 * MS) } else { 0 };
+                let wait = self.read_time();
                 self.push_input(wait, daemon, Input::Read { ticket, found });
             }
             Effect::Commit { ticket, commit } => {
@@ -160,14 +166,16 @@ impl World {
                 let held = self.store.touch(id, version, was, due).now_or_never().expect("ready").expect("memory");
                 let held = held || self.planted == Planted::TouchAlwaysHeld;
                 self.oracle.see(Seen::Touched { id, now: self.now });
-                self.push_input(0, daemon, Input::Touched { ticket, held });
+                let wait = self.read_time();
+                self.push_input(wait, daemon, Input::Touched { ticket, held });
             }
             Effect::Call { ticket, call, check } => {
                 self.calls += 1;
                 let number = self.calls;
                 let mut wait = self.rng.u64(0..20 * MS);
                 if self.rng.f64() < self.scenario.slow_path {
-                    wait = self.rng.u64(0..20 * S);
+                    // A quarter of them within their deadline, and as many long after it.
+                    wait = if self.rng.bool() { self.rng.u64(0..10 * S) } else { self.rng.u64(0..20 * S) };
                     self.fire("slow_to_wire");
                 }
                 if self.planted == Planted::DoubtTimedFromDecision {
@@ -188,6 +196,11 @@ impl World {
             }
             Effect::Fail(why) => self.oracle.violate(&format!("the core gave up: {why}")),
         }
+    }
+
+    /// A store of one's own is read in place; one that is shared answers after a while, when others have gone on.
+    fn read_time(&mut self) -> Nanos {
+        if self.scenario.daemons > 1 { self.rng.u64(0..5 * MS) } else { 0 }
     }
 
     /// What may be taken over, as a planted bug tells it.

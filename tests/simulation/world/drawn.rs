@@ -1,5 +1,6 @@
 //! What a scenario lets happen by the clock: crashes, freezes, verbs, the kill switch, steps of the wall clock.
 
+use fastrand::Rng;
 use sealift::domain::rollout::{Requeue, Verb};
 
 use super::{Nanos, S, What, World};
@@ -17,14 +18,14 @@ impl World {
         }
         for _ in 0..self.scenario.verbs {
             let at = self.rng.u64(0..calm_at);
-            let verb = self.draw_verb();
+            let verb = draw_verb(&mut self.rng);
             self.push(at, What::Operator { verb });
         }
         if self.scenario.stop_file {
             let at = self.rng.u64(0..calm_at);
-            self.push(at, What::StopFile { text: Some("drill".into()) });
+            self.push(at, What::StopFile { order: 1, text: Some("drill".into()) });
             let back = self.rng.u64(at..=calm_at);
-            self.push(back, What::StopFile { text: None });
+            self.push(back, What::StopFile { order: 2, text: None });
         }
         for _ in 0..self.scenario.wall_jumps {
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
@@ -51,15 +52,16 @@ impl World {
             self.push(at, What::Crash { daemon });
         }
     }
+}
 
-    fn draw_verb(&mut self) -> Verb {
-        match self.rng.u8(0..12) {
-            0..4 => Verb::Pause { until: None },
-            4..8 => Verb::Resume,
-            8 => Verb::Abort,
-            9 => Verb::Promote,
-            10 => Verb::Retry(Requeue::Failed),
-            _ => Verb::Retry(Requeue::FailedAndInDoubt),
-        }
+/// A verb as operators use them.
+pub fn draw_verb(rng: &mut Rng) -> Verb {
+    match rng.u8(0..12) {
+        0..4 => Verb::Pause { until: None },
+        4..8 => Verb::Resume,
+        8 => Verb::Abort,
+        9 => Verb::Promote,
+        10 => Verb::Retry(Requeue::Failed),
+        _ => Verb::Retry(Requeue::FailedAndInDoubt),
     }
 }

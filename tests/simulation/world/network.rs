@@ -32,14 +32,14 @@ impl World {
             return self.crash(daemon, None);
         }
         let times = self.times();
+        let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of(call.target()) };
+        if times.boot > check.deadline + GRACE {
+            self.oracle.see(Seen::TooLate { id });
+        }
         if self.rng.f64() < self.scenario.refuse {
             self.fire("connection_refused");
             let reply = unanswered(Disposition::NotDone, false, "connection refused");
             return self.push_answer(0, daemon, life, ticket, number, reply);
-        }
-        let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of(call.target()) };
-        if times.boot > check.deadline + GRACE {
-            self.oracle.see(Seen::TooLate { id });
         }
         if let Err(withheld) = self.daemons[daemon].board.check(&check, times)
             && !self.is_let_through(&withheld.0)
@@ -161,7 +161,8 @@ impl World {
     }
 }
 
-fn unanswered(disposition: Disposition, sent: bool, message: &str) -> Reply {
+/// What the client makes of a call without an answer.
+pub fn unanswered(disposition: Disposition, sent: bool, message: &str) -> Reply {
     let error = CallError { disposition, retry_after: None, status: None, code: None, message: message.to_owned() };
     Reply { outcome: Err(error), request_id: None, sent }
 }

@@ -1,7 +1,9 @@
 //! People: operators with verbs, and the kill-switch file.
 
+use fastrand::Rng;
 use sealift::domain::rollout::{Requeue, Verb};
 use sealift::engine::{Command, Input};
+use sealift::store::Rollout;
 
 use super::{MS, S, What, World};
 use crate::oracle::Seen;
@@ -17,16 +19,7 @@ impl World {
         }
         if idle && self.verbs_out.is_empty() && self.now >= self.person_at {
             self.person_at = self.now + 5 * S;
-            let verb = match (&rollout.record.paused, rollout.record.phase.word()) {
-                (Some(_), _) => Verb::Resume,
-                (None, "scheduled") if rollout.record.approvals.len() < usize::from(self.scenario.gates.approvals) => {
-                    Verb::Approve { digest: self.submission.plan.approval.digest }
-                }
-                (None, "awaiting") => Verb::Promote,
-                (None, "halted") if self.rng.bool() => Verb::Retry(Requeue::FailedAndInDoubt),
-                (None, "halted") => Verb::Abort,
-                (None, _) => return false,
-            };
+            let Some(verb) = verb_of_a_person(&rollout, &mut self.rng) else { return false };
             self.push(MS, What::Operator { verb });
         }
         false
@@ -52,11 +45,15 @@ impl World {
         self.push_input(wait, daemon, Input::Command { id, command });
     }
 
-    pub(super) fn stop_file(&mut self, text: Option<String>) {
+    pub(super) fn stop_file(&mut self, order: u32, text: Option<String>) {
         // A host that stands still cannot be told; the file counts from when everybody knows of it.
         if let Some(thaw) = self.daemons.iter().map(|daemon| daemon.frozen_until).max().filter(|until| *until > self.now) {
-            return self.push(thaw - self.now, What::StopFile { text });
+            return self.push(thaw - self.now, What::StopFile { order, text });
         }
+        if order < self.stop_order {
+            return;
+        }
+        self.stop_order = order;
         self.stop.clone_from(&text);
         for daemon in 0..self.daemons.len() {
             self.tell_stop(daemon);
@@ -71,5 +68,19 @@ impl World {
             return;
         }
         self.feed(daemon, Input::StopFile(self.stop.clone()));
+    }
+}
+
+/// What a person does about a rollout that goes no further by itself; nothing where it does.
+pub fn verb_of_a_person(rollout: &Rollout, rng: &mut Rng) -> Option<Verb> {
+    match (&rollout.record.paused, rollout.record.phase.word()) {
+        (Some(_), _) => Some(Verb::Resume),
+        (None, "scheduled") if rollout.record.approvals.len() < usize::from(rollout.plan.approval.required) => {
+            Some(Verb::Approve { digest: rollout.plan.approval.digest })
+        }
+        (None, "awaiting") => Some(Verb::Promote),
+        (None, "halted") if rng.bool() => Some(Verb::Retry(Requeue::FailedAndInDoubt)),
+        (None, "halted") => Some(Verb::Abort),
+        (None, _) => None,
     }
 }

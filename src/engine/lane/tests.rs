@@ -1,0 +1,295 @@
+use super::*;
+use crate::domain::change::Timing;
+use crate::domain::id::{Name, RolloutId};
+use crate::domain::lane::{Access, SecretSource};
+use crate::store::scene;
+
+const SECOND: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_secs(6);
+
+fn ms(millis: u64) -> Boot {
+    Duration::from_millis(millis)
+}
+
+fn settings(quota: Option<Quota>) -> Lane {
+    Lane {
+        name: Name::parse("main", "lane").expect("a name"),
+        access: Access {
+            endpoint: "https://cloud.invalid".into(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
+            token: SecretSource::Env("UNUSED".into()),
+        },
+        quota,
+        max_in_flight: 4,
+        call_timeout: SECOND,
+        timing: Timing { settle: SETTLE, poll: SECOND, poll_max: SECOND, job_limit: 60 * SECOND, recover_limit: 60 * SECOND },
+    }
+}
+
+fn free() -> LaneState {
+    LaneState::new(settings(None), false, Duration::ZERO)
+}
+
+fn limited(requests: u32) -> LaneState {
+    LaneState::new(settings(Some(Quota { requests, per: SECOND })), false, Duration::ZERO)
+}
+
+fn change(ordinal: u32) -> ChangeId {
+    ChangeId { rollout: rollout(), ordinal }
+}
+
+fn rollout() -> RolloutId {
+    scene::submission("alpha", &[8], 0).id()
+}
+
+fn error(disposition: Disposition, status: Option<u16>, retry_after: Option<u32>) -> CallError {
+    CallError { disposition, retry_after, status, code: None, message: "no".into() }
+}
+
+fn throttled() -> CallError {
+    error(Disposition::Throttled, Some(429), None)
+}
+
+/// When the next permit is given, asked for at the instants that the lane names.
+fn next_permit(lane: &mut LaneState, mut now: Boot) -> Boot {
+    loop {
+        match lane.take(now) {
+            Ok(()) => return now,
+            Err(NotYet::Until(at)) => {
+                assert!(at > now, "an instant that has come is no reason to wait");
+                now = at;
+            }
+            Err(NotYet::Answer) => panic!("no answer will come"),
+        }
+    }
+}
+
+#[test]
+fn the_rank_goes_first_and_then_who_came_first() {
+    let mut lane = free();
+    let line = [(Rank::Start, 1), (Rank::InFlight, 2), (Rank::Switch, 5), (Rank::InFlight, 3), (Rank::Start, 4), (Rank::Switch, 6)];
+    for (rank, place) in line {
+        lane.enqueue(rank, place, change(0));
+    }
+    let mut order = Vec::new();
+    while let Some((rank, place, id)) = lane.first_waiting(true) {
+        lane.remove(rank, place, id);
+        order.push((rank, place));
+    }
+    use Rank::{InFlight, Start, Switch};
+    assert_eq!(order, [(Switch, 5), (Switch, 6), (InFlight, 2), (InFlight, 3), (Start, 1), (Start, 4)]);
+    assert_eq!(lane.waiting(), 0);
+}
+
+#[test]
+fn without_a_place_in_flight_only_new_work_waits() {
+    let mut lane = free();
+    lane.enqueue(Rank::Start, 1, change(1));
+    assert_eq!(lane.first_waiting(false), None);
+    assert_eq!(lane.first_waiting(true), Some((Rank::Start, 1, change(1))));
+    for (rank, place) in [(Rank::InFlight, 2), (Rank::Switch, 3)] {
+        lane.enqueue(rank, place, change(2));
+        assert_eq!(lane.first_waiting(false), Some((rank, place, change(2))), "what has begun goes on");
+    }
+}
+
+#[test]
+fn who_leaves_the_line_leaves_the_others_in_it() {
+    let mut lane = free();
+    lane.enqueue(Rank::InFlight, 1, change(1));
+    lane.enqueue(Rank::InFlight, 2, change(2));
+    lane.remove(Rank::InFlight, 1, change(1));
+    lane.remove(Rank::InFlight, 7, change(2));
+    assert_eq!((lane.waiting(), lane.first_waiting(false)), (1, Some((Rank::InFlight, 2, change(2)))));
+}
+
+#[test]
+fn permits_are_spread_evenly_over_the_interval() {
+    let mut lane = limited(4);
+    let mut now = Duration::ZERO;
+    for turn in 0..20 {
+        now = next_permit(&mut lane, now);
+        assert_eq!(now, ms(250 * turn));
+        lane.over(true, now);
+    }
+}
+
+#[test]
+fn the_lateness_of_a_busy_host_does_not_add_up() {
+    let mut lane = limited(4);
+    let mut due = Duration::ZERO;
+    for turn in 0..40 {
+        let late = due + ms(20);
+        assert_eq!(next_permit(&mut lane, late), late, "turn {turn}");
+        // The call is long over; the count is not what holds the lane here.
+        lane.over(true, due.saturating_sub(SECOND));
+        due = match lane.take(late) {
+            Err(NotYet::Until(at)) => at,
+            other => panic!("the next one is spaced from this one, not {other:?}"),
+        };
+    }
+    assert!(due <= ms(40 * 250 + 25), "{due:?}");
+}
+
+#[test]
+fn no_interval_sees_more_permits_than_the_quota() {
+    let mut random = fastrand::Rng::with_seed(7);
+    for requests in 1..=6 {
+        let mut lane = limited(requests);
+        let (mut now, mut given, mut out) = (Duration::ZERO, Vec::new(), Vec::new());
+        while given.len() < 200 {
+            now += ms(random.u64(0..120));
+            out.retain(|over: &Boot| {
+                if *over <= now {
+                    lane.over(true, *over);
+                }
+                *over > now
+            });
+            if lane.take(now).is_ok() {
+                given.push(now);
+                out.push(now + ms(random.u64(0..2_500)));
+            }
+        }
+        for (place, at) in given.iter().enumerate() {
+            let within = given[place..].iter().take_while(|other| **other < *at + SECOND).count();
+            assert!(within <= requests as usize, "{within} permits within a second of {at:?}, allowed are {requests}");
+        }
+    }
+}
+
+#[test]
+fn with_the_whole_quota_out_an_answer_comes_first() {
+    let mut lane = limited(2);
+    let first = next_permit(&mut lane, Duration::ZERO);
+    let second = next_permit(&mut lane, first);
+    assert_eq!((first, second, lane.out()), (ms(0), ms(500), 2));
+    assert_eq!(lane.take(ms(9_000)), Err(NotYet::Answer));
+    lane.over(true, ms(9_000));
+    assert_eq!(lane.take(ms(9_000)), Err(NotYet::Until(ms(10_000))));
+    assert_eq!((lane.take(ms(10_000)), lane.out()), (Ok(()), 2));
+}
+
+#[test]
+fn a_call_given_up_may_still_arrive() {
+    let mut lane = limited(1);
+    next_permit(&mut lane, Duration::ZERO);
+    lane.over(false, ms(2_000));
+    assert_eq!(lane.take(ms(2_000)), Err(NotYet::Until(ms(2_000) + SETTLE + SECOND)));
+}
+
+#[test]
+fn a_call_that_never_left_leaves_its_permit() {
+    let mut lane = limited(1);
+    for turn in 0..5 {
+        // Spaced all the same, but no interval has to pass after an answer.
+        assert_eq!(next_permit(&mut lane, SECOND * turn), SECOND * turn);
+        lane.unused();
+        assert_eq!(lane.out(), 0);
+    }
+}
+
+#[test]
+fn after_an_unknown_past_the_first_permit_waits_until_nothing_can_land() {
+    let quota = Some(Quota { requests: 4, per: SECOND });
+    let mut lane = LaneState::new(settings(quota), true, ms(3_000));
+    assert_eq!(next_permit(&mut lane, ms(3_000)), ms(3_000) + SETTLE + SECOND);
+}
+
+#[test]
+fn a_lane_without_a_quota_counts_what_is_out_and_no_more() {
+    let mut lane = free();
+    for out in 1..=1_000 {
+        assert_eq!((lane.take(Duration::ZERO), lane.out()), (Ok(()), out));
+    }
+    lane.over(false, SECOND);
+    lane.unused();
+    assert_eq!(lane.out(), 998);
+}
+
+#[test]
+#[should_panic(expected = "a permit is handed back once")]
+fn a_permit_handed_back_twice_is_a_defect() {
+    let mut lane = free();
+    lane.take(Duration::ZERO).expect("free");
+    lane.unused();
+    lane.over(true, Duration::ZERO);
+}
+
+#[test]
+fn what_pauses_a_lane_and_for_how_long() {
+    use Disposition::{Busy, Fatal, NotDone, NotFound, Throttled, Unauthorised, Unknown, Withheld};
+    let cases = [
+        ("429", error(Throttled, Some(429), None), Some(PAUSE_FIRST)),
+        ("429 with Retry-After", error(Throttled, Some(429), Some(7)), Some(Duration::from_secs(7))),
+        ("429 with a Retry-After beyond our own longest", error(Throttled, Some(429), Some(600)), Some(Duration::from_secs(600))),
+        ("401", error(Unauthorised, Some(401), None), Some(PAUSE_CREDENTIALS)),
+        ("refused connection", error(NotDone, None, None), Some(PAUSE_FIRST)),
+        ("refused by the gateway", error(NotDone, Some(404), None), None),
+        ("withheld", error(Withheld, None, None), None),
+        ("busy", error(Busy, Some(409), None), None),
+        ("no answer", error(Unknown, None, None), None),
+        ("500", error(Unknown, Some(500), None), None),
+        ("not found", error(NotFound, Some(404), None), None),
+        ("fatal", error(Fatal, Some(400), None), None),
+    ];
+    for (name, error, wait) in cases {
+        let mut lane = free();
+        let now = ms(5_000);
+        assert_eq!(lane.pause_for(&error, now), wait.is_some(), "{name}");
+        let expected = wait.map_or(Ok(()), |wait| Err(NotYet::Until(now + wait)));
+        assert_eq!(lane.take(now), expected, "{name}");
+        if let Some(wait) = wait {
+            let paused = lane.paused(now).expect("paused");
+            assert_eq!((paused.until, paused.why.as_str()), (now + wait, "no"), "{name}");
+            assert!(lane.paused(now + wait).is_none(), "{name}");
+            assert_eq!(lane.take(now + wait), Ok(()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn pauses_in_a_row_double_up_to_the_longest_and_a_success_begins_anew() {
+    let mut lane = free();
+    let mut now = Duration::ZERO;
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        lane.pause_for(&throttled(), now);
+        let until = lane.paused(now).expect("paused").until;
+        waits.push((until - now).as_secs());
+        now = until;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    lane.well();
+    lane.pause_for(&throttled(), now);
+    assert_eq!(lane.paused(now).expect("paused").until, now + PAUSE_FIRST);
+}
+
+#[test]
+fn calls_that_are_refused_together_are_one_pause() {
+    let mut lane = free();
+    for late in 0..5 {
+        lane.pause_for(&throttled(), ms(100 * late));
+    }
+    // The last of them asks for a second from then on; nothing has doubled.
+    assert_eq!(lane.paused(ms(500)).expect("paused").until, ms(400) + PAUSE_FIRST);
+}
+
+#[test]
+fn a_shorter_pause_does_not_end_a_longer_one() {
+    let mut lane = free();
+    lane.pause_for(&error(Disposition::Throttled, Some(429), Some(30)), Duration::ZERO);
+    lane.pause_for(&throttled(), SECOND);
+    assert_eq!(lane.take(SECOND), Err(NotYet::Until(30 * SECOND)));
+}
+
+#[test]
+fn a_pause_takes_no_permit_and_keeps_the_line() {
+    let mut lane = limited(1);
+    lane.enqueue(Rank::Switch, 1, change(1));
+    lane.pause_for(&throttled(), Duration::ZERO);
+    for _ in 0..3 {
+        assert_eq!(lane.take(ms(10)), Err(NotYet::Until(PAUSE_FIRST)));
+    }
+    assert_eq!((lane.out(), lane.first_waiting(false)), (0, Some((Rank::Switch, 1, change(1)))));
+    assert_eq!(lane.take(PAUSE_FIRST), Ok(()));
+}

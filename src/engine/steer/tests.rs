@@ -1,0 +1,148 @@
+use futures_util::FutureExt;
+
+use super::*;
+use crate::clock::Times;
+use crate::domain::call::Call;
+use crate::domain::id::{ChangeId, Name};
+use crate::domain::lane::{Access, Lane, SecretSource};
+use crate::engine::{Input, Options};
+use crate::store::memory::MemoryStore;
+use crate::store::{Store, scene};
+
+fn lane() -> Lane {
+    let second = Duration::from_secs(1);
+    Lane {
+        name: Name::parse("main", "lane").expect("a name"),
+        access: Access {
+            endpoint: "https://cloud.invalid".into(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
+            token: SecretSource::Env("UNUSED".into()),
+        },
+        quota: None,
+        max_in_flight: 8,
+        call_timeout: second,
+        timing: change::Timing { settle: second, poll: second, poll_max: second, job_limit: 60 * second, recover_limit: 60 * second },
+    }
+}
+
+/// One of several daemons on a store; what it calls is noted and never answered.
+struct Daemon<'a> {
+    core: Core,
+    store: &'a MemoryStore,
+    second: i64,
+    called: Vec<Call>,
+    looks: usize,
+}
+
+impl<'a> Daemon<'a> {
+    fn new(store: &'a MemoryStore, second: i64) -> Self {
+        let options = Options { lanes: vec![lane()], exclusive: false, quota_spent: false };
+        Self { core: Core::new(options, times(second)), store, second, called: Vec::new(), looks: 0 }
+    }
+
+    fn wait(&mut self, seconds: i64) {
+        self.second += seconds;
+        let mut inputs = VecDeque::from([Input::Tick]);
+        while let Some(input) = inputs.pop_front() {
+            let mut effects = Vec::new();
+            self.core.step(times(self.second), input, &mut effects);
+            for effect in effects {
+                inputs.extend(self.perform(effect));
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) -> Vec<Input> {
+        let store = self.store;
+        match effect {
+            Effect::Scan { until } => vec![self.scanned(until)],
+            Effect::Read { ticket, query: Query::Rollout(id) } => {
+                self.looks += 1;
+                let found = Found::Rollout(ready(store.rollout(id)).expect("memory").map(Box::new));
+                vec![Input::Read { ticket, found: Box::new(found) }]
+            }
+            Effect::Read { ticket, query: Query::Candidates { rollout, wave, limit } } => {
+                let found = Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect("memory"));
+                vec![Input::Read { ticket, found: Box::new(found) }]
+            }
+            Effect::Commit { ticket, commit } => vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }],
+            Effect::Touch { ticket, id, version, was, due } => {
+                vec![Input::Touched { ticket, held: ready(store.touch(id, version, was, due)).expect("memory") }]
+            }
+            Effect::Call { call, .. } => {
+                self.called.push(call);
+                Vec::new()
+            }
+            other => panic!("nothing here leads to {other:?}"),
+        }
+    }
+
+    fn scanned(&self, until: Timestamp) -> Input {
+        let open = ready(self.store.open_rollouts()).expect("memory");
+        let due = ready(self.store.due(until, 100)).expect("memory");
+        Input::Scanned { open, due }
+    }
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("a store in memory is ready at once")
+}
+
+fn times(second: i64) -> Times {
+    Times { wall: scene::at(second), boot: Duration::from_secs(u64::try_from(second).expect("after the start")) }
+}
+
+/// A rollout of two that allows one change in flight; the first is in another daemon's hands.
+fn shared() -> (MemoryStore, RolloutId) {
+    let store = MemoryStore::new();
+    let mut submission = scene::submission("alpha", &[2], 0);
+    submission.plan.strategy.max_in_flight = 1;
+    let id = ready(scene::started(&store, submission));
+    let released = ready(scene::release(&store, id, 0, 1));
+    assert_eq!(released, [0]);
+    (store, id)
+}
+
+#[test]
+fn a_place_freed_by_other_hands_is_taken_at_the_next_scan() {
+    let (store, id) = shared();
+    let mut daemon = Daemon::new(&store, 5);
+    daemon.wait(0);
+    daemon.wait(1);
+    assert_eq!(daemon.called, [], "the one place is taken, and not by us");
+
+    ready(scene::put(&store, id, 0, scene::switched())).expect("free to move");
+    daemon.wait(1);
+    let second = ready(store.change(ChangeId { rollout: id, ordinal: 1 })).expect("memory").expect("there");
+    assert_eq!(daemon.called, [Call::Inspect { target: second.change.target }]);
+}
+
+#[test]
+fn a_scan_that_shows_nothing_new_leads_to_no_look() {
+    let (store, _) = shared();
+    let mut daemon = Daemon::new(&store, 5);
+    daemon.wait(0);
+    let looks = daemon.looks;
+    assert!(looks > 0);
+    for _ in 0..5 {
+        daemon.wait(1);
+    }
+    assert_eq!(daemon.looks, looks);
+}
+
+#[test]
+fn what_a_look_has_read_leads_to_no_second_look() {
+    let (store, id) = shared();
+    let mut daemon = Daemon::new(&store, 5);
+    let last = i64::try_from(LOOK_AGAIN.as_secs()).expect("short") - 1;
+    for _ in 0..=last {
+        daemon.wait(1);
+    }
+    let looks = daemon.looks;
+    // The place is free and taken again at once, so that there is nothing to do; the look at the end of its longest wait
+    // is the first to see it, the scan of the same instant the second.
+    ready(scene::put(&store, id, 0, scene::switched())).expect("free to move");
+    ready(scene::release(&store, id, 0, 1));
+    daemon.wait(1);
+    assert_eq!(daemon.looks, looks + 1);
+}

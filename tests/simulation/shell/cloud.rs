@@ -1,0 +1,130 @@
+//! The model of the cloud behind the trait that the shell calls: each call is a wait, a last check, a way, an answer.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, pending};
+use sealift::cloud::{Cloud, LastCheck};
+use sealift::domain::call::{Answer, Call, Disposition, Reply};
+use sealift::domain::id::ChangeId;
+use tokio::sync::oneshot;
+use tokio::time::{Duration, sleep, timeout};
+
+use super::Shared;
+use super::bed::State;
+use super::planted::Wrong;
+use crate::oracle::{Seen, Sent};
+use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND};
+use crate::world::{MS, S, unanswered};
+
+/// Longest way to the wire: beyond what the engine grants a call.
+const TO_WIRE_MAX: u64 = 8 * S;
+/// A planted bug of the client meets one call in so many.
+const ONE_IN: u64 = 40;
+
+pub struct SimulatedCloud(pub Shared);
+
+impl Cloud for SimulatedCloud {
+    fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
+        let shared = Shared::clone(&self.0);
+        async move {
+            let number = {
+                let mut state = shared.state();
+                state.out += 1;
+                state.calls += 1;
+                state.calls
+            };
+            shared.tell(|| format!("call {number} {} of {}", call.word(), call.target().proxy_id));
+            let reply = perform(&shared, number, call, check).await;
+            shared.tell(|| format!("call {number} -> {:?}", reply.outcome));
+            shared.state().out -= 1;
+            reply
+        }
+        .boxed()
+    }
+}
+
+async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> Reply {
+    let planted = shared.planted;
+    if planted == Wrong::AnswerDropped && number.is_multiple_of(ONE_IN) {
+        pending::<()>().await;
+    }
+    let slow = shared.happens(shared.scenario.slow_path);
+    sleep(if slow { shared.draw(0, TO_WIRE_MAX) } else { shared.draw(0, 20 * MS) }).await;
+    if shared.happens(shared.scenario.refuse) {
+        shared.fire("connection_refused");
+        return unanswered(Disposition::NotDone, false, "connection refused");
+    }
+    if let Err(withheld) = check()
+        && planted != Wrong::NoLastCheck
+    {
+        shared.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
+        return unanswered(Disposition::Withheld, false, &withheld.0);
+    }
+    left(shared, number, &call);
+    let (answer, answered) = oneshot::channel();
+    // Once it has left, it arrives, whether or not anybody still waits.
+    tokio::spawn(on_its_way(Shared::clone(shared), number, call.clone(), answer));
+    let mut reply = match timeout(CALL_TIMEOUT, answered).await {
+        Ok(reply) => reply.expect("what has left arrives"),
+        Err(_) => {
+            shared.fire("given_up");
+            unanswered(Disposition::Unknown, true, "no answer in time")
+        }
+    };
+    let lost = reply.outcome.as_ref().is_err_and(|error| error.status.is_none());
+    if planted == Wrong::RepeatsByItself && call.is_write() && lost {
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(on_its_way(Shared::clone(shared), number, call, answer));
+        reply = answered.await.expect("what has left arrives");
+    }
+    heard(shared, number, &reply);
+    reply
+}
+
+/// The request is at its wire instant.
+fn left(shared: &Shared, number: u64, call: &Call) {
+    let (now, times) = (shared.now(), shared.times());
+    let mut state = shared.state();
+    let drains = state.snapshot.as_ref().is_some_and(|snapshot| snapshot.borrow().draining);
+    if drains && call.is_write() {
+        state.oracle.violate(&format!("a PUT for {} left while the engine told that it drains", call.target().proxy_id));
+    }
+    let State { oracle, .. } = &mut *state;
+    let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of(call.target()) };
+    oracle.wire(&Sent { daemon: 0, ticket: number, id, call, times, now }, &shared.store);
+}
+
+async fn on_its_way(shared: Shared, number: u64, call: Call, answer: oneshot::Sender<Reply>) {
+    let slow = shared.happens(shared.scenario.slow_path);
+    let landing = u64::try_from(LANDING_BOUND.as_nanos()).expect("short");
+    sleep(if slow { shared.draw(0, landing) } else { shared.draw(MS, 50 * MS) }).await;
+    let back = shared.draw(MS, 50 * MS);
+    let (reply, wait) = arrived(&shared, number, &call, back);
+    sleep(wait).await;
+    // The caller may have given it up.
+    let _ = answer.send(reply);
+}
+
+fn arrived(shared: &Shared, number: u64, call: &Call, back: Duration) -> (Reply, Duration) {
+    let (now, wall) = (shared.now(), shared.times().wall);
+    let State { oracle, cloud, .. } = &mut *shared.state();
+    cloud.advance(wall);
+    oracle.before_arrival(call, cloud, now);
+    let arrival = cloud.arrive(wall, call);
+    oracle.arrived(now);
+    let wait = back + arrival.answer_after;
+    let at = now + u64::try_from(wait.as_nanos()).expect("short");
+    oracle.see(Seen::AnswerComes { daemon: 0, ticket: number, at });
+    (arrival.reply, wait)
+}
+
+/// The engine learns of it in this very instant.
+fn heard(shared: &Shared, number: u64, reply: &Reply) {
+    let now = shared.now();
+    let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
+    let mut state = shared.state();
+    if let Ok(Answer::Accepted(Some(job))) = &reply.outcome {
+        state.read.insert(job.clone());
+        state.oracle.see(Seen::JobRead { job: job.clone() });
+    }
+    state.oracle.see(Seen::Answered { daemon: 0, ticket: number, disposition, now });
+}

@@ -1,0 +1,117 @@
+//! One run of the engine: started over the store that the last one left, drained, and judged by what it leaves.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use sealift::domain::journal::What;
+use sealift::domain::rollout::Verb;
+use sealift::engine::{self, Command, CommandError, Handle, Options};
+use sealift::store::{Store, Unavailable};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::Shared;
+use super::bed::EngineClock;
+use super::cloud::SimulatedCloud;
+use super::planted::Wrong;
+use super::store::WatchedStore;
+use crate::oracle::Seen;
+use crate::planted::Planted;
+use crate::setting;
+
+/// The handle's promise: every method answers within a second.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+/// A call may have its way to the wire before it (8 s), its timeout (2 s), and its commit (50 ms).
+const DRAINED_WITHIN: Duration = Duration::from_secs(11);
+
+pub struct Engine {
+    pub handle: Handle,
+    task: JoinHandle<Result<(), Unavailable>>,
+}
+
+impl Engine {
+    /// Starts it; like the daemon, it tells it of the kill-switch file before anything runs.
+    pub async fn start(shared: &Shared, stop: Option<String>) -> Self {
+        let options = Options { lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)], exclusive: true, quota_spent: true };
+        let store = Arc::new(WatchedStore(Shared::clone(shared)));
+        let cloud = Arc::new(SimulatedCloud(Shared::clone(shared)));
+        let (handle, running) = engine::start(store, cloud, Arc::new(EngineClock(Shared::clone(shared))), options);
+        handle.stop_file(stop).await;
+        shared.state().snapshot = Some(handle.snapshot());
+        let now = shared.now();
+        shared.see(Seen::Started { daemon: 0, now });
+        shared.tell(|| "the engine starts".into());
+        Self { handle, task: tokio::spawn(running) }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Drains it, and looks at what it leaves.
+    pub async fn drain(self, shared: &Shared) {
+        shared.tell(|| format!("drain, with {} calls out", shared.state().out));
+        if shared.state().out > 0 {
+            shared.fire("drained_while_calls_were_out");
+        }
+        if shared.planted == Wrong::EndedNotDrained {
+            self.task.abort();
+        }
+        self.handle.drain().await;
+        match timeout(DRAINED_WITHIN, self.task).await {
+            Err(_) => return shared.violate(&format!("the engine is not drained within {} s", DRAINED_WITHIN.as_secs())),
+            Ok(Ok(Err(why))) => return shared.violate(&format!("the engine ended with {why}")),
+            Ok(Err(_)) if shared.planted == Wrong::EndedNotDrained => {}
+            Ok(Err(why)) => return shared.violate(&format!("the engine broke: {why}")),
+            Ok(Ok(Ok(()))) => {}
+        }
+        shared.state().snapshot = None;
+        shared.tell(|| "the engine is drained".into());
+        let out = shared.state().out;
+        let committing = shared.state().committing;
+        if out + committing > 0 {
+            return shared.violate(&format!("the engine ended with {out} calls and {committing} commits out"));
+        }
+        let lost = unsaved(shared);
+        if !lost.is_empty() {
+            shared.violate(&format!("the engine was drained and the journal does not have the job ids it read: {lost:?}"));
+        }
+    }
+}
+
+/// Job ids that were read and are not in the journal.
+pub fn unsaved(shared: &Shared) -> Vec<String> {
+    let entries = shared.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
+    let jobs = entries.iter().filter_map(|entry| match &entry.what {
+        What::Change { record, .. } => Some(&record.jobs),
+        _ => None,
+    });
+    let saved: BTreeSet<_> = jobs.flatten().collect();
+    shared.state().read.iter().filter(|job| !saved.contains(job)).map(ToString::to_string).collect()
+}
+
+/// One verb through the handle. Operators ask one after the other, so that who was told what first is certain.
+pub async fn operate(shared: Shared, desk: Arc<Mutex<()>>, handle: Handle, id: u64, verb: Verb) {
+    let _at_the_desk = desk.lock().await;
+    shared.tell(|| format!("verb {id} {verb:?}"));
+    let now = shared.now();
+    shared.see(Seen::VerbAsked { id, daemon: 0, now });
+    let command = Command { rollout: shared.rollout, verb: verb.clone(), by: "operator".into(), reason: "drill".into() };
+    let answer = timeout(ANSWERED_WITHIN, handle.command(command)).await;
+    shared.tell(|| format!("verb {id} -> {answer:?}"));
+    match answer {
+        Err(_) => shared.violate(&format!("verb {id} ({verb:?}) has no answer within {} s", ANSWERED_WITHIN.as_secs())),
+        Ok(Ok(_)) => {
+            shared.fire("verb_acknowledged");
+            shared.see(Seen::Acknowledged { verb });
+        }
+        Ok(Err(CommandError::Refused(_))) => shared.fire("verb_refused"),
+        Ok(Err(CommandError::Stopped)) => shared.fire("verb_met_a_drain"),
+        Ok(Err(other)) => shared.violate(&format!("verb {id} ({verb:?}) was answered with: {other}")),
+    }
+    shared.see(Seen::VerbAnswered { id });
+    shared.state().asked -= 1;
+}

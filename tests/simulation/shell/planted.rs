@@ -1,0 +1,39 @@
+//! Bugs planted around the shell, each as a wrapper of its own kind could have it.
+
+/// A bug; `Nothing` in an honest run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    Nothing,
+    /// The engine's clock stands still from some time on.
+    ClockStands,
+    /// One call in forty has no end, whatever the client promises.
+    AnswerDropped,
+    /// The client repeats a PUT by itself when its connection is lost.
+    RepeatsByItself,
+    /// The client does not ask the last check.
+    NoLastCheck,
+    /// The engine is ended at once instead of being drained.
+    EndedNotDrained,
+    /// The store says that a change's commit stands before it does.
+    CommitToldTooEarly,
+    /// The store says that a change's commit stands and keeps nothing of it, one in forty.
+    CommitLost,
+}
+
+/// Each planted bug with the number of seeds within which it must be found.
+pub const SCOREBOARD: &[(Wrong, u64)] = &[
+    (Wrong::ClockStands, 10),
+    (Wrong::AnswerDropped, 10),
+    (Wrong::RepeatsByItself, 20),
+    (Wrong::NoLastCheck, 40),
+    (Wrong::EndedNotDrained, 20),
+    (Wrong::CommitToldTooEarly, 20),
+    (Wrong::CommitLost, 20),
+];
+
+/// The planted bug of this name; `Nothing` without one.
+pub fn by_name(name: Option<&str>) -> Wrong {
+    let Some(name) = name else { return Wrong::Nothing };
+    let known = SCOREBOARD.iter().map(|(planted, _)| *planted);
+    known.into_iter().find(|planted| format!("{planted:?}") == name).expect("a name of `Wrong`")
+}
