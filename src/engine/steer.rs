@@ -401,6 +401,13 @@ impl Core {
     fn release(&mut self, id: RolloutId, decision: Decision, candidates: Candidates, out: &mut Vec<Effect>) {
         let Candidates { free, passed, cursor } = candidates;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let (decided, seen) = (&decision.record, &tracked.view.record);
+        if (decided.version, decided.releases) != (seen.version, seen.releases + 1) {
+            // A scan has shown another daemon's release since: these places may be taken, and the commit would compare
+            // with what it did not decide on.
+            tracked.again = true;
+            return;
+        }
         if free.is_empty() && cursor == tracked.view.record.cursor {
             // Every instance that has a queued change is taken; one of them will stir the rollout when it is free.
             return self.rest(id, decision.wake);

@@ -32,12 +32,14 @@ struct Daemon<'a> {
     second: i64,
     called: Vec<Call>,
     looks: usize,
+    /// Another daemon releases, and a scan shows it, while candidates are read for the first time.
+    overtaken: bool,
 }
 
 impl<'a> Daemon<'a> {
     fn new(store: &'a MemoryStore, second: i64) -> Self {
         let options = Options { lanes: vec![lane()], exclusive: false, quota_spent: false };
-        Self { core: Core::new(options, times(second)), store, second, called: Vec::new(), looks: 0 }
+        Self { core: Core::new(options, times(second)), store, second, called: Vec::new(), looks: 0, overtaken: false }
     }
 
     fn wait(&mut self, seconds: i64) {
@@ -62,8 +64,14 @@ impl<'a> Daemon<'a> {
                 vec![Input::Read { ticket, found: Box::new(found) }]
             }
             Effect::Read { ticket, query: Query::Candidates { rollout, wave, limit } } => {
+                let mut inputs = Vec::new();
+                if std::mem::take(&mut self.overtaken) {
+                    ready(scene::release(store, rollout, wave, 1));
+                    inputs.push(self.scanned(scene::at(self.second)));
+                }
                 let found = Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect("memory"));
-                vec![Input::Read { ticket, found: Box::new(found) }]
+                inputs.push(Input::Read { ticket, found: Box::new(found) });
+                inputs
             }
             Effect::Commit { ticket, commit } => vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }],
             Effect::Touch { ticket, id, version, was, due } => {
@@ -145,4 +153,17 @@ fn what_a_look_has_read_leads_to_no_second_look() {
     ready(scene::release(&store, id, 0, 1));
     daemon.wait(1);
     assert_eq!(daemon.looks, looks + 1);
+}
+
+#[test]
+fn a_release_is_not_committed_beside_one_that_it_did_not_see() {
+    let store = MemoryStore::new();
+    let mut submission = scene::submission("alpha", &[4], 0);
+    submission.plan.strategy.max_in_flight = 1;
+    let id = ready(scene::started(&store, submission));
+    let mut daemon = Daemon::new(&store, 5);
+    daemon.overtaken = true;
+    daemon.wait(0);
+    let rollout = ready(store.rollout(id)).expect("memory").expect("there");
+    assert_eq!((rollout.total().active, rollout.record.releases, daemon.overtaken), (1, 1, false));
 }
