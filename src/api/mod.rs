@@ -24,6 +24,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+pub use describe::entry as journal_row;
 pub use peer::{CONNECTIONS_MAX, Peer};
 pub use routes::router;
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};

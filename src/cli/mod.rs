@@ -17,6 +17,7 @@ mod operate;
 mod output;
 pub(crate) mod plan;
 mod reach;
+mod rehearse;
 mod rows;
 mod status;
 pub(crate) mod term;
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     match &cli.verb {
         Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
         Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         Verb::List(args) => listing::list(&client()?, args, style).await,
         Verb::Status(args) => listing::status(&client()?, args, style).await,
