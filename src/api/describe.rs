@@ -78,6 +78,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>, m
         rate_per_minute: measured.rate_per_minute,
         eta: eta(rollout, &holds, measured.rate_per_minute, open_until, now),
         holds,
+        forecast: None,
         next_opening,
         open_until,
         time_zone: time_zone(plan),

@@ -72,7 +72,7 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what a plan would do
     #[command(
-        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode"
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
     )]
     Plan(PlanArgs),
     /// Run a whole rollout in virtual time, with the shipped engine against the simulated cloud
@@ -247,6 +247,12 @@ pub struct PlanArgs {
     /// Exit with 2 when there are changes to make
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Leave the forecast out
+    #[arg(long, conflicts_with_all = ["faults", "fault"])]
+    pub no_forecast: bool,
+    /// What the forecast takes for granted
+    #[command(flatten)]
+    pub cloud: CloudArgs,
     /// How to print: table or json
     #[command(flatten)]
     pub output: OutputArgs,
@@ -260,18 +266,26 @@ fn length(text: &str) -> Result<Length, String> {
     })
 }
 
+/// How the simulated cloud behaves, of `rehearse` and of the forecast in `plan`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CloudArgs {
+    /// How long the cloud's jobs take and what goes wrong there, as YAML; `sealift emulate` reads the same file
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// One field of such a file, set anew: job_time=90s, job_fails=0.02
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub fault: Vec<String>,
+}
+
 /// Of `rehearse`.
 #[derive(Debug, Args)]
 pub struct RehearseArgs {
     /// The plan file
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
-    /// What goes wrong at the simulated cloud, as YAML; `sealift emulate` reads the same file
-    #[arg(long, value_name = "FILE")]
-    pub faults: Option<PathBuf>,
-    /// One field of such a file, set anew: job_fails=0.02
-    #[arg(long, value_name = "FIELD=VALUE")]
-    pub fault: Vec<String>,
+    /// What the simulated cloud does
+    #[command(flatten)]
+    pub cloud: CloudArgs,
     /// When the plan is submitted [default: now]
     #[arg(long, value_name = "TIME")]
     pub from: Option<jiff::Timestamp>,

@@ -7,10 +7,12 @@
 
 mod apply;
 pub mod args;
+mod assume;
 pub(crate) mod client;
 mod emulate;
 mod exit;
 pub(crate) mod follow;
+mod forecast;
 pub(crate) mod listing;
 mod offline;
 mod operate;

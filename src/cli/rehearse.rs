@@ -1,5 +1,6 @@
 //! `rehearse`: a whole rollout in virtual time, and its verdict.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::args::{Format, RehearseArgs};
-use super::emulate::read;
+use super::args::{Find, Format, RehearseArgs};
+use super::assume::{assume, span};
 use super::exit::Exit;
 use super::output::{aligned, line, pretty};
 use super::plan::load;
@@ -17,10 +18,10 @@ use super::reach::Daemon;
 use super::term;
 use super::text::{Style, clean_lines, count, length};
 use crate::api::journal_row;
-use crate::cloud::faults::Faults;
 use crate::domain::journal::Entry;
 use crate::rehearse::scene::FOR_MAX;
-use crate::rehearse::story::{Setting, with};
+use crate::rehearse::search::{Found, search};
+use crate::rehearse::story::Story;
 use crate::rehearse::{Ending, Scene, Verdict, run};
 
 /// Largest number of crashes: beyond it nothing new is learnt.
@@ -28,9 +29,24 @@ const CRASHES_MAX: usize = 1000;
 
 /// `rehearse`.
 pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
-    let mut scene = scene(args, daemon, style)?;
+    let loaded = load(&args.plan, daemon)?;
+    // A second is as fine as anybody reads it, and it makes the command repeatable.
+    let from = args.from.unwrap_or_else(|| jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now));
+    let (mut scene, mut assumed) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
+    let other = if scene.plan.ssl_option { "off" } else { "on" };
+    assumed.push(format!("every proxy begins with SSL {other}"));
+    if let Some(lasts) = args.lasts {
+        let lasts = lasts.get();
+        anyhow::ensure!(lasts <= FOR_MAX && !lasts.is_zero(), "--for lies between 1ms and {} days; give less", FOR_MAX.as_secs() / 86_400);
+        scene.lasts = lasts;
+    }
+    scene.until()?;
+    anyhow::ensure!(args.crash.len() <= CRASHES_MAX, "{} crashes are more than {CRASHES_MAX}; give fewer", args.crash.len());
     if let Some(targets) = args.targets {
         scene = scene.cut_to(targets);
+    }
+    if let Some(seeds) = args.seeds {
+        return look_for(args, &scene, seeds);
     }
     scene.seed = args.seed;
     scene.crashes = args.crash.iter().map(|crash| crash.get()).collect();
@@ -39,7 +55,7 @@ pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<E
         write_journal(file, &run.journal).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let zone = scene.plan.calendar.windows().first().map(|window| window.zone().name().to_owned());
-    let told = Told { verdict: &run.verdict, assumed: assumed(args, &scene, daemon), journal_lines: run.journal.len() };
+    let told = Told { verdict: &run.verdict, assumed, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
         Format::Table => write!(out, "{}", text(&told, &style.in_zone(zone.as_deref())))?,
@@ -63,80 +79,12 @@ pub struct Told<'a> {
     pub journal_lines: usize,
 }
 
-/// The scene that the arguments describe, with the whole fleet and the first seed.
-fn scene(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<Scene> {
-    let loaded = load(&args.plan, daemon)?;
-    // A second is as fine as anybody reads it, and it makes the command repeatable.
-    let from = args.from.unwrap_or_else(|| jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now));
-    let mut scene = Scene::new(loaded.plan, loaded.targets, daemon.configured(), from);
-    if let Some(lasts) = args.lasts {
-        let lasts = lasts.get();
-        anyhow::ensure!(lasts <= FOR_MAX && !lasts.is_zero(), "--for lies between 1ms and {} days; give less", FOR_MAX.as_secs() / 86_400);
-        scene.lasts = lasts;
-    }
-    anyhow::ensure!(args.crash.len() <= CRASHES_MAX, "{} crashes are more than {CRASHES_MAX}; give fewer", args.crash.len());
-    if let Some(file) = &args.faults {
-        let text = read(file)?;
-        let written = Faults::from_yaml(&text).with_context(|| format!("{}", file.display()))?;
-        let (job_time, latency) = (scene.faults.job_time, scene.faults.latency);
-        scene.faults = written;
-        // What the file leaves open is assumed as it is without a file: an emulator's quick jobs would flatter.
-        if !says(&text, "job_time") {
-            scene.faults.job_time = job_time;
-        }
-        if !says(&text, "latency") {
-            scene.faults.latency = latency;
-        }
-    }
-    scene.faults = with(&scene.faults, &settings(args)?)?;
-    Ok(scene)
-}
-
-fn says(text: &str, field: &str) -> bool {
-    serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|file| file.get(field).is_some())
-}
-
-fn settings(args: &RehearseArgs) -> Result<Vec<Setting>> {
-    let setting = |text: &String| {
-        let (key, value) = text.split_once('=').with_context(|| format!("--fault {text:?} is no FIELD=VALUE, as job_fails=0.02"))?;
-        Ok(Setting { key: key.trim().into(), value: value.trim().into() })
-    };
-    args.fault.iter().map(setting).collect()
-}
-
 fn write_journal(file: &Path, journal: &[Entry]) -> Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
     for entry in journal {
         writeln!(out, "{}", line(&journal_row(entry))?)?;
     }
     Ok(out.flush()?)
-}
-
-/// What the verdict rests on.
-fn assumed(args: &RehearseArgs, scene: &Scene, daemon: &Daemon) -> Vec<String> {
-    let mut told = Vec::new();
-    let job_time = scene.faults.job_time;
-    let file = args.faults.as_ref().and_then(|file| read(file).ok());
-    let given = args.fault.iter().any(|fault| fault.starts_with("job_time")) || file.is_some_and(|text| says(&text, "job_time"));
-    let between = format!("{} to {}", span(job_time.min), span(job_time.max));
-    told.push(if given { format!("jobs take {between}, as given") } else { format!("jobs take {between} (--fault job_time=… tells it better)") });
-    for lane in &scene.lanes {
-        let known = daemon.configured().iter().any(|known| known.name == lane.name);
-        let quota = lane.quota.map_or("no quota".to_owned(), |quota| format!("{} calls in any {}", quota.requests, span(quota.per)));
-        let from = if known { "as configured" } else { "no configuration names it" };
-        told.push(format!("lane {}: {quota}, {from}", lane.name));
-    }
-    if scene.plan.strategy.waves.iter().any(|wave| wave.promote == crate::domain::plan::Promote::Manual) {
-        told.push("a person promotes as soon as the rollout waits for it".into());
-    }
-    let other = if scene.plan.ssl_option { "off" } else { "on" };
-    told.push(format!("every proxy begins with SSL {other}"));
-    told
-}
-
-/// A length as people read it.
-fn span(of: Duration) -> String {
-    crate::document::length::Length::from(of).to_string()
 }
 
 /// The exit code of a verdict.
@@ -194,6 +142,114 @@ pub fn text(told: &Told<'_>, style: &Style) -> String {
         }
     }
     clean_lines(&text)
+}
+
+/// `rehearse --seeds`.
+fn look_for(args: &RehearseArgs, base: &Scene, seeds: u32) -> Result<Exit> {
+    let aim: &(dyn Fn(&Verdict) -> bool + Sync) = match args.find {
+        Find::Broken => &|verdict| !verdict.holds(),
+        Find::Halted => &|verdict| verdict.ending == Ending::Halted,
+        Find::Failed => &|verdict| verdict.tally.failures() > 0,
+        Find::Late => &|verdict| verdict.ending == Ending::NotEnded,
+    };
+    let found = search(base, seeds, aim)?;
+    let document = SearchDoc::of(&found, &|story: &Story| command(args, base, story));
+    let mut out = term::stdout();
+    match args.output.output {
+        Format::Table => write!(out, "{}", clean_lines(&search_text(&document, args.find)))?,
+        Format::Json => writeln!(out, "{}", pretty(&document)?)?,
+        Format::Jsonl => writeln!(out, "{}", line(&document)?)?,
+        Format::Csv => anyhow::bail!("a search has no rows for CSV; use -o json"),
+    }
+    out.flush()?;
+    Ok(match (&found.story, args.find) {
+        (None, _) => Exit::Done,
+        (Some(_), Find::Broken) => Exit::Error,
+        (Some(_), Find::Halted) => Exit::Stopped,
+        (Some(_), Find::Failed) => Exit::Failed,
+        (Some(_), Find::Late) => Exit::WindowClosed,
+    })
+}
+
+/// What a search found, as a document.
+#[derive(Serialize)]
+struct SearchDoc {
+    searched: usize,
+    endings: BTreeMap<&'static str, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    story: Option<StoryDoc>,
+}
+
+/// The shortest story.
+#[derive(Serialize)]
+struct StoryDoc {
+    drawn_with_faults: usize,
+    drawn_with_targets: u32,
+    faults: Vec<String>,
+    crashes: usize,
+    targets: u32,
+    seed: u64,
+    shrunk_in: usize,
+    command: String,
+}
+
+impl SearchDoc {
+    fn of(found: &Found, command: &dyn Fn(&Story) -> String) -> Self {
+        let story = found.story.as_ref().map(|(drawn, short)| StoryDoc {
+            drawn_with_faults: drawn.settings.len() + drawn.crashes.len(),
+            drawn_with_targets: drawn.targets,
+            faults: short.settings.iter().map(|setting| format!("{}={}", setting.key, setting.value)).collect(),
+            crashes: short.crashes.len(),
+            targets: short.targets,
+            seed: short.seed,
+            shrunk_in: found.shrunk_in,
+            command: command(short),
+        });
+        Self { searched: found.searched, endings: found.endings.clone(), story }
+    }
+}
+
+/// The command that tells a story again.
+fn command(args: &RehearseArgs, base: &Scene, story: &Story) -> String {
+    let mut words = vec!["sealift".to_owned(), "rehearse".to_owned(), args.plan.display().to_string()];
+    words.extend(args.cloud.faults.iter().flat_map(|file| ["--faults".to_owned(), file.display().to_string()]));
+    words.extend(args.cloud.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
+    words.extend(["--from".to_owned(), base.from.to_string()]);
+    words.extend(args.lasts.iter().flat_map(|lasts| ["--for".to_owned(), lasts.to_string()]));
+    words.extend(story.arguments());
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// The word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+fn search_text(found: &SearchDoc, find: Find) -> String {
+    let endings: Vec<_> = found.endings.iter().map(|(ending, times)| format!("{times} {ending}")).collect();
+    let mut text = format!("{} stories with drawn faults: {}\n", found.searched, endings.join(", "));
+    let what = match find {
+        Find::Broken => "breaks a promise",
+        Find::Halted => "is halted by a guard",
+        Find::Failed => "ends with a failed change or one in doubt",
+        Find::Late => "does not end in the time given",
+    };
+    let Some(story) = &found.story else {
+        text.push_str(&format!("none of them {what}\n"));
+        return text;
+    };
+    let times = |n: usize, one: &str, many: &str| count(u32::try_from(n).unwrap_or(u32::MAX), one, many);
+    text.push_str(&format!(
+        "one {what}; shrunk from {} and {} to {} and {}, in {}:\n\n",
+        times(story.drawn_with_faults, "fault", "faults"),
+        count(story.drawn_with_targets, "target", "targets"),
+        times(story.faults.len() + story.crashes, "fault", "faults"),
+        count(story.targets, "target", "targets"),
+        times(story.shrunk_in, "run", "runs"),
+    ));
+    text.push_str(&format!("  {}\n", story.command));
+    text
 }
 
 /// How it ended, in one line.

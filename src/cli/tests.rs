@@ -66,6 +66,7 @@ fn rollout() -> RolloutDoc {
         holds: Vec::new(),
         rate_per_minute: Some(31.4),
         eta: Some(at("2026-12-05T17:42:24Z")),
+        forecast: None,
         next_opening: None,
         open_until: Some(at("2026-12-05T20:40:00Z")),
         time_zone: Some("Asia/Singapore".into()),
@@ -335,6 +336,7 @@ fn a_preview() {
         }],
         time_zone: Some("Asia/Singapore".into()),
         warnings: vec!["the window is short".into()],
+        forecast: None,
         digest: "ab".repeat(32),
     };
     golden("preview", &plan::text(&preview, &style()));

@@ -57,7 +57,20 @@ pub struct Run {
 /// # Errors
 /// [`SceneError`] when the simulated cloud has no such fleet, or the time is beyond what can be told.
 pub fn run(scene: &Scene) -> Result<Run, SceneError> {
-    World::new(scene)?.run()
+    let mut world = World::new(scene)?;
+    world.run();
+    let journal = ready(world.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
+    Ok(Run { verdict: world.finish(), journal })
+}
+
+/// The same without its journal.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn verdict(scene: &Scene) -> Result<Verdict, SceneError> {
+    let mut world = World::new(scene)?;
+    world.run();
+    Ok(world.finish())
 }
 
 struct World<'a> {
@@ -130,7 +143,7 @@ impl<'a> World<'a> {
         Ok(world)
     }
 
-    fn run(mut self) -> Result<Run, SceneError> {
+    fn run(&mut self) {
         let most = EVENTS_AT_LEAST.max(EVENTS_A_TARGET.saturating_mul(self.scene.targets.len() as u64));
         let mut events = 0;
         while !self.rested && self.defect.is_none() && let Some((at, life, what)) = self.queue.pop() {
@@ -145,10 +158,9 @@ impl<'a> World<'a> {
                 break;
             }
         }
-        Ok(self.finish())
     }
 
-    fn finish(mut self) -> Run {
+    fn finish(mut self) -> Verdict {
         self.clouds.settle();
         let rollout = self.read_rollout();
         let page = ready(self.store.page(self.rollout, Vec::new(), None, usize::MAX)).expect("the store in memory never fails");
@@ -163,7 +175,6 @@ impl<'a> World<'a> {
         if let Some(why) = self.defect.take() {
             checked.push(Checked::broken("the engine goes on", self.scene.from + self.now, &why));
         }
-        let journal = ready(self.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
         let outcome = Outcome {
             scene: self.scene,
             rollout: &rollout,
@@ -174,7 +185,7 @@ impl<'a> World<'a> {
             rested: self.rested,
             ended_at: self.scene.from + self.now,
         };
-        Run { verdict: Verdict::of(outcome), journal }
+        Verdict::of(outcome)
     }
 
     fn times(&self) -> Times {

@@ -24,7 +24,7 @@ use crate::domain::window::{Calendar, Window};
 use crate::store::{ChangeMove, Commit, Durability, Rollout, Submission};
 
 /// 2026-11-24T00:00:00Z, so many milliseconds later.
-pub(super) fn after(ms: u64) -> Timestamp {
+pub(in crate::rehearse) fn after(ms: u64) -> Timestamp {
     Timestamp::from_second(1_795_478_400).expect("an instant") + Duration::from_millis(ms)
 }
 
@@ -32,15 +32,15 @@ fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a name")
 }
 
-pub(super) struct Stage {
-    pub(super) scene: Scene,
-    pub(super) rollout: Rollout,
+pub(in crate::rehearse) struct Stage {
+    pub(in crate::rehearse) scene: Scene,
+    pub(in crate::rehearse) rollout: Rollout,
     changes: Vec<Change>,
     clouds: Clouds,
 }
 
 impl Stage {
-    pub(super) fn new() -> Self {
+    pub(in crate::rehearse) fn new() -> Self {
         let fleet = Fleet::generate(4, 2, 1).expect("possible numbers");
         let targets: Arc<[Target]> = fleet
             .proxies()
@@ -92,25 +92,25 @@ impl Stage {
     }
 
     /// Gives the plan windows in UTC.
-    pub(super) fn windows(&mut self, cron: &str, seconds: u64, cutoff: u64) {
+    pub(in crate::rehearse) fn windows(&mut self, cron: &str, seconds: u64, cutoff: u64) {
         let (cron, zone) = (cron.parse().expect("an expression"), "UTC".parse().expect("a zone"));
         let window = Window::new(cron, Duration::from_secs(seconds), zone, Duration::from_secs(cutoff)).expect("a window");
         self.scene.plan.calendar = Calendar::new(vec![window], Vec::new(), None);
     }
 
     /// A PUT for this target reaches the cloud after so many seconds.
-    pub(super) fn put(&mut self, ordinal: u32, seconds: u64) -> Arrival {
+    pub(in crate::rehearse) fn put(&mut self, ordinal: u32, seconds: u64) -> Arrival {
         let call = Call::Submit { target: self.scene.targets[ordinal as usize].clone(), ssl_option: true };
         let at = after((seconds + u64::from(ordinal) * 60) * 1000);
         self.clouds.arrive(at, &call)
     }
 
     /// The store has this state of the change.
-    pub(super) fn settle(&mut self, ordinal: u32, state: State) {
+    pub(in crate::rehearse) fn settle(&mut self, ordinal: u32, state: State) {
         self.changes[ordinal as usize].record.state = state;
     }
 
-    pub(super) fn tally(&mut self, wave: usize, set: impl FnOnce(&mut Tally)) {
+    pub(in crate::rehearse) fn tally(&mut self, wave: usize, set: impl FnOnce(&mut Tally)) {
         let mut tallies = self.rollout.tallies.to_vec();
         set(&mut tallies[wave]);
         self.rollout.tallies = tallies.into();
