@@ -119,7 +119,8 @@ impl Api {
         let now = self.now();
         let measured = self.meter.measure(rollout, now).await?;
         let refusing = self.store.health().refusing;
-        Ok(describe::rollout(rollout, &self.engine(), refusing.as_deref(), &measured, now))
+        let forecast = self.forecaster.of(rollout).await;
+        Ok(RolloutDoc { forecast, ..describe::rollout(rollout, &self.engine(), refusing.as_deref(), &measured, now) })
     }
 }
 

@@ -48,6 +48,13 @@ impl Measured {
         measured
     }
 
+    /// The shortest and the longest job, to a tenth of a second.
+    pub fn range(&self) -> (Duration, Duration) {
+        let tenths = |length: &Duration| Duration::from_millis(u64::try_from(length.as_millis() / 100 * 100).unwrap_or(u64::MAX));
+        let min = self.job_times.iter().min().map(tenths).unwrap_or_default();
+        (min, self.job_times.iter().max().map(tenths).unwrap_or_default())
+    }
+
     /// The calls' range without its tails, if enough were seen.
     pub fn latency(&self) -> Option<Between> {
         if self.calls.len() < ENOUGH {
