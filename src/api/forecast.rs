@@ -14,16 +14,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
+use crate::document::length::Length;
 use crate::domain::id::RolloutId;
 use crate::domain::lane::Lane;
 use crate::domain::rollout::Phase;
-use crate::document::length::Length;
 use crate::rehearse::measured::{ENOUGH, Measured};
 use crate::rehearse::{Forecast, remainder};
 use crate::store::{Rollout, Store, Unavailable};
 
-/// Changes simulated for one forecast, all runs together: about a second of one core.
-const CHANGES_MAX: usize = 20_000;
+/// Changes simulated for one forecast, all runs together: some seconds of one core, beside the requests.
+const CHANGES_MAX: usize = 50_000;
 
 /// Changes left beyond which no forecast is made: five runs of them are [`CHANGES_MAX`].
 const LEFT_MAX: usize = CHANGES_MAX / crate::rehearse::forecast::RUNS_MIN;
@@ -42,6 +42,9 @@ const JOURNAL_TAIL: u64 = 5_000;
 
 /// Rollouts whose forecast is kept; asking for one more forgets one.
 const KEPT_MAX: usize = 64;
+
+/// Rows read at once.
+const BATCH: usize = 1000;
 
 /// Words of the changes without an outcome.
 const UNSETTLED: [&str; 7] = ["queued", "ready", "inspecting", "submitting", "recovering", "following", "verifying"];
@@ -129,7 +132,7 @@ impl Forecaster {
         let mut after = None;
         loop {
             let words = UNSETTLED.map(str::to_owned).to_vec();
-            let page = self.store.page(rollout.id, words, after, LEFT_MAX).await?;
+            let page = self.store.page(rollout.id, words, after, BATCH).await?;
             left.extend(page.changes.into_iter().map(|active| (active.change.id.ordinal, active.change.target)));
             after = page.next;
             if after.is_none() || left.len() > LEFT_MAX {
@@ -151,7 +154,11 @@ impl Forecaster {
             scene.job_times = measured.job_times.as_slice().into();
             format!("jobs take {} to {}, measured on {} of this rollout", span(min), span(max), measured.job_times.len())
         } else {
-            format!("jobs take {} to {}, assumed until {ENOUGH} were seen", span(scene.faults.job_time.min), span(scene.faults.job_time.max))
+            format!(
+                "jobs take {} to {}, assumed until {ENOUGH} were seen",
+                span(scene.faults.job_time.min),
+                span(scene.faults.job_time.max)
+            )
         };
         let made = tokio::task::spawn_blocking(move || Forecast::bounded(&scene, vec![basis], CHANGES_MAX, 1)).await;
         match made {

@@ -53,7 +53,8 @@ fn setting(text: &str) -> Result<Setting> {
 
 fn basis(scene: &Scene, daemon: &Daemon, job_time_given: bool) -> Vec<String> {
     let job_time = scene.faults.job_time;
-    let between = if job_time.min == job_time.max { span(job_time.min) } else { format!("{} to {}", span(job_time.min), span(job_time.max)) };
+    let between =
+        if job_time.min == job_time.max { span(job_time.min) } else { format!("{} to {}", span(job_time.min), span(job_time.max)) };
     let mut told = vec![if job_time_given {
         format!("jobs take {between}, as given")
     } else {

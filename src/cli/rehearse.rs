@@ -306,3 +306,106 @@ fn windows(verdict: &Verdict, style: &Style) -> String {
     text.push_str(&format!("{} opened, {} used\n", count(opened, "window", "windows"), verdict.windows.len()));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::domain::quota::Quota;
+    use crate::rehearse::Forecast;
+    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::story::{Setting, with};
+
+    fn golden(name: &str, text: &str) {
+        insta::with_settings!({snapshot_path => "../../tests/golden/cli", prepend_module_to_snapshot => false, omit_expression => true}, {
+            insta::assert_snapshot!(name, text);
+        });
+    }
+
+    fn scene() -> Scene {
+        let mut stage = Stage::of(12, 8, &[("canary", 2), ("rest", 10)]);
+        stage.windows_in(&["Asia/Singapore"], "0 1 * * *", 300, 60);
+        stage.scene.lanes[0].quota = Some(Quota { requests: 30, per: Duration::from_secs(60) });
+        stage.scene.plan.strategy.max_in_flight = 2;
+        let jobs = Setting { key: "job_time".into(), value: "{min: 30s, max: 1m}".into() };
+        stage.scene.faults = with(&stage.scene.faults, &[jobs]).expect("a fault");
+        stage.scene
+    }
+
+    fn told(scene: &Scene) -> (String, String, Exit) {
+        let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
+        let run = run(scene).expect("a fleet");
+        let told = Told { verdict: &run.verdict, assumed: vec!["jobs take 30s to 1m, as given".into()], journal_lines: run.journal.len() };
+        (text(&told, &style), pretty(&told).expect("JSON"), exit(&run.verdict))
+    }
+
+    #[test]
+    fn a_rehearsal_that_goes_well() {
+        let (text, json, exit) = told(&scene());
+        golden("rehearsal", &text);
+        golden("rehearsal-json", &json);
+        assert_eq!(exit, Exit::Done);
+    }
+
+    #[test]
+    fn a_rehearsal_that_halts() {
+        let mut scene = scene();
+        let setting = |key: &str, value: &str| Setting { key: key.into(), value: value.into() };
+        scene.faults = with(&scene.faults, &[setting("job_fails", "0.7")]).expect("a fault");
+        scene.plan.strategy.max_failures = 2;
+        scene.plan.retry.max_attempts = 1;
+        scene.crashes = vec![Duration::from_secs(17 * 3600 + 30)];
+        let (text, _, exit) = told(&scene);
+        golden("rehearsal-halted", &text);
+        assert_eq!(exit, Exit::Stopped);
+    }
+
+    #[test]
+    fn every_ending_has_its_exit_code() {
+        let well = run(&scene()).expect("a fleet").verdict;
+        let with = |ending, failed, in_doubt| {
+            let mut verdict = Verdict { ending, ..well.clone() };
+            (verdict.tally.failed, verdict.tally.in_doubt) = (failed, in_doubt);
+            exit(&verdict)
+        };
+        assert_eq!(with(Ending::Completed, 1, 0), Exit::Failed);
+        assert_eq!(with(Ending::Completed, 1, 1), Exit::InDoubt);
+        assert_eq!(with(Ending::Halted, 1, 1), Exit::Stopped);
+        assert_eq!(with(Ending::NotEnded, 0, 0), Exit::WindowClosed);
+        let mut broken = well;
+        broken.invariants[0].broken = Some(crate::rehearse::invariants::Broken { at: after(0), how: "twice".into() });
+        assert_eq!(exit(&broken), Exit::Error);
+    }
+
+    #[test]
+    fn the_forecast_of_a_plan() {
+        let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
+        let forecast = Forecast::of(&scene(), vec!["jobs take 30s to 1m, as given".into()]).expect("a fleet").expect("small");
+        golden("forecast", &super::super::forecast::text(&forecast, &style));
+        golden("forecast-lines", &super::super::forecast::lines(&forecast, &style, 8).join("\n"));
+        golden("forecast-json", &pretty(&forecast).expect("JSON"));
+    }
+
+    #[test]
+    fn the_shortest_story_is_told_with_its_command() {
+        let found = SearchDoc {
+            searched: 17,
+            endings: [("completed", 16), ("halted", 1)].into(),
+            story: Some(StoryDoc {
+                drawn_with_faults: 6,
+                drawn_with_targets: 40,
+                faults: vec!["job_fails=1".into()],
+                crashes: 0,
+                targets: 3,
+                seed: 17,
+                shrunk_in: 23,
+                command: "sealift rehearse night.yaml --seed 17 --targets 3 --fault job_fails=1".into(),
+            }),
+        };
+        golden("search", &search_text(&found, Find::Halted));
+        golden("search-nothing", &search_text(&SearchDoc { story: None, ..found }, Find::Broken));
+        assert_eq!(quoted("job_time={min: 1s, max: 2s}"), "'job_time={min: 1s, max: 2s}'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -49,7 +49,8 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     lines.push(format!("  {}", progress(rollout)));
     lines.push(format!("  {}", cloud(rollout)));
     lines.push(format!("  {}", pace(rollout, style)));
-    lines.extend(rollout.forecast.iter().flat_map(|forecast| forecast::lines(forecast, style, WAVES_SHOWN)).map(|line| format!("  {line}")));
+    lines
+        .extend(rollout.forecast.iter().flat_map(|forecast| forecast::lines(forecast, style, WAVES_SHOWN)).map(|line| format!("  {line}")));
     for warning in rollout.forecast.iter().flat_map(|forecast| &forecast.warnings) {
         lines.push(format!("  {} {}", painted(colour(AnsiColor::Yellow).bold(), "warning"), clean(warning)));
     }

@@ -5,7 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Does `one` for every number below `count`, on so many threads, and gives the results in order. When `enough` of a
 /// result is true, numbers after it are no longer begun; all before it are done.
-pub(super) fn on_cores<T: Send>(count: usize, threads: usize, one: &(dyn Fn(usize) -> T + Sync), enough: &(dyn Fn(&T) -> bool + Sync)) -> Vec<T> {
+pub(super) fn on_cores<T: Send>(
+    count: usize,
+    threads: usize,
+    one: &(dyn Fn(usize) -> T + Sync),
+    enough: &(dyn Fn(&T) -> bool + Sync),
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let end = AtomicUsize::new(count);
     let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());

@@ -185,7 +185,6 @@ fn second(at: Timestamp) -> Timestamp {
     at.round(jiff::Unit::Second).unwrap_or(at)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -87,8 +87,10 @@ impl Scene {
         if most >= all {
             return self.clone();
         }
-        let mut sizes: Vec<u32> =
-            waves.iter().map(|wave| u32::try_from(u64::from(wave.size) * u64::from(most) / u64::from(all)).expect("smaller").max(1)).collect();
+        let mut sizes: Vec<u32> = waves
+            .iter()
+            .map(|wave| u32::try_from(u64::from(wave.size) * u64::from(most) / u64::from(all)).expect("smaller").max(1))
+            .collect();
         // Every wave kept one: the largest pay for it.
         while sizes.iter().sum::<u32>() > most {
             let largest = sizes.iter_mut().max().expect("never empty");

@@ -214,7 +214,9 @@ fn waves(scene: &Scene, notes: &Notes) -> Vec<WaveVerdict> {
 }
 
 fn windows(notes: &Notes) -> Vec<WindowVerdict> {
-    let used = notes.windows.iter().enumerate().filter(|(_, window)| window.switches + window.settled > 0);
+    // One that never shuts is none.
+    let used =
+        notes.windows.iter().enumerate().filter(|(_, window)| window.stretch.cutoff.is_some() && window.switches + window.settled > 0);
     used.map(|(place, window)| WindowVerdict {
         number: place + 1,
         open: window.stretch.open,

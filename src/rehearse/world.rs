@@ -105,11 +105,15 @@ fn ready<T>(pending: BoxFuture<'_, T>) -> T {
 
 impl<'a> World<'a> {
     fn new(scene: &'a Scene) -> Result<Self, SceneError> {
+        Self::judged(scene, scene)
+    }
+
+    /// A world whose promises are read from another scene than the one that happens in it.
+    fn judged(scene: &'a Scene, judge: &Scene) -> Result<Self, SceneError> {
         let until = scene.until()?;
         let clouds = Clouds::new(scene)?;
         let store = MemoryStore::new();
-        let submission =
-            Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: PERSON.into(), at: scene.from };
+        let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: PERSON.into(), at: scene.from };
         let rollout = submission.id();
         ready(store.submit(submission)).expect("an empty store takes any submission");
         let names = scene.targets.iter().map(|target| (target.lane.clone(), target.proxy_id));
@@ -129,7 +133,7 @@ impl<'a> World<'a> {
             rollout,
             ordinals: names.zip(0..).collect(),
             clouds,
-            invariants: Invariants::new(scene),
+            invariants: Invariants::new(judge),
             notes: Notes::new(scene),
             verbs: 0,
             rested: false,
@@ -146,7 +150,10 @@ impl<'a> World<'a> {
     fn run(&mut self) {
         let most = EVENTS_AT_LEAST.max(EVENTS_A_TARGET.saturating_mul(self.scene.targets.len() as u64));
         let mut events = 0;
-        while !self.rested && self.defect.is_none() && let Some((at, life, what)) = self.queue.pop() {
+        while !self.rested
+            && self.defect.is_none()
+            && let Some((at, life, what)) = self.queue.pop()
+        {
             if self.scene.from + at > self.until {
                 break;
             }
@@ -382,3 +389,6 @@ impl<'a> World<'a> {
         self.queue.push(at, self.life, What::Answer { ticket, id, reply: Box::new(reply) });
     }
 }
+
+#[cfg(test)]
+mod tests;

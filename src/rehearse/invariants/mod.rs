@@ -13,7 +13,7 @@ mod one_per_instance;
 mod outcomes;
 mod quota;
 #[cfg(test)]
-pub(super) mod staged;
+pub(crate) mod staged;
 mod wave_order;
 mod window;
 

@@ -24,7 +24,7 @@ use crate::domain::window::{Calendar, Window};
 use crate::store::{ChangeMove, Commit, Durability, Rollout, Submission};
 
 /// 2026-11-24T00:00:00Z, so many milliseconds later.
-pub(in crate::rehearse) fn after(ms: u64) -> Timestamp {
+pub(crate) fn after(ms: u64) -> Timestamp {
     Timestamp::from_second(1_795_478_400).expect("an instant") + Duration::from_millis(ms)
 }
 
@@ -32,22 +32,32 @@ fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a name")
 }
 
-pub(in crate::rehearse) struct Stage {
-    pub(in crate::rehearse) scene: Scene,
-    pub(in crate::rehearse) rollout: Rollout,
+pub(crate) struct Stage {
+    pub(crate) scene: Scene,
+    pub(crate) rollout: Rollout,
     changes: Vec<Change>,
     clouds: Clouds,
 }
 
 impl Stage {
-    pub(in crate::rehearse) fn new() -> Self {
-        let fleet = Fleet::generate(4, 2, 1).expect("possible numbers");
+    pub(crate) fn new() -> Self {
+        Self::of(4, 2, &[("canary", 2), ("rest", 2)])
+    }
+
+    /// So many proxies over so many instances, in waves of these names and sizes.
+    pub(crate) fn of(proxies: u32, instances: usize, sizes: &[(&str, u32)]) -> Self {
+        let fleet = Fleet::generate(proxies as usize, instances, 1).expect("possible numbers");
         let targets: Arc<[Target]> = fleet
             .proxies()
             .iter()
             .map(|proxy| Target { lane: name("lab"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None })
             .collect();
-        let wave = |of: &str, first| Wave { name: name(of), first, size: 2, soak_ms: 0, promote: Promote::Auto, max_failures: 4 };
+        let mut first = 0;
+        let mut waves = Vec::new();
+        for (of, size) in sizes {
+            waves.push(Wave { name: name(of), first, size: *size, soak_ms: 0, promote: Promote::Auto, max_failures: proxies });
+            first += size;
+        }
         let plan = Plan {
             name: name("staged"),
             revision: 1,
@@ -57,12 +67,7 @@ impl Stage {
             ssl_option: true,
             source: Digest::of(b"staged"),
             calendar: Calendar::always(),
-            strategy: Strategy {
-                max_in_flight: 4,
-                waves: vec![wave("canary", 0), wave("rest", 2)],
-                max_failures: 4,
-                progress_deadline_ms: 3_600_000,
-            },
+            strategy: Strategy { max_in_flight: 4, waves, max_failures: proxies, progress_deadline_ms: 3_600_000 },
             retry: Policy::default(),
             verify_timeout_ms: 60_000,
         };
@@ -72,9 +77,9 @@ impl Stage {
         let rollout = Rollout {
             id: submission.id(),
             plan: Arc::new(submission.plan),
-            targets: 4,
+            targets: proxies,
             record: rollout::Record { phase: Phase::Advancing { wave: 0 }, ..rollout::Record::submitted() },
-            tallies: [Tally::queued(2), Tally::queued(2)].into(),
+            tallies: sizes.iter().map(|(_, size)| Tally::queued(*size)).collect(),
             by: String::new(),
             submitted_at: after(0),
             moved_at: after(0),
@@ -92,25 +97,32 @@ impl Stage {
     }
 
     /// Gives the plan windows in UTC.
-    pub(in crate::rehearse) fn windows(&mut self, cron: &str, seconds: u64, cutoff: u64) {
-        let (cron, zone) = (cron.parse().expect("an expression"), "UTC".parse().expect("a zone"));
-        let window = Window::new(cron, Duration::from_secs(seconds), zone, Duration::from_secs(cutoff)).expect("a window");
-        self.scene.plan.calendar = Calendar::new(vec![window], Vec::new(), None);
+    pub(crate) fn windows(&mut self, cron: &str, seconds: u64, cutoff: u64) {
+        self.windows_in(&["UTC"], cron, seconds, cutoff);
+    }
+
+    /// Gives the plan such windows in each of these zones.
+    pub(crate) fn windows_in(&mut self, zones: &[&str], cron: &str, seconds: u64, cutoff: u64) {
+        let window = |zone: &&str| {
+            let (cron, zone) = (cron.parse().expect("an expression"), zone.parse().expect("a zone"));
+            Window::new(cron, Duration::from_secs(seconds), zone, Duration::from_secs(cutoff)).expect("a window")
+        };
+        self.scene.plan.calendar = Calendar::new(zones.iter().map(window).collect(), Vec::new(), None);
     }
 
     /// A PUT for this target reaches the cloud after so many seconds.
-    pub(in crate::rehearse) fn put(&mut self, ordinal: u32, seconds: u64) -> Arrival {
+    pub(crate) fn put(&mut self, ordinal: u32, seconds: u64) -> Arrival {
         let call = Call::Submit { target: self.scene.targets[ordinal as usize].clone(), ssl_option: true };
         let at = after((seconds + u64::from(ordinal) * 60) * 1000);
         self.clouds.arrive(at, &call)
     }
 
     /// The store has this state of the change.
-    pub(in crate::rehearse) fn settle(&mut self, ordinal: u32, state: State) {
+    pub(crate) fn settle(&mut self, ordinal: u32, state: State) {
         self.changes[ordinal as usize].record.state = state;
     }
 
-    pub(in crate::rehearse) fn tally(&mut self, wave: usize, set: impl FnOnce(&mut Tally)) {
+    pub(crate) fn tally(&mut self, wave: usize, set: impl FnOnce(&mut Tally)) {
         let mut tallies = self.rollout.tallies.to_vec();
         set(&mut tallies[wave]);
         self.rollout.tallies = tallies.into();
