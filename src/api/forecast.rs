@@ -18,15 +18,10 @@ use crate::document::length::Length;
 use crate::domain::id::RolloutId;
 use crate::domain::lane::Lane;
 use crate::domain::rollout::Phase;
+use crate::rehearse::forecast::CHANGES_MAX;
 use crate::rehearse::measured::{ENOUGH, Measured};
 use crate::rehearse::{Forecast, remainder};
 use crate::store::{Rollout, Store, Unavailable};
-
-/// Changes simulated for one forecast, all runs together: some seconds of one core, beside the requests.
-const CHANGES_MAX: usize = 50_000;
-
-/// Changes left beyond which no forecast is made: five runs of them are [`CHANGES_MAX`].
-const LEFT_MAX: usize = CHANGES_MAX / crate::rehearse::forecast::RUNS_MIN;
 
 /// How long an answer waits for a forecast that is being made; the next one has it.
 const PATIENCE: Duration = Duration::from_millis(150);
@@ -125,7 +120,7 @@ impl Forecaster {
 
     async fn foresee(&self, rollout: &Rollout, now: Timestamp) -> Result<Option<Forecast>, Unavailable> {
         let total = rollout.total();
-        if (total.queued + total.active) as usize > LEFT_MAX {
+        if (total.queued + total.active) as usize > CHANGES_MAX {
             return Ok(None);
         }
         let mut left = BTreeMap::new();
@@ -135,7 +130,7 @@ impl Forecaster {
             let page = self.store.page(rollout.id, words, after, BATCH).await?;
             left.extend(page.changes.into_iter().map(|active| (active.change.id.ordinal, active.change.target)));
             after = page.next;
-            if after.is_none() || left.len() > LEFT_MAX {
+            if after.is_none() || left.len() > CHANGES_MAX {
                 break;
             }
         }

@@ -37,7 +37,9 @@ fn windows(wave: &ForecastWave) -> String {
 pub fn lines(forecast: &Forecast, style: &Style, most: usize) -> Vec<String> {
     let line = |wave: &ForecastWave| {
         let end = match (wave.p50, wave.p90) {
-            (Some(p50), Some(p90)) if p50 != p90 => format!("ends {} (p50), {} (p90)", style.until(p50), style.time(p90)),
+            (Some(p50), Some(p90)) if style.time(p50) != style.time(p90) => {
+                format!("ends {} (p50), {} (p90)", style.until(p50), style.time(p90))
+            }
             (Some(p50), Some(_)) => format!("ends {}", style.until(p50)),
             (Some(p50), None) => format!("ends {} (p50), not in sight (p90)", style.until(p50)),
             (None, _) => "no end in sight".to_owned(),

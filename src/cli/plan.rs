@@ -149,7 +149,7 @@ fn foresee(preview: &mut Preview, loaded: &Loaded, args: &PlanArgs, daemon: &Dae
         }
         None => preview.warnings.push(format!(
             "no forecast is made for more than {} proxies; `sealift rehearse` runs the whole plan once",
-            crate::rehearse::forecast::TARGETS_MAX
+            crate::rehearse::forecast::CHANGES_MAX
         )),
     }
     Ok(())

@@ -32,9 +32,9 @@ pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<E
     let loaded = load(&args.plan, daemon)?;
     // A second is as fine as anybody reads it, and it makes the command repeatable.
     let from = args.from.unwrap_or_else(|| jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now));
-    let (mut scene, mut assumed) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
+    let (mut scene, mut basis) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
     let other = if scene.plan.ssl_option { "off" } else { "on" };
-    assumed.push(format!("every proxy begins with SSL {other}"));
+    basis.push(format!("every proxy begins with SSL {other}"));
     if let Some(lasts) = args.lasts {
         let lasts = lasts.get();
         anyhow::ensure!(lasts <= FOR_MAX && !lasts.is_zero(), "--for lies between 1ms and {} days; give less", FOR_MAX.as_secs() / 86_400);
@@ -55,7 +55,7 @@ pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<E
         write_journal(file, &run.journal).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let zone = scene.plan.calendar.windows().first().map(|window| window.zone().name().to_owned());
-    let told = Told { verdict: &run.verdict, assumed, journal_lines: run.journal.len() };
+    let told = Told { verdict: &run.verdict, basis, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
         Format::Table => write!(out, "{}", text(&told, &style.in_zone(zone.as_deref())))?,
@@ -73,8 +73,8 @@ pub struct Told<'a> {
     /// The verdict.
     #[serde(flatten)]
     pub verdict: &'a Verdict,
-    /// What was assumed, because nobody told it better.
-    pub assumed: Vec<String>,
+    /// What it rests on: given or assumed.
+    pub basis: Vec<String>,
     /// Lines of the journal.
     pub journal_lines: usize,
 }
@@ -106,8 +106,8 @@ pub fn text(told: &Told<'_>, style: &Style) -> String {
     let to = if verdict.ssl_option { "on" } else { "off" };
     let mut text = format!("rehearsal of plan {} revision {}  ssl -> {to}\n", verdict.plan, verdict.revision);
     text.push_str(&format!("from {}, seed {}, {}\n", style.time(verdict.from), verdict.seed, count(verdict.targets, "proxy", "proxies")));
-    for assumed in &told.assumed {
-        text.push_str(&format!("assumed: {assumed}\n"));
+    for basis in &told.basis {
+        text.push_str(&format!("  {basis}\n"));
     }
     text.push_str(&format!("\n{}\n\n", ending(verdict, style)));
     text.push_str(&waves(verdict, style));
@@ -336,7 +336,7 @@ mod tests {
     fn told(scene: &Scene) -> (String, String, Exit) {
         let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
         let run = run(scene).expect("a fleet");
-        let told = Told { verdict: &run.verdict, assumed: vec!["jobs take 30s to 1m, as given".into()], journal_lines: run.journal.len() };
+        let told = Told { verdict: &run.verdict, basis: vec!["jobs take 30s to 1m, as given".into()], journal_lines: run.journal.len() };
         (text(&told, &style), pretty(&told).expect("JSON"), exit(&run.verdict))
     }
 

@@ -1,7 +1,7 @@
 //! The forecast: which wave ends when, from several runs of the same scene with other throws of the dice.
 //!
 //! Invariants: it is the shipped engine on virtual time, no second model; the same scene gives the same forecast; its
-//! cost is bounded by [`CHANGES_MAX`], whatever the fleet.
+//! cost is bounded by [`CHANGES_MAX`], whatever the fleet; a larger one has no forecast, and `rehearse` runs it.
 //!
 //! Deliberately not here: faults that nobody named. A forecast tells how long the work takes when it goes as given.
 
@@ -15,17 +15,12 @@ use super::scene::{Scene, SceneError};
 use super::verdict::{Ending, Verdict};
 use super::world::verdict;
 
-/// Runs at least: fewer tell nothing about a ninetieth percentile.
-pub const RUNS_MIN: usize = 5;
-
-/// Runs at most: more do not move the percentiles of what is drawn evenly.
+/// Runs at most: more do not move the percentiles of what is drawn evenly. A large fleet has fewer, down to one: there
+/// long and short jobs even out within the run.
 pub const RUNS_MAX: usize = 20;
 
-/// Changes simulated for one forecast at most, all runs together: about five seconds on two cores, or ten on one.
-pub const CHANGES_MAX: usize = 100_000;
-
-/// Largest fleet that is forecast; `rehearse` runs any.
-pub const TARGETS_MAX: usize = CHANGES_MAX / RUNS_MIN;
+/// Changes simulated for one forecast at most, all runs together: a few seconds of one core.
+pub const CHANGES_MAX: usize = 50_000;
 
 /// Shares of runs in which a wave must end in its window: below the first it is said to miss it, below the second that
 /// it may.
@@ -85,7 +80,7 @@ pub struct ForecastWave {
 }
 
 impl Forecast {
-    /// The forecast of a scene, on all cores. `None` when its fleet is larger than [`TARGETS_MAX`].
+    /// The forecast of a scene, on all cores. `None` when its fleet is larger than [`CHANGES_MAX`].
     ///
     /// # Errors
     /// As [`super::run`].
@@ -99,7 +94,7 @@ impl Forecast {
     /// As [`super::run`].
     pub fn bounded(scene: &Scene, basis: Vec<String>, changes: usize, threads: usize) -> Result<Option<Self>, SceneError> {
         let runs = (changes / scene.targets.len().max(1)).min(RUNS_MAX);
-        if runs < RUNS_MIN {
+        if runs == 0 {
             return Ok(None);
         }
         let one = |number: usize| verdict(&Scene { seed: scene.seed.wrapping_add(number as u64), ..scene.clone() });
@@ -114,8 +109,8 @@ impl Forecast {
         let mut forecast = Self {
             runs: runs.len(),
             as_of: second(scene.from),
-            p50: quantile(&ended, 50),
-            p90: quantile(&ended, 90),
+            p50: quantile(&ended, 50).map(second),
+            p90: quantile(&ended, 90).map(second),
             waves,
             basis,
             warnings: Vec::new(),
@@ -229,8 +224,8 @@ mod tests {
     #[test]
     fn a_fleet_beyond_the_bound_has_no_forecast() {
         let stage = Stage::new();
-        assert_eq!(Forecast::bounded(&stage.scene, Vec::new(), 4 * RUNS_MIN - 1, 1).expect("a fleet"), None);
-        let bounded = Forecast::bounded(&stage.scene, Vec::new(), 4 * RUNS_MIN, 1).expect("a fleet").expect("just enough");
-        assert_eq!(bounded.runs, RUNS_MIN);
+        assert_eq!(Forecast::bounded(&stage.scene, Vec::new(), 3, 1).expect("a fleet"), None);
+        let bounded = Forecast::bounded(&stage.scene, Vec::new(), 11, 1).expect("a fleet").expect("twice four");
+        assert_eq!(bounded.runs, 2);
     }
 }

@@ -122,7 +122,12 @@ fn draw(base: &Scene, seed: u64) -> Story {
     let crash = |rng: &mut Rng| Duration::from_millis(u64::try_from(opens.as_millis()).unwrap_or(0) + rng.u64(..600_000));
     let crashes = (0..rng.usize(..=CRASHES_MAX)).map(|_| crash(&mut rng)).collect();
     let most = u32::try_from(base.targets.len()).unwrap_or(u32::MAX).min(TARGETS_MAX);
-    Story { seed, targets: rng.u32(1..=most), settings, crashes }
+    Story { seed, targets: rng.u32(least(base)..=most.max(least(base))), settings, crashes }
+}
+
+/// Every wave keeps a target.
+fn least(base: &Scene) -> u32 {
+    u32::try_from(base.plan.strategy.waves.len()).expect("waves are bounded")
 }
 
 /// What makes a story long: its faults, then its targets, then its steps.
@@ -139,7 +144,7 @@ fn shrink(base: &Scene, story: &Story, aim: Aim<'_>) -> Result<(Story, usize), S
     let mut least = size(&best, run(&scene(base, &best))?.journal.len());
     loop {
         let mut better = false;
-        for next in shorter(&best) {
+        for next in shorter(&best, self::least(base)) {
             if runs >= SHRINK_RUNS_MAX {
                 return Ok((best, runs));
             }
@@ -162,7 +167,7 @@ fn shrink(base: &Scene, story: &Story, aim: Aim<'_>) -> Result<(Story, usize), S
 }
 
 /// Stories a step shorter, the boldest steps first.
-fn shorter(story: &Story) -> Vec<Story> {
+fn shorter(story: &Story, least: u32) -> Vec<Story> {
     let mut next = Vec::new();
     let half = story.settings.len() / 2;
     if half > 0 {
@@ -179,8 +184,8 @@ fn shorter(story: &Story) -> Vec<Story> {
         crashes.remove(place);
         next.push(Story { crashes, ..story.clone() });
     }
-    for targets in [1, story.targets / 2, story.targets.saturating_sub(1)] {
-        if targets > 0 && targets < story.targets {
+    for targets in [least, story.targets / 2, story.targets.saturating_sub(1)] {
+        if targets >= least && targets < story.targets {
             next.push(Story { targets, ..story.clone() });
         }
     }
@@ -226,7 +231,7 @@ mod tests {
         let again = verdict(&scene(&base, &short)).expect("a fleet");
         assert!(halted(&again) && again.holds(), "{again:?}");
         // Nothing that is a step shorter halts it.
-        for shorter in shorter(&short).iter().filter(|next| size(next, 0) < size(&short, 0)) {
+        for shorter in shorter(&short, 2).iter().filter(|next| size(next, 0) < size(&short, 0)) {
             assert!(!halted(&verdict(&scene(&base, shorter)).expect("a fleet")), "{shorter:?}");
         }
     }

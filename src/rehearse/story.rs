@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::scene::Scene;
-use crate::cloud::faults::{Faults, FaultsError};
+use crate::cloud::faults::Faults;
 use crate::document::length::Length;
+use crate::document::suggest::nearest;
 
 /// One fault of the fault file: its field and its value as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,24 +33,45 @@ pub struct Story {
     pub crashes: Vec<Duration>,
 }
 
+/// Why a setting is none.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// No field is called so.
+    #[error("no fault is called `{key}`; {hint}")]
+    Unknown {
+        /// As it was written.
+        key: String,
+        /// The nearest one, or all of them.
+        hint: String,
+    },
+    /// Its value is none of its kind. The text has the reason.
+    #[error("{0}")]
+    Value(String),
+}
+
 /// The faults with single fields set anew.
 ///
 /// # Errors
 /// With the field and what is wrong with it.
-pub fn with(faults: &Faults, settings: &[Setting]) -> Result<Faults, FaultsError> {
-    if settings.is_empty() {
-        return Ok(faults.clone());
-    }
+pub fn with(faults: &Faults, settings: &[Setting]) -> Result<Faults, SettingError> {
     let mut fields = match serde_yaml::to_value(faults) {
         Ok(Value::Mapping(fields)) => fields,
         Ok(_) | Err(_) => Mapping::new(),
     };
-    for setting in settings {
-        // A text that is no YAML is a wrong value of its field, and told as that.
-        let value = serde_yaml::from_str(&setting.value).unwrap_or_else(|_| Value::String(setting.value.clone()));
-        fields.insert(Value::String(setting.key.clone()), value);
+    for Setting { key, value } in settings {
+        let name = Value::String(key.clone());
+        if !fields.contains_key(&name) {
+            let known: Vec<&str> = fields.keys().filter_map(Value::as_str).collect();
+            let near = nearest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let hint = near.unwrap_or_else(|| format!("there are {}", known.join(", ")));
+            return Err(SettingError::Unknown { key: key.clone(), hint });
+        }
+        // Read by itself first, so that a mistake is told where it stands.
+        let told = |error: &dyn std::fmt::Display| SettingError::Value(error.to_string());
+        Faults::from_yaml(&format!("{key}: {value}")).map_err(|error| told(&error))?;
+        fields.insert(name, serde_yaml::from_str(value).map_err(|error| told(&error))?);
     }
-    Faults::from_yaml(&serde_yaml::to_string(&fields).unwrap_or_default())
+    serde_yaml::from_value(Value::Mapping(fields)).map_err(|error| SettingError::Value(error.to_string()))
 }
 
 impl Story {
@@ -57,7 +79,7 @@ impl Story {
     ///
     /// # Errors
     /// When a setting is no fault.
-    pub fn scene(&self, base: &Scene) -> Result<Scene, FaultsError> {
+    pub fn scene(&self, base: &Scene) -> Result<Scene, SettingError> {
         let mut scene = base.cut_to(self.targets);
         scene.seed = self.seed;
         scene.faults = with(&base.faults, &self.settings)?;
@@ -90,7 +112,7 @@ mod tests {
         assert_eq!(both.busy, Faults::from_yaml("busy: 0.1").expect("a fault file").busy);
         assert_eq!(both.job_time, file.job_time);
         assert_eq!(both.quota.map(|quota| quota.requests), Some(5));
-        for (key, value, part) in [("bussy", "1", "bussy"), ("busy", "often", "busy"), ("job_time", "[", "job_time")] {
+        for (key, value, part) in [("bussy", "1", "did you mean `busy`?"), ("busy", "often", "busy"), ("job_time", "[", "job_time")] {
             let error = with(&file, &[set(key, value)]).expect_err("no fault").to_string();
             assert!(error.contains(part), "{error}");
         }

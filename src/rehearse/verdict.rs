@@ -74,6 +74,7 @@ pub struct Worst {
     /// The most calls that arrived in any such interval.
     pub calls: usize,
     /// How many the lane's quota allows, for the quota's own interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<u32>,
 }
 

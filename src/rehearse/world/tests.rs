@@ -68,7 +68,7 @@ fn every_fault_and_five_crashes_and_every_promise_holds() {
 /// October of 2026 has both nights: Sydney skips an hour on the 4th, Berlin repeats one on the 25th.
 #[test]
 fn a_month_with_both_nights_of_changed_clocks() {
-    let mut stage = Stage::of(620, 310, &[("canary", 5), ("rest", 615)]);
+    let mut stage = Stage::of(680, 340, &[("canary", 5), ("rest", 675)]);
     stage.windows_in(&["Australia/Sydney", "Europe/Berlin"], "30 2 * * *", 3600, 1200);
     let scene = &mut stage.scene;
     scene.from = at("2026-10-01T00:00:00Z");
