@@ -23,8 +23,12 @@ use crate::rehearse::measured::{ENOUGH, Measured};
 use crate::rehearse::{Forecast, remainder};
 use crate::store::{Rollout, Store, Unavailable};
 
-/// How long an answer waits for a forecast that is being made; the next one has it.
-const PATIENCE: Duration = Duration::from_millis(150);
+/// How long an answer waits for the first forecast of a rollout, so that whoever asks once has it; an old one is shown
+/// without waiting while the new one is made. A verb answers within a second.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// Changes simulated for one forecast while few are left: made within [`PATIENCE`] on a common machine.
+const CHANGES_QUICK: usize = 5_000;
 
 /// How long a forecast is shown at least before a new one is made.
 const FRESH: Duration = Duration::from_secs(5);
@@ -88,6 +92,9 @@ impl Forecaster {
             drop(permit);
             made
         });
+        if shown.is_some() {
+            return shown;
+        }
         match tokio::time::timeout(PATIENCE, making).await {
             Ok(Ok(made)) => made,
             Ok(Err(_)) | Err(_) => shown,
@@ -155,7 +162,8 @@ impl Forecaster {
                 span(scene.faults.job_time.max)
             )
         };
-        let made = tokio::task::spawn_blocking(move || Forecast::bounded(&scene, vec![basis], CHANGES_MAX, 1)).await;
+        let changes = left.len().max(CHANGES_QUICK);
+        let made = tokio::task::spawn_blocking(move || Forecast::bounded(&scene, vec![basis], changes, 1)).await;
         match made {
             Ok(Ok(forecast)) => Ok(forecast),
             Ok(Err(error)) => {

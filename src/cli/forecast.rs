@@ -44,9 +44,12 @@ pub fn lines(forecast: &Forecast, style: &Style, most: usize) -> Vec<String> {
             (Some(p50), None) => format!("ends {} (p50), not in sight (p90)", style.until(p50)),
             (None, _) => "no end in sight".to_owned(),
         };
-        let window = windows(wave);
-        let window = if window == "-" { String::new() } else { format!(", window {window}") };
-        format!("forecast  wave {} {end}{window}", clean(&wave.name))
+        // Counted from now on, a window's number says nothing here; how many it takes does.
+        let over = match (wave.begins_in, wave.p90_in) {
+            (Some(first), Some(last)) if last > first => format!(", over {} windows", last - first + 1),
+            _ => String::new(),
+        };
+        format!("forecast  wave {} {end}{over}", clean(&wave.name))
     };
     forecast.waves.iter().take(most).map(line).collect()
 }
