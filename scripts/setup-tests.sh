@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, wrk is the
-# benchmark's yardstick. Does nothing where everything is there.
+# benchmark's yardstick, Python's croniter is the oracle of windows. Does nothing where everything is there.
 set -eu
+cd "$(dirname "$0")/.."
 
 packages=""
 need() { # command, package
@@ -10,6 +11,10 @@ need() { # command, package
 need cc gcc
 need systemd-analyze systemd
 need wrk wrk
+need python3 python3
+# The module that makes an environment with pip in it has a package of its own on Debian.
+python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages="$packages python3-venv"
+[ -e /usr/share/zoneinfo/Europe/Berlin ] || packages="$packages tzdata"
 if [ -n "$packages" ]; then
     as_root=""
     [ "$(id -u)" -eq 0 ] || as_root="sudo"
@@ -18,3 +23,15 @@ if [ -n "$packages" ]; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
 fi
 cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+
+# Debian's own croniter is too old: on nights when clocks change it is an hour off. So the pinned one comes from PyPI,
+# into an environment of its own that goes with the build's other products.
+oracle=target/oracle
+wanted=tests/windows/requirements.txt
+if ! cmp -s "$wanted" "$oracle/installed.txt" || ! "$oracle/bin/python" -c 'import croniter' >/dev/null 2>&1; then
+    rm -rf "$oracle"
+    mkdir -p target
+    python3 -m venv "$oracle"
+    "$oracle/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$wanted"
+    cp "$wanted" "$oracle/installed.txt"
+fi

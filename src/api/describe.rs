@@ -9,10 +9,13 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc,
+    Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, MissedDoc, RolloutDoc, RolloutRow,
+    StoreDoc, WaveDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
+use crate::domain::hold::halt_text;
 use crate::domain::journal::{Entry, Trace, What};
+use crate::domain::missed::Windows;
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::rollout::{Halt, Phase};
 use crate::domain::window::Opening;
@@ -42,11 +45,11 @@ fn wave_name(plan: &Plan, wave: u16) -> Option<String> {
 }
 
 /// How a rollout stands.
-pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>, measured: &Measured, now: Timestamp) -> RolloutDoc {
+pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now: Timestamp) -> RolloutDoc {
     let plan = &rollout.plan;
     let phase = &rollout.record.phase;
     let total = rollout.total();
-    let holds = hold::of_rollout(rollout, snapshot, refusing, now);
+    let holds = hold::of_rollout(rollout, snapshot, now);
     let (next_opening, open_until) = match hold::opening(plan, now) {
         _ if phase.is_final() => (None, None),
         Opening::Open { until } => (None, until),
@@ -81,6 +84,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>, m
         forecast: None,
         next_opening,
         open_until,
+        missed_windows: missed(&rollout.record.windows),
         time_zone: time_zone(plan),
         by: rollout.by.clone(),
         submitted_at: rollout.submitted_at,
@@ -89,13 +93,18 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, refusing: Option<&str>, m
     }
 }
 
+fn missed(windows: &Windows) -> Option<MissedDoc> {
+    let last = windows.last_missed.filter(|_| windows.missed > 0)?;
+    Some(MissedDoc { count: windows.missed, last_open: last.open, last_until: last.until })
+}
+
 fn halt(phase: &Phase) -> Option<HaltDoc> {
     let Phase::Halted { reason, .. } = phase else { return None };
     let guard = match reason {
         Halt::Failures { .. } => "failures",
         Halt::Stalled { .. } => "stalled",
     };
-    Some(HaltDoc { guard: guard.into(), text: hold::halt_text(reason) })
+    Some(HaltDoc { guard: guard.into(), text: halt_text(reason) })
 }
 
 fn waves(rollout: &Rollout) -> Vec<WaveDoc> {
@@ -151,7 +160,7 @@ fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<
 }
 
 /// One line of a change.
-pub fn change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timestamp) -> ChangeRow {
+pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeRow {
     let change = &active.change;
     let (reason_word, reason) = match &change.record.state {
         State::Failed { reason } | State::InDoubt { reason } => (Some(reason_word(reason.word).to_owned()), Some(reason.message.clone())),
@@ -176,7 +185,7 @@ pub fn change(active: &Active, rollout: &Rollout, holds: &[Hold], now: Timestamp
         reason_word,
         reason,
         moved_at: active.moved_at,
-        hold: hold::of_change(active, rollout, holds, now),
+        hold,
     }
 }
 

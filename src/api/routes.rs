@@ -118,9 +118,8 @@ impl Api {
     async fn describe(&self, rollout: &Rollout) -> Result<RolloutDoc, Fault> {
         let now = self.now();
         let measured = self.meter.measure(rollout, now).await?;
-        let refusing = self.store.health().refusing;
         let forecast = self.forecaster.of(rollout).await;
-        Ok(RolloutDoc { forecast, ..describe::rollout(rollout, &self.engine(), refusing.as_deref(), &measured, now) })
+        Ok(RolloutDoc { forecast, ..describe::rollout(rollout, &self.engine(), &measured, now) })
     }
 }
 
@@ -199,8 +198,8 @@ async fn changes(State(api): Shared, Path(reference): Path<String>, uri: Uri) ->
     let rollout = find::rollout(&*api.store, &reference).await?;
     let page = api.store.page(rollout.id, words, asked.after, limit(asked.limit)).await?;
     let now = api.now();
-    let holds = hold::of_rollout(&rollout, &api.engine(), api.store.health().refusing.as_deref(), now);
-    let rows = page.changes.iter().map(|active| describe::change(active, &rollout, &holds, now)).collect();
+    let holds = hold::of_changes(&page.changes, &rollout, &api.engine(), &*api.store, now).await?;
+    let rows = page.changes.iter().zip(holds).map(|(active, hold)| describe::change(active, &rollout, hold)).collect();
     Ok(Json(Page { rows, next: page.next.map(|next| next.to_string()) }))
 }
 

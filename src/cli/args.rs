@@ -77,9 +77,14 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Run a whole rollout in virtual time, with the shipped engine against the simulated cloud
     #[command(
-        after_help = "Examples:\n  sealift rehearse fleet.yaml\n  sealift rehearse fleet.yaml --faults faults.yaml --from 2026-10-01T00:00:00Z --journal night.jsonl\n  sealift rehearse fleet.yaml --fault job_time='{min: 40s, max: 3m}' --fault job_fails=0.02 --crash 2h\n  sealift rehearse fleet.yaml --seeds 500 --find halted"
+        after_help = "Examples:\n  sealift rehearse fleet.yaml\n  sealift rehearse fleet.yaml --faults faults.yaml --from 2026-10-01 --journal night.jsonl\n  sealift rehearse fleet.yaml --fault job_time='{min: 40s, max: 3m}' --fault job_fails=0.02 --crash 2h\n  sealift rehearse fleet.yaml --seeds 500 --find halted\n\nA time without an offset is read by the clock of the plan's first window."
     )]
     Rehearse(RehearseArgs),
+    /// Show when a plan may work: its next windows, freezes applied, nights with a change of clocks marked
+    #[command(
+        after_help = "Examples:\n  sealift windows fleet.yaml\n  sealift windows fleet.yaml --from 2027-03-01 --until 2027-04-01\n  sealift windows fleet.yaml -n 100 -o csv > windows.csv\n  sealift windows fleet.yaml -o json | jq '.windows[] | select(.clock_changes != [])'\n\nA time without an offset is read by the clock of the plan's first window."
+    )]
+    Windows(WindowsArgs),
     /// Submit a plan and follow its rollout
     #[command(
         after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test"
@@ -288,7 +293,7 @@ pub struct RehearseArgs {
     pub cloud: CloudArgs,
     /// When the plan is submitted [default: now]
     #[arg(long, value_name = "TIME")]
-    pub from: Option<jiff::Timestamp>,
+    pub from: Option<String>,
     /// How long it may take [default: 2208h]
     #[arg(long = "for", value_name = "DURATION", value_parser = length)]
     pub lasts: Option<Length>,
@@ -311,6 +316,26 @@ pub struct RehearseArgs {
     #[arg(long, value_enum, default_value_t, requires = "seeds")]
     pub find: Find,
     /// How to print: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `windows`.
+#[derive(Debug, Args)]
+pub struct WindowsArgs {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Look from then on [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only windows that open before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Windows at most, up to 1000 [default: 10, or all of them with --until]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: Option<u16>,
+    /// How to print
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -24,6 +24,7 @@ mod rows;
 mod status;
 pub(crate) mod term;
 pub(crate) mod text;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
         Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         Verb::List(args) => listing::list(&client()?, args, style).await,
         Verb::Status(args) => listing::status(&client()?, args, style).await,

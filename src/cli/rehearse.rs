@@ -17,6 +17,7 @@ use super::plan::load;
 use super::reach::Daemon;
 use super::term;
 use super::text::{Style, clean_lines, count, length};
+use super::windows::instant;
 use crate::api::journal_row;
 use crate::domain::journal::Entry;
 use crate::rehearse::scene::FOR_MAX;
@@ -31,7 +32,9 @@ const CRASHES_MAX: usize = 1000;
 pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
     let loaded = load(&args.plan, daemon)?;
     // A second is as fine as anybody reads it, and it makes the command repeatable.
-    let from = args.from.unwrap_or_else(|| jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now));
+    let zone = loaded.plan.calendar.windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
+    let now = jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now);
+    let from = args.from.as_deref().map_or(Ok(now), |text| instant("--from", text, &zone))?;
     let (mut scene, mut basis) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
     let other = if scene.plan.ssl_option { "off" } else { "on" };
     basis.push(format!("every proxy begins with SSL {other}"));
@@ -54,11 +57,11 @@ pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<E
     if let Some(file) = &args.journal {
         write_journal(file, &run.journal).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let zone = scene.plan.calendar.windows().first().map(|window| window.zone().name().to_owned());
+    let style = Style { zone, ..style.clone() };
     let told = Told { verdict: &run.verdict, basis, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
-        Format::Table => write!(out, "{}", text(&told, &style.in_zone(zone.as_deref())))?,
+        Format::Table => write!(out, "{}", text(&told, &style))?,
         Format::Json => writeln!(out, "{}", pretty(&told)?)?,
         Format::Jsonl => writeln!(out, "{}", line(&told)?)?,
         Format::Csv => anyhow::bail!("a verdict has no rows for CSV; use -o json"),

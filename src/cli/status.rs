@@ -9,7 +9,7 @@ use super::forecast;
 use super::output::aligned;
 use super::rows::held;
 use super::text::{Style, clean, count, cut, seconds};
-use super::wire::{RolloutDoc, WaveDoc};
+use super::wire::{MissedDoc, RolloutDoc, WaveDoc};
 
 /// Waves shown around the current one; a plan may have a hundred.
 const WAVES_SHOWN: usize = 8;
@@ -55,6 +55,7 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
         lines.push(format!("  {} {}", painted(colour(AnsiColor::Yellow).bold(), "warning"), clean(warning)));
     }
     lines.extend(rollout.open_until.map(|until| format!("  window open until {}", style.until(until))));
+    lines.extend(rollout.missed_windows.as_ref().map(|missed| format!("  {}", missed_windows(missed, &rollout.name, style))));
     for hold in &rollout.holds {
         lines.push(format!("  {} {}", painted(colour(AnsiColor::Yellow).bold(), "held"), clean(&held(hold, style))));
     }
@@ -153,6 +154,12 @@ fn pace(rollout: &RolloutDoc, style: &Style) -> String {
     parts.extend(rollout.rate_per_minute.map(|rate| format!("{rate:.0}/min")));
     parts.extend(rollout.eta.map(|eta| format!("ends about {}", style.until(eta))));
     parts.join("  ")
+}
+
+fn missed_windows(missed: &MissedDoc, name: &str, style: &Style) -> String {
+    let text = format!("missed {}", count(missed.count, "window", "windows"));
+    let last = clean(&format!(", the last of {}; `sealift journal {name}` says why", style.time(missed.last_open)));
+    format!("{}{last}", painted(colour(AnsiColor::Yellow).bold(), &text))
 }
 
 fn waves(rollout: &RolloutDoc) -> String {

@@ -9,8 +9,8 @@ use super::plan;
 use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
-    Budget, ChangeRow, Counters, HaltDoc, Hold, JobRow, JournalRow, MarkDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, RolloutDoc,
-    RolloutRow, TallyDoc, WaveDoc,
+    Budget, ChangeRow, Counters, HaltDoc, Hold, JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave,
+    RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 use crate::domain::tally::Tally;
 
@@ -69,6 +69,7 @@ fn rollout() -> RolloutDoc {
         forecast: None,
         next_opening: None,
         open_until: Some(at("2026-12-05T20:40:00Z")),
+        missed_windows: None,
         time_zone: Some("Asia/Singapore".into()),
         by: "ops".into(),
         submitted_at: at("2026-12-04T09:00:00Z"),
@@ -98,7 +99,7 @@ fn a_rollout_that_is_held() {
     let held = RolloutDoc {
         paused: Some(mark),
         holds: vec![
-            hold("stop", "STOP: fire drill", None),
+            hold("stop_file", "the STOP file stands: fire drill; remove it to go on", None),
             hold("paused", "paused by ada: application team sees errors", None),
             hold("window", "no window is open", Some("2026-12-11T17:00:00Z")),
         ],
@@ -106,6 +107,7 @@ fn a_rollout_that_is_held() {
         eta: None,
         open_until: None,
         next_opening: Some(at("2026-12-11T17:00:00Z")),
+        missed_windows: Some(MissedDoc { count: 2, last_open: at("2026-12-04T17:00:00Z"), last_until: at("2026-12-04T20:40:00Z") }),
         ..rollout()
     };
     golden("held", &shown(&held));
@@ -117,7 +119,7 @@ fn a_rollout_that_halted() {
     let halted = RolloutDoc {
         phase: "halted".into(),
         halt: Some(HaltDoc { guard: "failures".into(), text: text.into() }),
-        holds: vec![hold("halt", &format!("{text}; go on with `sealift retry proxy-ssl-2026q4`"), None)],
+        holds: vec![hold("halted", &format!("{text}; `sealift retry proxy-ssl-2026q4` goes on"), None)],
         eta: None,
         ..rollout()
     };

@@ -134,6 +134,12 @@ impl Expression {
         if self.interval { self.previous_of_interval(at, zone) } else { self.previous_of_fixed(at, zone) }
     }
 
+    /// Whether the clock of that zone shows one of its times at `at`; false for a start that a gap has moved.
+    pub fn is_shown(&self, at: Timestamp, zone: &TimeZone) -> bool {
+        let civil = zone.to_datetime(at);
+        self.previous_civil(civil) == Some(civil)
+    }
+
     /// What is allowed and yet seldom meant, in words for the person who wrote it; most often empty.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

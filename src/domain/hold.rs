@@ -1,7 +1,7 @@
 //! Why not now, and until when: one reason for a rollout or a change that waits.
 //!
-//! Job: turn what is known into the one [`Hold`] that a tired operator should read first. What a person must lift
-//! comes before what time lifts, and what holds everything before what holds one change.
+//! Job: turn what is known into [`Hold`]s, the one that a tired operator should read first before the others. What a
+//! person must lift comes before what time lifts, and what holds everything before what holds one change.
 //!
 //! Invariants: the same facts give the same hold; where nothing holds there is none, and work that is on its way is
 //! not held. Instants stand in [`Hold::until`] only, so that every screen can show them in its own zone.
@@ -34,7 +34,7 @@ pub struct Hold {
 
 impl Hold {
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 17] = [
+    pub const WORDS: [&'static str; 18] = [
         "halted",
         "stop_file",
         "paused",
@@ -46,6 +46,7 @@ impl Hold {
         "cutoff",
         "window",
         "wave",
+        "lane_missing",
         "instance_busy",
         "backoff",
         "lane_paused",
@@ -75,8 +76,6 @@ pub struct Situation<'a> {
     pub stop: Option<&'a str>,
     /// The daemon is ending and begins nothing new.
     pub draining: bool,
-    /// The lane to speak of: a change's own; for a rollout over several lanes one that is paused, if any is.
-    pub lane: Option<LaneStanding<'a>>,
 }
 
 /// How a lane stands.
@@ -101,74 +100,90 @@ pub struct Waiting<'a> {
     pub wake: Option<Timestamp>,
     /// Another change that is active on the same instance.
     pub instance_taken: Option<ChangeId>,
+    /// Its lane; `None`: the configuration has no lane of that name.
+    pub lane: Option<LaneStanding<'a>>,
 }
 
-/// Why this rollout begins nothing new now; `None` when it does, or when it is over.
-pub fn of_rollout(situation: &Situation<'_>) -> Option<Hold> {
-    if let Some(hold) = situation.held_as_a_whole() {
-        return Some(hold);
-    }
-    let Phase::Advancing { wave } = situation.record.phase else { return None };
+/// Why this rollout begins nothing new now, what to read first before the rest; empty when it does, or when it is over.
+/// Neither the lane's pace nor full places hold a rollout: both are how it moves.
+pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
+    let mut holds = situation.held_as_a_whole();
+    let Phase::Advancing { wave } = situation.record.phase else { return holds };
     let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
-    if queued == 0 {
-        return None;
+    if queued > 0 {
+        holds.extend(lanes.iter().filter_map(LaneStanding::pause));
+        holds.extend(situation.no_room(wave).filter(|hold| hold.word == "failure_budget"));
     }
-    situation.lane_holds().or_else(|| situation.no_room(wave))
+    holds
 }
 
 /// Why this change does not begin, or go on, now; `None` when it does, when it is next in line, or when it is settled.
 pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
     let change = waiting.change;
+    let as_a_whole = || situation.held_as_a_whole().into_iter().next();
     match &change.record.state {
-        State::Queued => situation.held_as_a_whole().or_else(|| situation.queued(waiting)),
-        State::Ready => situation.held_as_a_whole().or_else(|| waiting.pausing(situation.plan)).or_else(|| situation.lane_holds()),
+        State::Queued => as_a_whole().or_else(|| situation.queued(waiting)),
+        State::Ready => as_a_whole().or_else(|| waiting.pausing(situation.plan)).or_else(|| waiting.lane_holds()),
         // A question or an intent is on its way; only the lane can hold it up.
         State::Inspecting | State::Submitting { .. } | State::Recovering { .. } | State::Following { .. } | State::Verifying { .. } => {
-            situation.lane_holds()
+            waiting.lane_holds()
         }
         State::Succeeded { .. } | State::Failed { .. } | State::InDoubt { .. } | State::Cancelled => None,
     }
 }
 
+/// A guard's reason for people.
+pub fn halt_text(reason: &Halt) -> String {
+    match reason {
+        Halt::Failures { failures, budget } => format!("halted: {failures} failures reach the budget of {budget}"),
+        Halt::Stalled { seconds } => format!("halted: no change ended for {seconds} s of open window"),
+    }
+}
+
 impl Situation<'_> {
     /// What holds every change of the rollout that has not begun.
-    fn held_as_a_whole(&self) -> Option<Hold> {
-        let phase = &self.record.phase;
-        if phase.is_final() {
-            return None;
+    fn held_as_a_whole(&self) -> Vec<Hold> {
+        if self.record.phase.is_final() {
+            return Vec::new();
         }
-        let name = &self.plan.name;
-        if let Phase::Halted { reason, .. } = phase {
-            let reason = match reason {
-                Halt::Failures { failures, budget } => format!("{failures} failures reach the budget of {budget}"),
-                Halt::Stalled { seconds } => format!("no change ended for {seconds} s of open window"),
-            };
-            let text = format!(
-                "halted: {reason}; see `sealift changes {name} --state failed`, then `sealift retry {name}` or `sealift abort {name}`"
-            );
-            return Some(Hold::new("halted", None, text));
-        }
-        if let Some(stop) = self.stop {
-            let said = stop.trim();
-            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            return Some(Hold::new("stop_file", None, format!("the STOP file stands{said}; remove it to go on")));
-        }
-        if let Some(mark) = &self.record.paused {
-            let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-            return Some(Hold::new("paused", None, format!("paused by {}{reason}; `sealift resume {name}`", mark.by)));
-        }
-        if let Phase::Awaiting { wave } = phase {
-            let text = format!("wave {} is done and waits for a person; `sealift promote {name}`", self.wave_name(*wave));
-            return Some(Hold::new("awaiting_promotion", None, text));
-        }
-        if self.draining {
-            return Some(Hold::new("draining", None, "the daemon is ending; it goes on after the next start".into()));
-        }
-        if let Phase::Soaking { wave, until } = phase {
-            let text = format!("wave {} soaks; `sealift promote {name}` cuts it short", self.wave_name(*wave));
-            return Some(Hold::new("soaking", Some(*until), text));
-        }
-        self.shut()
+        // Neither a soak nor what waits for a person is lifted by a window.
+        let waits = matches!(self.record.phase, Phase::Halted { .. } | Phase::Awaiting { .. } | Phase::Soaking { .. });
+        let shut = if waits { None } else { self.shut() };
+        [self.halted(), self.stopped(), self.paused(), self.awaiting(), self.ending(), self.soaking(), shut].into_iter().flatten().collect()
+    }
+
+    fn halted(&self) -> Option<Hold> {
+        let Phase::Halted { reason, .. } = &self.record.phase else { return None };
+        let text = format!("{}; `sealift retry {}` goes on", halt_text(reason), self.plan.name);
+        Some(Hold::new("halted", None, text))
+    }
+
+    fn stopped(&self) -> Option<Hold> {
+        let said = self.stop?.trim();
+        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+        Some(Hold::new("stop_file", None, format!("the STOP file stands{said}; remove it to go on")))
+    }
+
+    fn paused(&self) -> Option<Hold> {
+        let mark = self.record.paused.as_ref()?;
+        let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
+        Some(Hold::new("paused", None, format!("paused by {}{reason}; `sealift resume {}`", mark.by, self.plan.name)))
+    }
+
+    fn awaiting(&self) -> Option<Hold> {
+        let Phase::Awaiting { wave } = self.record.phase else { return None };
+        let text = format!("wave {} is done and waits for a person; `sealift promote {}`", self.wave_name(wave), self.plan.name);
+        Some(Hold::new("awaiting_promotion", None, text))
+    }
+
+    fn ending(&self) -> Option<Hold> {
+        self.draining.then(|| Hold::new("draining", None, "the daemon is ending; it goes on after the next start".into()))
+    }
+
+    fn soaking(&self) -> Option<Hold> {
+        let Phase::Soaking { wave, until } = self.record.phase else { return None };
+        let text = format!("wave {} soaks; `sealift promote {}` cuts it short", self.wave_name(wave), self.plan.name);
+        Some(Hold::new("soaking", Some(until), text))
     }
 
     fn shut(&self) -> Option<Hold> {
@@ -199,18 +214,7 @@ impl Situation<'_> {
             let text = format!("change {other} works on the same instance, and one at a time may");
             return Some(Hold::new("instance_busy", None, text));
         }
-        self.lane_holds().or_else(|| self.no_room(current))
-    }
-
-    fn lane_holds(&self) -> Option<Hold> {
-        let lane = self.lane?;
-        if let Some((until, reason)) = lane.paused {
-            return Some(Hold::new("lane_paused", Some(until), format!("lane {} is paused: {reason}", lane.name)));
-        }
-        lane.waits_for_quota.then(|| {
-            let text = format!("lane {} has used its quota; the next call goes out as soon as a permit is free", lane.name);
-            Hold::new("quota", None, text)
-        })
+        waiting.lane_holds().or_else(|| self.no_room(current))
     }
 
     fn no_room(&self, wave: u16) -> Option<Hold> {
@@ -255,5 +259,26 @@ impl Waiting<'_> {
         }
         let text = format!("attempt {} of {} did not succeed; the next follows", record.attempts, plan.retry.max_attempts);
         (record.attempts > 0).then(|| Hold::new("backoff", Some(until), text))
+    }
+
+    fn lane_holds(&self) -> Option<Hold> {
+        let Some(lane) = &self.lane else {
+            let name = &self.change.target.lane;
+            let text = format!("the configuration has no lane {name}; put it back and restart the daemon");
+            return Some(Hold::new("lane_missing", None, text));
+        };
+        lane.pause().or_else(|| {
+            lane.waits_for_quota.then(|| {
+                let text = format!("lane {} has used its quota; the next call goes out as soon as a permit is free", lane.name);
+                Hold::new("quota", None, text)
+            })
+        })
+    }
+}
+
+impl LaneStanding<'_> {
+    fn pause(&self) -> Option<Hold> {
+        let (until, reason) = self.paused?;
+        Some(Hold::new("lane_paused", Some(until), format!("lane {} is paused: {reason}", self.name)))
     }
 }

@@ -16,6 +16,8 @@ pub mod hold;
 pub mod id;
 pub mod journal;
 pub mod lane;
+pub mod missed;
+pub mod outlook;
 pub mod plan;
 pub mod quota;
 pub mod retry;

@@ -11,6 +11,8 @@
 
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod windows;
 
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Gate, Wake};
+use super::missed::{Facts, Gap, Windows};
 use super::plan::{Plan, Promote};
 use super::tally::Tally;
 use super::window::Opening;
@@ -38,14 +41,18 @@ pub struct Record {
     pub cursor: u32,
     /// Raised when phase or pause change: what a change's decision depends on.
     pub version: u64,
-    /// Raised by every release: two releases decided on the same tally cannot both be committed.
+    /// Raised by every release, and by every note about its windows: two releases decided on the same tally cannot both
+    /// be committed, nor one window be counted twice.
     pub releases: u64,
+    /// Which windows opened and which were missed.
+    #[serde(default, skip_serializing_if = "Windows::is_new")]
+    pub windows: Windows,
 }
 
 impl Record {
     /// A rollout just submitted.
     pub fn submitted() -> Self {
-        Self { phase: Phase::Scheduled, paused: None, requeue: None, cursor: 0, version: 0, releases: 0 }
+        Self { phase: Phase::Scheduled, paused: None, requeue: None, cursor: 0, version: 0, releases: 0, windows: Windows::default() }
     }
 
     /// What a change of wave `wave` may begin now.
@@ -229,6 +236,10 @@ pub struct Context<'a> {
     /// paused and has an open window; it begins anew whenever the rollout begins or goes on to advance, so that a
     /// `retry` after a stall has the whole deadline again.
     pub stalled: Duration,
+    /// When it was submitted.
+    pub since: Timestamp,
+    /// Why nobody looked since the last look.
+    pub gap: Gap,
 }
 
 /// What is done to the rollout's own changes, in the same commit or right after it.
@@ -377,15 +388,77 @@ impl Step<'_> {
     }
 
     fn woken(&self) -> Decision {
+        if let Some(decision) = self.noted() {
+            return decision;
+        }
         match &self.record.phase {
             Phase::Scheduled => self.scheduled(),
             Phase::Advancing { wave } => self.advancing(*wave),
-            Phase::Soaking { wave, until } if self.ctx.now >= *until => self.soaked(*wave),
+            Phase::Soaking { wave, until } if self.ctx.now >= *until => {
+                let mut decision = self.soaked(*wave);
+                if decision.record.phase != self.record.phase {
+                    decision.record.windows.passed(&self.ctx.plan.calendar, *until);
+                }
+                decision
+            }
             Phase::Soaking { until, .. } => self.stay(RolloutWake::At(*until), "soaking"),
             Phase::Awaiting { .. } | Phase::Halted { .. } => self.stay(RolloutWake::Change(Wake::Never), "waits for a person"),
             Phase::Aborted { .. } => self.aborted(),
             Phase::Completed => self.stay(RolloutWake::Change(Wake::Never), "final"),
         }
+    }
+
+    /// A window that opened or that was missed is written down before anything else is decided. While it soaks or waits
+    /// for its start, windows pass by the plan's own will.
+    fn noted(&self) -> Option<Decision> {
+        let held = self.held()?;
+        let note = self.record.windows.note(&self.facts(held.as_ref()))?;
+        let record = Record { windows: note.windows, releases: self.record.releases + 1, ..self.record.clone() };
+        Some(Decision { record, effect: Effect::None, wake: RolloutWake::Change(Wake::In(Duration::ZERO)), why: note.why })
+    }
+
+    /// Why it does not use its windows, and since when; the outer `None`: windows are nothing to it now.
+    fn held(&self) -> Option<Option<(Option<Timestamp>, String)>> {
+        match (&self.record.phase, &self.record.paused) {
+            (Phase::Scheduled | Phase::Soaking { .. } | Phase::Completed | Phase::Aborted { .. }, _) => None,
+            (Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Awaiting { .. }, Some(mark)) => {
+                Some(Some((Some(mark.at), told("paused", mark))))
+            }
+            (Phase::Halted { .. }, None) => Some(Some((None, "halted".to_owned()))),
+            (Phase::Awaiting { .. }, None) => Some(Some((None, "a promotion was missing".to_owned()))),
+            (Phase::Advancing { .. }, None) => Some(None),
+        }
+    }
+
+    fn facts<'b>(&'b self, held: Option<&'b (Option<Timestamp>, String)>) -> Facts<'b> {
+        let may_begin = match self.record.phase {
+            Phase::Advancing { wave } => {
+                let work = self.up_to(wave);
+                let held = self.record.paused.is_some() || self.record.requeue.is_some() || self.budget_spent(wave).is_some();
+                !held && work.queued + work.active > 0
+            }
+            Phase::Scheduled
+            | Phase::Soaking { .. }
+            | Phase::Awaiting { .. }
+            | Phase::Halted { .. }
+            | Phase::Completed
+            | Phase::Aborted { .. } => false,
+        };
+        Facts {
+            calendar: &self.ctx.plan.calendar,
+            opening: &self.ctx.window,
+            now: self.ctx.now,
+            since: self.ctx.since,
+            may_begin,
+            wants: self.unfinished(),
+            held: held.map(|(since, why)| (*since, why.as_str())),
+            gap: self.ctx.gap,
+        }
+    }
+
+    /// Whether any change has no outcome yet.
+    fn unfinished(&self) -> bool {
+        self.ctx.tallies.iter().any(|tally| tally.queued + tally.active > 0)
     }
 
     /// What came back to the queue since, or was not withdrawn before a crash, is withdrawn now.
@@ -502,7 +575,7 @@ impl Step<'_> {
             };
             return Err(Refusal::Final { phase: phase.word(), hint });
         }
-        match verb {
+        let mut decision = match verb {
             Verb::Pause => self.pause(mark),
             Verb::Resume => self.resume(mark),
             Verb::Abort => {
@@ -513,7 +586,19 @@ impl Step<'_> {
             }
             Verb::Retry(scope) => self.retry(*scope, mark),
             Verb::Promote => self.promote(mark),
+        }?;
+        // Work may have begun in the window that is open now: a verb that ends that does not make it a missed one.
+        if let Some(held) = self.held() {
+            let note = self.record.windows.caught_up(&self.facts(held.as_ref()));
+            decision.record.windows = note.windows;
+            if !note.why.is_empty() {
+                decision.why = format!("{}; {}", decision.why, note.why);
+            }
         }
+        if matches!(phase, Phase::Soaking { .. }) && !matches!(decision.record.phase, Phase::Soaking { .. }) || !self.unfinished() {
+            decision.record.windows.passed(&self.ctx.plan.calendar, self.ctx.now);
+        }
+        Ok(decision)
     }
 
     fn pause(&self, mark: &Mark) -> Result<Decision, Refusal> {

@@ -155,6 +155,11 @@ impl Window {
         self.cutoff
     }
 
+    /// Whether it is open at `at`, its cutoff aside.
+    pub fn covers(&self, at: Timestamp) -> bool {
+        self.end(at, Part::Whole).is_some()
+    }
+
     /// The end of the latest start's stretch, if `at` lies in it.
     fn end(&self, at: Timestamp, part: Part) -> Option<Timestamp> {
         let start = self.cron.previous_or_at(at, self.zone.rules())?;

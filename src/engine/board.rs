@@ -21,8 +21,8 @@ use crate::domain::id::RolloutId;
 use crate::domain::rollout;
 use crate::domain::window::Opening;
 
-/// How far the two clocks may drift apart between decision and wire; less than what others wait before a take-over.
-const STEP_MAX: Duration = Duration::from_secs(5);
+/// How far the two clocks may drift apart between decision and wire, or between two looks; less than what others wait before a take-over.
+pub(super) const STEP_MAX: Duration = Duration::from_secs(5);
 
 /// What a call must still satisfy at its wire instant.
 #[derive(Debug, Clone)]

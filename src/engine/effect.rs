@@ -163,7 +163,7 @@ pub enum Query {
 #[derive(Debug)]
 pub enum Found {
     /// To [`Query::Rollout`].
-    Rollout(Option<Rollout>),
+    Rollout(Option<Box<Rollout>>),
     /// To [`Query::Candidates`].
     Candidates(Candidates),
     /// To [`Query::Stored`].

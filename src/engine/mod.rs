@@ -25,6 +25,7 @@ mod lane;
 mod question;
 mod shell;
 mod steer;
+mod watch;
 mod work;
 
 pub use self::board::{Board, CheckSpec};

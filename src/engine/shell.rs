@@ -240,7 +240,7 @@ async fn scan(store: &dyn Store, until: jiff::Timestamp) -> Result<Input, Unavai
 
 async fn read(store: &dyn Store, query: Query) -> Result<Found, Unavailable> {
     Ok(match query {
-        Query::Rollout(id) => Found::Rollout(store.rollout(id).await?),
+        Query::Rollout(id) => Found::Rollout(store.rollout(id).await?.map(Box::new)),
         Query::Candidates { rollout, wave, limit } => Found::Candidates(store.candidates(rollout, wave, limit).await?),
         Query::Stored { rollout, words, limit } => Found::Stored(store.settled(rollout, words, limit).await?),
         Query::Change(id) => {

@@ -11,9 +11,12 @@ use jiff::Timestamp;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::handle::{Acknowledged, Command, CommandError};
+use super::watch::Watch;
 use super::work::SEND_WITHIN;
+use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
 use crate::domain::id::RolloutId;
+use crate::domain::missed::Gap;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake, Verb};
 use crate::domain::window::Opening;
@@ -36,6 +39,7 @@ pub(super) struct Tracked {
     /// Open-window time since a change last ended.
     stalled: Duration,
     stalled_at: Option<Boot>,
+    watch: Watch,
 }
 
 enum Stage {
@@ -67,12 +71,14 @@ struct Moving {
     wake: RolloutWake,
     verb: bool,
     sweep: Option<Sweep>,
+    /// It writes down what came of a window, as of then.
+    noted: Option<Times>,
 }
 
 impl Moving {
     /// A commit after which nothing is left to do but to look again.
     fn then(wake: RolloutWake) -> Self {
-        Self { record: None, released: Vec::new(), due: None, act: Act::None, wake, verb: false, sweep: None }
+        Self { record: None, released: Vec::new(), due: None, act: Act::None, wake, verb: false, sweep: None, noted: None }
     }
 }
 
@@ -89,6 +95,7 @@ impl Tracked {
             wake: None,
             stalled: Duration::ZERO,
             stalled_at: None,
+            watch: Watch::default(),
         }
     }
 
@@ -245,6 +252,9 @@ impl Core {
     fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         let held = self.stop.is_some() || self.draining;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if self.stop.is_some() {
+            tracked.watch.stopped();
+        }
         let wanted = !tracked.verbs.is_empty() || (tracked.again && !held);
         if !wanted || !matches!(tracked.stage, Stage::Idle) {
             return;
@@ -259,7 +269,7 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         match (std::mem::replace(&mut tracked.stage, Stage::Idle), found) {
             (Stage::Reading, Found::Rollout(Some(view))) => {
-                self.rollout_seen(view);
+                self.rollout_seen(*view);
                 self.judge(id, out);
             }
             (Stage::Picking(decision), Found::Candidates(candidates)) => self.release(id, *decision, candidates, out),
@@ -276,7 +286,7 @@ impl Core {
         match found {
             Found::Rollout(Some(view)) => {
                 let id = view.id;
-                self.rollout_seen(view);
+                self.rollout_seen(*view);
                 if let Some(tracked) = self.rollouts.get_mut(&id) {
                     tracked.verbs.push_back((waiting, command));
                 }
@@ -307,6 +317,8 @@ impl Core {
             tallies: &tracked.view.tallies,
             window: tracked.opening.clone(),
             stalled: tracked.stalled,
+            since: tracked.view.submitted_at,
+            gap: tracked.watch.gap(now),
         };
         match rollout::decide(&tracked.view.record, &event, &ctx) {
             Ok(decision) => self.carry_out_rollout(id, decision, out),
@@ -320,13 +332,26 @@ impl Core {
     }
 
     fn carry_out_rollout(&mut self, id: RolloutId, decision: Decision, out: &mut Vec<Effect>) {
+        let now = self.now;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let verb = !tracked.verbs.is_empty();
         if let Act::Release { wave, count } = decision.effect {
             let limit = count.min(STRETCH) as usize;
+            tracked.watch.seen(now);
             tracked.stage = Stage::Picking(Box::new(decision));
             let ticket = self.ticket(Owner::Rollout(id));
             return out.push(Effect::Read { ticket, query: Query::Candidates { rollout: id, wave, limit } });
+        }
+        let note = decision.record.version == tracked.view.record.version && decision.record != tracked.view.record;
+        if note && !verb {
+            let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
+            let moving = Moving { record: Some(decision.record), noted: Some(now), ..Moving::then(decision.wake) };
+            self.count("noted");
+            // A note that a crash loses is made again.
+            return self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Ordered, out);
+        }
+        if !verb {
+            tracked.watch.seen(now);
         }
         if decision.record.version == tracked.view.record.version {
             return match decision.effect {
@@ -420,6 +445,8 @@ impl Core {
                 tallies: &tracked.view.tallies,
                 window: tracked.opening.clone(),
                 stalled: tracked.stalled,
+                since: tracked.view.submitted_at,
+                gap: Gap::None,
             };
             if let Ok(decision) = rollout::decide(&tracked.view.record, &Event::Requeued, &ctx) {
                 tracked.goes_on();
@@ -469,6 +496,9 @@ impl Core {
 
     fn rollout_moved(&mut self, id: RolloutId, moving: Moving, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if let Some(at) = moving.noted {
+            tracked.watch.seen(at);
+        }
         if let Some(record) = moving.record {
             let moved = record.version != tracked.view.record.version;
             if record.phase != tracked.view.record.phase {

@@ -104,13 +104,15 @@ pub struct Target {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// When it opens: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like.
+    /// When it opens: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like. Sunday is 0
+    /// or 7; with both day fields restricted it opens on days that match either.
     #[schemars(schema_with = "cron")]
     pub cron: Expression,
-    /// How long it stays open, past midnight too.
+    /// How long it stays open, in elapsed time, past midnight too.
     pub duration: Length,
     /// The zone of the cron expression, such as `Asia/Singapore`. A local hour that is skipped opens the window at the
-    /// next minute that exists, one that comes twice opens it once.
+    /// next minute that exists, one that comes twice opens it once; a minute or hour that begins with `*` opens it
+    /// whenever the clock matches. `sealift windows` shows both nights.
     #[schemars(schema_with = "time_zone")]
     pub time_zone: Zone,
     /// So long before it closes nothing new begins.
@@ -121,10 +123,10 @@ pub struct Window {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Freeze {
-    /// First local time of it, such as `2026-12-24T00:00`.
+    /// First local time of it, such as `2026-12-24T00:00`; of one that comes twice, the first.
     #[schemars(schema_with = "local_time")]
     pub from: DateTime,
-    /// First local time after it.
+    /// First local time after it; of one that comes twice, the second.
     #[schemars(schema_with = "local_time")]
     pub to: DateTime,
     /// The zone of both, such as `Asia/Singapore`.

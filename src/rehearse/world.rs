@@ -308,7 +308,7 @@ impl<'a> World<'a> {
         let store = &self.store;
         let never = "the store in memory never fails";
         match query {
-            Query::Rollout(id) => Found::Rollout(ready(store.rollout(id)).expect(never)),
+            Query::Rollout(id) => Found::Rollout(ready(store.rollout(id)).expect(never).map(Box::new)),
             Query::Candidates { rollout, wave, limit } => Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect(never)),
             Query::Stored { rollout, words, limit } => Found::Stored(ready(store.settled(rollout, words, limit)).expect(never)),
             Query::Change(id) => {

@@ -177,7 +177,10 @@ pub(crate) async fn an_instance_has_one_active_change(store: &dyn Store) {
         Commit { releases: Some(0), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) }
     };
     assert!(matches!(store.commit(take(&[0])).await, Err(CommitError::InstanceTaken { ordinal: 0 })));
+    let instance = target(0, 1).instance();
+    assert_eq!(store.holder(&instance).await.expect("available"), Some(ChangeId { rollout: first, ordinal: 0 }));
     put(store, first, 0, switched()).await.expect("free");
+    assert_eq!(store.holder(&instance).await.expect("available"), None);
     // Two changes of one commit may not take one instance either.
     assert!(matches!(store.commit(take(&[0, 1, 2])).await, Err(CommitError::InstanceTaken { ordinal: 2 })));
     store.commit(take(&[0])).await.expect("the instance is free now");

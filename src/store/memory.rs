@@ -211,6 +211,10 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.state().settled(id, words, limit))))
     }
 
+    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.holder(instance))))
+    }
+
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
         Box::pin(ready(Ok(self.state().jobs.get(instance).cloned().unwrap_or_default())))
     }

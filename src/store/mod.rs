@@ -93,6 +93,9 @@ pub trait Store: Send + Sync {
     /// queued again or passed over, but not those never touched), in the list's order.
     fn settled(&self, id: RolloutId, words: &'static [&'static str], limit: usize) -> Pending<'_, Result<Vec<Change>, Unavailable>>;
 
+    /// The change that is active on this instance, whatever its rollout.
+    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>>;
+
     /// The latest job ids saved for changes of this instance, whatever their rollout: jobs that are explained.
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
 

@@ -416,6 +416,11 @@ impl Store for SledStore {
         Box::pin(self.settled_now(id, words, limit))
     }
 
+    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
+        let instance = instance.clone();
+        self.books_say(move |inner| Ok(inner.book.holder(&instance)))
+    }
+
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
         Box::pin(ready(self.known_jobs_now(instance)))
     }

@@ -152,7 +152,7 @@ async fn a_failure_halts_and_a_retry_goes_on() {
     world.submit(&plan("hurt", &list, "strategy: {max_in_flight: 1, max_failures: 1}\n")).await;
     let halted = world.until("/v1/rollouts/hurt", |answered| answered.json["phase"] == "halted").await;
     assert_eq!(halted.json["halt"]["guard"], "failures");
-    assert_eq!(halted.json["holds"][0]["word"], "halt");
+    assert_eq!(halted.json["holds"][0]["word"], "halted");
     let failed = world.get("/v1/rollouts/hurt/changes?state=failed").await;
     assert_eq!(failed.json["rows"][0]["reason_word"], "refused");
     assert_eq!(failed.json["rows"][0]["reason"], "refused for good");
@@ -235,6 +235,6 @@ async fn the_stop_file_is_told_with_its_text() {
     *world.cloud.busy.lock().expect("a test's lock") = true;
     world.submit(&plan("stopped", &targets('a', 2), "")).await;
     world.handle.stop_file(Some("fire drill".into())).await;
-    let held = world.until("/v1/rollouts/stopped", |answered| answered.json["holds"][0]["word"] == "stop").await;
-    assert_eq!(held.json["holds"][0]["text"], "STOP: fire drill");
+    let held = world.until("/v1/rollouts/stopped", |answered| answered.json["holds"][0]["word"] == "stop_file").await;
+    assert_eq!(held.json["holds"][0]["text"], "the STOP file stands: fire drill; remove it to go on");
 }

@@ -110,12 +110,12 @@ async fn the_stop_file_stops_also_over_a_restart() {
     let plan = world.plan("stopped", "");
     let applied = world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{applied:?}");
-    let held = world.until("stopped", |status| status["holds"][0]["word"] == "stop");
-    assert_eq!(held["holds"][0]["text"], "STOP: fire drill");
+    let held = world.until("stopped", |status| status["holds"][0]["word"] == "stop_file");
+    assert_eq!(held["holds"][0]["text"], "the STOP file stands: fire drill; remove it to go on");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait(), Some(0));
     let daemon = world.daemon().ready();
-    world.until("stopped", |status| status["holds"][0]["word"] == "stop");
+    world.until("stopped", |status| status["holds"][0]["word"] == "stop_file");
     assert_eq!(world.cloud.with_model(|model| model.ledger().switches_total()), 0, "a switch was sent under STOP");
     std::fs::remove_file(world.path("state/STOP")).expect("gone");
     world.until("stopped", |status| status["phase"] == "completed");

@@ -66,6 +66,8 @@ pub enum Planted {
     PauseForgottenAtRestart,
     /// Spent attempts are not read back after a restart.
     AttemptsForgottenAtRestart,
+    /// Which windows opened and which were missed is not read back after a restart.
+    WindowsForgottenAtRestart,
     /// The plan is read anew from its edited file: no soak, no promotion by a person.
     PlanReadAnew,
     /// No job counts as explained.
@@ -123,6 +125,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::LaterWavesOffered, 100),
     (Planted::PauseForgottenAtRestart, 1_000),
     (Planted::AttemptsForgottenAtRestart, 300),
+    (Planted::WindowsForgottenAtRestart, 100),
     (Planted::PlanReadAnew, 100),
     (Planted::KnownJobsForgotten, 300),
     (Planted::NoWindowAtWire, 1_000),

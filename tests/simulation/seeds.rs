@@ -37,6 +37,7 @@ const MUST_FIRE: &[&str] = &[
     "job_fails",
     "landed_unseen",
     "no_job_id_200",
+    "noted",
     "pause",
     "promote",
     "quota",

@@ -14,7 +14,7 @@ mod rollout;
 pub use change::{ChangeRow, JobRow};
 pub use journal::JournalRow;
 pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave};
-pub use rollout::{Budget, Counters, HaltDoc, Hold, MarkDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
+pub use rollout::{Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

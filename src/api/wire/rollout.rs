@@ -103,6 +103,9 @@ pub struct RolloutDoc {
     /// Until when new work may begin in the window that is open now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_until: Option<Timestamp>,
+    /// Windows that came and went while nothing could begin; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_windows: Option<MissedDoc>,
     /// The zone of the plan's first window, for times read by people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
@@ -114,6 +117,17 @@ pub struct RolloutDoc {
     pub moved_at: Timestamp,
     /// When this document was made.
     pub as_of: Timestamp,
+}
+
+/// Windows that a rollout missed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissedDoc {
+    /// How many.
+    pub count: u32,
+    /// When the last of them opened.
+    pub last_open: Timestamp,
+    /// From when on nothing new might begin in it.
+    pub last_until: Timestamp,
 }
 
 /// One wave.

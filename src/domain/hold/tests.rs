@@ -36,6 +36,7 @@ struct Facts {
     stop: Option<String>,
     draining: bool,
     lane: Name,
+    configured: bool,
     lane_paused: Option<(Timestamp, String)>,
     waits_for_quota: bool,
     change: Change,
@@ -81,6 +82,7 @@ impl Facts {
             stop: None,
             draining: false,
             lane: name("prod-sg"),
+            configured: true,
             lane_paused: None,
             waits_for_quota: false,
             change: Change { id, target, wave: 0, desired: true, record: change::Record::queued() },
@@ -108,7 +110,6 @@ impl Facts {
     }
 
     fn situation(&self) -> Situation<'_> {
-        let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
         Situation {
             plan: &self.plan,
             record: &self.record,
@@ -116,16 +117,30 @@ impl Facts {
             window: &self.window,
             stop: self.stop.as_deref(),
             draining: self.draining,
-            lane: Some(LaneStanding { name: &self.lane, paused, waits_for_quota: self.waits_for_quota }),
         }
     }
 
+    fn lane(&self) -> LaneStanding<'_> {
+        let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
+        LaneStanding { name: &self.lane, paused, waits_for_quota: self.waits_for_quota }
+    }
+
     fn rollout(&self) -> Option<Hold> {
-        of_rollout(&self.situation())
+        self.holds().into_iter().next()
+    }
+
+    fn holds(&self) -> Vec<Hold> {
+        of_rollout(&self.situation(), &[self.lane()])
     }
 
     fn change(&self) -> Option<Hold> {
-        let waiting = Waiting { change: &self.change, now: now(), wake: self.wake, instance_taken: self.instance_taken };
+        let waiting = Waiting {
+            change: &self.change,
+            now: now(),
+            wake: self.wake,
+            instance_taken: self.instance_taken,
+            lane: self.configured.then(|| self.lane()),
+        };
         of_change(&self.situation(), &waiting)
     }
 }
@@ -147,17 +162,16 @@ fn what_moves_is_not_held() {
 /// What holds the whole rollout is told of it and of its queued and ready changes alike.
 #[test]
 fn holds_of_the_whole_rollout() {
-    let changes = "see `sealift changes proxy-ssl-2026q4 --state failed`";
-    let verbs = "then `sealift retry proxy-ssl-2026q4` or `sealift abort proxy-ssl-2026q4`";
+    let verb = "`sealift retry proxy-ssl-2026q4` goes on";
     let phase = |phase| Facts::bent(|f| f.record.phase = phase);
     let table = [
         (
             phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 } }),
-            hold("halted", None, &format!("halted: 3 failures reach the budget of 3; {changes}, {verbs}")),
+            hold("halted", None, &format!("halted: 3 failures reach the budget of 3; {verb}")),
         ),
         (
             phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } }),
-            hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {changes}, {verbs}")),
+            hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {verb}")),
         ),
         (
             Facts::bent(|f| f.stop = Some("DNS is down, ask Kim\n".into())),
@@ -229,6 +243,9 @@ fn what_a_person_must_lift_comes_first() {
     facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 } };
     told.push(facts.rollout().expect("held").word);
     assert_eq!(told, ["draining", "paused", "stop_file", "halted"]);
+    facts.record.phase = Phase::Advancing { wave: 0 };
+    let all: Vec<_> = facts.holds().iter().map(|hold| hold.word).collect();
+    assert_eq!(all, ["stop_file", "paused", "draining", "window", "lane_paused"], "the others are told after it");
 }
 
 #[test]
@@ -266,13 +283,23 @@ fn a_lane_holds_whatever_needs_a_call() {
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
     let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as a permit is free");
-    assert_eq!((quota.rollout(), quota.change()), (expected.clone(), expected));
+    assert_eq!((quota.rollout(), quota.change()), (None, expected), "a rollout moves at its lane's pace");
     // With everything in flight there is nothing that the lane keeps from beginning.
     let released = Facts::bent(|f| {
-        f.waits_for_quota = true;
+        f.lane_paused = Some((later(), "throttled (429)".into()));
         f.tallies[0] = Tally { active: 50, ..Tally::default() };
     });
     assert_eq!(released.rollout(), None);
+}
+
+#[test]
+fn a_lane_that_was_taken_away_is_told() {
+    let gone = Facts::bent(|f| {
+        f.configured = false;
+        f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
+    });
+    let text = "the configuration has no lane prod-sg; put it back and restart the daemon";
+    assert_eq!(gone.change(), hold("lane_missing", None, text));
 }
 
 #[test]
@@ -280,7 +307,7 @@ fn budgets_hold_what_is_queued() {
     let tally = |active, failed| Facts::bent(|f| f.tallies[0] = Tally { queued: 50 - active - failed, active, failed, ..Tally::default() });
     let full = tally(20, 0);
     let expected = hold("in_flight_limit", None, "20 of 20 changes are in flight");
-    assert_eq!((full.rollout(), full.change()), (expected.clone(), expected));
+    assert_eq!((full.rollout(), full.change()), (None, expected), "a rollout with all its places taken moves");
     let mut spent = tally(10, 30);
     let text = "30 failed and 10 in flight fill the failure budget of 40 of the rollout; it goes on as they succeed";
     assert_eq!((spent.rollout(), spent.change()), (hold("failure_budget", None, text), hold("failure_budget", None, text)));

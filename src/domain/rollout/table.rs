@@ -322,7 +322,7 @@ impl World {
 
     fn decide(&self, event: &Event) -> Result<Decision, Refusal> {
         let World { plan, record, tallies, window, stalled, now } = self;
-        let ctx = Context { now: *now, plan, tallies, window: window.clone(), stalled: *stalled };
+        let ctx = Context { now: *now, plan, tallies, window: window.clone(), stalled: *stalled, since: start(), gap: Gap::None };
         let decision = decide(record, event, &ctx)?;
         let next = &decision.record;
         let moved = (&next.phase, &next.paused, next.requeue) != (&record.phase, &record.paused, record.requeue);

@@ -22,6 +22,7 @@ mod tallies_add_up;
 mod truth;
 mod wave_order;
 mod window_at_wire;
+mod windows_counted_once;
 
 /// One thing that must hold, watching a run.
 pub trait Invariant: Send {
@@ -52,5 +53,6 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("truth", Box::new(truth::Truth::new(setting))),
         ("wave_order", Box::new(wave_order::WaveOrder::new(setting))),
         ("window_at_wire", Box::new(window_at_wire::WindowAtWire::new(setting))),
+        ("windows_counted_once", Box::new(windows_counted_once::WindowsCountedOnce::new(setting))),
     ]
 }

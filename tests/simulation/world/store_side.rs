@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::ChangeId;
+use sealift::domain::missed::Windows;
 use sealift::domain::plan::{Plan, Promote};
 use sealift::domain::tally::Tally;
 use sealift::engine::{Found, Input, Query, Ticket};
@@ -114,7 +115,7 @@ impl World {
         match query {
             Query::Rollout(id) => {
                 let rollout = store.rollout(id).now_or_never().expect("ready").expect("memory");
-                Found::Rollout(rollout.map(|rollout| self.told_rollout(rollout)))
+                Found::Rollout(rollout.map(|rollout| Box::new(self.told_rollout(rollout))))
             }
             Query::Candidates { rollout, wave, limit } => {
                 let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
@@ -150,6 +151,7 @@ impl World {
                 Tally { failed: tally.failed + more, succeeded: tally.succeeded - more, ..tally }
             }),
             Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
+            Planted::WindowsForgottenAtRestart if self.restarted() => rollout.record.windows = Windows::default(),
             Planted::PlanReadAnew => {
                 let mut plan = Plan::clone(&rollout.plan);
                 for wave in &mut plan.strategy.waves {

@@ -1,0 +1,60 @@
+//! The fleet and the plan that every contestant works on: the same seed gives the same ids in every process.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use sealift::cloud::fleet::Fleet;
+use sealift::domain::id::{Name, ProjectId};
+use sealift::planfile;
+
+use crate::Failure;
+
+/// Seed of all ids.
+pub const SEED: u64 = 20_261_124;
+
+/// The project in every path.
+pub const PROJECT: &str = "056538411200d4cd2f79c003c7606412";
+
+/// What stands in `X-Auth-Token`.
+pub const TOKEN: &str = "a-token-of-the-benchmark";
+
+/// The lane's name.
+pub fn lane() -> Name {
+    Name::parse("bench", "lane").expect("letters")
+}
+
+/// The project.
+pub fn project() -> ProjectId {
+    PROJECT.parse().expect("32 digits")
+}
+
+/// One proxy an instance, SSL off.
+pub fn generate(proxies: u32) -> Result<Fleet, Failure> {
+    Ok(Fleet::generate(proxies as usize, proxies as usize, SEED)?)
+}
+
+/// Writes the target file, and tells its path.
+pub fn write_targets(dir: &Path, proxies: u32) -> Result<PathBuf, Failure> {
+    let path = dir.join("fleet.csv");
+    generate(proxies)?.write_targets(&lane(), BufWriter::new(File::create(&path)?))?;
+    Ok(path)
+}
+
+/// Writes a plan over the target file beside it, and tells its path. The budget lets all fail, so that it does not
+/// bound the pace.
+pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, more: &str) -> Result<PathBuf, Failure> {
+    write_targets(dir, proxies)?;
+    let text = format!(
+        "version: 1\nname: bench\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy:\n  max_in_flight: {in_flight}\n  \
+         max_failures: {{wave: {proxies}, rollout: {proxies}}}\n{more}"
+    );
+    let path = dir.join("plan.yaml");
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// Reads a plan.
+pub fn load(plan: &Path) -> Result<planfile::Loaded, Failure> {
+    planfile::load(plan).map_err(|mistakes| mistakes.to_string().into())
+}

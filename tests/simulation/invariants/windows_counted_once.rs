@@ -1,0 +1,113 @@
+//! Every window is accounted for once: opened, or counted as missed, never both at once, never silently neither; and a
+//! clock that jumps opens none twice.
+//!
+//! The journal alone is asked, with the calendar beside it: nothing of how the core counts is repeated here.
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use sealift::domain::id::RolloutId;
+use sealift::domain::journal::{Entry, What};
+use sealift::domain::missed::Windows;
+use sealift::domain::rollout::Phase;
+use sealift::domain::window::Calendar;
+use sealift::store::Store;
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen, Setting};
+use crate::world::{Nanos, S, start};
+
+/// A look every half minute, a stuck commit and another: longer than that no window stays unaccounted.
+const UNTOLD_MAX: Nanos = 150 * S;
+/// How often that is looked at.
+const LOOK_EVERY: Nanos = 10 * S;
+
+pub struct WindowsCountedOnce {
+    rollout: RolloutId,
+    calendar: Calendar,
+    stopped: bool,
+    next_look: Nanos,
+    untold_since: Option<Nanos>,
+}
+
+impl WindowsCountedOnce {
+    pub fn new(setting: &Setting<'_>) -> Self {
+        let calendar = setting.submission.plan.calendar.clone();
+        Self { rollout: setting.rollout, calendar, stopped: false, next_look: 0, untold_since: None }
+    }
+
+    /// How many windows end after `from` and by `to`.
+    fn between(&self, from: Timestamp, to: Timestamp) -> u32 {
+        let (mut at, mut count) = (from, 0);
+        while let Some(end) = self.calendar.openings(at, 1).pop().and_then(|stretch| stretch.cutoff).filter(|end| *end <= to) {
+            (at, count) = (end, count + 1);
+        }
+        count
+    }
+
+    fn untold(&mut self, now: Nanos, wall: Timestamp, store: &impl Store) -> Result<(), String> {
+        let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
+        let looks = matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { .. });
+        let from = rollout.record.windows.upto.unwrap_or_else(start);
+        if self.stopped || !looks || rollout.total().queued + rollout.total().active == 0 || from >= wall || self.between(from, wall) == 0 {
+            self.untold_since = None;
+            return Ok(());
+        }
+        let since = *self.untold_since.get_or_insert(now);
+        if now > since + UNTOLD_MAX {
+            return Err(format!("a window that ended after {from} is neither opened nor missed at {wall}, {} s later", (now - since) / S));
+        }
+        Ok(())
+    }
+
+    fn follows(&self, entry: &Entry, was: &Windows) -> Result<(), String> {
+        let What::Rollout { from, why, by, record, .. } = &entry.what else { return Ok(()) };
+        let is = &record.windows;
+        let wrong = |what: &str| Err(format!("entry {}: {what}: {was:?}, then {is:?} ({why})", entry.seq));
+        if is.upto < was.upto {
+            return wrong("what is accounted for went back");
+        }
+        if is.opened < was.opened || (is.opened == was.opened && why.contains("a window opened")) {
+            return wrong("a window was opened twice");
+        }
+        let begin = was.upto.unwrap_or_else(start);
+        let end = is.upto.unwrap_or(begin);
+        // The window that this entry opens is none of those that ended unused before.
+        let opens_new = is.opened != was.opened && is.opened == is.upto && is.upto != was.upto;
+        let ended = self.between(begin, end).saturating_sub(u32::from(opens_new));
+        let passed = from == "soaking" || by.is_some();
+        let after_all = is.opened != was.opened && !opens_new;
+        match is.missed.checked_sub(was.missed) {
+            Some(more) if more == ended || (passed && more <= ended) => Ok(()),
+            Some(_) => wrong(&format!("{ended} windows ended unused")),
+            None if after_all && is.missed + 1 == was.missed => Ok(()),
+            None => wrong("a missed window is forgotten"),
+        }
+    }
+}
+
+impl Invariant for WindowsCountedOnce {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        if self.calendar.windows().is_empty() {
+            return Ok(());
+        }
+        match fact {
+            Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
+            Fact::Seen(Seen::Disturbed { .. } | Seen::Crashed { .. }) => self.untold_since = None,
+            Fact::Instant { now, wall, store } if *now >= self.next_look => {
+                self.next_look = *now + LOOK_EVERY;
+                return self.untold(*now, *wall, *store);
+            }
+            Fact::End { entries, .. } => {
+                let mut was = Windows::default();
+                for entry in *entries {
+                    self.follows(entry, &was)?;
+                    if let What::Rollout { record, .. } = &entry.what {
+                        was.clone_from(&record.windows);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
