@@ -15,6 +15,9 @@ pub mod cli;
 // The daemon's API on its socket, and its wire types.
 pub mod api;
 
+// Whole rollouts in virtual time: rehearsal, forecast, search.
+pub mod rehearse;
+
 // Turns due work, answers and verbs into commits and calls.
 pub mod engine;
 

@@ -84,6 +84,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
         rate_per_minute: measured.rate_per_minute,
         eta: eta(rollout, &holds, measured.rate_per_minute, open_until, now),
         holds,
+        forecast: None,
         next_opening,
         open_until,
         missed_windows: missed(&rollout.record.windows),

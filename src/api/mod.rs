@@ -9,6 +9,7 @@
 mod describe;
 mod fault;
 mod find;
+mod forecast;
 mod hold;
 mod meter;
 mod peer;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+pub use describe::entry as journal_row;
 pub use peer::{CONNECTIONS_MAX, Peer};
 pub use routes::router;
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
@@ -32,6 +34,7 @@ use crate::clock::Clock;
 use crate::domain::lane::Lane;
 use crate::engine::Handle;
 use crate::store::Store;
+use forecast::Forecaster;
 use meter::Meter;
 
 /// What the routes need.
@@ -42,6 +45,7 @@ pub struct Api {
     lanes: Arc<[Lane]>,
     spool: PathBuf,
     meter: Meter,
+    forecaster: Forecaster,
     started_at: Timestamp,
     stop: CancellationToken,
 }
@@ -58,8 +62,9 @@ impl Api {
         stop: CancellationToken,
     ) -> Self {
         let meter = Meter::new(store.clone(), clock.clone());
+        let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone());
         let started_at = clock.times().wall;
-        Self { handle, store, clock, lanes, spool, meter, started_at, stop }
+        Self { handle, store, clock, lanes, spool, meter, forecaster, started_at, stop }
     }
 
     /// Removes what a process that was killed left in the spool.

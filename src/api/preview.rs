@@ -67,6 +67,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         openings,
         time_zone: time_zone(plan),
         warnings,
+        forecast: None,
         digest: digest(submission).to_string(),
     }
 }

@@ -119,7 +119,8 @@ impl Api {
     async fn describe(&self, rollout: &Rollout) -> Result<RolloutDoc, Fault> {
         let now = self.now();
         let measured = self.meter.measure(rollout, now).await?;
-        Ok(describe::rollout(rollout, &self.engine(), &measured, now))
+        let forecast = self.forecaster.of(rollout).await;
+        Ok(RolloutDoc { forecast, ..describe::rollout(rollout, &self.engine(), &measured, now) })
     }
 }
 

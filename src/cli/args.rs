@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::document::format::Complaint;
+use crate::document::length::Length;
+
 /// Switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves it.
 #[derive(Debug, Parser)]
 #[command(name = "sealift", version, max_term_width = 110, arg_required_else_help = true, after_help = FIRST_STEPS)]
@@ -23,6 +26,7 @@ First steps:
   sealift demo                  a whole rollout against an emulated cloud
   sealift check plans/*.yaml    every mistake of your plans
   sealift plan fleet.yaml       what a plan would do
+  sealift rehearse fleet.yaml   how it would go, in virtual time
   sealift serve                 the daemon
   sealift apply fleet.yaml      submit a plan to it and follow the rollout
 
@@ -68,9 +72,14 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what a plan would do
     #[command(
-        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode"
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
     )]
     Plan(PlanArgs),
+    /// Run a whole rollout in virtual time, with the shipped engine against the simulated cloud
+    #[command(
+        after_help = "Examples:\n  sealift rehearse fleet.yaml\n  sealift rehearse fleet.yaml --faults faults.yaml --from 2026-10-01 --journal night.jsonl\n  sealift rehearse fleet.yaml --fault job_time='{min: 40s, max: 3m}' --fault job_fails=0.02 --crash 2h\n  sealift rehearse fleet.yaml --seeds 500 --find halted\n\nA time without an offset is read by the clock of the plan's first window."
+    )]
+    Rehearse(RehearseArgs),
     /// Show when a plan may work: its next windows, freezes applied, nights with a change of clocks marked
     #[command(
         after_help = "Examples:\n  sealift windows fleet.yaml\n  sealift windows fleet.yaml --from 2027-03-01 --until 2027-04-01\n  sealift windows fleet.yaml -n 100 -o csv > windows.csv\n  sealift windows fleet.yaml -o json | jq '.windows[] | select(.clock_changes != [])'\n\nA time without an offset is read by the clock of the plan's first window."
@@ -255,6 +264,69 @@ pub struct PlanArgs {
     /// Exit with 2 when there are changes to make
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Leave the forecast out
+    #[arg(long, conflicts_with_all = ["faults", "fault"])]
+    pub no_forecast: bool,
+    /// What the forecast takes for granted
+    #[command(flatten)]
+    pub cloud: CloudArgs,
+    /// How to print: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A length of time as a plan writes it.
+fn length(text: &str) -> Result<Length, String> {
+    text.parse().map_err(|complaint: Complaint| match complaint.help {
+        Some(help) => format!("{}; {help}", complaint.message),
+        None => complaint.message,
+    })
+}
+
+/// How the simulated cloud behaves, of `rehearse` and of the forecast in `plan`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CloudArgs {
+    /// How long the cloud's jobs take and what goes wrong there, as YAML; `sealift emulate` reads the same file
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// One field of such a file, set anew: job_time=90s, job_fails=0.02
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub fault: Vec<String>,
+}
+
+/// Of `rehearse`.
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// What the simulated cloud does
+    #[command(flatten)]
+    pub cloud: CloudArgs,
+    /// When the plan is submitted [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// How long it may take [default: 2208h]
+    #[arg(long = "for", value_name = "DURATION", value_parser = length)]
+    pub lasts: Option<Length>,
+    /// All throws of the dice; the same number gives the same journal
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Only so many of the targets, taken from every wave alike
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub targets: Option<u32>,
+    /// Kill the daemon so long after the start; may be given several times
+    #[arg(long, value_name = "DURATION", value_parser = length)]
+    pub crash: Vec<Length>,
+    /// Write the journal, one JSON document a line
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Search so many seeds with drawn faults for a story of the kind `--find` names, and shrink the first
+    #[arg(long, value_name = "N", conflicts_with_all = ["seed", "crash", "journal"], value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub seeds: Option<u32>,
+    /// What `--seeds` looks for
+    #[arg(long, value_enum, default_value_t, requires = "seeds")]
+    pub find: Find,
     /// How to print: table or json
     #[command(flatten)]
     pub output: OutputArgs,
@@ -278,6 +350,20 @@ pub struct WindowsArgs {
     /// How to print
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// What a search looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Find {
+    /// A promise that is broken.
+    #[default]
+    Broken,
+    /// A rollout that a guard stops.
+    Halted,
+    /// A change that fails or stays in doubt.
+    Failed,
+    /// A rollout that does not end in the time given.
+    Late,
 }
 
 /// Of `apply`.

@@ -79,7 +79,7 @@ fn open(file: &Path) -> Result<File> {
     File::open(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-fn read(file: &Path) -> Result<String> {
+pub(super) fn read(file: &Path) -> Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
     open(file)?.take(FAULTS_MAX).read_to_string(&mut text).with_context(|| format!("cannot read {}", file.display()))?;

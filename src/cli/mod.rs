@@ -7,10 +7,12 @@
 
 mod apply;
 pub mod args;
+mod assume;
 pub(crate) mod client;
 mod emulate;
 mod exit;
 pub(crate) mod follow;
+mod forecast;
 pub(crate) mod listing;
 mod moment;
 mod offline;
@@ -18,6 +20,7 @@ mod operate;
 mod output;
 pub(crate) mod plan;
 mod reach;
+mod rehearse;
 mod revert;
 mod rows;
 mod status;
@@ -46,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     match &cli.verb {
         Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
         Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         Verb::List(args) => listing::list(&client()?, args, style).await,

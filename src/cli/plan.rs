@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::args::{CheckArgs, Format, PlanArgs};
+use super::assume::assume;
 use super::exit::{Exit, Failure};
 use super::output::{aligned, line, pretty};
 use super::reach::Daemon;
@@ -17,6 +18,7 @@ use super::text::{Style, clean, clean_lines, count, seconds};
 use super::wire::Preview;
 use crate::api::preview::{preview, warning};
 use crate::planfile::{self, Diagnostics, Loaded};
+use crate::rehearse::Forecast;
 use crate::store::Submission;
 
 /// Targets shown of each wave unless all are asked for.
@@ -118,7 +120,10 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Loaded, Diagnostics>) ->
 pub fn plan(args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
     let loaded = load(&args.plan, daemon)?;
     let per_wave = if args.all { usize::MAX } else { PER_WAVE };
-    let preview = of_loaded(&loaded, per_wave, style);
+    let mut preview = of_loaded(&loaded, per_wave, style);
+    if !args.no_forecast {
+        foresee(&mut preview, &loaded, args, daemon, style)?;
+    }
     let mut out = term::stdout();
     match args.output.output {
         Format::Table => write!(out, "{}", text(&preview, style))?,
@@ -128,6 +133,26 @@ pub fn plan(args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
     }
     out.flush()?;
     Ok(if args.detailed_exitcode { Exit::Pending } else { Exit::Done })
+}
+
+/// Adds the forecast, and says what is wrong with it among the warnings.
+fn foresee(preview: &mut Preview, loaded: &Loaded, args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<()> {
+    if preview.openings.is_empty() {
+        // That nothing would ever be done is told already.
+        return Ok(());
+    }
+    let (scene, basis) = assume(loaded.plan.clone(), Arc::clone(&loaded.targets), daemon, &args.cloud, style.now)?;
+    match Forecast::of(&scene, basis)? {
+        Some(forecast) => {
+            preview.warnings.extend(forecast.warnings.iter().cloned());
+            preview.forecast = Some(forecast);
+        }
+        None => preview.warnings.push(format!(
+            "no forecast is made for more than {} proxies; `sealift rehearse` runs the whole plan once",
+            crate::rehearse::forecast::CHANGES_MAX
+        )),
+    }
+    Ok(())
 }
 
 /// The preview of a plan that was read here.
@@ -177,6 +202,9 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         seconds(preview.progress_deadline_seconds),
     ));
     text.push_str(&guards(preview));
+    if let Some(forecast) = &preview.forecast {
+        text.push_str(&format!("\n{}\n", super::forecast::text(forecast, style)));
+    }
     for warning in &preview.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }

@@ -10,12 +10,14 @@ use super::exit::{Exit, Failure};
 use super::term;
 use crate::config::Config;
 use crate::domain::id::Name;
+use crate::domain::lane::Lane;
 
 /// What is known of the daemon without asking it.
 #[derive(Debug)]
 pub struct Daemon {
     socket: PathBuf,
     lanes: Option<BTreeSet<Name>>,
+    configured: Vec<Lane>,
 }
 
 impl Daemon {
@@ -29,9 +31,14 @@ impl Daemon {
         self.lanes.as_ref()
     }
 
+    /// What its lanes may use, as far as its configuration is at hand.
+    pub fn configured(&self) -> &[Lane] {
+        &self.configured
+    }
+
     /// A daemon that is known by its socket alone.
     pub fn at(socket: &Path) -> Self {
-        Self { socket: socket.to_owned(), lanes: None }
+        Self { socket: socket.to_owned(), lanes: None, configured: Vec::new() }
     }
 }
 
@@ -48,7 +55,7 @@ pub fn find(reach: &Reach) -> Result<Daemon, Failure> {
     }
     let config = config(reach)?;
     let lanes = config.file.is_some().then(|| config.lanes.iter().map(|lane| lane.name.clone()).collect());
-    Ok(Daemon { socket: config.socket, lanes })
+    Ok(Daemon { socket: config.socket, lanes, configured: config.lanes })
 }
 
 /// Finds the daemon for a verb that works without one: a configuration that cannot be read costs it the check of the
@@ -57,7 +64,7 @@ pub fn find_offline(reach: &Reach) -> Result<Daemon, Failure> {
     match find(reach) {
         // Somebody named that file: then its mistakes are told.
         Err(failure) if reach.config.is_some() => Err(failure),
-        Err(_) => Ok(Daemon { socket: PathBuf::new(), lanes: None }),
+        Err(_) => Ok(Daemon::at(Path::new(""))),
         Ok(daemon) => Ok(daemon),
     }
 }

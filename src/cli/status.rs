@@ -5,6 +5,7 @@
 
 use anstyle::{AnsiColor, Style as Paint};
 
+use super::forecast;
 use super::output::aligned;
 use super::rows::held;
 use super::text::{Style, clean, count, cut, seconds};
@@ -49,6 +50,11 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     lines.push(format!("  {}", progress(rollout)));
     lines.push(format!("  {}", cloud(rollout)));
     lines.push(format!("  {}", pace(rollout, style)));
+    lines
+        .extend(rollout.forecast.iter().flat_map(|forecast| forecast::lines(forecast, style, WAVES_SHOWN)).map(|line| format!("  {line}")));
+    for warning in rollout.forecast.iter().flat_map(|forecast| &forecast.warnings) {
+        lines.push(format!("  {} {}", painted(colour(AnsiColor::Yellow).bold(), "warning"), clean(warning)));
+    }
     lines.extend(rollout.open_until.map(|until| format!("  window open until {}", style.until(until))));
     lines.extend(rollout.missed_windows.as_ref().map(|missed| format!("  {}", missed_windows(missed, &rollout.name, style))));
     for hold in &rollout.holds {

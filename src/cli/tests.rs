@@ -69,6 +69,7 @@ fn rollout() -> RolloutDoc {
         holds: Vec::new(),
         rate_per_minute: Some(31.4),
         eta: Some(at("2026-12-05T17:42:24Z")),
+        forecast: None,
         next_opening: None,
         open_until: Some(at("2026-12-05T20:40:00Z")),
         missed_windows: None,
@@ -354,6 +355,7 @@ fn a_preview() {
         }],
         time_zone: Some("Asia/Singapore".into()),
         warnings: vec!["the window is short".into()],
+        forecast: None,
         digest: "ab".repeat(32),
     };
     golden("preview", &plan::text(&preview, &style()));

@@ -113,7 +113,7 @@ pub fn windows(args: &WindowsArgs, daemon: &Daemon, style: &Style) -> Result<Exi
 }
 
 /// An instant, or a date or time by the clock of the plan's first window.
-fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
+pub(super) fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
     let civil = || text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0))).ok();
     let read = text.parse::<Timestamp>().ok().or_else(|| first_instant(civil()?, zone));
     read.ok_or_else(|| {

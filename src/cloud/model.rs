@@ -21,7 +21,7 @@ use jiff::Timestamp;
 pub use request::{Content, Refusal, Request, Response};
 pub use witness::{JobState, ProxyState};
 
-use super::faults::{Fault, Faults, Operation, Subject};
+use super::faults::{Between, Fault, Faults, Operation, Subject};
 use super::fleet::Fleet;
 use super::ledger::{Fate, Ledger, Sliding, SwitchSeen};
 use super::mix;
@@ -343,6 +343,11 @@ impl Model {
             self.admitted = faults.quota.map(|quota| Sliding::new(quota.per));
         }
         self.faults = faults;
+    }
+
+    /// How long the jobs take that are made from now on.
+    pub fn set_job_time(&mut self, job_time: Between) {
+        self.faults.job_time = job_time;
     }
 
     /// The faults in force.

@@ -109,11 +109,21 @@ impl Field {
         format!("version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{more}")
     }
 
+    /// Writes the plan `drill`; gives its path.
+    pub fn write_plan(&self, more: &str) -> String {
+        fs::write(self.at("drill.yaml"), self.plan("drill", more)).expect("written");
+        self.at("drill.yaml").to_str().expect("a plain path").to_owned()
+    }
+
+    /// The path of the fault file.
+    pub fn faults(&self) -> String {
+        self.at("faults.yaml").to_str().expect("a plain path").to_owned()
+    }
+
     /// Writes the plan `drill` and submits it.
     pub fn submit(&mut self, more: &str) {
-        fs::write(self.at("drill.yaml"), self.plan("drill", more)).expect("written");
-        let plan = self.at("drill.yaml");
-        let ran = self.run(&["apply", plan.to_str().expect("a plain path"), "--yes", "--detach"]);
+        let plan = self.write_plan(more);
+        let ran = self.run(&["apply", &plan, "--yes", "--detach"]);
         assert_eq!(ran.code, 0, "{}{}\n{}", ran.stdout, ran.stderr, self.log_tail());
     }
 

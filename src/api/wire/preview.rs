@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::rehearse::Forecast;
+
 /// The preview of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
@@ -60,6 +62,9 @@ pub struct Preview {
     /// What a person should know before saying yes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Which wave ends when, by the engine in virtual time; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// SHA-256 over plan file and ordered targets: what an approval is bound to.
     pub digest: String,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::rollout::Mark;
 use crate::domain::tally::Tally;
+use crate::rehearse::Forecast;
 
 /// A rollout in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +102,10 @@ pub struct RolloutDoc {
     /// When it ends at this rate; absent when a soak, a promotion or a window stands between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta: Option<Timestamp>,
+    /// Which wave ends when, by the engine in virtual time; absent while only a person can move the rollout, where too much
+    /// is left to forecast, and for the moment in which it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
     /// When new work may begin again; absent while it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_opening: Option<Timestamp>,

@@ -1,0 +1,182 @@
+//! The forecast of a rollout that runs: made beside the requests, kept for a while, never waited for long.
+//!
+//! Job: gather what is left of the rollout and what its journal tells of job times and calls, run the engine in virtual
+//! time, keep the result. Invariants: an answer waits at most [`PATIENCE`] for it; at most one forecast is made at a
+//! time, on one thread, and at most one part in [`SHARE`] of that thread's time goes into them; a forecast is shown only
+//! while the rollout stands in the phase in which it was made.
+//!
+//! Deliberately not here: how a forecast is made (`rehearse`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::document::length::Length;
+use crate::domain::id::RolloutId;
+use crate::domain::lane::Lane;
+use crate::domain::rollout::Phase;
+use crate::rehearse::forecast::CHANGES_MAX;
+use crate::rehearse::measured::{ENOUGH, Measured};
+use crate::rehearse::{Forecast, remainder};
+use crate::store::{Rollout, Store, Unavailable};
+
+/// How long an answer waits for the first forecast of a rollout, so that whoever asks once has it; an old one is shown
+/// without waiting while the new one is made. A verb answers within a second.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// Changes simulated for one forecast while few are left: made within [`PATIENCE`] on a common machine.
+const CHANGES_QUICK: usize = 5_000;
+
+/// How long a forecast is shown at least before a new one is made.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// A forecast that took long is shown that many times as long.
+const SHARE: u32 = 20;
+
+/// Journal entries looked through for measured times: some hundred changes' whole lives.
+const JOURNAL_TAIL: u64 = 5_000;
+
+/// Rollouts whose forecast is kept; asking for one more forgets one.
+const KEPT_MAX: usize = 64;
+
+/// Rows read at once.
+const BATCH: usize = 1000;
+
+/// Words of the changes without an outcome.
+const UNSETTLED: [&str; 7] = ["queued", "ready", "inspecting", "submitting", "recovering", "following", "verifying"];
+
+/// Makes and keeps forecasts.
+#[derive(Clone)]
+pub struct Forecaster {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    lanes: Arc<[Lane]>,
+    kept: Arc<Mutex<BTreeMap<RolloutId, Kept>>>,
+    one: Arc<tokio::sync::Semaphore>,
+}
+
+struct Kept {
+    phase: Phase,
+    forecast: Option<Forecast>,
+    /// Boot time until which it is shown.
+    until: Duration,
+}
+
+impl Forecaster {
+    /// Nothing is made before somebody asks.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lanes: Arc<[Lane]>) -> Self {
+        Self { store, clock, lanes, kept: Arc::default(), one: Arc::new(tokio::sync::Semaphore::new(1)) }
+    }
+
+    /// The forecast of this rollout, as far as it can be had at once.
+    pub async fn of(&self, rollout: &Rollout) -> Option<Forecast> {
+        if !is_moving(rollout) {
+            return None;
+        }
+        let boot = self.clock.times().boot;
+        let (shown, fresh) = self.with(|kept| match kept.get(&rollout.id).filter(|kept| kept.phase == rollout.record.phase) {
+            Some(kept) => (kept.forecast.clone(), boot < kept.until),
+            None => (None, false),
+        });
+        if fresh {
+            return shown;
+        }
+        // Somebody else is at it: what there is must do.
+        let Ok(permit) = Arc::clone(&self.one).try_acquire_owned() else { return shown };
+        let (this, rollout) = (self.clone(), rollout.clone());
+        let making = tokio::spawn(async move {
+            let made = this.make(&rollout).await;
+            drop(permit);
+            made
+        });
+        if shown.is_some() {
+            return shown;
+        }
+        match tokio::time::timeout(PATIENCE, making).await {
+            Ok(Ok(made)) => made,
+            Ok(Err(_)) | Err(_) => shown,
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<RolloutId, Kept>) -> T) -> T {
+        look(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn make(&self, rollout: &Rollout) -> Option<Forecast> {
+        let begun = self.clock.times();
+        let forecast = match self.foresee(rollout, begun.wall).await {
+            Ok(forecast) => forecast,
+            Err(error) => {
+                tracing::debug!(%error, "no forecast");
+                None
+            }
+        };
+        let done = self.clock.times().boot;
+        let fresh = FRESH.max(done.saturating_sub(begun.boot).saturating_mul(SHARE));
+        self.with(|kept| {
+            if !kept.contains_key(&rollout.id) && kept.len() >= KEPT_MAX {
+                kept.pop_first();
+            }
+            kept.insert(rollout.id, Kept { phase: rollout.record.phase.clone(), forecast: forecast.clone(), until: done + fresh });
+        });
+        forecast
+    }
+
+    async fn foresee(&self, rollout: &Rollout, now: Timestamp) -> Result<Option<Forecast>, Unavailable> {
+        let total = rollout.total();
+        if (total.queued + total.active) as usize > CHANGES_MAX {
+            return Ok(None);
+        }
+        let mut left = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let words = UNSETTLED.map(str::to_owned).to_vec();
+            let page = self.store.page(rollout.id, words, after, BATCH).await?;
+            left.extend(page.changes.into_iter().map(|active| (active.change.id.ordinal, active.change.target)));
+            after = page.next;
+            if after.is_none() || left.len() > CHANGES_MAX {
+                break;
+            }
+        }
+        let Some(mut scene) = remainder(rollout, &left, &self.lanes, now) else { return Ok(None) };
+        let Some(lane) = scene.lanes.first() else { return Ok(None) };
+        let seq = self.store.health().seq;
+        let tail = usize::try_from(JOURNAL_TAIL).unwrap_or(usize::MAX);
+        let entries = self.store.journal(Some(rollout.id), seq.saturating_sub(JOURNAL_TAIL), tail).await?;
+        let measured = Measured::of(&entries, &lane.timing);
+        if let Some(latency) = measured.latency() {
+            scene.faults.latency = latency;
+        }
+        let span = |length: Duration| Length::from(length).to_string();
+        let basis = if measured.job_times.len() >= ENOUGH {
+            let (min, max) = measured.range();
+            scene.job_times = measured.job_times.as_slice().into();
+            format!("jobs take {} to {}, measured on {} of this rollout", span(min), span(max), measured.job_times.len())
+        } else {
+            format!(
+                "jobs take {} to {}, assumed until {ENOUGH} were seen",
+                span(scene.faults.job_time.min),
+                span(scene.faults.job_time.max)
+            )
+        };
+        let changes = left.len().max(CHANGES_QUICK);
+        let made = tokio::task::spawn_blocking(move || Forecast::bounded(&scene, vec![basis], changes, 1)).await;
+        match made {
+            Ok(Ok(forecast)) => Ok(forecast),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no forecast");
+                Ok(None)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Whether it moves without a person's doing, or would if one said so now.
+fn is_moving(rollout: &Rollout) -> bool {
+    let moving = matches!(rollout.record.phase.word(), "scheduled" | "advancing" | "soaking" | "awaiting");
+    moving && rollout.record.paused.is_none()
+}

@@ -1,0 +1,414 @@
+//! `rehearse`: a whole rollout in virtual time, and its verdict.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::args::{Find, Format, RehearseArgs};
+use super::assume::{assume, span};
+use super::exit::Exit;
+use super::output::{aligned, line, pretty};
+use super::plan::load;
+use super::reach::Daemon;
+use super::term;
+use super::text::{Style, clean_lines, count, length};
+use super::windows::instant;
+use crate::api::journal_row;
+use crate::domain::journal::Entry;
+use crate::rehearse::scene::FOR_MAX;
+use crate::rehearse::search::{Found, search};
+use crate::rehearse::story::Story;
+use crate::rehearse::{Ending, Scene, Verdict, run};
+
+/// Largest number of crashes: beyond it nothing new is learnt.
+const CRASHES_MAX: usize = 1000;
+
+/// `rehearse`.
+pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
+    let loaded = load(&args.plan, daemon)?;
+    // A second is as fine as anybody reads it, and it makes the command repeatable.
+    let zone = loaded.plan.calendar.windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
+    let now = jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now);
+    let from = args.from.as_deref().map_or(Ok(now), |text| instant("--from", text, &zone))?;
+    let (mut scene, mut basis) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
+    let other = if scene.plan.ssl_option { "off" } else { "on" };
+    basis.push(format!("every proxy begins with SSL {other}"));
+    if let Some(lasts) = args.lasts {
+        let lasts = lasts.get();
+        anyhow::ensure!(lasts <= FOR_MAX && !lasts.is_zero(), "--for lies between 1ms and {} days; give less", FOR_MAX.as_secs() / 86_400);
+        scene.lasts = lasts;
+    }
+    scene.until()?;
+    anyhow::ensure!(args.crash.len() <= CRASHES_MAX, "{} crashes are more than {CRASHES_MAX}; give fewer", args.crash.len());
+    if let Some(targets) = args.targets {
+        scene = scene.cut_to(targets);
+    }
+    if let Some(seeds) = args.seeds {
+        return look_for(args, &scene, seeds);
+    }
+    scene.seed = args.seed;
+    scene.crashes = args.crash.iter().map(|crash| crash.get()).collect();
+    let run = run(&scene)?;
+    if let Some(file) = &args.journal {
+        write_journal(file, &run.journal).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let style = Style { zone, ..style.clone() };
+    let told = Told { verdict: &run.verdict, basis, journal_lines: run.journal.len() };
+    let mut out = term::stdout();
+    match args.output.output {
+        Format::Table => write!(out, "{}", text(&told, &style))?,
+        Format::Json => writeln!(out, "{}", pretty(&told)?)?,
+        Format::Jsonl => writeln!(out, "{}", line(&told)?)?,
+        Format::Csv => anyhow::bail!("a verdict has no rows for CSV; use -o json"),
+    }
+    out.flush()?;
+    Ok(exit(&run.verdict))
+}
+
+/// A verdict with what it rests on.
+#[derive(Serialize)]
+pub struct Told<'a> {
+    /// The verdict.
+    #[serde(flatten)]
+    pub verdict: &'a Verdict,
+    /// What it rests on: given or assumed.
+    pub basis: Vec<String>,
+    /// Lines of the journal.
+    pub journal_lines: usize,
+}
+
+fn write_journal(file: &Path, journal: &[Entry]) -> Result<()> {
+    let mut out = BufWriter::new(File::create(file)?);
+    for entry in journal {
+        writeln!(out, "{}", line(&journal_row(entry))?)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The exit code of a verdict.
+pub fn exit(verdict: &Verdict) -> Exit {
+    match verdict.ending {
+        // A promise that was broken is a defect of ours, whatever else came out.
+        _ if !verdict.holds() => Exit::Error,
+        Ending::Halted | Ending::Stopped => Exit::Stopped,
+        Ending::NotEnded => Exit::WindowClosed,
+        Ending::Completed if verdict.tally.in_doubt > 0 => Exit::InDoubt,
+        Ending::Completed if verdict.tally.failed > 0 => Exit::Failed,
+        Ending::Completed => Exit::Done,
+    }
+}
+
+/// The verdict for people.
+pub fn text(told: &Told<'_>, style: &Style) -> String {
+    let verdict = told.verdict;
+    let to = if verdict.ssl_option { "on" } else { "off" };
+    let mut text = format!("rehearsal of plan {} revision {}  ssl -> {to}\n", verdict.plan, verdict.revision);
+    text.push_str(&format!("from {}, seed {}, {}\n", style.time(verdict.from), verdict.seed, count(verdict.targets, "proxy", "proxies")));
+    for basis in &told.basis {
+        text.push_str(&format!("  {basis}\n"));
+    }
+    text.push_str(&format!("\n{}\n\n", ending(verdict, style)));
+    text.push_str(&waves(verdict, style));
+    if !verdict.windows.is_empty() {
+        text.push('\n');
+        text.push_str(&windows(verdict, style));
+    }
+    text.push('\n');
+    for worst in &verdict.worst {
+        let interval = span(Duration::from_millis(worst.interval_ms));
+        let allowed = worst.allowed.map(|allowed| format!(" of {allowed} allowed")).unwrap_or_default();
+        text.push_str(&format!("lane {}: at most {} calls{allowed} in any {interval}\n", worst.lane, worst.calls));
+    }
+    text.push_str(&format!("{} calls, {} of them switches, {} journal lines\n", verdict.calls, verdict.switches, told.journal_lines));
+    for (fault, times) in &verdict.faults {
+        text.push_str(&format!("met {fault} {}\n", count(u32::try_from(*times).unwrap_or(u32::MAX), "time", "times")));
+    }
+    if verdict.crashes > 0 {
+        text.push_str(&format!("the daemon was killed {}\n", count(verdict.crashes, "time", "times")));
+    }
+    for halt in &verdict.halts {
+        text.push_str(&format!("halted {} in wave {}: {}\n", style.time(halt.at), halt.wave, halt.why));
+    }
+    for change in &verdict.troubled {
+        text.push_str(&format!("{} {}: {}\n", change.proxy_id, change.state.replace('_', " "), change.why));
+    }
+    text.push('\n');
+    for checked in &verdict.invariants {
+        match &checked.broken {
+            None => text.push_str(&format!("held    {}\n", checked.promise)),
+            Some(broken) => text.push_str(&format!("BROKEN  {}: {} ({})\n", checked.promise, broken.how, style.time(broken.at))),
+        }
+    }
+    clean_lines(&text)
+}
+
+/// `rehearse --seeds`.
+fn look_for(args: &RehearseArgs, base: &Scene, seeds: u32) -> Result<Exit> {
+    let aim: &(dyn Fn(&Verdict) -> bool + Sync) = match args.find {
+        Find::Broken => &|verdict| !verdict.holds(),
+        Find::Halted => &|verdict| verdict.ending == Ending::Halted,
+        Find::Failed => &|verdict| verdict.tally.failures() > 0,
+        Find::Late => &|verdict| verdict.ending == Ending::NotEnded,
+    };
+    let found = search(base, seeds, aim)?;
+    let document = SearchDoc::of(&found, &|story: &Story| command(args, base, story));
+    let mut out = term::stdout();
+    match args.output.output {
+        Format::Table => write!(out, "{}", clean_lines(&search_text(&document, args.find)))?,
+        Format::Json => writeln!(out, "{}", pretty(&document)?)?,
+        Format::Jsonl => writeln!(out, "{}", line(&document)?)?,
+        Format::Csv => anyhow::bail!("a search has no rows for CSV; use -o json"),
+    }
+    out.flush()?;
+    Ok(match (&found.story, args.find) {
+        (None, _) => Exit::Done,
+        (Some(_), Find::Broken) => Exit::Error,
+        (Some(_), Find::Halted) => Exit::Stopped,
+        (Some(_), Find::Failed) => Exit::Failed,
+        (Some(_), Find::Late) => Exit::WindowClosed,
+    })
+}
+
+/// What a search found, as a document.
+#[derive(Serialize)]
+struct SearchDoc {
+    searched: usize,
+    endings: BTreeMap<&'static str, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    story: Option<StoryDoc>,
+}
+
+/// The shortest story.
+#[derive(Serialize)]
+struct StoryDoc {
+    drawn_with_faults: usize,
+    drawn_with_targets: u32,
+    faults: Vec<String>,
+    crashes: usize,
+    targets: u32,
+    seed: u64,
+    shrunk_in: usize,
+    command: String,
+}
+
+impl SearchDoc {
+    fn of(found: &Found, command: &dyn Fn(&Story) -> String) -> Self {
+        let story = found.story.as_ref().map(|(drawn, short)| StoryDoc {
+            drawn_with_faults: drawn.settings.len() + drawn.crashes.len(),
+            drawn_with_targets: drawn.targets,
+            faults: short.settings.iter().map(|setting| format!("{}={}", setting.key, setting.value)).collect(),
+            crashes: short.crashes.len(),
+            targets: short.targets,
+            seed: short.seed,
+            shrunk_in: found.shrunk_in,
+            command: command(short),
+        });
+        Self { searched: found.searched, endings: found.endings.clone(), story }
+    }
+}
+
+/// The command that tells a story again.
+fn command(args: &RehearseArgs, base: &Scene, story: &Story) -> String {
+    let mut words = vec!["sealift".to_owned(), "rehearse".to_owned(), args.plan.display().to_string()];
+    words.extend(args.cloud.faults.iter().flat_map(|file| ["--faults".to_owned(), file.display().to_string()]));
+    words.extend(args.cloud.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
+    words.extend(["--from".to_owned(), base.from.to_string()]);
+    words.extend(args.lasts.iter().flat_map(|lasts| ["--for".to_owned(), lasts.to_string()]));
+    words.extend(story.arguments());
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// The word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+fn search_text(found: &SearchDoc, find: Find) -> String {
+    let endings: Vec<_> = found.endings.iter().map(|(ending, times)| format!("{times} {ending}")).collect();
+    let mut text = format!("{} stories with drawn faults: {}\n", found.searched, endings.join(", "));
+    let what = match find {
+        Find::Broken => "breaks a promise",
+        Find::Halted => "is halted by a guard",
+        Find::Failed => "ends with a failed change or one in doubt",
+        Find::Late => "does not end in the time given",
+    };
+    let Some(story) = &found.story else {
+        text.push_str(&format!("none of them {what}\n"));
+        return text;
+    };
+    let times = |n: usize, one: &str, many: &str| count(u32::try_from(n).unwrap_or(u32::MAX), one, many);
+    text.push_str(&format!(
+        "one {what}; shrunk from {} and {} to {} and {}, in {}:\n\n",
+        times(story.drawn_with_faults, "fault", "faults"),
+        count(story.drawn_with_targets, "target", "targets"),
+        times(story.faults.len() + story.crashes, "fault", "faults"),
+        count(story.targets, "target", "targets"),
+        times(story.shrunk_in, "run", "runs"),
+    ));
+    text.push_str(&format!("  {}\n", story.command));
+    text
+}
+
+/// How it ended, in one line.
+pub fn ending(verdict: &Verdict, style: &Style) -> String {
+    let tally = &verdict.tally;
+    let outcome = format!("{} switched, {} failed, {} in doubt", tally.succeeded, tally.failed, tally.in_doubt);
+    let after = length(verdict.ended_at.duration_since(verdict.from));
+    let at = style.time(verdict.ended_at);
+    match verdict.ending {
+        Ending::Completed => format!("completed {at}, after {after}: {outcome}"),
+        Ending::Halted => format!("halted {at}, after {after}: {outcome}, {} not begun", tally.queued),
+        Ending::Stopped => format!("stopped {at}, after {after}: {outcome}, {} withdrawn", tally.cancelled),
+        Ending::NotEnded => format!("not ended by {at}, after {after}: {outcome}, {} still to do", tally.queued + tally.active),
+    }
+}
+
+fn waves(verdict: &Verdict, style: &Style) -> String {
+    let at = |at: Option<jiff::Timestamp>| at.map_or("-".into(), |at| style.time(at));
+    let window = |number: Option<usize>| number.map_or("-".into(), |number| number.to_string());
+    let cells: Vec<Vec<String>> = verdict
+        .waves
+        .iter()
+        .map(|wave| {
+            let windows = if wave.begins_in == wave.ends_in || wave.ends_in.is_none() {
+                window(wave.begins_in)
+            } else {
+                format!("{} to {}", window(wave.begins_in), window(wave.ends_in))
+            };
+            vec![wave.name.clone(), wave.size.to_string(), at(wave.began_at), at(wave.ended_at), windows]
+        })
+        .collect();
+    aligned(&["WAVE", "#SIZE", "BEGAN", "ENDED", "WINDOW"], true, &cells, &mut Vec::new())
+}
+
+/// Windows shown; a verdict as JSON has them all.
+const WINDOWS_SHOWN: usize = 40;
+
+fn windows(verdict: &Verdict, style: &Style) -> String {
+    let cells: Vec<Vec<String>> = verdict
+        .windows
+        .iter()
+        .take(WINDOWS_SHOWN)
+        .map(|window| {
+            let until = window.cutoff.map_or("-".into(), |cutoff| style.time(cutoff));
+            vec![window.number.to_string(), style.time(window.open), until, window.switches.to_string(), window.settled.to_string()]
+        })
+        .collect();
+    let mut text = aligned(&["#WINDOW", "OPEN", "CUTOFF", "#SWITCHES", "#SETTLED"], true, &cells, &mut Vec::new());
+    let hidden = verdict.windows.len() - cells.len();
+    if hidden > 0 {
+        text.push_str(&format!("and {hidden} windows more (-o json has them)\n"));
+    }
+    let opened = u32::try_from(verdict.windows_opened).unwrap_or(u32::MAX);
+    text.push_str(&format!("{} opened, {} used\n", count(opened, "window", "windows"), verdict.windows.len()));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::domain::quota::Quota;
+    use crate::rehearse::Forecast;
+    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::story::{Setting, with};
+
+    fn golden(name: &str, text: &str) {
+        insta::with_settings!({snapshot_path => "../../tests/golden/cli", prepend_module_to_snapshot => false, omit_expression => true}, {
+            insta::assert_snapshot!(name, text);
+        });
+    }
+
+    fn scene() -> Scene {
+        let mut stage = Stage::of(12, 8, &[("canary", 2), ("rest", 10)]);
+        stage.windows_in(&["Asia/Singapore"], "0 1 * * *", 300, 60);
+        stage.scene.lanes[0].quota = Some(Quota { requests: 30, per: Duration::from_secs(60) });
+        stage.scene.plan.strategy.max_in_flight = 2;
+        let jobs = Setting { key: "job_time".into(), value: "{min: 30s, max: 1m}".into() };
+        stage.scene.faults = with(&stage.scene.faults, &[jobs]).expect("a fault");
+        stage.scene
+    }
+
+    fn told(scene: &Scene) -> (String, String, Exit) {
+        let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
+        let run = run(scene).expect("a fleet");
+        let told = Told { verdict: &run.verdict, basis: vec!["jobs take 30s to 1m, as given".into()], journal_lines: run.journal.len() };
+        (text(&told, &style), pretty(&told).expect("JSON"), exit(&run.verdict))
+    }
+
+    #[test]
+    fn a_rehearsal_that_goes_well() {
+        let (text, json, exit) = told(&scene());
+        golden("rehearsal", &text);
+        golden("rehearsal-json", &json);
+        assert_eq!(exit, Exit::Done);
+    }
+
+    #[test]
+    fn a_rehearsal_that_halts() {
+        let mut scene = scene();
+        let setting = |key: &str, value: &str| Setting { key: key.into(), value: value.into() };
+        scene.faults = with(&scene.faults, &[setting("job_fails", "0.7")]).expect("a fault");
+        scene.plan.strategy.max_failures = 2;
+        scene.plan.retry.max_attempts = 1;
+        scene.crashes = vec![Duration::from_secs(17 * 3600 + 30)];
+        let (text, _, exit) = told(&scene);
+        golden("rehearsal-halted", &text);
+        assert_eq!(exit, Exit::Stopped);
+    }
+
+    #[test]
+    fn every_ending_has_its_exit_code() {
+        let well = run(&scene()).expect("a fleet").verdict;
+        let with = |ending, failed, in_doubt| {
+            let mut verdict = Verdict { ending, ..well.clone() };
+            (verdict.tally.failed, verdict.tally.in_doubt) = (failed, in_doubt);
+            exit(&verdict)
+        };
+        assert_eq!(with(Ending::Completed, 1, 0), Exit::Failed);
+        assert_eq!(with(Ending::Completed, 1, 1), Exit::InDoubt);
+        assert_eq!(with(Ending::Halted, 1, 1), Exit::Stopped);
+        assert_eq!(with(Ending::NotEnded, 0, 0), Exit::WindowClosed);
+        let mut broken = well;
+        broken.invariants[0].broken = Some(crate::rehearse::invariants::Broken { at: after(0), how: "twice".into() });
+        assert_eq!(exit(&broken), Exit::Error);
+    }
+
+    #[test]
+    fn the_forecast_of_a_plan() {
+        let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
+        let forecast = Forecast::of(&scene(), vec!["jobs take 30s to 1m, as given".into()]).expect("a fleet").expect("small");
+        golden("forecast", &super::super::forecast::text(&forecast, &style));
+        golden("forecast-lines", &super::super::forecast::lines(&forecast, &style, 8).join("\n"));
+        golden("forecast-json", &pretty(&forecast).expect("JSON"));
+    }
+
+    #[test]
+    fn the_shortest_story_is_told_with_its_command() {
+        let found = SearchDoc {
+            searched: 17,
+            endings: [("completed", 16), ("halted", 1)].into(),
+            story: Some(StoryDoc {
+                drawn_with_faults: 6,
+                drawn_with_targets: 40,
+                faults: vec!["job_fails=1".into()],
+                crashes: 0,
+                targets: 3,
+                seed: 17,
+                shrunk_in: 23,
+                command: "sealift rehearse night.yaml --seed 17 --targets 3 --fault job_fails=1".into(),
+            }),
+        };
+        golden("search", &search_text(&found, Find::Halted));
+        golden("search-nothing", &search_text(&SearchDoc { story: None, ..found }, Find::Broken));
+        assert_eq!(quoted("job_time={min: 1s, max: 2s}"), "'job_time={min: 1s, max: 2s}'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

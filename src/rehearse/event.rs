@@ -1,0 +1,77 @@
+//! The queue of what happens next, by virtual time and then by the order in which it was put in.
+//!
+//! Invariant: one order for all that happens, so one scene is one history.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::call::{Call, Reply};
+use crate::domain::id::ChangeId;
+use crate::engine::{Input, Ticket};
+
+/// What can happen.
+pub(super) enum What {
+    /// The core's timer.
+    Wake,
+    /// The core's question for open work, answered when it is taken out.
+    Scan {
+        /// Changes due until then may be taken over.
+        until: Timestamp,
+    },
+    /// Something reaches the core.
+    Feed(Box<Input>),
+    /// A call reaches the cloud.
+    Arrive { ticket: Ticket, id: ChangeId, sent: Duration, call: Box<Call> },
+    /// An answer reaches the core, or the call is given up.
+    Answer { ticket: Ticket, id: ChangeId, reply: Box<Reply> },
+    /// The daemon is killed.
+    Crash,
+    /// The daemon starts.
+    Start,
+}
+
+struct Event {
+    at: Duration,
+    number: u64,
+    life: u32,
+    what: What,
+}
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+impl Eq for Event {}
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Event {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// The queue.
+#[derive(Default)]
+pub(super) struct Queue {
+    events: BinaryHeap<Reverse<Event>>,
+    number: u64,
+}
+
+impl Queue {
+    /// Something will happen at `at`, in this life of the daemon.
+    pub(super) fn push(&mut self, at: Duration, life: u32, what: What) {
+        self.number += 1;
+        self.events.push(Reverse(Event { at, number: self.number, life, what }));
+    }
+
+    /// What happens next: when, in which life of the daemon it was begun, and what.
+    pub(super) fn pop(&mut self) -> Option<(Duration, u32, What)> {
+        self.events.pop().map(|Reverse(event)| (event.at, event.life, event.what))
+    }
+}

@@ -1,0 +1,68 @@
+//! Failures never exceed a budget, and no change begins that could overshoot one.
+
+use super::super::fact::Fact;
+use super::super::scene::Scene;
+use super::Invariant;
+use crate::domain::change::State;
+
+pub(super) struct WithinBudgets {
+    all: u32,
+    waves: Vec<u32>,
+}
+
+impl WithinBudgets {
+    pub(super) fn new(scene: &Scene) -> Self {
+        let strategy = &scene.plan.strategy;
+        Self { all: strategy.max_failures, waves: strategy.waves.iter().map(|wave| wave.max_failures).collect() }
+    }
+}
+
+impl Invariant for WithinBudgets {
+    fn promise(&self) -> &'static str {
+        "failures and changes in flight never exceed a budget"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Committed { commit, rollout } = fact else { return Ok(()) };
+        // What is put back halts at its first failure and has no budget.
+        if rollout.record.revert().is_some() {
+            return Ok(());
+        }
+        let total = rollout.total();
+        let releases = commit.changes.iter().any(|change| change.record.state == State::Ready);
+        let risk = total.failures() + if releases { total.active } else { 0 };
+        if risk > self.all {
+            return Err(format!("{} failures and {} in flight, the budget is {}", total.failures(), total.active, self.all));
+        }
+        match rollout.tallies.iter().zip(&self.waves).find(|(tally, budget)| tally.failures() > **budget) {
+            Some((tally, budget)) => Err(format!("{} failures in one wave, its budget is {budget}", tally.failures())),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearse::invariants::staged::Stage;
+
+    #[test]
+    fn a_release_that_could_overshoot_is_seen() {
+        let mut stage = Stage::new();
+        stage.scene.plan.strategy.max_failures = 2;
+        let mut promise = WithinBudgets::new(&stage.scene);
+        stage.tally(0, |tally| (tally.failed, tally.active) = (1, 1));
+        assert_eq!(stage.commits(&mut promise, 0, State::Ready), Ok(()));
+        stage.tally(0, |tally| (tally.failed, tally.active) = (1, 2));
+        assert!(stage.commits(&mut promise, 0, State::Ready).is_err());
+    }
+
+    #[test]
+    fn a_wave_over_its_own_budget_is_seen() {
+        let mut stage = Stage::new();
+        stage.scene.plan.strategy.waves[0].max_failures = 1;
+        let mut promise = WithinBudgets::new(&stage.scene);
+        stage.tally(0, |tally| tally.in_doubt = 2);
+        assert!(stage.commits(&mut promise, 0, State::Queued).is_err());
+    }
+}

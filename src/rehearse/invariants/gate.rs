@@ -1,0 +1,36 @@
+//! After a halt, a pause or an abort no PUT leaves, and none of a wave that does not advance yet.
+
+use super::super::fact::Fact;
+use super::Invariant;
+use crate::domain::change::Gate;
+
+pub(super) struct WhileAdvancing;
+
+impl Invariant for WhileAdvancing {
+    fn promise(&self) -> &'static str {
+        "no PUT after a halt, a pause or an abort"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Switches { id, stored, rollout, .. } = fact else { return Ok(()) };
+        match rollout.record.gate(stored.wave, stored.record.undo.is_some()) {
+            Gate::Open => Ok(()),
+            _ => Err(format!("a PUT of {id} leaves while the rollout is {}", rollout.record.phase.word())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rollout::{Halt, Phase};
+    use crate::rehearse::invariants::staged::{Stage, after};
+
+    #[test]
+    fn a_put_after_a_halt_is_seen() {
+        let mut stage = Stage::new();
+        assert_eq!(stage.switches(&mut WhileAdvancing, 0, after(0)), Ok(()));
+        stage.rollout.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1 }, revert: None };
+        assert!(stage.switches(&mut WhileAdvancing, 0, after(0)).is_err());
+    }
+}

@@ -1,0 +1,36 @@
+//! The intent to switch is in the store before its PUT leaves.
+
+use super::super::fact::Fact;
+use super::Invariant;
+use crate::domain::change::State;
+
+pub(super) struct IntentFirst;
+
+impl Invariant for IntentFirst {
+    fn promise(&self) -> &'static str {
+        "the intent is saved before its PUT leaves"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Switches { id, stored, .. } = fact else { return Ok(()) };
+        match stored.record.state {
+            State::Submitting { .. } => Ok(()),
+            _ => Err(format!("a PUT of {id} leaves and the store says {}", stored.record.state.word())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearse::invariants::staged::{Stage, after};
+
+    #[test]
+    fn a_put_without_its_intent_is_seen() {
+        let mut stage = Stage::new();
+        stage.settle(0, State::Submitting { sent: after(0) });
+        assert_eq!(stage.switches(&mut IntentFirst, 0, after(0)), Ok(()));
+        stage.settle(0, State::Inspecting);
+        assert!(stage.switches(&mut IntentFirst, 0, after(0)).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! The promises, each a small checker in a file of its own that is shown every fact of a run.
+//!
+//! Invariant: a checker only looks; what it knows comes from facts and from the plan, never from the engine. Each file
+//! has a test in which its promise is broken, so none of them is there for show.
+
+mod budgets;
+mod changes_in_flight;
+mod gate;
+mod intent_first;
+mod job_id_first;
+mod one_effective_switch;
+mod one_per_instance;
+mod outcomes;
+mod quota;
+#[cfg(test)]
+pub(crate) mod staged;
+mod wave_order;
+mod window;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::fact::Fact;
+use super::scene::Scene;
+
+/// One promise.
+trait Invariant {
+    /// The promise in a few words.
+    fn promise(&self) -> &'static str;
+
+    /// Looks at a fact; says what is wrong with it.
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String>;
+}
+
+/// A promise after a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// The promise.
+    pub promise: &'static str,
+    /// The first time it was broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Broken>,
+}
+
+/// How a promise was broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub how: String,
+}
+
+impl Checked {
+    pub(super) fn broken(promise: &'static str, at: Timestamp, how: &str) -> Self {
+        Self { promise, broken: Some(Broken { at, how: how.to_owned() }) }
+    }
+}
+
+/// All promises of a run.
+pub(super) struct Invariants(Vec<(Box<dyn Invariant>, Option<Broken>)>);
+
+impl Invariants {
+    pub(super) fn new(scene: &Scene) -> Self {
+        let all: Vec<Box<dyn Invariant>> = vec![
+            Box::new(one_effective_switch::OneEffectiveSwitch),
+            Box::new(quota::WithinQuota::new(scene)),
+            Box::new(window::InsideWindow::new(scene)),
+            Box::new(gate::WhileAdvancing),
+            Box::new(one_per_instance::OnePerInstance::new(scene)),
+            Box::new(changes_in_flight::ChangesInFlight::new(scene)),
+            Box::new(budgets::WithinBudgets::new(scene)),
+            Box::new(wave_order::WaveOrder::new(scene)),
+            Box::new(intent_first::IntentFirst),
+            Box::new(job_id_first::JobIdFirst::default()),
+            Box::new(outcomes::Outcomes),
+        ];
+        Self(all.into_iter().map(|invariant| (invariant, None)).collect())
+    }
+
+    /// Shows a fact to all of them. One that is broken is not asked again.
+    pub(super) fn see(&mut self, at: Timestamp, fact: &Fact<'_>) {
+        for (invariant, broken) in self.0.iter_mut().filter(|(_, broken)| broken.is_none()) {
+            if let Err(how) = invariant.see(fact) {
+                *broken = Some(Broken { at, how });
+            }
+        }
+    }
+
+    pub(super) fn checked(&self) -> Vec<Checked> {
+        self.0.iter().map(|(invariant, broken)| Checked { promise: invariant.promise(), broken: broken.clone() }).collect()
+    }
+}

@@ -1,0 +1,175 @@
+//! A small staged scene for the tests of the promises: four proxies of two instances in two waves, facts by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::fact::{End, Fact};
+use super::super::link::Clouds;
+use super::super::scene::Scene;
+use super::Invariant;
+use crate::cloud::faults::Between;
+use crate::cloud::fleet::Fleet;
+use crate::cloud::sim::Arrival;
+use crate::domain::call::Call;
+use crate::domain::change::{Change, Record, State};
+use crate::domain::id::{ChangeId, Digest, Name};
+use crate::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
+use crate::domain::retry::Policy;
+use crate::domain::rollout::{self, Phase};
+use crate::domain::tally::Tally;
+use crate::domain::target::Target;
+use crate::domain::window::{Calendar, Window};
+use crate::store::{ChangeMove, Commit, Durability, Rollout, Submission};
+
+/// 2026-11-24T00:00:00Z, so many milliseconds later.
+pub(crate) fn after(ms: u64) -> Timestamp {
+    Timestamp::from_second(1_795_478_400).expect("an instant") + Duration::from_millis(ms)
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text, "name").expect("a name")
+}
+
+pub(crate) struct Stage {
+    pub(crate) scene: Scene,
+    pub(crate) rollout: Rollout,
+    changes: Vec<Change>,
+    clouds: Clouds,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        Self::of(4, 2, &[("canary", 2), ("rest", 2)])
+    }
+
+    /// So many proxies over so many instances, in waves of these names and sizes.
+    pub(crate) fn of(proxies: u32, instances: usize, sizes: &[(&str, u32)]) -> Self {
+        let fleet = Fleet::generate(proxies as usize, instances, 1).expect("possible numbers");
+        let targets: Arc<[Target]> = fleet
+            .proxies()
+            .iter()
+            .map(|proxy| Target { lane: name("lab"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None })
+            .collect();
+        let mut first = 0;
+        let mut waves = Vec::new();
+        for (of, size) in sizes {
+            waves.push(Wave { name: name(of), first, size: *size, soak_ms: 0, promote: Promote::Auto, max_failures: proxies });
+            first += size;
+        }
+        let plan = Plan {
+            name: name("staged"),
+            revision: 1,
+            description: String::new(),
+            change_ref: String::new(),
+            owner: String::new(),
+            ssl_option: true,
+            source: Digest::of(b"staged"),
+            calendar: Calendar::always(),
+            strategy: Strategy {
+                max_in_flight: 4,
+                waves,
+                max_failures: proxies,
+                progress_deadline_ms: 3_600_000,
+                revert: RevertPolicy::default(),
+            },
+            retry: Policy::default(),
+            verify_timeout_ms: 60_000,
+            approval: Approval::default(),
+        };
+        let mut scene = Scene::new(plan, targets, &[], after(0));
+        scene.faults.job_time = Between::exactly(Duration::from_secs(10));
+        let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: String::new(), at: after(0) };
+        let rollout = Rollout {
+            id: submission.id(),
+            plan: Arc::new(submission.plan),
+            targets: proxies,
+            record: rollout::Record { phase: Phase::Advancing { wave: 0 }, ..rollout::Record::submitted() },
+            tallies: sizes.iter().map(|(_, size)| Tally::queued(*size)).collect(),
+            by: String::new(),
+            submitted_at: after(0),
+            moved_at: after(0),
+        };
+        let change = |(target, ordinal): (&Target, u32)| Change {
+            id: ChangeId { rollout: rollout.id, ordinal },
+            target: target.clone(),
+            wave: scene.plan.strategy.wave_of(ordinal),
+            desired: true,
+            record: Record::queued(),
+        };
+        let changes = scene.targets.iter().zip(0..).map(change).collect();
+        let clouds = Clouds::new(&scene).expect("a fleet");
+        Self { scene, rollout, changes, clouds }
+    }
+
+    /// Gives the plan windows in UTC.
+    pub(crate) fn windows(&mut self, cron: &str, seconds: u64, cutoff: u64) {
+        self.windows_in(&["UTC"], cron, seconds, cutoff);
+    }
+
+    /// Gives the plan such windows in each of these zones.
+    pub(crate) fn windows_in(&mut self, zones: &[&str], cron: &str, seconds: u64, cutoff: u64) {
+        let window = |zone: &&str| {
+            let (cron, zone) = (cron.parse().expect("an expression"), zone.parse().expect("a zone"));
+            Window::new(cron, Duration::from_secs(seconds), zone, Duration::from_secs(cutoff)).expect("a window")
+        };
+        self.scene.plan.calendar = Calendar::new(zones.iter().map(window).collect(), Vec::new(), None);
+    }
+
+    /// A PUT for this target reaches the cloud after so many seconds.
+    pub(crate) fn put(&mut self, ordinal: u32, seconds: u64) -> Arrival {
+        let call = Call::Submit { target: self.scene.targets[ordinal as usize].clone(), ssl_option: true };
+        let at = after((seconds + u64::from(ordinal) * 60) * 1000);
+        self.clouds.arrive(at, &call)
+    }
+
+    /// The store has this state of the change.
+    pub(crate) fn settle(&mut self, ordinal: u32, state: State) {
+        self.changes[ordinal as usize].record.state = state;
+    }
+
+    pub(crate) fn tally(&mut self, wave: usize, set: impl FnOnce(&mut Tally)) {
+        let mut tallies = self.rollout.tallies.to_vec();
+        set(&mut tallies[wave]);
+        self.rollout.tallies = tallies.into();
+    }
+
+    /// Shows that a PUT leaves.
+    pub(super) fn switches(&self, promise: &mut dyn Invariant, ordinal: u32, at: Timestamp) -> Result<(), String> {
+        let stored = &self.changes[ordinal as usize];
+        promise.see(&Fact::Switches { id: stored.id, at, stored, rollout: &self.rollout })
+    }
+
+    /// Shows that a commit moved this change to this state.
+    pub(super) fn commits(&self, promise: &mut dyn Invariant, ordinal: u32, state: State) -> Result<(), String> {
+        let jobs = if let State::Following { job } = &state { vec![job.clone()] } else { Vec::new() };
+        let moved = ChangeMove {
+            ordinal,
+            version: 0,
+            record: Record { state, jobs, version: 1, ..Record::queued() },
+            due: None,
+            why: String::new(),
+            call: None,
+            answer: None,
+            by: None,
+        };
+        let commit = Commit {
+            at: after(0),
+            rollout: self.rollout.id,
+            version: 0,
+            releases: None,
+            moves: None,
+            changes: vec![moved],
+            durability: Durability::Ordered,
+        };
+        promise.see(&Fact::Committed { commit: &commit, rollout: &self.rollout })
+    }
+
+    /// Shows the end.
+    pub(super) fn end(&mut self, promise: &mut dyn Invariant) -> Result<(), String> {
+        self.clouds.settle();
+        let Self { scene, rollout, changes, clouds } = self;
+        promise.see(&Fact::Ended(&End { plan: &scene.plan, rollout, changes, clouds, rested: true }))
+    }
+}

@@ -1,0 +1,32 @@
+//! The rehearsal: a whole rollout in virtual time, by the shipped engine against the simulated cloud.
+//!
+//! Job: a [`Scene`] in, a [`Run`] out: what happened, the journal of it, and whether every promise held. The forecast
+//! is the same run several times over with other throws of the dice; the search is many runs with drawn faults.
+//!
+//! Invariants: nothing here decides what a rollout does, that is [`crate::engine::Core`] as it ships; nothing reads a
+//! clock, waits or rolls a die that does not follow from the scene's seed, so the same scene gives the same journal.
+//!
+//! Deliberately not here: printing (`cli`), and what a rehearsal cannot know: how long the account's real jobs take,
+//! and who else uses its quota. What is assumed instead is told by [`assumed`].
+
+pub mod assumed;
+mod cores;
+mod event;
+mod fact;
+pub mod forecast;
+pub mod invariants;
+mod link;
+pub mod measured;
+mod notes;
+mod remainder;
+pub mod scene;
+pub mod search;
+pub mod story;
+pub mod verdict;
+mod world;
+
+pub use self::forecast::{Forecast, ForecastWave};
+pub use self::remainder::remainder;
+pub use self::scene::{Scene, SceneError};
+pub use self::verdict::{Ending, Verdict};
+pub use self::world::{Run, run};

@@ -1,0 +1,101 @@
+//! What is left of a rollout that runs, as a scene of its own: for the forecast while it runs.
+//!
+//! Invariant: only what the store tells goes in: the changes without an outcome, the waves that are not done, what is
+//! left of the budgets. A change in flight begins anew in it, so the forecast errs to the late side by at most one job.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::scene::Scene;
+use crate::domain::lane::Lane;
+use crate::domain::plan::{Plan, Wave};
+use crate::domain::rollout::Phase;
+use crate::domain::target::Target;
+use crate::domain::window::Calendar;
+use crate::store::Rollout;
+
+/// The rest of a rollout from `now` on; `left` are its changes without an outcome, by their places. `None` while only a
+/// person can move it, and when nothing is left.
+pub fn remainder(rollout: &Rollout, left: &BTreeMap<u32, Target>, lanes: &[Lane], now: Timestamp) -> Option<Scene> {
+    if rollout.record.paused.is_some() || left.is_empty() {
+        return None;
+    }
+    let (first, not_before) = match rollout.record.phase {
+        Phase::Scheduled => (0, None),
+        Phase::Advancing { wave } => (wave, None),
+        Phase::Soaking { wave, until } => (wave + 1, Some(until)),
+        // As if a person promoted it now, as the forecast of every manual wave takes it.
+        Phase::Awaiting { wave } => (wave + 1, None),
+        _ => return None,
+    };
+    let strategy = &rollout.plan.strategy;
+    let last = u16::try_from(strategy.waves.len()).ok()?.checked_sub(1)?;
+    let mut groups: BTreeMap<u16, Vec<Target>> = BTreeMap::new();
+    for (ordinal, target) in left {
+        // What a retry put back from an earlier wave is done with the present one.
+        groups.entry(strategy.wave_of(*ordinal).max(first).min(last)).or_default().push(target.clone());
+    }
+    let mut waves = Vec::new();
+    let mut targets = Vec::new();
+    for (index, group) in groups {
+        let wave = &strategy.waves[usize::from(index)];
+        let spent = rollout.tallies[usize::from(index)].failures();
+        waves.push(Wave {
+            first: u32::try_from(targets.len()).ok()?,
+            size: u32::try_from(group.len()).ok()?,
+            max_failures: wave.max_failures.saturating_sub(spent).max(1),
+            ..wave.clone()
+        });
+        targets.extend(group);
+    }
+    let mut plan = Plan::clone(&rollout.plan);
+    plan.strategy.max_failures = strategy.max_failures.saturating_sub(rollout.total().failures()).max(1);
+    plan.strategy.waves = waves;
+    let calendar = &rollout.plan.calendar;
+    let start = calendar.not_before().max(not_before);
+    plan.calendar = Calendar::new(calendar.windows().to_vec(), calendar.freezes().to_vec(), start);
+    Some(Scene::new(plan, targets.into(), lanes, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rollout::Mark;
+    use crate::rehearse::invariants::staged::{Stage, after};
+
+    fn left(stage: &Stage, ordinals: &[u32]) -> BTreeMap<u32, Target> {
+        ordinals.iter().map(|ordinal| (*ordinal, stage.scene.targets[*ordinal as usize].clone())).collect()
+    }
+
+    #[test]
+    fn what_is_done_is_left_out_and_budgets_shrink() {
+        let mut stage = Stage::new();
+        stage.tally(0, |tally| (tally.queued, tally.failed, tally.active) = (0, 1, 1));
+        let scene = remainder(&stage.rollout, &left(&stage, &[1, 2, 3]), &stage.scene.lanes, after(60_000)).expect("it runs");
+        let sizes: Vec<_> = scene.plan.strategy.waves.iter().map(|wave| (wave.first, wave.size, wave.max_failures)).collect();
+        assert_eq!(sizes, [(0, 1, 3), (1, 2, 4)]);
+        assert_eq!((scene.plan.strategy.max_failures, scene.from), (3, after(60_000)));
+        assert_eq!(scene.targets[0], stage.scene.targets[1]);
+    }
+
+    #[test]
+    fn a_soak_is_waited_for_and_a_retried_change_joins_the_present_wave() {
+        let mut stage = Stage::new();
+        stage.rollout.record.phase = Phase::Soaking { wave: 0, until: after(90_000) };
+        let scene = remainder(&stage.rollout, &left(&stage, &[0, 2, 3]), &stage.scene.lanes, after(0)).expect("it runs");
+        assert_eq!(scene.plan.calendar.not_before(), Some(after(90_000)));
+        assert_eq!(scene.plan.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size)).collect::<Vec<_>>(), [("rest", 3)]);
+    }
+
+    #[test]
+    fn what_waits_for_a_person_has_no_end() {
+        let mut stage = Stage::new();
+        assert!(remainder(&stage.rollout, &BTreeMap::new(), &[], after(0)).is_none());
+        stage.rollout.record.paused = Some(Mark { by: "ada".into(), reason: String::new(), at: after(0) });
+        assert!(remainder(&stage.rollout, &left(&stage, &[0]), &[], after(0)).is_none());
+        stage.rollout.record.paused = None;
+        stage.rollout.record.phase = Phase::Completed;
+        assert!(remainder(&stage.rollout, &left(&stage, &[0]), &[], after(0)).is_none());
+    }
+}

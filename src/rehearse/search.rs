@@ -1,0 +1,246 @@
+//! The search: many short stories with drawn faults, and the first that is looked for, made as short as it can be.
+//!
+//! Invariants: the same base, numbers and aim give the same story, however many cores search; what the shrinker gives
+//! back was run and is what was looked for; every loop has a bound.
+//!
+//! Deliberately not here: how likely the drawn faults are in the world; they are drawn to find something.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::cores::{cores, on_cores};
+use super::scene::{Scene, SceneError};
+use super::story::{Setting, Story};
+use super::verdict::{Ending, Verdict};
+use super::world::{run, verdict};
+
+/// Targets of one story: enough for every wave, few enough that a story takes milliseconds.
+const TARGETS_MAX: u32 = 64;
+
+/// Crashes of one story.
+const CRASHES_MAX: usize = 3;
+
+/// Runs that shrinking may take: a story has some twenty parts, each is tried a few times.
+const SHRINK_RUNS_MAX: usize = 600;
+
+/// The faults that are drawn, and what they are drawn from.
+const RATES: [&str; 15] = [
+    "throttle",
+    "throttle_with_retry_after",
+    "error_500_before",
+    "error_500_after",
+    "html_502",
+    "garbage_200",
+    "no_job_id_200",
+    "drop_before",
+    "drop_after",
+    "slow",
+    "job_fails",
+    "busy",
+    "token_expired",
+    "foreign_job",
+    "foreign_change",
+];
+const PROBABILITIES: [&str; 5] = ["0.01", "0.05", "0.1", "0.25", "0.5"];
+const LENGTHS: [(&str, &[&str]); 3] = [
+    ("visibility_lag", &["1s", "8s", "{min: 0s, max: 12s}"]),
+    ("latency", &["2s", "{min: 10ms, max: 20s}"]),
+    ("job_time", &["1s", "5m", "{min: 1s, max: 20m}"]),
+];
+
+/// What a search is for.
+pub type Aim<'a> = &'a (dyn Fn(&Verdict) -> bool + Sync);
+
+/// What a search found.
+#[derive(Debug)]
+pub struct Found {
+    /// Stories that were run before and with the one found; all of them when none was.
+    pub searched: usize,
+    /// How they ended.
+    pub endings: BTreeMap<&'static str, usize>,
+    /// The story as it was drawn, and as short as it could be made.
+    pub story: Option<(Story, Story)>,
+    /// Runs that shrinking took.
+    pub shrunk_in: usize,
+}
+
+/// Searches `seeds` stories over this scene, from its seed on, for one that `aim` accepts; shrinks the first.
+///
+/// # Errors
+/// As [`run`].
+pub fn search(base: &Scene, seeds: u32, aim: Aim<'_>) -> Result<Found, SceneError> {
+    let one = |number: usize| -> Result<(Story, &'static str, bool), SceneError> {
+        let story = draw(base, base.seed.wrapping_add(number as u64));
+        let verdict = verdict(&scene(base, &story))?;
+        let ending = match verdict.ending {
+            _ if !verdict.holds() => "broken",
+            Ending::Completed if verdict.tally.failures() > 0 => "completed with failures",
+            Ending::Completed => "completed",
+            Ending::Halted => "halted",
+            Ending::Stopped => "stopped",
+            Ending::NotEnded => "not ended",
+        };
+        Ok((story, ending, aim(&verdict)))
+    };
+    let runs = on_cores(seeds as usize, cores(), &one, &|run| run.as_ref().map_or(true, |(.., found)| *found));
+    let mut found = Found { searched: runs.len(), endings: BTreeMap::new(), story: None, shrunk_in: 0 };
+    for run in runs {
+        let (story, ending, is_found) = run?;
+        *found.endings.entry(ending).or_insert(0) += 1;
+        if is_found {
+            let (short, runs) = shrink(base, &story, aim)?;
+            found.story = Some((story, short));
+            found.shrunk_in = runs;
+        }
+    }
+    Ok(found)
+}
+
+fn scene(base: &Scene, story: &Story) -> Scene {
+    story.scene(base).expect("what is drawn here is a fault with a value of its kind")
+}
+
+/// The story of a seed.
+fn draw(base: &Scene, seed: u64) -> Story {
+    let mut rng = Rng::with_seed(seed ^ 0x7374_6f72_7900);
+    let setting = |key: &str, value: &str| Setting { key: key.into(), value: value.into() };
+    let mut settings = Vec::new();
+    for key in RATES {
+        if rng.u8(..5) == 0 {
+            settings.push(setting(key, PROBABILITIES[rng.usize(..PROBABILITIES.len())]));
+        }
+    }
+    for (key, values) in LENGTHS {
+        if rng.u8(..3) == 0 {
+            settings.push(setting(key, values[rng.usize(..values.len())]));
+        }
+    }
+    let opens = base.plan.calendar.openings(base.from, 1).pop().map(|stretch| stretch.open.duration_since(base.from));
+    let opens = opens.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::ZERO);
+    let crash = |rng: &mut Rng| Duration::from_millis(u64::try_from(opens.as_millis()).unwrap_or(0) + rng.u64(..600_000));
+    let crashes = (0..rng.usize(..=CRASHES_MAX)).map(|_| crash(&mut rng)).collect();
+    let most = u32::try_from(base.targets.len()).unwrap_or(u32::MAX).min(TARGETS_MAX);
+    Story { seed, targets: rng.u32(least(base)..=most.max(least(base))), settings, crashes }
+}
+
+/// Every wave keeps a target.
+fn least(base: &Scene) -> u32 {
+    u32::try_from(base.plan.strategy.waves.len()).expect("waves are bounded")
+}
+
+/// What makes a story long: its faults, then its targets, then its steps.
+type Size = (usize, u32, usize);
+
+fn size(story: &Story, steps: usize) -> Size {
+    (story.settings.len() + story.crashes.len(), story.targets, steps)
+}
+
+/// The shortest story found by leaving out one part after the other; and how many runs that took.
+fn shrink(base: &Scene, story: &Story, aim: Aim<'_>) -> Result<(Story, usize), SceneError> {
+    let mut best = story.clone();
+    let mut runs = 1;
+    let mut least = size(&best, run(&scene(base, &best))?.journal.len());
+    loop {
+        let mut better = false;
+        for next in shorter(&best, self::least(base)) {
+            if runs >= SHRINK_RUNS_MAX {
+                return Ok((best, runs));
+            }
+            // A run takes long, comparing does not: what cannot be shorter is not run.
+            if size(&next, 0) >= least {
+                continue;
+            }
+            let tried = run(&scene(base, &next))?;
+            runs += 1;
+            let size = size(&next, tried.journal.len());
+            if aim(&tried.verdict) && size < least {
+                (best, least, better) = (next, size, true);
+                break;
+            }
+        }
+        if !better {
+            return Ok((best, runs));
+        }
+    }
+}
+
+/// Stories a step shorter, the boldest steps first.
+fn shorter(story: &Story, least: u32) -> Vec<Story> {
+    let mut next = Vec::new();
+    let half = story.settings.len() / 2;
+    if half > 0 {
+        next.push(Story { settings: story.settings[half..].to_vec(), ..story.clone() });
+        next.push(Story { settings: story.settings[..half].to_vec(), ..story.clone() });
+    }
+    for place in 0..story.settings.len() {
+        let mut settings = story.settings.clone();
+        settings.remove(place);
+        next.push(Story { settings, ..story.clone() });
+    }
+    for place in 0..story.crashes.len() {
+        let mut crashes = story.crashes.clone();
+        crashes.remove(place);
+        next.push(Story { crashes, ..story.clone() });
+    }
+    for targets in [least, story.targets / 2, story.targets.saturating_sub(1)] {
+        if targets >= least && targets < story.targets {
+            next.push(Story { targets, ..story.clone() });
+        }
+    }
+    // A fault that always fires tells a shorter story than one that fires now and then.
+    for place in 0..story.settings.len() {
+        if RATES.contains(&story.settings[place].key.as_str()) && story.settings[place].value != "1" {
+            let mut settings = story.settings.clone();
+            settings[place].value = "1".into();
+            next.push(Story { settings, ..story.clone() });
+        }
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearse::invariants::staged::Stage;
+
+    fn base() -> Scene {
+        Stage::new().scene
+    }
+
+    #[test]
+    fn what_is_drawn_can_be_told_again() {
+        for seed in 0..200 {
+            let story = draw(&base(), seed);
+            assert_eq!(story, draw(&base(), seed));
+            story.scene(&base()).expect("every setting is a fault");
+        }
+    }
+
+    #[test]
+    fn the_shortest_story_of_a_halt_is_found() {
+        let mut base = base();
+        base.plan.strategy.max_failures = 2;
+        base.plan.retry.max_attempts = 2;
+        let halted = |verdict: &Verdict| verdict.ending == Ending::Halted;
+        let found = search(&base, 500, &halted).expect("a fleet");
+        let (drawn, short) = found.story.expect("half a fleet of broken jobs halts");
+        assert!(size(&short, 0) < size(&drawn, 0), "{drawn:?} became {short:?}");
+        assert_eq!((short.settings.len(), short.crashes.len()), (1, 0), "one fault is enough: {short:?}");
+        let again = verdict(&scene(&base, &short)).expect("a fleet");
+        assert!(halted(&again) && again.holds(), "{again:?}");
+        // Nothing that is a step shorter halts it.
+        for shorter in shorter(&short, 2).iter().filter(|next| size(next, 0) < size(&short, 0)) {
+            assert!(!halted(&verdict(&scene(&base, shorter)).expect("a fleet")), "{shorter:?}");
+        }
+    }
+
+    #[test]
+    fn no_promise_is_broken_by_any_of_many_stories() {
+        let found = search(&base(), 300, &|verdict| !verdict.holds()).expect("a fleet");
+        assert!(found.story.is_none(), "{:#?}", found.story);
+        assert_eq!(found.searched, 300);
+        assert!(found.endings.len() > 1, "all stories ended alike: {:?}", found.endings);
+    }
+}

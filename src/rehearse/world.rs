@@ -1,0 +1,405 @@
+//! The run: the shipped core over the store in memory and the simulated clouds, one event after the other.
+//!
+//! Invariants: virtual time goes from event to event and never back; whatever the core asks for is answered exactly
+//! once; a fact is shown to every invariant in the order in which it happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::assumed::{COMMIT_TIME, RESTART_TIME, WAY};
+use super::event::{Queue, What};
+use super::fact::{End, Fact};
+use super::invariants::{Checked, Invariants};
+use super::link::Clouds;
+use super::notes::Notes;
+use super::scene::{Scene, SceneError};
+use super::verdict::{Outcome, Verdict};
+use crate::clock::Times;
+use crate::cloud::answer::{lost, not_sent};
+use crate::domain::call::{Call, Disposition, Reply};
+use crate::domain::change::Change;
+use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::journal::Entry;
+use crate::domain::rollout::{LOOK_AGAIN, Verb};
+use crate::engine::{Board, CheckSpec, Command, Core, Effect, Found, Input, Options, Query, Ticket};
+use crate::store::memory::MemoryStore;
+use crate::store::{Commit, Rollout, Store as _, Submission};
+
+/// Boot time at the start: a machine that has been up for a while, so that nothing counts from zero.
+const BOOT: Duration = Duration::from_secs(3600);
+
+/// Changes that one scan may hand over; as many as the core takes in one go.
+const SCAN_MAX: usize = 4096;
+
+/// More events than a rollout of so many targets can need in a quarter of a year: beyond it something spins.
+const EVENTS_A_TARGET: u64 = 20_000;
+const EVENTS_AT_LEAST: u64 = 20_000_000;
+
+/// Who does what a person does in a rehearsal.
+const PERSON: &str = "rehearsal";
+/// Who approves it in a rehearsal, with a number.
+const APPROVER: &str = "approver";
+
+/// What came of a rehearsal.
+#[derive(Debug)]
+pub struct Run {
+    /// In short.
+    pub verdict: Verdict,
+    /// Step by step.
+    pub journal: Vec<Entry>,
+}
+
+/// Rehearses a scene.
+///
+/// # Errors
+/// [`SceneError`] when the simulated cloud has no such fleet, or the time is beyond what can be told.
+pub fn run(scene: &Scene) -> Result<Run, SceneError> {
+    let mut world = World::new(scene)?;
+    world.run();
+    let journal = ready(world.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
+    Ok(Run { verdict: world.finish(), journal })
+}
+
+/// The same without its journal.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn verdict(scene: &Scene) -> Result<Verdict, SceneError> {
+    let mut world = World::new(scene)?;
+    world.run();
+    Ok(world.finish())
+}
+
+struct World<'a> {
+    scene: &'a Scene,
+    until: Timestamp,
+    rng: Rng,
+    now: Duration,
+    queue: Queue,
+    core: Option<Core>,
+    board: Arc<Board>,
+    /// Raised by every crash: what belongs to an earlier life reaches nobody.
+    life: u32,
+    wake: Option<Duration>,
+    scanned: bool,
+    heard: std::collections::BTreeSet<Ticket>,
+    store: MemoryStore,
+    rollout: RolloutId,
+    ordinals: std::collections::HashMap<(crate::domain::id::Name, crate::domain::id::ProxyId), u32>,
+    clouds: Clouds,
+    invariants: Invariants,
+    notes: Notes,
+    verbs: u64,
+    rested: bool,
+    spun: bool,
+    defect: Option<String>,
+}
+
+/// What the store in memory gives at once.
+fn ready<T>(pending: BoxFuture<'_, T>) -> T {
+    pending.now_or_never().expect("the store in memory answers at once")
+}
+
+impl<'a> World<'a> {
+    fn new(scene: &'a Scene) -> Result<Self, SceneError> {
+        Self::judged(scene, scene)
+    }
+
+    /// A world whose promises are read from another scene than the one that happens in it.
+    fn judged(scene: &'a Scene, judge: &Scene) -> Result<Self, SceneError> {
+        let until = scene.until()?;
+        let clouds = Clouds::new(scene)?;
+        let store = MemoryStore::new();
+        let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: PERSON.into(), at: scene.from };
+        let rollout = submission.id();
+        ready(store.submit(submission)).expect("an empty store takes any submission");
+        let names = scene.targets.iter().map(|target| (target.lane.clone(), target.proxy_id));
+        let mut world = Self {
+            scene,
+            until,
+            rng: Rng::with_seed(scene.seed),
+            now: Duration::ZERO,
+            queue: Queue::default(),
+            core: None,
+            board: Arc::default(),
+            life: 0,
+            wake: None,
+            scanned: false,
+            heard: std::collections::BTreeSet::new(),
+            store,
+            rollout,
+            ordinals: names.zip(0..).collect(),
+            clouds,
+            invariants: Invariants::new(judge),
+            notes: Notes::new(scene),
+            verbs: 0,
+            rested: false,
+            spun: false,
+            defect: None,
+        };
+        world.start();
+        for crash in &scene.crashes {
+            world.queue.push(*crash, 0, What::Crash);
+        }
+        Ok(world)
+    }
+
+    fn run(&mut self) {
+        let most = EVENTS_AT_LEAST.max(EVENTS_A_TARGET.saturating_mul(self.scene.targets.len() as u64));
+        let mut events = 0;
+        while !self.rested
+            && self.defect.is_none()
+            && let Some((at, life, what)) = self.queue.pop()
+        {
+            if self.scene.from + at > self.until {
+                break;
+            }
+            self.now = at;
+            self.happen(life, what);
+            events += 1;
+            if events > most {
+                self.spun = true;
+                break;
+            }
+        }
+    }
+
+    fn finish(mut self) -> Verdict {
+        self.clouds.settle();
+        let rollout = self.read_rollout();
+        let page = ready(self.store.page(self.rollout, Vec::new(), None, usize::MAX)).expect("the store in memory never fails");
+        let changes: Vec<Change> = page.changes.into_iter().map(|active| active.change).collect();
+        let plan = &self.scene.plan;
+        let end = End { plan, rollout: &rollout, changes: &changes, clouds: &self.clouds, rested: self.rested };
+        self.invariants.see(self.scene.from + self.now, &Fact::Ended(&end));
+        let mut checked: Vec<Checked> = self.invariants.checked();
+        if self.spun {
+            checked.push(Checked::broken("the engine comes to rest", self.scene.from + self.now, "it goes on and on at one spot"));
+        }
+        if let Some(why) = self.defect.take() {
+            checked.push(Checked::broken("the engine goes on", self.scene.from + self.now, &why));
+        }
+        let outcome = Outcome {
+            scene: self.scene,
+            rollout: &rollout,
+            changes: &changes,
+            clouds: &self.clouds,
+            notes: self.notes,
+            checked,
+            rested: self.rested,
+            ended_at: self.scene.from + self.now,
+        };
+        Verdict::of(outcome)
+    }
+
+    fn times(&self) -> Times {
+        Times { wall: self.scene.from + self.now, boot: BOOT + self.now }
+    }
+
+    fn read_rollout(&self) -> Rollout {
+        ready(self.store.rollout(self.rollout)).expect("the store in memory never fails").expect("submitted at the start")
+    }
+
+    fn happen(&mut self, life: u32, what: What) {
+        // What the dead daemon was told reaches nobody; what it sent arrives all the same.
+        let current = life == self.life;
+        match what {
+            What::Wake if current && self.wake == Some(self.now) => {
+                self.wake = None;
+                self.feed(Input::Tick);
+            }
+            What::Scan { until } if current => {
+                let until = until.max(self.times().wall);
+                let open = ready(self.store.open_rollouts()).expect("the store in memory never fails");
+                let due = ready(self.store.due(until, SCAN_MAX)).expect("the store in memory never fails");
+                self.feed(Input::Scanned { open, due });
+            }
+            What::Feed(input) if current => self.feed(*input),
+            What::Answer { ticket, id, reply } if current => {
+                // The first of answer and giving up counts.
+                if self.heard.remove(&ticket) {
+                    self.see(&Fact::Answered { id, reply: &reply });
+                    self.feed(Input::Answered { ticket, reply: *reply });
+                }
+            }
+            What::Arrive { ticket, id, sent, call } => self.arrive(life, ticket, id, sent, &call),
+            What::Crash => self.crash(),
+            What::Start => self.start(),
+            What::Wake | What::Scan { .. } | What::Feed(_) | What::Answer { .. } => {}
+        }
+    }
+
+    fn start(&mut self) {
+        if self.core.is_some() {
+            return;
+        }
+        let options = Options { lanes: self.scene.lanes.clone(), exclusive: true, quota_spent: self.life > 0 };
+        let core = Core::new(options, self.times());
+        self.board = core.board();
+        self.core = Some(core);
+        self.scanned = false;
+        self.feed(Input::Tick);
+    }
+
+    fn crash(&mut self) {
+        if self.core.take().is_none() {
+            return;
+        }
+        self.life += 1;
+        self.wake = None;
+        self.heard.clear();
+        self.notes.crashed();
+        self.see(&Fact::Died);
+        self.queue.push(self.now + RESTART_TIME, self.life, What::Start);
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) {
+        self.invariants.see(self.scene.from + self.now, fact);
+    }
+
+    fn push_input(&mut self, after: Duration, input: Input) {
+        self.queue.push(self.now + after, self.life, What::Feed(Box::new(input)));
+    }
+
+    fn feed(&mut self, input: Input) {
+        let times = self.times();
+        let Some(core) = self.core.as_mut() else { return };
+        let mut effects = Vec::new();
+        core.step(times, input, &mut effects);
+        let next = core.next_wake().map(|wake| wake.saturating_sub(BOOT).max(self.now));
+        for effect in effects {
+            self.perform(effect);
+        }
+        if let Some(next) = next
+            && self.wake.is_none_or(|was| next < was)
+        {
+            self.wake = Some(next);
+            self.queue.push(next, self.life, What::Wake);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Scan { until } => {
+                // Nobody else works on this store, so a scan finds nothing new, but right after a start: the others are
+                // answered as rarely as the engine looks by itself, which is what makes idle months cheap.
+                let wait = if std::mem::replace(&mut self.scanned, true) { LOOK_AGAIN } else { Duration::ZERO };
+                self.queue.push(self.now + wait, self.life, What::Scan { until });
+            }
+            Effect::Read { ticket, query } => {
+                let found = Box::new(self.read(query));
+                self.push_input(Duration::ZERO, Input::Read { ticket, found });
+            }
+            Effect::Commit { ticket, commit } => self.commit(ticket, *commit),
+            Effect::Touch { ticket, id, version, was, due } => {
+                let held = ready(self.store.touch(id, version, was, due)).expect("the store in memory never fails");
+                self.push_input(Duration::ZERO, Input::Touched { ticket, held });
+            }
+            Effect::Call { ticket, call, check } => self.call(ticket, call, &check),
+            Effect::Reply { .. } => {}
+            Effect::Fail(why) => self.defect = Some(why.to_string()),
+        }
+    }
+
+    fn read(&self, query: Query) -> Found {
+        let store = &self.store;
+        let never = "the store in memory never fails";
+        match query {
+            Query::Rollout(id) => Found::Rollout(ready(store.rollout(id)).expect(never).map(Box::new)),
+            Query::Candidates { rollout, wave, limit } => Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect(never)),
+            Query::Stored { rollout, words, places, limit } => {
+                Found::Stored(ready(store.settled(rollout, words, places, limit)).expect(never))
+            }
+            Query::Change(id) => {
+                let change = ready(store.change(id)).expect(never);
+                let rollout = ready(store.rollout(id.rollout)).expect(never);
+                Found::Change(change.zip(rollout).map(Box::new))
+            }
+            Query::KnownJobs(instance) => Found::KnownJobs(ready(store.known_jobs(&instance)).expect(never)),
+        }
+    }
+
+    fn commit(&mut self, ticket: Ticket, commit: Commit) {
+        let result = ready(self.store.commit(commit.clone()));
+        if result.is_ok() {
+            let rollout = self.read_rollout();
+            let at = self.scene.from + self.now;
+            self.notes.committed(at, &commit, &rollout);
+            self.see(&Fact::Committed { commit: &commit, rollout: &rollout });
+            self.after(&rollout);
+        }
+        self.push_input(COMMIT_TIME, Input::Committed { ticket, result });
+    }
+
+    /// Looks whether anything is left that moves by itself, and does what a person would.
+    fn after(&mut self, rollout: &Rollout) {
+        if rollout.total().active > 0 {
+            return;
+        }
+        let approvals = rollout.record.approvals.len();
+        match rollout.record.phase.word() {
+            "scheduled" if approvals < usize::from(rollout.plan.approval.required) => {
+                // Each of them must be somebody else.
+                self.ask(Verb::Approve { digest: rollout.plan.approval.digest }, format!("{APPROVER}-{approvals}"));
+            }
+            "awaiting" => self.ask(Verb::Promote, PERSON.to_owned()),
+            "halted" => self.rested = true,
+            "aborted" => self.rested = rollout.total().queued == 0,
+            _ => self.rested = rollout.record.phase.is_final(),
+        }
+    }
+
+    /// A verb of a person who is there at once.
+    fn ask(&mut self, verb: Verb, by: String) {
+        self.verbs += 1;
+        let command = Command { rollout: self.rollout, verb, by, reason: "as soon as it waits".to_owned() };
+        self.push_input(COMMIT_TIME, Input::Command { id: self.verbs, command });
+    }
+
+    fn call(&mut self, ticket: Ticket, call: Call, check: &CheckSpec) {
+        let times = self.times();
+        let target = call.target();
+        let ordinal = self.ordinals.get(&(target.lane.clone(), target.proxy_id)).copied().expect("a call is for a target");
+        let id = ChangeId { rollout: self.rollout, ordinal };
+        self.heard.insert(ticket);
+        if let Err(withheld) = self.board.check(check, times) {
+            return self.push_answer(self.now, ticket, id, not_sent(Disposition::Withheld, &withheld.0));
+        }
+        if call.is_write() {
+            let stored = ready(self.store.change(id)).expect("the store in memory never fails").expect("a change of the rollout");
+            let rollout = self.read_rollout();
+            self.notes.switched(times.wall);
+            self.see(&Fact::Switches { id, at: times.wall, stored: &stored.change, rollout: &rollout });
+        }
+        let way = self.way();
+        self.queue.push(self.now + way, self.life, What::Arrive { ticket, id, sent: self.now, call: Box::new(call) });
+    }
+
+    fn way(&mut self) -> Duration {
+        let nanos = |length: Duration| u64::try_from(length.as_nanos()).expect("a way takes moments");
+        Duration::from_nanos(self.rng.u64(nanos(WAY.min)..=nanos(WAY.max)))
+    }
+
+    fn arrive(&mut self, life: u32, ticket: Ticket, id: ChangeId, sent: Duration, call: &Call) {
+        let at = self.times().wall;
+        self.see(&Fact::Arrives { call, at });
+        let arrival = self.clouds.arrive(at, call);
+        let patience = self.scene.lanes.iter().find(|lane| lane.name == call.target().lane).map(|lane| lane.call_timeout);
+        let given_up = sent + patience.expect("every target has its lane");
+        let answered = self.now + arrival.answer_after + self.way();
+        let (at, reply) = if answered < given_up { (answered, arrival.reply) } else { (given_up, lost("no answer in time")) };
+        self.queue.push(at.max(self.now), life, What::Answer { ticket, id, reply: Box::new(reply) });
+    }
+
+    fn push_answer(&mut self, at: Duration, ticket: Ticket, id: ChangeId, reply: Reply) {
+        self.queue.push(at, self.life, What::Answer { ticket, id, reply: Box::new(reply) });
+    }
+}
+
+#[cfg(test)]
+mod tests;
