@@ -125,7 +125,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::LaterWavesOffered, 100),
     (Planted::PauseForgottenAtRestart, 200),
     (Planted::AttemptsForgottenAtRestart, 50),
-    (Planted::WindowsForgottenAtRestart, 100),
+    (Planted::WindowsForgottenAtRestart, 20),
     (Planted::PlanReadAnew, 50),
     (Planted::KnownJobsForgotten, 100),
     (Planted::NoWindowAtWire, 1_000),
