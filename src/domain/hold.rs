@@ -105,14 +105,16 @@ pub struct Waiting<'a> {
 }
 
 /// Why this rollout begins nothing new now, what to read first before the rest; empty when it does, or when it is over.
-/// Neither the lane's pace nor full places hold a rollout: both are how it moves.
+/// Neither the lane's pace nor full places
+/// hold a rollout, nor a budget that all in flight would fill while none failed: that is how it moves.
 pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
     let mut holds = situation.held_as_a_whole();
     let Phase::Advancing { wave } = situation.record.phase else { return holds };
     let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
     if queued > 0 {
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
-        holds.extend(situation.no_room(wave).filter(|hold| hold.word == "failure_budget"));
+        let failures: u32 = situation.tallies.iter().map(Tally::failures).sum();
+        holds.extend(situation.no_room(wave).filter(|hold| hold.word == "failure_budget" && failures > 0));
     }
     holds
 }

@@ -308,6 +308,11 @@ fn budgets_hold_what_is_queued() {
     let full = tally(20, 0);
     let expected = hold("in_flight_limit", None, "20 of 20 changes are in flight");
     assert_eq!((full.rollout(), full.change()), (None, expected), "a rollout with all its places taken moves");
+    let busy = Facts::bent(|f| {
+        f.tallies[0] = Tally { queued: 30, active: 20, ..Tally::default() };
+        f.plan.strategy.max_failures = 20;
+    });
+    assert_eq!((busy.rollout(), busy.change().expect("held").word), (None, "failure_budget"), "none failed");
     let mut spent = tally(10, 30);
     let text = "30 failed and 10 in flight fill the failure budget of 40 of the rollout; it goes on as they succeed";
     assert_eq!((spent.rollout(), spent.change()), (hold("failure_budget", None, text), hold("failure_budget", None, text)));
