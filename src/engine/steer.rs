@@ -3,6 +3,8 @@
 //! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; another
 //! daemon's are met by the compare-and-swap. A verb is answered only when its commit is durable and on the board.
 
+mod sweep;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -432,65 +434,6 @@ impl Core {
         let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(wake) };
         let own = RolloutMove { record, why: decision.why, by: None };
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
-    }
-
-    fn gather_sweep(&mut self, id: RolloutId, sweep: Sweep, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let words: &'static [&'static str] = match (sweep, tracked.view.record.requeue) {
-            (Sweep::Withdraw, _) => &["queued"],
-            (Sweep::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
-            (Sweep::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
-        };
-        tracked.stage = Stage::Gathering(sweep);
-        let ticket = self.ticket(Owner::Rollout(id));
-        out.push(Effect::Read { ticket, query: Query::Stored { rollout: id, words, limit: STRETCH as usize } });
-    }
-
-    /// Puts a stretch of failed changes back, or cancels a stretch of queued ones; with none left, says so.
-    fn sweep(&mut self, id: RolloutId, sweep: Sweep, changes: Vec<Change>, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if changes.is_empty() {
-            if sweep == Sweep::Withdraw {
-                return self.rest(id, RolloutWake::Change(Wake::Never));
-            }
-            let ctx = Context {
-                now: self.now.wall,
-                plan: &tracked.view.plan,
-                tallies: &tracked.view.tallies,
-                window: tracked.opening.clone(),
-                stalled: tracked.stalled,
-                since: tracked.view.submitted_at,
-                gap: Gap::None,
-            };
-            if let Ok(decision) = rollout::decide(&tracked.view.record, &Event::Requeued, &ctx) {
-                tracked.goes_on();
-                let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
-                let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
-                self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
-            }
-            return;
-        }
-        let event = if sweep == Sweep::Withdraw { change::Event::Cancel } else { change::Event::Requeue };
-        let moves = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
-        let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
-        self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
-    }
-
-    fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
-        let tracked = self.rollouts.get(&change.id.rollout)?;
-        let lane = self.lanes.get(&change.target.lane)?;
-        let ctx = change::Context {
-            now: self.now.wall,
-            gate: tracked.view.record.gate(change.wave),
-            window: tracked.opening.clone(),
-            timing: &lane.lane.timing,
-            retry: &tracked.view.plan.retry,
-            verify_timeout: tracked.view.plan.verify_timeout(),
-            waited: Duration::ZERO,
-            looks: 0,
-        };
-        let decision = change::decide(change, event, &ctx).ok()?;
-        Some(change_move(change, decision.record, None, &decision.why, None))
     }
 
     pub(super) fn rollout_committed(&mut self, id: RolloutId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
