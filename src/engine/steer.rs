@@ -18,7 +18,7 @@ use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::quota::Boot;
-use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake, Verb};
+use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake};
 use crate::domain::window::Opening;
 use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Rollout, RolloutMove};
 
@@ -479,7 +479,7 @@ impl Core {
             if let Some(tracked) = self.rollouts.get_mut(&id)
                 && let Some((waiting, command)) = tracked.verbs.pop_front()
             {
-                self.count(verb_counter(&command.verb));
+                self.count(command.verb.word());
                 let phase = self.rollouts[&id].view.record.phase.word();
                 out.push(Effect::Reply { id: waiting, result: Ok(Acknowledged { phase, in_flight }) });
             }
@@ -511,18 +511,6 @@ impl Core {
             let was = tracked.wake.replace(at);
             self.set_timer(Timer::Rollout(id), was, at);
         }
-    }
-}
-
-fn verb_counter(verb: &Verb) -> &'static str {
-    match verb {
-        Verb::Pause { .. } => "pause",
-        Verb::Resume => "resume",
-        Verb::Abort => "abort",
-        Verb::Retry(_) => "retry",
-        Verb::Promote => "promote",
-        Verb::Approve { .. } => "approve",
-        Verb::Revert => "revert",
     }
 }
 

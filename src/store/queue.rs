@@ -15,6 +15,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use ::sled::{Db, Transactional, Tree};
@@ -134,7 +135,7 @@ impl Queue {
             .mode(::sled::Mode::LowSpace)
             .flush_every_ms(Some(FLUSH_EVERY_MS))
             .use_compression(false);
-        let db = config.open()?;
+        let db = open_alone(&config)?;
         let file = OpenOptions::new().write(true).open(dir.join("db"))?;
         let queue = Self {
             active: db.open_tree("active")?,
@@ -309,6 +310,10 @@ impl Queue {
     }
 }
 
+/// How often, and how far apart, sled's file is tried while it is locked: for two seconds.
+const LOCK_LOOKS: u32 = 200;
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// How often sled writes and cleans by itself, in milliseconds. Nothing that was acknowledged depends on it.
 const FLUSH_EVERY_MS: u64 = 500;
 
@@ -351,6 +356,19 @@ enum TreeName {
 
 impl TreeName {
     const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+}
+
+/// Opens sled's file, which sled locks. Whoever gets here holds the store's own lock, so a lock on the file can only be
+/// of a store that this process has just closed: sled's threads let go of it a moment after its last handle is gone.
+fn open_alone(config: &::sled::Config) -> Result<Db, ::sled::Error> {
+    for _ in 0..LOCK_LOOKS {
+        match config.open() {
+            // sled tells it with the file's name as another kind.
+            Err(::sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => std::thread::sleep(LOCK_LOOK_EVERY),
+            opened => return opened,
+        }
+    }
+    config.open()
 }
 
 /// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.

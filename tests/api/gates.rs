@@ -99,11 +99,11 @@ async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
     let digest = preview.json["digest"].as_str().expect("a digest").to_owned();
     assert_eq!(preview.json["approvals"], 1);
     world.submit(&text).await;
-    let held = world.until("/v1/rollouts/agreed", |answered| answered.json["holds"][0]["word"] == "approval").await;
+    let held = world.until("/v1/rollouts/agreed", |answered| answered.json["holds"][0]["word"] == "awaiting_approval").await;
     assert_eq!(held.json["phase"], "scheduled");
     assert_eq!(held.json["approval"]["digest"], digest.as_str());
     let waits = world.get("/v1/rollouts/agreed/changes?state=queued").await;
-    assert_eq!(waits.json["rows"][0]["hold"]["word"], "approval");
+    assert_eq!(waits.json["rows"][0]["hold"]["word"], "awaiting_approval");
 
     let path = "/v1/rollouts/agreed/approve";
     assert_eq!(world.post(path, json!({})).await.status, StatusCode::BAD_REQUEST, "without a digest");

@@ -61,6 +61,8 @@ pub enum Seen {
     Answered { daemon: usize, ticket: Ticket, disposition: Option<Disposition>, now: Nanos },
     /// A daemon's call came to the wire long after its deadline, when others may work on the change already.
     TooLate { id: ChangeId },
+    /// A daemon's call did not leave: its connection was refused, or it was withheld.
+    NotSent { id: ChangeId, now: Nanos },
     /// A daemon asked for a claim.
     Touched { id: ChangeId, now: Nanos },
     /// An operator asked for a verb.

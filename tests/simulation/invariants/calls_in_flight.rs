@@ -24,8 +24,8 @@ struct Out {
 }
 
 pub struct CallsInFlight {
-    /// A stepped wall clock makes changes due that are not, and a stuck commit is met by others; the writes are held back
-    /// then, the reads may meet.
+    /// A stepped wall clock makes changes due that are not, a stuck commit is met by others, and a host that stood still
+    /// acts on an answer that it had before; the writes are held back then, the reads may meet.
     one_a_change: bool,
     lane: Option<usize>,
     out: BTreeMap<(usize, Ticket), Out>,
@@ -38,7 +38,7 @@ impl CallsInFlight {
         let alone = scenario.daemons == 1;
         let lane = alone.then_some(scenario.lane_in_flight as usize);
         Self {
-            one_a_change: alone || (scenario.wall_jumps == 0 && scenario.stuck_store == 0.0),
+            one_a_change: alone || (scenario.wall_jumps == 0 && scenario.stuck_store == 0.0 && scenario.freezes == 0),
             lane,
             out: BTreeMap::new(),
             shared: BTreeSet::new(),

@@ -27,6 +27,7 @@ pub struct Gates {
     unsure: bool,
     stopped: bool,
     quiet_from: Nanos,
+    running: BTreeSet<usize>,
     /// The end of the pause that the store has.
     until: Option<Timestamp>,
     over_since: Option<Nanos>,
@@ -42,6 +43,7 @@ impl Gates {
             unsure: scenario.stuck_store > 0.0 || scenario.wall_jumps > 0,
             stopped: false,
             quiet_from: 0,
+            running: BTreeSet::new(),
             until: None,
             over_since: None,
         }
@@ -82,7 +84,17 @@ impl Invariant for Gates {
                 self.stopped = *stands;
                 Ok(())
             }
-            Fact::Seen(Seen::Disturbed { now } | Seen::Crashed { now, .. }) => {
+            Fact::Seen(Seen::Started { daemon, now }) => {
+                self.running.insert(*daemon);
+                self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
+                Ok(())
+            }
+            Fact::Seen(Seen::Crashed { daemon, now }) => {
+                self.running.remove(daemon);
+                self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
+                Ok(())
+            }
+            Fact::Seen(Seen::Disturbed { now }) => {
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
             }
@@ -95,7 +107,7 @@ impl Invariant for Gates {
                 let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
                 let record = &rollout.record;
                 let over = record.paused.is_some() && !record.phase.is_final() && record.paused_until.is_some_and(|until| until <= *wall);
-                if !over || self.stopped || *now < self.quiet_from {
+                if !over || self.stopped || self.running.is_empty() || *now < self.quiet_from {
                     self.over_since = None;
                     return Ok(());
                 }

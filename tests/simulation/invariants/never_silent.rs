@@ -1,4 +1,4 @@
-//! No event is lost: a change in flight commits, claims or calls again within a bounded time.
+//! No event is lost: a change in flight commits, claims or tries a call again within a bounded time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ impl Invariant for NeverSilent {
             Fact::Wire { sent, .. } => {
                 self.heard.insert(sent.id.ordinal, sent.now);
             }
-            Fact::Seen(Seen::Touched { id, now }) => {
+            Fact::Seen(Seen::Touched { id, now } | Seen::NotSent { id, now }) => {
                 self.heard.insert(id.ordinal, *now);
             }
             Fact::Seen(Seen::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now),

@@ -51,12 +51,14 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
     sleep(if slow { shared.draw(0, TO_WIRE_MAX) } else { shared.draw(0, 20 * MS) }).await;
     if shared.happens(shared.scenario.refuse) {
         shared.fire("connection_refused");
+        not_sent(shared, &call);
         return unanswered(Disposition::NotDone, false, "connection refused");
     }
     if let Err(withheld) = check()
         && planted != Wrong::NoLastCheck
     {
         shared.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
+        not_sent(shared, &call);
         return unanswered(Disposition::Withheld, false, &withheld.0);
     }
     left(shared, number, &call);
@@ -78,6 +80,13 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
     }
     heard(shared, number, &reply);
     reply
+}
+
+fn not_sent(shared: &Shared, call: &Call) {
+    let now = shared.now();
+    let mut state = shared.state();
+    let id = ChangeId { rollout: shared.rollout, ordinal: state.oracle.ordinal_of(call.target()) };
+    state.oracle.see(Seen::NotSent { id, now });
 }
 
 /// The request is at its wire instant.

@@ -15,21 +15,43 @@ pub fn dishonest(shared: &Shared, cloud: &Model) -> Vec<String> {
         let (id, record) = (active.change.id, &active.change.record);
         let proxy = cloud.proxy(&active.change.target.proxy_id).expect("of the fleet");
         let (effective, on) = (proxy.effective, proxy.ssl_option);
-        if effective > 1 {
+        let put_back = record.undo.is_some();
+        if effective > if put_back { 2 } else { 1 } {
             found.push(format!("{id} was switched {effective} times"));
         }
-        let honest = match &record.state {
-            State::Succeeded { how: How::Switched | How::SwitchedJobUnknown } => on && effective == 1,
-            State::Succeeded { how: How::AlreadyRight } => on && effective == 0,
-            // The job did its work, and other work on the proxy hid it for too long: the reason says just that.
-            State::Failed { reason } if reason.word == ReasonWord::Unverified => effective == 1,
-            State::Failed { .. } | State::Cancelled => !on,
-            State::InDoubt { .. } => true,
-            _ => false,
-        };
+        let honest =
+            if put_back { is_undone(&record.state, effective) } else { is_done(&record.state, effective) } && on == (effective == 1);
         if !honest {
             found.push(format!("{id} is told as {:?}; the proxy has {on} after {effective} PUTs that took effect", record.state));
         }
     }
     found
+}
+
+/// Whether a change that was never put back is told as it is, after so many PUTs that took effect.
+fn is_done(state: &State, effective: u32) -> bool {
+    match state {
+        State::Succeeded { how: How::Switched | How::SwitchedJobUnknown } => effective == 1,
+        State::Succeeded { how: How::AlreadyRight } => effective == 0,
+        // The job did its work, and other work on the proxy hid it for too long: the reason says just that.
+        State::Failed { reason } if reason.word == ReasonWord::Unverified => effective == 1,
+        State::Failed { .. } | State::Cancelled => effective == 0,
+        // Whether the switch was this rollout's could not be told, so the revert left it alone.
+        State::Skipped { reason } if reason.word == ReasonWord::NotSurelyOurs => effective == 1,
+        State::InDoubt { .. } => true,
+        _ => false,
+    }
+}
+
+/// The same of one that was to be put back: one PUT switched it, a second one puts it back.
+fn is_undone(state: &State, effective: u32) -> bool {
+    match state {
+        State::Reverted { how: How::Switched | How::SwitchedJobUnknown } => effective == 2,
+        State::Failed { reason } if reason.word == ReasonWord::Unverified => effective == 2,
+        // A failed try may have been Unverified before a retry put it into the queue and an abort took it out.
+        State::Skipped { reason } if reason.word == ReasonWord::RevertAborted => effective >= 1,
+        State::Failed { .. } => effective == 1,
+        State::InDoubt { .. } => true,
+        _ => false,
+    }
 }

@@ -38,6 +38,7 @@ impl World {
         }
         if self.rng.f64() < self.scenario.refuse {
             self.fire("connection_refused");
+            self.oracle.see(Seen::NotSent { id, now: self.now });
             let reply = unanswered(Disposition::NotDone, false, "connection refused");
             return self.push_answer(0, daemon, life, ticket, number, reply);
         }
@@ -45,6 +46,7 @@ impl World {
             && !self.is_let_through(&withheld.0)
         {
             self.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
+            self.oracle.see(Seen::NotSent { id, now: self.now });
             return self.push_answer(0, daemon, life, ticket, number, unanswered(Disposition::Withheld, false, &withheld.0));
         }
         self.oracle.wire(&Sent { daemon, ticket, id, call: &call, times, now: self.now }, &self.store);
