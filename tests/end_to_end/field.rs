@@ -206,12 +206,24 @@ impl Field {
         worst["arrivals"].as_u64().expect("a number")
     }
 
+    /// From now on these faults happen, and no others.
+    pub fn set_faults(&self, text: &str) {
+        let text = text.to_owned();
+        let answer = self.emulator("/_emulator/faults", |client, url| client.post(url).body(text));
+        assert_eq!(answer, "", "the faults are taken");
+    }
+
     fn ask(&self, path: &str) -> Value {
+        serde_json::from_str(&self.emulator(path, |client, url| client.get(url))).expect("JSON")
+    }
+
+    fn emulator(&self, path: &str, request: impl FnOnce(reqwest::Client, String) -> reqwest::RequestBuilder) -> String {
         let url = format!("{}{path}", self.endpoint);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-            client.get(url).send().await.expect("the emulator answers").json().await.expect("JSON")
+            let answer = request(client, url).send().await.expect("the emulator answers");
+            answer.text().await.expect("a body")
         })
     }
 

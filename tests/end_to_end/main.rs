@@ -2,6 +2,7 @@
 
 mod field;
 mod forecast;
+mod night;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Shared;
@@ -36,6 +37,8 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 /// The counts.
 #[derive(Debug, Serialize)]
 struct Summary {
+    /// When it started: what all its nanoseconds count from.
+    began: Timestamp,
     proxies_total: usize,
     ssl_on: usize,
     arrivals_total: u64,
@@ -55,9 +58,10 @@ struct Ledger {
     jobs: Vec<JobState>,
 }
 
-fn summarise(model: &Model) -> Summary {
+fn summarise(shared: &Shared, model: &Model) -> Summary {
     let ledger = model.ledger();
     Summary {
+        began: shared.began.wall,
         proxies_total: model.proxies().len(),
         ssl_on: model.proxies().filter(|proxy| proxy.ssl_option).count(),
         arrivals_total: ledger.arrivals_total(),
@@ -77,11 +81,15 @@ fn look<T>(shared: &Shared, f: impl FnOnce(&mut Model) -> T) -> T {
 }
 
 async fn summary(State(shared): State<Arc<Shared>>) -> Json<Summary> {
-    Json(look(&shared, |model| summarise(model)))
+    Json(look(&shared, |model| summarise(&shared, model)))
 }
 
 async fn ledger(State(shared): State<Arc<Shared>>) -> Json<Ledger> {
-    Json(look(&shared, |model| Ledger { summary: summarise(model), proxies: model.proxies().collect(), jobs: model.jobs().collect() }))
+    Json(look(&shared, |model| Ledger {
+        summary: summarise(&shared, model),
+        proxies: model.proxies().collect(),
+        jobs: model.jobs().collect(),
+    }))
 }
 
 async fn arrivals(State(shared): State<Arc<Shared>>) -> Json<Vec<u64>> {
