@@ -236,6 +236,8 @@ fn target_files() {
     targets("csv_header_missing", "fleet.csv", b"lane,proxy_id\nx,y\n");
     targets("csv_header_semicolons", "fleet.csv", b"lane;instance_id;proxy_id\nx;y;z\n");
     targets("csv_rows", "fleet.csv", format!("{HEADER}a,b\n{row}\"open,x,y,z\nPROD,0..0,,gold\n").as_bytes());
+    let seen = row.replace("po01", "po01,off").trim_end_matches(|c: char| c != 'f').to_owned();
+    targets("csv_seen", "fleet.csv", format!("lane,instance_id,proxy_id,ssl_option\n{seen}\n").as_bytes());
     targets("csv_empty", "fleet.csv", b"");
     targets("csv_header_only", "fleet.csv", HEADER.as_bytes());
     targets("csv_binary", "fleet.csv", b"lane,instance_id,proxy_id\n\x00\x01\x02\n");

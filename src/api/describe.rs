@@ -242,6 +242,7 @@ fn reason_word(word: ReasonWord) -> &'static str {
         ReasonWord::Unverified => "unverified",
         ReasonWord::JobLimit => "job_limit",
         ReasonWord::Unreadable => "unreadable",
+        ReasonWord::NotAsSeen => "not_as_seen",
         ReasonWord::ChangedSince => "changed_since",
         ReasonWord::NotSurelyOurs => "not_surely_ours",
         ReasonWord::BeforeUnknown => "before_unknown",

@@ -1,14 +1,14 @@
 //! What a plan would do, from the plan alone.
 //!
 //! Invariant: no network and no store is needed, so `sealift plan` says the same on a laptop as the daemon does. What
-//! the proxies show today is not in here: it is read when a change begins.
+//! the proxies show is in here as far as the list of targets says it, and what it says is compared when a change begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::describe::promote;
-use super::wire::{OpeningRow, Preview, PreviewTarget, PreviewWave};
+use super::wire::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::{OnFailure, Plan, Wave};
@@ -50,6 +50,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         ssl_option: plan.ssl_option,
         targets: count(targets.len()),
         instances: count(instances.len()),
+        seen: seen(targets, plan.ssl_option),
         lanes: lanes.into_iter().map(|(lane, targets)| (lane.to_string(), targets)).collect(),
         waves: plan.strategy.waves.iter().map(|w| wave(w, targets, per_wave)).collect(),
         max_in_flight: plan.strategy.max_in_flight,
@@ -76,6 +77,17 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).expect("a plan's targets are bounded far below 2^32")
 }
 
+fn seen(targets: &[Target], wanted: bool) -> SeenRow {
+    targets.iter().fold(SeenRow::default(), |mut row, target| {
+        match target.seen {
+            Some(value) if value == wanted => row.right += 1,
+            Some(_) => row.other += 1,
+            None => row.unknown += 1,
+        }
+        row
+    })
+}
+
 fn wave(wave: &Wave, targets: &[Target], per_wave: usize) -> PreviewWave {
     let members = targets.iter().zip(0u32..).skip(wave.first as usize).take((wave.size as usize).min(per_wave));
     PreviewWave {
@@ -90,6 +102,7 @@ fn wave(wave: &Wave, targets: &[Target], per_wave: usize) -> PreviewWave {
                 lane: target.lane.to_string(),
                 instance_id: target.instance_id.to_string(),
                 proxy_id: target.proxy_id.to_string(),
+                ssl_option: target.seen,
             })
             .collect(),
     }

@@ -184,7 +184,10 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         let cells: Vec<Vec<String>> = wave
             .targets
             .iter()
-            .map(|target| vec![format!("  ~ {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), format!("ssl -> {to}")])
+            .map(|target| {
+                let (sign, what) = expected(target.ssl_option, preview);
+                vec![format!("  {sign} {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), what]
+            })
             .collect();
         text.push_str(&aligned(&["", "", "", ""], false, &cells, &mut Vec::new()));
         let hidden = wave.size as usize - wave.targets.len();
@@ -192,7 +195,9 @@ pub fn text(preview: &Preview, style: &Style) -> String {
             text.push_str(&format!("  ~ and {hidden} more (--all shows them)\n"));
         }
     }
-    text.push_str("\nWhat a proxy shows today is read when its change begins; one that is right already is left alone.\n");
+    text.push_str("\nWhat a proxy shows today is read when its change begins; one that is right already is left alone");
+    let listed = preview.seen.right + preview.seen.other > 0;
+    text.push_str(if listed { ",\nand one that shows another value than the list says is skipped and named.\n" } else { ".\n" });
     text.push_str(&windows(preview, style));
     text.push_str(&format!(
         "at most {} in flight and 1 on an instance, up to {} each, halt at {} or after {} of open window without a result\n",
@@ -216,8 +221,29 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         count(u32::try_from(preview.waves.len()).unwrap_or(u32::MAX), "wave", "waves"),
         lanes.join(", "),
     ));
+    if listed {
+        let seen = &preview.seen;
+        text.push_str(&format!("by the list {} {}, {} {to} already, {} unknown\n", seen.other, other(preview), seen.right, seen.unknown));
+    }
     text.push_str(&format!("rollout {}\ndigest  {}\n", preview.rollout, preview.digest));
     clean_lines(&text)
+}
+
+/// The sign and the change of one target, by what the list says of it.
+fn expected(seen: Option<bool>, preview: &Preview) -> (char, String) {
+    let to = if preview.ssl_option { "on" } else { "off" };
+    match seen {
+        Some(value) if value == preview.ssl_option => ('=', format!("ssl {to} already")),
+        Some(_) => ('~', format!("ssl {} -> {to}", other(preview))),
+        // Of a list that says nothing at all, the question marks would say nothing either.
+        None if preview.seen.unknown == preview.targets => ('~', format!("ssl -> {to}")),
+        None => ('~', format!("ssl ? -> {to}")),
+    }
+}
+
+/// The value that is not wanted.
+fn other(preview: &Preview) -> &'static str {
+    if preview.ssl_option { "off" } else { "on" }
 }
 
 /// What follows when too much fails, and who must agree first.

@@ -10,7 +10,7 @@ use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
     Budget, ChangeRow, Counters, HaltDoc, Hold, JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave,
-    RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
+    RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc,
 };
 use crate::domain::tally::Tally;
 
@@ -304,13 +304,14 @@ fn an_empty_listing_is_still_a_document() {
 
 #[test]
 fn a_preview() {
-    let target = |ordinal: u32| PreviewTarget {
+    let target = |ordinal: u32, ssl_option: Option<bool>| PreviewTarget {
         ordinal,
         lane: "prod-sg".into(),
         instance_id: "096c0fc43e804757b59946b80dc27f8bin07".into(),
         proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".into(),
+        ssl_option,
     };
-    let preview = Preview {
+    let mut preview = Preview {
         name: "proxy-ssl-2026q4".into(),
         revision: 2,
         description: "SSL on for every production proxy".into(),
@@ -320,6 +321,7 @@ fn a_preview() {
         ssl_option: true,
         targets: 500,
         instances: 420,
+        seen: SeenRow { other: 0, right: 0, unknown: 500 },
         lanes: vec![("prod-eu".into(), 100), ("prod-sg".into(), 400)],
         waves: vec![
             PreviewWave {
@@ -328,7 +330,7 @@ fn a_preview() {
                 max_failures: 1,
                 soak_seconds: 86_400,
                 promote: "manual".into(),
-                targets: vec![target(0)],
+                targets: vec![target(0, None)],
             },
             PreviewWave {
                 name: "rest".into(),
@@ -336,7 +338,7 @@ fn a_preview() {
                 max_failures: 9,
                 soak_seconds: 0,
                 promote: "auto".into(),
-                targets: vec![target(1), target(2)],
+                targets: vec![target(1, None), target(2, None)],
             },
         ],
         max_in_flight: 20,
@@ -359,4 +361,10 @@ fn a_preview() {
         digest: "ab".repeat(32),
     };
     golden("preview", &plan::text(&preview, &style()));
+
+    // The same of a list that says what its proxies showed.
+    preview.seen = SeenRow { other: 480, right: 15, unknown: 5 };
+    preview.waves[0].targets = vec![target(0, Some(false))];
+    preview.waves[1].targets = vec![target(1, Some(true)), target(2, None)];
+    golden("preview-seen", &plan::text(&preview, &style()));
 }

@@ -82,6 +82,7 @@ mod tests {
             instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
             proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
             tags: None,
+            seen: None,
         };
         let base = "/v3/056538411200d4cd2f79c003c7606412";
         let instance = "/instances/096c0fc43e804757b59946b80dc27f8bin07";

@@ -245,6 +245,8 @@ pub enum ReasonWord {
     JobLimit,
     /// The cloud cannot be read well enough to tell.
     Unreadable,
+    /// Not switched: the proxy does not show what it showed when the list of targets was made.
+    NotAsSeen,
     /// Not put back: the proxy no longer shows the value that this rollout set.
     ChangedSince,
     /// Not put back: whether this rollout switched it cannot be told, for no job of ours was seen to complete.
@@ -595,6 +597,9 @@ impl<'a> Step<'a> {
             let how = if self.sent_any() { How::SwitchedJobUnknown } else { How::AlreadyRight };
             return self.done(how, "the proxy shows the wanted value");
         }
+        if let Some(skipped) = self.not_as_seen(view) {
+            return skipped;
+        }
         let mut ready = self.to(State::Ready);
         ready.record.misses = 0;
         match view.status {
@@ -619,6 +624,17 @@ impl<'a> Step<'a> {
         next.record.attempts = attempts + 1;
         next.record.misses = 0;
         next.call(Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired }, "switch")
+    }
+
+    /// Compare, then set: a proxy that is not as whoever said yes to the plan saw it is left to a person. Once a PUT of
+    /// ours was sent, the comparison was made; and the wanted value, shown while other work is on, only needs a wait.
+    fn not_as_seen(&self, view: &ProxyView) -> Option<Decision> {
+        let record = &self.change.record;
+        let fresh = record.undo.is_none() && record.attempts == 0 && view.ssl_option != Some(self.change.desired);
+        let seen = self.change.target.seen.filter(|seen| fresh && view.ssl_option != Some(*seen))?;
+        let shows = view.ssl_option.map_or_else(|| "does not tell it".to_owned(), |value| format!("shows {value}"));
+        let why = format!("the list of targets was made when ssl_option was {seen}, and now the proxy {shows}: somebody changed it since");
+        Some(self.skip(ReasonWord::NotAsSeen, why))
     }
 
     fn inspect_failed(&self, error: &CallError) -> Decision {

@@ -21,9 +21,13 @@ pub struct Target {
     /// Free labels from the plan or the target file (`tags`, or columns `tag:NAME`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
+    /// The value that the proxy showed when the list was made: the preview tells it, and where the proxy no longer shows
+    /// it, nothing is switched. `None`: not known, nothing to compare with.
+    #[serde(default, rename = "ssl_option", skip_serializing_if = "Option::is_none")]
+    pub seen: Option<bool>,
 }
 
-/// Digest over ordered targets (lane, instance, proxy): part of a rollout's identity.
+/// Digest over ordered targets (lane, instance, proxy, and what it was seen to show): part of a rollout's identity.
 pub fn digest(targets: &[Target]) -> Digest {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
@@ -32,6 +36,9 @@ pub fn digest(targets: &[Target]) -> Digest {
         hash.update([0]);
         hash.update(target.instance_id.as_str());
         hash.update(target.proxy_id.as_str());
+        if let Some(seen) = target.seen {
+            hash.update([0, u8::from(seen)]);
+        }
     }
     Digest::from_bytes(hash.finalize().into())
 }
@@ -90,6 +97,20 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_seen_is_part_of_the_digest() {
+        let target = |seen| Target {
+            lane: Name::parse("prod", "lane").expect("a name"),
+            instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
+            proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
+            tags: None,
+            seen,
+        };
+        let digests = [None, Some(false), Some(true)].map(|seen| digest(&[target(seen), target(None)]));
+        assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+        assert_ne!(digest(&[target(Some(true)), target(None)]), digest(&[target(None), target(Some(true))]));
+    }
 
     #[test]
     fn tags_are_found_by_name_and_stored_as_a_map() {

@@ -100,6 +100,9 @@ pub struct Target {
     pub proxy_id: ProxyId,
     /// Free labels.
     pub tags: Option<BTreeMap<String, String>>,
+    /// What the proxy showed when the list was made. `sealift plan` tells it, and a proxy that shows another value when
+    /// its change begins is skipped and named. Default: not known.
+    pub ssl_option: Option<bool>,
 }
 
 /// A recurring stretch of time in which changes may begin.

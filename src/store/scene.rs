@@ -38,6 +38,7 @@ pub(crate) fn target(instance: u32, n: u32) -> Target {
         instance_id: format!("{instance:032}in07").parse::<InstanceId>().expect("a valid id"),
         proxy_id: format!("{n:032}po01").parse::<ProxyId>().expect("a valid id"),
         tags: None,
+        seen: None,
     }
 }
 

@@ -130,6 +130,31 @@ async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_is_not_as_the_preview_saw_it_is_skipped_and_named() {
+    let world = World::new().await;
+    let says = |place: u32, value: bool| {
+        targets('a', 4).lines().nth(place as usize).expect("a target").replace('}', &format!(", ssl_option: {value}}}\n"))
+    };
+    // The second one showed true when the list was made; somebody has switched it off since.
+    let list = format!("{}{}{}{}\n", says(0, false), says(1, true), says(2, true), targets('a', 4).lines().nth(3).expect("a target"));
+    world.cloud.set('a', 2, true);
+    let text = plan("compared", &list, "");
+    let preview = world.upload("/v1/plans/preview?per_wave=10", form(&text, &[])).await;
+    assert_eq!(preview.json["seen"], json!({"other": 1, "right": 2, "unknown": 1}), "{preview:?}");
+    assert_eq!(preview.json["waves"][0]["targets"][1]["ssl_option"], true);
+    let unsaid = world.upload("/v1/plans/preview", form(&plan("compared", &targets('a', 4), ""), &[])).await;
+    assert_ne!(preview.json["digest"], unsaid.json["digest"], "an approval is for what was seen, too");
+
+    world.submit(&text).await;
+    world.until("/v1/rollouts/compared", |answered| answered.json["phase"] == "completed").await;
+    let changes = world.get("/v1/rollouts/compared/changes").await;
+    let expected = owned(&[(0, "succeeded", "-"), (1, "skipped", "not_as_seen"), (2, "succeeded", "-"), (3, "succeeded", "-")]);
+    assert_eq!(states(&changes.json), expected);
+    assert!(changes.json["rows"][1]["reason"].as_str().is_some_and(|reason| reason.contains("somebody changed it since")), "{changes:?}");
+    assert!(!world.cloud.shows('a', 1) && world.cloud.shows('a', 3));
+}
+
+#[tokio::test]
 async fn a_pause_ends_by_itself_at_its_time() {
     let world = World::new().await;
     world.cloud.busy(true);

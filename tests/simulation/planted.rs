@@ -64,6 +64,8 @@ pub enum Planted {
     LaterWavesOffered,
     /// A pause is not read back after a restart.
     PauseForgottenAtRestart,
+    /// What the list of targets says that they showed is forgotten.
+    SeenForgotten,
     /// Spent attempts are not read back after a restart.
     AttemptsForgottenAtRestart,
     /// Which windows opened and which were missed is not read back after a restart.
@@ -144,6 +146,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::FailuresCountedTwice, 100),
     (Planted::LaterWavesOffered, 100),
     (Planted::PauseForgottenAtRestart, 200),
+    (Planted::SeenForgotten, 100),
     (Planted::AttemptsForgottenAtRestart, 50),
     (Planted::WindowsForgottenAtRestart, 100),
     (Planted::PauseEndForgottenAtRestart, 1_000),

@@ -52,6 +52,8 @@ pub struct Scenario {
     pub calm_at: u64,
     /// Reverts, approvals, pauses with an end.
     pub gates: Gates,
+    /// The list of targets says what they showed.
+    pub seen: bool,
 }
 
 /// A window that opens every so many minutes.
@@ -132,6 +134,7 @@ impl Scenario {
             calm_at: rng.u64(60..600),
             faults,
             gates: Gates::default(),
+            seen: Rng::with_seed(seed ^ 0x5ea1_1f70_0000_0006).f64() < 0.2,
         };
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn

@@ -27,6 +27,14 @@ pub fn fleet(scenario: &Scenario) -> Fleet {
     Fleet::generate(scenario.proxies, scenario.instances, scenario.seed).expect("a valid fleet")
 }
 
+/// What the list says that each proxy showed. The proxies begin with the other value, so a list that says the wanted one
+/// is out of date. Drawn apart, so that everything else of a seed stays as it is.
+pub fn seen(scenario: &Scenario) -> Vec<Option<bool>> {
+    let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x5ea1_1f70_0000_0007);
+    let said = scenario.seen;
+    (0..scenario.proxies).map(|_| (said && rng.f64() < 0.8).then(|| rng.f64() < 0.2)).collect()
+}
+
 /// What is submitted. A store that does not know the instances is modelled by giving every proxy one of its own; the
 /// network then puts the real one back.
 pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Planted) -> Submission {
@@ -39,7 +47,12 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Pl
         .proxies()
         .iter()
         .enumerate()
-        .map(|(place, proxy)| Target { lane: name("sim"), instance_id: instance(place), proxy_id: proxy.proxy_id, tags: None })
+        .zip(seen(scenario))
+        .map(|((place, proxy), seen)| {
+            // A planted bug forgets what the list says.
+            let seen = seen.filter(|_| planted != Planted::SeenForgotten);
+            Target { lane: name("sim"), instance_id: instance(place), proxy_id: proxy.proxy_id, tags: None, seen }
+        })
         .collect();
     Submission { plan: plan(scenario), targets: targets.into(), by: "simulation".into(), at }
 }

@@ -13,7 +13,7 @@ mod rollout;
 
 pub use change::{ChangeRow, JobRow};
 pub use journal::JournalRow;
-pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave};
+pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 
 use jiff::Timestamp;

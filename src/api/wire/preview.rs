@@ -29,6 +29,9 @@ pub struct Preview {
     pub targets: u32,
     /// Number of instances that they belong to; each has at most one change in flight.
     pub instances: u32,
+    /// What they showed when the list was made; a proxy that shows another value when its change begins is skipped.
+    #[serde(default)]
+    pub seen: SeenRow,
     /// The lanes used, with the number of targets of each.
     pub lanes: Vec<(String, u32)>,
     /// Its waves in their order.
@@ -110,4 +113,18 @@ pub struct PreviewTarget {
     pub instance_id: String,
     /// The proxy.
     pub proxy_id: String,
+    /// What it showed when the list was made, where the list says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_option: Option<bool>,
+}
+
+/// What the list of targets says of the values that its proxies showed when it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRow {
+    /// They showed the other value: to be switched.
+    pub other: u32,
+    /// They showed the wanted value already.
+    pub right: u32,
+    /// The list does not say.
+    pub unknown: u32,
 }

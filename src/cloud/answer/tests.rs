@@ -12,6 +12,7 @@ fn target() -> Target {
         instance_id: INSTANCE.parse().expect("an id"),
         proxy_id: PROXY.parse().expect("an id"),
         tags: None,
+        seen: None,
     }
 }
 fn submit() -> Call {

@@ -64,7 +64,7 @@ async fn bed(faults: Faults) -> Bed {
     let targets = fleet
         .proxies()
         .iter()
-        .map(|p| Target { lane: lane.name.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None })
+        .map(|p| Target { lane: lane.name.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None, seen: None })
         .collect();
     Bed { running, cloud: HttpCloud::new(&[lane]).expect("a client"), clock, targets, _dir: dir }
 }

@@ -35,7 +35,7 @@ impl Bed {
         let targets = fleet
             .proxies()
             .iter()
-            .map(|p| Target { lane: lane.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None })
+            .map(|p| Target { lane: lane.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None, seen: None })
             .collect();
         Self { model: Model::new(&fleet, faults, 11, start()), targets }
     }
@@ -155,8 +155,13 @@ fn the_job_list_is_filtered_by_creation_and_paged() {
         assert!(model.handle(after(n as f64), &request).executed);
     }
     let proxy = fleet.proxies()[0];
-    let target =
-        Target { lane: Name::parse("sim", "lane").expect("a name"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None };
+    let target = Target {
+        lane: Name::parse("sim", "lane").expect("a name"),
+        instance_id: proxy.instance_id,
+        proxy_id: proxy.proxy_id,
+        tags: None,
+        seen: None,
+    };
     let mut rows = |since: f64, page| {
         let arrival = model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), since: after(since), page });
         let Ok(Answer::Jobs { jobs, more }) = arrival.reply.outcome else { panic!("a list") };
@@ -317,7 +322,7 @@ fn stormy_run(seed: u64) -> (String, Model) {
     for _ in 0..5000 {
         at += rng.f64() / 50.0;
         let proxy = fleet.proxies()[rng.usize(..40)];
-        let target = Target { lane: lane.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None };
+        let target = Target { lane: lane.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None };
         let call = match (rng.u8(..4), last_job.clone()) {
             (0, _) => Call::Inspect { target },
             (1, Some(job)) => Call::Follow { target, job },
@@ -376,7 +381,7 @@ fn rate_of_simulated_calls() {
     let targets: Vec<Target> = fleet
         .proxies()
         .iter()
-        .map(|p| Target { lane: lane.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None })
+        .map(|p| Target { lane: lane.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None, seen: None })
         .collect();
     let began = tokio::time::Instant::now();
     let mut calls = 0u32;

@@ -333,6 +333,7 @@ pub(super) fn change(record: Record) -> Change {
         instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
         proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
         tags: None,
+        seen: None,
     };
     Change { id: ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 }, target, wave: 0, desired: true, record }
 }
@@ -499,6 +500,36 @@ fn a_proxy_that_was_right_before_any_put_of_ours_is_never_ours() {
         change.record = decision.record;
     }
     assert_eq!(change.record.state, State::Succeeded { how: How::AlreadyRight });
+}
+
+/// Compare, then set: by what the list of targets says, what the look shows, and whether a PUT of ours was sent.
+#[test]
+fn a_proxy_that_is_not_as_it_was_seen_is_left_to_a_person() {
+    let events = events();
+    let table = [
+        (None, "observed other", 0, "submitting"),
+        (Some(false), "observed other", 0, "submitting"),
+        (Some(true), "observed other", 0, "skipped"),
+        (Some(true), "observed busy", 0, "skipped"),
+        (Some(false), "observed busy", 0, "ready"),
+        (Some(false), "observed busy_right", 0, "ready"),
+        (Some(false), "observed untold", 0, "skipped"),
+        // What is right already needs nothing, whoever did it.
+        (Some(false), "observed right", 0, "succeeded"),
+        (Some(true), "observed right", 0, "succeeded"),
+        (Some(true), "observed other", 1, "submitting"),
+    ];
+    for (seen, event, attempts, becomes) in table {
+        let mut change = change(Record { attempts, ..record(&State::Inspecting, "-") });
+        change.target.seen = seen;
+        let decision = decide(&change, &events[event], &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+        assert_eq!(decision.record.state.word(), becomes, "seen {seen:?}, {event}, {attempts} attempts");
+    }
+    // What is put back has a comparison of its own.
+    let mut change = change(Record { before: Some(false), undo: Some(Undo::default()), ..record(&State::Inspecting, "-") });
+    (change.desired, change.target.seen) = (false, Some(false));
+    let decision = decide(&change, &events["observed right"], &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+    assert_eq!(decision.record.state.word(), "submitting");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {

@@ -74,6 +74,7 @@ impl Facts {
             instance_id: "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id"),
             proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
             tags: None,
+            seen: None,
         };
         let id = ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 };
         Self {

@@ -161,6 +161,6 @@ pub(in crate::planfile) fn read_list(
     for (index, target) in listed {
         let line = node.item(index).map_or(0, |item| document.source().line(item.span));
         let line = u32::try_from(line).expect("a document is bounded to a few MiB");
-        fleet.push(&target.lane, target.instance_id, target.proxy_id, target.tags, line);
+        fleet.push(&target.lane, target.instance_id, target.proxy_id, target.tags, target.ssl_option, line);
     }
 }

@@ -79,14 +79,22 @@ impl<'p> Fleet<'p> {
     }
 
     /// Adds a target of the plan's own list, which stands on `line` of the plan.
-    pub fn push(&mut self, lane: &Name, instance_id: InstanceId, proxy_id: ProxyId, tags: Option<BTreeMap<String, String>>, line: u32) {
+    pub fn push(
+        &mut self,
+        lane: &Name,
+        instance_id: InstanceId,
+        proxy_id: ProxyId,
+        tags: Option<BTreeMap<String, String>>,
+        seen: Option<bool>,
+        line: u32,
+    ) {
         self.count += 1;
         if self.count > u64::from(self.max) {
             return;
         }
         let lane = self.lane(lane, line);
         let tags = tags.filter(|tags| !tags.is_empty()).map(|tags| self.share(tags));
-        self.targets.push(Target { lane, instance_id, proxy_id, tags });
+        self.targets.push(Target { lane, instance_id, proxy_id, tags, seen });
         self.lines.push(line);
     }
 

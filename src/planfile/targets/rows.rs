@@ -72,12 +72,13 @@ impl<'f> Csv<'f> {
                 tell(self.file, number, shown, complaint.help("a field that holds a comma stands between quotes"), mistakes);
             }
             Some(columns) => {
-                let mut row = Row { lane: "", instance_id: "", proxy_id: "", tags: None };
+                let mut row = Row { lane: "", instance_id: "", proxy_id: "", tags: None, seen: Ok(None) };
                 for (column, field) in columns.iter().zip(fields) {
                     match column {
                         Column::Lane => row.lane = field,
                         Column::Instance => row.instance_id = field,
                         Column::Proxy => row.proxy_id = field,
+                        Column::Seen => row.seen = seen(field),
                         Column::Tag(_) if field.is_empty() => {}
                         Column::Tag(name) => {
                             row.tags.get_or_insert_default().insert(name.clone(), (*field).to_owned());
@@ -106,6 +107,17 @@ struct Row<'r> {
     instance_id: &'r str,
     proxy_id: &'r str,
     tags: Option<BTreeMap<String, String>>,
+    seen: Result<Option<bool>, &'r str>,
+}
+
+/// What an inventory says of the value: `unknown` is a value there, and nothing to compare with.
+fn seen(field: &str) -> Result<Option<bool>, &str> {
+    match field {
+        "" | "unknown" => Ok(None),
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(field),
+    }
 }
 
 impl Row<'_> {
@@ -116,20 +128,23 @@ impl Row<'_> {
         };
         let instance: Result<InstanceId, IdError> = self.instance_id.parse();
         let proxy: Result<ProxyId, IdError> = self.proxy_id.parse();
-        match (lane, instance, proxy) {
-            (Ok(lane), Ok(instance), Ok(proxy)) => {
-                fleet.push(&lane, instance, proxy, self.tags, number);
+        match (lane, instance, proxy, self.seen) {
+            (Ok(lane), Ok(instance), Ok(proxy), Ok(seen)) => {
+                fleet.push(&lane, instance, proxy, self.tags, seen, number);
                 *latest = Some(lane);
             }
-            (lane, instance, proxy) => {
+            (lane, instance, proxy, seen) => {
+                let told = |error: IdError| error.to_string();
+                let unread = |field: &str| format!("ssl_option is {}, not `true`, `false` or `unknown`", quote(field));
                 let wrong = [
-                    ("lane", self.lane, lane.err()),
-                    ("instance_id", self.instance_id, instance.err()),
-                    ("proxy_id", self.proxy_id, proxy.err()),
+                    ("lane", self.lane, lane.err().map(told)),
+                    ("instance_id", self.instance_id, instance.err().map(told)),
+                    ("proxy_id", self.proxy_id, proxy.err().map(told)),
+                    ("ssl_option", seen.err().unwrap_or_default(), seen.err().map(unread)),
                 ];
                 for (key, field, error) in wrong {
                     let Some(error) = error else { continue };
-                    let message = if field.is_empty() { format!("the {key} is empty") } else { error.to_string() };
+                    let message = if field.is_empty() { format!("the {key} is empty") } else { error };
                     mistakes.push_with(|| {
                         // In JSON the key stands before its value, in CSV it does not stand there at all.
                         let from = text.find(&format!("\"{key}\"")).map_or(0, |at| at + key.len() + 2);
@@ -165,6 +180,8 @@ struct JsonRow<'r> {
     proxy_id: Cow<'r, str>,
     #[serde(default)]
     tags: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    ssl_option: Option<bool>,
 }
 
 /// Takes the next line of a JSON Lines file. Empty lines are passed over.
@@ -181,7 +198,8 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes
     match serde_json::from_str::<JsonRow<'_>>(text) {
         Ok(row) => {
             let mut latest = None;
-            let row = Row { lane: &row.lane, instance_id: &row.instance_id, proxy_id: &row.proxy_id, tags: row.tags };
+            let row =
+                Row { lane: &row.lane, instance_id: &row.instance_id, proxy_id: &row.proxy_id, tags: row.tags, seen: Ok(row.ssl_option) };
             row.push(file, number, text, &mut latest, fleet, mistakes);
         }
         Err(error) => mistakes.push_with(|| {
@@ -192,7 +210,7 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes
             let diagnostic = Diagnostic::error("row", crate::document::plain(message));
             let named = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
             let at = named.and_then(|key| text.find(key).map(|at| at..at + key.len())).unwrap_or(column..column);
-            let near = named.and_then(|key| suggest::nearest(key, ["lane", "instance_id", "proxy_id", "tags"]));
+            let near = named.and_then(|key| suggest::nearest(key, ["lane", "instance_id", "proxy_id", "tags", "ssl_option"]));
             let diagnostic = diagnostic.at(Place::of_line(file, number as usize, text, at));
             match (named, near) {
                 (Some(_), Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).replace(near),

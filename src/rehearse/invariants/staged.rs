@@ -50,7 +50,7 @@ impl Stage {
         let targets: Arc<[Target]> = fleet
             .proxies()
             .iter()
-            .map(|proxy| Target { lane: name("lab"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None })
+            .map(|proxy| Target { lane: name("lab"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None })
             .collect();
         let mut first = 0;
         let mut waves = Vec::new();

@@ -20,6 +20,7 @@ mod never_silent;
 mod no_needless_repeat;
 mod quota;
 mod reverts;
+mod seen;
 mod tallies_add_up;
 mod truth;
 mod wave_order;
@@ -53,6 +54,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("no_needless_repeat", Box::new(no_needless_repeat::NoNeedlessRepeat)),
         ("quota", Box::new(quota::QuotaAtWireAndServer::new(setting))),
         ("reverts", Box::new(reverts::Reverts::new(setting))),
+        ("seen", Box::new(seen::SeenIsCompared::new(setting))),
         ("tallies_add_up", Box::new(tallies_add_up::TalliesAddUp::new(setting))),
         ("truth", Box::new(truth::Truth::new(setting))),
         ("wave_order", Box::new(wave_order::WaveOrder::new(setting))),

@@ -38,6 +38,7 @@ fn is_done(state: &State, effective: u32) -> bool {
         State::Failed { .. } | State::Cancelled => effective == 0,
         // Whether the switch was this rollout's could not be told, so the revert left it alone.
         State::Skipped { reason } if reason.word == ReasonWord::NotSurelyOurs => effective == 1,
+        State::Skipped { reason } if reason.word == ReasonWord::NotAsSeen => effective == 0,
         State::InDoubt { .. } => true,
         _ => false,
     }
