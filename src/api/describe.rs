@@ -246,6 +246,7 @@ fn reason_word(word: ReasonWord) -> &'static str {
         ReasonWord::NotSurelyOurs => "not_surely_ours",
         ReasonWord::BeforeUnknown => "before_unknown",
         ReasonWord::RevertAborted => "revert_aborted",
+        ReasonWord::Drifted => "drifted",
     }
 }
 

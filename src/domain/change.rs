@@ -253,6 +253,8 @@ pub enum ReasonWord {
     BeforeUnknown,
     /// Not put back: the revert was aborted first.
     RevertAborted,
+    /// Looked at only: the proxy does not show the wanted value.
+    Drifted,
 }
 
 /// What can happen to a change.
@@ -350,6 +352,8 @@ pub struct Context<'a> {
     pub waited: Duration,
     /// Looks made in the present state (by its word) by this process; spreads the polls.
     pub looks: u32,
+    /// The plan only looks ([`super::plan::Plan::survey`]).
+    pub survey: bool,
 }
 
 /// When a change wants to be woken next.
@@ -602,6 +606,9 @@ impl<'a> Step<'a> {
             ProxyStatus::Busy => return self.busy(ready, format!("the proxy is {}", view.word)),
             ProxyStatus::Idle => {}
         }
+        if self.ctx.survey {
+            return self.surveyed(view);
+        }
         if self.ctx.gate != Gate::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
             return ready.now("gate or window shut meanwhile");
         }
@@ -619,6 +626,14 @@ impl<'a> Step<'a> {
         next.record.attempts = attempts + 1;
         next.record.misses = 0;
         next.call(Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired }, "switch")
+    }
+
+    /// Its plan only looks, and the proxy is idle without the wanted value: nothing is ever sent.
+    fn surveyed(&self, view: &ProxyView) -> Decision {
+        match view.ssl_option {
+            Some(value) => self.skip(ReasonWord::Drifted, format!("drifted: the proxy shows ssl_option {value}")),
+            None => self.fail(ReasonWord::Unreadable, "the cloud does not tell ssl_option: whether it drifted is not known".into()),
+        }
     }
 
     fn inspect_failed(&self, error: &CallError) -> Decision {

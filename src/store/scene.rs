@@ -75,6 +75,8 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
         retry: Policy::default(),
         verify_timeout_ms: 60_000,
         approval: Approval::default(),
+        enforce: None,
+        survey: false,
     }
 }
 
