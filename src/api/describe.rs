@@ -302,6 +302,9 @@ pub fn entry(entry: &Entry) -> JournalRow {
         What::Rollout { from, to, why, by, .. } => {
             JournalRow { kind: "rollout".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
         }
+        What::Enforcement { from, to, why, by, .. } => {
+            JournalRow { kind: "enforcement".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
+        }
         What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
             let Trace { request_id, status, code, .. } =
                 answer.clone().unwrap_or(Trace { call: String::new(), request_id: None, status: None, code: None });
