@@ -436,9 +436,7 @@ impl Step<'_> {
     fn applied(&self, switched: &[u32], failed: u32, phase: &'static str) -> Decision {
         let mut record = self.next();
         let number = self.number();
-        if phase == "completed" {
-            flips::put_right(&mut record.flips, number, switched);
-        }
+        flips::put_right(&mut record.flips, number, switched);
         if let Some(applied) = record.last.as_mut().and_then(|run| run.applied.as_mut()) {
             (applied.switched, applied.failed) = (count(switched.len()), failed);
         }
