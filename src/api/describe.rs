@@ -85,6 +85,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
         eta: eta(rollout, &holds, measured.rate_per_minute, open_until, now),
         holds,
         forecast: None,
+        enforcement: None,
         next_opening,
         open_until,
         missed_windows: missed(&rollout.record.windows),
