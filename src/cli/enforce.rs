@@ -86,7 +86,7 @@ fn ran(run: &EnforcementRun, style: &Style) -> String {
 }
 
 /// One enforcement for people.
-fn view(found: &EnforcementDoc, style: &Style) -> String {
+pub fn view(found: &EnforcementDoc, style: &Style) -> String {
     let style = &style.in_zone(Some(&found.time_zone));
     let to = if found.ssl_option { "on" } else { "off" };
     let mut lines = vec![

@@ -391,10 +391,11 @@ impl Step<'_> {
         if found.unseen > 0 {
             words.push_str(&format!(", {} could not be looked at", found.unseen));
         }
-        if newly > 0 {
-            words.push_str(&format!(", {newly} held: they flipped back {FLIPS_MAX} times within {FLIPS_RUNS} runs"));
-        } else if found.left_out > 0 {
+        if found.left_out > 0 {
             words.push_str(&format!(", {} of them held", found.left_out));
+        }
+        if newly > 0 {
+            words.push_str(&format!(" ({newly} newly: flipped back {FLIPS_MAX} times within {FLIPS_RUNS} runs)"));
         }
         let Some(enforce) = &self.ctx.plan.enforce else { return self.close(record, words) };
         let todo = found.drifted - found.left_out;

@@ -88,23 +88,21 @@ fn prefix(name: &Name) -> Vec<u8> {
     [PREFIX, name.as_str().as_bytes(), &[0]].concat()
 }
 
+/// What stands under each key; `None`: nothing any more.
+pub(crate) type Pieces = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 /// What the pieces of the latest record of a name are, key by key; `None` for a piece of before that is not needed any more.
-pub(crate) fn pieces(
-    tree: &Tree,
-    name: &Name,
-    record: &enforce::Record,
-    moved_at: Timestamp,
-) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, QueueError> {
+pub(crate) fn pieces(tree: &Tree, name: &Name, record: &enforce::Record, moved_at: Timestamp) -> Result<Pieces, QueueError> {
     let bytes = serde_json::to_vec(&ToStore { name, record, moved_at }).map_err(|error| ValueError::Unreadable(WHAT, error.to_string()))?;
     let prefix = prefix(name);
-    let mut pieces = BTreeMap::new();
+    let mut pieces = Pieces::new();
     for key in tree.scan_prefix(&prefix).keys() {
         pieces.insert(key?.to_vec(), None);
     }
     for (number, piece) in (0_u32..).zip(bytes.chunks(PIECE)) {
         pieces.insert([prefix.as_slice(), &number.to_be_bytes()].concat(), Some(seal(WHAT, piece.to_vec())?));
     }
-    Ok(pieces.into_iter().collect())
+    Ok(pieces)
 }
 
 /// Reads every enforcement back.

@@ -135,7 +135,7 @@ async fn a_target_that_flips_back_is_held_until_it_is_released() {
     }
     world.cloud.set('a', 1, false);
     let held = night(&world, &mut enforcer, 5).await;
-    assert_eq!(held.json["last_run"]["result"], "1 drifted, 1 held: they flipped back 3 times within 10 runs");
+    assert_eq!(held.json["last_run"]["result"], "1 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs)");
     assert_eq!(held.json["held_targets"], 1);
     assert_eq!(held.json["held_list"][0]["runs"], json!([1, 2, 3]));
     let proxy = held.json["held_list"][0]["proxy_id"].clone();

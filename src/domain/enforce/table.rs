@@ -204,7 +204,7 @@ fn a_target_that_flips_back_is_held_and_the_rest_goes_on() {
         assert_eq!(night.run(&[5]), format!("run {run}: 1 drifted; put right"));
     }
     let told = night.run(&[5, 8]);
-    assert_eq!(told, "run 4: 2 drifted, 1 held: they flipped back 3 times within 10 runs; put right");
+    assert_eq!(told, "run 4: 2 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs); put right");
     assert_eq!(night.record.held().map(|flips| flips.ordinal).collect::<Vec<_>>(), [5]);
     let run = night.record.last.clone().expect("a run");
     assert_eq!(run.applied.map(|applied| applied.switched), Some(1), "the other one was put right");
