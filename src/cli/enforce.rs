@@ -11,6 +11,7 @@ use super::output::{Listing, Row, aligned, line, pretty};
 use super::term::{self, say};
 use super::text::{Style, clean, count};
 use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun};
+use crate::domain::enforce::STOPPED;
 
 /// `enforce`.
 pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Result<Exit> {
@@ -19,7 +20,7 @@ pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Resu
             let request = EnforcementRequest { reason: verb.reason.clone(), target: None };
             let after = client.enforcement_verb(&verb.name, "stop", &request).await?;
             told(&after, &verb.output, style, "stopped")?;
-            if let Some(run) = after.last_run.as_ref().filter(|run| run.result.as_deref() == Some("the enforcement was stopped")) {
+            if let Some(run) = after.last_run.as_ref().filter(|run| run.result.as_deref() == Some(STOPPED)) {
                 let rollout = run.applied.as_ref().unwrap_or(&run.survey);
                 say(&format!("its run {} may still be under way; `sealift abort {}` ends that, too", run.number, clean(rollout)));
             }
@@ -89,10 +90,14 @@ fn ran(run: &EnforcementRun, style: &Style) -> String {
 pub fn view(found: &EnforcementDoc, style: &Style) -> String {
     let style = &style.in_zone(Some(&found.time_zone));
     let to = if found.ssl_option { "on" } else { "off" };
+    let does = match found.mode.as_str() {
+        "apply" => format!("puts right up to {} in a run, more is held", found.max_drift),
+        _ => "reports what drifted".into(),
+    };
     let mut lines = vec![
         format!("{}  revision {}  ssl {to}  {}", found.name, found.revision, found.stage),
         format!("  rollout {}  {}", found.rollout, count(found.targets, "proxy", "proxies")),
-        format!("  at `{}` {}, {}, at most {} put right in a run", found.cron, found.time_zone, found.mode, found.max_drift),
+        format!("  at `{}` {}: {does}", found.cron, found.time_zone),
     ];
     lines.extend(found.next_tick.map(|tick| format!("  next tick {}", style.until(tick))));
     lines.extend(found.last_run.as_ref().map(|run| format!("  {}", ran(run, style))));
@@ -104,7 +109,9 @@ pub fn view(found: &EnforcementDoc, style: &Style) -> String {
         lines.push(format!("  its rollouts, revision {}: {rollouts}", run.number));
     }
     if let Some(held) = &found.held {
-        lines.push(format!("  held: {held}; look at {}-drift, then `sealift enforce release {}`", found.name, found.name));
+        let survey = found.last_run.as_ref().map_or("", |run| run.survey.as_str());
+        lines.push(format!("  held: {held}"));
+        lines.push(format!("  which: `sealift changes {survey} --state skipped`; go on: `sealift enforce release {}`", found.name));
     }
     if let Some(mark) = &found.stopped {
         let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
@@ -119,15 +126,11 @@ pub fn view(found: &EnforcementDoc, style: &Style) -> String {
             .iter()
             .map(|held| {
                 let runs: Vec<String> = held.runs.iter().map(ToString::to_string).collect();
-                vec![
-                    format!("  {}", clean(&held.proxy_id)),
-                    clean(&held.lane),
-                    clean(&held.instance_id),
-                    format!("put right by runs {}", runs.join(", ")),
-                ]
+                vec![clean(&held.proxy_id), clean(&held.lane), clean(&held.instance_id), format!("put right by runs {}", runs.join(", "))]
             })
             .collect();
-        text.push_str(&aligned(&["", "", "", ""], false, &cells, &mut Vec::new()));
+        let rows = aligned(&["", "", "", ""], false, &cells, &mut Vec::new());
+        text.extend(rows.lines().map(|row| format!("  {row}\n")));
     }
     text
 }

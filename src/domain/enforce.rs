@@ -58,6 +58,9 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+/// The result of a run that was at hand when its enforcement was stopped.
+pub const STOPPED: &str = "the enforcement was stopped";
+
 /// Where an enforcement stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -475,7 +478,7 @@ impl Step<'_> {
         let at_hand = record.stage.rollout().is_some();
         record.stage = Stage::Ended { end: End::Stopped { mark: mark.clone() } };
         if at_hand {
-            end_run(&mut record, "the enforcement was stopped");
+            end_run(&mut record, STOPPED);
         }
         Decision { record, why: because("stopped", mark) }
     }
@@ -503,7 +506,7 @@ impl Step<'_> {
             record.stage = Stage::Idle;
             return Ok(Decision { record, why: because("released", mark) });
         }
-        Ok(self.apply(record, drifted, Vec::new(), &because(&format!("released: {} are put right", drifted.len()), mark)))
+        Ok(self.apply(record, drifted, Vec::new(), &format!("{}; {} are put right", because("released", mark), drifted.len())))
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Enforcer {
     awaited: BTreeSet<RolloutId>,
     /// The journal's end at the last pass: nothing has happened while it stays.
     seq: Option<u64>,
+    /// What the clock showed then; one that shows less has been stepped back, and the next tick may be nearer.
+    looked: Timestamp,
     /// The next tick of all.
     wake: Option<Timestamp>,
     /// Something is to be tried again although nothing happens.
@@ -62,7 +64,7 @@ pub struct Enforcer {
 impl Enforcer {
     /// Knows nothing yet; its first pass looks at every rollout.
     pub fn new(store: Arc<dyn Store>, handle: Handle, clock: Arc<dyn Clock>) -> Self {
-        Self { store, handle, clock, newest: None, awaited: BTreeSet::new(), seq: None, wake: None, again: false }
+        Self { store, handle, clock, newest: None, awaited: BTreeSet::new(), seq: None, looked: Timestamp::MIN, wake: None, again: false }
     }
 
     /// Passes until stopped. Dropping it in the middle loses nothing.
@@ -85,7 +87,8 @@ impl Enforcer {
     pub async fn pass(&mut self) -> Result<(), Unavailable> {
         let seq = self.store.health().seq;
         let now = self.clock.times().wall;
-        let quiet = self.seq == Some(seq) && !self.again && self.wake.is_none_or(|wake| now < wake);
+        let stepped_back = std::mem::replace(&mut self.looked, now) > now;
+        let quiet = self.seq == Some(seq) && !self.again && !stepped_back && self.wake.is_none_or(|wake| now < wake);
         if quiet {
             return Ok(());
         }

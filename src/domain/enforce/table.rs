@@ -1,8 +1,10 @@
 //! The table of an enforcement, line by line.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::id::{InstanceId, ProxyId};
-use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
+use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy as Pace, Wave};
 use crate::domain::retry;
 use crate::domain::window::Calendar;
 
@@ -41,7 +43,7 @@ fn plan(mode: Mode) -> Plan {
         ssl_option: true,
         source: Digest::of(b"night"),
         calendar: serde_json::from_str::<Calendar>(r#"{"not_before":"2026-12-01T00:00:00Z"}"#).expect("a calendar"),
-        strategy: Strategy {
+        strategy: Pace {
             max_in_flight: 7,
             waves: vec![wave(40, 0), wave(60, 40)],
             max_failures: 20,
@@ -191,7 +193,7 @@ fn more_drift_than_allowed_is_held_until_released() {
     assert_eq!(night.look("2026-12-04T02:00:00Z").as_deref(), Some("the tick of 2026-12-04T02:00:00Z is skipped: it is held"));
     assert_eq!(night.record.runs, 1);
     let why = night.release(None, &[1, 2, 3]).expect("held").expect("moves");
-    assert_eq!(why, "released: 3 are put right by ada: looked at");
+    assert_eq!(why, "released by ada: looked at; 3 are put right");
     assert_eq!(night.stage(), "applying");
     night.put_right(&[1, 2, 3]);
     assert_eq!(night.release(None, &[]), Err(Refusal::NothingHeld { stage: "idle" }));
@@ -291,4 +293,89 @@ fn the_plans_of_a_run_cover_its_targets_and_ask_for_no_approval() {
     assert_eq!((apply.calendar.not_before(), apply.enforce), (None, None));
     let long = name(&"n".repeat(63));
     assert_eq!(applying_name(&long).as_str().len(), 63);
+}
+
+/// One step of a walk: the clock moves by so many hours, forward or back, and then this happens.
+#[derive(Debug, Clone)]
+enum Deed {
+    Look,
+    Surveyed(Vec<u32>, bool),
+    Applied(usize),
+    Refused,
+    Release,
+    ReleaseOne(u32),
+    Stop,
+    Renewed(bool),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let places = prop::collection::btree_set(0u32..6, 0..4).prop_map(|places| places.into_iter().collect::<Vec<_>>());
+    prop_oneof![
+        8 => Just(Deed::Look),
+        6 => (places, prop::bool::weighted(0.9)).prop_map(|(places, whole)| Deed::Surveyed(places, whole)),
+        6 => (0usize..4).prop_map(Deed::Applied),
+        1 => Just(Deed::Refused),
+        2 => Just(Deed::Release),
+        1 => (0u32..6).prop_map(Deed::ReleaseOne),
+        1 => prop::bool::weighted(0.2).prop_map(|stop| if stop { Deed::Stop } else { Deed::Look }),
+        1 => prop::bool::weighted(0.8).prop_map(Deed::Renewed),
+    ]
+}
+
+proptest! {
+    /// However the clock moves and whatever comes, late or twice: one run at a time, its number one higher, each tick at
+    /// most once, nothing put right beyond `max_drift` unless a person released it, and nothing that is held.
+    #[test]
+    fn any_walk_is_sound(steps in prop::collection::vec((-40i64..60, deed()), 1..150)) {
+        let mut night = Night::new(Mode::Apply);
+        let (mut tick, mut found) = (night.record.handled, Vec::new());
+        for (hours, deed) in steps {
+            night.now += jiff::SignedDuration::from_hours(hours);
+            let was = night.record.clone();
+            let mut released = false;
+            match deed {
+                Deed::Look => drop(night.to(&Event::Looked)),
+                Deed::Surveyed(places, whole) => {
+                    if was.stage.word() == "surveying" {
+                        found.clone_from(&places);
+                    }
+                    let phase = if whole { "completed" } else { "aborted" };
+                    night.to(&Event::Surveyed { drifted: drifted(&places), right: 0, unseen: 0, phase });
+                }
+                Deed::Applied(count) => {
+                    let switched = found.iter().copied().take(count).collect();
+                    night.to(&Event::Applied { switched, failed: 0, phase: "completed" });
+                }
+                Deed::Refused => drop(night.to(&Event::Refused { why: "taken".into() })),
+                Deed::Release => {
+                    released = true;
+                    let _ = night.release(None, &found);
+                }
+                Deed::ReleaseOne(place) => drop(night.release(Some(place), &found)),
+                Deed::Stop => drop(night.stop()),
+                Deed::Renewed(enforced) => {
+                    let targets = enforced.then(|| Digest::of(b"renewed"));
+                    let revision = night.record.revision + 1;
+                    if night.to(&Event::Renewed { origin: RolloutId::from_bytes([9; 16]), revision, targets }).is_some() && enforced {
+                        tick = night.record.handled;
+                    }
+                }
+            }
+            let is = &night.record;
+            prop_assert!(is.version == was.version || is.version == was.version + 1);
+            prop_assert!(is.flips.is_sorted_by_key(|flips| flips.ordinal));
+            if is.runs != was.runs {
+                let run = is.last.as_ref().expect("a run");
+                prop_assert_eq!((was.stage.word(), is.runs, run.number), ("idle", was.runs + 1, is.runs));
+                prop_assert!(run.tick > tick && run.tick <= night.now, "{} after {tick}, at {}", run.tick, night.now);
+                tick = run.tick;
+            }
+            if is.stage.word() == "applying" && was.stage.word() != "applying" {
+                let Stage::Applying { left_out, .. } = &is.stage else { unreachable!("its word says so") };
+                let todo = found.iter().filter(|place| !left_out.contains(place)).count();
+                prop_assert!(todo > 0 && (released || todo <= 2), "{todo} are put right");
+                prop_assert!(is.held().all(|held| !found.contains(&held.ordinal) || left_out.contains(&held.ordinal)));
+            }
+        }
+    }
 }
