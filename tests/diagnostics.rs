@@ -134,11 +134,23 @@ strategy:
   max_in_flight_per: {lane: 10}
 verify: {wire: {min_tls: \"1.2\"}}
 notify: [ops]
-enforce: {cron: \"0 2 * * *\"}
 ";
     plan("later_versions", text);
     // With nothing else in `targets` only the reason is told, not also that there are none.
     plan("later_discovery_only", &format!("{HEAD}targets: {{discover: [{{lane: prod-sg}}]}}\n"));
+}
+
+#[test]
+fn enforcement() {
+    let plan_of = |enforce: &str| format!("{HEAD}{TARGETS}enforce: {enforce}\n");
+    plan("enforce_taken", &plan_of("{cron: \"0 2 * * *\", time_zone: Asia/Shanghai, mode: apply, max_drift: 5%}"));
+    plan("enforce_idle", &plan_of("{cron: \"0 2 31 * *\", time_zone: UTC, max_drift: 3}"));
+    let wrong = plan_of("{cron: \"0 25 * * *\", time_zone: Asia/Shanghia, mode: aply, max_drift: 101%, splay: 10m}");
+    plan("enforce_mistakes", &wrong);
+    plan("enforce_missing", &plan_of("{mode: inform}"));
+    plan("enforce_of_nothing", &plan_of("{cron: \"@daily\", time_zone: UTC, mode: apply, max_drift: 0}"));
+    let long = plan_of("{cron: \"@daily\", time_zone: UTC}").replace("name: proxies", &format!("name: {}", "n".repeat(56)));
+    plan("enforce_long_name", &long);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sealift::config::{self, Config};
+use sealift::domain::enforce::Mode;
 use sealift::domain::plan::{OnFailure, RevertPolicy};
 use sealift::planfile;
 use serde_json::Value;
@@ -20,7 +21,7 @@ fn shipped() -> Vec<PathBuf> {
 #[test]
 fn every_shipped_plan_is_taken_without_a_warning() {
     let plans = shipped();
-    assert_eq!(plans.len(), 6);
+    assert_eq!(plans.len(), 7);
     for path in plans {
         let loaded = planfile::load(&path).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         assert!(loaded.warnings.is_empty(), "{}", planfile::render_warnings(&loaded.warnings, false));
@@ -49,6 +50,8 @@ fn the_shipped_plans_mean_what_their_comments_say() {
     assert_eq!(agreed.strategy.revert, RevertPolicy { on_failure: OnFailure::Revert, in_window: false });
     assert_eq!(agreed.approval.required, 1);
     assert_ne!(agreed.approval.digest, load("minimal.yaml").plan.approval.digest, "what is to be agreed to has its digest");
+    let enforce = load("enforced.yaml").plan.enforce.expect("it says so");
+    assert_eq!((enforce.mode, enforce.max_drift), (Mode::Apply, 2));
     let night = load("maintenance-window.yaml");
     assert!(night.autostart && !off.autostart);
     assert_eq!(night.plan.calendar.windows().len(), 2);

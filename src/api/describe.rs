@@ -85,6 +85,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
         eta: eta(rollout, &holds, measured.rate_per_minute, open_until, now),
         holds,
         forecast: None,
+        enforcement: None,
         next_opening,
         open_until,
         missed_windows: missed(&rollout.record.windows),
@@ -247,6 +248,7 @@ fn reason_word(word: ReasonWord) -> &'static str {
         ReasonWord::NotSurelyOurs => "not_surely_ours",
         ReasonWord::BeforeUnknown => "before_unknown",
         ReasonWord::RevertAborted => "revert_aborted",
+        ReasonWord::Drifted => "drifted",
     }
 }
 
@@ -301,6 +303,9 @@ pub fn entry(entry: &Entry) -> JournalRow {
         },
         What::Rollout { from, to, why, by, .. } => {
             JournalRow { kind: "rollout".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
+        }
+        What::Enforcement { from, to, why, by, .. } => {
+            JournalRow { kind: "enforcement".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
         }
         What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
             let Trace { request_id, status, code, .. } =

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::describe::promote;
-use super::wire::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
+use super::wire::{EnforcePreview, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::{OnFailure, Plan, Wave};
@@ -64,6 +64,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         },
         revert_in_window: plan.strategy.revert.in_window,
         approvals: plan.approval.required,
+        enforce: enforced(plan, now),
         open_now: matches!(plan.opening(now, false), Opening::Open { .. }),
         openings,
         time_zone: time_zone(plan),
@@ -71,6 +72,17 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         forecast: None,
         digest: digest(submission).to_string(),
     }
+}
+
+fn enforced(plan: &Plan, now: Timestamp) -> Option<EnforcePreview> {
+    let enforce = plan.enforce.as_ref()?;
+    Some(EnforcePreview {
+        mode: enforce.mode.word().into(),
+        cron: enforce.cron.to_string(),
+        time_zone: enforce.time_zone.name().to_owned(),
+        max_drift: enforce.max_drift,
+        next: enforce.next(now),
+    })
 }
 
 fn count(n: usize) -> u32 {

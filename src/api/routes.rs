@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
-use super::{Api, describe, find, hold, submit};
+use super::{Api, describe, enforcement, find, hold, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -65,6 +65,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/rollouts/{reference}/jobs", get(jobs))
         .route("/v1/rollouts/{reference}/journal", get(journal))
         .route("/v1/rollouts/{reference}/{verb}", post(verb))
+        .route("/v1/enforcements", get(enforcement::list))
+        .route("/v1/enforcements/{name}", get(enforcement::one))
+        .route("/v1/enforcements/{name}/{verb}", post(enforcement::verb))
         .layer(DefaultBodyLimit::max(VERB_BODY_MAX))
         .layer(axum::middleware::from_fn(in_time));
     Router::new()
@@ -89,7 +92,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-async fn nowhere(uri: Uri) -> Fault {
+pub(super) async fn nowhere(uri: Uri) -> Fault {
     Fault::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()))
 }
 
@@ -120,7 +123,8 @@ impl Api {
         let now = self.now();
         let measured = self.meter.measure(rollout, now).await?;
         let forecast = self.forecaster.of(rollout).await;
-        Ok(RolloutDoc { forecast, ..describe::rollout(rollout, &self.engine(), &measured, now) })
+        let enforcement = self.enforcement_of(rollout).await?.map(Box::new);
+        Ok(RolloutDoc { forecast, enforcement, ..describe::rollout(rollout, &self.engine(), &measured, now) })
     }
 }
 
@@ -296,7 +300,7 @@ fn approved(digest: Option<&str>) -> Result<Digest, Fault> {
 }
 
 /// A reason as it is kept: without control characters, and cut where it is too long.
-fn reason(text: &str) -> String {
+pub(super) fn reason(text: &str) -> String {
     let mut kept = String::new();
     for c in text.chars().filter(|c| !c.is_control()) {
         if kept.len() + c.len_utf8() > REASON_MAX {

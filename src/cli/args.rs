@@ -141,6 +141,12 @@ pub enum Verb {
         after_help = "Examples:\n  sealift revert proxy-ssl-2026q4 --reason 'old drivers cannot connect'\n  sealift revert proxy-ssl-2026q4 --yes\n  sealift revert proxy-ssl-2026q4 --write back.yaml    (of a rollout that is over: a plan that puts it back)"
     )]
     Revert(RevertArgs),
+    /// Show what is enforced, what the last run found and what is held; `stop` and `release` it
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  sealift enforce\n  sealift enforce proxy-ssl-2026q4\n  sealift enforce release proxy-ssl-2026q4 --reason 'the drift is ours'\n  sealift enforce release proxy-ssl-2026q4 --target 2ec617ba62da4eafb921b69438beed3cpo01\n  sealift enforce stop proxy-ssl-2026q4 --reason 'fleet is retired'"
+    )]
+    Enforce(EnforceArgs),
     /// Print the JSON Schema of plans or of the configuration, for editors
     #[command(after_help = "Example:\n  sealift schema plan > plans/plan.schema.json")]
     Schema(SchemaArgs),
@@ -525,6 +531,52 @@ pub struct RetryArgs {
     /// Also put back what is in doubt, after you looked at the proxies
     #[arg(long)]
     pub in_doubt: bool,
+}
+
+/// Of `enforce`.
+#[derive(Debug, Args)]
+pub struct EnforceArgs {
+    /// A plan's name; without one, all that are enforced are listed
+    pub name: Option<String>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// What to do with it
+    #[command(subcommand)]
+    pub verb: Option<EnforceVerb>,
+}
+
+/// The verbs on an enforcement.
+#[derive(Debug, Subcommand)]
+pub enum EnforceVerb {
+    /// End it; a run that is under way goes on as the rollout that it is
+    Stop(EnforcementArgs),
+    /// Go on with what is held: drift beyond `max_drift`, and targets that flipped back again and again
+    Release(ReleaseArgs),
+}
+
+/// Of the verbs on an enforcement.
+#[derive(Debug, Args)]
+pub struct EnforcementArgs {
+    /// The plan's name
+    pub name: String,
+    /// Why; carried into the journal
+    #[arg(long, short, default_value = "", value_name = "TEXT")]
+    pub reason: String,
+    /// How to print the answer: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `enforce release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// Which, and why.
+    #[command(flatten)]
+    pub verb: EnforcementArgs,
+    /// Only this proxy, of those that flipped back
+    #[arg(long, value_name = "PROXY_ID")]
+    pub target: Option<String>,
 }
 
 /// Of `schema`.

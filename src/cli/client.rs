@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
 use super::exit::{Exit, Failure};
-use super::wire::{ErrorDoc, Events, Page, Preview, RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest};
+use super::wire::{EnforcementDoc, EnforcementRequest, ErrorDoc, Events, Page, Preview, RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest};
 
 /// Time for an answer; the server gives up a little earlier and says why.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -118,6 +118,16 @@ impl Client {
     /// Carries out a verb.
     pub async fn verb(&self, reference: &str, verb: &str, body: &VerbRequest) -> Result<VerbAnswer, ClientError> {
         self.send(self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference))).json(body)).await
+    }
+
+    /// How one enforcement stands.
+    pub async fn enforcement(&self, name: &str) -> Result<EnforcementDoc, ClientError> {
+        self.get(&format!("/v1/enforcements/{}", segment(name)), &[]).await
+    }
+
+    /// Carries out a verb on an enforcement.
+    pub async fn enforcement_verb(&self, name: &str, verb: &str, body: &EnforcementRequest) -> Result<EnforcementDoc, ClientError> {
+        self.send(self.request(Method::POST, &format!("/v1/enforcements/{}/{verb}", segment(name))).json(body)).await
     }
 
     /// Waits until something moved, at most `wait` seconds.

@@ -10,6 +10,7 @@ pub mod args;
 mod assume;
 pub(crate) mod client;
 mod emulate;
+mod enforce;
 mod exit;
 pub(crate) mod follow;
 mod forecast;
@@ -61,6 +62,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Pause(args) => operate::pause(&client()?, args, &style).await,
         Verb::Approve(args) => operate::approve(&client()?, args).await,
         Verb::Revert(args) => revert::revert(&client()?, args, &style).await,
+        Verb::Enforce(args) => enforce::enforce(&client()?, args, &style).await,
         Verb::Resume(args) => operate::plain(&client()?, "resume", args).await,
         Verb::Promote(args) => operate::plain(&client()?, "promote", args).await,
         Verb::Retry(args) => operate::retry(&client()?, args).await,

@@ -207,6 +207,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         seconds(preview.progress_deadline_seconds),
     ));
     text.push_str(&guards(preview));
+    text.push_str(&enforced(preview, style));
     if let Some(forecast) = &preview.forecast {
         text.push_str(&format!("\n{}\n", super::forecast::text(forecast, style)));
     }
@@ -256,6 +257,18 @@ fn guards(preview: &Preview) -> String {
         text.push_str(&format!("begins after {people} by somebody else than who submits it, each for the digest below\n"));
     }
     text
+}
+
+/// What follows once the rollout has completed.
+fn enforced(preview: &Preview, style: &Style) -> String {
+    let Some(enforce) = &preview.enforce else { return String::new() };
+    let style = style.in_zone(Some(&enforce.time_zone));
+    let next = enforce.next.map_or_else(|| "never again".to_owned(), |next| style.until(next));
+    let does = match enforce.mode.as_str() {
+        "apply" => format!("up to {} that drifted put right, more is held", count(enforce.max_drift, "proxy", "proxies")),
+        _ => "drift is reported".into(),
+    };
+    format!("once completed it is enforced at `{}` {}, next {next}: {does}\n", enforce.cron, enforce.time_zone)
 }
 
 fn windows(preview: &Preview, style: &Style) -> String {

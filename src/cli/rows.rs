@@ -225,6 +225,7 @@ impl Row for JournalRow {
     fn cells(&self, style: &Style) -> Vec<String> {
         let what = match (&self.ordinal, &self.proxy_id) {
             (Some(ordinal), Some(proxy)) => format!("change {ordinal} {proxy}"),
+            _ if self.kind == "enforcement" => "enforcement".into(),
             _ => "rollout".into(),
         };
         let step = match &self.from {

@@ -57,6 +57,7 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     }
     lines.extend(rollout.open_until.map(|until| format!("  window open until {}", style.until(until))));
     lines.extend(rollout.missed_windows.as_ref().map(|missed| format!("  {}", missed_windows(missed, &rollout.name, style))));
+    lines.extend(rollout.enforcement.as_ref().map(|found| format!("  {}", super::enforce::summary(found, style))));
     for hold in &rollout.holds {
         lines.push(format!("  {} {}", painted(colour(AnsiColor::Yellow).bold(), "held"), clean(&held(hold, style))));
     }

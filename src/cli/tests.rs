@@ -5,13 +5,13 @@ use jiff::tz::TimeZone;
 
 use super::args::Format;
 use super::output::{Listing, Row, pretty};
-use super::plan;
 use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
-    Budget, ChangeRow, Counters, HaltDoc, Hold, JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave,
-    RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc,
+    Budget, ChangeRow, Counters, EnforcePreview, EnforcementDoc, EnforcementRun, HaltDoc, HeldTarget, Hold, JobRow, JournalRow, MarkDoc,
+    MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc,
 };
+use super::{enforce, plan};
 use crate::domain::tally::Tally;
 
 fn at(text: &str) -> Timestamp {
@@ -70,6 +70,7 @@ fn rollout() -> RolloutDoc {
         rate_per_minute: Some(31.4),
         eta: Some(at("2026-12-05T17:42:24Z")),
         forecast: None,
+        enforcement: None,
         next_opening: None,
         open_until: Some(at("2026-12-05T20:40:00Z")),
         missed_windows: None,
@@ -347,6 +348,13 @@ fn a_preview() {
         on_failure: "halt".into(),
         revert_in_window: false,
         approvals: 0,
+        enforce: Some(EnforcePreview {
+            mode: "apply".into(),
+            cron: "0 2 * * *".into(),
+            time_zone: "Asia/Shanghai".into(),
+            max_drift: 25,
+            next: Some(at("2026-12-05T18:00:00Z")),
+        }),
         progress_deadline_seconds: 1200,
         verify_timeout_seconds: 180,
         open_now: false,
@@ -367,4 +375,72 @@ fn a_preview() {
     preview.waves[0].targets = vec![target(0, Some(false))];
     preview.waves[1].targets = vec![target(1, Some(true)), target(2, None)];
     golden("preview-seen", &plan::text(&preview, &style()));
+}
+
+fn enforcement() -> EnforcementDoc {
+    let run = EnforcementRun {
+        number: 12,
+        tick: at("2026-12-04T18:00:00Z"),
+        began: at("2026-12-04T18:00:01Z"),
+        survey: "proxy-ssl-2026q4-drift".into(),
+        right: Some(496),
+        drifted: Some(4),
+        left_out: Some(1),
+        unseen: Some(0),
+        applied: Some("proxy-ssl-2026q4-enforce".into()),
+        switched: 3,
+        failed: 0,
+        result: Some("3 put right".into()),
+    };
+    let held = HeldTarget {
+        ordinal: 7,
+        lane: "prod-sg".into(),
+        instance_id: "096c0fc43e804757b59946b80dc27f8bin07".into(),
+        proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".into(),
+        runs: vec![8, 9, 11],
+    };
+    EnforcementDoc {
+        name: "proxy-ssl-2026q4".into(),
+        revision: 2,
+        rollout: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
+        ssl_option: true,
+        stage: "idle".into(),
+        mode: "apply".into(),
+        cron: "0 2 * * *".into(),
+        time_zone: "Asia/Shanghai".into(),
+        max_drift: 25,
+        targets: 500,
+        runs: 12,
+        next_tick: Some(at("2026-12-05T18:00:00Z")),
+        skipped_ticks: 1,
+        at_hand: None,
+        last_run: Some(run),
+        held: None,
+        held_targets: 1,
+        held_list: vec![held],
+        stopped: None,
+        superseded_by: None,
+        moved_at: at("2026-12-04T18:03:10Z"),
+    }
+}
+
+#[test]
+fn an_enforcement() {
+    let plain = enforcement();
+    let held = EnforcementDoc {
+        name: "too-much".into(),
+        stage: "held".into(),
+        held: Some("40 drifted, more than the 25 that max_drift allows".into()),
+        held_targets: 0,
+        held_list: Vec::new(),
+        ..enforcement()
+    };
+    let mark = MarkDoc { by: "ada".into(), reason: "fleet is retired".into(), at: at("2026-12-05T17:20:00Z") };
+    let ended = EnforcementDoc { stage: "ended".into(), next_tick: None, stopped: Some(mark), last_run: None, runs: 0, ..held.clone() };
+    let ended = EnforcementDoc { name: "over".into(), held: None, skipped_ticks: 0, ..ended };
+    let mut text = listed(&[plain.clone(), held.clone(), ended.clone()]);
+    for found in [&plain, &held, &ended] {
+        text.push_str(&format!("---\n{}{}\n", enforce::view(found, &style()), enforce::summary(found, &style())));
+    }
+    golden("enforcements", &text);
 }

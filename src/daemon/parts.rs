@@ -18,6 +18,7 @@ use crate::api::{self, Api};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
 use crate::domain::lane::Lane;
+use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Options};
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, Unavailable};
@@ -49,6 +50,7 @@ pub struct Parts {
     failed: watch::Receiver<Option<String>>,
     engine: JoinHandle<Result<(), Unavailable>>,
     server: JoinHandle<std::io::Result<()>>,
+    enforced: JoinHandle<Result<(), Unavailable>>,
     stop: CancellationToken,
     longest_call: Duration,
 }
@@ -100,12 +102,14 @@ impl Parts {
         handle.stop_file(setup.stop).await;
         let stop = CancellationToken::new();
         let spool = setup.state.join(SPOOL);
+        let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
         let api = Arc::new(Api::new(handle.clone(), store.clone(), clock, lanes, spool.clone(), stop.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));
         tokio::spawn(async move { api.follow().await });
-        Ok(Self { handle, store, failed, engine, server, stop, longest_call })
+        let enforced = tokio::spawn(enforcer.run(stop.clone()));
+        Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call })
     }
 
     /// Waits until a first pass is done.
@@ -137,6 +141,11 @@ impl Parts {
                 Ok(Err(error)) => anyhow!(error).context("the engine cannot go on"),
                 Err(error) => anyhow!(error).context("the engine broke"),
             },
+            enforced = &mut self.enforced => match enforced {
+                Ok(Ok(())) => anyhow!("the enforcements ended although nobody asked"),
+                Ok(Err(error)) => anyhow!(error).context("the enforcements cannot go on"),
+                Err(error) => anyhow!(error).context("the enforcements broke"),
+            },
             server = &mut self.server => match server {
                 Ok(Ok(())) => anyhow!("the API's server ended although nobody asked"),
                 Ok(Err(error)) => anyhow!(error).context("the API's server cannot go on"),
@@ -153,6 +162,8 @@ impl Parts {
     /// Begins nothing new, waits for the calls that are out, at most until `deadline` passes or `hurry` is cancelled,
     /// and closes the store.
     pub async fn drain(mut self, deadline: Duration, hurry: CancellationToken) -> Result<Drained> {
+        // It begins nothing new either; what it has committed is gone on with at the next start.
+        self.enforced.abort();
         self.handle.drain().await;
         let drained = tokio::select! {
             biased;

@@ -255,6 +255,8 @@ pub enum ReasonWord {
     BeforeUnknown,
     /// Not put back: the revert was aborted first.
     RevertAborted,
+    /// Looked at only: the proxy does not show the wanted value.
+    Drifted,
 }
 
 /// What can happen to a change.
@@ -352,6 +354,8 @@ pub struct Context<'a> {
     pub waited: Duration,
     /// Looks made in the present state (by its word) by this process; spreads the polls.
     pub looks: u32,
+    /// The plan only looks ([`super::plan::Plan::survey`]).
+    pub survey: bool,
 }
 
 /// When a change wants to be woken next.
@@ -607,6 +611,9 @@ impl<'a> Step<'a> {
             ProxyStatus::Busy => return self.busy(ready, format!("the proxy is {}", view.word)),
             ProxyStatus::Idle => {}
         }
+        if self.ctx.survey {
+            return self.surveyed(view);
+        }
         if self.ctx.gate != Gate::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
             return ready.now("gate or window shut meanwhile");
         }
@@ -635,6 +642,14 @@ impl<'a> Step<'a> {
         let shows = view.ssl_option.map_or_else(|| "does not tell it".to_owned(), |value| format!("shows {value}"));
         let why = format!("the list of targets was made when ssl_option was {seen}, and now the proxy {shows}: somebody changed it since");
         Some(self.skip(ReasonWord::NotAsSeen, why))
+    }
+
+    /// Its plan only looks, and the proxy is idle without the wanted value: nothing is ever sent.
+    fn surveyed(&self, view: &ProxyView) -> Decision {
+        match view.ssl_option {
+            Some(value) => self.skip(ReasonWord::Drifted, format!("drifted: the proxy shows ssl_option {value}")),
+            None => self.fail(ReasonWord::Unreadable, "the cloud does not tell ssl_option: whether it drifted is not known".into()),
+        }
     }
 
     fn inspect_failed(&self, error: &CallError) -> Decision {

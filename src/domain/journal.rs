@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{Digest, InstanceId, Name, ProxyId, RolloutId};
-use super::{change, rollout};
+use super::{change, enforce, rollout};
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,22 @@ pub enum What {
         by: Option<String>,
         /// The record that it led to.
         record: rollout::Record,
+    },
+    /// The enforcement of a plan moved; the entry belongs to the rollout that it came from.
+    Enforcement {
+        /// The plan's name.
+        name: Name,
+        /// The word of the stage it left; `none` when it begins.
+        from: String,
+        /// The word of the stage it entered.
+        to: String,
+        /// Why.
+        why: String,
+        /// Who made it move, if a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The record that it led to.
+        record: Box<enforce::Record>,
     },
 }
 

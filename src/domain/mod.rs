@@ -12,6 +12,7 @@
 pub mod call;
 pub mod change;
 pub mod cron;
+pub mod enforce;
 pub mod hold;
 pub mod id;
 pub mod journal;

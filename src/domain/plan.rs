@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::enforce::Enforce;
 use super::id::{Digest, Name};
 use super::retry;
 use super::window::{Calendar, Opening};
@@ -43,6 +44,13 @@ pub struct Plan {
     /// The plan's `approval`.
     #[serde(default)]
     pub approval: Approval,
+    /// The plan's `enforce`: it runs again at each tick once its rollout has completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforce: Option<Enforce>,
+    /// It only looks: a change whose proxy shows the other value is skipped, and nothing is sent. No plan file says so;
+    /// the runs of an enforcement do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub survey: bool,
 }
 
 impl Plan {
@@ -210,6 +218,8 @@ mod tests {
             retry: retry::Policy::default(),
             verify_timeout_ms: 1,
             approval: Approval::default(),
+            enforce: None,
+            survey: false,
         }
     }
 

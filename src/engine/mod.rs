@@ -20,6 +20,7 @@
 mod board;
 mod core;
 mod effect;
+pub mod enforce;
 mod handle;
 mod lane;
 mod question;

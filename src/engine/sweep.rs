@@ -137,6 +137,7 @@ impl Core {
             verify_timeout: tracked.view.plan.verify_timeout(),
             waited: Duration::ZERO,
             looks: 0,
+            survey: tracked.view.plan.survey,
         };
         let decision = change::decide(change, event, &ctx).ok()?;
         Some(change_move(change, decision.record, None, &decision.why, None))

@@ -169,6 +169,7 @@ impl Core {
             verify_timeout: tracked.view.plan.verify_timeout(),
             waited: self.now.boot.saturating_sub(work.entered),
             looks: work.looks,
+            survey: tracked.view.plan.survey,
         };
         Some(change::decide(&work.change, &work.event, &ctx))
     }

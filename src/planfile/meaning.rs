@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::targets::{FileSource, Fleet, Set, TARGETS_MAX};
-use super::{calendar, raw, waves};
+use super::{calendar, enforce, raw, waves};
 use crate::document::length::Length;
 use crate::document::shape::complained;
 use crate::document::tree::Span;
@@ -48,6 +48,8 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
     let strategy = strategy.and_then(|written| guards(&written.unwrap_or_default(), document, set.as_ref(), mistakes));
     let retry = document.part(plan.as_mut().map(|plan| plan.retry.take()), "retry", mistakes);
     let retry = retry.and_then(|written| attempts(&written.unwrap_or_default(), document, mistakes));
+    let enforced = document.part(plan.as_mut().map(|plan| plan.enforce.take()), "enforce", mistakes);
+    let enforced = enforced.and_then(|written| enforce::read(written, document, set.as_ref(), mistakes));
     let (plan, set) = (plan?, set?);
     let autostart = plan.autostart.unwrap_or(false);
     let timeout = plan.verify.and_then(|verify| verify.timeout);
@@ -67,6 +69,8 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
         retry: retry?,
         verify_timeout_ms: timeout.map_or(VERIFY_TIMEOUT_DEFAULT_MS, Length::millis),
         approval: Approval { required, digest },
+        enforce: enforced?,
+        survey: false,
     };
     Some((plan, set, autostart))
 }

@@ -9,6 +9,7 @@
 //! ([`check_lanes`]), the cloud the proxies.
 
 mod calendar;
+mod enforce;
 mod formats;
 mod meaning;
 mod raw;

@@ -67,6 +67,9 @@ pub struct Plan {
     pub verify: Option<Verify>,
     /// Who must say yes before the rollout begins. Default: nobody.
     pub approval: Option<Approval>,
+    /// Once its rollout has completed, the plan runs again at each tick: it looks at every target, and reports or puts
+    /// right what drifted.
+    pub enforce: Option<Enforce>,
 }
 
 /// The proxies of a plan.
@@ -226,6 +229,33 @@ pub struct Approval {
     /// Approvers other than the submitter, each with `sealift approve`. 0: none.
     #[schemars(range(min = 0, max = APPROVALS_MAX))]
     pub required: u16,
+}
+
+/// When the plan runs again, and what it does about drift.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Enforce {
+    /// When it runs: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like.
+    #[schemars(schema_with = "cron")]
+    pub cron: Expression,
+    /// The zone of the cron expression, such as `Asia/Shanghai`.
+    #[schemars(schema_with = "time_zone")]
+    pub time_zone: Zone,
+    /// Whether drift is only reported or put right. Default: inform.
+    pub mode: Option<Mode>,
+    /// More drift than that holds the enforcement, and nothing is put right until a person releases it. A number, or a
+    /// share of all targets that rounds down, but to 1 at least. Default: 5%.
+    pub max_drift: Option<Share>,
+}
+
+/// What an enforcement does about drift.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It reports which targets drifted.
+    Inform,
+    /// It puts them right, in the plan's windows.
+    Apply,
 }
 
 /// How often one change is tried and how long is waited between.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::document::SECOND_READER;
+use crate::domain::enforce::Mode;
 
 /// Every key of a plan, in many of the forms that YAML has.
 const PLAN: &str = r#"version: 1
@@ -42,6 +43,7 @@ strategy:
   on_failure: halt
 retry: {max_attempts: 6, initial: 2s, max: 5m}
 verify: {timeout: 3m}
+enforce: {cron: "0 2 * * *", time_zone: Asia/Shanghai, mode: apply, max_drift: 60%}
 "#;
 
 const CSV: &str = "lane,instance_id,proxy_id,tag:tier\na,296c0fc43e804757b59946b80dc27f8bin07,4ec617ba62da4eafb921b69438beed3cpo01,gold\n";
@@ -101,6 +103,8 @@ fn every_key_is_read() {
     assert_eq!(waves, [("canary", 1, 86_400_000, 1), ("early", 1, 5_400_000, 1), ("rest", 2, 0, 1)]);
     assert_eq!((plan.strategy.max_in_flight, plan.strategy.max_failures, plan.strategy.progress_deadline_ms), (2, 2, 1_200_000));
     assert_eq!((plan.retry.max_attempts, plan.retry.initial_ms, plan.retry.max_ms, plan.verify_timeout_ms), (6, 2_000, 300_000, 180_000));
+    let enforce = plan.enforce.as_ref().expect("the plan has it");
+    assert_eq!((enforce.mode, enforce.max_drift, enforce.time_zone.name()), (Mode::Apply, 2, "Asia/Shanghai"));
     let lanes: Vec<_> = loaded.targets.iter().map(|target| target.lane.as_str()).collect();
     assert_eq!(lanes, ["a", "b", "a", "b"], "the list first, then the files in their order");
     assert_eq!(loaded.targets[0].tags.as_ref().map(|tags| tags.get("n")), Some(Some("3")));
@@ -112,7 +116,7 @@ fn what_is_left_out_has_its_default() {
     let loaded = load_files(text.as_bytes(), CSV.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));
     let plan = &loaded.plan;
     assert!(!plan.ssl_option && !loaded.autostart && plan.calendar.is_always_open());
-    assert_eq!((plan.revision, plan.description.as_str()), (1, ""));
+    assert_eq!((plan.revision, plan.description.as_str(), &plan.enforce, plan.survey), (1, "", &None, false));
     assert_eq!(plan.retry, crate::domain::retry::Policy::default());
     assert_eq!(plan.verify_timeout_ms, 180_000);
     let strategy = &plan.strategy;

@@ -26,7 +26,7 @@ use super::line::Line;
 use super::row::{Row, change, is_settled};
 use super::sheet::Sheet;
 use super::targets::{Fingerprints, Overlap, Targets, overlap};
-use super::{Active, Candidates, Rollout, SubmitError, Unavailable};
+use super::{Active, Candidates, Enforcement, Rollout, SubmitError, Unavailable};
 
 /// The books of one store.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,8 @@ pub(crate) struct Book {
     /// Those of them that may still move.
     open: BTreeSet<u64>,
     names: BTreeMap<(Name, u32), RolloutId>,
+    /// By the plan's name.
+    pub(super) enforcements: BTreeMap<Name, Enforcement>,
     locks: HashMap<InstanceKey, ChangeId>,
     due: BTreeSet<(Timestamp, ChangeId)>,
     fresh: Fresh,
@@ -247,12 +249,15 @@ impl Book {
     pub fn fold(&mut self, line: &Line, target: Option<Target>) -> Result<Option<InstanceKey>, Unavailable> {
         let entry = &line.entry;
         let unknown = || Unavailable(format!("journal entry {} is about the unknown rollout {}", entry.seq, entry.rollout));
+        if let What::Enforcement { name, record, .. } = &entry.what {
+            self.enforced(name.clone(), record.as_ref().clone(), entry.at);
+        }
         let case = self.cases.get_mut(&entry.rollout).ok_or_else(unknown)?;
         case.sheet.fold(entry, &case.plan);
         case.last_seq = entry.seq;
         let mut learnt = None;
         match &entry.what {
-            What::Submitted { .. } => {}
+            What::Submitted { .. } | What::Enforcement { .. } => {}
             What::Rollout { .. } => case.moved_at = entry.at,
             What::Change { ordinal, record, .. } => {
                 let id = Case::id_at(entry.rollout, *ordinal);

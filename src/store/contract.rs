@@ -1,9 +1,11 @@
 //! What every store must do, as one suite that each of them passes.
 
+mod enforcements;
 mod reverts;
 
 use jiff::Timestamp;
 
+pub(crate) use self::enforcements::*;
 pub(crate) use self::reverts::*;
 
 use crate::domain::change::{self, State};
@@ -23,7 +25,7 @@ macro_rules! suite {
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
             due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
-            rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, reads_see_what_was_acknowledged,
+            rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, an_enforcement_is_one_a_name, a_long_enforcement_is_kept, the_targets_are_those_submitted, reads_see_what_was_acknowledged,
         }
     };
     ($make:expr; $($clause:ident),* $(,)?) => {

@@ -12,9 +12,9 @@ use futures_util::future::ready;
 use jiff::Timestamp;
 
 use crate::domain::change::Change;
-use crate::domain::id::{ChangeId, Digest, JobId, RolloutId};
+use crate::domain::id::{ChangeId, Digest, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, What};
-use crate::domain::target::InstanceKey;
+use crate::domain::target::{InstanceKey, Target};
 
 use super::book::{Book, Opening};
 use super::jobs::remember;
@@ -22,9 +22,10 @@ use super::line::Line;
 use super::page::{Query, Shown, page};
 use super::row::{Row, change};
 use super::step::Step;
-use super::targets::{Fingerprints, Targets};
+use super::targets::{Fingerprints, Targets, all};
 use super::{
-    Active, Candidates, Commit, CommitError, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted, Unavailable,
+    Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
+    SubmitError, Submitted, Unavailable,
 };
 
 /// A store that lives as long as its process.
@@ -99,6 +100,12 @@ impl State {
             self.journal.push(line);
         }
         self.settled.extend(self.book.landed(u64::MAX));
+        Ok(())
+    }
+
+    fn enforce(&mut self, commit: EnforcementCommit) -> Result<(), CommitError> {
+        let Step { line, .. } = self.book.enforce(commit)?;
+        self.journal.push(line);
         Ok(())
     }
 
@@ -233,6 +240,22 @@ impl Store for MemoryStore {
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(ready(Ok(self.state().journal(rollout, after, limit))))
+    }
+
+    fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
+        Box::pin(ready(self.state().book.case(id).map(|case| all(case.targets.as_ref())).transpose()))
+    }
+
+    fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.enforcements())))
+    }
+
+    fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.enforcement(name))))
+    }
+
+    fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {
+        Box::pin(ready(self.state().enforce(commit)))
     }
 
     fn health(&self) -> Health {

@@ -14,6 +14,7 @@ mod book;
 mod check;
 #[cfg(test)]
 pub(crate) mod contract;
+mod enforcements;
 mod home;
 mod jobs;
 mod journal;
@@ -49,6 +50,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::domain::change::{self, Change};
+use crate::domain::enforce;
 use crate::domain::id::{ChangeId, Digest, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, Trace};
 use crate::domain::plan::Plan;
@@ -112,6 +114,18 @@ pub trait Store: Send + Sync {
 
     /// Journal entries after `seq`, oldest first, of one rollout or of all.
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>>;
+
+    /// A rollout's frozen targets in their order; `None`: no such rollout.
+    fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>>;
+
+    /// Every enforcement, ended ones too, in the order of the plans' names.
+    fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>>;
+
+    /// The enforcement of the plan with this name.
+    fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>>;
+
+    /// Applies one decision about an enforcement; done when it survives a power cut.
+    fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>>;
 
     /// Resolves when everything committed so far survives a power cut. [`Self::rollout`] and [`Self::change`] show what
     /// is accepted and ordered, which is what a decision needs; whoever shows it to people takes their answer first and
@@ -246,6 +260,34 @@ pub struct Commit {
     pub changes: Vec<ChangeMove>,
     /// When it counts as done.
     pub durability: Durability,
+}
+
+/// The enforcement of a plan as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enforcement {
+    /// The plan's name.
+    pub name: Name,
+    /// What moves.
+    pub record: enforce::Record,
+    /// When it last moved.
+    pub moved_at: Timestamp,
+}
+
+/// One decision about an enforcement.
+#[derive(Debug, Clone)]
+pub struct EnforcementCommit {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The plan's name.
+    pub name: Name,
+    /// [`enforce::Record::version`] that the decision read; 0: there was none.
+    pub version: u64,
+    /// The next record.
+    pub record: enforce::Record,
+    /// Why.
+    pub why: String,
+    /// The operator, if one did it.
+    pub by: Option<String>,
 }
 
 /// A rollout's move.

@@ -244,6 +244,12 @@ fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts
             return Err(Refused::Damaged(format!("the row of change {id} contradicts another one")));
         }
     }
+    for enforcement in loaded.enforcements {
+        if book.case(enforcement.record.origin).is_none() {
+            return Err(Refused::Damaged(format!("the rollout of the enforcement of {} is missing", enforcement.name)));
+        }
+        book.enforced(enforcement.name, enforcement.record, enforcement.moved_at);
+    }
     book.adds_up().map_err(Refused::Damaged)?;
     book.start_after(loaded.applied.seq);
     replay(home, journal, &queue, &mut book, &mut landed)?;

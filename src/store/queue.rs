@@ -27,6 +27,8 @@ use crate::domain::id::{ChangeId, Digest, JobId, RolloutId};
 use crate::domain::journal::What;
 use crate::domain::target::InstanceKey;
 
+use super::Enforcement;
+use super::enforcements;
 use super::home::{Mark, SCHEMA};
 use super::jobs::remember;
 use super::probe::{Point, Probe};
@@ -107,6 +109,7 @@ pub(crate) struct Loaded {
     pub applied: Mark,
     pub rollouts: Vec<(RolloutId, StoredRollout, Sheet)>,
     pub rows: Vec<(ChangeId, StoredRow)>,
+    pub enforcements: Vec<Enforcement>,
 }
 
 /// The queue, open.
@@ -184,7 +187,7 @@ impl Queue {
             let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
             rows.push((id, read_json("a change", &value)?));
         }
-        Ok(Loaded { applied, rollouts: self.load_rollouts()?, rows })
+        Ok(Loaded { applied, rollouts: self.load_rollouts()?, rows, enforcements: enforcements::load(&self.meta)? })
     }
 
     fn load_rollouts(&self) -> Result<Vec<(RolloutId, StoredRollout, Sheet)>, QueueError> {
@@ -217,9 +220,13 @@ impl Queue {
         let mut latest: BTreeMap<ChangeId, Latest<'_>> = BTreeMap::new();
         let mut jobs: BTreeMap<&InstanceKey, Vec<JobId>> = BTreeMap::new();
         let mut moved = BTreeSet::new();
+        let mut enforced = BTreeMap::new();
         for step in steps {
             let entry = &step.line.entry;
             moved.insert(entry.rollout);
+            if let What::Enforcement { name, record, .. } = &entry.what {
+                enforced.insert(name, (record, entry.at));
+            }
             let What::Change { ordinal, from, record, .. } = &entry.what else { continue };
             let id = ChangeId { rollout: entry.rollout, ordinal: *ordinal };
             latest.entry(id).and_modify(|latest| latest.follow(step, record, from)).or_insert_with(|| Latest::first(step, record, from));
@@ -241,6 +248,11 @@ impl Queue {
             let Some((stored, sheet)) = rollouts(id) else { continue };
             draft.put(TreeName::Rollouts, id.as_bytes().to_vec(), Some(write_json("a rollout", stored)?));
             draft.put(TreeName::Rollouts, tallies_key(id).to_vec(), Some(write_tallies(&sheet.tallies)?));
+        }
+        for (name, (record, moved_at)) in enforced {
+            for (key, piece) in enforcements::pieces(&self.meta, name, record, moved_at)? {
+                draft.put(TreeName::Meta, key, piece);
+            }
         }
         draft.put(TreeName::Meta, b"applied".to_vec(), Some(write_json("the applied mark", &reached)?));
         Ok(draft)

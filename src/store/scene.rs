@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::change::{self, How, Reason, ReasonWord, State};
+use crate::domain::enforce::{self, Flips};
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, ProxyId, RolloutId};
 use crate::domain::journal::What;
 use crate::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
@@ -17,7 +18,7 @@ use crate::domain::tally::Tally;
 use crate::domain::target::Target;
 use crate::domain::window::Calendar;
 
-use super::{Active, ChangeMove, Commit, CommitError, Durability, Rollout, RolloutMove, Store, Submission};
+use super::{Active, ChangeMove, Commit, CommitError, Durability, EnforcementCommit, Rollout, RolloutMove, Store, Submission};
 
 pub(crate) fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a valid name")
@@ -76,6 +77,8 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
         retry: Policy::default(),
         verify_timeout_ms: 60_000,
         approval: Approval::default(),
+        enforce: None,
+        survey: false,
     }
 }
 
@@ -178,6 +181,16 @@ pub(crate) async fn abort(store: &dyn Store, id: RolloutId) {
     store.commit(Commit { moves, ..blank(&now, 9) }).await.expect("free to move");
 }
 
+/// An enforcement of this rollout that has just begun.
+pub(crate) fn enforced(origin: RolloutId, second: i64) -> enforce::Record {
+    enforce::Record::begun(origin, 1, Digest::of(b"targets"), at(second))
+}
+
+/// The move of the enforcement of the plan `title` from `version` to this record.
+pub(crate) fn enforcement(title: &str, version: u64, record: enforce::Record, second: i64) -> EnforcementCommit {
+    EnforcementCommit { at: at(second), name: name(title), version, record, why: "test".into(), by: None }
+}
+
 pub(crate) fn failed(text: &str) -> State {
     State::Failed { reason: Reason { word: ReasonWord::Refused, message: text.into() } }
 }
@@ -220,6 +233,9 @@ impl Driver {
         if now.record.phase.is_final() {
             return;
         }
+        if self.second % 9 == 0 {
+            return self.enforce(store, id, &now.plan.name).await;
+        }
         let durability = if self.random.u8(..5) == 0 { Durability::Ordered } else { Durability::Synced };
         let active = store.due(Timestamp::MAX, 1_000).await.expect("available");
         let mine: Vec<Active> = active.into_iter().filter(|active| active.change.id.rollout == id).collect();
@@ -238,6 +254,18 @@ impl Driver {
         let next = self.next_state(&chosen.record.state);
         let changes = vec![step(chosen.id.ordinal, &chosen.record, next, self.second)];
         store.commit(Commit { changes, durability, ..blank(&now, self.second) }).await.expect("read a moment ago");
+    }
+
+    /// The enforcement of a plan moves: its record grows and shrinks over several pieces of the queue.
+    async fn enforce(&self, store: &dyn Store, id: RolloutId, title: &Name) {
+        let known = store.enforcement(title).await.expect("available");
+        let version = known.as_ref().map_or(0, |known| known.record.version);
+        let mut record = known.map_or_else(|| enforced(id, self.second), |known| known.record);
+        let targets = u32::try_from(self.second % 7 * 60).expect("few");
+        record.flips = (0..targets).map(|ordinal| Flips { ordinal, runs: vec![1, 2], held: ordinal % 2 == 0 }).collect();
+        record.version = version + 1;
+        let commit = EnforcementCommit { at: at(self.second), name: title.clone(), version, record, why: "grown".into(), by: None };
+        store.enforce(commit).await.expect("read a moment ago");
     }
 
     fn next_state(&mut self, state: &State) -> State {
@@ -279,6 +307,9 @@ pub(crate) async fn picture(store: &dyn Store) -> String {
             let jobs = store.known_jobs(&active.change.target.instance()).await.expect("available");
             writeln!(picture, "{active:?} {jobs:?}").expect("a string takes everything");
         }
+    }
+    for enforcement in store.enforcements().await.expect("available") {
+        writeln!(picture, "{enforcement:?}").expect("a string takes everything");
     }
     for mut entry in store.journal(None, 0, usize::MAX).await.expect("available") {
         // Only a store on disk has a file for it.

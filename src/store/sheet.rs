@@ -37,6 +37,8 @@ impl Sheet {
                 self.shift(plan, *ordinal, from, Standing::of(&record.state));
             }
             What::Rollout { record, .. } => self.enter(plan, record.clone()),
+            // It belongs to the plan's name; the rollout that it came from is over and moves no more.
+            What::Enforcement { .. } => {}
         }
     }
 

@@ -18,9 +18,9 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::domain::change::Change;
-use crate::domain::id::{ChangeId, JobId, RolloutId};
+use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, What};
-use crate::domain::target::InstanceKey;
+use crate::domain::target::{InstanceKey, Target};
 
 use super::book::Opening;
 use super::jobs::remember;
@@ -33,12 +33,12 @@ use super::row::change;
 use super::shared::{Inner, Item, Progress, Shared};
 use super::step::Step;
 use super::submission::{Stored, path, write};
-use super::targets::{Fingerprints, Targets};
+use super::targets::{Fingerprints, Targets, all};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{Writer, synced};
 use super::{
-    Active, Candidates, Commit, CommitError, Durability, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
-    Unavailable,
+    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
+    SubmitError, Submitted, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -247,6 +247,23 @@ impl SledStore {
         }
     }
 
+    async fn enforce_now(&self, commit: EnforcementCommit) -> Result<(), CommitError> {
+        let place = self.place().await?;
+        let durable = {
+            let mut inner = self.shared.books()?;
+            let step = inner.book.enforce(commit)?;
+            let (waits, durable) = oneshot::channel();
+            self.shared.enqueue(inner, Item { steps: vec![step], waits: Some(waits), _place: place });
+            durable
+        };
+        Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??)
+    }
+
+    async fn targets_now(&self, id: RolloutId) -> Result<Option<Vec<Target>>, Unavailable> {
+        let Some(targets) = self.shared.books()?.book.case(id).map(|case| Arc::clone(&case.targets)) else { return Ok(None) };
+        self.read(move |_| all(targets.as_ref()).map(Some)).await
+    }
+
     fn change_now(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {
         for _ in 0..LOOKS_MAX {
             let plan = {
@@ -447,6 +464,22 @@ impl Store for SledStore {
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         Box::pin(self.journal_now(rollout, after, limit))
+    }
+
+    fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
+        Box::pin(self.targets_now(id))
+    }
+
+    fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>> {
+        self.books_say(|inner| Ok(inner.book.enforcements()))
+    }
+
+    fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>> {
+        self.books_say(|inner| Ok(inner.book.enforcement(name)))
+    }
+
+    fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {
+        Box::pin(self.enforce_now(commit))
     }
 
     fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {

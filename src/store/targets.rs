@@ -24,6 +24,16 @@ pub(crate) trait Targets: Send + Sync + std::fmt::Debug {
     fn scan(&self, first: u32, each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>) -> Result<(), Unavailable>;
 }
 
+/// The whole list.
+pub(crate) fn all(targets: &dyn Targets) -> Result<Vec<Target>, Unavailable> {
+    let mut list = Vec::with_capacity(targets.count() as usize);
+    targets.scan(0, &mut |_, target| {
+        list.push(target.clone());
+        ControlFlow::Continue(())
+    })?;
+    Ok(list)
+}
+
 impl Targets for Arc<[Target]> {
     fn count(&self) -> u32 {
         u32::try_from(self.len()).expect("a plan is cut to fewer than 2^32 targets")

@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 use sealift::api::{self, Api};
-use sealift::clock::SystemClock;
+use sealift::clock::{Clock, SystemClock, Times};
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
 use sealift::domain::lane::{Access, Lane, SecretSource};
+use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
 use sealift::store::memory::MemoryStore;
 use serde_json::Value;
@@ -108,10 +110,31 @@ fn lane() -> Lane {
     }
 }
 
+/// The machine's clock, whose wall may be moved.
+#[derive(Default)]
+pub struct Movable(Mutex<SignedDuration>);
+
+impl Movable {
+    /// The wall clock shows this instant now.
+    pub fn set(&self, to: Timestamp) {
+        let mut ahead = self.0.lock().expect("a test's lock");
+        *ahead = to.duration_since(SystemClock.times().wall);
+    }
+}
+
+impl Clock for Movable {
+    fn times(&self) -> Times {
+        let Times { wall, boot } = SystemClock.times();
+        Times { wall: wall + *self.0.lock().expect("a test's lock"), boot }
+    }
+}
+
 /// The whole thing; ends with the test.
 pub struct World {
     pub folder: tempfile::TempDir,
     pub cloud: Arc<Quick>,
+    pub clock: Arc<Movable>,
+    pub store: Arc<MemoryStore>,
     pub socket: PathBuf,
     pub handle: Handle,
     pub stop: CancellationToken,
@@ -130,21 +153,41 @@ impl World {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cloud = Arc::new(Quick::default());
         let store = Arc::new(MemoryStore::new());
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(Movable::default());
         let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false };
         let (handle, engine) = start(store.clone(), cloud.clone(), clock.clone(), options);
         let stop = CancellationToken::new();
         let spool = folder.path().join("spool");
-        let served = Arc::new(Api::new(handle.clone(), store, clock, Arc::from([lane()]), spool, stop.clone()));
+        let served = Arc::new(Api::new(handle.clone(), store.clone(), clock.clone(), Arc::from([lane()]), spool, stop.clone()));
         let socket = folder.path().join("run/api.sock");
         let listener = api::bind(&socket).expect("a free socket");
         tokio::spawn(engine);
         tokio::spawn(api::serve(listener, api::router(served.clone()), stop.clone()));
         tokio::spawn(async move { served.follow().await });
         let http = reqwest::Client::builder().unix_socket(&*socket).build().expect("a client");
-        let world = Self { folder, cloud, socket, handle, stop, http };
+        let world = Self { folder, cloud, clock, store, socket, handle, stop, http };
         world.until("/readyz", |answered| answered.status == StatusCode::OK).await;
         world
+    }
+
+    /// What carries out enforcements; the test says when it passes.
+    pub fn enforcer(&self) -> Enforcer {
+        Enforcer::new(self.store.clone(), self.handle.clone(), self.clock.clone())
+    }
+
+    /// Lets the enforcer pass until the answer is as wanted.
+    pub async fn enforced(&self, enforcer: &mut Enforcer, path: &str, wanted: impl Fn(&Answered) -> bool) -> Answered {
+        let mut last = None;
+        for _ in 0..1000 {
+            enforcer.pass().await.expect("a store in memory");
+            let answered = self.get(path).await;
+            if wanted(&answered) {
+                return answered;
+            }
+            last = Some(answered);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{path} never became as wanted; the last answer: {last:?}");
     }
 
     pub async fn get(&self, path: &str) -> Answered {

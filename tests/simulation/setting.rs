@@ -95,6 +95,8 @@ fn plan(scenario: &Scenario) -> Plan {
         retry: retry::Policy { max_attempts: scenario.max_attempts, initial_ms: 500, max_ms: 20_000 },
         verify_timeout_ms: 30_000,
         approval: Approval { required: scenario.gates.approvals, digest: Digest::of(b"what runs") },
+        enforce: None,
+        survey: false,
     }
 }
 

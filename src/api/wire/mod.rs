@@ -7,11 +7,13 @@
 //! Deliberately not here: how a document is made (`api::describe`) and how it is shown (`cli`).
 
 mod change;
+mod enforcement;
 mod journal;
 mod preview;
 mod rollout;
 
 pub use change::{ChangeRow, JobRow};
+pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget};
 pub use journal::JournalRow;
 pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};

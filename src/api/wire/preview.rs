@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::EnforcePreview;
 use crate::rehearse::Forecast;
 
 /// The preview of a plan.
@@ -55,6 +56,9 @@ pub struct Preview {
     /// Approvers, other than the submitter, that must say yes before it begins.
     #[serde(default)]
     pub approvals: u16,
+    /// How it is enforced once its rollout has completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforce: Option<EnforcePreview>,
     /// Whether new work may begin at the time of the preview.
     pub open_now: bool,
     /// The next instants at which it may begin, soonest first.

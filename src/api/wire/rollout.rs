@@ -106,6 +106,9 @@ pub struct RolloutDoc {
     /// is left to forecast, and for the moment in which it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+    /// The enforcement that began when it completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<Box<super::EnforcementDoc>>,
     /// When new work may begin again; absent while it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_opening: Option<Timestamp>,

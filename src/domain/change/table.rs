@@ -341,7 +341,7 @@ pub(super) fn change(record: Record) -> Change {
 pub(super) fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'static> {
     let window = if shut { Opening::Shut { next: None, by: ShutBy::Window } } else { Opening::Open { until: None } };
     let verify_timeout = Duration::from_secs(180);
-    Context { now: SENT, gate, window, timing: &TIMING, retry: &RETRY, verify_timeout, waited, looks: 0 }
+    Context { now: SENT, gate, window, timing: &TIMING, retry: &RETRY, verify_timeout, waited, looks: 0, survey: false }
 }
 
 /// The record with which a row begins.
@@ -656,4 +656,36 @@ proptest! {
             }
         }
     }
+    /// A plan that only looks sends nothing, whatever it meets: nothing but looks leaves a change that never sent.
+    #[test]
+    fn a_survey_sends_nothing(steps in prop::collection::vec((any_event(), any_context()), 1..200)) {
+        let mut change = change(Record::queued());
+        for (event, ctx) in &steps {
+            let ctx = Context { survey: true, ..ctx.clone() };
+            for event in [event, &Event::Woken, &Event::Release] {
+                if let Ok(decision) = decide(&change, event, &ctx) {
+                    prop_assert!(!decision.call.as_ref().is_some_and(Call::is_write), "{:?}", decision);
+                    change.record = decision.record;
+                    prop_assert_eq!(change.record.attempts, 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_survey_tells_drifted_from_right_and_from_unknown() {
+    let ctx = Context { survey: true, ..context(Gate::Open, false, Duration::ZERO) };
+    let looked = change(Record { state: State::Inspecting, version: 2, ..Record::queued() });
+    for (ssl_option, word) in [(Some(true), "succeeded"), (Some(false), "skipped"), (None, "failed")] {
+        let view = ProxyView { ssl_option, status: ProxyStatus::Idle, word: "ACTIVE".into() };
+        let decision = decide(&looked, &Event::Observed(Some(view)), &ctx).expect("a look's answer");
+        assert_eq!((decision.record.state.word(), decision.call), (word, None), "{ssl_option:?}");
+        if let State::Skipped { reason } = &decision.record.state {
+            assert_eq!(reason.word, ReasonWord::Drifted);
+        }
+    }
+    let busy = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "MODIFYING".into() };
+    let decision = decide(&looked, &Event::Observed(Some(busy)), &ctx).expect("a look's answer");
+    assert_eq!(decision.record.state, State::Ready, "what is being changed is looked at again");
 }

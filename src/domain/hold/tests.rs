@@ -68,6 +68,8 @@ impl Facts {
             retry: retry::Policy::default(),
             verify_timeout_ms: 180_000,
             approval: Approval::default(),
+            enforce: None,
+            survey: false,
         };
         let target = Target {
             lane: name("prod-sg"),

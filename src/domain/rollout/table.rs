@@ -371,6 +371,8 @@ fn plan() -> Plan {
         retry: retry::Policy::default(),
         verify_timeout_ms: 180_000,
         approval: Approval { required: 0, digest: digest() },
+        enforce: None,
+        survey: false,
     }
 }
 

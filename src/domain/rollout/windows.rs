@@ -41,6 +41,8 @@ fn plan() -> Plan {
         retry: retry::Policy { max_attempts: 3, initial_ms: 1_000, max_ms: 60_000 },
         verify_timeout_ms: 60_000,
         approval: Approval::default(),
+        enforce: None,
+        survey: false,
     }
 }
 

@@ -77,6 +77,8 @@ impl Stage {
             retry: Policy::default(),
             verify_timeout_ms: 60_000,
             approval: Approval::default(),
+            enforce: None,
+            survey: false,
         };
         let mut scene = Scene::new(plan, targets, &[], after(0));
         scene.faults.job_time = Between::exactly(Duration::from_secs(10));

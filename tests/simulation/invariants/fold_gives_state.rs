@@ -37,6 +37,8 @@ impl Invariant for FoldGivesState {
                     changes.insert(*ordinal, record.clone());
                 }
                 What::Rollout { record, .. } => rollout = Some(record.clone()),
+                // One plan that runs once: nobody enforces it here.
+                What::Enforcement { .. } => return Err(format!("entry {seq} is about an enforcement")),
             }
         }
         let stored = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");

@@ -3,12 +3,12 @@
 use futures_util::future::pending;
 use jiff::Timestamp;
 use sealift::domain::change::Change;
-use sealift::domain::id::{ChangeId, JobId, RolloutId};
+use sealift::domain::id::{ChangeId, JobId, Name, RolloutId};
 use sealift::domain::journal::Entry;
-use sealift::domain::target::InstanceKey;
+use sealift::domain::target::{InstanceKey, Target};
 use sealift::store::{
-    Active, Candidates, Commit, CommitError, Durability, Health, Page, Pending, Rollout, Store, Submission, SubmitError, Submitted,
-    Unavailable,
+    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
+    SubmitError, Submitted, Unavailable,
 };
 use tokio::time::sleep;
 
@@ -99,6 +99,22 @@ impl Store for WatchedStore {
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
         self.0.store.journal(rollout, after, limit)
+    }
+
+    fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
+        self.0.store.targets(id)
+    }
+
+    fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>> {
+        self.0.store.enforcements()
+    }
+
+    fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>> {
+        self.0.store.enforcement(name)
+    }
+
+    fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {
+        self.0.store.enforce(commit)
     }
 
     fn health(&self) -> Health {

@@ -1,0 +1,176 @@
+//! Enforcements: their documents, their routes and the verbs on them.
+//!
+//! Invariant: what is shown is durable, and a verb is answered with success only when it is. Deliberately not here: what
+//! a verb does (`domain::enforce`), and submitting anything.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use jiff::Timestamp;
+
+use super::Api;
+use super::fault::Fault;
+use super::peer::Peer;
+use super::routes::{nowhere, reason};
+use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, MarkDoc, Page};
+use crate::domain::enforce::{End, Run, Stage, applying_name, surveying_name};
+use crate::domain::id::Name;
+use crate::domain::target::Target;
+use crate::engine::enforce::{Asked, EnforceError, command};
+use crate::store::{Enforcement, Rollout};
+
+/// Held targets named in one document.
+const HELD_MAX: usize = 1_000;
+
+/// How an enforcement stands; `targets` are those of its origin where held ones are to be named.
+pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[Target], now: Timestamp) -> EnforcementDoc {
+    let (record, plan) = (&enforcement.record, &origin.plan);
+    let enforce = plan.enforce.as_ref();
+    let (mut held, mut stopped, mut superseded_by) = (None, None, None);
+    match &record.stage {
+        Stage::Held { drifted, allowed } => held = Some(format!("{drifted} drifted, more than the {allowed} that max_drift allows")),
+        Stage::Ended { end: End::Stopped { mark } } => stopped = Some(MarkDoc::from(mark)),
+        Stage::Ended { end: End::Superseded { revision } } => superseded_by = Some(*revision),
+        Stage::Idle | Stage::Surveying { .. } | Stage::Applying { .. } => {}
+    }
+    let named = record.held().filter_map(|flips| Some((flips, targets.get(flips.ordinal as usize)?)));
+    EnforcementDoc {
+        name: enforcement.name.to_string(),
+        revision: record.revision,
+        rollout: record.origin.to_string(),
+        ssl_option: plan.ssl_option,
+        stage: record.stage.word().into(),
+        mode: enforce.map_or("inform", |enforce| enforce.mode.word()).into(),
+        cron: enforce.map_or(String::new(), |enforce| enforce.cron.to_string()),
+        time_zone: enforce.map_or(String::new(), |enforce| enforce.time_zone.name().to_owned()),
+        max_drift: enforce.map_or(0, |enforce| enforce.max_drift),
+        targets: origin.targets,
+        runs: record.runs,
+        next_tick: enforce.and_then(|enforce| record.next_tick(enforce, now)),
+        skipped_ticks: record.skipped,
+        at_hand: record.stage.rollout().map(|id| id.to_string()),
+        last_run: record.last.as_ref().map(|last| run(last, &enforcement.name)),
+        held,
+        held_targets: u32::try_from(record.held().count()).unwrap_or(u32::MAX),
+        held_list: named
+            .take(HELD_MAX)
+            .map(|(flips, target)| HeldTarget {
+                ordinal: flips.ordinal,
+                lane: target.lane.to_string(),
+                instance_id: target.instance_id.to_string(),
+                proxy_id: target.proxy_id.to_string(),
+                runs: flips.runs.clone(),
+            })
+            .collect(),
+        stopped,
+        superseded_by,
+        moved_at: enforcement.moved_at,
+    }
+}
+
+fn run(run: &Run, name: &Name) -> EnforcementRun {
+    EnforcementRun {
+        number: run.number,
+        tick: run.tick,
+        began: run.began,
+        survey: surveying_name(name).to_string(),
+        right: run.found.map(|found| found.right),
+        drifted: run.found.map(|found| found.drifted),
+        left_out: run.found.map(|found| found.left_out),
+        unseen: run.found.map(|found| found.unseen),
+        applied: run.applied.map(|_| applying_name(name).to_string()),
+        switched: run.applied.map_or(0, |applied| applied.switched),
+        failed: run.applied.map_or(0, |applied| applied.failed),
+        result: run.result.clone(),
+    }
+}
+
+impl Api {
+    /// The document of one enforcement, its held targets named where that is `whole`.
+    async fn enforcement(&self, enforcement: &Enforcement, whole: bool) -> Result<EnforcementDoc, Fault> {
+        let origin = self.store.rollout(enforcement.record.origin).await?;
+        let origin = origin.ok_or_else(|| Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the rollout of the enforcement is not there"))?;
+        let named = whole && enforcement.record.held().next().is_some();
+        let targets = if named { self.store.targets(origin.id).await?.unwrap_or_default() } else { Vec::new() };
+        Ok(document(enforcement, &origin, &targets, self.now()))
+    }
+
+    /// The enforcement that a rollout belongs to: of its own plan, if it is the revision that is enforced.
+    pub(super) async fn enforcement_of(&self, rollout: &Rollout) -> Result<Option<EnforcementDoc>, Fault> {
+        if rollout.plan.enforce.is_none() {
+            return Ok(None);
+        }
+        match self.store.enforcement(&rollout.plan.name).await? {
+            Some(enforcement) if enforcement.record.origin == rollout.id => Ok(Some(document(&enforcement, rollout, &[], self.now()))),
+            Some(_) | None => Ok(None),
+        }
+    }
+}
+
+fn name(text: &str) -> Result<Name, Fault> {
+    Name::parse(text, "a plan's name").map_err(|error| Fault::bad(error.to_string()))
+}
+
+/// `GET /v1/enforcements`.
+pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Page<EnforcementDoc>>, Fault> {
+    let found = api.store.enforcements().await?;
+    api.store.durable().await?;
+    let mut rows = Vec::with_capacity(found.len());
+    for enforcement in &found {
+        rows.push(api.enforcement(enforcement, false).await?);
+    }
+    Ok(Json(Page { rows, next: None }))
+}
+
+/// `GET /v1/enforcements/NAME`.
+pub(super) async fn one(State(api): State<Arc<Api>>, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, Fault> {
+    let name = name(&reference)?;
+    let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
+    api.store.durable().await?;
+    Ok(Json(api.enforcement(&found, true).await?))
+}
+
+/// `POST /v1/enforcements/NAME/stop` and `…/release`.
+pub(super) async fn verb(
+    State(api): State<Arc<Api>>,
+    Path((reference, word)): Path<(String, String)>,
+    peer: Peer,
+    uri: Uri,
+    body: Bytes,
+) -> Result<Json<EnforcementDoc>, Fault> {
+    let name = name(&reference)?;
+    let request: EnforcementRequest = if body.is_empty() {
+        EnforcementRequest::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no verb request: {error}")))?
+    };
+    if request.target.is_some() && word != "release" {
+        return Err(Fault::bad(format!("`target` belongs to `release`, not to `{}`", word.escape_debug())));
+    }
+    let asked = match word.as_str() {
+        "stop" => Asked::Stop,
+        "release" => {
+            let target = request.target.as_deref().map(str::parse).transpose();
+            Asked::Release { target: target.map_err(|error| Fault::bad(format!("`target`: {error}")))? }
+        }
+        _ => return Err(nowhere(uri).await),
+    };
+    let by = peer.to_string();
+    let moved = command(&*api.store, &name, &asked, &by, &reason(&request.reason), api.now()).await?;
+    tracing::info!(plan = %name, verb = %word, %by, stage = moved.record.stage.word(), "verb on an enforcement carried out");
+    Ok(Json(api.enforcement(&moved, true).await?))
+}
+
+impl From<EnforceError> for Fault {
+    fn from(error: EnforceError) -> Self {
+        let status = match &error {
+            EnforceError::NotFound(_) | EnforceError::NoTarget(_) => StatusCode::NOT_FOUND,
+            EnforceError::Refused(_) | EnforceError::Moving => StatusCode::CONFLICT,
+            EnforceError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}

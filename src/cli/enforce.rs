@@ -1,0 +1,209 @@
+//! `enforce`: what is enforced, what the last run found and what is held; and the verbs `stop` and `release` on it.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+
+use super::args::{EnforceArgs, EnforceVerb, Format, OutputArgs};
+use super::client::Client;
+use super::exit::Exit;
+use super::output::{Listing, Row, aligned, line, pretty};
+use super::term::{self, say};
+use super::text::{Style, clean, count};
+use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun};
+use crate::domain::enforce::STOPPED;
+
+/// `enforce`.
+pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Result<Exit> {
+    match (&args.verb, &args.name) {
+        (Some(EnforceVerb::Stop(verb)), _) => {
+            let request = EnforcementRequest { reason: verb.reason.clone(), target: None };
+            let after = client.enforcement_verb(&verb.name, "stop", &request).await?;
+            told(&after, &verb.output, style, "stopped")?;
+            if let Some(run) = after.last_run.as_ref().filter(|run| run.result.as_deref() == Some(STOPPED)) {
+                let rollout = run.applied.as_ref().unwrap_or(&run.survey);
+                say(&format!("its run {} may still be under way; `sealift abort {}` ends that, too", run.number, clean(rollout)));
+            }
+        }
+        (Some(EnforceVerb::Release(release)), _) => {
+            let request = EnforcementRequest { reason: release.verb.reason.clone(), target: release.target.clone() };
+            let after = client.enforcement_verb(&release.verb.name, "release", &request).await?;
+            told(&after, &release.verb.output, style, "released")?;
+        }
+        (None, Some(name)) => {
+            let found = client.enforcement(name).await?;
+            document(&found, &args.output, || view(&found, style))?;
+        }
+        (None, None) => return list(client, args.output.output, style).await,
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(client: &Client, format: Format, style: &Style) -> Result<Exit> {
+    let page = client.page::<EnforcementDoc>("/v1/enforcements", &[]).await?;
+    let mut out = term::stdout();
+    let mut listing = Listing::new(&mut out, format, style.clone());
+    listing.page(&page.rows)?;
+    if page.rows.is_empty() && format == Format::Table {
+        say("no plan is enforced; one with `enforce` is from the time on when its rollout has completed");
+    }
+    listing.end::<EnforcementDoc>()?;
+    Ok(Exit::Done)
+}
+
+fn told(after: &EnforcementDoc, output: &OutputArgs, style: &Style, done: &str) -> Result<()> {
+    document(after, output, || format!("{}: {done}; the enforcement is {}{}\n", clean(&after.name), after.stage, next(after, style)))
+}
+
+fn document(found: &EnforcementDoc, output: &OutputArgs, text: impl FnOnce() -> String) -> Result<()> {
+    let mut out = term::stdout();
+    match output.output {
+        Format::Table => write!(out, "{}", text())?,
+        Format::Json => writeln!(out, "{}", pretty(found)?)?,
+        Format::Jsonl => writeln!(out, "{}", line(found)?)?,
+        Format::Csv => anyhow::bail!("one enforcement has no rows for CSV; use -o json, or `sealift enforce -o csv`"),
+    }
+    Ok(out.flush()?)
+}
+
+fn next(found: &EnforcementDoc, style: &Style) -> String {
+    let style = style.in_zone(Some(&found.time_zone));
+    found.next_tick.map_or(String::new(), |tick| format!(", next tick {}", style.until(tick)))
+}
+
+/// One line for `status`.
+pub fn summary(found: &EnforcementDoc, style: &Style) -> String {
+    let held = match (&found.held, found.held_targets) {
+        (Some(held), _) => format!(": {held}; `sealift enforce release {}`", found.name),
+        (None, 0) => String::new(),
+        (None, n) => format!(", {} held", count(n, "target", "targets")),
+    };
+    clean(&format!("enforced ({}), {}{held}{}", found.mode, found.stage, next(found, style)))
+}
+
+fn ran(run: &EnforcementRun, style: &Style) -> String {
+    let result = run.result.as_deref().unwrap_or("under way");
+    format!("run {} of {}: {result}", run.number, style.time(run.tick))
+}
+
+/// One enforcement for people.
+pub fn view(found: &EnforcementDoc, style: &Style) -> String {
+    let style = &style.in_zone(Some(&found.time_zone));
+    let to = if found.ssl_option { "on" } else { "off" };
+    let does = match found.mode.as_str() {
+        "apply" => format!("puts right up to {} in a run, more is held", found.max_drift),
+        _ => "reports what drifted".into(),
+    };
+    let mut lines = vec![
+        format!("{}  revision {}  ssl {to}  {}", found.name, found.revision, found.stage),
+        format!("  rollout {}  {}", found.rollout, count(found.targets, "proxy", "proxies")),
+        format!("  at `{}` {}: {does}", found.cron, found.time_zone),
+    ];
+    lines.extend(found.next_tick.map(|tick| format!("  next tick {}", style.until(tick))));
+    lines.extend(found.last_run.as_ref().map(|run| format!("  {}", ran(run, style))));
+    if found.skipped_ticks > 0 {
+        lines.push(format!("  {} without a run since", count(found.skipped_ticks, "tick", "ticks")));
+    }
+    if let Some(run) = &found.last_run {
+        let rollouts = run.applied.iter().fold(run.survey.clone(), |survey, applied| format!("{survey}, {applied}"));
+        lines.push(format!("  its rollouts, revision {}: {rollouts}", run.number));
+    }
+    if let Some(held) = &found.held {
+        let survey = found.last_run.as_ref().map_or("", |run| run.survey.as_str());
+        lines.push(format!("  held: {held}"));
+        lines.push(format!("  which: `sealift changes {survey} --state skipped`; go on: `sealift enforce release {}`", found.name));
+    }
+    if let Some(mark) = &found.stopped {
+        let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
+        lines.push(format!("  stopped by {} {}{why}", mark.by, style.ago(mark.at)));
+    }
+    lines.extend(found.superseded_by.map(|revision| format!("  ended by revision {revision}, which asks for no enforcement")));
+    let mut text: String = lines.iter().map(|line| clean(line) + "\n").collect();
+    if found.held_targets > 0 {
+        text.push_str(&format!("\n  {} held: flipped back again and again\n", count(found.held_targets, "target is", "targets are")));
+        let cells: Vec<Vec<String>> = found
+            .held_list
+            .iter()
+            .map(|held| {
+                let runs: Vec<String> = held.runs.iter().map(ToString::to_string).collect();
+                vec![clean(&held.proxy_id), clean(&held.lane), clean(&held.instance_id), format!("put right by runs {}", runs.join(", "))]
+            })
+            .collect();
+        let rows = aligned(&["", "", "", ""], false, &cells, &mut Vec::new());
+        text.extend(rows.lines().map(|row| format!("  {row}\n")));
+    }
+    text
+}
+
+impl Row for EnforcementDoc {
+    const COLUMNS: &'static [&'static str] = &["PLAN", "#REV", "MODE", "STAGE", "#RUNS", "#DRIFTED", "#HELD", "NEXT TICK", "LAST RUN"];
+    const FIELDS: &'static [&'static str] = &[
+        "name",
+        "revision",
+        "rollout",
+        "ssl_option",
+        "stage",
+        "mode",
+        "cron",
+        "time_zone",
+        "max_drift",
+        "targets",
+        "runs",
+        "next_tick",
+        "skipped_ticks",
+        "last_tick",
+        "drifted",
+        "switched",
+        "failed",
+        "result",
+        "held",
+        "held_targets",
+        "moved_at",
+    ];
+
+    fn cells(&self, style: &Style) -> Vec<String> {
+        let style = &style.in_zone(Some(&self.time_zone));
+        let run = self.last_run.as_ref();
+        vec![
+            self.name.clone(),
+            self.revision.to_string(),
+            self.mode.clone(),
+            self.stage.clone(),
+            self.runs.to_string(),
+            run.and_then(|run| run.drifted).map_or_else(|| "-".into(), |drifted| drifted.to_string()),
+            self.held_targets.to_string(),
+            self.next_tick.map_or_else(|| "-".into(), |tick| style.until(tick)),
+            run.map_or_else(|| "-".into(), |run| ran(run, style)),
+        ]
+    }
+
+    fn record(&self) -> Vec<String> {
+        fn text<T: ToString>(value: Option<T>) -> String {
+            value.map(|value| value.to_string()).unwrap_or_default()
+        }
+        let run = self.last_run.as_ref();
+        vec![
+            self.name.clone(),
+            self.revision.to_string(),
+            self.rollout.clone(),
+            self.ssl_option.to_string(),
+            self.stage.clone(),
+            self.mode.clone(),
+            self.cron.clone(),
+            self.time_zone.clone(),
+            self.max_drift.to_string(),
+            self.targets.to_string(),
+            self.runs.to_string(),
+            text(self.next_tick),
+            self.skipped_ticks.to_string(),
+            text(run.map(|run| run.tick)),
+            text(run.and_then(|run| run.drifted)),
+            text(run.map(|run| run.switched)),
+            text(run.map(|run| run.failed)),
+            text(run.and_then(|run| run.result.clone())),
+            text(self.held.clone()),
+            self.held_targets.to_string(),
+            self.moved_at.to_string(),
+        ]
+    }
+}

@@ -1,0 +1,558 @@
+//! Recurring enforcement: a plan that runs again at each tick, and what each run finds, does and leaves alone.
+//!
+//! Job: [`decide`]. It takes the record, an event and the context, and returns the next record. What must be done is
+//! read off the record: in [`Stage::Surveying`] and [`Stage::Applying`] the rollout that is named there is submitted if
+//! it is not there yet. So a crash between the commit and the submission leads to the same rollout, never to two runs.
+//!
+//! Invariants: one run at a time; no tick begins two runs, whatever the clock does; a run is a rollout like any other,
+//! so that windows, quota, journal and restarts are not built twice; only targets that we put right have an entry.
+//!
+//! Deliberately not here: submitting, reading what a run found, and the verbs' authors' rights.
+
+mod flips;
+mod schedule;
+#[cfg(test)]
+mod table;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::flips::{FLIPS_KEPT, FLIPS_MAX, FLIPS_RUNS, Flips};
+pub use self::schedule::{Enforce, Mode, NAME_MAX, applying_name, surveying_name};
+
+use super::id::{Digest, Name, RolloutId};
+use super::plan::Plan;
+use super::rollout::Mark;
+use super::target::{self, Target};
+
+/// The part of an enforcement that moves: this is what is stored, and what the journal carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The completed rollout whose frozen plan and targets are enforced.
+    pub origin: RolloutId,
+    /// Revision of its plan.
+    pub revision: u32,
+    /// Digest of its targets: half of a survey's identity.
+    pub targets: Digest,
+    /// Runs begun so far, over all revisions: the revision of the next run's rollouts is one more.
+    pub runs: u32,
+    /// Ticks up to this one are dealt with and never looked at again.
+    pub handled: Timestamp,
+    /// Ticks that began no run since the latest run began.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u32,
+    /// Where it stands.
+    pub stage: Stage,
+    /// The latest run, at hand or over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Run>,
+    /// Targets that were put right of late, in the list's order; at most [`FLIPS_KEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flips: Vec<Flips>,
+    /// Raised by one with every committed move; a commit names the version it read.
+    pub version: u64,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// The result of a run that was at hand when its enforcement was stopped.
+pub const STOPPED: &str = "the enforcement was stopped";
+
+/// Where an enforcement stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Stage {
+    /// Waits for its next tick.
+    Idle,
+    /// A run looks at every target.
+    Surveying {
+        /// The rollout that does.
+        rollout: RolloutId,
+    },
+    /// A run puts right what it found drifted.
+    Applying {
+        /// The rollout that does.
+        rollout: RolloutId,
+        /// Places of drifted targets that are held and therefore not in it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<u32>,
+    },
+    /// More drifted than the plan lets pass: nothing is put right until a person releases it.
+    Held {
+        /// Targets that would have been put right.
+        drifted: u32,
+        /// `max_drift`, as a count.
+        allowed: u32,
+    },
+    /// Over.
+    Ended {
+        /// Why.
+        end: End,
+    },
+}
+
+/// Why an enforcement is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum End {
+    /// A person stopped it.
+    Stopped {
+        /// Who and why.
+        mark: Mark,
+    },
+    /// A newer revision of the plan completed, and it has no `enforce`.
+    Superseded {
+        /// That revision.
+        revision: u32,
+    },
+}
+
+impl Stage {
+    /// One lower-case word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Surveying { .. } => "surveying",
+            Self::Applying { .. } => "applying",
+            Self::Held { .. } => "held",
+            Self::Ended { .. } => "ended",
+        }
+    }
+
+    /// The rollout of the run at hand.
+    pub fn rollout(&self) -> Option<RolloutId> {
+        match self {
+            Self::Surveying { rollout } | Self::Applying { rollout, .. } => Some(*rollout),
+            Self::Idle | Self::Held { .. } | Self::Ended { .. } => None,
+        }
+    }
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Its number, from 1: the revision of its rollouts.
+    pub number: u32,
+    /// The tick that began it.
+    pub tick: Timestamp,
+    /// When it began.
+    pub began: Timestamp,
+    /// The rollout that looked at every target.
+    pub survey: RolloutId,
+    /// What that found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+    /// The rollout that put right, and what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
+    /// How it ended, in words; `None` while it is at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+}
+
+/// What a survey found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    /// Targets that show the wanted value.
+    pub right: u32,
+    /// Targets that show the other one.
+    pub drifted: u32,
+    /// Of these, the held ones.
+    pub left_out: u32,
+    /// Targets of which it cannot be told.
+    pub unseen: u32,
+}
+
+/// What was put right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Applied {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// Targets that it switched.
+    #[serde(default)]
+    pub switched: u32,
+    /// Targets that it could not put right.
+    #[serde(default)]
+    pub failed: u32,
+}
+
+/// A target that a survey found drifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drifted {
+    /// Its place in the origin's list.
+    pub ordinal: u32,
+    /// The proxy.
+    pub target: Target,
+}
+
+/// What can happen to an enforcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Its time may have come.
+    Looked,
+    /// The rollout of the run at hand was not taken.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// The survey is over.
+    Surveyed {
+        /// What it found drifted, in the list's order.
+        drifted: Vec<Drifted>,
+        /// Targets that show the wanted value.
+        right: u32,
+        /// Targets of which it cannot be told.
+        unseen: u32,
+        /// The phase it ended in.
+        phase: &'static str,
+    },
+    /// The run that puts right is over.
+    Applied {
+        /// Places, in the origin's list, of what it switched.
+        switched: Vec<u32>,
+        /// Targets that it could not put right.
+        failed: u32,
+        /// The phase it ended in.
+        phase: &'static str,
+    },
+    /// A newer revision of the plan completed.
+    Renewed {
+        /// Its rollout.
+        origin: RolloutId,
+        /// Its revision.
+        revision: u32,
+        /// Digest of its targets; `None`: it has no `enforce`.
+        targets: Option<Digest>,
+    },
+    /// A person ends it.
+    Stop {
+        /// Who and why.
+        mark: Mark,
+    },
+    /// A person lets go on what is held.
+    Release {
+        /// Only this target, by its place; `None`: everything.
+        only: Option<u32>,
+        /// What the latest survey found drifted; needed only while the enforcement is held.
+        drifted: Vec<Drifted>,
+        /// Who and why.
+        mark: Mark,
+    },
+}
+
+/// All that a decision may know beside record and event.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// Wall clock.
+    pub now: Timestamp,
+    /// The origin's frozen plan.
+    pub plan: &'a Plan,
+}
+
+/// What a decision says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The next record, its version one higher.
+    pub record: Record,
+    /// Why, for the journal.
+    pub why: String,
+}
+
+/// Why a verb means nothing now; told to the operator word for word.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is over.
+    #[error("the enforcement has ended; submit a newer revision of the plan to begin it again")]
+    Ended,
+    /// There is nothing to release.
+    #[error("nothing to release: the enforcement is {stage}, and none of its targets is held")]
+    NothingHeld {
+        /// Where it stands.
+        stage: &'static str,
+    },
+    /// That target is not held.
+    #[error("that target is not held; `sealift enforce NAME` lists those that are")]
+    NotHeld,
+}
+
+impl Record {
+    /// The enforcement of a plan whose rollout has just completed. Ticks up to `now` are not looked at.
+    pub fn begun(origin: RolloutId, revision: u32, targets: Digest, now: Timestamp) -> Self {
+        Self { origin, revision, targets, runs: 0, handled: now, skipped: 0, stage: Stage::Idle, last: None, flips: Vec::new(), version: 1 }
+    }
+
+    /// When the next tick comes; `None` when it is over, or no tick comes any more.
+    pub fn next_tick(&self, enforce: &Enforce, now: Timestamp) -> Option<Timestamp> {
+        if matches!(self.stage, Stage::Ended { .. }) { None } else { enforce.next(now.max(self.handled)) }
+    }
+
+    /// Places of the targets that are held.
+    pub fn held(&self) -> impl Iterator<Item = &Flips> {
+        self.flips.iter().filter(|flips| flips.held)
+    }
+}
+
+/// The table. `Ok(None)`: nothing moves.
+///
+/// # Errors
+/// Only a person's verb is refused.
+pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Option<Decision>, Refusal> {
+    let step = Step { record, ctx };
+    Ok(match (&record.stage, event) {
+        (Stage::Ended { .. }, Event::Stop { .. } | Event::Release { .. }) => return Err(Refusal::Ended),
+        (Stage::Idle | Stage::Held { .. } | Stage::Ended { .. }, Event::Renewed { origin, revision, targets }) => {
+            step.renewed(*origin, *revision, *targets)
+        }
+        (Stage::Ended { .. }, Event::Looked) => None,
+        (_, Event::Looked) => step.looked(),
+        (Stage::Surveying { .. }, Event::Surveyed { drifted, right, unseen, phase }) => {
+            Some(step.surveyed(drifted, *right, *unseen, phase))
+        }
+        (Stage::Applying { .. }, Event::Applied { switched, failed, phase }) => Some(step.applied(switched, *failed, phase)),
+        (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Refused { why }) => Some(step.ends(format!("not begun: {why}"))),
+        (_, Event::Stop { mark }) => Some(step.stopped(mark)),
+        (_, Event::Release { only, drifted, mark }) => Some(step.released(*only, drifted, mark)?),
+        // A run at hand comes to its end first; everything else came late or twice.
+        (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Renewed { .. })
+        | (Stage::Idle | Stage::Applying { .. } | Stage::Held { .. } | Stage::Ended { .. }, Event::Surveyed { .. })
+        | (Stage::Idle | Stage::Surveying { .. } | Stage::Held { .. } | Stage::Ended { .. }, Event::Applied { .. })
+        | (Stage::Idle | Stage::Held { .. } | Stage::Ended { .. }, Event::Refused { .. }) => None,
+    })
+}
+
+/// One decision in the making.
+struct Step<'a> {
+    record: &'a Record,
+    ctx: &'a Context<'a>,
+}
+
+impl Step<'_> {
+    fn next(&self) -> Record {
+        Record { version: self.record.version + 1, ..self.record.clone() }
+    }
+
+    /// The number of the run at hand, or of the latest.
+    fn number(&self) -> u32 {
+        self.record.last.as_ref().map_or(0, |run| run.number)
+    }
+
+    /// The run at hand is over.
+    fn ends(&self, result: String) -> Decision {
+        let mut record = self.next();
+        record.stage = Stage::Idle;
+        end_run(&mut record, &result);
+        Decision { record, why: format!("run {}: {result}", self.number()) }
+    }
+
+    fn looked(&self) -> Option<Decision> {
+        let enforce = self.ctx.plan.enforce.as_ref()?;
+        let due = enforce.due(self.record.handled, self.ctx.now)?;
+        let mut record = self.next();
+        record.handled = due.tick;
+        let missed = match due.missed {
+            0 => String::new(),
+            n => format!("; {n} earlier {} missed", if n == 1 { "tick was" } else { "ticks were" }),
+        };
+        let busy = match &self.record.stage {
+            Stage::Held { .. } => Some("it is held".to_owned()),
+            Stage::Surveying { .. } | Stage::Applying { .. } => Some(format!("run {} is under way", self.number())),
+            Stage::Idle | Stage::Ended { .. } => None,
+        };
+        if let Some(busy) = busy {
+            record.skipped = record.skipped.saturating_add(due.missed).saturating_add(1);
+            return Some(Decision { record, why: format!("the tick of {} is skipped: {busy}{missed}", due.tick) });
+        }
+        let number = record.runs.saturating_add(1);
+        let plan = self.ctx.plan;
+        let survey = RolloutId::derive(&surveying_name(&plan.name), number, plan.ssl_option, &record.targets);
+        record.runs = number;
+        record.skipped = due.missed;
+        record.stage = Stage::Surveying { rollout: survey };
+        record.last = Some(Run { number, tick: due.tick, began: self.ctx.now, survey, found: None, applied: None, result: None });
+        Some(Decision { record, why: format!("run {number} begins, for the tick of {}{missed}", due.tick) })
+    }
+
+    fn surveyed(&self, drifted: &[Drifted], right: u32, unseen: u32, phase: &'static str) -> Decision {
+        if phase != "completed" {
+            return self.ends(format!("its survey is {phase}; nothing was put right"));
+        }
+        let mut record = self.next();
+        let number = self.number();
+        let newly = flips::hold(&mut record.flips, number, drifted.iter().map(|drifted| drifted.ordinal));
+        let left_out = flips::left_out(&record.flips, drifted);
+        let found = Found { right, drifted: count(drifted.len()), left_out: count(left_out.len()), unseen };
+        if let Some(run) = &mut record.last {
+            run.found = Some(found);
+        }
+        let mut words = if found.drifted == 0 { "nothing drifted".to_owned() } else { format!("{} drifted", found.drifted) };
+        if found.unseen > 0 {
+            words.push_str(&format!(", {} could not be looked at", found.unseen));
+        }
+        if found.left_out > 0 {
+            words.push_str(&format!(", {} of them held", found.left_out));
+        }
+        if newly > 0 {
+            words.push_str(&format!(" ({newly} newly: flipped back {FLIPS_MAX} times within {FLIPS_RUNS} runs)"));
+        }
+        let Some(enforce) = &self.ctx.plan.enforce else { return self.close(record, words) };
+        let todo = found.drifted - found.left_out;
+        if todo == 0 {
+            return self.close(record, words);
+        }
+        match enforce.mode {
+            Mode::Inform => self.close(record, format!("{words}; only reported")),
+            Mode::Apply if todo > enforce.max_drift => {
+                let allowed = enforce.max_drift;
+                record.stage = Stage::Held { drifted: todo, allowed };
+                let words = format!("{words}: more than the {allowed} that max_drift allows, nothing is put right");
+                end_run(&mut record, &words);
+                Decision { record, why: format!("run {number}: {words} until somebody releases it") }
+            }
+            Mode::Apply => self.apply(record, drifted, left_out, &format!("run {number}: {words}; put right")),
+        }
+    }
+
+    fn close(&self, mut record: Record, words: String) -> Decision {
+        record.stage = Stage::Idle;
+        flips::forget(&mut record.flips, self.number());
+        end_run(&mut record, &words);
+        Decision { why: format!("run {}: {words}", self.number()), record }
+    }
+
+    fn apply(&self, mut record: Record, drifted: &[Drifted], left_out: Vec<u32>, why: &str) -> Decision {
+        let targets = chosen(drifted, &left_out);
+        let plan = self.ctx.plan;
+        let rollout = RolloutId::derive(&applying_name(&plan.name), self.number(), plan.ssl_option, &target::digest(&targets));
+        if let Some(run) = &mut record.last {
+            run.applied = Some(Applied { rollout, switched: 0, failed: 0 });
+            run.result = None;
+        }
+        record.stage = Stage::Applying { rollout, left_out };
+        Decision { record, why: why.to_owned() }
+    }
+
+    fn applied(&self, switched: &[u32], failed: u32, phase: &'static str) -> Decision {
+        let mut record = self.next();
+        let number = self.number();
+        flips::put_right(&mut record.flips, number, switched);
+        if let Some(applied) = record.last.as_mut().and_then(|run| run.applied.as_mut()) {
+            (applied.switched, applied.failed) = (count(switched.len()), failed);
+        }
+        let mut words = format!("{} put right", switched.len());
+        if failed > 0 {
+            words.push_str(&format!(", {failed} could not be"));
+        }
+        if phase != "completed" {
+            words.push_str(&format!("; its rollout is {phase}"));
+        }
+        self.close(record, words)
+    }
+
+    fn renewed(&self, origin: RolloutId, revision: u32, targets: Option<Digest>) -> Option<Decision> {
+        if revision <= self.record.revision {
+            return None;
+        }
+        let over = matches!(self.record.stage, Stage::Ended { .. });
+        let Some(targets) = targets else {
+            if over {
+                return None;
+            }
+            let record = Record { stage: Stage::Ended { end: End::Superseded { revision } }, ..self.next() };
+            return Some(Decision { record, why: format!("revision {revision} of the plan completed and asks for no enforcement") });
+        };
+        // Whoever raises the revision has looked: what was held begins anew, and the numbers of the runs go on, because
+        // they are revisions of rollouts.
+        let (runs, version) = (self.record.runs, self.record.version + 1);
+        let record = Record { runs, version, ..Record::begun(origin, revision, targets, self.ctx.now) };
+        Some(Decision { record, why: format!("revision {revision} of the plan completed: it is enforced from now on") })
+    }
+
+    fn stopped(&self, mark: &Mark) -> Decision {
+        let mut record = self.next();
+        let at_hand = record.stage.rollout().is_some();
+        record.stage = Stage::Ended { end: End::Stopped { mark: mark.clone() } };
+        if at_hand {
+            end_run(&mut record, STOPPED);
+        }
+        Decision { record, why: because("stopped", mark) }
+    }
+
+    fn released(&self, only: Option<u32>, drifted: &[Drifted], mark: &Mark) -> Result<Decision, Refusal> {
+        let mut record = self.next();
+        if let Some(ordinal) = only {
+            if !self.record.held().any(|flips| flips.ordinal == ordinal) {
+                return Err(Refusal::NotHeld);
+            }
+            record.flips.retain(|flips| flips.ordinal != ordinal);
+            return Ok(Decision { record, why: because("one target released", mark) });
+        }
+        let held = matches!(self.record.stage, Stage::Held { .. });
+        let targets = self.record.held().count();
+        if !held && targets == 0 {
+            return Err(Refusal::NothingHeld { stage: self.record.stage.word() });
+        }
+        record.flips.retain(|flips| !flips.held);
+        if !held {
+            return Ok(Decision { record, why: because(&format!("{targets} held targets released"), mark) });
+        }
+        // The targets that were held beside the enforcement are released with it.
+        if drifted.is_empty() {
+            record.stage = Stage::Idle;
+            return Ok(Decision { record, why: because("released", mark) });
+        }
+        Ok(self.apply(record, drifted, Vec::new(), &format!("{}; {} are put right", because("released", mark), drifted.len())))
+    }
+}
+
+/// The drifted targets without those that are left out.
+pub fn chosen(drifted: &[Drifted], left_out: &[u32]) -> Vec<Target> {
+    let wanted = drifted.iter().filter(|drifted| left_out.binary_search(&drifted.ordinal).is_err());
+    wanted.map(|drifted| drifted.target.clone()).collect()
+}
+
+/// The plan that the run numbered `run` looks with. It sends nothing, so it is bound to no window.
+pub fn surveying_plan(plan: &Plan, run: u32, targets: u32) -> Plan {
+    run_plan(plan, surveying_name(&plan.name), run, targets, true)
+}
+
+/// The plan that the run numbered `run` puts right with: the approved plan, on what drifted.
+pub fn applying_plan(plan: &Plan, run: u32, targets: u32) -> Plan {
+    run_plan(plan, applying_name(&plan.name), run, targets, false)
+}
+
+fn run_plan(plan: &Plan, name: Name, run: u32, targets: u32, survey: bool) -> Plan {
+    use super::plan::{Approval, Promote, Wave};
+    use super::window::Calendar;
+    let mut strategy = plan.strategy.clone();
+    if survey {
+        // A look that fails harms nothing and is counted.
+        strategy.max_failures = targets.max(1);
+    }
+    let all = Name::parse("all", "wave").expect("three letters");
+    strategy.waves =
+        vec![Wave { name: all, first: 0, size: targets, soak_ms: 0, promote: Promote::Auto, max_failures: strategy.max_failures }];
+    let calendar =
+        if survey { Calendar::always() } else { Calendar::new(plan.calendar.windows().to_vec(), plan.calendar.freezes().to_vec(), None) };
+    Plan { name, revision: run, calendar, strategy, approval: Approval::default(), survey, enforce: None, ..plan.clone() }
+}
+
+fn end_run(record: &mut Record, result: &str) {
+    if let Some(run) = &mut record.last {
+        run.result = Some(result.to_owned());
+    }
+}
+
+fn because(what: &str, mark: &Mark) -> String {
+    let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
+    format!("{what} by {}{reason}", mark.by)
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
