@@ -120,7 +120,8 @@ impl Api {
         let now = self.now();
         let measured = self.meter.measure(rollout, now).await?;
         let forecast = self.forecaster.of(rollout).await;
-        Ok(RolloutDoc { forecast, ..describe::rollout(rollout, &self.engine(), &measured, now) })
+        let groups_full = hold::groups_full(rollout, &*self.store).await?;
+        Ok(RolloutDoc { forecast, ..describe::rollout(rollout, &self.engine(), &measured, groups_full, now) })
     }
 }
 

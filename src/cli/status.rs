@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style as Paint};
 
 use super::forecast;
 use super::output::aligned;
+use super::plan::limits;
 use super::rows::held;
 use super::text::{Style, clean, count, cut, seconds};
 use super::wire::{MissedDoc, RolloutDoc, WaveDoc};
@@ -125,6 +126,9 @@ fn progress(rollout: &RolloutDoc) -> String {
         tally.active,
         rollout.max_in_flight
     );
+    if let Some(limits) = limits(&rollout.max_in_flight_per) {
+        line.push_str(&clean(&format!(" ({limits})")));
+    }
     line.push_str(&format!("  queued {}", tally.queued));
     line.push_str(&alarming("failed", tally.failed));
     line.push_str(&alarming("in doubt", tally.in_doubt));

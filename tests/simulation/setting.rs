@@ -74,6 +74,7 @@ fn plan(scenario: &Scenario) -> Plan {
         calendar: Calendar::new(windows.into_iter().collect(), Vec::new(), None),
         strategy: Strategy {
             max_in_flight: scenario.max_in_flight,
+            max_in_flight_per: Default::default(),
             waves,
             max_failures: scenario.max_failures,
             progress_deadline_ms: 3_600_000,
