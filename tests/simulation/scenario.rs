@@ -9,6 +9,7 @@ use fastrand::Rng;
 use sealift::cloud::faults::{Between, Faults, QuotaRule, Rate};
 
 use crate::gates::Gates;
+use crate::groups::Groups;
 
 /// What one run is about.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct Scenario {
     pub calm_at: u64,
     /// Reverts, approvals, pauses with an end.
     pub gates: Gates,
+    /// Limits of what is in flight of one lane or of one value of a tag.
+    pub groups: Groups,
 }
 
 /// A window that opens every so many minutes.
@@ -132,6 +135,7 @@ impl Scenario {
             calm_at: rng.u64(60..600),
             faults,
             gates: Gates::default(),
+            groups: Groups::draw(seed),
         };
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
@@ -162,6 +166,7 @@ impl Scenario {
             wall_jumps: 0,
             calm_at: 60,
             gates,
+            groups: Groups::small(world),
             ..drawn
         }
     }
