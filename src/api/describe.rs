@@ -188,7 +188,9 @@ fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<
     let rate = rate.filter(|rate| *rate > 0.0)?;
     let Phase::Advancing { wave } = rollout.record.phase else { return None };
     let waits_ahead = rollout.plan.strategy.waves.iter().skip(usize::from(wave)).rev().skip(1);
-    if !holds.is_empty() || waits_ahead.into_iter().any(|wave| wave.soak_ms > 0 || wave.promote == Promote::Manual) {
+    // Full groups are how a limited rollout moves.
+    let held = holds.iter().any(|hold| hold.word != "group_limit");
+    if held || waits_ahead.into_iter().any(|wave| wave.soak_ms > 0 || wave.promote == Promote::Manual) {
         return None;
     }
     let total = rollout.total();

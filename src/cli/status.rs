@@ -49,6 +49,8 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     }
     lines.push(String::new());
     lines.push(format!("  {}", progress(rollout)));
+    let limits = limits(&rollout.max_in_flight_per).filter(|_| !rollout.is_final);
+    lines.extend(limits.map(|limits| clean(&format!("  in flight {limits}"))));
     lines.push(format!("  {}", cloud(rollout)));
     lines.push(format!("  {}", pace(rollout, style)));
     lines
@@ -126,9 +128,6 @@ fn progress(rollout: &RolloutDoc) -> String {
         tally.active,
         rollout.max_in_flight
     );
-    if let Some(limits) = limits(&rollout.max_in_flight_per) {
-        line.push_str(&clean(&format!(" ({limits})")));
-    }
     line.push_str(&format!("  queued {}", tally.queued));
     line.push_str(&alarming("failed", tally.failed));
     line.push_str(&alarming("in doubt", tally.in_doubt));

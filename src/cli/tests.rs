@@ -1,9 +1,12 @@
 //! What the verbs print, from documents made by hand, against golden files in `tests/golden/cli`.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::args::Format;
+use super::members::MemberRow;
 use super::output::{Listing, Row, pretty};
 use super::plan;
 use super::status::{tick, verdict, view};
@@ -301,6 +304,24 @@ fn the_journal() {
 #[test]
 fn an_empty_listing_is_still_a_document() {
     golden("empty", &listed::<JobRow>(&[]));
+}
+
+#[test]
+fn the_members_of_waves() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/canary-waves.yaml");
+    let loaded = crate::planfile::load(&path).expect("a plan that ships");
+    let rows: Vec<MemberRow> =
+        loaded.targets.iter().zip(0..).map(|(target, ordinal)| MemberRow::new(ordinal, target, &loaded.plan.strategy)).collect();
+    golden("members", &listed(&rows));
+}
+
+#[test]
+fn group_limits_stand_beside_the_places() {
+    let mut doc = rollout();
+    doc.max_in_flight = 40;
+    doc.max_in_flight_per = [("lane".to_owned(), 10), ("tag:tier".to_owned(), 2)].into();
+    doc.holds = vec![hold("group_limit", "every queued change waits for a place of its group or for its instance", None)];
+    golden("group-limits", &shown(&doc));
 }
 
 #[test]
