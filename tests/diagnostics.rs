@@ -120,6 +120,25 @@ fn keys() {
 }
 
 #[test]
+fn group_limits() {
+    let limits = |name: &str, limits: &str| {
+        let list = "targets:
+  list:
+    - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01, tags: {tier: gold}}
+";
+        plan(name, &format!("{HEAD}{list}strategy:\n  max_in_flight_per: {limits}\n"));
+    };
+    limits("group_limits", "{lane: 10, \"tag:tier\": 2}");
+    limits("group_limits_wrong", "{lanes: 1, tier: 2, \"tag.tier\": 2, \"tag:\": 2, instance: 1, lane: 0, \"tag:tier\": many}");
+    limits("group_limits_of_nothing", "{\"tag:teir\": 2, \"tag:zone\": 1}");
+    limits("group_limits_empty", "{}");
+    limits("group_limits_too_many", &format!("{{{}}}", (0..9).map(|n| format!("\"tag:t{n}\": 1")).collect::<Vec<_>>().join(", ")));
+    limits("group_limits_no_map", "10");
+    let untagged = format!("{HEAD}{TARGETS}strategy: {{max_in_flight_per: {{\"tag:tier\": 2}}}}\n");
+    plan("group_limits_without_tags", &untagged);
+}
+
+#[test]
 fn keys_of_later_versions() {
     let text = "\
 version: 1
@@ -130,8 +149,6 @@ targets:
     - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01}
   discover: [{lane: prod-sg}]
   exclude: [{instance_name: \"legacy-*\"}]
-strategy:
-  max_in_flight_per: {lane: 10}
 verify: {wire: {min_tls: \"1.2\"}}
 notify: [ops]
 ";

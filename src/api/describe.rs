@@ -3,6 +3,8 @@
 //! Invariant: pure functions of their arguments; the same state gives the same document on the socket, in the page
 //! and in a test. Deliberately not here: any reading from store or clock.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold;
@@ -45,11 +47,12 @@ fn wave_name(plan: &Plan, wave: u16) -> Option<String> {
 }
 
 /// How a rollout stands.
-pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now: Timestamp) -> RolloutDoc {
+/// `groups_full`: see [`hold::groups_full`].
+pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, groups_full: bool, now: Timestamp) -> RolloutDoc {
     let plan = &rollout.plan;
     let phase = &rollout.record.phase;
     let total = rollout.total();
-    let holds = hold::of_rollout(rollout, snapshot, now);
+    let holds = hold::of_rollout(rollout, snapshot, groups_full, now);
     let (next_opening, open_until) = match hold::opening(rollout, now) {
         _ if phase.is_final() => (None, None),
         Opening::Open { until } => (None, until),
@@ -80,6 +83,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
         // No plan can ask for a look at the wire yet, so nothing is claimed about it.
         counters: Counters { accepted: measured.accepted, completed: measured.completed, effective: total.succeeded, verified: None },
         max_in_flight: plan.strategy.max_in_flight,
+        max_in_flight_per: group_limits(plan),
         budget: Budget::of(plan.strategy.max_failures, &total),
         rate_per_minute: measured.rate_per_minute,
         eta: eta(rollout, &holds, measured.rate_per_minute, open_until, now),
@@ -95,6 +99,11 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, now:
         moved_at: rollout.moved_at,
         as_of: now,
     }
+}
+
+/// The plan's group limits, by their keys as plans write them.
+pub fn group_limits(plan: &Plan) -> BTreeMap<String, u32> {
+    plan.strategy.max_in_flight_per.iter().map(|(by, most)| (by.to_string(), most)).collect()
 }
 
 fn missed(windows: &Windows) -> Option<MissedDoc> {
@@ -180,7 +189,9 @@ fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<
     let rate = rate.filter(|rate| *rate > 0.0)?;
     let Phase::Advancing { wave } = rollout.record.phase else { return None };
     let waits_ahead = rollout.plan.strategy.waves.iter().skip(usize::from(wave)).rev().skip(1);
-    if !holds.is_empty() || waits_ahead.into_iter().any(|wave| wave.soak_ms > 0 || wave.promote == Promote::Manual) {
+    // Full groups are how a limited rollout moves.
+    let held = holds.iter().any(|hold| hold.word != "group_limit");
+    if held || waits_ahead.into_iter().any(|wave| wave.soak_ms > 0 || wave.promote == Promote::Manual) {
         return None;
     }
     let total = rollout.total();

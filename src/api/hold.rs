@@ -17,10 +17,21 @@ pub fn opening(rollout: &Rollout, now: Timestamp) -> Opening {
 }
 
 /// Why this rollout begins nothing new now, what to read first before the rest.
-pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, now: Timestamp) -> Vec<Hold> {
+/// `groups_full`: see [`groups_full`].
+pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now: Timestamp) -> Vec<Hold> {
     let window = opening(rollout, now);
     let lanes: Vec<LaneStanding<'_>> = snapshot.lanes.iter().map(standing).collect();
-    hold::of_rollout(&situation(rollout, snapshot, &window), &lanes).into_iter().map(Hold::from).collect()
+    let situation = Situation { groups_full, ..situation(rollout, snapshot, &window) };
+    hold::of_rollout(&situation, &lanes).into_iter().map(Hold::from).collect()
+}
+
+/// Whether the plan's group limits leave no place to any queued change.
+pub async fn groups_full(rollout: &Rollout, store: &dyn Store) -> Result<bool, Unavailable> {
+    let Some(wave) = rollout.record.phase.wave().filter(|_| !rollout.plan.strategy.max_in_flight_per.is_empty()) else {
+        return Ok(false);
+    };
+    let found = store.candidates(rollout.id, wave, 1).await?;
+    Ok(found.free.is_empty() && !found.more)
 }
 
 /// Why these changes wait, one by one.
@@ -38,8 +49,9 @@ pub async fn of_changes(
         let change = &active.change;
         let queued = change.record.state == State::Queued;
         let instance_taken = if queued { store.holder(&change.target.instance()).await? } else { None };
+        let group_full = if queued { store.full_group(rollout.id, &change.target).await? } else { None };
         let lane = snapshot.lanes.iter().find(|lane| lane.lane == change.target.lane).map(standing);
-        let waiting = Waiting { change, now, wake: active.due, instance_taken, lane };
+        let waiting = Waiting { change, now, wake: active.due, instance_taken, group_full: group_full.as_ref(), lane };
         holds.push(hold::of_change(&situation, &waiting).map(Hold::from));
     }
     Ok(holds)
@@ -54,6 +66,7 @@ fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Openi
         window,
         stop: snapshot.stop.as_deref(),
         draining: snapshot.draining,
+        groups_full: false,
     }
 }
 

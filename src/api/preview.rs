@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::describe::promote;
+use super::describe::{group_limits, promote};
 use super::wire::{EnforcePreview, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
@@ -54,6 +54,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         lanes: lanes.into_iter().map(|(lane, targets)| (lane.to_string(), targets)).collect(),
         waves: plan.strategy.waves.iter().map(|w| wave(w, targets, per_wave)).collect(),
         max_in_flight: plan.strategy.max_in_flight,
+        max_in_flight_per: group_limits(plan),
         max_failures: plan.strategy.max_failures,
         max_attempts: plan.retry.max_attempts,
         progress_deadline_seconds: plan.strategy.progress_deadline_ms / 1000,

@@ -124,7 +124,8 @@ impl Api {
         let measured = self.meter.measure(rollout, now).await?;
         let forecast = self.forecaster.of(rollout).await;
         let enforcement = self.enforcement_of(rollout).await?.map(Box::new);
-        Ok(RolloutDoc { forecast, enforcement, ..describe::rollout(rollout, &self.engine(), &measured, now) })
+        let groups_full = hold::groups_full(rollout, &*self.store).await?;
+        Ok(RolloutDoc { forecast, enforcement, ..describe::rollout(rollout, &self.engine(), &measured, groups_full, now) })
     }
 }
 

@@ -72,7 +72,7 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what a plan would do
     #[command(
-        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml --members -o csv\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
     )]
     Plan(PlanArgs),
     /// Run a whole rollout in virtual time, with the shipped engine against the simulated cloud
@@ -267,6 +267,9 @@ pub struct PlanArgs {
     /// Show every target, not only the first of each wave
     #[arg(long)]
     pub all: bool,
+    /// List every target with its wave, in the order in which they run, and nothing else
+    #[arg(long, conflicts_with_all = ["all", "faults", "fault", "no_forecast"])]
+    pub members: bool,
     /// Exit with 2 when there are changes to make
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -276,7 +279,7 @@ pub struct PlanArgs {
     /// What the forecast takes for granted
     #[command(flatten)]
     pub cloud: CloudArgs,
-    /// How to print: table or json
+    /// How to print; csv with --members only
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -15,6 +15,7 @@ mod exit;
 pub(crate) mod follow;
 mod forecast;
 pub(crate) mod listing;
+mod members;
 mod moment;
 mod offline;
 mod operate;

@@ -1,5 +1,6 @@
 //! `check` and `plan`: what can be said of a plan file without any network.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::term;
 use super::text::{Style, clean, clean_lines, count, seconds};
 use super::wire::Preview;
 use crate::api::preview::{preview, warning};
+use crate::domain::group::GroupLimits;
 use crate::planfile::{self, Diagnostics, Loaded};
 use crate::rehearse::Forecast;
 use crate::store::Submission;
@@ -119,6 +121,11 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Loaded, Diagnostics>) ->
 /// `plan`.
 pub fn plan(args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
     let loaded = load(&args.plan, daemon)?;
+    let pending = if args.detailed_exitcode { Exit::Pending } else { Exit::Done };
+    if args.members {
+        super::members::list(&loaded, args.output.output, style)?;
+        return Ok(pending);
+    }
     let per_wave = if args.all { usize::MAX } else { PER_WAVE };
     let mut preview = of_loaded(&loaded, per_wave, style);
     if !args.no_forecast {
@@ -129,10 +136,10 @@ pub fn plan(args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
         Format::Table => write!(out, "{}", text(&preview, style))?,
         Format::Json => writeln!(out, "{}", pretty(&preview)?)?,
         Format::Jsonl => writeln!(out, "{}", line(&preview)?)?,
-        Format::Csv => anyhow::bail!("a preview has no rows for CSV; use -o json"),
+        Format::Csv => anyhow::bail!("a preview has no rows for CSV; use -o json, or --members for the list of targets"),
     }
     out.flush()?;
-    Ok(if args.detailed_exitcode { Exit::Pending } else { Exit::Done })
+    Ok(pending)
 }
 
 /// Adds the forecast, and says what is wrong with it among the warnings.
@@ -206,6 +213,9 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         count(preview.max_failures, "failure", "failures"),
         seconds(preview.progress_deadline_seconds),
     ));
+    if let Some(limits) = limits(&preview.max_in_flight_per) {
+        text.push_str(&format!("of them {limits}; a change whose group is full is passed over until a place is free\n"));
+    }
     text.push_str(&guards(preview));
     text.push_str(&enforced(preview, style));
     if let Some(forecast) = &preview.forecast {
@@ -245,6 +255,12 @@ fn expected(seen: Option<bool>, preview: &Preview) -> (char, String) {
 /// The value that is not wanted.
 fn other(preview: &Preview) -> &'static str {
     if preview.ssl_option { "off" } else { "on" }
+}
+
+/// Group limits in words; `None` without any.
+pub fn limits(limits: &BTreeMap<String, u32>) -> Option<String> {
+    let limits: GroupLimits = limits.iter().filter_map(|(by, most)| Some((by.parse().ok()?, *most))).collect();
+    (!limits.is_empty()).then(|| limits.to_string())
 }
 
 /// What follows when too much fails, and who must agree first.

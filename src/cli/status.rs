@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style as Paint};
 
 use super::forecast;
 use super::output::aligned;
+use super::plan::limits;
 use super::rows::held;
 use super::text::{Style, clean, count, cut, seconds};
 use super::wire::{MissedDoc, RolloutDoc, WaveDoc};
@@ -48,6 +49,8 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     }
     lines.push(String::new());
     lines.push(format!("  {}", progress(rollout)));
+    let limits = limits(&rollout.max_in_flight_per).filter(|_| !rollout.is_final);
+    lines.extend(limits.map(|limits| clean(&format!("  in flight {limits}"))));
     lines.push(format!("  {}", cloud(rollout)));
     lines.push(format!("  {}", pace(rollout, style)));
     lines

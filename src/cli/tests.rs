@@ -1,9 +1,12 @@
 //! What the verbs print, from documents made by hand, against golden files in `tests/golden/cli`.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::args::Format;
+use super::members::MemberRow;
 use super::output::{Listing, Row, pretty};
 use super::status::{tick, verdict, view};
 use super::text::Style;
@@ -65,6 +68,7 @@ fn rollout() -> RolloutDoc {
         tally: total.into(),
         counters: Counters { accepted: Some(128), completed: Some(110), effective: 107, verified: None },
         max_in_flight: 20,
+        max_in_flight_per: Default::default(),
         budget: Budget::of(20, &total),
         holds: Vec::new(),
         rate_per_minute: Some(31.4),
@@ -304,6 +308,24 @@ fn an_empty_listing_is_still_a_document() {
 }
 
 #[test]
+fn the_members_of_waves() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/canary-waves.yaml");
+    let loaded = crate::planfile::load(&path).expect("a plan that ships");
+    let rows: Vec<MemberRow> =
+        loaded.targets.iter().zip(0..).map(|(target, ordinal)| MemberRow::new(ordinal, target, &loaded.plan.strategy)).collect();
+    golden("members", &listed(&rows));
+}
+
+#[test]
+fn group_limits_stand_beside_the_places() {
+    let mut doc = rollout();
+    doc.max_in_flight = 40;
+    doc.max_in_flight_per = [("lane".to_owned(), 10), ("tag:tier".to_owned(), 2)].into();
+    doc.holds = vec![hold("group_limit", "every queued change waits for a place of its group or for its instance", None)];
+    golden("group-limits", &shown(&doc));
+}
+
+#[test]
 fn a_preview() {
     let target = |ordinal: u32, ssl_option: Option<bool>| PreviewTarget {
         ordinal,
@@ -343,6 +365,7 @@ fn a_preview() {
             },
         ],
         max_in_flight: 20,
+        max_in_flight_per: [("lane".to_owned(), 10), ("tag:tier".to_owned(), 2)].into(),
         max_failures: 20,
         max_attempts: 6,
         on_failure: "halt".into(),

@@ -138,6 +138,15 @@ impl Walk<'_, '_> {
     fn mapping(&mut self, schema: &Value, entries: &[(Node<'_>, Node<'_>)], node: &Node<'_>, key: Span) {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
+        let bound = |key: &str| schema[key].as_u64().and_then(|bound| usize::try_from(bound).ok());
+        if let Some(max) = bound("maxProperties").filter(|max| entries.len() > *max) {
+            let many = format!("{} has {} keys, at most {max} are taken", self.key(), entries.len());
+            self.tell(node.span, Diagnostic::error("too-many", many));
+        }
+        if entries.is_empty() && bound("minProperties").is_some_and(|min| min > 0) {
+            let empty = Diagnostic::error("empty", format!("{} is empty", self.key()));
+            self.tell(node.span, empty.help("add a key or leave it out"));
+        }
         // A key that is missing because it is misspelt, or because the other way is not available, is told once.
         let mut excused = Vec::new();
         let mut later = false;
@@ -146,7 +155,15 @@ impl Walk<'_, '_> {
             self.path.push(Step::Key(text.to_owned()));
             match (properties.get(text), &schema["additionalProperties"]) {
                 (Some(known), _) => self.node(known, value, name.span),
-                (None, any @ Value::Object(_)) => self.node(any, value, name.span),
+                (None, any @ Value::Object(_)) => match format_of(self.shape, &schema["propertyNames"]).and_then(|check| check(text).err())
+                {
+                    Some(complaint) => {
+                        self.mistakes.spoil(self.source, node.span);
+                        let unknown = complained(&format!("unknown key {}", quote(text)), complaint);
+                        self.tell(name.span, Diagnostic { code: "unknown-key", ..unknown });
+                    }
+                    None => self.node(any, value, name.span),
+                },
                 _ => match self.unknown(text, name.span, value.span, properties) {
                     Meant::Later => later = true,
                     Meant::Known(word) => excused.push(word),

@@ -15,6 +15,7 @@ mod tests;
 use jiff::Timestamp;
 
 use super::change::{Change, State};
+use super::group::FullGroup;
 use super::id::{ChangeId, Name};
 use super::plan::Plan;
 use super::rollout::{Halt, Phase, Record, Revert, Room, Stage};
@@ -34,7 +35,7 @@ pub struct Hold {
 
 impl Hold {
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 20] = [
+    pub const WORDS: [&'static str; 21] = [
         "halted",
         "stop_file",
         "paused",
@@ -53,6 +54,7 @@ impl Hold {
         "backoff",
         "lane_paused",
         "quota",
+        "group_limit",
         "failure_budget",
         "in_flight_limit",
     ];
@@ -80,6 +82,8 @@ pub struct Situation<'a> {
     pub stop: Option<&'a str>,
     /// The daemon is ending and begins nothing new.
     pub draining: bool,
+    /// Under the plan's group limits no queued change may begin, whatever places the rollout has left.
+    pub groups_full: bool,
 }
 
 /// How a lane stands.
@@ -104,6 +108,8 @@ pub struct Waiting<'a> {
     pub wake: Option<Timestamp>,
     /// Another change that is active on the same instance.
     pub instance_taken: Option<ChangeId>,
+    /// A group of it all of whose places are taken.
+    pub group_full: Option<&'a FullGroup>,
     /// Its lane; `None`: the configuration has no lane of that name.
     pub lane: Option<LaneStanding<'a>>,
 }
@@ -116,6 +122,9 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
     if let Phase::Reverting(revert) = &situation.record.phase {
         holds.extend(situation.settles(revert));
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
+        let queued: u32 = situation.tallies.iter().map(|tally| tally.queued).sum();
+        let waits = revert.stage == Stage::Releasing && queued > 0 && situation.no_place().is_none();
+        holds.extend(situation.groups().filter(|_| waits));
         return holds;
     }
     let Phase::Advancing { wave } = situation.record.phase else { return holds };
@@ -123,7 +132,10 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
     if queued > 0 {
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
         let failures: u32 = situation.tallies.iter().map(Tally::failures).sum();
-        holds.extend(situation.no_room(wave).filter(|hold| hold.word == "failure_budget" && failures > 0));
+        let no_room = situation.no_room(wave);
+        // With places left, and none for what is queued, people see a rollout that seems to idle.
+        holds.extend(situation.groups().filter(|_| no_room.is_none()));
+        holds.extend(no_room.filter(|hold| hold.word == "failure_budget" && failures > 0));
     }
     holds
 }
@@ -237,14 +249,19 @@ impl Situation<'_> {
     fn queued(&self, waiting: &Waiting<'_>) -> Option<Hold> {
         let change = waiting.change;
         if let Phase::Reverting(revert) = &self.record.phase {
-            return self.settles(revert).or_else(|| waiting.taken()).or_else(|| waiting.lane_holds()).or_else(|| self.no_place());
+            return self
+                .settles(revert)
+                .or_else(|| waiting.taken())
+                .or_else(|| waiting.lane_holds())
+                .or_else(|| waiting.group())
+                .or_else(|| self.no_place());
         }
         let current = self.record.phase.wave()?;
         if change.wave > current {
             let text = format!("wave {} begins after wave {}", self.wave_name(change.wave), self.wave_name(current));
             return Some(Hold::new("wave", None, text));
         }
-        waiting.taken().or_else(|| waiting.lane_holds()).or_else(|| self.no_room(current))
+        waiting.taken().or_else(|| waiting.lane_holds()).or_else(|| waiting.group()).or_else(|| self.no_room(current))
     }
 
     /// What keeps a revert from putting back anything yet.
@@ -255,6 +272,15 @@ impl Situation<'_> {
             Stage::Releasing => return None,
         };
         Some(Hold::new("settling", None, text))
+    }
+
+    /// The limits that leave no place to any queued change.
+    fn groups(&self) -> Option<Hold> {
+        let limits = &self.plan.strategy.max_in_flight_per;
+        (self.groups_full && !limits.is_empty()).then(|| {
+            let text = format!("every queued change waits for a place of its group or for its instance: {limits} may be in flight");
+            Hold::new("group_limit", None, text)
+        })
     }
 
     /// A revert has no budget to wait for, only places.
@@ -313,6 +339,11 @@ impl Waiting<'_> {
         let other = self.instance_taken.filter(|other| *other != self.change.id)?;
         let text = format!("change {other} works on the same instance, and one at a time may");
         Some(Hold::new("instance_busy", None, text))
+    }
+
+    fn group(&self) -> Option<Hold> {
+        let full = self.group_full?;
+        Some(Hold::new("group_limit", None, format!("{full}; it begins when one of them ends")))
     }
 
     fn lane_holds(&self) -> Option<Hold> {

@@ -13,6 +13,7 @@ pub mod call;
 pub mod change;
 pub mod cron;
 pub mod enforce;
+pub mod group;
 pub mod hold;
 pub mod id;
 pub mod journal;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::enforce::Enforce;
+use super::group::GroupLimits;
 use super::id::{Digest, Name};
 use super::retry;
 use super::window::{Calendar, Opening};
@@ -80,6 +81,10 @@ impl Plan {
 pub struct Strategy {
     /// Changes whose job has not ended, at most.
     pub max_in_flight: u32,
+    /// `max_in_flight_per`: of any one lane, or of any one value of a tag, at most so many of them. On one instance it is
+    /// always 1.
+    #[serde(default, skip_serializing_if = "GroupLimits::is_empty")]
+    pub max_in_flight_per: GroupLimits,
     /// The waves in their order; never empty.
     pub waves: Vec<Wave>,
     /// Failures plus changes in flight never exceed this; reached, the rollout halts. At least 1.
@@ -210,6 +215,7 @@ mod tests {
             calendar: Calendar::new(vec![window.expect("a window")], vec![freeze], Some(at("2026-12-01T00:00:00Z"))),
             strategy: Strategy {
                 max_in_flight: 1,
+                max_in_flight_per: GroupLimits::default(),
                 waves: Vec::new(),
                 max_failures: 1,
                 progress_deadline_ms: 1,

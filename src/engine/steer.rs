@@ -20,7 +20,7 @@ use crate::domain::id::RolloutId;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake};
 use crate::domain::window::Opening;
-use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Rollout, RolloutMove};
+use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove};
 
 /// Changes released or put back in one commit.
 pub(super) const STRETCH: u32 = 128;
@@ -399,7 +399,7 @@ impl Core {
 
     /// Releases what was picked, and moves the cursor past it.
     fn release(&mut self, id: RolloutId, decision: Decision, candidates: Candidates, out: &mut Vec<Effect>) {
-        let Candidates { free, passed, cursor } = candidates;
+        let Candidates { free, passed, cursor, more: unseen } = candidates;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let (decided, seen) = (&decision.record, &tracked.view.record);
         if (decided.version, decided.releases) != (seen.version, seen.releases + 1) {
@@ -409,13 +409,15 @@ impl Core {
             return;
         }
         if free.is_empty() && cursor == tracked.view.record.cursor {
-            // Every instance that has a queued change is taken; one of them will stir the rollout when it is free.
-            return self.rest(id, decision.wake);
+            // Every queued change waits for its instance or for a place of its group, and one that ends will stir the
+            // rollout; or the list was not looked through yet.
+            let wake = if unseen { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
+            return self.rest(id, wake);
         }
         let Act::Release { count, .. } = decision.effect else { return };
         let stretch = count.min(STRETCH) as usize;
-        // A stretch that ended early, for its length or because all that it passed is taken, is followed by the next.
-        let more = free.len() < count as usize && (free.len() == stretch || passed.len() == stretch);
+        // A stretch that ended early, for its length or because all that it passed must wait, is followed by the next.
+        let more = free.len() < count as usize && (unseen || free.len() == stretch || passed.len() == stretch);
         let wake = if more { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
         let due = self.wall_at(self.now.boot + SEND_WITHIN);
         let mut record = decision.record;
@@ -430,10 +432,14 @@ impl Core {
             change.record = next;
             released.push(change);
         }
-        for change in passed {
+        for Passed { change, obstacle } in passed {
             let mut next = change.record.clone();
             next.version += 1;
-            moves.push(change_move(&change, next, None, "its instance is taken by another change", None));
+            let why = match obstacle {
+                Obstacle::Instance => "its instance is taken by another change",
+                Obstacle::Group => "all places of its group are taken",
+            };
+            moves.push(change_move(&change, next, None, why, None));
         }
         let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(wake) };
         let own = RolloutMove { record, why: decision.why, by: None };

@@ -8,6 +8,7 @@ use crate::document::length::Length;
 use crate::document::share::{Share, Size};
 use crate::document::{plain, quote, suggest};
 use crate::domain::cron::Expression;
+use crate::domain::group::GroupBy;
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::zone::Zone;
 
@@ -21,6 +22,7 @@ pub const FORMATS: &[Format] = &[
     ("length", format::of::<Length>),
     ("share", format::of::<Share>),
     ("size", format::of::<Size>),
+    ("group", group),
     ("cron", cron),
     ("time-zone", time_zone),
     ("local-time", local_time),
@@ -33,6 +35,20 @@ fn name(text: &str, kind: &'static str) -> Result<(), Complaint> {
     let near: String = text.trim().to_lowercase().chars().map(|c| if matches!(c, '_' | ' ' | '.') { '-' } else { c }).collect();
     let complaint = Complaint::new(error.to_string());
     Err(if Name::parse(&near, kind).is_ok() { complaint.help(format!("write `{near}`")).replace(near) } else { complaint })
+}
+
+/// A key of `max_in_flight_per`.
+fn group(text: &str) -> Result<(), Complaint> {
+    let Err(error) = text.parse::<GroupBy>() else { return Ok(()) };
+    let complaint = Complaint::new(plain(&error.to_string()));
+    let name = text.strip_prefix("tag").map_or(text, |rest| rest.trim_start_matches([':', '.', '-', '_', ' ']));
+    Err(match text.trim().to_lowercase().as_str() {
+        "instance" | "instances" | "instance_id" => complaint.help("leave it out: on one instance at most one change is in flight anyway"),
+        "proxy" | "proxies" | "proxy_id" => complaint.help("leave it out: a proxy has one change"),
+        "lane" | "lanes" => complaint.help("write `lane`").replace("lane"),
+        _ if name.is_empty() => complaint.help("write the tag's name after `tag:`, as the targets have it"),
+        _ => complaint.help(format!("write `\"tag:{name}\"` for the tag {}", quote(name))),
+    })
 }
 
 /// A cron expression, with the one that was probably meant.
@@ -108,6 +124,9 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(time_zone(text).is_ok(), right, "{text}");
+        }
+        for (text, right) in [("lane", true), ("tag:tier", true), ("tag:", false), ("tier", false), ("instance", false), ("", false)] {
+            assert_eq!(group(text).is_ok(), right, "{text}");
         }
         for (text, right) in [("2026-12-01T00:00:00+08:00", true), ("2026-12-01T00:00:00", false), ("tomorrow", false)] {
             assert_eq!(instant(text).is_ok(), right, "{text}");

@@ -3,6 +3,7 @@
 //! Invariant: either everything was understood, or at least one mistake was told. A part that holds a mistake is not
 //! judged any further, all other parts are.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::targets::{FileSource, Fleet, Set, TARGETS_MAX};
@@ -10,9 +11,11 @@ use super::{calendar, enforce, raw, waves};
 use crate::document::length::Length;
 use crate::document::shape::complained;
 use crate::document::tree::Span;
-use crate::document::{Diagnostic, Document, Mistakes, quote};
+use crate::document::{Diagnostic, Document, Mistakes, quote, suggest};
+use crate::domain::group::{GroupBy, GroupLimits};
 use crate::domain::id::Digest;
 use crate::domain::plan::{Approval, OnFailure, Plan, RevertPolicy, Strategy};
+use crate::domain::target::Target;
 use crate::domain::{retry, target};
 
 /// `strategy.max_in_flight` when the plan does not say.
@@ -23,6 +26,9 @@ pub const PROGRESS_DEADLINE_DEFAULT_MS: u64 = 20 * 60 * 1000;
 
 /// `verify.timeout` when the plan does not say, in milliseconds.
 pub const VERIFY_TIMEOUT_DEFAULT_MS: u64 = 3 * 60 * 1000;
+
+/// Names of tags told where one is not found: as many as a person reads.
+const TAGS_TOLD: usize = 10;
 
 /// Where the plan stands.
 pub struct Folders<'p> {
@@ -129,13 +135,36 @@ fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, m
                 .help("raise `max_failures` for a faster pace"),
         );
     }
+    let max_in_flight_per = group_limits(written, &set?.targets, document, mistakes);
     let on_failure = match written.on_failure {
         Some(raw::OnFailure::Revert) => OnFailure::Revert,
         Some(raw::OnFailure::Halt) | None => OnFailure::Halt,
     };
     let revert = RevertPolicy { on_failure, in_window: written.revert_in_window.unwrap_or(false) };
     let waves = waves?;
-    (mistakes.count() == before).then_some(Strategy { max_in_flight, waves, max_failures, progress_deadline_ms, revert })
+    (mistakes.count() == before).then_some(Strategy { max_in_flight, max_in_flight_per, waves, max_failures, progress_deadline_ms, revert })
+}
+
+/// A limit for a tag that no target carries limits nothing, which is hardly what was meant.
+fn group_limits(written: &raw::Strategy, targets: &[Target], document: &Document<'_>, mistakes: &mut Mistakes) -> GroupLimits {
+    let limits: GroupLimits = written.max_in_flight_per.iter().flatten().map(|(by, most)| (by.clone(), *most)).collect();
+    for (by, _) in limits.iter() {
+        let GroupBy::Tag(name) = by else { continue };
+        if targets.iter().any(|target| by.value(target).is_some()) {
+            continue;
+        }
+        let none = Diagnostic::warning("limit", format!("no target has the tag {}, so this limits nothing", quote(name)));
+        let none = none.at(document.place(&format!("strategy.max_in_flight_per.{by}")));
+        let known: BTreeSet<&str> =
+            targets.iter().filter_map(|target| target.tags.as_ref()).flat_map(|tags| tags.iter()).map(|(name, _)| name).collect();
+        mistakes.push(match suggest::nearest(name, known.iter().copied()) {
+            Some(near) => none.help(format!("did you mean `tag:{near}`?")),
+            None if known.is_empty() => none.help("give the targets the tag: `tags` in a list, a column `tag:NAME` in CSV"),
+            None => none
+                .help(format!("the targets have {}", known.iter().take(TAGS_TOLD).map(|name| quote(name)).collect::<Vec<_>>().join(", "))),
+        });
+    }
+    limits
 }
 
 fn attempts(written: &raw::Retry, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<retry::Policy> {

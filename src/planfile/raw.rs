@@ -14,10 +14,14 @@ use serde::Deserialize;
 use crate::document::length::Length;
 use crate::document::share::{Share, Size};
 use crate::domain::cron::Expression;
+use crate::domain::group::{GROUP_LIMITS_MAX, GroupBy};
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::plan::{APPROVALS_MAX, WAVES_MAX};
 use crate::domain::window::{FREEZES_MAX, WINDOWS_MAX};
 use crate::domain::zone::Zone;
+
+/// Most changes in flight of one plan.
+const MAX_IN_FLIGHT_MAX: u32 = 10_000;
 
 /// A plan: which proxies get SSL switched on or off, when, and in which steps.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -150,8 +154,13 @@ pub struct Freeze {
 #[serde(deny_unknown_fields)]
 pub struct Strategy {
     /// Changes whose job has not ended, at most. On one instance it is always 1. Default: 20.
-    #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(range(min = 1, max = MAX_IN_FLIGHT_MAX))]
     pub max_in_flight: Option<u32>,
+    /// At most so many of them of any one lane, or of any one value of a tag: `{lane: 10, "tag:tier": 2}`. A target
+    /// without the tag is not limited by it. Default: no such limit.
+    #[serde(default)]
+    #[schemars(schema_with = "group_limits")]
+    pub max_in_flight_per: Option<BTreeMap<GroupBy, u32>>,
     /// Steps, one after the other. Default: one wave `all` of all targets.
     #[schemars(length(min = 1, max = WAVES_MAX))]
     pub waves: Option<Vec<Wave>>,
@@ -277,6 +286,16 @@ pub struct Retry {
 pub struct Verify {
     /// How long the proxy may take to show the new value after its job completed. Default: 3m.
     pub timeout: Option<Length>,
+}
+
+fn group_limits(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "format": "group", "pattern": "^(lane|tag:.+)$" },
+        "additionalProperties": { "type": "integer", "minimum": 1, "maximum": MAX_IN_FLIGHT_MAX },
+        "minProperties": 1,
+        "maxProperties": GROUP_LIMITS_MAX,
+    })
 }
 
 fn text(format: &str, pattern: &str) -> Schema {

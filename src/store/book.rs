@@ -10,23 +10,24 @@
 //! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::domain::change;
+use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
 use crate::domain::journal::What;
 use crate::domain::plan::Plan;
 use crate::domain::tally::{Standing, Tally};
 use crate::domain::target::{InstanceKey, Target};
 
+use super::groups::Groups;
 use super::line::Line;
-use super::row::{Row, change, is_settled};
+use super::row::{Row, is_settled};
 use super::sheet::Sheet;
 use super::targets::{Fingerprints, Overlap, Targets, overlap};
-use super::{Active, Candidates, Enforcement, Rollout, SubmitError, Unavailable};
+use super::{Active, Enforcement, Rollout, SubmitError, Unavailable};
 
 /// The books of one store.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +57,8 @@ pub(crate) struct Case {
     pub sheet: Sheet,
     /// Active and explicitly queued changes.
     pub rows: BTreeMap<u32, Row>,
+    /// What the plan's group limits are held against.
+    pub groups: Groups,
     /// Who submitted it.
     pub by: String,
     /// When.
@@ -154,6 +157,11 @@ impl Book {
         self.cases.get(&id)
     }
 
+    /// One rollout's case, to count in it.
+    pub(super) fn case_mut(&mut self, id: RolloutId) -> Option<&mut Case> {
+        self.cases.get_mut(&id)
+    }
+
     /// The change that holds an instance.
     pub fn holder(&self, instance: &InstanceKey) -> Option<ChangeId> {
         self.locks.get(instance).copied()
@@ -203,7 +211,8 @@ impl Book {
             self.open.insert(first_seq);
         }
         let rows = BTreeMap::new();
-        self.cases.insert(id, Case { plan, targets, sheet, rows, by, submitted_at: at, moved_at, first_seq, last_seq, prints });
+        let groups = Groups::new(&plan.strategy.max_in_flight_per);
+        self.cases.insert(id, Case { plan, targets, sheet, rows, groups, by, submitted_at: at, moved_at, first_seq, last_seq, prints });
     }
 
     /// Puts an active or explicitly queued change back as the backing store had it. `false` when it cannot be: its
@@ -219,6 +228,7 @@ impl Book {
             }
             self.due.extend(row.due.map(|due| (due, id)));
         }
+        case.groups.enter(id.ordinal, &row);
         case.rows.insert(id.ordinal, row).is_none()
     }
 
@@ -268,6 +278,13 @@ impl Book {
                     (None, None) => case.targets.get(*ordinal)?,
                 };
                 let row = Row { target, record: record.clone(), due: None, moved_at: entry.at };
+                match &old {
+                    Some(old) => case.groups.leave(*ordinal, old),
+                    // Its first move: the cursor passes it.
+                    None if record.version == 1 => case.groups.passed(*ordinal, &row.target),
+                    None => {}
+                }
+                case.groups.enter(*ordinal, &row);
                 learnt = self.replace(id, entry.seq, old, row, line.due);
             }
         }
@@ -391,48 +408,8 @@ impl Book {
         self.order.range(..before).rev().map(|(_, id)| *id)
     }
 
-    /// See [`super::Store::candidates`].
-    pub fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Result<Candidates, Unavailable> {
-        let mut found = Candidates::default();
-        let Some(case) = self.cases.get(&id) else { return Ok(found) };
-        found.cursor = case.sheet.record.cursor;
-        if case.sheet.record.phase.is_final() {
-            return Ok(found);
-        }
-        let mut chosen = BTreeSet::new();
-        let end = case.plan.strategy.waves.get(usize::from(wave)).map_or(case.targets.count(), |wave| wave.end());
-        let reverting = case.sheet.is_withdrawn();
-        let first = if reverting { case.plan.strategy.waves.get(usize::from(wave)).map_or(end, |wave| wave.first) } else { 0 };
-        let wanted = |row: &Row| row.standing() == Standing::Queued && row.record.undo.is_some() == reverting;
-        for (ordinal, row) in case.rows.range(first.min(end)..end).filter(|(_, row)| wanted(row)) {
-            if found.free.len() >= limit {
-                return Ok(found);
-            }
-            let instance = row.target.instance();
-            if !self.locks.contains_key(&instance) && chosen.insert(instance) {
-                found.free.push(change(Case::id_at(id, *ordinal), row.target.clone(), row.record.clone(), &case.plan));
-            }
-        }
-        if reverting || found.free.len() >= limit || found.cursor >= end {
-            return Ok(found);
-        }
-        case.targets.scan(found.cursor, &mut |ordinal, target| {
-            if ordinal >= end {
-                return ControlFlow::Break(());
-            }
-            let instance = target.instance();
-            let free = !self.locks.contains_key(&instance) && !chosen.contains(&instance);
-            let list = if free { &mut found.free } else { &mut found.passed };
-            if list.len() >= limit {
-                return ControlFlow::Break(());
-            }
-            if free {
-                chosen.insert(instance);
-            }
-            list.push(change(Case::id_at(id, ordinal), target.clone(), change::Record::queued(), &case.plan));
-            found.cursor = ordinal + 1;
-            if found.free.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        Ok(found)
+    /// What keeps another change to this target from being released: a group all of whose places are taken.
+    pub fn full_group(&self, id: RolloutId, target: &Target) -> Option<FullGroup> {
+        self.cases.get(&id)?.groups.full(target)
     }
 }

@@ -1,11 +1,13 @@
 //! What every store must do, as one suite that each of them passes.
 
 mod enforcements;
+mod groups;
 mod reverts;
 
 use jiff::Timestamp;
 
 pub(crate) use self::enforcements::*;
+pub(crate) use self::groups::*;
 pub(crate) use self::reverts::*;
 
 use crate::domain::change::{self, State};
@@ -15,7 +17,7 @@ use crate::domain::plan::Promote;
 use crate::domain::rollout::{self, Phase};
 
 use super::scene::*;
-use super::{Commit, CommitError, Durability, Store, SubmitError};
+use super::{Candidates, Commit, CommitError, Durability, Store, SubmitError};
 
 /// Writes one test a clause for the store that `$make` builds; the second part of its value is kept until the end.
 macro_rules! suite {
@@ -25,7 +27,9 @@ macro_rules! suite {
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
             due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
-            rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, an_enforcement_is_one_a_name, a_long_enforcement_is_kept, the_targets_are_those_submitted, reads_see_what_was_acknowledged,
+            rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, an_enforcement_is_one_a_name, a_long_enforcement_is_kept, the_targets_are_those_submitted,
+            a_revert_keeps_to_its_groups, a_full_group_is_passed_over,
+            every_limit_counts, two_releases_never_share_a_place, a_long_list_is_looked_through_in_stretches, reads_see_what_was_acknowledged,
         }
     };
     ($make:expr; $($clause:ident),* $(,)?) => {
@@ -209,16 +213,17 @@ pub(crate) async fn candidates_come_in_order(store: &dyn Store) {
     let id = started(store, submission("alpha", &[8], 0)).await;
     let found = store.candidates(id, 0, 3).await.expect("available");
     let ordinals = |changes: &[change::Change]| changes.iter().map(|change| change.id.ordinal).collect::<Vec<_>>();
-    assert_eq!((ordinals(&found.free), ordinals(&found.passed), found.cursor), (vec![0, 2, 4], vec![1, 3], 5));
+    let passed = |found: &Candidates| found.passed.iter().map(|passed| passed.change.id.ordinal).collect::<Vec<_>>();
+    assert_eq!((ordinals(&found.free), passed(&found), found.cursor), (vec![0, 2, 4], vec![1, 3], 5));
     assert_eq!(release(store, id, 0, 3).await, [0, 2, 4]);
     // Passed changes are queued explicitly and wait for their instance.
     assert_eq!(change_of(store, id, 1).await.change.record.version, 1);
     let found = store.candidates(id, 0, 3).await.expect("available");
-    assert_eq!((ordinals(&found.free), ordinals(&found.passed), found.cursor), (vec![6], vec![5, 7], 8));
+    assert_eq!((ordinals(&found.free), passed(&found), found.cursor), (vec![6], vec![5, 7], 8));
     put(store, id, 2, switched()).await.expect("free");
     // What was passed comes before what was never released, and each instance once.
     let found = store.candidates(id, 0, 1).await.expect("available");
-    assert_eq!((ordinals(&found.free), ordinals(&found.passed), found.cursor), (vec![3], vec![], 5));
+    assert_eq!((ordinals(&found.free), passed(&found), found.cursor), (vec![3], vec![], 5));
     put(store, id, 0, State::Queued).await.expect("recalled");
     let found = store.candidates(id, 0, 9).await.expect("available");
     assert_eq!(ordinals(&found.free), [0, 3, 6]);

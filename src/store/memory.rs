@@ -12,6 +12,7 @@ use futures_util::future::ready;
 use jiff::Timestamp;
 
 use crate::domain::change::Change;
+use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, Digest, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, What};
 use crate::domain::target::{InstanceKey, Target};
@@ -228,6 +229,10 @@ impl Store for MemoryStore {
 
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
         Box::pin(ready(Ok(self.state().book.holder(instance))))
+    }
+
+    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
+        Box::pin(ready(Ok(self.state().book.full_group(id, target))))
     }
 
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {

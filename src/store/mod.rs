@@ -11,10 +11,12 @@
 
 mod behind;
 mod book;
+mod candidates;
 mod check;
 #[cfg(test)]
 pub(crate) mod contract;
 mod enforcements;
+mod groups;
 mod home;
 mod jobs;
 mod journal;
@@ -51,6 +53,7 @@ use jiff::Timestamp;
 
 use crate::domain::change::{self, Change};
 use crate::domain::enforce;
+use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, Digest, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, Trace};
 use crate::domain::plan::Plan;
@@ -88,9 +91,9 @@ pub trait Store: Send + Sync {
     /// One change, with the instant at which others may take it over.
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>>;
 
-    /// Queued changes of waves up to `wave`, in the list's order, whose instance is free, each instance once; and those
-    /// passed over on the way. At most `limit` of each. Of a rollout that is put back: only those to be put back, and
-    /// only of this wave.
+    /// Queued changes of waves up to `wave`, in the list's order, whose instance is free, each instance once, and never
+    /// more of a group than the plan's `max_in_flight_per` leaves; and those passed over on the way. At most `limit` of
+    /// each. Of a rollout that is put back: only those to be put back, and only of this wave.
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
 
     /// Stored changes in one of these states (words of [`change::State::word`] for settled ones, or `queued` for those
@@ -105,6 +108,9 @@ pub trait Store: Send + Sync {
 
     /// The change that is active on this instance, whatever its rollout.
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>>;
+
+    /// The first of the rollout's group limits that keeps a change to this target from being released now.
+    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>>;
 
     /// The latest job ids saved for changes of this instance, whatever their rollout: jobs that are explained.
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
@@ -214,13 +220,33 @@ pub struct Active {
 /// What a release may pick from.
 #[derive(Debug, Clone, Default)]
 pub struct Candidates {
-    /// Changes whose instance is free, in order.
+    /// Changes that may be released together, in order.
     pub free: Vec<Change>,
-    /// Never-released changes that the cursor would pass although their instance is taken: a release that moves the
+    /// Never-released changes that the cursor would pass although they may not be released yet: a release that moves the
     /// cursor past them must write them, still queued.
-    pub passed: Vec<Change>,
+    pub passed: Vec<Passed>,
     /// Where the cursor stands after all of the above.
     pub cursor: u32,
+    /// The list was looked at only in part, and all that was seen of it waits for a place of its group: ask again.
+    pub more: bool,
+}
+
+/// A change that is passed over.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// The change.
+    pub change: Change,
+    /// What stands in its way.
+    pub obstacle: Obstacle,
+}
+
+/// What keeps a queued change from being released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Another change is active on its instance.
+    Instance,
+    /// All places of one of its groups are taken.
+    Group,
 }
 
 /// One page of changes.

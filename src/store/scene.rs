@@ -69,6 +69,7 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
         calendar: serde_json::from_str::<Calendar>("{}").expect("an empty calendar"),
         strategy: Strategy {
             max_in_flight: 100,
+            max_in_flight_per: Default::default(),
             waves,
             max_failures: first,
             progress_deadline_ms: 3_600_000,
@@ -166,7 +167,7 @@ pub(crate) async fn release_at(store: &dyn Store, id: RolloutId, wave: u16, coun
     let record = rollout::Record { cursor: found.cursor, releases: now.record.releases + 1, ..now.record.clone() };
     let mut changes: Vec<ChangeMove> =
         found.free.iter().map(|change| step(change.id.ordinal, &change.record, State::Ready, second)).collect();
-    changes.extend(found.passed.iter().map(|change| step(change.id.ordinal, &change.record, State::Queued, second)));
+    changes.extend(found.passed.iter().map(|passed| step(passed.change.id.ordinal, &passed.change.record, State::Queued, second)));
     let commit =
         Commit { releases: Some(now.record.releases), moves: Some(moves(record, "release")), changes, durability, ..blank(&now, second) };
     store.commit(commit).await.expect("nobody else releases");

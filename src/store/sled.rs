@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::domain::change::Change;
+use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, What};
 use crate::domain::target::{InstanceKey, Target};
@@ -452,6 +453,10 @@ impl Store for SledStore {
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
         let instance = instance.clone();
         self.books_say(move |inner| Ok(inner.book.holder(&instance)))
+    }
+
+    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
+        self.books_say(|inner| Ok(inner.book.full_group(id, target)))
     }
 
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {

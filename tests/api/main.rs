@@ -148,6 +148,30 @@ async fn verbs_are_carried_out_or_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_full_group_is_told_by_its_changes_and_its_rollout() {
+    let world = World::new().await;
+    *world.cloud.busy.lock().expect("a test's lock") = true;
+    let golds = targets('a', 3).replace("po01}", "po01, tags: {tier: gold}}");
+    let limits = "strategy: {max_in_flight: 5, max_in_flight_per: {\"tag:tier\": 2}}\n";
+    let text = plan("tiers", &format!("{golds}{}", targets('b', 1)), limits);
+    let preview = world.upload("/v1/plans/preview", form(&text, &[])).await;
+    assert_eq!(preview.json["max_in_flight_per"], json!({"tag:tier": 2}));
+    world.submit(&text).await;
+    let held = world.until("/v1/rollouts/tiers", |answered| answered.json["tally"]["active"] == 3).await;
+    assert_eq!(held.json["max_in_flight_per"], json!({"tag:tier": 2}));
+    assert_eq!(held.json["holds"][0]["word"], "group_limit", "{held:?}");
+    let queued = world.get("/v1/rollouts/tiers/changes?state=queued").await;
+    assert_eq!(queued.json["rows"].as_array().map(Vec::len), Some(1));
+    assert_eq!(queued.json["rows"][0]["ordinal"], 2, "the target without the tag goes past it");
+    let hold = &queued.json["rows"][0]["hold"];
+    assert_eq!(hold["word"], "group_limit");
+    assert_eq!(hold["text"], "2 of 2 changes with tag tier=gold are in flight; it begins when one of them ends");
+    *world.cloud.busy.lock().expect("a test's lock") = false;
+    let done = world.until("/v1/rollouts/tiers", |answered| answered.json["phase"] == "completed").await;
+    assert_eq!((&done.json["tally"]["succeeded"], done.json["holds"].as_array().map(Vec::len)), (&json!(4), Some(0)));
+}
+
+#[tokio::test]
 async fn a_failure_halts_and_a_retry_goes_on() {
     let world = World::new().await;
     let list = format!("{}{}", targets('f', 1), targets('a', 3));

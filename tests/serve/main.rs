@@ -40,6 +40,11 @@ async fn a_plan_is_applied_followed_and_listed() {
     let preview = world.run(&["plan", plan, "-o", "json", "--detailed-exitcode"]);
     assert_eq!(preview.code, Some(2));
     let preview: serde_json::Value = serde_json::from_str(&preview.out).expect("a preview");
+    let members = world.run(&["plan", plan, "--members", "-o", "jsonl"]);
+    assert_eq!((members.code, members.out.lines().count()), (Some(0), 8));
+    let first: serde_json::Value = serde_json::from_str(members.out.lines().next().unwrap_or_default()).expect("a row");
+    assert_eq!((&first["ordinal"], &first["wave"]), (&serde_json::json!(0), &serde_json::json!("all")));
+    assert_eq!(world.run(&["plan", plan, "--members", "--all"]).code, Some(1), "one or the other");
     let digest = preview["digest"].as_str().expect("a digest");
     let other = world.run(&["apply", plan, "--yes", "--digest", &"0".repeat(64)]);
     assert_eq!(other.code, Some(1), "{other:?}");

@@ -13,6 +13,7 @@
 //! SEALIFT_SEEDS=1000000 SEALIFT_SEED_BASE=5000 cargo nextest run --release --test simulation --no-capture seeds
 //! SEALIFT_SHELL_SEED=42 cargo nextest run --test simulation --no-capture shell_seeds
 //! SEALIFT_SHELL_SEED=42 SEALIFT_PLANTED=CommitLost cargo nextest run --test simulation --no-capture shell_seeds
+//! SEALIFT_PLANTED=NoWindowAtWire SEALIFT_SEED_BASE=5000 cargo nextest run --test simulation --no-capture planted   # how often
 //! SEALIFT_KILL_WORLDS=100 cargo nextest run --release --test simulation --no-capture killed
 //! ```
 //!
@@ -26,6 +27,7 @@
 //! at each of their boundaries; `shell` runs the asynchronous shell over the same cloud and the same invariants.
 
 mod gates;
+mod groups;
 mod invariants;
 mod kill_points;
 mod oracle;

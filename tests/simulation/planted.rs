@@ -62,13 +62,17 @@ pub enum Planted {
     FailuresCountedTwice,
     /// The store offers changes of later waves.
     LaterWavesOffered,
+    /// The store does not know the plan's group limits.
+    GroupLimitIgnored,
+    /// The store offers nothing that stands behind a change whose group is full.
+    FullGroupHoldsTheRest,
     /// A pause is not read back after a restart.
     PauseForgottenAtRestart,
     /// What the list of targets says that they showed is forgotten.
     SeenForgotten,
     /// Spent attempts are not read back after a restart.
     AttemptsForgottenAtRestart,
-    /// Which windows opened and which were missed is not read back after a restart.
+    /// Which windows opened and which were missed is not read back after a restart: it goes on as if none had been.
     WindowsForgottenAtRestart,
     /// The end of a pause is not read back after a restart.
     PauseEndForgottenAtRestart,
@@ -145,10 +149,12 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::InFlightToldTooLow, 50),
     (Planted::FailuresCountedTwice, 100),
     (Planted::LaterWavesOffered, 100),
+    (Planted::GroupLimitIgnored, 200),
+    (Planted::FullGroupHoldsTheRest, 1_000),
     (Planted::PauseForgottenAtRestart, 200),
     (Planted::SeenForgotten, 100),
     (Planted::AttemptsForgottenAtRestart, 50),
-    (Planted::WindowsForgottenAtRestart, 100),
+    (Planted::WindowsForgottenAtRestart, 200),
     (Planted::PauseEndForgottenAtRestart, 1_000),
     (Planted::PauseEndsEarly, 300),
     (Planted::ApprovalsNotAsked, 100),
@@ -160,7 +166,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::RevertLookFromMemory, 1_000),
     (Planted::PlanReadAnew, 50),
     (Planted::KnownJobsForgotten, 100),
-    (Planted::NoWindowAtWire, 1_000),
+    (Planted::NoWindowAtWire, 2_000),
     (Planted::NoDeadlineAtWire, 300),
     (Planted::StopFileNotTold, 200),
     (Planted::WakesLate, 100),

@@ -9,6 +9,7 @@ use fastrand::Rng;
 use sealift::cloud::faults::{Between, Faults, QuotaRule, Rate};
 
 use crate::gates::Gates;
+use crate::groups::Groups;
 
 /// What one run is about.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct Scenario {
     pub gates: Gates,
     /// The list of targets says what they showed.
     pub seen: bool,
+    /// Limits of what is in flight of one lane or of one value of a tag.
+    pub groups: Groups,
 }
 
 /// A window that opens every so many minutes.
@@ -135,6 +138,7 @@ impl Scenario {
             faults,
             gates: Gates::default(),
             seen: Rng::with_seed(seed ^ 0x5ea1_1f70_0000_0006).f64() < 0.2,
+            groups: Groups::draw(seed),
         };
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
@@ -165,6 +169,7 @@ impl Scenario {
             wall_jumps: 0,
             calm_at: 60,
             gates,
+            groups: Groups::small(world),
             ..drawn
         }
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sealift::cloud::faults::Faults;
 use sealift::cloud::fleet::Fleet;
 use sealift::domain::change::Timing;
+use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
 use sealift::domain::lane::{Access, Lane, SecretSource};
 use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave};
@@ -51,10 +52,15 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Pl
         .map(|((place, proxy), seen)| {
             // A planted bug forgets what the list says.
             let seen = seen.filter(|_| planted != Planted::SeenForgotten);
-            Target { lane: name("sim"), instance_id: instance(place), proxy_id: proxy.proxy_id, tags: None, seen }
+            Target { lane: name("sim"), instance_id: instance(place), proxy_id: proxy.proxy_id, tags: scenario.groups.tags(place), seen }
         })
         .collect();
-    Submission { plan: plan(scenario), targets: targets.into(), by: "simulation".into(), at }
+    let mut plan = plan(scenario);
+    if planted == Planted::GroupLimitIgnored {
+        // A store that does not know the limits.
+        plan.strategy.max_in_flight_per = GroupLimits::default();
+    }
+    Submission { plan, targets: targets.into(), by: "simulation".into(), at }
 }
 
 fn plan(scenario: &Scenario) -> Plan {
@@ -87,6 +93,7 @@ fn plan(scenario: &Scenario) -> Plan {
         calendar: Calendar::new(windows.into_iter().collect(), Vec::new(), None),
         strategy: Strategy {
             max_in_flight: scenario.max_in_flight,
+            max_in_flight_per: scenario.groups.limits(),
             waves,
             max_failures: scenario.max_failures,
             progress_deadline_ms: 3_600_000,

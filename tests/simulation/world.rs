@@ -162,6 +162,8 @@ pub struct World {
     cloud: Model,
     oracle: Oracle,
     verbs_out: BTreeMap<u64, Verb>,
+    /// A planted bug: since the last restart no commit has shown what it went on from.
+    windows_forgotten: bool,
     next_reply: u64,
     commits: u64,
     calls: u64,
@@ -221,6 +223,7 @@ impl World {
             cloud,
             oracle,
             verbs_out: BTreeMap::new(),
+            windows_forgotten: false,
             next_reply: 1,
             commits: 0,
             calls: 0,

@@ -1,5 +1,7 @@
 //! What a plan would do: shown by `plan`, shown again by `apply` before it asks.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,9 @@ pub struct Preview {
     pub waves: Vec<PreviewWave>,
     /// Changes in flight at most.
     pub max_in_flight: u32,
+    /// Of any one lane (`lane`) or of any one value of a tag (`tag:NAME`) at most so many of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub max_in_flight_per: BTreeMap<String, u32>,
     /// Failures at which the rollout halts.
     pub max_failures: u32,
     /// PUTs that one change may spend.

@@ -1,5 +1,7 @@
 //! The status document of a rollout, and its row in the list.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +94,9 @@ pub struct RolloutDoc {
     pub counters: Counters,
     /// Changes whose job has not ended, at most.
     pub max_in_flight: u32,
+    /// Of any one lane (`lane`) or of any one value of a tag (`tag:NAME`) at most so many of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub max_in_flight_per: BTreeMap<String, u32>,
     /// What is left before the rollout halts.
     pub budget: Budget,
     /// Why nothing new begins now; empty while it does.

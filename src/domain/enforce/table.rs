@@ -45,6 +45,7 @@ fn plan(mode: Mode) -> Plan {
         source: Digest::of(b"night"),
         calendar: serde_json::from_str::<Calendar>(r#"{"not_before":"2026-12-01T00:00:00Z"}"#).expect("a calendar"),
         strategy: Pace {
+            max_in_flight_per: crate::domain::group::GroupLimits::default(),
             max_in_flight: 7,
             waves: vec![wave(40, 0), wave(60, 40)],
             max_failures: 20,

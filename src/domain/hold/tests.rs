@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::change;
+use crate::domain::group::GroupBy;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
@@ -42,6 +43,8 @@ struct Facts {
     change: Change,
     wake: Option<Timestamp>,
     instance_taken: Option<ChangeId>,
+    group_full: Option<FullGroup>,
+    groups_full: bool,
 }
 
 impl Facts {
@@ -60,6 +63,7 @@ impl Facts {
             calendar: Calendar::always(),
             strategy: Strategy {
                 max_in_flight: 20,
+                max_in_flight_per: Default::default(),
                 waves: vec![wave("canary", 0, 50, 50), wave("rest", 50, 100, 30)],
                 max_failures: 40,
                 progress_deadline_ms: 1_200_000,
@@ -93,6 +97,8 @@ impl Facts {
             change: Change { id, target, wave: 0, desired: true, record: change::Record::queued() },
             wake: None,
             instance_taken: None,
+            group_full: None,
+            groups_full: false,
         }
     }
 
@@ -123,6 +129,7 @@ impl Facts {
             window: &self.window,
             stop: self.stop.as_deref(),
             draining: self.draining,
+            groups_full: self.groups_full,
         }
     }
 
@@ -145,6 +152,7 @@ impl Facts {
             now: now(),
             wake: self.wake,
             instance_taken: self.instance_taken,
+            group_full: self.group_full.as_ref(),
             lane: self.configured.then(|| self.lane()),
         };
         of_change(&self.situation(), &waiting)
@@ -390,6 +398,27 @@ fn one_change_at_a_time_works_on_an_instance() {
     assert_eq!(facts.change(), hold("instance_busy", None, "change 09090909/12 works on the same instance, and one at a time may"));
     let own = Facts::bent(|f| f.instance_taken = Some(f.change.id));
     assert_eq!(own.change(), None);
+}
+
+#[test]
+fn a_full_group_holds_what_is_queued() {
+    let full = FullGroup { by: GroupBy::Tag("tier".into()), value: "gold".into(), active: 2, most: 2 };
+    let mut facts = Facts::bent(|f| f.group_full = Some(full));
+    let text = "2 of 2 changes with tag tier=gold are in flight; it begins when one of them ends";
+    assert_eq!((facts.rollout(), facts.change()), (None, hold("group_limit", None, text)), "others may begin");
+    facts.groups_full = true;
+    facts.plan.strategy.max_in_flight_per = [(GroupBy::Lane, 5), (GroupBy::Tag("tier".into()), 2)].into_iter().collect();
+    let text = "every queued change waits for a place of its group or for its instance: at most 5 of any lane and 2 of any tag tier may be in flight";
+    assert_eq!(facts.rollout(), hold("group_limit", None, text));
+    facts.tallies[0] = Tally { queued: 30, active: 20, ..Tally::default() };
+    assert_eq!(facts.rollout(), None, "with all places taken it moves");
+    facts.record.phase = Phase::Reverting(revert(Stage::Releasing).into());
+    facts.tallies[0] = Tally { queued: 31, active: 19, ..Tally::default() };
+    assert_eq!((facts.rollout().map(|hold| hold.word), facts.change().map(|hold| hold.word)), (Some("group_limit"), Some("group_limit")));
+    facts.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
+    assert_eq!(facts.change(), None, "what is in flight has its place");
+    facts.tallies[0] = Tally { active: 2, reverted: 48, ..Tally::default() };
+    assert_eq!(facts.rollout(), None, "nothing is queued any more");
 }
 
 #[test]

@@ -359,6 +359,7 @@ fn plan() -> Plan {
         calendar: Calendar::new(vec![], vec![], Some(start())),
         strategy: Guards {
             max_in_flight: 5,
+            max_in_flight_per: Default::default(),
             waves: vec![
                 wave("canary", 0, 4, HOUR_MS, Promote::Manual, 2),
                 wave("early", 4, 10, 0, Promote::Auto, 3),
@@ -762,7 +763,7 @@ fn guards() -> impl Strategy<Value = Guards> {
             })
             .collect();
         let revert = RevertPolicy { on_failure: if reverts { OnFailure::Revert } else { OnFailure::Halt }, in_window: false };
-        Guards { max_in_flight, waves, max_failures, progress_deadline_ms: 1_200_000, revert }
+        Guards { max_in_flight, max_in_flight_per: Default::default(), waves, max_failures, progress_deadline_ms: 1_200_000, revert }
     })
 }
 

@@ -33,6 +33,7 @@ fn plan() -> Plan {
         calendar: Calendar::new(vec![window.expect("a window")], Vec::new(), Some(at("02T00:00"))),
         strategy: Strategy {
             max_in_flight: 2,
+            max_in_flight_per: Default::default(),
             waves: vec![wave("canary", 0), wave("rest", 4)],
             max_failures: 4,
             progress_deadline_ms: 1_200_000,

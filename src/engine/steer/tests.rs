@@ -1,10 +1,14 @@
+use std::collections::BTreeMap;
+
 use futures_util::FutureExt;
 
 use super::*;
 use crate::clock::Times;
 use crate::domain::call::Call;
+use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::lane::{Access, Lane, SecretSource};
+use crate::domain::target::Target;
 use crate::engine::{Input, Options};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, scene};
@@ -153,6 +157,33 @@ fn what_a_look_has_read_leads_to_no_second_look() {
     ready(scene::release(&store, id, 0, 1));
     daemon.wait(1);
     assert_eq!(daemon.looks, looks + 1);
+}
+
+/// However long the stretch of a full group is, what lies behind it begins.
+#[test]
+fn a_full_group_is_looked_past() {
+    const GOLD: u32 = 5_000;
+    let store = MemoryStore::new();
+    let mut submission = scene::submission("alpha", &[GOLD + 1], 0);
+    let tags = |tier: &str| Some(BTreeMap::from([("tier".to_owned(), tier.to_owned())]).into());
+    let target = |n: u32| Target { tags: tags(if n < GOLD { "gold" } else { "iron" }), ..scene::target(n, n) };
+    submission.targets = (0..=GOLD).map(target).collect();
+    submission.plan.strategy.max_in_flight_per = [(GroupBy::Tag("tier".into()), 2)].into_iter().collect();
+    let id = ready(scene::started(&store, submission));
+    let mut daemon = Daemon::new(&store, 5);
+    for _ in 0..100 {
+        // No time passes: nothing waits for the next scan.
+        daemon.wait(0);
+    }
+    let begun: Vec<_> = daemon.called.iter().map(|call| call.target().proxy_id).collect();
+    assert_eq!(begun, [0, 1, GOLD].map(|n| scene::target(n, n).proxy_id));
+    let rollout = ready(store.rollout(id)).expect("memory").expect("there");
+    assert_eq!((rollout.total().active, rollout.record.cursor), (3, GOLD + 1));
+    // A freed place goes to the first of its group.
+    ready(scene::put(&store, id, 1, scene::switched())).expect("free to move");
+    daemon.wait(1);
+    let third = ready(store.change(ChangeId { rollout: id, ordinal: 2 })).expect("memory").expect("there");
+    assert_eq!(third.change.record.state.word(), "inspecting");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod budgets;
 mod changes_in_flight;
 mod gate;
+mod group_limits;
 mod intent_first;
 mod job_id_first;
 mod one_effective_switch;
@@ -69,6 +70,7 @@ impl Invariants {
             Box::new(gate::WhileAdvancing),
             Box::new(one_per_instance::OnePerInstance::new(scene)),
             Box::new(changes_in_flight::ChangesInFlight::new(scene)),
+            Box::new(group_limits::GroupLimitsKept::new(scene)),
             Box::new(budgets::WithinBudgets::new(scene)),
             Box::new(wave_order::WaveOrder::new(scene)),
             Box::new(intent_first::IntentFirst),

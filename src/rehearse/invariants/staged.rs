@@ -69,6 +69,7 @@ impl Stage {
             calendar: Calendar::always(),
             strategy: Strategy {
                 max_in_flight: 4,
+                max_in_flight_per: Default::default(),
                 waves,
                 max_failures: proxies,
                 progress_deadline_ms: 3_600_000,

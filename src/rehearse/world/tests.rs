@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::super::story::{Setting, with};
 use super::super::verdict::{Ending, Verdict};
 use super::{World, run, verdict};
+use crate::domain::group::GroupBy;
 use crate::domain::plan::Promote;
 use crate::domain::quota::Quota;
 use crate::rehearse::Scene;
@@ -63,6 +64,21 @@ fn every_fault_and_five_crashes_and_every_promise_holds() {
     assert!(verdict.faults.len() >= 10, "too little went wrong: {:?}", verdict.faults);
     let worst = verdict.worst.iter().find(|worst| worst.allowed.is_some()).expect("the quota's interval is told");
     assert!(worst.calls <= 30 && worst.calls >= 20, "{worst:?}");
+}
+
+#[test]
+fn a_group_limit_is_kept_and_makes_it_longer() {
+    let mut scene = stage().scene;
+    faulted(&mut scene, &[("job_time", "10s"), ("job_fails", "0.1")]);
+    let free = verdict(&scene).expect("a fleet");
+    scene.plan.strategy.max_in_flight_per = [(GroupBy::Lane, 2)].into_iter().collect();
+    scene.crashes = vec![Duration::from_secs(30)];
+    let limited = verdict(&scene).expect("a fleet");
+    holds(&limited);
+    assert_eq!((limited.ending, limited.tally.succeeded), (Ending::Completed, 40));
+    // Two at a time instead of up to eight.
+    let took = |verdict: &Verdict| verdict.ended_at.duration_since(verdict.from).as_secs();
+    assert!(took(&limited) > 2 * took(&free), "{} s after {} s", took(&limited), took(&free));
 }
 
 /// October of 2026 has both nights: Sydney skips an hour on the 4th, Berlin repeats one on the 25th.

@@ -72,6 +72,42 @@ pub(crate) async fn a_revert_marks_what_succeeded(store: &dyn Store) {
     assert_tallies_add_up(store).await;
 }
 
+pub(crate) async fn a_revert_keeps_to_its_groups(store: &dyn Store) {
+    let mut given = submission("alpha", &[3], 0);
+    given.targets = (0..3).map(|n| target(n, n)).collect();
+    given.plan.strategy.max_in_flight_per = [(crate::domain::group::GroupBy::Lane, 1)].into_iter().collect();
+    let id = started(store, given).await;
+    for place in 0..3 {
+        assert_eq!(release(store, id, 0, 9).await, [place]);
+        put(store, id, place, switched()).await.expect("free");
+    }
+    let now = rollout(store, id).await;
+    let back = rollout::Revert {
+        wave: 0,
+        stage: rollout::Stage::Gathering,
+        more: false,
+        failed: 0,
+        in_doubt: 0,
+        cause: rollout::Cause::Asked { mark: mark(5) },
+    };
+    let record = rollout::Record { phase: Phase::Reverting(back.into()), version: now.record.version + 1, ..now.record.clone() };
+    store.commit(Commit { moves: Some(moves(record, "reverted")), ..blank(&now, 5) }).await.expect("free to move");
+    let now = rollout(store, id).await;
+    let mut changes = Vec::new();
+    for place in 0..3 {
+        let mut moves = step(place, &change_of(store, id, place).await.change.record, State::Queued, 5);
+        moves.record.before = Some(false);
+        moves.record.undo = Some(change::Undo::default());
+        changes.push(moves);
+    }
+    store.commit(Commit { changes, ..blank(&now, 6) }).await.expect("marked");
+    for place in 0..3 {
+        assert_eq!(release(store, id, 0, 9).await, [place]);
+        assert!(store.candidates(id, 0, 9).await.expect("available").free.is_empty());
+        put(store, id, place, State::Reverted { how: change::How::Switched }).await.expect("free");
+    }
+}
+
 pub(crate) async fn the_longest_reasons_fit(store: &dyn Store) {
     let id = started(store, submission("alpha", &[2], 0)).await;
     let now = rollout(store, id).await;

@@ -110,6 +110,27 @@ async fn a_restart_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_restart_counts_its_groups_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut given = super::scene::submission("alpha", &[6], 0);
+    given.targets = (0..6).map(|n| super::scene::target(n, n)).collect();
+    given.plan.strategy.max_in_flight_per = [(crate::domain::group::GroupBy::Lane, 2)].into_iter().collect();
+    let store = reopened(dir.path());
+    let id = super::scene::started(&store, given.clone()).await;
+    assert_eq!(super::scene::release(&store, id, 0, 9).await, [0, 1]);
+    super::scene::put(&store, id, 1, crate::domain::change::State::Queued).await.expect("recalled");
+    assert_eq!(super::scene::release(&store, id, 0, 9).await, [1]);
+    store.durable().await.expect("available");
+    drop(store);
+    let store = reopened(dir.path());
+    let full = store.full_group(id, &given.targets[5]).await.expect("available").expect("both places are taken");
+    assert_eq!((full.active, full.most), (2, 2));
+    assert!(store.candidates(id, 0, 9).await.expect("available").free.is_empty());
+    super::scene::put(&store, id, 0, super::scene::switched()).await.expect("free");
+    assert_eq!(super::scene::release(&store, id, 0, 9).await, [2]);
+}
+
+#[tokio::test]
 async fn memory_and_disk_live_the_same_life() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = reopened(dir.path());

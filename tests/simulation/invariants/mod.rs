@@ -10,6 +10,7 @@ mod failure_budget;
 mod final_is_final;
 mod fold_gives_state;
 mod gates;
+pub mod group_limits;
 mod halts_have_cause;
 mod in_flight;
 mod intent_first;
@@ -44,6 +45,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("final_is_final", Box::new(final_is_final::FinalIsFinal::default())),
         ("fold_gives_state", Box::new(fold_gives_state::FoldGivesState::new(setting))),
         ("gates", Box::new(gates::Gates::new(setting))),
+        ("group_limits", Box::new(group_limits::GroupLimitsKept::new(setting))),
         ("halts_have_cause", Box::new(halts_have_cause::HaltsHaveCause::new(setting))),
         ("in_flight", Box::new(in_flight::InFlight::new(setting))),
         ("intent_first", Box::new(intent_first::IntentFirst)),

@@ -1,9 +1,10 @@
-//! While a rollout may release, it does: an open window with free places and ready work is never idle for long. And a revert
-//! for which nothing is left to wait goes on.
+//! While a rollout may release, it does: an open window with free places and ready work is never idle for long. Work is
+//! ready when its instance is free and none of its groups is full. And a revert for which nothing is left to wait goes on.
 
 use std::collections::BTreeSet;
 
 use futures_util::FutureExt;
+use sealift::domain::change::Change;
 use sealift::domain::id::RolloutId;
 use sealift::domain::plan::Plan;
 use sealift::domain::rollout::{Phase, Room, Stage};
@@ -11,6 +12,7 @@ use sealift::domain::window::Opening;
 use sealift::store::{Rollout, Store};
 
 use super::Invariant;
+use super::group_limits::GroupLimitsKept;
 use crate::oracle::{Fact, Seen, Setting};
 use crate::world::{Nanos, S};
 
@@ -22,6 +24,7 @@ const SETTLED_AFTER: Nanos = 25 * S;
 pub struct NeverIdle {
     rollout: RolloutId,
     plan: Plan,
+    groups: GroupLimitsKept,
     /// Commits of this run may take long, so places may be free and taken at once.
     stuck: bool,
     stopped: bool,
@@ -35,6 +38,7 @@ impl NeverIdle {
         Self {
             rollout: setting.rollout,
             plan: setting.submission.plan.clone(),
+            groups: GroupLimitsKept::new(setting),
             stuck: setting.scenario.stuck_store > 0.0,
             stopped: false,
             up: BTreeSet::new(),
@@ -59,10 +63,19 @@ impl NeverIdle {
             Stage::Releasing => {
                 let room = total.active < self.plan.strategy.max_in_flight;
                 let open = matches!(self.plan.opening(wall, true), Opening::Open { .. });
-                let free = || store.candidates(self.rollout, revert.wave, 1).now_or_never().expect("ready").expect("memory").free;
-                room && open && !free().is_empty()
+                room && open && self.is_next(store, |change| change.record.undo.is_some() && change.wave == revert.wave)
             }
         }
+    }
+
+    /// Whether one of these queued changes has its instance for itself and a place in each of its groups.
+    fn is_next(&self, store: &impl Store, wanted: impl Fn(&Change) -> bool) -> bool {
+        let queued = store.page(self.rollout, vec!["queued".into()], None, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let full = self.groups.full(store);
+        queued.changes.iter().map(|active| &active.change).filter(|change| wanted(change)).any(|change| {
+            let taken = store.holder(&change.target.instance()).now_or_never().expect("ready").expect("memory");
+            taken.is_none() && self.groups.of(&change.target).all(|group| !full.contains(&group))
+        })
     }
 
     fn may_release(&self, rollout: &Rollout, wall: jiff::Timestamp) -> Option<u16> {
@@ -91,10 +104,8 @@ impl Invariant for NeverIdle {
             Fact::Instant { now, wall, store } if !self.stuck => {
                 let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
                 let forward = || {
-                    self.may_release(&rollout, *wall).is_some_and(|wave| {
-                        let found = store.candidates(self.rollout, wave, 1).now_or_never().expect("ready").expect("memory");
-                        !found.free.is_empty()
-                    })
+                    self.may_release(&rollout, *wall)
+                        .is_some_and(|wave| self.is_next(*store, |change| change.wave <= wave && change.record.undo.is_none()))
                 };
                 let ready = *now >= self.quiet_from && !self.up.is_empty() && (forward() || self.may_put_back(&rollout, *store, *wall));
                 if !ready {

@@ -3,6 +3,7 @@
 use futures_util::future::pending;
 use jiff::Timestamp;
 use sealift::domain::change::Change;
+use sealift::domain::group::FullGroup;
 use sealift::domain::id::{ChangeId, JobId, Name, RolloutId};
 use sealift::domain::journal::Entry;
 use sealift::domain::target::{InstanceKey, Target};
@@ -87,6 +88,10 @@ impl Store for WatchedStore {
 
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
         self.0.store.holder(instance)
+    }
+
+    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
+        self.0.store.full_group(id, target)
     }
 
     fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {

@@ -63,6 +63,7 @@ impl World {
         state.wake = None;
         state.heard.clear();
         self.verbs_out.clear();
+        self.windows_forgotten = true;
         self.oracle.see(Seen::Crashed { daemon, now: self.now });
         if self.scenario.daemons == 1 && landed.is_none() {
             self.lose_unsynced();

@@ -8,6 +8,7 @@ use sealift::domain::missed::Windows;
 use sealift::domain::plan::{Plan, Promote};
 use sealift::domain::rollout::Phase;
 use sealift::domain::tally::Tally;
+use sealift::domain::target::Target;
 use sealift::engine::{Found, Input, Query, Ticket};
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Active, Commit, CommitError, Durability, Rollout, Store};
@@ -63,6 +64,8 @@ impl World {
         }
         let result = self.store.commit(commit.clone()).now_or_never().expect("ready");
         if result.is_ok() {
+            // What it goes on from is in the store now.
+            self.windows_forgotten &= commit.moves.is_none();
             self.oracle.committed(&commit, &self.store, &self.cloud, self.now);
             self.log.push(commit);
         }
@@ -124,7 +127,15 @@ impl World {
             }
             Query::Candidates { rollout, wave, limit } => {
                 let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
-                Found::Candidates(store.candidates(rollout, wave, limit).now_or_never().expect("ready").expect("memory"))
+                let mut found = store.candidates(rollout, wave, limit).now_or_never().expect("ready").expect("memory");
+                if self.planted == Planted::FullGroupHoldsTheRest
+                    && let Some(first) = self.first_of_full_group()
+                {
+                    found.free.retain(|change| change.id.ordinal < first);
+                    found.passed.retain(|passed| passed.change.id.ordinal < first);
+                    found.cursor = found.cursor.min(first.max(self.read_rollout().record.cursor));
+                }
+                Found::Candidates(found)
             }
             Query::Stored { rollout, words, places, limit } => {
                 // Whoever offers the wrong wave first has marked all of them.
@@ -159,7 +170,7 @@ impl World {
                 Tally { failed: tally.failed + more, succeeded: tally.succeeded - more, ..tally }
             }),
             Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
-            Planted::WindowsForgottenAtRestart if self.restarted() => rollout.record.windows = Windows::default(),
+            Planted::WindowsForgottenAtRestart if self.windows_forgotten => rollout.record.windows = Windows::default(),
             Planted::PauseEndForgottenAtRestart if self.restarted() => rollout.record.paused_until = None,
             Planted::PauseEndsEarly => {
                 let early = |until: Timestamp| until - std::time::Duration::from_secs(60);
@@ -189,6 +200,14 @@ impl World {
             _ => {}
         }
         rollout
+    }
+
+    /// The first queued change whose group is full.
+    fn first_of_full_group(&self) -> Option<u32> {
+        let queued = self.store.page(self.rollout, vec!["queued".into()], None, usize::MAX).now_or_never().expect("ready");
+        let full = |target: &Target| self.store.full_group(self.rollout, target).now_or_never().expect("ready").expect("memory");
+        let first = queued.expect("memory").changes.into_iter().find(|active| full(&active.change.target).is_some());
+        first.map(|active| active.change.id.ordinal)
     }
 
     fn puts_first_wave_back(&self) -> bool {
