@@ -122,7 +122,9 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
     if let Phase::Reverting(revert) = &situation.record.phase {
         holds.extend(situation.settles(revert));
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
-        holds.extend(situation.groups().filter(|_| revert.stage == Stage::Releasing && situation.no_place().is_none()));
+        let queued: u32 = situation.tallies.iter().map(|tally| tally.queued).sum();
+        let waits = revert.stage == Stage::Releasing && queued > 0 && situation.no_place().is_none();
+        holds.extend(situation.groups().filter(|_| waits));
         return holds;
     }
     let Phase::Advancing { wave } = situation.record.phase else { return holds };
