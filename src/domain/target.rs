@@ -27,7 +27,7 @@ pub struct Target {
     pub seen: Option<bool>,
 }
 
-/// Digest over ordered targets (lane, instance, proxy, and what it was seen to show): part of a rollout's identity.
+/// Digest over ordered targets, with their tags, which may limit the pace, and what they were seen to show: part of a rollout's identity.
 pub fn digest(targets: &[Target]) -> Digest {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
@@ -38,6 +38,13 @@ pub fn digest(targets: &[Target]) -> Digest {
         hash.update(target.proxy_id.as_str());
         if let Some(seen) = target.seen {
             hash.update([0, u8::from(seen)]);
+        }
+        for (name, value) in target.tags.iter().flat_map(Tags::iter) {
+            // Lengths stand before the words, so that no two sets of tags read alike.
+            for word in [name, value] {
+                hash.update((word.len() as u64).to_be_bytes());
+                hash.update(word);
+            }
         }
     }
     Digest::from_bytes(hash.finalize().into())

@@ -417,7 +417,7 @@ fn a_full_group_holds_what_is_queued() {
     assert_eq!((facts.rollout().map(|hold| hold.word), facts.change().map(|hold| hold.word)), (Some("group_limit"), Some("group_limit")));
     facts.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     assert_eq!(facts.change(), None, "what is in flight has its place");
-    facts.tallies[0] = Tally { active: 2, reverted: 48, ..Tally::default() };
+    facts.tallies = vec![Tally { active: 2, reverted: 48, ..Tally::default() }, Tally { cancelled: 100, ..Tally::default() }];
     assert_eq!(facts.rollout(), None, "nothing is queued any more");
 }
 
