@@ -104,8 +104,10 @@ impl Reverts {
         }
         let total = rollout.total();
         if let Phase::Reverting(revert) = &moves.record.phase {
-            if revert.stage == Stage::Gathering && total.active + total.queued > 0 {
-                return Err(format!("what is put back is gathered while {total:?}"));
+            // A verb may come while some are marked already: these wait in the queue, and go no way but back.
+            let marked = self.marked(store);
+            if revert.stage == Stage::Gathering && total.active + total.queued > marked {
+                return Err(format!("what is put back is gathered while {total:?}, {marked} of them marked"));
             }
             if let Cause::Failures { failures, budget } = &revert.cause
                 && failures < budget
@@ -127,6 +129,12 @@ impl Reverts {
             Some(left) => Err(format!("reverted, and {} is {:?}", left.change.id, left.change.record)),
             None => Ok(()),
         }
+    }
+
+    /// Queued changes that are to be put back.
+    fn marked(&self, store: &MemoryStore) -> u32 {
+        let page = store.page(self.rollout, vec!["queued".to_owned()], None, usize::MAX).now_or_never().expect("ready").expect("memory");
+        page.changes.iter().filter(|active| active.change.record.undo.is_some()).count() as u32
     }
 
     /// A PUT of the other value arrives.
