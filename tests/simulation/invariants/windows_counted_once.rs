@@ -49,7 +49,8 @@ impl WindowsCountedOnce {
 
     fn untold(&mut self, now: Nanos, wall: Timestamp, store: &impl Store) -> Result<(), String> {
         let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
-        let looks = matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { .. });
+        // A revert that halted is counted no windows, as one under way is not.
+        let looks = matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { revert: None, .. });
         let from = rollout.record.windows.upto.unwrap_or_else(start);
         if self.stopped
             || self.up.is_empty()
