@@ -17,6 +17,7 @@ use super::work::SEND_WITHIN;
 use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
 use crate::domain::id::RolloutId;
+use crate::domain::missed::Gap;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake};
 use crate::domain::window::Opening;
@@ -106,6 +107,35 @@ impl Tracked {
                 Opening::Shut { next, .. } => next.is_none_or(|next| now < next),
             };
         if covered { self.opening.clone() } else { self.view.plan.opening(now, reverts) }
+    }
+
+    /// What a decision about it may know; `gap`: why nobody looked since the last look.
+    pub(super) fn context(&self, now: Timestamp, gap: Gap) -> Context<'_> {
+        Context {
+            now,
+            plan: &self.view.plan,
+            by: &self.view.by,
+            tallies: &self.view.tallies,
+            window: self.opening.clone(),
+            stalled: self.stalled,
+            since: self.view.submitted_at,
+            gap,
+        }
+    }
+
+    /// What a decision about one of its changes may know, as if the change had just entered its state.
+    pub(super) fn change_context<'a>(&'a self, change: &Change, timing: &'a change::Timing, now: Timestamp) -> change::Context<'a> {
+        change::Context {
+            now,
+            gate: self.view.record.gate(change.wave, change.record.undo.is_some()),
+            window: self.opening(now),
+            timing,
+            retry: &self.view.plan.retry,
+            verify_timeout: self.view.plan.verify_timeout(),
+            waited: Duration::ZERO,
+            looks: 0,
+            survey: self.view.plan.survey,
+        }
     }
 
     fn reverts(&self) -> bool {
@@ -322,16 +352,7 @@ impl Core {
             }
             None => Event::Woken,
         };
-        let ctx = Context {
-            now: now.wall,
-            plan: &tracked.view.plan,
-            by: &tracked.view.by,
-            tallies: &tracked.view.tallies,
-            window: tracked.opening.clone(),
-            stalled: tracked.stalled,
-            since: tracked.view.submitted_at,
-            gap: tracked.watch.gap(now),
-        };
+        let ctx = tracked.context(now.wall, tracked.watch.gap(now));
         match rollout::decide(&tracked.view.record, &event, &ctx) {
             Ok(decision) => self.carry_out_rollout(id, decision, out),
             Err(refusal) => {

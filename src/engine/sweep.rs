@@ -13,7 +13,7 @@ use super::steer::{Moving, STRETCH, Stage, change_move};
 use crate::domain::change::{self, Change, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::missed::Gap;
-use crate::domain::rollout::{self, Context, Event, RolloutWake};
+use crate::domain::rollout::{self, Event, RolloutWake};
 use crate::store::{ChangeMove, Durability, RolloutMove};
 
 /// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that a revert of a million
@@ -104,16 +104,7 @@ impl Core {
             Broom::Requeue => Event::Requeued,
             Broom::Gather => Event::Gathered { more },
         };
-        let ctx = Context {
-            now: self.now.wall,
-            plan: &tracked.view.plan,
-            by: &tracked.view.by,
-            tallies: &tracked.view.tallies,
-            window: tracked.opening.clone(),
-            stalled: tracked.stalled,
-            since: tracked.view.submitted_at,
-            gap: Gap::None,
-        };
+        let ctx = tracked.context(self.now.wall, Gap::None);
         if let Ok(decision) = rollout::decide(&tracked.view.record, &event, &ctx) {
             tracked.goes_on();
             if decision.record.version == tracked.view.record.version {
@@ -128,17 +119,7 @@ impl Core {
     fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
         let tracked = self.rollouts.get(&change.id.rollout)?;
         let lane = self.lanes.get(&change.target.lane)?;
-        let ctx = change::Context {
-            now: self.now.wall,
-            gate: tracked.view.record.gate(change.wave, change.record.undo.is_some()),
-            window: tracked.opening.clone(),
-            timing: &lane.lane.timing,
-            retry: &tracked.view.plan.retry,
-            verify_timeout: tracked.view.plan.verify_timeout(),
-            waited: Duration::ZERO,
-            looks: 0,
-            survey: tracked.view.plan.survey,
-        };
+        let ctx = tracked.change_context(change, &lane.lane.timing, self.now.wall);
         let decision = change::decide(change, event, &ctx).ok()?;
         Some(change_move(change, decision.record, None, &decision.why, None))
     }

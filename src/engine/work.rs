@@ -155,22 +155,13 @@ impl Core {
             // A page more of the same question: the same record, one more call.
             return Some(Ok(Decision { record: work.change.record.clone(), call: Some(call), wake: Wake::Never, why: String::new() }));
         }
-        let gate = match tracked.view.record.gate(work.change.wave, work.change.record.undo.is_some()) {
+        let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now.wall);
+        let gate = match ctx.gate {
             // While the kill switch stands or the process ends, nothing new begins anywhere.
             Gate::Open if self.stop.is_some() || self.draining => Gate::Held,
             gate => gate,
         };
-        let ctx = Context {
-            now: self.now.wall,
-            gate,
-            window: tracked.opening(self.now.wall),
-            timing: &lane.lane.timing,
-            retry: &tracked.view.plan.retry,
-            verify_timeout: tracked.view.plan.verify_timeout(),
-            waited: self.now.boot.saturating_sub(work.entered),
-            looks: work.looks,
-            survey: tracked.view.plan.survey,
-        };
+        let ctx = Context { gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, ..ctx };
         Some(change::decide(&work.change, &work.event, &ctx))
     }
 

@@ -22,10 +22,7 @@ pub async fn of(store: &dyn Store, record: &Record, rollout: &Rollout) -> Result
     // Its list is what the survey found, in the same order, without what is held.
     let places: Vec<u32> = found.iter().map(|found| found.ordinal).filter(|ordinal| left_out.binary_search(ordinal).is_err()).collect();
     let done = store.settled(rollout.id, &["succeeded"], 0..u32::MAX, usize::MAX).await?;
-    let ours = |change: &&Change| {
-        let how = if let State::Succeeded { how } = &change.record.state { Some(*how) } else { None };
-        matches!(how, Some(How::Switched | How::SwitchedJobUnknown))
-    };
+    let ours = |change: &&Change| matches!(change.record.state, State::Succeeded { how: How::Switched | How::SwitchedJobUnknown });
     let switched = done.iter().filter(ours).filter_map(|change| places.get(change.id.ordinal as usize).copied()).collect();
     Ok(Event::Applied { switched, failed: total.total().saturating_sub(total.succeeded), phase })
 }
