@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::Api;
 use super::fault::Fault;
 use super::peer::Peer;
-use super::routes::{nowhere, reason};
+use super::routes::{nowhere, reason, verb_request};
 use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, MarkDoc, Page};
 use crate::domain::enforce::{End, Run, Stage, applying_name, surveying_name};
 use crate::domain::id::Name;
@@ -142,11 +142,7 @@ pub(super) async fn verb(
     body: Bytes,
 ) -> Result<Json<EnforcementDoc>, Fault> {
     let name = name(&reference)?;
-    let request: EnforcementRequest = if body.is_empty() {
-        EnforcementRequest::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no verb request: {error}")))?
-    };
+    let request: EnforcementRequest = verb_request(&body)?;
     if request.target.is_some() && word != "release" {
         return Err(Fault::bad(format!("`target` belongs to `release`, not to `{}`", word.escape_debug())));
     }

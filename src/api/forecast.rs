@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::document::length::Length;
+use crate::domain::change::State;
 use crate::domain::id::RolloutId;
 use crate::domain::lane::Lane;
 use crate::domain::rollout::Phase;
@@ -44,9 +45,6 @@ const KEPT_MAX: usize = 64;
 
 /// Rows read at once.
 const BATCH: usize = 1000;
-
-/// Words of the changes without an outcome.
-const UNSETTLED: [&str; 7] = ["queued", "ready", "inspecting", "submitting", "recovering", "following", "verifying"];
 
 /// Makes and keeps forecasts.
 #[derive(Clone)]
@@ -133,7 +131,7 @@ impl Forecaster {
         let mut left = BTreeMap::new();
         let mut after = None;
         loop {
-            let words = UNSETTLED.map(str::to_owned).to_vec();
+            let words = ["queued"].into_iter().chain(State::ACTIVE).map(str::to_owned).collect();
             let page = self.store.page(rollout.id, words, after, BATCH).await?;
             left.extend(page.changes.into_iter().map(|active| (active.change.id.ordinal, active.change.target)));
             after = page.next;

@@ -180,14 +180,11 @@ struct ChangesQuery {
     limit: Option<usize>,
 }
 
-/// Words of the changes in flight.
-const ACTIVE: [&str; 6] = ["ready", "inspecting", "submitting", "recovering", "following", "verifying"];
-
 fn states(asked: Option<&str>) -> Result<Vec<String>, Fault> {
     let mut words: Vec<String> = Vec::new();
     for word in asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match word {
-            "active" => words.extend(ACTIVE.map(str::to_owned)),
+            "active" => words.extend(ChangeState::ACTIVE.map(str::to_owned)),
             _ if ChangeState::WORDS.contains(&word) => words.push(word.to_owned()),
             _ => {
                 let known = ChangeState::WORDS.join(", ");
@@ -256,11 +253,7 @@ async fn verb(
     uri: Uri,
     body: Bytes,
 ) -> Result<Json<VerbAnswer>, Fault> {
-    let asked: VerbRequest = if body.is_empty() {
-        VerbRequest::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no verb request: {error}")))?
-    };
+    let asked: VerbRequest = verb_request(&body)?;
     if asked.in_doubt && word != "retry" {
         return Err(Fault::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
     }
@@ -293,6 +286,14 @@ async fn verb(
         phase: done.phase.into(),
         in_flight: u32::try_from(done.in_flight.len()).unwrap_or(u32::MAX),
     }))
+}
+
+/// What a verb's body asks for; without a body, nothing beside the verb.
+pub(super) fn verb_request<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| Fault::bad(format!("the body is no verb request: {error}")))
 }
 
 fn approved(digest: Option<&str>) -> Result<Digest, Fault> {
@@ -364,13 +365,13 @@ mod tests {
     fn a_filter_takes_the_words_of_the_table_and_nothing_else() {
         assert_eq!(states(None).expect("no filter"), Vec::<String>::new());
         assert_eq!(states(Some("failed,in_doubt")).expect("two words"), ["failed", "in_doubt"]);
-        assert_eq!(states(Some("active")).expect("the short word"), ACTIVE);
+        assert_eq!(states(Some("active")).expect("the short word"), ChangeState::ACTIVE);
         assert!(states(Some("fialed")).is_err());
     }
 
     #[test]
     fn active_stands_for_every_state_that_is_neither_queued_nor_settled() {
-        let rest: Vec<_> = ChangeState::WORDS.iter().filter(|word| !ACTIVE.contains(word)).copied().collect();
+        let rest: Vec<_> = ChangeState::WORDS.iter().filter(|word| !ChangeState::ACTIVE.contains(word)).copied().collect();
         assert_eq!(rest, ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"]);
     }
 }

@@ -48,7 +48,7 @@ impl Exit {
             "reverted" if rollout.tally.active > 0 => None,
             "reverted" if rollout.tally.in_doubt > 0 => Some(Self::InDoubt),
             "reverted" => Some(Self::Stopped),
-            "scheduled" if rollout.holds.iter().any(|hold| hold.word == "awaiting_approval") => Some(Self::NeedsPerson),
+            "scheduled" if rollout.approval_hold().is_some() => Some(Self::NeedsPerson),
             "awaiting" => Some(Self::NeedsPerson),
             _ => None,
         }

@@ -167,6 +167,9 @@ impl State {
         }
     }
 
+    /// The words that `active` stands for: what has its place in flight and no outcome yet.
+    pub const ACTIVE: [&'static str; 6] = ["ready", "inspecting", "submitting", "recovering", "following", "verifying"];
+
     /// Every word of [`Self::word`], in the order of a change's life.
     pub const WORDS: [&'static str; 13] = [
         "queued",

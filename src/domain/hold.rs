@@ -34,12 +34,15 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// The word of a rollout whose approvals are not complete; an exit code depends on it.
+    pub const AWAITING_APPROVAL: &'static str = "awaiting_approval";
+
     /// Every word, in the order of precedence.
     pub const WORDS: [&'static str; 21] = [
         "halted",
         "stop_file",
         "paused",
-        "awaiting_approval",
+        Self::AWAITING_APPROVAL,
         "awaiting_promotion",
         "draining",
         "soaking",
@@ -210,7 +213,7 @@ impl Situation<'_> {
             "{given} of {required} approvals are given; somebody else than {} approves it with `sealift approve {} --digest {}`",
             self.by, self.plan.name, self.plan.approval.digest
         );
-        Some(Hold::new("awaiting_approval", None, text))
+        Some(Hold::new(Hold::AWAITING_APPROVAL, None, text))
     }
 
     fn awaiting(&self) -> Option<Hold> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::hold;
 use crate::domain::rollout::Mark;
 use crate::domain::tally::Tally;
 use crate::rehearse::Forecast;
@@ -189,6 +190,13 @@ pub struct TallyDoc {
     /// Left alone on purpose; each says why.
     #[serde(default)]
     pub skipped: u32,
+}
+
+impl RolloutDoc {
+    /// The hold of a rollout that waits for approvals.
+    pub fn approval_hold(&self) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.word == hold::Hold::AWAITING_APPROVAL)
+    }
 }
 
 impl From<Tally> for TallyDoc {

@@ -1,6 +1,6 @@
 //! The cells in which a change that is put back differs from one that goes forward, and the same cells where it must not.
 
-use crate::domain::change::table::{LATE, RETRY, SENT, change, context, events, job, reason, states, told};
+use crate::domain::change::table::{RETRY, SENT, change, context, events, every_cell_is_as, job, reason, told};
 use crate::domain::change::{Change, Event, Gate, How, Record, Stale, State, Undo, decide};
 use std::time::Duration;
 
@@ -78,28 +78,7 @@ fn undone(state: &State, circumstances: &str) -> Change {
 
 #[test]
 fn every_cell_is_as_the_table_says() {
-    let (states, events) = (states(), events());
-    let mut wrong = Vec::new();
-    for line in TABLE.lines().filter(|line| !line.is_empty()) {
-        let (left, expected) = line.split_once(" => ").expect("a row");
-        let [state, event, circumstances] =
-            <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
-        let change = undone(&states[state], circumstances);
-        let gate = match circumstances {
-            "held" => Gate::Held,
-            "withdrawn" => Gate::Withdrawn,
-            _ => Gate::Open,
-        };
-        let waited = if circumstances == "late" { LATE } else { Duration::ZERO };
-        let found = match decide(&change, &events[event], &context(gate, circumstances == "shut", waited)) {
-            Ok(decision) => told(&change, &decision),
-            Err(Stale) => "stale".to_owned(),
-        };
-        if found != expected {
-            wrong.push(format!("{left} => {found}, not {expected}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    every_cell_is_as(TABLE, undone);
 }
 
 #[test]
