@@ -177,17 +177,7 @@ impl World {
 
     /// Lets the enforcer pass until the answer is as wanted.
     pub async fn enforced(&self, enforcer: &mut Enforcer, path: &str, wanted: impl Fn(&Answered) -> bool) -> Answered {
-        let mut last = None;
-        for _ in 0..1000 {
-            enforcer.pass().await.expect("a store in memory");
-            let answered = self.get(path).await;
-            if wanted(&answered) {
-                return answered;
-            }
-            last = Some(answered);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("{path} never became as wanted; the last answer: {last:?}");
+        self.ask(path, wanted, Some(enforcer)).await
     }
 
     pub async fn get(&self, path: &str) -> Answered {
@@ -218,8 +208,15 @@ impl World {
 
     /// Asks until the answer is as wanted; the engine works on its own tasks, so there is nothing else to wait on.
     pub async fn until(&self, path: &str, wanted: impl Fn(&Answered) -> bool) -> Answered {
+        self.ask(path, wanted, None).await
+    }
+
+    async fn ask(&self, path: &str, wanted: impl Fn(&Answered) -> bool, mut enforcer: Option<&mut Enforcer>) -> Answered {
         let mut last = None;
         for _ in 0..1000 {
+            if let Some(enforcer) = &mut enforcer {
+                enforcer.pass().await.expect("a store in memory");
+            }
             let answered = self.get(path).await;
             if wanted(&answered) {
                 return answered;
