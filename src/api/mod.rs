@@ -12,6 +12,7 @@ mod fault;
 mod find;
 mod forecast;
 mod hold;
+mod look;
 mod meter;
 mod peer;
 pub mod preview;

@@ -51,6 +51,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         targets: count(targets.len()),
         instances: count(instances.len()),
         seen: seen(targets, plan.ssl_option),
+        looked_at: None,
         lanes: lanes.into_iter().map(|(lane, targets)| (lane.to_string(), targets)).collect(),
         waves: plan.strategy.waves.iter().map(|w| wave(w, targets, per_wave)).collect(),
         max_in_flight: plan.strategy.max_in_flight,

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
-use super::{Api, describe, enforcement, find, hold, submit};
+use super::{Api, describe, enforcement, find, hold, look, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -76,6 +76,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/rollouts", post(submit::submit))
         // The upload counts its own bytes, part by part.
         .layer(DefaultBodyLimit::disable())
+        // The answer is told as it comes: it takes as long as the quota asks for.
+        .route("/v1/looks", post(look::look).layer(DefaultBodyLimit::max(VERB_BODY_MAX)))
         .merge(timely)
         .method_not_allowed_fallback(wrong_method)
         .fallback(nowhere)

@@ -72,7 +72,7 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what a plan would do
     #[command(
-        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml --members -o csv\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml --members -o csv\n  sealift plan fleet.yaml --look\n  sealift plan fleet.yaml --look --save-targets seen.csv\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
     )]
     Plan(PlanArgs),
     /// Run a whole rollout in virtual time, with the shipped engine against the simulated cloud
@@ -270,6 +270,12 @@ pub struct PlanArgs {
     /// List every target with its wave, in the order in which they run, and nothing else
     #[arg(long, conflicts_with_all = ["all", "faults", "fault", "no_forecast"])]
     pub members: bool,
+    /// Ask the daemon to look at every proxy now, and show what is to be switched; waits behind all work of the lanes
+    #[arg(long)]
+    pub look: bool,
+    /// Write what the look found as a target file; a plan that names it is bound to it
+    #[arg(long, value_name = "FILE.csv", requires = "look")]
+    pub save_targets: Option<PathBuf>,
     /// Exit with 2 when there are changes to make
     #[arg(long)]
     pub detailed_exitcode: bool,

@@ -11,13 +11,19 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
 use super::exit::{Exit, Failure};
-use super::wire::{EnforcementDoc, EnforcementRequest, ErrorDoc, Events, Page, Preview, RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest};
+use super::wire::{
+    EnforcementDoc, EnforcementRequest, ErrorDoc, Events, LookRequest, LookRow, Page, Preview, RolloutDoc, SubmitAnswer, VerbAnswer,
+    VerbRequest,
+};
 
 /// Time for an answer; the server gives up a little earlier and says why.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// Time for a submission: 100,000 targets are checked and synced in a few seconds.
 const SUBMISSION: Duration = Duration::from_secs(120);
+
+/// Time for the looks of one request: each waits for its lane's quota, behind all work.
+const LOOKS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Time to connect; a socket on this machine answers at once or never.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -80,12 +86,19 @@ impl Client {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let mut response = self.answer(request).await?;
+        let body = read(&mut response).await?;
+        serde_json::from_slice(&body).map_err(|error| ClientError::Broken(error.to_string()))
+    }
+
+    /// The answer of a success, its body not yet read.
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        let body = read(&mut response).await?;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| ClientError::Broken(error.to_string()));
+            return Ok(response);
         }
+        let body = read(&mut response).await?;
         match serde_json::from_slice::<ErrorDoc>(&body) {
             Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
             Err(_) => Err(ClientError::Broken(format!("status {status}"))),
@@ -136,6 +149,25 @@ impl Client {
         query.extend(after.map(|after| ("after", after.to_string())));
         query.extend(reference.map(|reference| ("rollout", reference.to_owned())));
         self.get("/v1/events", &query).await
+    }
+
+    /// Lets the daemon look at instances; each row is told as it comes.
+    pub async fn look(&self, asked: &LookRequest, told: &mut dyn FnMut(LookRow)) -> Result<(), ClientError> {
+        let broken = |what: String| ClientError::Broken(what);
+        let request = self.request(Method::POST, "/v1/looks").timeout(LOOKS).json(asked);
+        let mut response = self.answer(request).await?;
+        let mut rest = Vec::new();
+        while let Some(bytes) = response.chunk().await.map_err(|error| broken(error.to_string()))? {
+            rest.extend_from_slice(&bytes);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                told(serde_json::from_slice(&line).map_err(|error| broken(error.to_string()))?);
+            }
+            if rest.len() as u64 > BODY_MAX {
+                return Err(broken(format!("a line has more than {} MiB", BODY_MAX >> 20)));
+            }
+        }
+        Ok(())
     }
 
     /// Lets the daemon check and preview a plan.

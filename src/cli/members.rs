@@ -32,6 +32,9 @@ pub struct MemberRow {
     pub instance_id: String,
     /// The proxy.
     pub proxy_id: String,
+    /// What it showed when it was looked at, or when its list was made, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_option: Option<bool>,
     /// Its labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
@@ -47,6 +50,7 @@ impl MemberRow {
             lane: target.lane.to_string(),
             instance_id: target.instance_id.to_string(),
             proxy_id: target.proxy_id.to_string(),
+            ssl_option: target.seen,
             tags: tags.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         }
     }
@@ -57,17 +61,19 @@ impl MemberRow {
 }
 
 impl Row for MemberRow {
-    const COLUMNS: &'static [&'static str] = &["##", "WAVE", "PROXY", "LANE", "INSTANCE", "TAGS"];
-    const FIELDS: &'static [&'static str] = &["ordinal", "wave", "lane", "instance_id", "proxy_id", "tags"];
+    const COLUMNS: &'static [&'static str] = &["##", "WAVE", "PROXY", "SSL", "LANE", "INSTANCE", "TAGS"];
+    const FIELDS: &'static [&'static str] = &["ordinal", "wave", "lane", "instance_id", "proxy_id", "ssl_option", "tags"];
 
     fn cells(&self, _: &Style) -> Vec<String> {
         let (place, lane, instance) = (self.ordinal.to_string(), self.lane.clone(), self.instance_id.clone());
-        vec![place, self.wave.clone(), self.proxy_id.clone(), lane, instance, self.labels()]
+        let shown = self.ssl_option.map_or("?", |value| if value { "on" } else { "off" });
+        vec![place, self.wave.clone(), self.proxy_id.clone(), shown.into(), lane, instance, self.labels()]
     }
 
     fn record(&self) -> Vec<String> {
         let (place, lane, instance) = (self.ordinal.to_string(), self.lane.clone(), self.instance_id.clone());
-        vec![place, self.wave.clone(), lane, instance, self.proxy_id.clone(), self.labels()]
+        let shown = self.ssl_option.map(|value| value.to_string()).unwrap_or_default();
+        vec![place, self.wave.clone(), lane, instance, self.proxy_id.clone(), shown, self.labels()]
     }
 }
 

@@ -15,6 +15,7 @@ mod exit;
 pub(crate) mod follow;
 mod forecast;
 pub(crate) mod listing;
+mod look;
 mod members;
 mod moment;
 mod offline;
@@ -50,7 +51,8 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     let client = || Client::new(find()?.socket());
     match &cli.verb {
         Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
-        Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Plan(args) if args.look => plan::plan(args, &find()?, Some(&client()?), &style).await,
+        Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, None, &style).await,
         Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,

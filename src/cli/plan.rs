@@ -1,4 +1,4 @@
-//! `check` and `plan`: what can be said of a plan file without any network.
+//! `check` and `plan`: what can be said of a plan file without any network, and with `--look` of what its proxies show.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::args::{CheckArgs, Format, PlanArgs};
 use super::assume::assume;
+use super::client::Client;
 use super::exit::{Exit, Failure};
+use super::look::{look, save};
 use super::output::{aligned, line, pretty};
 use super::reach::Daemon;
 use super::status::then;
@@ -118,16 +120,33 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Loaded, Diagnostics>) ->
     Ok(())
 }
 
-/// `plan`.
-pub fn plan(args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
-    let loaded = load(&args.plan, daemon)?;
-    let pending = if args.detailed_exitcode { Exit::Pending } else { Exit::Done };
+/// `plan`; with a client, of what the proxies show now.
+pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: Option<&Client>, style: &Style) -> Result<Exit> {
+    let mut loaded = load(&args.plan, daemon)?;
+    let as_listed = of_loaded(&loaded, 0, style);
+    let mut looked = None;
+    if let Some(client) = client {
+        let found = look(client, &loaded.targets).await?;
+        loaded.targets = Arc::clone(&found.targets);
+        if let Some(path) = &args.save_targets {
+            save(path, &found.targets)?;
+        }
+        looked = Some(found);
+    }
+    let right = loaded.targets.iter().all(|target| target.seen == Some(loaded.plan.ssl_option));
+    let pending = if args.detailed_exitcode && !(looked.is_some() && right) { Exit::Pending } else { Exit::Done };
     if args.members {
         super::members::list(&loaded, args.output.output, style)?;
         return Ok(pending);
     }
     let per_wave = if args.all { usize::MAX } else { PER_WAVE };
     let mut preview = of_loaded(&loaded, per_wave, style);
+    if let Some(found) = looked {
+        // A look binds nothing: the rollout is still that of the list, and so is what an approval is for.
+        (preview.rollout, preview.digest) = (as_listed.rollout, as_listed.digest);
+        preview.looked_at = Some(found.at);
+        preview.warnings.extend(found.warnings);
+    }
     if !args.no_forecast {
         foresee(&mut preview, &loaded, args, daemon, style)?;
     }
@@ -202,9 +221,17 @@ pub fn text(preview: &Preview, style: &Style) -> String {
             text.push_str(&format!("  ~ and {hidden} more (--all shows them)\n"));
         }
     }
-    text.push_str("\nWhat a proxy shows today is read when its change begins; one that is right already is left alone");
     let listed = preview.seen.right + preview.seen.other > 0;
-    text.push_str(if listed { ",\nand one that shows another value than the list says is skipped and named.\n" } else { ".\n" });
+    text.push_str(&match preview.looked_at {
+        Some(at) => format!(
+            "\nlooked at {}; each proxy is read again when its change begins, and one that is right already is left alone\n",
+            style.time(at)
+        ),
+        None => {
+            let what = "\nWhat a proxy shows today is read when its change begins; one that is right already is left alone";
+            format!("{what}{}\n", if listed { ",\nand one that shows another value than the list says is skipped and named." } else { "." })
+        }
+    });
     text.push_str(&windows(preview, style));
     text.push_str(&format!(
         "at most {} in flight and 1 on an instance, up to {} each, halt at {} or after {} of open window without a result\n",
@@ -232,9 +259,10 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         count(u32::try_from(preview.waves.len()).unwrap_or(u32::MAX), "wave", "waves"),
         lanes.join(", "),
     ));
-    if listed {
+    if listed || preview.looked_at.is_some() {
         let seen = &preview.seen;
-        text.push_str(&format!("by the list {} {}, {} {to} already, {} unknown\n", seen.other, other(preview), seen.right, seen.unknown));
+        let by = if preview.looked_at.is_some() { "now" } else { "by the list" };
+        text.push_str(&format!("{by} {} {}, {} {to} already, {} unknown\n", seen.other, other(preview), seen.right, seen.unknown));
     }
     text.push_str(&format!("rollout {}\ndigest  {}\n", preview.rollout, preview.digest));
     clean_lines(&text)

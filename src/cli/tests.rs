@@ -345,6 +345,7 @@ fn a_preview() {
         targets: 500,
         instances: 420,
         seen: SeenRow { other: 0, right: 0, unknown: 500 },
+        looked_at: None,
         lanes: vec![("prod-eu".into(), 100), ("prod-sg".into(), 400)],
         waves: vec![
             PreviewWave {

@@ -13,7 +13,7 @@ use super::job_names;
 use super::lenient::{List, Object, Scalar};
 use super::wire_format::{JOBS_PAGE, PROXIES_PAGE};
 use super::{retry_after, safe_text};
-use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView, Reply};
+use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
 use crate::domain::id::{InstanceId, JobId, ProxyId};
 
 /// Longest body of a success that is read; a full page of the job list is about 25 KiB.
@@ -105,6 +105,7 @@ fn understand(call: &Call, answer: &WireAnswer<'_>) -> Result<Answer, String> {
         Call::Inspect { target } => proxy(answer.body, &target.proxy_id),
         Call::Follow { job, .. } => job_view(answer.body, job, answer.secret),
         Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
+        Call::Proxies { .. } => proxies(answer.body),
     }
 }
 
@@ -184,6 +185,21 @@ fn proxy(body: &[u8], wanted: &ProxyId) -> Result<Answer, String> {
         None if nameless => Err("a proxy without pool_id".into()),
         None => Ok(Answer::Proxy(None)),
     }
+}
+
+fn proxies(body: &[u8]) -> Result<Answer, String> {
+    let body: ProxiesBody<'_> = parse(body)?;
+    let rows = body.proxy_list.rows.ok_or("there is no proxy_list")?;
+    if rows.len() >= PROXIES_PAGE {
+        return Err(format!("{} proxies of one instance, and there may be more", rows.len()));
+    }
+    let seen = |row: &Option<ProxyRow<'_>>| {
+        let proxy = row.as_ref()?.proxy.0.as_ref()?;
+        Some(ProxySeen { proxy_id: proxy.pool_id.text()?.parse().ok()?, view: view(proxy) })
+    };
+    let seen: Option<Vec<ProxySeen>> = rows.iter().map(seen).collect();
+    // A list with a row that cannot be read is not the whole list.
+    seen.map(Answer::Proxies).ok_or_else(|| "a proxy without a readable pool_id".into())
 }
 
 fn view(proxy: &ProxyBody<'_>) -> ProxyView {

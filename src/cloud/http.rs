@@ -135,7 +135,7 @@ fn client(loopback: bool) -> Result<Client, Error> {
 impl Cloud for HttpCloud {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
         Box::pin(async move {
-            let name = &call.target().lane;
+            let name = call.lane();
             let Some(lane) = self.lanes.get(name) else {
                 return answer::not_sent(Disposition::Fatal, &format!("the configuration has no lane {name}"));
             };

@@ -13,6 +13,7 @@ use super::answer::{self, WireAnswer};
 use super::model::{Content, Model, Request, Response};
 use super::wire_format::{JOBS_PAGE, PROXIES_PAGE, find_window};
 use crate::domain::call::{Call, Reply};
+use crate::domain::target::Target;
 
 /// What follows from a call that has arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,9 @@ impl Model {
 
 fn request(call: &Call) -> Request<'_> {
     match call {
-        Call::Inspect { target } => Request::Proxies { instance_id: target.instance_id, offset: 0, limit: PROXIES_PAGE },
+        Call::Inspect { target: Target { instance_id, .. } } | Call::Proxies { instance_id, .. } => {
+            Request::Proxies { instance_id: *instance_id, offset: 0, limit: PROXIES_PAGE }
+        }
         Call::Submit { target, ssl_option } => {
             Request::Switch { instance_id: target.instance_id, proxy_id: target.proxy_id, ssl_option: *ssl_option }
         }

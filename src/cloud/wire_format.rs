@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::Call;
 use crate::domain::id::ProjectId;
+use crate::domain::target::Target;
 
 /// Rows asked for of a proxy list: the longest page allowed. An instance has at most four proxies, so a full page is
 /// an answer we do not understand.
@@ -35,8 +36,8 @@ pub fn method(call: &Call) -> reqwest::Method {
 pub fn path(project: &ProjectId, call: &Call) -> String {
     let project = project.as_str();
     match call {
-        Call::Inspect { target } => {
-            format!("/v3/{project}/instances/{}/proxies?offset=0&limit={PROXIES_PAGE}", target.instance_id.as_str())
+        Call::Inspect { target: Target { instance_id, .. } } | Call::Proxies { instance_id, .. } => {
+            format!("/v3/{project}/instances/{}/proxies?offset=0&limit={PROXIES_PAGE}", instance_id.as_str())
         }
         Call::Submit { target, .. } => {
             format!("/v3/{project}/instances/{}/proxy/{}/ssl", target.instance_id.as_str(), target.proxy_id.as_str())
@@ -72,7 +73,6 @@ pub fn body(ssl_option: bool) -> &'static [u8] {
 mod tests {
     use super::*;
     use crate::domain::id::Name;
-    use crate::domain::target::Target;
 
     #[test]
     fn paths_are_those_of_the_specification() {

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::id::{InstanceId, JobId};
+use super::id::{InstanceId, JobId, Name, ProxyId};
 use super::target::Target;
 
 /// One request to the cloud.
@@ -40,13 +40,33 @@ pub enum Call {
         /// Page number, from 1.
         page: u32,
     },
+    /// List all proxies of one instance: a read, asked for by a person and by no change.
+    Proxies {
+        /// The lane that reaches the instance.
+        lane: Name,
+        /// The instance.
+        instance_id: InstanceId,
+    },
 }
 
 impl Call {
-    /// The target that the call is about.
-    pub fn target(&self) -> &Target {
+    /// The lane whose credentials and quota the call uses.
+    pub fn lane(&self) -> &Name {
         match self {
-            Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => target,
+            Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
+                &target.lane
+            }
+            Self::Proxies { lane, .. } => lane,
+        }
+    }
+
+    /// The target that the call is about; every call of a change has one.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
+                Some(target)
+            }
+            Self::Proxies { .. } => None,
         }
     }
 
@@ -57,6 +77,7 @@ impl Call {
             Self::Submit { .. } => "submit",
             Self::Follow { .. } => "follow",
             Self::FindJobs { .. } => "find_jobs",
+            Self::Proxies { .. } => "proxies",
         }
     }
 
@@ -75,6 +96,15 @@ pub struct ProxyView {
     pub status: ProxyStatus,
     /// The status word as the cloud gave it (`ACTIVE`, `ENABLING PROXY`, …), for people.
     pub word: String,
+}
+
+/// One proxy of an instance's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxySeen {
+    /// Its `pool_id`.
+    pub proxy_id: ProxyId,
+    /// What the list says of it.
+    pub view: ProxyView,
 }
 
 /// What a proxy's status means to us. The cloud's set of words is open.
@@ -133,6 +163,8 @@ pub enum Answer {
         /// False on a short page: the list is complete.
         more: bool,
     },
+    /// To [`Call::Proxies`]: every proxy of the instance, in the cloud's order. What cannot be read whole is no answer.
+    Proxies(Vec<ProxySeen>),
 }
 
 /// What must be done about a call that gave no expected answer.

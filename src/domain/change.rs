@@ -288,13 +288,14 @@ pub enum Event {
 }
 
 impl Event {
-    /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`Event::Found`].
+    /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`Event::Found`];
+    /// [`Answer::Proxies`] answers no change.
     pub fn of(outcome: Result<Answer, CallError>) -> Option<Self> {
         match outcome {
             Ok(Answer::Proxy(view)) => Some(Self::Observed(view)),
             Ok(Answer::Accepted(job)) => Some(Self::Accepted(job)),
             Ok(Answer::Job(view)) => Some(Self::Job(view)),
-            Ok(Answer::Jobs { .. }) => None,
+            Ok(Answer::Jobs { .. } | Answer::Proxies(_)) => None,
             Err(error) => Some(Self::Error(error)),
         }
     }

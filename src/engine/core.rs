@@ -22,6 +22,7 @@ use super::lane::LaneState;
 use super::steer::Tracked;
 use super::work::Work;
 use crate::clock::Times;
+use crate::domain::call::Call;
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::Lane;
 use crate::domain::quota::Boot;
@@ -50,6 +51,8 @@ pub(super) enum Owner {
     Rollout(RolloutId),
     /// A verb on a rollout that is not in hand.
     Stranger(u64),
+    /// A person's question.
+    Ask(u64),
 }
 
 /// What a timer wakes.
@@ -84,6 +87,8 @@ pub struct Core {
     counters: BTreeMap<&'static str, u64>,
     /// Verbs on rollouts that are not in hand, while the store is asked.
     pub(super) strangers: BTreeMap<u64, super::handle::Command>,
+    /// Questions of people that wait for a permit or an answer.
+    pub(super) asks: BTreeMap<u64, Call>,
 }
 
 impl Core {
@@ -111,6 +116,7 @@ impl Core {
             stirred: BTreeSet::new(),
             counters: BTreeMap::new(),
             strangers: BTreeMap::new(),
+            asks: BTreeMap::new(),
         }
     }
 
@@ -146,27 +152,30 @@ impl Core {
                 Some(Owner::Change(id)) => self.work_read(id, *found, out),
                 Some(Owner::Rollout(id)) => self.rollout_read(id, *found, out),
                 Some(Owner::Stranger(id)) => self.stranger(id, *found, out),
-                None => self.count("unknown_ticket"),
+                Some(Owner::Ask(_)) | None => self.count("unknown_ticket"),
             },
             Input::Committed { ticket, result } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_committed(id, result, out),
                 Some(Owner::Rollout(id)) => self.rollout_committed(id, result, out),
-                Some(Owner::Stranger(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Stranger(_) | Owner::Ask(_)) | None => self.count("unknown_ticket"),
             },
             Input::Touched { ticket, held } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_touched(id, held, out),
-                Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_)) | None => self.count("unknown_ticket"),
             },
             Input::Answered { ticket, reply } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_answered(id, reply, out),
+                Some(Owner::Ask(id)) => self.ask_answered(id, reply, out),
                 Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
             },
             Input::Command { id, command } => self.command(id, command, out),
+            Input::Asked { id, call } => self.asked(id, call, out),
             Input::Submitted(_) => self.scan_in(Duration::ZERO),
             Input::StopFile(text) => self.stop_file(text, out),
             Input::Drain => {
                 self.draining = true;
                 self.board.set_draining();
+                self.dismiss_asks(out);
             }
             Input::StoreFailed(why) => self.fail(why, out),
         }

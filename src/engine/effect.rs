@@ -9,10 +9,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::board::CheckSpec;
-use super::handle::{Acknowledged, Command, CommandError};
+use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, JobId, RolloutId};
+use crate::domain::quota::Boot;
 use crate::domain::target::InstanceKey;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
 
@@ -52,7 +53,7 @@ pub enum Input {
         /// Whether the claim holds.
         held: bool,
     },
-    /// Answer to [`Effect::Call`].
+    /// Answer to [`Effect::Call`] or [`Effect::Ask`].
     Answered {
         /// Its ticket.
         ticket: Ticket,
@@ -65,6 +66,13 @@ pub enum Input {
         id: u64,
         /// The verb.
         command: Command,
+    },
+    /// A person's question to the cloud; answered by [`Effect::Told`].
+    Asked {
+        /// Names the waiting person.
+        id: u64,
+        /// A read.
+        call: Call,
     },
     /// A rollout was submitted: look at it now.
     Submitted(RolloutId),
@@ -119,6 +127,22 @@ pub enum Effect {
         call: Call,
         /// To be checked when the bytes leave.
         check: CheckSpec,
+    },
+    /// Make a call that belongs to no change: a read that a person asked for.
+    Ask {
+        /// Answer with it.
+        ticket: Ticket,
+        /// The call.
+        call: Call,
+        /// Boot time from which on it must not leave.
+        deadline: Boot,
+    },
+    /// Tell a person what the cloud said.
+    Told {
+        /// Who waits.
+        id: u64,
+        /// The answer.
+        result: Result<Reply, AskError>,
     },
     /// Answer an operator.
     Reply {

@@ -8,12 +8,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::domain::call::{Call, Reply};
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::rollout::{Refusal, Verb};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 
 /// Requests that may wait for the engine; beyond that a caller waits for a place.
 pub const REQUESTS_MAX: usize = 256;
+
+/// Questions of people that may wait for a permit: what a few clients ask for at once.
+pub const ASKS_MAX: usize = 1024;
 
 /// Speaks to the engine; cheap to clone.
 #[derive(Clone)]
@@ -28,6 +32,8 @@ pub(super) enum Request {
     Submit(Box<Submission>, oneshot::Sender<Result<Submitted, SubmitError>>),
     /// Carry out an operator's verb.
     Command(Command, oneshot::Sender<Result<Acknowledged, CommandError>>),
+    /// Ask the cloud something for a person.
+    Ask(Box<Call>, oneshot::Sender<Result<Reply, AskError>>),
     /// The kill-switch file appeared (its text) or went.
     StopFile(Option<String>),
     /// Begin nothing new; the loop ends when the calls that are out have come back.
@@ -73,6 +79,20 @@ pub enum CommandError {
     Stopped,
 }
 
+/// Why a question was not put to the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The configuration has no such lane.
+    #[error("the configuration has no lane {0}")]
+    NoLane(Name),
+    /// Too many wait already.
+    #[error("{ASKS_MAX} looks wait already; ask again when some of them are done")]
+    TooMany,
+    /// The process ends.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
 /// What the engine knows beside the store, renewed with every pass.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -115,6 +135,15 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Command(command, answer)).await.map_err(|_| CommandError::Stopped)?;
         answered.await.map_err(|_| CommandError::Stopped)?
+    }
+
+    /// Puts a read to the cloud, for a person: it waits for a permit of its lane behind all work, for as long as that
+    /// takes, and is given up when the future is dropped. Nothing of it is stored.
+    pub async fn ask(&self, call: Call) -> Result<Reply, AskError> {
+        debug_assert!(!call.is_write(), "a question changes nothing");
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Ask(Box::new(call), answer)).await.map_err(|_| AskError::Stopping)?;
+        answered.await.map_err(|_| AskError::Stopping)?
     }
 
     /// Tells the engine that the kill-switch file stands (with its text) or is gone.

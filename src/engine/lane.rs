@@ -41,12 +41,25 @@ pub(super) enum Rank {
     InFlight,
     /// New work.
     Start,
+    /// What a person asked to be looked at: never before work.
+    Ask,
+}
+
+/// Who waits for a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Waiter {
+    /// A change, with a call that its state asks for.
+    Change(ChangeId),
+    /// A person's question, by its number.
+    Ask(u64),
 }
 
 /// A lane at work.
 pub(super) struct LaneState {
     pub(super) lane: Lane,
-    queue: BTreeSet<(Rank, u64, ChangeId)>,
+    queue: BTreeSet<(Rank, u64, Waiter)>,
+    /// How many of them are questions.
+    asks: usize,
     count: Option<SlidingCount>,
     pace: Option<Pace>,
     out: u32,
@@ -78,24 +91,43 @@ impl LaneState {
         let gone = now + lane.timing.settle;
         let count = lane.quota.map(|quota| if spent { SlidingCount::spent(quota, gone) } else { SlidingCount::fresh(quota) });
         let pace = lane.quota.map(Pace::new);
-        Self { lane, queue: BTreeSet::new(), count, pace, out: 0, in_flight: 0, paused: None, pauses: 0 }
+        Self { lane, queue: BTreeSet::new(), asks: 0, count, pace, out: 0, in_flight: 0, paused: None, pauses: 0 }
     }
 
-    pub(super) fn enqueue(&mut self, rank: Rank, place: u64, id: ChangeId) {
-        self.queue.insert((rank, place, id));
+    pub(super) fn enqueue(&mut self, rank: Rank, place: u64, who: Waiter) {
+        if self.queue.insert((rank, place, who)) && rank == Rank::Ask {
+            self.asks += 1;
+        }
     }
 
-    pub(super) fn remove(&mut self, rank: Rank, place: u64, id: ChangeId) {
-        self.queue.remove(&(rank, place, id));
+    pub(super) fn remove(&mut self, rank: Rank, place: u64, who: Waiter) {
+        if self.queue.remove(&(rank, place, who)) && rank == Rank::Ask {
+            self.asks -= 1;
+        }
     }
 
-    /// Those waiting, in their order.
-    pub(super) fn first_waiting(&self, new_work: bool) -> Option<(Rank, u64, ChangeId)> {
-        self.queue.first().copied().filter(|(rank, ..)| new_work || *rank != Rank::Start)
+    /// The first of those waiting; without `new_work`, of those that need no place in flight.
+    pub(super) fn first_waiting(&self, new_work: bool) -> Option<(Rank, u64, Waiter)> {
+        match self.queue.first() {
+            // However long the line of new work is, the questions behind it are found in one step.
+            Some((Rank::Start, ..)) if !new_work => self.queue.range((Rank::Ask, 0, Waiter::Ask(0))..).next().copied(),
+            first => first.copied(),
+        }
     }
 
+    /// Takes a question out of the line without a permit.
+    pub(super) fn pop_ask(&mut self) -> Option<u64> {
+        let (rank, place, who) = self.queue.range((Rank::Ask, 0, Waiter::Ask(0))..).next().copied()?;
+        self.remove(rank, place, who);
+        match who {
+            Waiter::Ask(id) => Some(id),
+            Waiter::Change(_) => None,
+        }
+    }
+
+    /// Changes in the line.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
+        self.queue.len() - self.asks
     }
 
     pub(super) fn out(&self) -> u32 {

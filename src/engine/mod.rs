@@ -17,12 +17,14 @@
 //! effects; rehearsal and simulation wrap it in their own. Deliberately not here: the tables (`domain`), storage and
 //! HTTP (behind the traits of `store` and `cloud`).
 
+mod ask;
 mod board;
 mod core;
 mod effect;
 pub mod enforce;
 mod handle;
 mod lane;
+mod permit;
 mod question;
 mod shell;
 mod steer;
@@ -33,5 +35,5 @@ mod work;
 pub use self::board::{Board, CheckSpec};
 pub use self::core::{Core, Options};
 pub use self::effect::{Effect, Found, Input, PlanRef, Query, Ticket};
-pub use self::handle::{Acknowledged, Command, CommandError, Handle, LaneSnapshot, Snapshot};
+pub use self::handle::{ASKS_MAX, Acknowledged, AskError, Command, CommandError, Handle, LaneSnapshot, Snapshot};
 pub use self::shell::start;

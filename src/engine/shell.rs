@@ -20,9 +20,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::board::Board;
 use super::core::{Core, Options, TAKE_OVER_MAX};
 use super::effect::{Effect, Found, Input, Query, Ticket};
-use super::handle::{Acknowledged, CommandError, Handle, REQUESTS_MAX, Request, Snapshot};
+use super::handle::{Acknowledged, AskError, CommandError, Handle, REQUESTS_MAX, Request, Snapshot};
 use crate::clock::Clock;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Withheld};
+use crate::domain::call::Reply;
 use crate::domain::quota::Boot;
 use crate::store::{Commit, Store, Unavailable};
 
@@ -58,6 +59,7 @@ pub fn start(
         answers,
         commits: FuturesUnordered::new(),
         waiting: BTreeMap::new(),
+        asking: BTreeMap::new(),
         next_reply: 1,
         publish,
         published: Duration::ZERO,
@@ -77,6 +79,8 @@ struct Shell {
     /// Commits that wait for the disk; no more than there is work in hand.
     commits: FuturesUnordered<BoxFuture<'static, Input>>,
     waiting: BTreeMap<u64, oneshot::Sender<Result<Acknowledged, CommandError>>>,
+    /// People who asked the cloud something.
+    asking: BTreeMap<u64, oneshot::Sender<Result<Reply, AskError>>>,
     next_reply: u64,
     publish: watch::Sender<Arc<Snapshot>>,
     published: Boot,
@@ -168,6 +172,12 @@ impl Shell {
                 self.waiting.insert(id, answer);
                 self.feed(vec![Input::Command { id, command }]).await
             }
+            Request::Ask(call, answer) => {
+                let id = self.next_reply;
+                self.next_reply += 1;
+                self.asking.insert(id, answer);
+                self.feed(vec![Input::Asked { id, call: *call }]).await
+            }
             Request::StopFile(text) => self.feed(vec![Input::StopFile(text)]).await,
             Request::Drain => self.drain().await,
         }
@@ -201,6 +211,21 @@ impl Shell {
                             // To a core that is gone it means nothing: the intent is in the store, the next start asks the cloud.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;
                         });
+                    }
+                    Effect::Ask { ticket, call, deadline } => {
+                        let (cloud, answers, clock) = (Arc::clone(&self.cloud), self.answers.clone(), Arc::clone(&self.clock));
+                        tokio::spawn(async move {
+                            let late = move || if clock.times().boot < deadline { Ok(()) } else { Err(Withheld("it is late".into())) };
+                            let reply = cloud.perform(call, Box::new(late)).await;
+                            // A core that is gone asks nothing any more.
+                            let _ = answers.send(Input::Answered { ticket, reply }).await;
+                        });
+                    }
+                    Effect::Told { id, result } => {
+                        if let Some(answer) = self.asking.remove(&id) {
+                            // Whoever asked may have gone.
+                            let _ = answer.send(result);
+                        }
                     }
                     Effect::Reply { id, result } => {
                         if let Some(answer) = self.waiting.remove(&id) {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::board::CheckSpec;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
-use super::lane::{LaneState, NotYet, Rank};
+use super::lane::{LaneState, Rank, Waiter};
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobSeen, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// One change in hand.
 pub(super) struct Work {
     pub(super) change: Change,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
     event: Event,
     trace: Option<Trace>,
@@ -147,7 +147,7 @@ impl Core {
         }
     }
 
-    fn decide(&self, id: ChangeId) -> Option<Result<Decision, Stale>> {
+    pub(super) fn decide(&self, id: ChangeId) -> Option<Result<Decision, Stale>> {
         let work = self.work.get(&id)?;
         let tracked = self.rollouts.get(&id.rollout)?;
         let lane = self.lanes.get(&work.change.target.lane)?;
@@ -181,9 +181,9 @@ impl Core {
                 let was = std::mem::replace(&mut work.stage, Stage::Waiting { rank, place });
                 let state = self.lanes.get_mut(&lane).expect("decided with its lane");
                 if let Stage::Waiting { rank, place } = was {
-                    state.remove(rank, place, id);
+                    state.remove(rank, place, Waiter::Change(id));
                 }
-                state.enqueue(rank, place, id);
+                state.enqueue(rank, place, Waiter::Change(id));
             }
             Stage::Committing(..) | Stage::Claiming(..) | Stage::Out(_) | Stage::Reading => return,
         }
@@ -196,66 +196,13 @@ impl Core {
         {
             work.stage = Stage::Asleep;
             if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
-                lane.remove(rank, place, id);
+                lane.remove(rank, place, Waiter::Change(id));
             }
-        }
-    }
-
-    /// Lets calls go out as far as permits reach, lane by lane.
-    pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
-        if self.draining {
-            // What is in flight is taken up again by the next start; no call begins any more.
-            return;
-        }
-        while let Some(name) = self.stirred.pop_first() {
-            self.pump_lane(&name, out);
-        }
-    }
-
-    fn pump_lane(&mut self, name: &Name, out: &mut Vec<Effect>) {
-        loop {
-            let now = self.now.boot;
-            let Some(lane) = self.lanes.get_mut(name) else { return };
-            let room = lane.in_flight < lane.lane.max_in_flight;
-            let Some((rank, place, id)) = lane.first_waiting(room) else { return };
-            match lane.take(now) {
-                Ok(()) => {}
-                Err(NotYet::Answer) => return,
-                Err(NotYet::Until(at)) => {
-                    self.set_timer(Timer::Lane(name.clone()), None, at);
-                    return;
-                }
-            }
-            lane.remove(rank, place, id);
-            let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
-            assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
-            match self.decide(id) {
-                Some(Ok(decision)) => {
-                    if decision.call.is_none() {
-                        self.permit_unused(name);
-                    }
-                    self.carry_out(id, decision, out);
-                }
-                Some(Err(Stale)) => {
-                    self.permit_unused(name);
-                    self.stale(id);
-                }
-                None => {
-                    self.permit_unused(name);
-                    self.sleep(id, Duration::from_secs(1));
-                }
-            }
-        }
-    }
-
-    fn permit_unused(&mut self, lane: &Name) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.unused();
         }
     }
 
     /// Commits what the decision changes; then, or at once when it changes nothing, makes its call or sleeps.
-    fn carry_out(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
+    pub(super) fn carry_out(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get(&id) else { return };
         let due = self.due_after(id, &decision);
         if decision.record.version != work.change.record.version {
@@ -330,7 +277,7 @@ impl Core {
         }
     }
 
-    fn stale(&mut self, id: ChangeId) {
+    pub(super) fn stale(&mut self, id: ChangeId) {
         self.count("stale");
         self.leave_queue(id);
         self.done_with_event(id);
@@ -338,7 +285,7 @@ impl Core {
         self.sleep(id, poll.unwrap_or(SEND_WITHIN));
     }
 
-    fn sleep(&mut self, id: ChangeId, wait: Duration) {
+    pub(super) fn sleep(&mut self, id: ChangeId, wait: Duration) {
         self.leave_queue(id);
         let at = self.now.boot + wait;
         if let Some(work) = self.work.get_mut(&id) {
@@ -498,31 +445,20 @@ impl Core {
     }
 
     pub(super) fn work_answered(&mut self, id: ChangeId, reply: Reply, out: &mut Vec<Effect>) {
-        let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
         let Stage::Out(call) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
         let name = work.change.target.lane.clone();
         work.looks = work.looks.saturating_add(1);
         work.trace = Some(trace(&call, &reply));
         let mut outcome = reply.outcome;
-        if let Some(lane) = self.lanes.get_mut(&name) {
-            let answered = outcome.as_ref().err().is_none_or(|error| error.status.is_some());
-            if reply.sent {
-                lane.over(answered, now);
-            } else {
-                lane.unused();
-            }
-            match &mut outcome {
-                Ok(_) => lane.well(),
-                Err(error) => {
-                    // Out of reach or throttled: the lane waits, and no change pays for it with an attempt.
-                    if lane.pause_for(error, now) && error.disposition == Disposition::NotDone {
-                        error.disposition = Disposition::Throttled;
-                    }
-                }
-            }
+        let paused = self.permit_back(&name, reply.sent, &outcome);
+        if let Err(error) = &mut outcome
+            && paused
+            && error.disposition == Disposition::NotDone
+        {
+            // Out of reach: the lane waits, and no change pays for it with an attempt.
+            error.disposition = Disposition::Throttled;
         }
-        self.stirred.insert(name);
         match outcome {
             Ok(Answer::Jobs { jobs, more }) => self.gather(id, &call, jobs, more, out),
             other => {

@@ -28,7 +28,8 @@ pub struct Clouds {
 }
 
 impl Clouds {
-    /// The clouds of this scene: every target is there, with the other value than the wanted one.
+    /// The clouds of this scene: every target is there, with the value that its list says it showed; where that says
+    /// nothing, with the other value than the wanted one.
     pub(super) fn new(scene: &Scene) -> Result<Self, SceneError> {
         let mut models = BTreeMap::new();
         for (place, lane) in scene.lanes.iter().enumerate() {
@@ -36,7 +37,7 @@ impl Clouds {
             let proxy = |target: &Target| FleetProxy {
                 instance_id: target.instance_id,
                 proxy_id: target.proxy_id,
-                ssl_option: !scene.plan.ssl_option,
+                ssl_option: target.seen.unwrap_or(!scene.plan.ssl_option),
             };
             let fleet = Fleet::new(own.map(proxy).collect())?;
             let mut model = Model::new(&fleet, scene.faults.clone(), scene.seed.wrapping_add(place as u64), scene.from);
@@ -51,7 +52,7 @@ impl Clouds {
 
     /// A call arrives.
     pub(super) fn arrive(&mut self, now: Timestamp, call: &Call) -> Arrival {
-        let model = self.models.get_mut(&call.target().lane).expect("every target's lane has its cloud");
+        let model = self.models.get_mut(call.lane()).expect("every target's lane has its cloud");
         if call.is_write() && !self.job_times.is_empty() {
             model.set_job_time(Between::exactly(self.job_times[self.rng.usize(0..self.job_times.len())]));
         }

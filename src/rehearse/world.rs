@@ -301,7 +301,8 @@ impl<'a> World<'a> {
                 self.push_input(Duration::ZERO, Input::Touched { ticket, held });
             }
             Effect::Call { ticket, call, check } => self.call(ticket, call, &check),
-            Effect::Reply { .. } => {}
+            // Nobody asks for a look here.
+            Effect::Reply { .. } | Effect::Ask { .. } | Effect::Told { .. } => {}
             Effect::Fail(why) => self.defect = Some(why.to_string()),
         }
     }
@@ -363,7 +364,7 @@ impl<'a> World<'a> {
 
     fn call(&mut self, ticket: Ticket, call: Call, check: &CheckSpec) {
         let times = self.times();
-        let target = call.target();
+        let target = call.target().expect("a change's call has a target");
         let ordinal = self.ordinals.get(&(target.lane.clone(), target.proxy_id)).copied().expect("a call is for a target");
         let id = ChangeId { rollout: self.rollout, ordinal };
         self.heard.insert(ticket);
@@ -389,7 +390,7 @@ impl<'a> World<'a> {
         let at = self.times().wall;
         self.see(&Fact::Arrives { call, at });
         let arrival = self.clouds.arrive(at, call);
-        let patience = self.scene.lanes.iter().find(|lane| lane.name == call.target().lane).map(|lane| lane.call_timeout);
+        let patience = self.scene.lanes.iter().find(|lane| lane.name == *call.lane()).map(|lane| lane.call_timeout);
         let given_up = sent + patience.expect("every target has its lane");
         let answered = self.now + arrival.answer_after + self.way();
         let (at, reply) = if answered < given_up { (answered, arrival.reply) } else { (given_up, lost("no answer in time")) };

@@ -2,6 +2,7 @@
 
 mod enforce;
 mod gates;
+mod look;
 mod socket;
 mod world;
 

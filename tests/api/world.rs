@@ -14,7 +14,7 @@ use reqwest::{Method, StatusCode};
 use sealift::api::{self, Api};
 use sealift::clock::{Clock, SystemClock, Times};
 use sealift::cloud::{Cloud, LastCheck};
-use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply};
+use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
 use sealift::domain::lane::{Access, Lane, SecretSource};
@@ -59,7 +59,7 @@ impl Quick {
 
 impl Cloud for Quick {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
-        let proxy = call.target().proxy_id.to_string();
+        let proxy = call.target().map(|target| target.proxy_id.to_string()).unwrap_or_default();
         let outcome = match check() {
             Err(withheld) => Err(error(Disposition::Withheld, &withheld.0)),
             Ok(()) => match &call {
@@ -79,6 +79,13 @@ impl Cloud for Quick {
                 }
                 Call::Follow { .. } => Ok(Answer::Job(JobView::Completed)),
                 Call::FindJobs { .. } => Ok(Answer::Jobs { jobs: Vec::new(), more: false }),
+                Call::Proxies { instance_id, .. } => {
+                    // Each instance of `targets` has one proxy of the same name.
+                    let proxy = format!("{}po01", &instance_id.as_str()[..32]);
+                    let on = self.on.lock().expect("a test's lock").contains(&proxy);
+                    let view = ProxyView { ssl_option: Some(on), status: ProxyStatus::Idle, word: "ACTIVE".into() };
+                    Ok(Answer::Proxies(vec![ProxySeen { proxy_id: proxy.parse().expect("a proxy's id"), view }]))
+                }
             },
         };
         std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()) }).boxed()

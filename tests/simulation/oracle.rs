@@ -79,6 +79,8 @@ pub enum Seen {
     Crashed { daemon: usize, now: Nanos },
     /// Up to then something happened that may hold work up without anybody's fault.
     Disturbed { now: Nanos },
+    /// A person's look leaves.
+    LookLeaves { now: Nanos },
     /// The store lost its unsynced tail in a crash.
     Rebuilt,
 }
@@ -108,6 +110,10 @@ impl Oracle {
 
     pub fn ordinal_of(&self, target: &Target) -> u32 {
         self.ordinals[&target.proxy_id]
+    }
+
+    pub fn ordinal_of_call(&self, call: &Call) -> u32 {
+        self.ordinal_of(call.target().expect("a call of a change has a target"))
     }
 
     pub fn violate(&mut self, what: &str) {

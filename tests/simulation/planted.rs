@@ -124,6 +124,8 @@ pub enum Planted {
     AnswersMixedUp,
     /// The server's quota is lower than the one configured.
     QuotaConfiguredTooHigh,
+    /// A person's look leaves and is told as not sent: its permit is free at once.
+    LooksBesideTheQuota,
 }
 
 /// Each planted bug with the number of seeds within which it must be found.
@@ -177,4 +179,5 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::LookAnsweredFromWish, 50),
     (Planted::AnswersMixedUp, 50),
     (Planted::QuotaConfiguredTooHigh, 100),
+    (Planted::LooksBesideTheQuota, 1_000),
 ];

@@ -4,6 +4,7 @@
 //! This file has the queue and the run; the rest stands by its place: [`daemon`], [`store_side`], [`network`],
 //! [`person`], [`gates`], [`drawn`].
 
+mod asks;
 mod daemon;
 mod drawn;
 mod gates;
@@ -93,6 +94,9 @@ pub(in crate::world) enum What {
     Freeze { daemon: usize, until: Nanos },
     Operator { verb: Verb },
     Foreign,
+    Look { place: usize, way: Nanos },
+    AskWire { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, deadline: Duration, way: Nanos },
+    AskArrive { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, way: Nanos },
     StopFile { order: u32, text: Option<String> },
     Jump { seconds: i64 },
     Calm,
@@ -106,8 +110,11 @@ impl What {
             | Self::Feed { daemon, .. }
             | Self::Answer { daemon, .. }
             | Self::Apply { daemon, .. }
+            | Self::AskWire { daemon, .. }
             | Self::Wire { daemon, .. } => Some(*daemon),
             Self::Arrive { .. }
+            | Self::AskArrive { .. }
+            | Self::Look { .. }
             | Self::Crash { .. }
             | Self::Start { .. }
             | Self::Freeze { .. }
@@ -164,6 +171,9 @@ pub struct World {
     verbs_out: BTreeMap<u64, Verb>,
     /// A planted bug: since the last restart no commit has shown what it went on from.
     windows_forgotten: bool,
+    /// Looks of people: whom they asked, and how long their way is.
+    asks_out: BTreeMap<u64, (usize, Nanos)>,
+    next_ask: u64,
     next_reply: u64,
     commits: u64,
     calls: u64,
@@ -224,6 +234,8 @@ impl World {
             oracle,
             verbs_out: BTreeMap::new(),
             windows_forgotten: false,
+            asks_out: BTreeMap::new(),
+            next_ask: 1,
             next_reply: 1,
             commits: 0,
             calls: 0,
@@ -243,6 +255,7 @@ impl World {
         }
         world.draw_events();
         world.draw_gates();
+        world.draw_asks();
         world
     }
 
@@ -300,7 +313,7 @@ impl World {
             if !self.oracle.violations.is_empty() {
                 break;
             }
-            if self.calm && self.is_over() {
+            if self.calm && self.asks_out.is_empty() && self.is_over() {
                 ended = true;
                 break;
             }
@@ -373,6 +386,9 @@ impl World {
             What::Freeze { daemon, until } => self.freeze(daemon, until),
             What::Operator { verb } => self.operator(verb),
             What::Foreign => self.foreign(),
+            What::Look { place, way } => self.look(place, way),
+            What::AskWire { daemon, life, ticket, call, deadline, way } => self.ask_wire(daemon, (life, ticket), *call, deadline, way),
+            What::AskArrive { daemon, life, ticket, call, way } => self.ask_arrive(daemon, (life, ticket), &call, way),
             What::StopFile { order, text } => self.stop_file(order, text),
             What::Jump { seconds } => {
                 self.fire("wall_jump");

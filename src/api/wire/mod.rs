@@ -9,12 +9,14 @@
 mod change;
 mod enforcement;
 mod journal;
+mod look;
 mod preview;
 mod rollout;
 
 pub use change::{ChangeRow, JobRow};
 pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget};
 pub use journal::JournalRow;
+pub use look::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 

@@ -35,6 +35,9 @@ pub struct Preview {
     /// What they showed when the list was made; a proxy that shows another value when its change begins is skipped.
     #[serde(default)]
     pub seen: SeenRow,
+    /// When the proxies were looked at for this preview; absent: what `seen` tells is the list's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<Timestamp>,
     /// The lanes used, with the number of targets of each.
     pub lanes: Vec<(String, u32)>,
     /// Its waves in their order.

@@ -34,8 +34,8 @@ fn limited(requests: u32) -> LaneState {
     LaneState::new(settings(Some(Quota { requests, per: SECOND })), false, Duration::ZERO)
 }
 
-fn change(ordinal: u32) -> ChangeId {
-    ChangeId { rollout: rollout(), ordinal }
+fn change(ordinal: u32) -> Waiter {
+    Waiter::Change(ChangeId { rollout: rollout(), ordinal })
 }
 
 fn rollout() -> RolloutId {
@@ -68,16 +68,18 @@ fn next_permit(lane: &mut LaneState, mut now: Boot) -> Boot {
 fn the_rank_goes_first_and_then_who_came_first() {
     let mut lane = free();
     let line = [(Rank::Start, 1), (Rank::InFlight, 2), (Rank::Switch, 5), (Rank::InFlight, 3), (Rank::Start, 4), (Rank::Switch, 6)];
+    lane.enqueue(Rank::Ask, 0, Waiter::Ask(1));
     for (rank, place) in line {
         lane.enqueue(rank, place, change(0));
     }
+    assert_eq!(lane.waiting(), 6, "a question is no change");
     let mut order = Vec::new();
     while let Some((rank, place, id)) = lane.first_waiting(true) {
         lane.remove(rank, place, id);
         order.push((rank, place));
     }
-    use Rank::{InFlight, Start, Switch};
-    assert_eq!(order, [(Switch, 5), (Switch, 6), (InFlight, 2), (InFlight, 3), (Start, 1), (Start, 4)]);
+    use Rank::{Ask, InFlight, Start, Switch};
+    assert_eq!(order, [(Switch, 5), (Switch, 6), (InFlight, 2), (InFlight, 3), (Start, 1), (Start, 4), (Ask, 0)]);
     assert_eq!(lane.waiting(), 0);
 }
 
@@ -86,6 +88,8 @@ fn without_a_place_in_flight_only_new_work_waits() {
     let mut lane = free();
     lane.enqueue(Rank::Start, 1, change(1));
     assert_eq!(lane.first_waiting(false), None);
+    lane.enqueue(Rank::Ask, 9, Waiter::Ask(1));
+    assert_eq!(lane.first_waiting(false), Some((Rank::Ask, 9, Waiter::Ask(1))), "a question takes no place in flight");
     assert_eq!(lane.first_waiting(true), Some((Rank::Start, 1, change(1))));
     for (rank, place) in [(Rank::InFlight, 2), (Rank::Switch, 3)] {
         lane.enqueue(rank, place, change(2));

@@ -175,7 +175,7 @@ fn a_full_group_is_looked_past() {
         // No time passes: nothing waits for the next scan.
         daemon.wait(0);
     }
-    let begun: Vec<_> = daemon.called.iter().map(|call| call.target().proxy_id).collect();
+    let begun: Vec<_> = daemon.called.iter().map(|call| call.target().expect("a change's call").proxy_id).collect();
     assert_eq!(begun, [0, 1, GOLD].map(|n| scene::target(n, n).proxy_id));
     let rollout = ready(store.rollout(id)).expect("memory").expect("there");
     assert_eq!((rollout.total().active, rollout.record.cursor), (3, GOLD + 1));

@@ -28,13 +28,13 @@ impl Invariant for WithinQuota {
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Arrives { call, at } = fact else { return Ok(()) };
-        let Some((quota, recent)) = self.lanes.get_mut(&call.target().lane) else { return Ok(()) };
+        let Some((quota, recent)) = self.lanes.get_mut(call.lane()) else { return Ok(()) };
         while recent.front().is_some_and(|first| *first + quota.per <= *at) {
             recent.pop_front();
         }
         recent.push_back(*at);
         if recent.len() > quota.requests as usize {
-            let lane = &call.target().lane;
+            let lane = call.lane();
             return Err(format!("{} calls of lane {lane} within {:?}, its quota is {}", recent.len(), quota.per, quota.requests));
         }
         Ok(())

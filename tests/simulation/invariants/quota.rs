@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use crate::oracle::{Fact, Seen, Setting};
 use crate::world::Nanos;
 
 pub struct QuotaAtWireAndServer {
@@ -36,6 +36,7 @@ impl Invariant for QuotaAtWireAndServer {
         let Some((requests, per)) = self.quota else { return Ok(()) };
         let (seen, place) = match fact {
             Fact::Wire { sent, .. } => (count(&mut self.left, sent.now, per), "left"),
+            Fact::Seen(Seen::LookLeaves { now }) => (count(&mut self.left, *now, per), "left"),
             Fact::Arrived { now } => (count(&mut self.arrived, *now, per), "arrived"),
             Fact::End { cloud, .. } => {
                 return match cloud.fired()["quota"] {

@@ -32,7 +32,7 @@ impl Cloud for SimulatedCloud {
                 state.calls += 1;
                 state.calls
             };
-            shared.tell(|| format!("call {number} {} of {}", call.word(), call.target().proxy_id));
+            shared.tell(|| format!("call {number} {} of {}", call.word(), call.target().expect("a change's call").proxy_id));
             let reply = perform(&shared, number, call, check).await;
             shared.tell(|| format!("call {number} -> {:?}", reply.outcome));
             shared.state().out -= 1;
@@ -85,7 +85,7 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
 fn not_sent(shared: &Shared, call: &Call) {
     let now = shared.now();
     let mut state = shared.state();
-    let id = ChangeId { rollout: shared.rollout, ordinal: state.oracle.ordinal_of(call.target()) };
+    let id = ChangeId { rollout: shared.rollout, ordinal: state.oracle.ordinal_of_call(call) };
     state.oracle.see(Seen::NotSent { id, now });
 }
 
@@ -95,10 +95,12 @@ fn left(shared: &Shared, number: u64, call: &Call) {
     let mut state = shared.state();
     let drains = state.snapshot.as_ref().is_some_and(|snapshot| snapshot.borrow().draining);
     if drains && call.is_write() {
-        state.oracle.violate(&format!("a PUT for {} left while the engine told that it drains", call.target().proxy_id));
+        state
+            .oracle
+            .violate(&format!("a PUT for {} left while the engine told that it drains", call.target().expect("a change's call").proxy_id));
     }
     let State { oracle, .. } = &mut *state;
-    let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of(call.target()) };
+    let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_call(call) };
     oracle.wire(&Sent { daemon: 0, ticket: number, id, call, times, now }, &shared.store);
 }
 

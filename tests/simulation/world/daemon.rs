@@ -63,6 +63,7 @@ impl World {
         state.wake = None;
         state.heard.clear();
         self.verbs_out.clear();
+        self.asks_lost(daemon);
         self.windows_forgotten = true;
         self.oracle.see(Seen::Crashed { daemon, now: self.now });
         if self.scenario.daemons == 1 && landed.is_none() {
@@ -184,6 +185,8 @@ impl World {
                 }
                 self.push(wait, What::Wire { daemon, life, ticket, number, call: Box::new((call, check)) });
             }
+            Effect::Ask { ticket, call, deadline } => self.ask(daemon, ticket, call, deadline),
+            Effect::Told { id, result } => self.told(id, &result),
             Effect::Reply { id, result } => {
                 let Some(verb) = self.verbs_out.remove(&id) else { return };
                 self.oracle.see(Seen::VerbAnswered { id });

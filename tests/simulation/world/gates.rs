@@ -52,7 +52,7 @@ impl World {
 
     /// Whether this is the look before a PUT that puts back.
     pub(super) fn looks_before_putting_back(&self, call: &Call) -> bool {
-        let id = ChangeId { rollout: self.rollout, ordinal: self.oracle.ordinal_of(call.target()) };
+        let id = ChangeId { rollout: self.rollout, ordinal: self.oracle.ordinal_of_call(call) };
         let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
         stored.change.record.undo.is_some() && stored.change.record.state == State::Inspecting
     }

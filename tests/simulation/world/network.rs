@@ -32,7 +32,7 @@ impl World {
             return self.crash(daemon, None);
         }
         let times = self.times();
-        let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of(call.target()) };
+        let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of_call(&call) };
         if times.boot > check.deadline + GRACE {
             self.oracle.see(Seen::TooLate { id });
         }
@@ -96,6 +96,7 @@ impl World {
                 let real = self.fleet.proxies().iter().find(|proxy| proxy.proxy_id == target.proxy_id).expect("of the fleet");
                 target.instance_id = real.instance_id;
             }
+            Call::Proxies { .. } => {}
         }
         call
     }
@@ -144,7 +145,7 @@ impl World {
             }
             (Planted::CompletedToldTooEarly, Ok(Answer::Job(view))) => *view = JobView::Completed,
             (Planted::LookAnsweredFromWish, Ok(Answer::Proxy(Some(view)))) => {
-                let asked = self.cloud.proxy(&call.target().proxy_id).is_some_and(|proxy| proxy.executed > 0);
+                let asked = self.cloud.proxy(&call.target().expect("a change's call").proxy_id).is_some_and(|proxy| proxy.executed > 0);
                 if asked {
                     *view = ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, word: "ACTIVE".into() };
                 }

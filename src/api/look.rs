@@ -1,0 +1,74 @@
+//! Looks: what proxies show now, asked of the cloud for a person and told line by line as the answers come.
+//!
+//! Invariants: nothing is changed or stored; the reads wait behind all work of their lane and count on its quota; a
+//! client that goes away takes what still waits with it. An instance whose list cannot be read whole is told as not
+//! known, never as empty.
+//!
+//! Deliberately not here: what a plan makes of it (`sealift plan --look`).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::{self, StreamExt as _};
+
+use super::Api;
+use super::fault::Fault;
+use super::wire::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
+use crate::domain::call::{Answer, Call};
+use crate::domain::id::Name;
+use crate::engine::Handle;
+
+/// Questions of one request that wait at once: enough to keep a lane busy, few enough that several clients fit in.
+const AT_ONCE: usize = 32;
+
+pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, Fault> {
+    let asked: LookRequest = serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no look: {error}")))?;
+    if asked.instances.is_empty() || asked.instances.len() > LOOK_INSTANCES_MAX {
+        return Err(Fault::bad(format!("a look names 1 to {LOOK_INSTANCES_MAX} instances, not {}", asked.instances.len())));
+    }
+    let calls = asked.instances.into_iter().map(|instance| Ok((call(&api, &instance)?, instance))).collect::<Result<Vec<_>, Fault>>()?;
+    let handle = api.handle.clone();
+    let rows = stream::iter(calls).map(move |(call, instance)| row(handle.clone(), call, instance)).buffer_unordered(AT_ONCE);
+    let lines = rows.map(|row| {
+        let mut line = serde_json::to_vec(&row).expect("a row is JSON");
+        line.push(b'\n');
+        Ok::<_, Infallible>(Bytes::from(line))
+    });
+    Ok(([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response())
+}
+
+fn call(api: &Api, instance: &LookInstance) -> Result<Call, Fault> {
+    let lane = Name::parse(&instance.lane, "lane").map_err(|error| Fault::bad(error.to_string()))?;
+    if !api.lanes.iter().any(|known| known.name == lane) {
+        return Err(Fault::bad(format!("the configuration has no lane {lane}")));
+    }
+    let instance_id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| Fault::bad(error.to_string()))?;
+    Ok(Call::Proxies { lane, instance_id })
+}
+
+async fn row(handle: Handle, call: Call, instance: LookInstance) -> LookRow {
+    let found = match handle.ask(call).await {
+        Ok(reply) => match reply.outcome {
+            Ok(Answer::Proxies(proxies)) => Ok(proxies),
+            Ok(_) => Err("the cloud answered something else".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
+        Err(error) => Err(error.to_string()),
+    };
+    let LookInstance { lane, instance_id } = instance;
+    match found {
+        Ok(proxies) => {
+            let proxies = proxies.into_iter().map(|seen| LookProxy {
+                proxy_id: seen.proxy_id.to_string(),
+                ssl_option: seen.view.ssl_option,
+                status: seen.view.word,
+            });
+            LookRow { lane, instance_id, proxies: Some(proxies.collect()), error: None }
+        }
+        Err(error) => LookRow { lane, instance_id, proxies: None, error: Some(error) },
+    }
+}

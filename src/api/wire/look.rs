@@ -1,0 +1,51 @@
+//! A look: what the proxies of some instances show now, asked of the cloud through the daemon's lanes.
+
+use serde::{Deserialize, Serialize};
+
+/// Instances of one request at most; a client with more asks again.
+pub const LOOK_INSTANCES_MAX: usize = 500;
+
+/// Body of `POST /v1/looks`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookRequest {
+    /// The instances, at most [`LOOK_INSTANCES_MAX`].
+    pub instances: Vec<LookInstance>,
+}
+
+/// One instance to look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookInstance {
+    /// The lane that reaches it.
+    pub lane: String,
+    /// The instance.
+    pub instance_id: String,
+}
+
+/// One line of the answer, in the order in which the cloud answered: the instance's proxies, or why they are not known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookRow {
+    /// The lane.
+    pub lane: String,
+    /// The instance.
+    pub instance_id: String,
+    /// All its proxies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<Vec<LookProxy>>,
+    /// Why they are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One proxy as its instance's list shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookProxy {
+    /// The proxy.
+    pub proxy_id: String,
+    /// Its `ssl_option`; absent where the cloud does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_option: Option<bool>,
+    /// Its status, in the cloud's word.
+    pub status: String,
+}

@@ -1,0 +1,97 @@
+//! Permits: who of a lane's line may send now, and what a lane learns when a call of it is over.
+//!
+//! Invariants: a permit is taken before a decision with a call is committed, for that commit starts the call's deadline;
+//! every permit taken comes back, by the answer or unused.
+//!
+//! Deliberately not here: how many there are (`engine::lane`), and what a change does with one (`engine::work`).
+
+use std::time::Duration;
+
+use super::core::{Core, Timer};
+use super::effect::Effect;
+use super::lane::{NotYet, Waiter};
+use super::work::Stage;
+use crate::domain::call::{Answer, CallError};
+use crate::domain::change::Stale;
+use crate::domain::id::Name;
+
+impl Core {
+    /// Lets calls go out as far as permits reach, lane by lane.
+    pub(super) fn pump(&mut self, out: &mut Vec<Effect>) {
+        if self.draining {
+            // What is in flight is taken up again by the next start; no call begins any more.
+            return;
+        }
+        while let Some(name) = self.stirred.pop_first() {
+            self.pump_lane(&name, out);
+        }
+    }
+
+    fn pump_lane(&mut self, name: &Name, out: &mut Vec<Effect>) {
+        loop {
+            let now = self.now.boot;
+            let Some(lane) = self.lanes.get_mut(name) else { return };
+            let room = lane.in_flight < lane.lane.max_in_flight;
+            let Some((rank, place, who)) = lane.first_waiting(room) else { return };
+            match lane.take(now) {
+                Ok(()) => {}
+                Err(NotYet::Answer) => return,
+                Err(NotYet::Until(at)) => {
+                    self.set_timer(Timer::Lane(name.clone()), None, at);
+                    return;
+                }
+            }
+            lane.remove(rank, place, who);
+            let id = match who {
+                Waiter::Change(id) => id,
+                Waiter::Ask(id) => {
+                    self.ask_out(id, out);
+                    continue;
+                }
+            };
+            let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
+            assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
+            match self.decide(id) {
+                Some(Ok(decision)) => {
+                    if decision.call.is_none() {
+                        self.permit_unused(name);
+                    }
+                    self.carry_out(id, decision, out);
+                }
+                Some(Err(Stale)) => {
+                    self.permit_unused(name);
+                    self.stale(id);
+                }
+                None => {
+                    self.permit_unused(name);
+                    self.sleep(id, Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    pub(super) fn permit_unused(&mut self, lane: &Name) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.unused();
+        }
+    }
+
+    /// A call of the lane is over; tells whether its answer pauses the lane.
+    pub(super) fn permit_back(&mut self, name: &Name, sent: bool, outcome: &Result<Answer, CallError>) -> bool {
+        let now = self.now.boot;
+        self.stirred.insert(name.clone());
+        let Some(lane) = self.lanes.get_mut(name) else { return false };
+        if sent {
+            lane.over(outcome.as_ref().err().is_none_or(|error| error.status.is_some()), now);
+        } else {
+            lane.unused();
+        }
+        match outcome {
+            Ok(_) => {
+                lane.well();
+                false
+            }
+            Err(error) => lane.pause_for(error, now),
+        }
+    }
+}

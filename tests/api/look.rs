@@ -1,0 +1,56 @@
+//! Looks: what proxies show, told line by line, and what is refused.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use sealift::store::Store as _;
+
+use super::world::{Answered, World, plan, targets};
+
+fn instance(place: u32) -> Value {
+    json!({"lane": "lab", "instance_id": format!("a{place:031x}in07")})
+}
+
+fn rows(answered: &Answered) -> Vec<Value> {
+    match &answered.json {
+        Value::String(lines) => lines.lines().map(|line| serde_json::from_str(line).expect("a row")).collect(),
+        row => vec![row.clone()],
+    }
+}
+
+#[tokio::test]
+async fn a_look_is_answered_whole_and_leaves_no_trace() {
+    let world = World::new().await;
+    world.cloud.set('a', 3, true);
+    let asked: Vec<Value> = (0..100).map(instance).collect();
+    let seq = world.store.health().seq;
+    let answered = world.post("/v1/looks", json!({ "instances": asked })).await;
+    assert_eq!(answered.status, StatusCode::OK);
+    let rows = rows(&answered);
+    assert_eq!(rows.len(), 100);
+    let on: Vec<_> = rows.iter().filter(|row| row["proxies"][0]["ssl_option"] == true).map(|row| row["instance_id"].clone()).collect();
+    assert_eq!(on, [json!(format!("a{:031x}in07", 3))]);
+    assert_eq!(world.store.health().seq, seq, "nothing was written");
+    // A rollout over the same proxies is none of its business.
+    assert_eq!(world.submit(&plan("night", &targets('a', 4), "")).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn what_is_no_look_is_refused() {
+    let world = World::new().await;
+    let many: Vec<Value> = (0..501).map(instance).collect();
+    for (body, says) in [
+        (json!({"instances": []}), "1 to 500 instances"),
+        (json!({ "instances": many }), "1 to 500 instances, not 501"),
+        (json!({"instances": [{"lane": "other", "instance_id": format!("a{:031x}in07", 1)}]}), "the configuration has no lane other"),
+        (json!({"instances": [{"lane": "lab", "instance_id": "x"}]}), "instance"),
+        (json!({"targets": []}), "unknown field `targets`"),
+    ] {
+        let answered = world.post("/v1/looks", body).await;
+        let message = answered.json["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(answered.status == StatusCode::BAD_REQUEST && message.contains(says), "{answered:?}");
+    }
+    world.handle.drain().await;
+    let row = rows(&world.post("/v1/looks", json!({"instances": [instance(1)]})).await).remove(0);
+    assert_eq!(row["error"], "the daemon is stopping", "{row}");
+}

@@ -1,0 +1,101 @@
+//! People who look at instances beside the work, in one history of four: their reads share the lane's permits.
+//!
+//! Their times are drawn from dice of their own, so that a history without them is what it was before there were any.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use sealift::cloud::answer::{lost, not_sent};
+use sealift::domain::call::{Call, Disposition, Reply};
+use sealift::engine::{AskError, Input, Ticket};
+
+use super::{MS, Nanos, S, What, World};
+use crate::oracle::Seen;
+use crate::planted::Planted;
+use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND};
+
+/// One history in so many has them.
+const ONE_IN: u64 = 4;
+
+/// Looks of one history.
+const LOOKS_MAX: usize = 40;
+
+impl World {
+    pub(super) fn draw_asks(&mut self) {
+        if !self.scenario.seed.is_multiple_of(ONE_IN) {
+            return;
+        }
+        let mut rng = Rng::with_seed(self.scenario.seed ^ 0x5ea1_1f7a);
+        let looks = rng.usize(1..=LOOKS_MAX);
+        // All at once, as a preview of a fleet asks, or now and then.
+        let begun = rng.u64(0..self.scenario.calm_at * S);
+        let spread = if rng.bool() { 1 } else { self.scenario.calm_at * S - begun };
+        for _ in 0..looks {
+            let place = rng.usize(0..self.submission.targets.len());
+            self.push(begun + rng.u64(0..spread), What::Look { place, way: rng.u64(MS..50 * MS) });
+        }
+    }
+
+    pub(super) fn look(&mut self, place: usize, way: Nanos) {
+        let Some(daemon) = (0..self.daemons.len()).find(|daemon| self.daemons[*daemon].core.is_some()) else { return };
+        let id = self.next_ask;
+        self.next_ask += 1;
+        self.asks_out.insert(id, (daemon, way));
+        self.fire("look_asked");
+        let target = &self.submission.targets[place];
+        let call = Call::Proxies { lane: target.lane.clone(), instance_id: target.instance_id };
+        let wait = self.daemons[daemon].frozen_until.saturating_sub(self.now);
+        self.push_input(wait, daemon, Input::Asked { id, call });
+    }
+
+    /// Whoever asked a daemon that dies sees the connection close.
+    pub(super) fn asks_lost(&mut self, daemon: usize) {
+        self.asks_out.retain(|_, (asked, _)| *asked != daemon);
+    }
+
+    pub(super) fn ask(&mut self, daemon: usize, ticket: Ticket, call: Call, deadline: Duration) {
+        let life = self.daemons[daemon].life;
+        let way = self.asks_out.values().find(|(asked, _)| *asked == daemon).map_or(MS, |(_, way)| *way);
+        self.push(way, What::AskWire { daemon, life, ticket, call: Box::new(call), deadline, way });
+    }
+
+    /// At its wire instant.
+    pub(super) fn ask_wire(&mut self, daemon: usize, (life, ticket): (u32, Ticket), call: Call, deadline: Duration, way: Nanos) {
+        if self.daemons[daemon].life != life {
+            return;
+        }
+        if self.times().boot >= deadline {
+            self.fire("look_late");
+            return self.ask_told(0, daemon, (life, ticket), not_sent(Disposition::Withheld, "it is late"));
+        }
+        self.oracle.see(Seen::LookLeaves { now: self.now });
+        if self.planted == Planted::LooksBesideTheQuota {
+            self.ask_told(0, daemon, (life, ticket), not_sent(Disposition::Withheld, "told as not sent"));
+        }
+        let timeout = u64::try_from(CALL_TIMEOUT.as_nanos()).expect("short");
+        self.ask_told(timeout, daemon, (life, ticket), lost("no answer in time"));
+        let slow = self.scenario.slow_path > 0.0 && way.is_multiple_of(8);
+        let way = if slow { way % u64::try_from(LANDING_BOUND.as_nanos()).expect("short") } else { way };
+        self.push(way, What::AskArrive { daemon, life, ticket, call: Box::new(call), way });
+    }
+
+    pub(super) fn ask_arrive(&mut self, daemon: usize, (life, ticket): (u32, Ticket), call: &Call, way: Nanos) {
+        let now = self.cloud_now();
+        self.cloud.advance(now);
+        let arrival = self.cloud.arrive(now, call);
+        self.oracle.arrived(self.now);
+        let back = way + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
+        self.ask_told(back, daemon, (life, ticket), arrival.reply);
+    }
+
+    fn ask_told(&mut self, after: Nanos, daemon: usize, (life, ticket): (u32, Ticket), reply: Reply) {
+        self.push(after, What::Feed { daemon, life, input: Box::new(Input::Answered { ticket, reply }) });
+    }
+
+    pub(super) fn told(&mut self, id: u64, result: &Result<Reply, AskError>) {
+        if self.asks_out.remove(&id).is_none() {
+            self.oracle.violate("a look was answered twice");
+        }
+        self.fire(if result.as_ref().is_ok_and(|reply| reply.outcome.is_ok()) { "look_answered" } else { "look_failed" });
+    }
+}
