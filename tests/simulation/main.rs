@@ -14,6 +14,7 @@
 //! SEALIFT_SHELL_SEED=42 cargo nextest run --test simulation --no-capture shell_seeds
 //! SEALIFT_SHELL_SEED=42 SEALIFT_PLANTED=CommitLost cargo nextest run --test simulation --no-capture shell_seeds
 //! SEALIFT_PLANTED=NoWindowAtWire SEALIFT_SEED_BASE=5000 cargo nextest run --test simulation --no-capture planted   # how often
+//! SEALIFT_ENFORCEMENT_SEED=42 cargo nextest run --test simulation --no-capture enforcement_seeds
 //! SEALIFT_KILL_WORLDS=100 cargo nextest run --release --test simulation --no-capture killed
 //! ```
 //!
@@ -24,10 +25,13 @@
 //!
 //! `scenario` draws what a run is about; `world` lets it happen, one event after the other; `oracle` shows every fact
 //! to every file of `invariants`; `planted` and `scoreboard` prove that these can fail; `kill_points` kills small worlds
-//! at each of their boundaries; `shell` runs the asynchronous shell over the same cloud and the same invariants.
+//! at each of their boundaries; `shell` runs the asynchronous shell over the same cloud and the same invariants;
+//! `enforcement` runs the enforcer over the shell, with rules of its own.
 
+mod enforcement;
 mod gates;
 mod groups;
+mod hooked_store;
 mod invariants;
 mod kill_points;
 mod oracle;

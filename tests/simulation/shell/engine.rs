@@ -18,6 +18,7 @@ use super::bed::EngineClock;
 use super::cloud::SimulatedCloud;
 use super::planted::Wrong;
 use super::store::WatchedStore;
+use crate::hooked_store::Hooked;
 use crate::oracle::Seen;
 use crate::planted::Planted;
 use crate::setting;
@@ -36,7 +37,7 @@ impl Engine {
     /// Starts it; like the daemon, it tells it of the kill-switch file before anything runs.
     pub async fn start(shared: &Shared, stop: Option<String>) -> Self {
         let options = Options { lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)], exclusive: true, quota_spent: true };
-        let store = Arc::new(WatchedStore(Shared::clone(shared)));
+        let store = Arc::new(Hooked(WatchedStore(Shared::clone(shared))));
         let cloud = Arc::new(SimulatedCloud(Shared::clone(shared)));
         let (handle, running) = engine::start(store, cloud, Arc::new(EngineClock(Shared::clone(shared))), options);
         handle.stop_file(stop).await;

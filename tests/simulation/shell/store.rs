@@ -1,20 +1,13 @@
 //! The store in memory behind the trait that the shell uses: every commit is shown to the oracle, and some take long.
 
 use futures_util::future::pending;
-use jiff::Timestamp;
-use sealift::domain::change::Change;
-use sealift::domain::group::FullGroup;
-use sealift::domain::id::{ChangeId, JobId, Name, RolloutId};
-use sealift::domain::journal::Entry;
-use sealift::domain::target::{InstanceKey, Target};
-use sealift::store::{
-    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
-    SubmitError, Submitted, Unavailable,
-};
+use sealift::store::memory::MemoryStore;
+use sealift::store::{Commit, CommitError, Durability, Pending};
 use tokio::time::sleep;
 
 use super::Shared;
 use super::planted::Wrong;
+use crate::hooked_store::Hooks;
 use crate::world::MS;
 
 /// Longest sync of an honest store.
@@ -28,7 +21,11 @@ const ONE_IN: u64 = 40;
 
 pub struct WatchedStore(pub Shared);
 
-impl Store for WatchedStore {
+impl Hooks for WatchedStore {
+    fn store(&self) -> &MemoryStore {
+        &self.0.store
+    }
+
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {
         let shared = Shared::clone(&self.0);
         Box::pin(async move {
@@ -42,88 +39,6 @@ impl Store for WatchedStore {
             shared.state().committing -= 1;
             result
         })
-    }
-
-    fn submit(&self, submission: Submission) -> Pending<'_, Result<Submitted, SubmitError>> {
-        self.0.store.submit(submission)
-    }
-
-    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>> {
-        self.0.store.touch(id, version, was, due)
-    }
-
-    fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
-        self.0.store.due(now, limit)
-    }
-
-    fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
-        self.0.store.open_rollouts()
-    }
-
-    fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
-        self.0.store.rollouts(after, limit)
-    }
-
-    fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
-        self.0.store.rollout(id)
-    }
-
-    fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
-        self.0.store.change(id)
-    }
-
-    fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
-        self.0.store.candidates(id, wave, limit)
-    }
-
-    fn settled(
-        &self,
-        id: RolloutId,
-        words: &'static [&'static str],
-        places: std::ops::Range<u32>,
-        limit: usize,
-    ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        self.0.store.settled(id, words, places, limit)
-    }
-
-    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
-        self.0.store.holder(instance)
-    }
-
-    fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
-        self.0.store.full_group(id, target)
-    }
-
-    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
-        self.0.store.known_jobs(instance)
-    }
-
-    fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
-        self.0.store.page(id, words, after, limit)
-    }
-
-    fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
-        self.0.store.journal(rollout, after, limit)
-    }
-
-    fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
-        self.0.store.targets(id)
-    }
-
-    fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>> {
-        self.0.store.enforcements()
-    }
-
-    fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>> {
-        self.0.store.enforcement(name)
-    }
-
-    fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {
-        self.0.store.enforce(commit)
-    }
-
-    fn health(&self) -> Health {
-        self.0.store.health()
     }
 }
 
