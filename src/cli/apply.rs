@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use super::args::{ApplyArgs, Format};
+use super::args::{ApplyArgs, CloudArgs, Format};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::follow::{Show, follow};
 use super::output::{line, pretty};
-use super::plan::{load, of_loaded, text};
+use super::plan::{foresee, load, of_loaded, text};
 use super::reach::Daemon;
 use super::status::view;
 use super::term::{self, ask, can_ask};
@@ -27,7 +27,11 @@ const PER_WAVE: usize = 3;
 /// `apply`.
 pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: Style) -> Result<Exit> {
     let loaded = load(&args.plan, daemon)?;
-    let preview = of_loaded(&loaded, PER_WAVE, &style);
+    let mut preview = of_loaded(&loaded, PER_WAVE, &style);
+    if !args.yes && can_ask() {
+        // Whoever is asked is told when it ends; with nothing else to go by, jobs take what the simulated cloud's take.
+        foresee(&mut preview, &loaded, &CloudArgs::default(), daemon, &style)?;
+    }
     if let Some(wanted) = &args.digest
         && *wanted != preview.digest
     {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::args::{CheckArgs, Format, PlanArgs};
+use super::args::{CheckArgs, CloudArgs, Format, PlanArgs};
 use super::assume::assume;
 use super::client::Client;
 use super::exit::{Exit, Failure};
@@ -148,7 +148,7 @@ pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: Option<&Client>, sty
         preview.warnings.extend(found.warnings);
     }
     if !args.no_forecast {
-        foresee(&mut preview, &loaded, args, daemon, style)?;
+        foresee(&mut preview, &loaded, &args.cloud, daemon, style)?;
     }
     let mut out = term::stdout();
     match args.output.output {
@@ -162,12 +162,12 @@ pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: Option<&Client>, sty
 }
 
 /// Adds the forecast, and says what is wrong with it among the warnings.
-fn foresee(preview: &mut Preview, loaded: &Loaded, args: &PlanArgs, daemon: &Daemon, style: &Style) -> Result<()> {
+pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon: &Daemon, style: &Style) -> Result<()> {
     if preview.openings.is_empty() {
         // That nothing would ever be done is told already.
         return Ok(());
     }
-    let (scene, basis) = assume(loaded.plan.clone(), Arc::clone(&loaded.targets), daemon, &args.cloud, style.now)?;
+    let (scene, basis) = assume(loaded.plan.clone(), Arc::clone(&loaded.targets), daemon, cloud, style.now)?;
     match Forecast::of(&scene, basis)? {
         Some(forecast) => {
             preview.warnings.extend(forecast.warnings.iter().cloned());

@@ -17,12 +17,14 @@ use super::plan::load;
 use super::reach::Daemon;
 use super::term;
 use super::text::{Style, clean_lines, count, length};
-use super::windows::instant;
+use super::windows::{clock_remark, instant};
 use crate::api::journal_row;
 use crate::domain::journal::Entry;
+use crate::domain::window::Calendar;
 use crate::rehearse::scene::FOR_MAX;
 use crate::rehearse::search::{Found, search};
 use crate::rehearse::story::Story;
+use crate::rehearse::verdict::WindowVerdict;
 use crate::rehearse::{Ending, Scene, Verdict, run};
 
 /// Largest number of crashes: beyond it nothing new is learnt.
@@ -36,8 +38,7 @@ pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<E
     let now = jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now);
     let from = args.from.as_deref().map_or(Ok(now), |text| instant("--from", text, &zone))?;
     let (mut scene, mut basis) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
-    let other = if scene.plan.ssl_option { "off" } else { "on" };
-    basis.push(format!("every proxy begins with SSL {other}"));
+    basis.push(begins(&scene));
     if let Some(lasts) = args.lasts {
         let lasts = lasts.get();
         anyhow::ensure!(lasts <= FOR_MAX && !lasts.is_zero(), "--for lies between 1ms and {} days; give less", FOR_MAX.as_secs() / 86_400);
@@ -58,7 +59,8 @@ pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<E
         write_journal(file, &run.journal).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let style = Style { zone, ..style.clone() };
-    let told = Told { verdict: &run.verdict, basis, journal_lines: run.journal.len() };
+    let clocks = clocks(&scene.plan.calendar, &run.verdict);
+    let told = Told { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
         Format::Table => write!(out, "{}", text(&told, &style))?,
@@ -78,8 +80,36 @@ pub struct Told<'a> {
     pub verdict: &'a Verdict,
     /// What it rests on: given or assumed.
     pub basis: Vec<String>,
+    /// What clocks do to the windows that were used, by the window's number; most have no entry.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clocks: BTreeMap<usize, String>,
     /// Lines of the journal.
     pub journal_lines: usize,
+}
+
+/// What the proxies show at the start.
+fn begins(scene: &Scene) -> String {
+    let other = if scene.plan.ssl_option { "off" } else { "on" };
+    let listed = scene.targets.iter().filter(|target| target.seen.is_some()).count();
+    match scene.targets.len() - listed {
+        0 => "every proxy begins with what the list says".into(),
+        rest if listed == 0 => {
+            format!("{} SSL {other}", count(u32::try_from(rest).unwrap_or(u32::MAX), "proxy begins with", "proxies begin with"))
+        }
+        rest => format!("{listed} of the proxies begin with what the list says, the other {rest} with SSL {other}"),
+    }
+}
+
+/// The windows that meet a change of clocks.
+fn clocks(calendar: &Calendar, verdict: &Verdict) -> BTreeMap<usize, String> {
+    let met = |window: &WindowVerdict| {
+        let outlook = calendar.outlook(window.open, None, 1);
+        let sight = outlook.sights.first()?;
+        let zone = sight.zone?.rules();
+        let remarks: Vec<String> = sight.clocks.iter().map(|change| clock_remark(change, zone, window.open)).collect();
+        (!remarks.is_empty()).then(|| (window.number, remarks.join("; ")))
+    };
+    verdict.windows.iter().filter_map(met).collect()
 }
 
 fn write_journal(file: &Path, journal: &[Entry]) -> Result<()> {
@@ -116,7 +146,7 @@ pub fn text(told: &Told<'_>, style: &Style) -> String {
     text.push_str(&waves(verdict, style));
     if !verdict.windows.is_empty() {
         text.push('\n');
-        text.push_str(&windows(verdict, style));
+        text.push_str(&windows(told, style));
     }
     text.push('\n');
     for worst in &verdict.worst {
@@ -290,17 +320,25 @@ fn waves(verdict: &Verdict, style: &Style) -> String {
 /// Windows shown; a verdict as JSON has them all.
 const WINDOWS_SHOWN: usize = 40;
 
-fn windows(verdict: &Verdict, style: &Style) -> String {
+fn windows(told: &Told<'_>, style: &Style) -> String {
+    let verdict = told.verdict;
     let cells: Vec<Vec<String>> = verdict
         .windows
         .iter()
         .take(WINDOWS_SHOWN)
         .map(|window| {
             let until = window.cutoff.map_or("-".into(), |cutoff| style.time(cutoff));
-            vec![window.number.to_string(), style.time(window.open), until, window.switches.to_string(), window.settled.to_string()]
+            let clocks = told.clocks.get(&window.number).cloned().unwrap_or_default();
+            let (switches, settled) = (window.switches.to_string(), window.settled.to_string());
+            vec![window.number.to_string(), style.time(window.open), until, switches, settled, clocks]
         })
         .collect();
-    let mut text = aligned(&["#WINDOW", "OPEN", "CUTOFF", "#SWITCHES", "#SETTLED"], true, &cells, &mut Vec::new());
+    let mut text = aligned(
+        &["#WINDOW", "OPEN", "CUTOFF", "#SWITCHES", "#SETTLED", if told.clocks.is_empty() { "" } else { "CLOCKS" }],
+        true,
+        &cells,
+        &mut Vec::new(),
+    );
     let hidden = verdict.windows.len() - cells.len();
     if hidden > 0 {
         text.push_str(&format!("and {hidden} windows more (-o json has them)\n"));
@@ -337,9 +375,12 @@ mod tests {
     }
 
     fn told(scene: &Scene) -> (String, String, Exit) {
-        let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
+        let zone = scene.plan.calendar.windows()[0].zone().rules().clone();
+        let style = Style { now: after(0), zone };
         let run = run(scene).expect("a fleet");
-        let told = Told { verdict: &run.verdict, basis: vec!["jobs take 30s to 1m, as given".into()], journal_lines: run.journal.len() };
+        let basis = vec!["jobs take 30s to 1m, as given".into()];
+        let clocks = clocks(&scene.plan.calendar, &run.verdict);
+        let told = Told { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
         (text(&told, &style), pretty(&told).expect("JSON"), exit(&run.verdict))
     }
 
@@ -349,6 +390,21 @@ mod tests {
         golden("rehearsal", &text);
         golden("rehearsal-json", &json);
         assert_eq!(exit, Exit::Done);
+    }
+
+    #[test]
+    fn the_nights_on_which_clocks_change_are_marked() {
+        let mut stage = Stage::of(8, 8, &[("all", 8)]);
+        stage.windows_in(&["Europe/Berlin"], "30 2 * * *", 60, 0);
+        stage.scene.plan.strategy.max_in_flight = 2;
+        stage.scene.faults = with(&stage.scene.faults, &[Setting { key: "job_time".into(), value: "50s".into() }]).expect("a fault");
+        for (from, name) in [("2027-03-27T00:00:00Z", "rehearsal-spring"), ("2027-10-30T00:00:00Z", "rehearsal-autumn")] {
+            stage.scene.from = from.parse().expect("an instant");
+            let (text, json, _) = told(&stage.scene);
+            let from = text.find("CUTOFF").map_or(0, |at| text[..at].rfind('\n').map_or(0, |line| line + 1));
+            golden(name, text[from..].split("\n\n").next().unwrap_or_default());
+            assert_eq!(json.matches("\"clocks\"").count(), 1, "{json}");
+        }
     }
 
     #[test]

@@ -20,6 +20,14 @@ use super::wire::{ChangeRow, RolloutDoc};
 /// Rows asked for at once.
 const PAGE: usize = 1000;
 
+/// What an enforcement at work would do to whatever is put back; nothing where none is.
+fn enforced(rollout: &RolloutDoc) -> Option<String> {
+    let enforcement = rollout.enforcement.as_deref().filter(|known| known.stage != "ended" && known.ssl_option == rollout.ssl_option)?;
+    let does = if enforcement.mode == "apply" { "switches them again" } else { "tells them as drifted" };
+    let name = clean(&enforcement.name);
+    Some(format!("plan {name} is enforced: its next run {does}; end that first with `sealift enforce stop {name}`"))
+}
+
 /// `revert`.
 pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result<Exit> {
     let rollout = client.rollout(&args.verb.rollout).await?;
@@ -43,6 +51,9 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
             term::say("nothing was done");
             return Ok(Exit::Error);
         }
+    }
+    if let Some(warning) = enforced(&rollout) {
+        term::say(&format!("warning: {warning}"));
     }
     let answer = client.verb(&rollout.id, "revert", &because(&args.verb)).await?;
     tell(&answer, &args.verb.output)
@@ -69,6 +80,9 @@ async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &
         "{file} puts back {}; look at it with `sealift plan {file}`, then `sealift apply {file}`",
         count(u32::try_from(rows.len()).unwrap_or(u32::MAX), "proxy", "proxies")
     ));
+    if let Some(warning) = enforced(rollout) {
+        term::say(&format!("warning: {warning}"));
+    }
     Ok(Exit::Done)
 }
 

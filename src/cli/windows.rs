@@ -196,7 +196,8 @@ fn remarks(sight: &Sight<'_>, zone: &TimeZone) -> Vec<String> {
     remarks
 }
 
-fn clock_remark(change: &ClockChange, zone: &TimeZone, open: Timestamp) -> String {
+/// A change of clocks in words.
+pub(super) fn clock_remark(change: &ClockChange, zone: &TimeZone, open: Timestamp) -> String {
     let shown = |offset: jiff::tz::Offset| offset.to_datetime(change.at).strftime("%H:%M").to_string();
     let (before, after) = (shown(change.before), shown(change.after));
     match change.how {

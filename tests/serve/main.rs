@@ -202,3 +202,21 @@ fn mistakes_of_a_configuration_are_told_in_its_lines() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("sealift.yaml:1:1") && ran.err.contains("lanes"), "{ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_puts_back_what_is_enforced_is_warned() {
+    let world = World::new(4, 2, "job_time: 100ms");
+    let _daemon = world.daemon().ready();
+    let plan = world.plan("night", "enforce: {cron: \"0 2 1 1 *\", time_zone: UTC, mode: apply}\n");
+    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes"]).code, Some(0));
+    world.until("night", |status| status["enforcement"]["stage"] == "idle");
+    let back = world.path("back.yaml");
+    let back = back.to_str().expect("a path of text");
+    let written = world.run(&["revert", "night", "--write", back]);
+    assert_eq!(written.code, Some(0), "{written:?}");
+    assert!(written.err.contains("plan night is enforced: its next run switches them again"), "{}", written.err);
+    assert_eq!(world.run(&["enforce", "stop", "night", "--reason", "put back"]).code, Some(0));
+    std::fs::remove_file(back).expect("it was written");
+    let written = world.run(&["revert", "night", "--write", back]);
+    assert!(written.code == Some(0) && !written.err.contains("enforced"), "{written:?}");
+}
