@@ -105,6 +105,7 @@ fn understand(call: &Call, answer: &WireAnswer<'_>) -> Result<Answer, String> {
         Call::Inspect { target } => proxy(answer.body, &target.proxy_id),
         Call::Follow { job, .. } => job_view(answer.body, job, answer.secret),
         Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
+        Call::Jobs { .. } => listed(answer.body, answer.secret),
         Call::Proxies { .. } => proxies(answer.body),
     }
 }
@@ -248,14 +249,18 @@ fn job_view(body: &[u8], asked: &JobId, secret: Option<&str>) -> Result<Answer, 
         return Err("it tells of another job".into());
     }
     let status = job.status.text().ok_or("the job has no status")?;
-    let view = if status.eq_ignore_ascii_case("Completed") {
+    Ok(Answer::Job(stands(status, job.process.text(), job.fail_reason.text(), secret)))
+}
+
+/// How a job stands, by its status word; a word that we do not know is not final.
+fn stands(status: &str, process: Option<&str>, fail_reason: Option<&str>, secret: Option<&str>) -> JobView {
+    if status.eq_ignore_ascii_case("Completed") {
         JobView::Completed
     } else if ["Failed", "Canceled", "Cancelled"].iter().any(|word| status.eq_ignore_ascii_case(word)) {
-        JobView::Broken { reason: safe_text::message(job.fail_reason.text().unwrap_or(status), secret) }
+        JobView::Broken { reason: safe_text::message(fail_reason.unwrap_or(status), secret) }
     } else {
-        JobView::Running { process: safe_text::message(job.process.text().unwrap_or(""), secret) }
-    };
-    Ok(Answer::Job(view))
+        JobView::Running { process: safe_text::message(process.unwrap_or(""), secret) }
+    }
 }
 
 #[derive(Deserialize)]
@@ -272,6 +277,24 @@ struct JobRow<'a> {
     job_id: Scalar<'a>,
     #[serde(default, borrow)]
     job_name: Scalar<'a>,
+    #[serde(default, borrow)]
+    status: Scalar<'a>,
+    #[serde(default, borrow)]
+    process: Scalar<'a>,
+    #[serde(default, borrow)]
+    fail_reason: Scalar<'a>,
+}
+
+/// How the jobs of a page stand. A row that cannot be read is left out: whoever misses a job asks for it alone.
+fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
+    let body: JobsBody<'_> = parse(body)?;
+    let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
+    let more = rows.len() >= JOBS_PAGE as usize;
+    let stands = |row: &JobRow<'_>| {
+        let job = row.job_id.text()?.parse().ok()?;
+        Some((job, stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret)))
+    };
+    Ok(Answer::Listed { jobs: rows.iter().flatten().filter_map(stands).collect(), more })
 }
 
 fn jobs(body: &[u8], instance: &InstanceId) -> Result<Answer, String> {

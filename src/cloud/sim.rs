@@ -44,7 +44,7 @@ fn request(call: &Call) -> Request<'_> {
             Request::Switch { instance_id: target.instance_id, proxy_id: target.proxy_id, ssl_option: *ssl_option }
         }
         Call::Follow { job, .. } => Request::Job { id: job.as_str() },
-        Call::FindJobs { since, page, .. } => {
+        Call::FindJobs { since, page, .. } | Call::Jobs { since, page, .. } => {
             let (start, end) = find_window(*since);
             Request::Jobs { start: Some(start), end: Some(end), page: *page, limit: JOBS_PAGE }
         }

@@ -40,6 +40,16 @@ pub enum Call {
         /// Page number, from 1.
         page: u32,
     },
+    /// One page of the immediate jobs created since an instant, with how each stands: a read that tells of all jobs that
+    /// are followed on a lane, and belongs to no change.
+    Jobs {
+        /// The lane.
+        lane: Name,
+        /// Jobs created from here on, by the cloud's clock; the caller has taken the skew off.
+        since: Timestamp,
+        /// Page number, from 1.
+        page: u32,
+    },
     /// List all proxies of one instance: a read, asked for by a person and by no change.
     Proxies {
         /// The lane that reaches the instance.
@@ -56,7 +66,7 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 &target.lane
             }
-            Self::Proxies { lane, .. } => lane,
+            Self::Proxies { lane, .. } | Self::Jobs { lane, .. } => lane,
         }
     }
 
@@ -66,7 +76,7 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 Some(target)
             }
-            Self::Proxies { .. } => None,
+            Self::Proxies { .. } | Self::Jobs { .. } => None,
         }
     }
 
@@ -78,6 +88,7 @@ impl Call {
             Self::Follow { .. } => "follow",
             Self::FindJobs { .. } => "find_jobs",
             Self::Proxies { .. } => "proxies",
+            Self::Jobs { .. } => "jobs",
         }
     }
 
@@ -160,6 +171,13 @@ pub enum Answer {
     Jobs {
         /// Rows of the page, any instance.
         jobs: Vec<JobSeen>,
+        /// False on a short page: the list is complete.
+        more: bool,
+    },
+    /// To [`Call::Jobs`]: the rows of one page that can be read, and whether more pages may follow.
+    Listed {
+        /// Jobs of any instance, and how each stands.
+        jobs: Vec<(JobId, JobView)>,
         /// False on a short page: the list is complete.
         more: bool,
     },

@@ -45,7 +45,7 @@ pub struct Options {
 }
 
 /// Who a ticket belongs to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Owner {
     Change(ChangeId),
     Rollout(RolloutId),
@@ -53,6 +53,8 @@ pub(super) enum Owner {
     Stranger(u64),
     /// A person's question.
     Ask(u64),
+    /// The list of the jobs that are followed on a lane.
+    List(Name),
 }
 
 /// What a timer wakes.
@@ -61,6 +63,7 @@ pub(super) enum Timer {
     Change(ChangeId),
     Rollout(RolloutId),
     Lane(Name),
+    List(Name),
     Scan,
 }
 
@@ -152,20 +155,21 @@ impl Core {
                 Some(Owner::Change(id)) => self.work_read(id, *found, out),
                 Some(Owner::Rollout(id)) => self.rollout_read(id, *found, out),
                 Some(Owner::Stranger(id)) => self.stranger(id, *found, out),
-                Some(Owner::Ask(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
             },
             Input::Committed { ticket, result } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_committed(id, result, out),
                 Some(Owner::Rollout(id)) => self.rollout_committed(id, result, out),
-                Some(Owner::Stranger(_) | Owner::Ask(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
             },
             Input::Touched { ticket, held } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_touched(id, held, out),
-                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
             },
             Input::Answered { ticket, reply } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_answered(id, reply, out),
                 Some(Owner::Ask(id)) => self.ask_answered(id, reply, out),
+                Some(Owner::List(lane)) => self.list_answered(&lane, reply, out),
                 Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
             },
             Input::Command { id, command } => self.command(id, command, out),
@@ -263,6 +267,7 @@ impl Core {
                 Timer::Lane(name) => {
                     self.stirred.insert(name);
                 }
+                Timer::List(name) => self.list_soon(&name),
                 Timer::Scan => self.scan(out),
             }
         }

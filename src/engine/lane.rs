@@ -17,6 +17,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 
+use super::follow::Followed;
 use crate::domain::call::{CallError, Disposition};
 use crate::domain::id::ChangeId;
 use crate::domain::lane::Lane;
@@ -52,6 +53,8 @@ pub(super) enum Waiter {
     Change(ChangeId),
     /// A person's question, by its number.
     Ask(u64),
+    /// The list of the jobs that are followed.
+    List,
 }
 
 /// A lane at work.
@@ -66,6 +69,8 @@ pub(super) struct LaneState {
     /// Changes past `Ready` and not settled.
     pub(super) in_flight: u32,
     paused: Option<Paused>,
+    /// The jobs that are followed.
+    pub(super) followed: Followed,
     /// Pauses in a row, for growing waits.
     pauses: u32,
 }
@@ -91,7 +96,18 @@ impl LaneState {
         let gone = now + lane.timing.settle;
         let count = lane.quota.map(|quota| if spent { SlidingCount::spent(quota, gone) } else { SlidingCount::fresh(quota) });
         let pace = lane.quota.map(Pace::new);
-        Self { lane, queue: BTreeSet::new(), asks: 0, count, pace, out: 0, in_flight: 0, paused: None, pauses: 0 }
+        Self {
+            lane,
+            queue: BTreeSet::new(),
+            asks: 0,
+            count,
+            pace,
+            out: 0,
+            in_flight: 0,
+            paused: None,
+            followed: Followed::default(),
+            pauses: 0,
+        }
     }
 
     pub(super) fn enqueue(&mut self, rank: Rank, place: u64, who: Waiter) {
@@ -121,7 +137,7 @@ impl LaneState {
         self.remove(rank, place, who);
         match who {
             Waiter::Ask(id) => Some(id),
-            Waiter::Change(_) => None,
+            Waiter::Change(_) | Waiter::List => None,
         }
     }
 

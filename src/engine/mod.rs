@@ -22,6 +22,7 @@ mod board;
 mod core;
 mod effect;
 pub mod enforce;
+mod follow;
 mod handle;
 mod lane;
 mod permit;

@@ -11,9 +11,10 @@ use super::core::{Core, Timer};
 use super::effect::Effect;
 use super::lane::{NotYet, Waiter};
 use super::work::Stage;
-use crate::domain::call::{Answer, CallError};
+use crate::domain::call::{Answer, Call, CallError, Reply};
 use crate::domain::change::Stale;
 use crate::domain::id::Name;
+use crate::domain::journal::Trace;
 
 impl Core {
     /// Lets calls go out as far as permits reach, lane by lane.
@@ -46,6 +47,10 @@ impl Core {
                 Waiter::Change(id) => id,
                 Waiter::Ask(id) => {
                     self.ask_out(id, out);
+                    continue;
+                }
+                Waiter::List => {
+                    self.list_out(name, out);
                     continue;
                 }
             };
@@ -93,5 +98,16 @@ impl Core {
             }
             Err(error) => lane.pause_for(error, now),
         }
+    }
+}
+
+/// What a commit's journal entry tells of the answer that led to it.
+pub(super) fn trace(call: &Call, reply: &Reply) -> Trace {
+    let error = reply.outcome.as_ref().err();
+    Trace {
+        call: call.word().to_owned(),
+        request_id: reply.request_id.clone(),
+        status: error.and_then(|error| error.status),
+        code: error.and_then(|error| error.code.clone()),
     }
 }

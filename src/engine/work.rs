@@ -12,8 +12,9 @@ use super::board::CheckSpec;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::lane::{LaneState, Rank, Waiter};
+use super::permit::trace;
 use crate::clock::Times;
-use crate::domain::call::{Answer, Call, Disposition, JobSeen, Reply};
+use crate::domain::call::{Answer, Call, Disposition, JobSeen, JobView, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
@@ -32,13 +33,15 @@ pub(super) struct Work {
     pub(super) stage: Stage,
     /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
     event: Event,
-    trace: Option<Trace>,
+    pub(super) trace: Option<Trace>,
     /// From then on others may take it over, as the store has it.
     due: Option<Timestamp>,
     wake: Option<Boot>,
     /// When the present state was entered, or taken over.
     entered: Boot,
-    looks: u32,
+    pub(super) looks: u32,
+    /// No list tells of its job: it asks for it alone, as long as it is in this state.
+    pub(super) asks_alone: bool,
     /// What a question about the job list has gathered so far.
     pub(super) gathered: Vec<JobSeen>,
     /// The next page of that question.
@@ -52,6 +55,8 @@ pub(super) enum Stage {
     Asleep,
     /// Waits for a permit of its lane.
     Waiting { rank: Rank, place: u64 },
+    /// Waits for the next list of its lane's jobs.
+    Listed,
     /// The decision is on its way to the store, with the instant from which others may take over and with both clocks
     /// at the decision, from which the call's deadline counts; a call's permit is in hand.
     Committing(Box<Decision>, Option<Timestamp>, Times),
@@ -91,6 +96,7 @@ impl Core {
             wake: Some(now),
             entered: now,
             looks: 0,
+            asks_alone: false,
             gathered: Vec::new(),
             next_page: None,
             counted: false,
@@ -136,6 +142,7 @@ impl Core {
             return;
         }
         match self.decide(id) {
+            Some(Ok(decision)) if matches!(decision.call, Some(Call::Follow { .. })) && self.joins(id) => self.join(id),
             Some(Ok(decision)) if decision.call.is_some() => self.queue(id, &decision),
             Some(Ok(decision)) => {
                 self.leave_queue(id);
@@ -185,7 +192,7 @@ impl Core {
                 }
                 state.enqueue(rank, place, Waiter::Change(id));
             }
-            Stage::Committing(..) | Stage::Claiming(..) | Stage::Out(_) | Stage::Reading => return,
+            Stage::Listed | Stage::Committing(..) | Stage::Claiming(..) | Stage::Out(_) | Stage::Reading => return,
         }
         self.stirred.insert(lane);
     }
@@ -243,7 +250,7 @@ impl Core {
                 self.set_stage(id, Stage::Claiming(Box::new(call), due, self.now));
                 out.push(Effect::Touch { ticket, id, version, was, due });
             }
-            (None, Wake::In(wait)) => self.sleep(id, wait),
+            (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
             (None, Wake::Never) => self.set_stage(id, Stage::Asleep),
         }
     }
@@ -287,6 +294,7 @@ impl Core {
 
     pub(super) fn sleep(&mut self, id: ChangeId, wait: Duration) {
         self.leave_queue(id);
+        self.leave_list(id);
         let at = self.now.boot + wait;
         if let Some(work) = self.work.get_mut(&id) {
             work.stage = Stage::Asleep;
@@ -337,20 +345,29 @@ impl Core {
     fn moved(&mut self, id: ChangeId, decision: Decision, due: Option<Timestamp>, decided: Times, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
-        if work.change.record.state.word() != decision.record.state.word() {
+        let (was, is) = (work.change.record.state.word(), decision.record.state.word());
+        if was != is {
             work.entered = now;
             work.looks = 0;
+            work.asks_alone = false;
             work.gathered.clear();
         }
         work.due = due;
+        let completed = work.event == Event::Job(JobView::Completed);
         work.change.record = decision.record;
+        let lane = work.change.target.lane.clone();
+        match (was, is) {
+            ("submitting", "following") => self.follows(id),
+            ("following", other) if other != "following" => self.follows_no_more(id, &lane, completed),
+            _ => {}
+        }
         self.done_with_event(id);
         if self.count_in_flight(id) {
             return self.let_go(id);
         }
         match (decision.call, decision.wake) {
             (Some(call), _) => self.send(id, call, decided, out),
-            (None, Wake::In(wait)) => self.sleep(id, wait),
+            (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
             (None, Wake::Never) => {}
         }
     }
@@ -365,7 +382,10 @@ impl Core {
     /// The change is settled, queued again, or somebody else's: it is no longer in hand.
     fn let_go(&mut self, id: ChangeId) {
         self.leave_queue(id);
+        self.leave_list(id);
         if let Some(mut work) = self.work.remove(&id) {
+            let lane = work.change.target.lane.clone();
+            self.follows_no_more(id, &lane, false);
             self.clear_timer(Timer::Change(id), work.wake);
             let settled = work.change.record.state.is_settled();
             if work.counted {
@@ -497,15 +517,5 @@ fn recount(work: &mut Work, lanes: &mut BTreeMap<Name, LaneState>, stirred: &mut
             lane.in_flight -= 1;
             stirred.insert(work.change.target.lane.clone());
         }
-    }
-}
-
-fn trace(call: &Call, reply: &Reply) -> Trace {
-    let error = reply.outcome.as_ref().err();
-    Trace {
-        call: call.word().to_owned(),
-        request_id: reply.request_id.clone(),
-        status: error.and_then(|error| error.status),
-        code: error.and_then(|error| error.code.clone()),
     }
 }

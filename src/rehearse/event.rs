@@ -23,10 +23,10 @@ pub(super) enum What {
     },
     /// Something reaches the core.
     Feed(Box<Input>),
-    /// A call reaches the cloud.
-    Arrive { ticket: Ticket, id: ChangeId, sent: Duration, call: Box<Call> },
+    /// A call reaches the cloud; `id`: the change that makes it, if it is one's.
+    Arrive { ticket: Ticket, id: Option<ChangeId>, sent: Duration, call: Box<Call> },
     /// An answer reaches the core, or the call is given up.
-    Answer { ticket: Ticket, id: ChangeId, reply: Box<Reply> },
+    Answer { ticket: Ticket, id: Option<ChangeId>, reply: Box<Reply> },
     /// The daemon is killed.
     Crash,
     /// The daemon starts.

@@ -223,7 +223,9 @@ impl<'a> World<'a> {
             What::Answer { ticket, id, reply } if current => {
                 // The first of answer and giving up counts.
                 if self.heard.remove(&ticket) {
-                    self.see(&Fact::Answered { id, reply: &reply });
+                    if let Some(id) = id {
+                        self.see(&Fact::Answered { id, reply: &reply });
+                    }
                     self.feed(Input::Answered { ticket, reply: *reply });
                 }
             }
@@ -301,8 +303,12 @@ impl<'a> World<'a> {
                 self.push_input(Duration::ZERO, Input::Touched { ticket, held });
             }
             Effect::Call { ticket, call, check } => self.call(ticket, call, &check),
-            // Nobody asks for a look here.
-            Effect::Reply { .. } | Effect::Ask { .. } | Effect::Told { .. } => {}
+            Effect::Ask { ticket, call, .. } => {
+                // The list of the jobs: nobody asks for a look here, and a call is never late.
+                self.heard.insert(ticket);
+                self.leaves(ticket, None, call);
+            }
+            Effect::Reply { .. } | Effect::Told { .. } => {}
             Effect::Fail(why) => self.defect = Some(why.to_string()),
         }
     }
@@ -369,7 +375,7 @@ impl<'a> World<'a> {
         let id = ChangeId { rollout: self.rollout, ordinal };
         self.heard.insert(ticket);
         if let Err(withheld) = self.board.check(check, times) {
-            return self.push_answer(self.now, ticket, id, not_sent(Disposition::Withheld, &withheld.0));
+            return self.push_answer(self.now, ticket, Some(id), not_sent(Disposition::Withheld, &withheld.0));
         }
         if call.is_write() {
             let stored = ready(self.store.change(id)).expect("the store in memory never fails").expect("a change of the rollout");
@@ -377,6 +383,10 @@ impl<'a> World<'a> {
             self.notes.switched(times.wall);
             self.see(&Fact::Switches { id, at: times.wall, stored: &stored.change, rollout: &rollout });
         }
+        self.leaves(ticket, Some(id), call);
+    }
+
+    fn leaves(&mut self, ticket: Ticket, id: Option<ChangeId>, call: Call) {
         let way = self.way();
         self.queue.push(self.now + way, self.life, What::Arrive { ticket, id, sent: self.now, call: Box::new(call) });
     }
@@ -386,7 +396,7 @@ impl<'a> World<'a> {
         Duration::from_nanos(self.rng.u64(nanos(WAY.min)..=nanos(WAY.max)))
     }
 
-    fn arrive(&mut self, life: u32, ticket: Ticket, id: ChangeId, sent: Duration, call: &Call) {
+    fn arrive(&mut self, life: u32, ticket: Ticket, id: Option<ChangeId>, sent: Duration, call: &Call) {
         let at = self.times().wall;
         self.see(&Fact::Arrives { call, at });
         let arrival = self.clouds.arrive(at, call);
@@ -397,7 +407,7 @@ impl<'a> World<'a> {
         self.queue.push(at.max(self.now), life, What::Answer { ticket, id, reply: Box::new(reply) });
     }
 
-    fn push_answer(&mut self, at: Duration, ticket: Ticket, id: ChangeId, reply: Reply) {
+    fn push_answer(&mut self, at: Duration, ticket: Ticket, id: Option<ChangeId>, reply: Reply) {
         self.queue.push(at, self.life, What::Answer { ticket, id, reply: Box::new(reply) });
     }
 }

@@ -126,6 +126,8 @@ pub enum Planted {
     QuotaConfiguredTooHigh,
     /// A person's look leaves and is told as not sent: its permit is free at once.
     LooksBesideTheQuota,
+    /// A list tells every job as completed.
+    ListTellsTooEarly,
 }
 
 /// Each planted bug with the number of seeds within which it must be found.
@@ -180,4 +182,5 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::AnswersMixedUp, 50),
     (Planted::QuotaConfiguredTooHigh, 100),
     (Planted::LooksBesideTheQuota, 1_000),
+    (Planted::ListTellsTooEarly, 200),
 ];

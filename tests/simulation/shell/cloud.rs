@@ -32,7 +32,7 @@ impl Cloud for SimulatedCloud {
                 state.calls += 1;
                 state.calls
             };
-            shared.tell(|| format!("call {number} {} of {}", call.word(), call.target().expect("a change's call").proxy_id));
+            shared.tell(|| format!("call {number} {} of {:?}", call.word(), call.target().map(|target| target.proxy_id)));
             let reply = perform(&shared, number, call, check).await;
             shared.tell(|| format!("call {number} -> {:?}", reply.outcome));
             shared.state().out -= 1;
@@ -44,6 +44,7 @@ impl Cloud for SimulatedCloud {
 
 async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> Reply {
     let planted = shared.planted;
+    let call_of_a_change = call.target().is_some();
     if planted == Wrong::AnswerDropped && number.is_multiple_of(ONE_IN) {
         pending::<()>().await;
     }
@@ -78,13 +79,18 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
         tokio::spawn(on_its_way(Shared::clone(shared), number, call, answer));
         reply = answered.await.expect("what has left arrives");
     }
-    heard(shared, number, &reply);
+    if call_of_a_change {
+        heard(shared, number, &reply);
+    }
     reply
 }
 
 fn not_sent(shared: &Shared, call: &Call) {
     let now = shared.now();
     let mut state = shared.state();
+    if call.target().is_none() {
+        return;
+    }
     let id = ChangeId { rollout: shared.rollout, ordinal: state.oracle.ordinal_of_call(call) };
     state.oracle.see(Seen::NotSent { id, now });
 }
@@ -100,6 +106,9 @@ fn left(shared: &Shared, number: u64, call: &Call) {
             .violate(&format!("a PUT for {} left while the engine told that it drains", call.target().expect("a change's call").proxy_id));
     }
     let State { oracle, .. } = &mut *state;
+    if call.target().is_none() {
+        return oracle.see(Seen::LookLeaves { now });
+    }
     let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_call(call) };
     oracle.wire(&Sent { daemon: 0, ticket: number, id, call, times, now }, &shared.store);
 }
@@ -124,7 +133,9 @@ fn arrived(shared: &Shared, number: u64, call: &Call, back: Duration) -> (Reply,
     oracle.arrived(now);
     let wait = back + arrival.answer_after;
     let at = now + u64::try_from(wait.as_nanos()).expect("short");
-    oracle.see(Seen::AnswerComes { daemon: 0, ticket: number, at });
+    if call.target().is_some() {
+        oracle.see(Seen::AnswerComes { daemon: 0, ticket: number, at });
+    }
     (arrival.reply, wait)
 }
 

@@ -1,4 +1,5 @@
-//! People who look at instances beside the work, in one history of four: their reads share the lane's permits.
+//! Reads that belong to no change: the lists of a lane's jobs, and, in one history of four, people who look at instances.
+//! They share the lane's permits.
 //!
 //! Their times are drawn from dice of their own, so that a history without them is what it was before there were any.
 
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use sealift::cloud::answer::{lost, not_sent};
-use sealift::domain::call::{Call, Disposition, Reply};
+use sealift::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use sealift::engine::{AskError, Input, Ticket};
 
 use super::{MS, Nanos, S, What, World};
@@ -82,8 +83,11 @@ impl World {
     pub(super) fn ask_arrive(&mut self, daemon: usize, (life, ticket): (u32, Ticket), call: &Call, way: Nanos) {
         let now = self.cloud_now();
         self.cloud.advance(now);
-        let arrival = self.cloud.arrive(now, call);
+        let mut arrival = self.cloud.arrive(now, call);
         self.oracle.arrived(self.now);
+        if let (Planted::ListTellsTooEarly, Ok(Answer::Listed { jobs, .. })) = (self.planted, &mut arrival.reply.outcome) {
+            jobs.iter_mut().for_each(|(_, view)| *view = JobView::Completed);
+        }
         let back = way + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
         self.ask_told(back, daemon, (life, ticket), arrival.reply);
     }

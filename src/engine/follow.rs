@@ -1,0 +1,255 @@
+//! Following the jobs of a lane together: one page of the job list tells of all of them at once.
+//!
+//! Job: changes whose job is to be looked at wait for the next list of their lane instead of asking one by one; lists
+//! keep a distance, which follows from how long the lane's jobs take. A job that a list does not tell of is asked for alone.
+//!
+//! Invariants: what a list tells reaches a change as if it had asked itself; only changes that this process has followed
+//! from their PUT on are in a list's window; one list of a lane is out at a time, and one question has at most
+//! [`PAGES_MAX`] pages. Where several daemons share a store every change asks for itself, for a claim is one change's.
+//!
+//! Deliberately not here: what a job's end means (`domain::change`).
+
+mod pace;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub(super) use self::pace::JobTimes;
+use super::core::{Core, Owner, Timer};
+use super::effect::Effect;
+use super::lane::{Rank, Waiter};
+use super::permit::trace;
+use super::work::{SEND_WITHIN, Stage};
+use crate::cloud::wire_format::FIND_SPAN;
+use crate::domain::call::{Answer, Call, CallError, Disposition, JobView, Reply};
+use crate::domain::change::{CLOCK_SKEW, Event, State};
+use crate::domain::id::{ChangeId, JobId, Name};
+use crate::domain::quota::Boot;
+
+/// Pages of one question at most: 500 jobs. A lane with more jobs than that since its oldest one began asks for the
+/// rest one by one.
+const PAGES_MAX: u32 = 10;
+
+/// Lists in a row that cannot be read, or are refused, after which a lane asks for each job alone until the next start.
+const FAILURES_MAX: u32 = 3;
+
+/// A job is in a list's window for so long after its PUT; older ones are asked for alone.
+const IN_WINDOW: Duration = Duration::from_secs(FIND_SPAN.as_secs() / 2);
+
+/// What is followed on one lane.
+#[derive(Default)]
+pub(super) struct Followed {
+    /// Every change that this process follows from its PUT on.
+    jobs: BTreeMap<ChangeId, Since>,
+    /// Those that wait for the next list.
+    due: BTreeSet<ChangeId>,
+    question: Option<Question>,
+    listed_at: Option<Boot>,
+    failures: u32,
+    pub(super) times: JobTimes,
+}
+
+struct Since {
+    job: JobId,
+    wall: Timestamp,
+    boot: Boot,
+}
+
+/// A list that waits for its permit or its answer.
+struct Question {
+    since: Timestamp,
+    page: u32,
+    /// Changes that no page has told of yet.
+    open: BTreeSet<ChangeId>,
+}
+
+impl Core {
+    /// A change has come to follow its job, right after its own PUT.
+    pub(super) fn follows(&mut self, id: ChangeId) {
+        let Some(work) = self.work.get(&id) else { return };
+        let State::Following { job } = &work.change.record.state else { return };
+        let since = Since { job: job.clone(), wall: self.now.wall, boot: self.now.boot };
+        if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+            lane.followed.jobs.insert(id, since);
+        }
+    }
+
+    /// A change no longer follows its job; `completed`: because that was seen to be done.
+    pub(super) fn follows_no_more(&mut self, id: ChangeId, lane: &Name, completed: bool) {
+        let now = self.now.boot;
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        lane.followed.due.remove(&id);
+        if let Some(since) = lane.followed.jobs.remove(&id)
+            && completed
+        {
+            lane.followed.times.add(now.saturating_sub(since.boot));
+        }
+    }
+
+    /// Whether the change waits for a list of its lane rather than asking alone.
+    pub(super) fn joins(&self, id: ChangeId) -> bool {
+        let Some(work) = self.work.get(&id) else { return false };
+        let Some(lane) = self.lanes.get(&work.change.target.lane) else { return false };
+        let followed = &lane.followed;
+        let in_window = followed.jobs.get(&id).is_some_and(|since| self.now.boot < since.boot + IN_WINDOW);
+        self.exclusive && in_window && !work.asks_alone && followed.failures < FAILURES_MAX && followed.jobs.len() > 1
+    }
+
+    /// Its time has come: it waits for the next list.
+    pub(super) fn join(&mut self, id: ChangeId) {
+        self.set_stage(id, Stage::Listed);
+        let name = self.work[&id].change.target.lane.clone();
+        if let Some(lane) = self.lanes.get_mut(&name) {
+            lane.followed.due.insert(id);
+        }
+        self.list_soon(&name);
+    }
+
+    /// The change waits for no list any more.
+    pub(super) fn leave_list(&mut self, id: ChangeId) {
+        if let Some(work) = self.work.get_mut(&id)
+            && matches!(work.stage, Stage::Listed)
+        {
+            work.stage = Stage::Asleep;
+            if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+                lane.followed.due.remove(&id);
+            }
+        }
+    }
+
+    /// Lists the lane's jobs as soon as the last list is long enough ago.
+    pub(super) fn list_soon(&mut self, name: &Name) {
+        let (now, place) = (self.now.boot, self.next_place);
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        let followed = &lane.followed;
+        if followed.question.is_some() || followed.due.is_empty() {
+            return;
+        }
+        let from = followed.listed_at.map_or(now, |at| at + followed.times.step(&lane.lane.timing));
+        if now < from {
+            return self.set_timer(Timer::List(name.clone()), None, from);
+        }
+        let open: BTreeSet<ChangeId> = followed.jobs.keys().copied().collect();
+        let oldest = followed.jobs.values().map(|since| since.wall).min().unwrap_or(self.now.wall);
+        let since = oldest.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+        lane.followed.question = Some(Question { since, page: 1, open });
+        lane.enqueue(Rank::InFlight, place, Waiter::List);
+        self.next_place += 1;
+        self.stirred.insert(name.clone());
+    }
+
+    /// The list's turn has come; the permit is in hand.
+    pub(super) fn list_out(&mut self, name: &Name, out: &mut Vec<Effect>) {
+        let question = self.lanes.get(name).and_then(|lane| lane.followed.question.as_ref()).expect("who waits in line is known");
+        let call = Call::Jobs { lane: name.clone(), since: question.since, page: question.page };
+        let ticket = self.ticket(Owner::List(name.clone()));
+        self.count("calls");
+        self.count("lists");
+        out.push(Effect::Ask { ticket, call, deadline: self.now.boot + SEND_WITHIN });
+    }
+
+    /// A page of the list is there, or it failed.
+    pub(super) fn list_answered(&mut self, name: &Name, reply: Reply, out: &mut Vec<Effect>) {
+        self.permit_back(name, reply.sent, &reply.outcome);
+        let Some(mut question) = self.lanes.get_mut(name).and_then(|lane| lane.followed.question.take()) else { return };
+        let call = Call::Jobs { lane: name.clone(), since: question.since, page: question.page };
+        let told = trace(&call, &reply);
+        match reply.outcome {
+            Ok(Answer::Listed { jobs, more }) => {
+                let Some(lane) = self.lanes.get_mut(name) else { return };
+                lane.followed.failures = 0;
+                let by_job: BTreeMap<&JobId, ChangeId> = lane.followed.jobs.iter().map(|(id, since)| (&since.job, *id)).collect();
+                let found: Vec<(ChangeId, JobView)> = jobs.into_iter().filter_map(|(job, view)| Some((*by_job.get(&job)?, view))).collect();
+                for (id, view) in found {
+                    question.open.remove(&id);
+                    self.tell(id, view, &told, out);
+                }
+                question.open.retain(|id| self.lanes[name].followed.jobs.contains_key(id));
+                if more && !question.open.is_empty() && question.page < PAGES_MAX {
+                    return self.next_page(name, question);
+                }
+                self.listed(name, &question.open, out);
+            }
+            Ok(_) => self.not_listed(name, &unexpected(), out),
+            Err(error) => self.not_listed(name, &error, out),
+        }
+    }
+
+    fn next_page(&mut self, name: &Name, question: Question) {
+        let place = self.next_place;
+        self.next_place += 1;
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.followed.question = Some(Question { page: question.page + 1, ..question });
+            lane.enqueue(Rank::InFlight, place, Waiter::List);
+            self.stirred.insert(name.clone());
+        }
+    }
+
+    /// One change is told what it would have asked.
+    fn tell(&mut self, id: ChangeId, view: JobView, told: &crate::domain::journal::Trace, out: &mut Vec<Effect>) {
+        self.leave_list(id);
+        let Some(work) = self.work.get_mut(&id) else { return };
+        // One that has just asked for itself hears its own answer.
+        if matches!(work.stage, Stage::Asleep) && matches!(work.change.record.state, State::Following { .. }) {
+            work.looks = work.looks.saturating_add(1);
+            work.trace = Some(told.clone());
+            self.decide_with(id, Event::Job(view), out);
+        }
+    }
+
+    /// The list is read as far as it goes: whoever it does not tell of, and whose time has come, asks alone.
+    fn listed(&mut self, name: &Name, missed: &BTreeSet<ChangeId>, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        lane.followed.listed_at = Some(now);
+        let alone: Vec<ChangeId> = missed.intersection(&lane.followed.due).copied().collect();
+        for id in alone {
+            self.count("not_in_the_list");
+            self.leave_list(id);
+            if let Some(work) = self.work.get_mut(&id) {
+                work.asks_alone = true;
+            }
+            self.consider(id, out);
+        }
+        self.list_soon(name);
+    }
+
+    /// There is no list: whoever waited for it hears why.
+    fn not_listed(&mut self, name: &Name, error: &CallError, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        lane.followed.listed_at = Some(now);
+        let of_the_list = matches!(error.disposition, Disposition::NotFound | Disposition::Fatal | Disposition::Unknown);
+        lane.followed.failures += u32::from(of_the_list);
+        let waiting: Vec<ChangeId> = lane.followed.due.iter().copied().collect();
+        for id in waiting {
+            self.leave_list(id);
+            if matches!(error.disposition, Disposition::NotFound | Disposition::Fatal) {
+                // That there is no such list says nothing of the job.
+                if let Some(work) = self.work.get_mut(&id) {
+                    work.asks_alone = true;
+                }
+                self.consider(id, out);
+            } else {
+                self.decide_with(id, Event::Error(error.clone()), out);
+            }
+        }
+    }
+
+    /// How long a change sleeps that the table lets sleep for `wait`: while it follows a job, by what jobs here take.
+    pub(super) fn patience(&self, id: ChangeId, wait: Duration) -> Duration {
+        let followed = self.work.get(&id).filter(|_| self.exclusive).and_then(|work| {
+            let lane = self.lanes.get(&work.change.target.lane)?;
+            Some((lane.followed.jobs.get(&id)?, lane))
+        });
+        let Some((since, lane)) = followed else { return wait };
+        lane.followed.times.patience(self.now.boot.saturating_sub(since.boot), wait, &lane.lane.timing)
+    }
+}
+
+fn unexpected() -> CallError {
+    let message = "the cloud answered something else".to_owned();
+    CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, message }
+}

@@ -1,0 +1,111 @@
+//! How long the jobs of a lane take of late, and how often it pays to look.
+//!
+//! Invariants: nothing is concluded from fewer than [`TOLD_BY`] jobs; a wait is never shorter than the lane's `poll`, and
+//! between two lists never longer than its `poll_max`. Times are as seen, so at most one step too long; since every list
+//! tells of all jobs, those that became shorter are noticed by the lists of the others.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::domain::change::Timing;
+
+/// Jobs remembered: a few lists' worth.
+const KEPT: usize = 32;
+
+/// Jobs that must have ended before anything is concluded from them.
+const TOLD_BY: usize = 5;
+
+/// A list is made so many times during a job: an eighth of a job's time is what its end waits at most.
+const STEPS: u32 = 8;
+
+/// How long the lane's latest jobs took.
+#[derive(Debug, Clone, Default)]
+pub(in crate::engine) struct JobTimes(VecDeque<Duration>);
+
+impl JobTimes {
+    /// One more has ended.
+    pub(in crate::engine) fn add(&mut self, took: Duration) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(took);
+    }
+
+    /// The shortest and the middle one.
+    fn known(&self) -> Option<(Duration, Duration)> {
+        if self.0.len() < TOLD_BY {
+            return None;
+        }
+        let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        Some((sorted[0], sorted[sorted.len() / 2]))
+    }
+
+    /// Between two lists.
+    pub(in crate::engine) fn step(&self, timing: &Timing) -> Duration {
+        let step = self.known().map_or(timing.poll, |(_, middle)| middle / STEPS);
+        step.clamp(timing.poll, timing.poll_max.max(timing.poll))
+    }
+
+    /// How long a job of this age is left alone; `wait` is what would be without any knowledge.
+    pub(in crate::engine) fn patience(&self, age: Duration, wait: Duration, timing: &Timing) -> Duration {
+        let Some((shortest, middle)) = self.known() else { return wait };
+        let begin = shortest - shortest / 10;
+        let step = self.step(timing);
+        if age < begin {
+            (begin - age).max(timing.poll)
+        } else if age < middle * 4 {
+            step
+        } else {
+            wait
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn timing() -> Timing {
+        Timing { settle: s(15), poll: s(2), poll_max: s(30), job_limit: s(3600), recover_limit: s(1800) }
+    }
+
+    fn times(seconds: &[u64]) -> JobTimes {
+        let mut times = JobTimes::default();
+        seconds.iter().for_each(|took| times.add(s(*took)));
+        times
+    }
+
+    #[test]
+    fn a_few_jobs_tell_nothing() {
+        let few = times(&[60; 4]);
+        assert_eq!((few.step(&timing()), few.patience(s(1), s(7), &timing())), (s(2), s(7)));
+    }
+
+    #[test]
+    fn jobs_are_left_alone_until_they_may_end_and_then_looked_at_in_steps() {
+        let known = times(&[60, 64, 62, 80, 61]);
+        assert_eq!(known.step(&timing()), s(62) / 8);
+        assert_eq!(known.patience(s(0), s(2), &timing()), s(54));
+        assert_eq!(known.patience(s(53), s(2), &timing()), s(2), "never shorter than poll");
+        assert_eq!(known.patience(s(60), s(2), &timing()), s(62) / 8);
+        assert_eq!(known.patience(s(300), s(30), &timing()), s(30), "one that takes for ever is asked for as the lane says");
+    }
+
+    #[test]
+    fn steps_keep_to_the_lane() {
+        assert_eq!(times(&[4; 9]).step(&timing()), s(2));
+        assert_eq!(times(&[3600; 9]).step(&timing()), s(30));
+    }
+
+    #[test]
+    fn what_is_long_ago_is_forgotten() {
+        let mut changed = times(&[600; 40]);
+        (0..KEPT).for_each(|_| changed.add(s(16)));
+        assert_eq!(changed.step(&timing()), s(2));
+    }
+}
