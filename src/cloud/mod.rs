@@ -22,6 +22,7 @@ pub mod model;
 pub mod retry_after;
 pub mod safe_text;
 pub mod secret;
+pub mod sign;
 pub mod sim;
 mod vendor_json;
 pub mod wire_format;
