@@ -444,6 +444,32 @@ lanes:
         "config_shared_project",
         &format!("lanes:\n{}{}", lane("a", ""), lane("b", "    quota: {requests: 9, per: 1s}\n    poll: 500ms\n")),
     );
+    let who = |lines: &str| {
+        format!(
+            "lanes:\n  - name: a\n    endpoint: https://gaussdb.ap-southeast-3.myhuaweicloud.com\n    project_id: 056538411200d4cd2f79c003c7606412\n{lines}"
+        )
+    };
+    let (f, iam) = ("{file: x}", "    iam_endpoint: https://iam.ap-southeast-3.myhuaweicloud.com\n");
+    for (name, credentials) in [
+        (
+            "config_keys",
+            format!("{iam}    credentials: {{access_key: {f}, secret_key: {{credential: sk}}, security_token: {{env: ST}}}}\n"),
+        ),
+        ("config_user", format!("{iam}    credentials: {{user: 4711, password: {f}, domain: {{file: domain}}}}\n")),
+        ("config_keys_half", format!("    credentials: {{access_key: {f}}}\n")),
+        ("config_keys_only_security_token", format!("    credentials: {{security_token: {f}}}\n")),
+        ("config_user_half", format!("    credentials: {{user: me}}\n")),
+        ("config_user_without_iam", format!("    credentials: {{user: me, password: {f}, domain: acme}}\n")),
+        ("config_ways_mixed", format!("    credentials: {{token: {f}, access_key: {{}}, secret_key: {f}, user: me}}\n")),
+        ("config_nobody", "    credentials: {}\n".to_owned()),
+        ("config_inline_password", format!("{iam}    credentials: {{user: [me], password: hunter2, domain: \" \"}}\n")),
+        (
+            "config_iam_endpoint",
+            format!("    iam_endpoint: http://iam.example.com\n    credentials: {{user: me, password: {f}, domain: 1e3}}\n"),
+        ),
+    ] {
+        config(name, &who(&credentials));
+    }
     config("config_empty", "# all defaults\n");
     let case = Case::new(&[]);
     golden("config_missing", &case.config());
@@ -467,6 +493,11 @@ fn inline_secrets_are_refused_and_never_shown() {
         "    credentials: {token: {credential: \"/hunter2\"}}\n",
         "    credentials: {token: {file: a}, token: hunter2}\n",
         "    credentials: {token: {file: a}, password: hunter2}\n",
+        "    credentials: {user: me, password: hunter2, domain: d}\n",
+        "    credentials: {user: me, domain: d, password: {fil: hunter2}}\n",
+        "    credentials: {access_key: {file: a}, secret_key: hunter2}\n",
+        "    credentials: {access_key: {file: a}, secret_key: {file: a}, security_token: hunter2}\n",
+        "    credentials: {user: [hunter2], password: {file: a}, domain: {file: a, x: hunter2}}\n",
         "    credentials: {access_key: hunter2, secret_key: hunter2}\n",
         "    credentials: {token: {file: a}}\n    token: hunter2\n",
         "    credentials: {token: {file: a}}\n    anything: [hunter2, {x: hunter2}]\n",

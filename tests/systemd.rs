@@ -18,7 +18,7 @@ fn the_example_configuration_is_the_one_of_the_unit() {
     assert_eq!(config.socket, Path::new("/run/sealift/api.sock"));
     assert_eq!(config.lanes.len(), 1);
     let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
-    let token = format!("{:?}", config.lanes[0].access.token);
+    let token = format!("{:?}", config.lanes[0].access.credentials);
     assert!(token.contains("prod-sg-token") && unit.contains("\nLoadCredential=prod-sg-token\n"), "{token}");
     for line in ["Type=notify", "StateDirectory=sealift", "RuntimeDirectory=sealift", "WatchdogSec=30", "UMask=0077"] {
         assert!(unit.lines().any(|found| found == line), "the unit has no {line}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sealift::clock::{Clock, SystemClock};
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::change::Timing;
-use sealift::domain::lane::{Access, Lane, SecretSource};
+use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
 use sealift::domain::quota::Quota;
 use sealift::domain::rollout::Phase;
 use sealift::engine;
@@ -77,7 +77,11 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<u32>) -> R
     };
     Ok(Lane {
         name: fleet::lane(),
-        access: Access { endpoint: endpoint.to_owned(), project_id: fleet::project(), token: SecretSource::File(token) },
+        access: Access {
+            endpoint: endpoint.to_owned(),
+            project_id: fleet::project(),
+            credentials: Credentials::Token(SecretSource::File(token)),
+        },
         quota: quota.map(|requests| Quota { requests, per: Duration::from_secs(1) }),
         max_in_flight: in_flight,
         call_timeout: Duration::from_secs(30),
@@ -98,10 +102,11 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let loaded = fleet::load(&plan)?;
     let store = Arc::new(SledStore::open(&task.dir.join("store"), SledOptions::default())?);
     let lanes = vec![lane(&task.dir, &task.endpoint, task.in_flight, task.quota)?];
-    let cloud = Arc::new(HttpCloud::new(&lanes)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
     let options = engine::Options { lanes, exclusive: true, quota_spent: false };
     let shared: Arc<dyn Store> = store.clone();
-    let (handle, running) = engine::start(shared, cloud, Arc::new(SystemClock), options);
+    let (handle, running) = engine::start(shared, cloud, clock, options);
     let running = tokio::spawn(running);
 
     let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".to_owned(), at: SystemClock.times().wall };

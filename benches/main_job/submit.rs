@@ -55,9 +55,10 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let store = Arc::new(SledStore::open(&task.dir.join("store"), SledOptions::default())?);
     // Nothing is called: the plan begins in another century.
     let lanes = vec![lane(&task.dir, "http://127.0.0.1:9", 64, None)?];
-    let cloud = Arc::new(HttpCloud::new(&lanes)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
     let options = engine::Options { lanes, exclusive: true, quota_spent: false };
-    let (handle, running) = engine::start(store.clone(), cloud, Arc::new(SystemClock), options);
+    let (handle, running) = engine::start(store.clone(), cloud, clock, options);
     let running = tokio::spawn(running);
     let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".to_owned(), at: SystemClock.times().wall };
     handle.submit(submission).await?;

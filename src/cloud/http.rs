@@ -17,12 +17,14 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderV
 use reqwest::{Client, Response, Url};
 
 use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
+use super::authenticator::{Authenticator, Pass};
 use super::guarded_body::{Gate, GuardedBody, Verdict};
-use super::secret::{Token, TokenReader};
+use super::iam::Iam;
 use super::{Cloud, LastCheck, safe_text, wire_format};
+use crate::clock::Clock;
 use crate::domain::call::{Call, Disposition, Reply};
 use crate::domain::id::{Name, ProjectId};
-use crate::domain::lane::Lane;
+use crate::domain::lane::{Access, Lane};
 
 /// Longest wait for a connection, TLS included; a call timeout below it counts instead.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,14 +36,14 @@ const IDLE_PER_HOST: usize = 512;
 /// that the other side is just closing comes back in doubt.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-auth-token");
 const LANGUAGE_HEADER: HeaderName = HeaderName::from_static("x-language");
+const LANGUAGE: HeaderValue = HeaderValue::from_static("en-us");
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The endpoint cannot be the start of a URL.
+    /// An endpoint cannot be the start of a URL.
     #[error("lane {lane}: the endpoint {endpoint:?} is no `https://host` or `http://host`: {what}")]
     Endpoint {
         /// The lane.
@@ -66,32 +68,31 @@ struct HttpLane {
     endpoint: String,
     host: String,
     project: ProjectId,
-    token: TokenReader,
+    authenticator: Authenticator,
     call_timeout: Duration,
 }
 
 impl HttpCloud {
-    /// Prepares the lanes; nothing is read or sent yet.
+    /// Prepares the lanes; nothing is read or sent yet. `clock` dates signatures and ends tokens.
     ///
     /// # Errors
     /// When an endpoint is no URL or no client can be made.
-    pub fn new(lanes: &[Lane]) -> Result<Self, Error> {
-        let (mut direct, mut usual) = (None, None);
+    pub fn new(lanes: &[Lane], clock: &Arc<dyn Clock>) -> Result<Self, Error> {
+        let mut clients = Clients::default();
         let mut made = BTreeMap::new();
         for lane in lanes {
-            let (host, loopback) = host(lane)?;
-            // A proxy of the environment is for the way out of the machine, not for an emulator on it.
-            let slot = if loopback { &mut direct } else { &mut usual };
-            let client = match slot {
-                Some(client) => Client::clone(client),
-                None => slot.insert(client(loopback)?).clone(),
-            };
+            let Access { endpoint, project_id, credentials } = &lane.access;
+            let (host, client) = clients.to(lane, endpoint)?;
+            let authenticator = Authenticator::new(credentials, project_id, clock.clone(), |endpoint| {
+                let (host, client) = clients.to(lane, endpoint)?;
+                Ok(Iam::new(client, endpoint, host, project_id.clone()))
+            })?;
             let lane_made = HttpLane {
                 client,
-                endpoint: lane.access.endpoint.trim_end_matches('/').to_owned(),
+                endpoint: endpoint.trim_end_matches('/').to_owned(),
                 host,
-                project: lane.access.project_id.clone(),
-                token: TokenReader::new(lane.access.token.clone()),
+                project: project_id.clone(),
+                authenticator,
                 call_timeout: lane.call_timeout,
             };
             made.insert(lane.name.clone(), lane_made);
@@ -100,9 +101,30 @@ impl HttpCloud {
     }
 }
 
-fn host(lane: &Lane) -> Result<(String, bool), Error> {
-    let bad = |what: String| Error::Endpoint { lane: lane.name.clone(), endpoint: lane.access.endpoint.clone(), what };
-    let url = Url::parse(&lane.access.endpoint).map_err(|error| bad(error.to_string()))?;
+/// The clients, shared by all lanes: one for what is on this machine, one for all else.
+#[derive(Default)]
+struct Clients {
+    direct: Option<Client>,
+    usual: Option<Client>,
+}
+
+impl Clients {
+    /// The host of an endpoint and the client that speaks to it.
+    fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(String, Client), Error> {
+        let (host, loopback) = host(lane, endpoint)?;
+        // A proxy of the environment is for the way out of the machine, not for an emulator on it.
+        let slot = if loopback { &mut self.direct } else { &mut self.usual };
+        let client = match slot {
+            Some(client) => Client::clone(client),
+            None => slot.insert(client(loopback)?).clone(),
+        };
+        Ok((host, client))
+    }
+}
+
+fn host(lane: &Lane, endpoint: &str) -> Result<(String, bool), Error> {
+    let bad = |what: String| Error::Endpoint { lane: lane.name.clone(), endpoint: endpoint.to_owned(), what };
+    let url = Url::parse(endpoint).map_err(|error| bad(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(bad(format!("the scheme is {}", url.scheme())));
     }
@@ -117,7 +139,7 @@ fn host(lane: &Lane) -> Result<(String, bool), Error> {
 
 fn client(loopback: bool) -> Result<Client, Error> {
     let mut headers = HeaderMap::new();
-    headers.insert(LANGUAGE_HEADER, HeaderValue::from_static("en-us"));
+    headers.insert(LANGUAGE_HEADER, LANGUAGE);
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let builder = Client::builder()
         .retry(reqwest::retry::never())
@@ -156,14 +178,27 @@ enum Broken {
 
 impl HttpLane {
     async fn perform(&self, call: &Call, check: LastCheck) -> Reply {
-        let token = match self.token.current() {
-            Ok(token) => token,
-            Err(error) => return answer::not_sent(Disposition::Unauthorised, &error.to_string()),
-        };
         let gate = Gate::new(check);
-        match tokio::time::timeout(self.call_timeout, self.exchange(call, &gate, &token)).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(broken)) => self.without_answer(call, &gate.close(), &broken, &token),
+        let whole = async {
+            match self.authenticator.admit().await {
+                Ok(pass) => {
+                    let reply = match self.exchange(call, &gate, &pass).await {
+                        Ok(reply) => reply,
+                        Err(broken) => self.without_answer(call, &gate.close(), &broken, &pass),
+                    };
+                    pass.judge(reply)
+                }
+                Err(denied) => {
+                    let mut reply = answer::not_sent(Disposition::Unauthorised, &denied.message);
+                    if let Err(error) = &mut reply.outcome {
+                        error.retry_after = denied.retry_after;
+                    }
+                    reply
+                }
+            }
+        };
+        match tokio::time::timeout(self.call_timeout, whole).await {
+            Ok(reply) => reply,
             Err(_elapsed) => {
                 let what = format!("no answer from {} within {} ms", self.host, self.call_timeout.as_millis());
                 match gate.close() {
@@ -175,37 +210,41 @@ impl HttpLane {
         }
     }
 
-    async fn exchange(&self, call: &Call, gate: &Arc<Gate>, token: &Token) -> Result<Reply, Broken> {
+    async fn exchange(&self, call: &Call, gate: &Arc<Gate>, pass: &Pass) -> Result<Reply, Broken> {
         let url = format!("{}{}", self.endpoint, wire_format::path(&self.project, call));
-        let mut request = self.client.request(wire_format::method(call), url).header(TOKEN_HEADER, token.header());
+        // Said here and not by the client, so that it is signed.
+        let mut request = self.client.request(wire_format::method(call), url).header(LANGUAGE_HEADER, LANGUAGE);
+        let mut content: &'static [u8] = b"";
         if let Call::Submit { ssl_option, .. } = call {
-            let body = GuardedBody::new(gate.clone(), wire_format::body(*ssl_option));
+            content = wire_format::body(*ssl_option);
+            let body = GuardedBody::new(gate.clone(), content);
             request = request.header(CONTENT_TYPE, wire_format::CONTENT_TYPE).body(reqwest::Body::wrap(body));
         }
-        let request = request.build().map_err(Broken::Request)?;
+        let mut request = request.build().map_err(Broken::Request)?;
+        pass.put_on(&mut request, content);
         if !call.is_write() {
             // A read cannot be held back half-sent: it is decided before it leaves.
             gate.ask().map_err(|_| Broken::Withheld)?;
         }
         let response = self.client.execute(request).await.map_err(Broken::Request)?;
-        read_answer(call, response, token).await
+        read_answer(call, response, pass).await
     }
 
-    fn without_answer(&self, call: &Call, verdict: &Verdict, broken: &Broken, token: &Token) -> Reply {
+    fn without_answer(&self, call: &Call, verdict: &Verdict, broken: &Broken, pass: &Pass) -> Reply {
         if let Verdict::Refused(withheld) = verdict {
             return answer::not_sent(Disposition::Withheld, &withheld.to_string());
         }
         match broken {
             Broken::Withheld => answer::not_sent(Disposition::Withheld, "the last check refused"),
             Broken::Request(error) => {
-                let what = safe_text::message(&format!("{}: {}", self.host, causes(error)), Some(token.expose()));
+                let what = safe_text::message(&format!("{}: {}", self.host, causes(error)), Some(pass.secret()));
                 // For a write the check's verdict is the proof; for a read, that no connection came about.
                 let nothing_left = *verdict == Verdict::NotAsked || (!call.is_write() && error.is_connect());
                 if nothing_left { answer::not_sent(Disposition::NotDone, &what) } else { answer::lost(&what) }
             }
             Broken::Body { status, request_id, error } => {
                 let what = format!("answer {status} of {} broke off: {}", self.host, causes(error));
-                let mut reply = answer::lost(&safe_text::message(&what, Some(token.expose())));
+                let mut reply = answer::lost(&safe_text::message(&what, Some(pass.secret())));
                 reply.request_id.clone_from(request_id);
                 if let Err(error) = &mut reply.outcome {
                     error.status = Some(*status);
@@ -216,7 +255,7 @@ impl HttpLane {
     }
 }
 
-async fn read_answer(call: &Call, mut response: Response, token: &Token) -> Result<Reply, Broken> {
+async fn read_answer(call: &Call, mut response: Response, pass: &Pass) -> Result<Reply, Broken> {
     let status = response.status().as_u16();
     let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
     let headers = response.headers();
@@ -246,13 +285,13 @@ async fn read_answer(call: &Call, mut response: Response, token: &Token) -> Resu
         date: date.as_deref(),
         body: &body,
         cut,
-        secret: Some(token.expose()),
+        secret: Some(pass.secret()),
     };
     Ok(answer::read(call, &wire))
 }
 
 /// The chain of causes in one line: what reqwest prints by itself is the URL and "error sending request".
-fn causes(error: &reqwest::Error) -> String {
+pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {

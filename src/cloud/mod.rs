@@ -7,6 +7,7 @@
 //! Deliberately not here: pacing and quota (`engine`), what a reply means for a change (`domain::change`).
 
 pub mod answer;
+mod authenticator;
 pub mod classify;
 pub mod emulator;
 mod envelope;
@@ -14,6 +15,7 @@ pub mod faults;
 pub mod fleet;
 mod guarded_body;
 pub mod http;
+mod iam;
 pub mod job_names;
 pub mod ledger;
 mod lenient;

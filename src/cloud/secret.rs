@@ -1,8 +1,9 @@
-//! The token of a lane: found where the configuration says, and found again when it changes.
+//! The secrets of a lane: found where the configuration says, and found again when they change.
 //!
-//! Invariants: the token is read when a call needs it, so a renewed file works from the next call on without a
-//! restart; it is never printed, neither by `Debug` nor in an error; a missing token is an error of the call, never a
-//! panic.
+//! Invariants: a secret is read when a call needs it, so a renewed file works from the next call on without a restart;
+//! it is never printed, neither by `Debug` nor in an error; a missing secret is an error of the call, never a panic.
+//!
+//! Deliberately not here: which secrets a call needs (`cloud::authenticator`).
 
 use std::fs::{File, Metadata};
 use std::io::Read as _;
@@ -15,57 +16,69 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::lane::SecretSource;
 
-/// Longest token: a token with a full catalogue has several kilobytes, and gateways refuse headers beyond 32.
-pub const TOKEN_MAX: usize = 32 << 10;
+/// Longest secret: a token with a full catalogue has several kilobytes, and gateways refuse headers beyond 32.
+pub const SECRET_MAX: usize = 32 << 10;
 
-/// Why there is no token. The message names the place and never the content.
+/// Why there is no secret. The message names the place and never the content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read the token from {path}: {source}; write it there, or correct `token` of the lane")]
+    #[error("cannot read the {what} from {path}: {source}; write it there, or correct `credentials` of the lane")]
     Unreadable {
+        /// What should be there.
+        what: &'static str,
         /// Where.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
     },
     /// The variable is not set or holds no text.
-    #[error("the environment variable {0}, which should hold the token, is not set or holds no text")]
-    Variable(String),
+    #[error("the environment variable {name}, which should hold the {what}, is not set or holds no text")]
+    Variable {
+        /// What should be there.
+        what: &'static str,
+        /// The variable.
+        name: String,
+    },
     /// systemd gave no credentials.
     #[error("no credential {0}: $CREDENTIALS_DIRECTORY is not set (`LoadCredential=` in the unit sets it)")]
     NoCredentials(String),
     /// The credential's name would leave its directory.
     #[error("{0:?} is no name of a credential: it may hold no `/` and be no `.` or `..`")]
     Name(String),
-    /// What stands there cannot be a token.
-    #[error("what stands in {place} is no token: {what}")]
-    NoToken {
+    /// What stands there cannot be such a secret.
+    #[error("what stands in {place} is no {what}: {wrong}")]
+    NoSecret {
+        /// What should be there.
+        what: &'static str,
         /// Where.
         place: String,
         /// What is wrong with it.
-        what: &'static str,
+        wrong: &'static str,
     },
 }
 
-/// A token, ready for the header.
+/// One secret as it was read. Fit for a header: one line without control characters.
 #[derive(Debug)]
-pub struct Token {
+pub struct Secret {
     text: SecretString,
     header: HeaderValue,
 }
 
-impl Token {
-    fn new(text: &str, place: &dyn Fn() -> String) -> Result<Self, SecretError> {
-        let no_token = |what| SecretError::NoToken { place: place(), what };
+impl Secret {
+    /// Takes a text over, without the white space around it: files end in a line break.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(no_token("it is empty"));
+            return Err("it is empty");
         }
-        if text.len() > TOKEN_MAX {
-            return Err(no_token("it is longer than 32 KiB"));
+        if text.len() > SECRET_MAX {
+            return Err("it is longer than 32 KiB");
         }
-        let mut header = HeaderValue::from_str(text).map_err(|_| no_token("it holds line breaks or control characters"))?;
+        let mut header = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| "it holds line breaks or control characters")?;
         header.set_sensitive(true);
         Ok(Self { text: SecretString::from(text), header })
     }
@@ -75,9 +88,15 @@ impl Token {
         self.header.clone()
     }
 
-    /// The text itself, to keep it out of messages.
+    /// The text itself: to be signed with, sent, compared, and kept out of messages.
     pub fn expose(&self) -> &str {
         self.text.expose_secret()
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
     }
 }
 
@@ -103,29 +122,35 @@ impl Stamp {
     }
 }
 
-/// Gives the token of one lane.
+/// Gives one secret of one lane.
+///
+/// A file of some bytes is asked for its state before each call and read when that has changed; both are a matter of
+/// microseconds on any disk that holds secrets.
 #[derive(Debug)]
-pub struct TokenReader {
+pub struct SecretReader {
+    what: &'static str,
     source: SecretSource,
-    read: Mutex<Option<(Stamp, Arc<Token>)>>,
+    read: Mutex<Option<(Stamp, Arc<Secret>)>>,
 }
 
-impl TokenReader {
-    /// Reads nothing yet.
-    pub fn new(source: SecretSource) -> Self {
-        Self { source, read: Mutex::new(None) }
+impl SecretReader {
+    /// Reads nothing yet. `what` is the secret's name in messages: `token`, `password`.
+    pub fn new(what: &'static str, source: SecretSource) -> Self {
+        Self { what, source, read: Mutex::new(None) }
     }
 
-    /// The token as it stands there now.
+    /// The secret as it stands there now.
     ///
     /// # Errors
     /// When there is none. The next call looks again.
-    pub fn current(&self) -> Result<Arc<Token>, SecretError> {
+    pub fn current(&self) -> Result<Arc<Secret>, SecretError> {
+        let what = self.what;
         match &self.source {
             SecretSource::File(path) => self.read_file(path),
             SecretSource::Env(name) => {
-                let text = std::env::var(name).map_err(|_| SecretError::Variable(name.clone()))?;
-                Token::new(&text, &|| format!("the environment variable {name}")).map(Arc::new)
+                let text = std::env::var(name).map_err(|_| SecretError::Variable { what, name: name.clone() })?;
+                let place = format!("the environment variable {name}");
+                Secret::new(&text).map(Arc::new).map_err(|wrong| SecretError::NoSecret { what, place, wrong })
             }
             SecretSource::Credential(name) => {
                 if name.is_empty() || name.contains('/') || name == "." || name == ".." {
@@ -137,24 +162,26 @@ impl TokenReader {
         }
     }
 
-    fn read_file(&self, path: &Path) -> Result<Arc<Token>, SecretError> {
-        let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    fn read_file(&self, path: &Path) -> Result<Arc<Secret>, SecretError> {
+        let what = self.what;
+        let unreadable = |source| SecretError::Unreadable { what, path: path.to_owned(), source };
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Stamp::of(&std::fs::metadata(path).map_err(unreadable)?);
-        if let Some((then, token)) = &*read
+        if let Some((then, secret)) = &*read
             && *then == now
         {
-            return Ok(token.clone());
+            return Ok(secret.clone());
         }
         *read = None;
         let file = File::open(path).map_err(unreadable)?;
         // The stamp of the opened file, not of the path: it may have been replaced in between.
         let stamp = Stamp::of(&file.metadata().map_err(unreadable)?);
         let mut text = String::new();
-        file.take(TOKEN_MAX as u64 + 2).read_to_string(&mut text).map_err(unreadable)?;
-        let token = Arc::new(Token::new(&text, &|| path.display().to_string())?);
-        *read = Some((stamp, token.clone()));
-        Ok(token)
+        file.take(SECRET_MAX as u64 + 2).read_to_string(&mut text).map_err(unreadable)?;
+        let secret = Secret::new(&text).map_err(|wrong| SecretError::NoSecret { what, place: path.display().to_string(), wrong })?;
+        let secret = Arc::new(secret);
+        *read = Some((stamp, secret.clone()));
+        Ok(secret)
     }
 }
 
@@ -172,7 +199,7 @@ mod tests {
     #[test]
     fn a_file_is_read_again_when_it_changes() {
         let (dir, path) = file("first\n");
-        let reader = TokenReader::new(SecretSource::File(path.clone()));
+        let reader = SecretReader::new("token", SecretSource::File(path.clone()));
         let first = reader.current().expect("a token");
         assert_eq!(first.expose(), "first");
         assert!(Arc::ptr_eq(&first, &reader.current().expect("a token")), "not read twice");
@@ -192,17 +219,17 @@ mod tests {
     fn what_is_no_token_is_refused_without_being_told() {
         for (content, what) in [("", "empty"), (" \n", "empty"), ("se\ncret", "line breaks"), ("se\u{7}cret", "line breaks")] {
             let (_dir, path) = file(content);
-            let error = TokenReader::new(SecretSource::File(path)).current().expect_err(content).to_string();
+            let error = SecretReader::new("token", SecretSource::File(path)).current().expect_err(content).to_string();
             assert!(error.contains(what) && !error.contains("cret"), "{error}");
         }
-        let (_dir, path) = file(&"a".repeat(TOKEN_MAX + 1));
-        assert!(TokenReader::new(SecretSource::File(path)).current().is_err());
+        let (_dir, path) = file(&"a".repeat(SECRET_MAX + 1));
+        assert!(SecretReader::new("token", SecretSource::File(path)).current().is_err());
     }
 
     #[test]
     fn nothing_prints_the_token() {
         let (_dir, path) = file("s3cr3t-t0ken");
-        let reader = TokenReader::new(SecretSource::File(path));
+        let reader = SecretReader::new("token", SecretSource::File(path));
         let token = reader.current().expect("a token");
         let printed = format!("{token:?} {reader:?} {:?}", token.header());
         assert!(!printed.contains("s3cr3t"), "{printed}");
@@ -210,11 +237,14 @@ mod tests {
 
     #[test]
     fn the_other_sources_say_what_is_missing() {
-        let error = TokenReader::new(SecretSource::Env("SEALIFT_TEST_NOT_SET".into())).current().expect_err("not set");
+        let error = SecretReader::new("token", SecretSource::Env("SEALIFT_TEST_NOT_SET".into())).current().expect_err("not set");
         assert!(error.to_string().contains("SEALIFT_TEST_NOT_SET"), "{error}");
-        assert!(TokenReader::new(SecretSource::Env("PATH".into())).current().is_ok(), "any variable can hold it");
+        assert!(SecretReader::new("token", SecretSource::Env("PATH".into())).current().is_ok(), "any variable can hold it");
         for name in ["../token", "..", ""] {
-            assert!(matches!(TokenReader::new(SecretSource::Credential(name.into())).current(), Err(SecretError::Name(_))), "{name}");
+            assert!(
+                matches!(SecretReader::new("token", SecretSource::Credential(name.into())).current(), Err(SecretError::Name(_))),
+                "{name}"
+            );
         }
     }
 }

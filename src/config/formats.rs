@@ -19,6 +19,7 @@ pub const FORMATS: &[Format] = &[
     ("project-id", format::saying::<ProjectId>),
     ("env-name", env_name),
     ("credential", credential),
+    ("account-name", account_name),
     ("headroom", |text| headroom(text).map(drop)),
 ];
 
@@ -60,7 +61,7 @@ pub fn endpoint(text: &str) -> Result<String, Complaint> {
         "http" if loopback => {}
         "http" => {
             let safe = text.replacen("http://", "https://", 1);
-            let complaint = Complaint::new("`http://` would send the token in plain text; it is taken for this machine only");
+            let complaint = Complaint::new("`http://` would send credentials in plain text; it is taken for this machine only");
             return Err(complaint.help(format!("write `{safe}`")).replace(safe));
         }
         _ => return Err(Complaint::new("an endpoint begins with `https://`").help(example)),
@@ -83,6 +84,21 @@ fn credential(text: &str) -> Result<(), Complaint> {
         return Err(complaint.help("write the name before the colon in the unit's `LoadCredential=`"));
     }
     Ok(())
+}
+
+/// A name of IAM: a user's or an account's.
+fn account_name(text: &str) -> Result<(), Complaint> {
+    let number = |text: &str| text.parse::<f64>().is_ok() && text.parse::<u64>().map(|number| number.to_string()).as_deref() != Ok(text);
+    match text {
+        _ if text.trim().is_empty() => {
+            Err(Complaint::new("names nobody").help("write the name, or `{file: PATH}` for a file that holds it"))
+        }
+        _ if text.len() > 255 || text.chars().any(char::is_control) => Err(Complaint::new("not a name of IAM").secret()),
+        // The typed reader would hand these out changed.
+        "true" | "false" | "True" | "False" | "TRUE" | "FALSE" => Err(Complaint::new("not a name of IAM")),
+        _ if number(text) => Err(Complaint::new("a number of this kind cannot be told from a name")),
+        _ => Ok(()),
+    }
 }
 
 /// The share of a quota that is left to others, below 100 %.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::credentials;
 use super::formats;
 use super::raw;
 use super::setting::{Origin, Settings};
@@ -10,7 +11,7 @@ use crate::document::length::Length;
 use crate::document::share::Share;
 use crate::document::{Diagnostic, Document, Mistakes, plain, quote};
 use crate::domain::change::Timing;
-use crate::domain::lane::{Access, Lane, SecretSource};
+use crate::domain::lane::{Access, Lane};
 use crate::domain::quota::Quota;
 
 /// `max_in_flight` of a lane.
@@ -78,12 +79,11 @@ impl Reader<'_, '_> {
         let project =
             self.read("project_id", written.project_id.parse().map_err(|error: crate::domain::id::IdError| error.to_string()), mistakes);
         let (endpoint, project_id) = (endpoint?, project?);
-        let token = self.secret(written.credentials.token, mistakes);
-        let access = Access {
-            endpoint: settings.push_at(key("endpoint"), &path("endpoint"), endpoint, None),
-            project_id: settings.push_at(key("project_id"), &path("project_id"), project_id, None),
-            token: settings.push_at(key("credentials.token"), &path("credentials.token"), token?, None),
-        };
+        let endpoint = settings.push_at(key("endpoint"), &path("endpoint"), endpoint, None);
+        let project_id = settings.push_at(key("project_id"), &path("project_id"), project_id, None);
+        let reader = credentials::Reader { lane: &self.path, name: &name, base: self.base, document: self.document };
+        let credentials = reader.read(written.credentials, written.iam_endpoint, &endpoint, settings, mistakes)?;
+        let access = Access { endpoint, project_id, credentials };
         let quota = written.quota.map(|quota| {
             let headroom = quota.headroom.unwrap_or(HEADROOM_DEFAULT);
             let origin = quota.headroom.is_none().then_some(Origin::Default);
@@ -133,19 +133,5 @@ impl Reader<'_, '_> {
         let name = key.rsplit('.').next().unwrap_or(key);
         let zero = Diagnostic::error("value", format!("{} must be longer than 0s", quote(name)));
         mistakes.push(zero.at(self.document.place(&format!("{}.{key}", self.path))).help("leave it out for its default"));
-    }
-
-    fn secret(&self, written: raw::Secret, mistakes: &mut Mistakes) -> Option<SecretSource> {
-        match (written.file, written.env, written.credential) {
-            (Some(file), None, None) => Some(SecretSource::File(self.base.join(file))),
-            (None, Some(name), None) => Some(SecretSource::Env(name)),
-            (None, None, Some(name)) => Some(SecretSource::Credential(name)),
-            _ => {
-                let wrong = Diagnostic::error("secret", "a secret is found in exactly one place");
-                let at = self.document.place(&format!("{}.credentials.token", self.path));
-                mistakes.push(wrong.at(at).help("write one of `{file: PATH}`, `{credential: NAME}` and `{env: NAME}`"));
-                None
-            }
-        }
     }
 }

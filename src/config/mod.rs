@@ -10,6 +10,7 @@
 //!
 //! Deliberately not here: reading the secrets, and whether the paths exist.
 
+mod credentials;
 mod formats;
 mod lanes;
 mod raw;
@@ -47,16 +48,7 @@ const LATER: &[Later] = &[
     Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" },
     Later { path: "api.listen", instead: "leave it out; the API listens on `api.socket`" },
     Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
-    Later { path: "lanes.iam_endpoint", instead: "leave it out; a lane takes a finished token from `credentials.token`" },
-    Later { path: "lanes.credentials.access_key", instead: TOKEN_ONLY },
-    Later { path: "lanes.credentials.secret_key", instead: TOKEN_ONLY },
-    Later { path: "lanes.credentials.security_token", instead: TOKEN_ONLY },
-    Later { path: "lanes.credentials.user", instead: TOKEN_ONLY },
-    Later { path: "lanes.credentials.password", instead: TOKEN_ONLY },
-    Later { path: "lanes.credentials.domain", instead: TOKEN_ONLY },
 ];
-
-const TOKEN_ONLY: &str = "write `credentials: {token: {file: PATH}}`; the file holds an IAM token and is read again when it changes";
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "configuration",

@@ -2,6 +2,8 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::document::length::Length;
 use crate::document::share::Share;
@@ -58,6 +60,11 @@ pub struct Lane {
     /// this machine only.
     #[schemars(schema_with = "endpoint")]
     pub endpoint: String,
+    /// Base of IAM's URLs, such as `https://iam.ap-southeast-3.myhuaweicloud.com`: where a user with a password gets
+    /// tokens. Not needed with a token or an access key.
+    #[schemars(schema_with = "endpoint")]
+    #[serde(default)]
+    pub iam_endpoint: Option<String>,
     /// The project: 32 letters and digits.
     #[schemars(schema_with = "project_id")]
     pub project_id: String,
@@ -83,13 +90,73 @@ pub struct Lane {
     pub recover_limit: Option<Length>,
 }
 
-/// Who we are at the cloud.
+/// Who we are at the cloud, in one of three ways: a finished token; an access key; a user with a password.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("x-instead" = "must say where a secret is found: write `credentials: {token: {file: PATH}}`"))]
+#[schemars(extend("x-instead" = "must say where a secret is found: write `credentials: {token: {file: PATH}}`, or `access_key` and `secret_key`, or `user`, `password` and `domain`"))]
 pub struct Credentials {
-    /// Where the IAM token (`X-Auth-Token`) is found.
-    pub token: Secret,
+    /// Where a finished IAM token (`X-Auth-Token`) is found.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// Where the public half of an access key (AK) is found. Every request is signed with the key.
+    #[serde(default)]
+    pub access_key: Option<Secret>,
+    /// Where the secret half of the access key (SK) is found.
+    #[serde(default)]
+    pub secret_key: Option<Secret>,
+    /// Where the security token of a temporary access key is found.
+    #[serde(default)]
+    pub security_token: Option<Secret>,
+    /// Name of the IAM user, or where it is found. Tokens are got from `iam_endpoint` and renewed in time.
+    #[serde(default)]
+    pub user: Option<Naming>,
+    /// Where the user's password is found.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// Name of the account (domain) that the user belongs to, or where it is found.
+    #[serde(default)]
+    pub domain: Option<Naming>,
+}
+
+/// A name, or where it is found.
+#[derive(Debug)]
+pub enum Naming {
+    Plain(String),
+    Found(Secret),
+}
+
+impl JsonSchema for Naming {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Naming".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let found = generator.subschema_for::<Secret>();
+        json_schema!({ "anyOf": [{ "type": "string", "format": "account-name", "minLength": 1 }, found] })
+    }
+}
+
+impl<'de> Deserialize<'de> for Naming {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrMap;
+        impl<'de> Visitor<'de> for TextOrMap {
+            type Value = Naming;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a name or a map")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Naming, E> {
+                Ok(Naming::Plain(text.to_owned()))
+            }
+            // A name of digits alone is a number to YAML.
+            fn visit_u64<E>(self, number: u64) -> Result<Naming, E> {
+                Ok(Naming::Plain(number.to_string()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Naming, A::Error> {
+                Secret::deserialize(MapAccessDeserializer::new(map)).map(Naming::Found)
+            }
+        }
+        deserializer.deserialize_any(TextOrMap)
+    }
 }
 
 /// Where a secret is found; exactly one of the three.

@@ -132,3 +132,12 @@ impl Shown for crate::domain::lane::SecretSource {
         }
     }
 }
+
+impl Shown for crate::domain::lane::Naming {
+    fn shown(&self) -> Value {
+        match self {
+            Self::Plain(name) => name.as_str().into(),
+            Self::Found(source) => source.shown(),
+        }
+    }
+}

@@ -3,7 +3,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::lane::SecretSource;
+use crate::domain::lane::{Credentials, SecretSource};
 use crate::domain::quota::Quota;
 
 const FILE: &str = "\
@@ -86,7 +86,7 @@ fn a_lane_is_read_with_its_defaults() {
     let [lane] = config.lanes.as_slice() else { panic!("{:?}", config.lanes) };
     assert_eq!(lane.name.as_str(), "prod-sg");
     assert_eq!(lane.access.endpoint, "https://gaussdb.ap-southeast-3.myhuaweicloud.com");
-    assert_eq!(lane.access.token, SecretSource::File(folder.path().join("tokens/prod-sg")));
+    assert_eq!(lane.access.credentials, Credentials::Token(SecretSource::File(folder.path().join("tokens/prod-sg"))));
     assert_eq!(lane.quota, Some(Quota { requests: 120, per: Duration::from_secs(300) }), "a fifth is left to colleagues");
     assert_eq!(lane.max_in_flight, 50);
     assert_eq!(lane.call_timeout, Duration::from_secs(30));

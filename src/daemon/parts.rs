@@ -84,7 +84,8 @@ pub enum Drained {
 impl Parts {
     /// Starts everything.
     pub async fn start(setup: Setup) -> Result<Self> {
-        let cloud = Arc::new(HttpCloud::new(&setup.lanes)?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let cloud = Arc::new(HttpCloud::new(&setup.lanes, &clock)?);
         std::fs::create_dir_all(&setup.state).with_context(|| format!("cannot make the state directory {}", setup.state.display()))?;
         let store = open(&setup.store, setup.sled).await?;
         let failed = store.failed();
@@ -92,7 +93,6 @@ impl Parts {
             tracing::error!(rebuilt, "the queue was damaged; it was set aside and built anew from the journal");
         }
         let socket = api::bind(&setup.socket)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
         let quota_spent = calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;

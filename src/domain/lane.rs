@@ -33,8 +33,44 @@ pub struct Access {
     pub endpoint: String,
     /// The project.
     pub project_id: ProjectId,
-    /// Where the `X-Auth-Token` is found.
-    pub token: SecretSource,
+    /// As whom.
+    pub credentials: Credentials,
+}
+
+/// Who we are at the cloud. Of every secret only the place stands here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A finished IAM token, sent as `X-Auth-Token`; somebody else renews it.
+    Token(SecretSource),
+    /// An access key: every request is signed (SDK-HMAC-SHA256).
+    AccessKey {
+        /// The key's public half (AK).
+        access_key: SecretSource,
+        /// Its secret half (SK).
+        secret_key: SecretSource,
+        /// Of a temporary key: `X-Security-Token`.
+        security_token: Option<SecretSource>,
+    },
+    /// A user of IAM, who gets tokens for a password.
+    Password {
+        /// Base of IAM's URLs, without a slash at its end: `https://iam.ap-southeast-3.myhuaweicloud.com`.
+        iam_endpoint: String,
+        /// The user's name.
+        user: Naming,
+        /// The password.
+        password: SecretSource,
+        /// The account (domain) that the user belongs to.
+        domain: Naming,
+    },
+}
+
+/// A name that is no secret, or the place where it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// As written.
+    Plain(String),
+    /// Found elsewhere, as a secret is.
+    Found(SecretSource),
 }
 
 /// Where a secret is found; it is read when it is needed and again when it changes.

@@ -17,7 +17,7 @@ use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
-use sealift::domain::lane::{Access, Lane, SecretSource};
+use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
 use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
 use sealift::store::memory::MemoryStore;
@@ -104,7 +104,7 @@ fn lane() -> Lane {
         access: Access {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            token: SecretSource::Env("UNUSED".into()),
+            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
         },
         quota: None,
         max_in_flight: 50,

@@ -8,7 +8,7 @@ use sealift::cloud::fleet::Fleet;
 use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
-use sealift::domain::lane::{Access, Lane, SecretSource};
+use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
 use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave};
 use sealift::domain::quota::Quota;
 use sealift::domain::retry;
@@ -113,7 +113,7 @@ pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
         access: Access {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a valid project id"),
-            token: SecretSource::Env("UNUSED".into()),
+            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
         },
         quota: scenario.quota.map(|(requests, per)| Quota { requests, per }),
         max_in_flight: if planted == Planted::LaneLimitIgnored { 100 } else { scenario.lane_in_flight },

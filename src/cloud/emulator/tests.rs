@@ -66,7 +66,7 @@ async fn bed(faults: Faults) -> Bed {
         .iter()
         .map(|p| Target { lane: lane.name.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None, seen: None })
         .collect();
-    Bed { running, cloud: HttpCloud::new(&[lane]).expect("a client"), clock, targets, _dir: dir }
+    Bed { running, cloud: HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client"), clock, targets, _dir: dir }
 }
 
 impl Bed {

@@ -12,7 +12,7 @@ use super::*;
 use crate::cloud::Withheld;
 use crate::domain::call::{Answer, CallError};
 use crate::domain::change::Timing;
-use crate::domain::lane::{Access, SecretSource};
+use crate::domain::lane::{Access, Credentials, SecretSource};
 use crate::domain::target::Target;
 
 const TOKEN: &str = "t0ken-that-must-not-be-told";
@@ -24,7 +24,11 @@ const ACCEPTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{\"job_id\"
 pub(crate) fn lane(endpoint: &str, token: SecretSource, call_timeout: Duration) -> Lane {
     Lane {
         name: Name::parse("a", "lane").expect("a name"),
-        access: Access { endpoint: endpoint.to_owned(), project_id: "056538411200d4cd2f79c003c7606412".parse().expect("an id"), token },
+        access: Access {
+            endpoint: endpoint.to_owned(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("an id"),
+            credentials: Credentials::Token(token),
+        },
         quota: None,
         max_in_flight: 10,
         call_timeout,
@@ -36,6 +40,10 @@ pub(crate) fn lane(endpoint: &str, token: SecretSource, call_timeout: Duration) 
             recover_limit: Duration::from_secs(60),
         },
     }
+}
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(crate::clock::SystemClock)
 }
 
 fn target() -> Target {
@@ -69,7 +77,7 @@ fn bed(endpoint: &str, timeout: Duration) -> Bed {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token = dir.path().join("token");
     std::fs::write(&token, TOKEN).expect("writable");
-    let cloud = HttpCloud::new(&[lane(endpoint, SecretSource::File(token.clone()), timeout)]).expect("a client");
+    let cloud = HttpCloud::new(&[lane(endpoint, SecretSource::File(token.clone()), timeout)], &clock()).expect("a client");
     Bed { cloud, _dir: dir, token }
 }
 
@@ -356,13 +364,13 @@ async fn an_echoed_token_does_not_reach_the_message() {
 fn endpoints_are_checked_before_anything_is_sent() {
     for endpoint in ["", "gaussdb.example.com", "ftp://host", "https://user@host", "https://host?x=1", "https://host#x", "https://"] {
         let lane = lane(endpoint, SecretSource::Env("X".into()), PATIENT);
-        assert!(matches!(HttpCloud::new(&[lane]), Err(Error::Endpoint { .. })), "{endpoint}");
+        assert!(matches!(HttpCloud::new(&[lane], &clock()), Err(Error::Endpoint { .. })), "{endpoint}");
     }
 }
 
 #[tokio::test]
 async fn a_lane_that_is_not_configured_is_refused() {
-    let cloud = HttpCloud::new(&[]).expect("no lanes, no client");
+    let cloud = HttpCloud::new(&[], &clock()).expect("no lanes, no client");
     let reply = cloud.perform(submit(), allow()).await;
     assert_eq!((error(&reply).disposition, reply.sent), (Disposition::Fatal, false));
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::change::Timing;
 use crate::domain::id::{Name, RolloutId};
-use crate::domain::lane::{Access, SecretSource};
+use crate::domain::lane::{Access, Credentials, SecretSource};
 use crate::store::scene;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ fn settings(quota: Option<Quota>) -> Lane {
         access: Access {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            token: SecretSource::Env("UNUSED".into()),
+            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
         },
         quota,
         max_in_flight: 4,

@@ -7,7 +7,7 @@ use crate::clock::Times;
 use crate::domain::call::Call;
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, Name};
-use crate::domain::lane::{Access, Lane, SecretSource};
+use crate::domain::lane::{Access, Credentials, Lane, SecretSource};
 use crate::domain::target::Target;
 use crate::engine::{Input, Options};
 use crate::store::memory::MemoryStore;
@@ -20,7 +20,7 @@ fn lane() -> Lane {
         access: Access {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            token: SecretSource::Env("UNUSED".into()),
+            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
         },
         quota: None,
         max_in_flight: 8,

@@ -1,0 +1,169 @@
+//! Who a lane is: what each of its calls carries so that the cloud lets it in, and what follows when it is not let in.
+//!
+//! Invariants: a call goes out once, with what was valid when it left; a refused call is never repeated here, because
+//! every request needs the last check and a permit of the quota of its own; what is said to the engine is only how
+//! soon to come again. No access key is refused so often in a row that the cloud locks it, no password is tried twice
+//! after IAM refused it, and the number of logins is bounded.
+//!
+//! Deliberately not here: pacing (`engine`), HTTP of the calls (`cloud::http`).
+
+mod access_key;
+mod refusals;
+mod user;
+
+use std::sync::Arc;
+
+use reqwest::Request;
+use reqwest::header::HeaderName;
+
+use self::access_key::{AccessKey, SignedPass};
+use self::user::{Issued, User};
+use super::iam::Iam;
+use super::secret::{Secret, SecretReader};
+use crate::clock::Clock;
+use crate::domain::call::{Disposition, Reply};
+use crate::domain::id::ProjectId;
+use crate::domain::lane::{Credentials, SecretSource};
+
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// How soon the engine comes again, in seconds, when what was refused has been replaced: the shortest wait there is.
+const SOON: u32 = 1;
+
+/// Lets the calls of one lane in.
+pub(super) struct Authenticator(Kind);
+
+enum Kind {
+    Token(Arc<SecretReader>),
+    AccessKey(Arc<AccessKey>),
+    User(Arc<User>),
+}
+
+/// What one call goes out with. It must be given back with the answer, by [`Self::judge`]; when it is dropped, nothing
+/// was learnt.
+pub(super) enum Pass {
+    Token { token: Arc<Secret>, reader: Arc<SecretReader> },
+    Signed(SignedPass),
+    Issued { token: Arc<Issued>, user: Arc<User> },
+}
+
+/// No call may go out now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Denied {
+    /// Why not, and what to do.
+    pub message: String,
+    /// When it is worth coming again, in seconds, if that is known.
+    pub retry_after: Option<u32>,
+}
+
+impl Denied {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), retry_after: None }
+    }
+}
+
+impl Authenticator {
+    /// For one lane; nothing is read or sent yet. `iam` makes the way to IAM for a lane that needs it.
+    pub fn new<E>(
+        credentials: &Credentials,
+        project: &ProjectId,
+        clock: Arc<dyn Clock>,
+        iam: impl FnOnce(&str) -> Result<Iam, E>,
+    ) -> Result<Self, E> {
+        let reader = |what, source: &SecretSource| SecretReader::new(what, source.clone());
+        Ok(Self(match credentials {
+            Credentials::Token(source) => Kind::Token(Arc::new(reader("token", source))),
+            Credentials::AccessKey { access_key, secret_key, security_token } => Kind::AccessKey(Arc::new(AccessKey::new(
+                reader("access key", access_key),
+                reader("secret key", secret_key),
+                security_token.as_ref().map(|source| reader("security token", source)),
+                project.clone(),
+                clock,
+            ))),
+            Credentials::Password { iam_endpoint, user, password, domain } => {
+                Kind::User(Arc::new(User::new(iam(iam_endpoint)?, user, reader("password", password), domain, clock)))
+            }
+        }))
+    }
+
+    /// What the next call goes out with. It may wait for a login, or for the first answer to a new access key; whoever
+    /// stops waiting disturbs nobody.
+    pub async fn admit(&self) -> Result<Pass, Denied> {
+        match &self.0 {
+            Kind::Token(reader) => {
+                let token = reader.current().map_err(|error| Denied::new(error.to_string()))?;
+                Ok(Pass::Token { token, reader: reader.clone() })
+            }
+            Kind::AccessKey(key) => key.admit().await.map(Pass::Signed),
+            Kind::User(user) => user.admit().await.map(|token| Pass::Issued { token, user: user.clone() }),
+        }
+    }
+}
+
+impl Pass {
+    /// Puts it on a request that is complete but for it. `body` is what the body will be.
+    pub fn put_on(&self, request: &mut Request, body: &[u8]) {
+        match self {
+            Self::Token { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.header())),
+            Self::Signed(pass) => pass.sign(request, body),
+            Self::Issued { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.token.header())),
+        }
+    }
+
+    /// What must not come back in a message.
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Token { token, .. } => token.expose(),
+            Self::Signed(pass) => pass.secret(),
+            Self::Issued { token, .. } => token.token.expose(),
+        }
+    }
+
+    /// Learns from the answer; an answer that says "not you" is told to come again soon if something has changed.
+    pub fn judge(self, mut reply: Reply) -> Reply {
+        match Met::by(&reply) {
+            Met::LetIn => match self {
+                Self::Token { .. } => {}
+                Self::Signed(pass) => pass.let_in(),
+                Self::Issued { token, user } => user.let_in(&token),
+            },
+            Met::Refused => {
+                let soon = match self {
+                    Self::Token { token, reader } => reader.current().is_ok_and(|now| now != token),
+                    Self::Signed(pass) => pass.refused(),
+                    Self::Issued { token, user } => user.refused(&token),
+                };
+                if let Err(error) = &mut reply.outcome
+                    && soon
+                {
+                    error.retry_after.get_or_insert(SOON);
+                }
+            }
+            Met::Nothing => {}
+        }
+        reply
+    }
+}
+
+/// What an answer tells of who we are.
+enum Met {
+    /// We were known, whatever came of the call.
+    LetIn,
+    Refused,
+    /// The answer may come from before the check, or none came.
+    Nothing,
+}
+
+impl Met {
+    fn by(reply: &Reply) -> Self {
+        match &reply.outcome {
+            _ if !reply.sent => Self::Nothing,
+            Ok(_) => Self::LetIn,
+            Err(error) => match (error.disposition, error.status) {
+                (Disposition::Unauthorised, Some(_)) => Self::Refused,
+                (Disposition::Busy | Disposition::NotFound | Disposition::Fatal, Some(400..=499)) => Self::LetIn,
+                _ => Self::Nothing,
+            },
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! A lane with an access key: every request signed, the halves of the key read together, and a key that is not proven
+//! tried by one call at a time.
+//!
+//! Invariants: a pair that no answer has accepted yet is with one call at a time, the others wait for its answer, so a
+//! wrong pair costs one refusal and not one for each call in flight; the same holds after a step of the wall clock,
+//! which makes every signature wrong at once. A rotation that replaces one file after the other costs one refusal at
+//! most, of a call that was surely not executed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Request;
+use reqwest::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use tokio::sync::watch;
+
+use super::Denied;
+use super::refusals::{Refusals, minutes};
+use crate::clock::{Clock, Times};
+use crate::cloud::secret::{Secret, SecretError, SecretReader};
+use crate::cloud::sign::{DATE_FORMAT, DATE_HEADER, Signable};
+use crate::domain::id::ProjectId;
+
+const DATE: HeaderName = HeaderName::from_static(DATE_HEADER);
+const PROJECT: HeaderName = HeaderName::from_static("x-project-id");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
+
+/// The cloud bears 15 minutes between its clock and the signature; a step of ours by a third of it is looked at.
+const STEP: SignedDuration = SignedDuration::from_mins(5);
+
+/// How often the halves are read again when one changes under the reading.
+const READS_MAX: u32 = 3;
+
+/// The halves of a key as they stood in their files together.
+#[derive(Debug, PartialEq)]
+struct Pair {
+    access_key: Arc<Secret>,
+    secret_key: Arc<Secret>,
+    security_token: Option<Arc<Secret>>,
+}
+
+pub(super) struct AccessKey {
+    access_key: SecretReader,
+    secret_key: SecretReader,
+    security_token: Option<SecretReader>,
+    project: ProjectId,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Told whenever those who wait should look again.
+    news: watch::Sender<()>,
+}
+
+struct State {
+    pair: Option<Arc<Pair>>,
+    standing: Standing,
+    refusals: Refusals,
+}
+
+enum Standing {
+    /// No answer yet.
+    Unproven,
+    /// One call is out with it.
+    OnTrial,
+    /// Accepted, when the wall clock was this much ahead of boot time.
+    Proven(Timestamp),
+}
+
+/// One call's pair.
+pub(in crate::cloud) struct SignedPass {
+    key: Arc<AccessKey>,
+    pair: Arc<Pair>,
+    /// The others wait for this one.
+    trial: bool,
+}
+
+impl AccessKey {
+    pub(super) fn new(
+        access_key: SecretReader,
+        secret_key: SecretReader,
+        security_token: Option<SecretReader>,
+        project: ProjectId,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let state = Mutex::new(State { pair: None, standing: Standing::Unproven, refusals: Refusals::default() });
+        Self { access_key, secret_key, security_token, project, clock, state, news: watch::Sender::new(()) }
+    }
+
+    pub(super) async fn admit(self: &Arc<Self>) -> Result<SignedPass, Denied> {
+        let mut news = self.news.subscribe();
+        loop {
+            let pair = self.read().map_err(|error| Denied::new(error.to_string()))?;
+            if let Some(pass) = self.state().admit(self, pair)? {
+                return Ok(pass);
+            }
+            // The sender is ours, so it cannot be gone.
+            let _alive = news.changed().await;
+        }
+    }
+
+    /// Both halves as they stand now. A half that is replaced under the reading is read again; a rotation that is
+    /// slower than that is told by the cloud.
+    fn read(&self) -> Result<Pair, SecretError> {
+        let once = || {
+            Ok(Pair {
+                access_key: self.access_key.current()?,
+                secret_key: self.secret_key.current()?,
+                security_token: self.security_token.as_ref().map(SecretReader::current).transpose()?,
+            })
+        };
+        let mut pair: Pair = once()?;
+        for _ in 1..READS_MAX {
+            let again = once()?;
+            if again == pair {
+                break;
+            }
+            pair = again;
+        }
+        Ok(pair)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        self.news.send_replace(());
+    }
+}
+
+impl State {
+    /// A pass, or none while another call tries the pair.
+    fn admit(&mut self, key: &Arc<AccessKey>, read: Pair) -> Result<Option<SignedPass>, Denied> {
+        let now = key.clock.times();
+        let pair = match &self.pair {
+            Some(pair) if **pair == read => pair.clone(),
+            before => {
+                // The cloud counts for each access key, whatever was tried with it.
+                if before.as_ref().is_some_and(|before| before.access_key == read.access_key) {
+                    self.refusals.lift();
+                } else {
+                    self.refusals = Refusals::default();
+                }
+                self.standing = Standing::Unproven;
+                self.pair.insert(Arc::new(read)).clone()
+            }
+        };
+        if let Some((count, left)) = self.refusals.held(now.boot) {
+            let left = minutes(left);
+            return Err(Denied::new(format!(
+                "the access key was refused {count} times in a row; not tried for {left}, or until its files change, so that it is not locked"
+            )));
+        }
+        if let Standing::Proven(origin) = self.standing
+            && origin.duration_until(origin_of(now)).abs() > STEP
+        {
+            self.standing = Standing::Unproven;
+        }
+        let trial = match self.standing {
+            Standing::Proven(_) => false,
+            Standing::OnTrial => return Ok(None),
+            Standing::Unproven => {
+                self.standing = Standing::OnTrial;
+                true
+            }
+        };
+        Ok(Some(SignedPass { key: key.clone(), pair, trial }))
+    }
+
+    fn is_current(&self, pair: &Arc<Pair>) -> bool {
+        self.pair.as_ref().is_some_and(|current| Arc::ptr_eq(current, pair))
+    }
+}
+
+/// The wall clock's reading at boot; it moves only when the wall clock is stepped.
+fn origin_of(now: Times) -> Timestamp {
+    now.wall.checked_sub(now.boot).unwrap_or(Timestamp::MIN)
+}
+
+impl SignedPass {
+    /// Signs the request as of now. Every header that it has by now is signed; what the client adds later is not.
+    pub(super) fn sign(&self, request: &mut Request, body: &[u8]) {
+        let date = self.key.clock.times().wall.strftime(DATE_FORMAT).to_string();
+        let url = request.url();
+        let host = match (url.host_str().unwrap_or(""), url.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        let (path, query) = (url.path().to_owned(), url.query().unwrap_or("").to_owned());
+        let method = request.method().clone();
+        let headers = request.headers_mut();
+        headers.insert(HOST, plain(&host));
+        headers.insert(DATE, plain(&date));
+        headers.insert(PROJECT, plain(self.key.project.as_str()));
+        if let Some(token) = &self.pair.security_token {
+            headers.insert(SECURITY_TOKEN, token.header());
+        }
+        let signed: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let signable = Signable { method: method.as_str(), path: &path, query: &query, headers: &signed, body };
+        let authorization = signable.authorization(self.pair.access_key.expose(), self.pair.secret_key.expose(), &date);
+        let mut authorization = plain(&authorization);
+        authorization.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, authorization);
+    }
+
+    /// Of what is sent the one secret: the other half of the key never leaves.
+    pub(super) fn secret(&self) -> &str {
+        self.pair.security_token.as_ref().unwrap_or(&self.pair.secret_key).expose()
+    }
+
+    pub(super) fn let_in(self) {
+        let mut state = self.key.state();
+        if state.is_current(&self.pair) {
+            state.standing = Standing::Proven(origin_of(self.key.clock.times()));
+            state.refusals = Refusals::default();
+        }
+    }
+
+    /// Tells whether the files hold another pair by now.
+    pub(super) fn refused(self) -> bool {
+        let now = self.key.clock.times();
+        {
+            let mut state = self.key.state();
+            // Calls that were out with a pair that is gone already count no more: the cloud's count is for that key.
+            if state.is_current(&self.pair) {
+                state.refusals.add(now.boot);
+                state.standing = Standing::Unproven;
+            }
+        }
+        self.key.read().is_ok_and(|read| read != *self.pair)
+    }
+}
+
+impl Drop for SignedPass {
+    fn drop(&mut self) {
+        if self.trial {
+            let mut state = self.key.state();
+            if state.is_current(&self.pair) && matches!(state.standing, Standing::OnTrial) {
+                state.standing = Standing::Unproven;
+            }
+            drop(state);
+            self.key.tell();
+        }
+    }
+}
+
+fn plain(text: &str) -> HeaderValue {
+    HeaderValue::from_bytes(text.as_bytes()).expect("made of texts that were fit for headers")
+}

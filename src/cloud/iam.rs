@@ -1,0 +1,160 @@
+//! IAM: a token for a user and a password.
+//!
+//! Invariants: one request, never repeated here; the password goes into the body and nowhere else; the token's life is
+//! told as a length, so that it does not depend on whose clock is right.
+//!
+//! Deliberately not here: when to ask (`cloud::authenticator`).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer::ERROR_BODY_MAX;
+use super::envelope::Envelope;
+use super::secret::Secret;
+use super::{http, retry_after, safe_text};
+use crate::domain::id::ProjectId;
+
+/// Where tokens are made. Without the catalogue, which nobody here reads, the answer is short.
+const PATH: &str = "/v3/auth/tokens?nocatalog=true";
+
+/// `Content-Type` of a login, as the vendor documents it.
+const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf8");
+
+/// The answer's header that holds the token.
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-subject-token");
+
+/// Longest login, all in all.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Life of a token whose answer does not tell it; the documented life is 24 hours.
+const LIFE_UNTOLD: Duration = Duration::from_secs(60 * 60);
+
+/// Longest life that is believed.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The way to IAM of one lane.
+pub(super) struct Iam {
+    client: Client,
+    url: String,
+    host: String,
+    project: ProjectId,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Identity {
+    /// Name of the user.
+    pub user: String,
+    /// Name of the account.
+    pub domain: String,
+    /// The password.
+    pub password: std::sync::Arc<Secret>,
+}
+
+/// Why there is no token. The messages are safe to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LoginError {
+    /// IAM knows better: asking again with the same would lock the account.
+    Refused(String),
+    /// Nobody knows: IAM is out of order or out of reach. Not before this long, if it said so.
+    Failed(String, Option<Duration>),
+}
+
+#[derive(Deserialize)]
+struct Body {
+    token: Lifetime,
+}
+
+#[derive(Deserialize)]
+struct Lifetime {
+    expires_at: Timestamp,
+    issued_at: Timestamp,
+}
+
+impl Iam {
+    /// `endpoint` is the base of all URLs, `host` its host.
+    pub(super) fn new(client: Client, endpoint: &str, host: String, project: ProjectId) -> Self {
+        Self { client, url: format!("{}{PATH}", endpoint.trim_end_matches('/')), host, project }
+    }
+
+    /// Asks for a token. Gives it with its life from the answer on.
+    pub(super) async fn login(&self, who: &Identity) -> Result<(Secret, Duration), LoginError> {
+        let body = json!({ "auth": {
+            "identity": { "methods": ["password"], "password": { "user": {
+                "name": who.user, "password": who.password.expose(), "domain": { "name": who.domain },
+            } } },
+            "scope": { "project": { "id": self.project.as_str() } },
+        } });
+        let failed = |what: String| LoginError::Failed(self.message(&what, who), None);
+        let request = self.client.post(&self.url).header(CONTENT_TYPE, JSON).body(body.to_string());
+        let exchange = async {
+            let response = request.send().await.map_err(|error| failed(http::causes(&error)))?;
+            self.read(response, who).await
+        };
+        match tokio::time::timeout(TIMEOUT, exchange).await {
+            Ok(read) => read,
+            Err(_elapsed) => Err(failed(format!("no answer within {} s", TIMEOUT.as_secs()))),
+        }
+    }
+
+    async fn read(&self, mut response: Response, who: &Identity) -> Result<(Secret, Duration), LoginError> {
+        let status = response.status().as_u16();
+        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (token, wait, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
+        let mut body = Vec::new();
+        // An answer that breaks off tells what it told so far: the token is in the head.
+        while let Ok(Some(chunk)) = response.chunk().await
+            && body.len() < ERROR_BODY_MAX
+        {
+            body.extend_from_slice(&chunk);
+        }
+        if status == 201 || status == 200 {
+            let token = token.ok_or("without a token").and_then(|token| Secret::new(&token));
+            let token = token.map_err(|wrong| LoginError::Failed(self.message(&format!("answer {status}: {wrong}"), who), None))?;
+            return Ok((token, life(&body)));
+        }
+        let said = Envelope::find(&body).message.unwrap_or_default();
+        let message = self.message(&format!("answer {status}: {said}"), who);
+        match status {
+            // Too early or too often is no judgement of the password.
+            408 | 425 | 429 => {}
+            400..500 => return Err(LoginError::Refused(message)),
+            _ => {}
+        }
+        let wait = wait.and_then(|value| retry_after::read(&value, date.as_deref()));
+        Err(LoginError::Failed(message, wait.map(|seconds| Duration::from_secs(u64::from(seconds)))))
+    }
+
+    fn message(&self, what: &str, who: &Identity) -> String {
+        safe_text::message(&format!("IAM at {} gives user {} no token: {what}", self.host, who.user), Some(who.password.expose()))
+    }
+}
+
+fn life(body: &[u8]) -> Duration {
+    let told = serde_json::from_slice::<Body>(body).ok().map(|body| body.token.issued_at.duration_until(body.token.expires_at));
+    told.and_then(|life| Duration::try_from(life).ok()).filter(|life| !life.is_zero()).unwrap_or(LIFE_UNTOLD).min(LIFE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_the_time_between_two_instants_of_the_same_clock() {
+        let body = |issued: &str, expires: &str| {
+            format!(r#"{{"token":{{"issued_at":"{issued}","expires_at":"{expires}","methods":["password"]}}}}"#)
+        };
+        let day = body("2020-01-04T09:05:22.701000Z", "2020-01-05T09:05:22.701000Z");
+        assert_eq!(life(day.as_bytes()), Duration::from_secs(86_400));
+        assert_eq!(life(body("2020-01-04T09:05:22Z", "2020-01-04T09:05:32Z").as_bytes()), Duration::from_secs(10));
+        assert_eq!(life(body("2020-01-04T09:05:22Z", "2030-01-04T09:05:22Z").as_bytes()), LIFE_MAX);
+        for odd in ["", "{}", &body("2020-01-04T09:05:22Z", "2020-01-03T09:05:22Z"), &body("x", "y")] {
+            assert_eq!(life(odd.as_bytes()), LIFE_UNTOLD, "{odd}");
+        }
+    }
+}
