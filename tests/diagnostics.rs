@@ -458,7 +458,7 @@ lanes:
         ("config_user", format!("{iam}    credentials: {{user: 4711, password: {f}, domain: {{file: domain}}}}\n")),
         ("config_keys_half", format!("    credentials: {{access_key: {f}}}\n")),
         ("config_keys_only_security_token", format!("    credentials: {{security_token: {f}}}\n")),
-        ("config_user_half", format!("    credentials: {{user: me}}\n")),
+        ("config_user_half", "    credentials: {user: me}\n".to_owned()),
         ("config_user_without_iam", format!("    credentials: {{user: me, password: {f}, domain: acme}}\n")),
         ("config_ways_mixed", format!("    credentials: {{token: {f}, access_key: {{}}, secret_key: {f}, user: me}}\n")),
         ("config_nobody", "    credentials: {}\n".to_owned()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift::clock::SystemClock;
+use sealift::cloud::emulator::accounts::Accounts;
 use sealift::cloud::emulator::{Emulator, Options};
 use sealift::cloud::faults::{Between, Faults};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,7 @@ pub fn run(task: &str) -> Result<(), Failure> {
             seed: fleet::SEED,
             token: None,
             project_id: Some(fleet::project()),
+            accounts: Accounts::default(),
             watch: Vec::new(),
         };
         Emulator::start(options, Arc::new(SystemClock))?

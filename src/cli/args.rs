@@ -64,7 +64,7 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Run the emulated cloud alone, over HTTP
     #[command(
-        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080"
+        after_help = "Examples:\n  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv --token secret\n  sealift emulate --fleet fleet.csv --faults faults.yaml --listen 127.0.0.1:8080\n  sealift emulate --accounts accounts.yaml\n\nAn accounts file:\n  token_life: 10m\n  keys:\n    - {access_key: AK1, secret_key: test-secret}\n  users:\n    - {domain: acme, user: sealift, password: test-password}"
     )]
     Emulate(EmulateArgs),
     /// Check plan files without any network; 0 or the list of mistakes
@@ -236,9 +236,12 @@ pub struct EmulateArgs {
     /// Which made-up fleet and which throws of the dice
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// The only X-Auth-Token that is accepted
+    /// The X-Auth-Token that is accepted
     #[arg(long, env = "SEALIFT_EMULATE_TOKEN", default_value = "emulated-token", hide_env_values = true)]
     pub token: String,
+    /// Access keys and users that are let in too, as YAML: signatures are verified, tokens issued at /v3/auth/tokens
+    #[arg(long, value_name = "FILE")]
+    pub accounts: Option<PathBuf>,
     /// Lane name written into the fleet file
     #[arg(long, default_value = "emulated", value_name = "NAME")]
     pub lane: String,

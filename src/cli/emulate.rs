@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::term;
 use super::text::count;
 use crate::clock::SystemClock;
+use crate::cloud::emulator::accounts::Accounts;
 use crate::cloud::emulator::{Emulator, Options};
 use crate::cloud::faults::Faults;
 use crate::cloud::fleet::Fleet;
@@ -32,6 +33,10 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit> {
         Some(file) => Faults::from_yaml(&read(file)?).with_context(|| format!("{}", file.display()))?,
         None => Faults::default(),
     };
+    let accounts = match &args.accounts {
+        Some(file) => Accounts::from_yaml(&read(file)?).with_context(|| format!("{}", file.display()))?,
+        None => Accounts::default(),
+    };
     if let Some(file) = &args.write_fleet {
         let lane = Name::parse(&args.lane, "lane")?;
         let written = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
@@ -44,6 +49,7 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit> {
         faults,
         seed: args.seed,
         token: Some(SecretString::from(args.token.clone())),
+        accounts,
         project_id: None,
         watch: vec![Duration::from_secs(1)],
     };

@@ -2,8 +2,8 @@
 //!
 //! Invariants: a call goes out once, with what was valid when it left; a refused call is never repeated here, because
 //! every request needs the last check and a permit of the quota of its own; what is said to the engine is only how
-//! soon to come again. No access key is refused so often in a row that the cloud locks it, no password is tried twice
-//! after IAM refused it, and the number of logins is bounded.
+//! soon to come again. Access keys are held before they are refused so often in a row that the cloud locks them, a
+//! password that IAM refused is left alone, and the number of logins is bounded.
 //!
 //! Deliberately not here: pacing (`engine`), HTTP of the calls (`cloud::http`).
 
@@ -167,3 +167,6 @@ impl Met {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

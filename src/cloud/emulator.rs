@@ -4,15 +4,18 @@
 //! length of one request's decision, never while waiting; a dropped connection is really closed without an answer.
 //! Time is read from the clock given and never goes back.
 //!
-//! Deliberately not here: signatures and the token service of the real cloud; a token is only compared.
+//! Deliberately not here: anything of IAM but the password login.
 
+pub mod accounts;
 mod control;
+mod gatekeeper;
+mod login;
 mod route;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,10 +28,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 
+use self::accounts::Accounts;
+pub use self::gatekeeper::Admissions;
+use self::gatekeeper::{Gatekeeper, Refused};
 use super::faults::Faults;
 use super::fleet::Fleet;
 use super::model::{self, Content, Model, Refusal};
@@ -51,8 +57,10 @@ pub struct Options {
     pub faults: Faults,
     /// Seed of ids and faults.
     pub seed: u64,
-    /// The token that requests must carry; `None`: any, but some.
+    /// A token that lets requests in; `None`: any, but some, unless there are accounts.
     pub token: Option<SecretString>,
+    /// Access keys and users that are known besides.
+    pub accounts: Accounts,
     /// The project that paths must name; `None`: any.
     pub project_id: Option<ProjectId>,
     /// Intervals whose worst number of arrivals is kept, beside one second and the fault file's quota.
@@ -88,7 +96,7 @@ struct Shared {
     model: Mutex<Model>,
     clock: Arc<dyn Clock>,
     began: Times,
-    token: Option<SecretString>,
+    gatekeeper: Mutex<Gatekeeper>,
     project: Option<ProjectId>,
 }
 
@@ -97,6 +105,10 @@ impl Shared {
     fn now(&self) -> Timestamp {
         let elapsed = self.clock.times().boot.saturating_sub(self.began.boot);
         self.began.wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    }
+
+    fn gatekeeper(&self) -> MutexGuard<'_, Gatekeeper> {
+        self.gatekeeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_model<T>(&self, f: impl FnOnce(&mut Model, Timestamp) -> T) -> T {
@@ -121,7 +133,8 @@ impl Emulator {
         for interval in options.watch {
             model.watch(interval);
         }
-        let shared = Arc::new(Shared { model: Mutex::new(model), clock, began, token: options.token, project: options.project_id });
+        let gatekeeper = Mutex::new(Gatekeeper::new(options.token, options.accounts, options.seed));
+        let shared = Arc::new(Shared { model: Mutex::new(model), clock, began, gatekeeper, project: options.project_id });
         let router = Router::new().nest("/_emulator", control::router()).fallback(api).with_state(shared.clone());
         let handle = axum_server::Handle::new();
         let mut server = axum_server::from_tcp(listener).map_err(listen_error)?.handle(handle.clone());
@@ -143,6 +156,16 @@ impl Running {
             model.advance(now);
             f(model)
         })
+    }
+
+    /// Other accounts from now on; tokens of users that are not among them end.
+    pub fn set_accounts(&self, accounts: Accounts) {
+        self.shared.gatekeeper().replace(accounts);
+    }
+
+    /// What came of signatures and logins so far.
+    pub fn admissions(&self) -> Admissions {
+        self.shared.gatekeeper().seen().clone()
     }
 
     /// Stops at once; open connections are closed.
@@ -181,39 +204,39 @@ struct SwitchBody {
     ssl_option: bool,
 }
 
-/// Every request of the emulated API.
+/// Every request of the emulated API, and IAM's login.
 async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let mut routed = authenticate(&shared, &parts.headers).and_then(|()| route::route(&parts.method, &parts.uri, shared.project.as_ref()));
-    if parts.method == Method::PUT
-        && let Ok(route::Route::Switch { ssl_option, .. }) = &mut routed
-    {
-        match read_switch(body).await {
-            Some(wanted) => *ssl_option = wanted,
-            None => routed = Err(Refusal::BadBody),
-        }
+    // Without a body nothing is waited for.
+    let body = if parts.method == Method::GET { Some(Bytes::new()) } else { axum::body::to_bytes(body, BODY_MAX).await.ok() };
+    if parts.method == Method::POST && parts.uri.path() == login::PATH {
+        return login::answer(&shared, &body.unwrap_or_default());
     }
-    let response = shared.with_model(|model, now| match &routed {
-        Ok(route) => model.handle(now, &route.request()),
-        Err(refusal) => model.handle(now, &model::Request::Refused(*refusal)),
+    let now = shared.now();
+    let admitted = shared.gatekeeper().admit(now, &parts, body.as_deref().unwrap_or_default());
+    let routed = admitted.and_then(|()| {
+        let mut routed = route::route(&parts.method, &parts.uri, shared.project.as_ref());
+        if let Ok(route::Route::Switch { ssl_option, .. }) = &mut routed {
+            match body.as_deref().map(serde_json::from_slice::<SwitchBody>) {
+                Some(Ok(body)) => *ssl_option = body.ssl_option,
+                Some(Err(_)) | None => routed = Err(Refusal::BadBody),
+            }
+        }
+        routed.map_err(|refusal| Refused { refusal, detail: String::new() })
     });
+    let mut response = shared.with_model(|model, now| match &routed {
+        Ok(route) => model.handle(now, &route.request()),
+        Err(refused) => model.handle(now, &model::Request::Refused(refused.refusal)),
+    });
+    if let Err(Refused { detail, .. }) = &routed
+        && !detail.is_empty()
+    {
+        response.content.say(detail);
+    }
     if !response.delay.is_zero() {
         tokio::time::sleep(response.delay).await;
     }
     send(response.content)
-}
-
-fn authenticate(shared: &Shared, headers: &axum::http::HeaderMap) -> Result<(), Refusal> {
-    let given = headers.get("x-auth-token").ok_or(Refusal::TokenMissing)?;
-    match &shared.token {
-        Some(token) if token.expose_secret().as_bytes() != given.as_bytes() => Err(Refusal::TokenWrong),
-        _ => Ok(()),
-    }
-}
-
-async fn read_switch(body: Body) -> Option<bool> {
-    let bytes = axum::body::to_bytes(body, BODY_MAX).await.ok()?;
-    serde_json::from_slice::<SwitchBody>(&bytes).ok().map(|body| body.ssl_option)
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -254,4 +277,4 @@ impl http_body::Body for BrokenBody {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

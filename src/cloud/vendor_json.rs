@@ -1,6 +1,6 @@
 //! The JSON of the simulated cloud, in the vendor's shapes.
 //!
-//! Invariant: nothing written here needs escaping, because every text is an id, a number or a constant of ours; that
+//! Invariant: nothing written here needs escaping but what a gateway echoes, because every text is an id, a number or a constant of ours; that
 //! lets the bodies be written directly, which is what makes the emulator fast enough to be a benchmark's server.
 
 use std::fmt::Write as _;
@@ -23,6 +23,13 @@ fn gateway(code: &str, message: &str) -> String {
     format!(r#"{{"error_msg":"{message}","error_code":"{code}"}}"#)
 }
 
+/// The gateway's refusal of who asks; what it says besides may be an echo of the request.
+pub(super) fn unauthorised(detail: &str, request_id: &[u8; 32]) -> String {
+    let message = format!("Incorrect IAM authentication information: {detail}");
+    let [message, request_id] = [message.as_str(), ascii(request_id)].map(serde_json::Value::from);
+    format!(r#"{{"error_msg":{message},"error_code":"APIGW.0301","request_id":{request_id}}}"#)
+}
+
 pub(super) fn throttled() -> String {
     gateway("APIGW.0308", "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:1 second")
 }
@@ -40,6 +47,8 @@ pub(super) fn refusal(refusal: Refusal) -> (u16, String) {
     match refusal {
         Refusal::TokenMissing => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: x-auth-token not found")),
         Refusal::TokenWrong => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: decrypt token fail")),
+        Refusal::TokenExpired => (401, token_expired()),
+        Refusal::SignatureWrong => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: verify aksk signature fail")),
         Refusal::UnknownPath => (404, gateway("APIGW.0101", "The API does not exist or has not been published in the environment")),
         Refusal::WrongProject => (403, gateway("APIGW.0310", "The project is unavailable.")),
         Refusal::BadBody => (400, error("DBS.280001", "Parameter error.")),

@@ -23,6 +23,7 @@ use crate::cli::follow::{Show, follow};
 use crate::cli::text::Style;
 use crate::cli::{Exit, configuration, listing, plan, term};
 use crate::clock::{Clock as _, SystemClock};
+use crate::cloud::emulator::accounts::Accounts;
 use crate::cloud::emulator::{Emulator, Options, Running};
 use crate::cloud::faults::{Faults, Rate};
 use crate::cloud::fleet::Fleet;
@@ -130,6 +131,7 @@ fn emulator(seed: u64) -> Result<Running> {
         faults: Faults::from_yaml(FAULTS)?,
         seed,
         token: Some(SecretString::from(TOKEN)),
+        accounts: Accounts::default(),
         project_id: None,
         watch: Vec::new(),
     };

@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: any decision about plans and changes.
 
+mod core_dumps;
 mod demo;
 mod logs;
 mod parts;
@@ -38,6 +39,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(60);
 /// `serve`: runs until it is told to end.
 pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     logs::start(args.log_format, &args.log)?;
+    core_dumps::forbid();
     let config = configuration(reach)?;
     warn(&config);
     let mut signals = Signals::new()?;

@@ -35,18 +35,39 @@ impl Field {
     }
 
     pub fn with_lane(name: &str, proxies: usize, instances: usize, faults: &str, lane: &str) -> Self {
+        Self::known_as(name, proxies, instances, faults, "token: {file: token}", &[], "", lane)
+    }
+
+    /// A lane with these `credentials`, secrets in these files, and an emulated cloud that knows these accounts.
+    #[expect(clippy::too_many_arguments, reason = "a test's whole setting, named where it is used")]
+    pub fn known_as(
+        name: &str,
+        proxies: usize,
+        instances: usize,
+        faults: &str,
+        credentials: &str,
+        secrets: &[(&str, &str)],
+        accounts: &str,
+        lane: &str,
+    ) -> Self {
         // Below the build folder: a real disk, where /tmp may be memory.
         let folder =
             tempfile::Builder::new().prefix(&format!("sealift-{name}-")).tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let at = |file: &str| folder.path().join(file);
         fs::write(at("faults.yaml"), faults).expect("written");
         fs::write(at("token"), "test-token").expect("written");
+        for (file, text) in secrets {
+            fs::write(at(file), text).expect("written");
+        }
+        fs::write(at("accounts.yaml"), accounts).expect("written");
         fs::create_dir(at("plans.d")).expect("made");
         let mut cloud = Command::new(SEALIFT)
             .args(["emulate", "--listen", "127.0.0.1:0", "--lane", "emulated", "--token", "test-token"])
             .args(["--proxies", &proxies.to_string(), "--instances", &instances.to_string()])
             .arg("--faults")
             .arg(at("faults.yaml"))
+            .arg("--accounts")
+            .arg(at("accounts.yaml"))
             .arg("--write-fleet")
             .arg(at("fleet.csv"))
             .stdout(Stdio::piped())
@@ -58,7 +79,7 @@ impl Field {
         let endpoint = endpoint.trim().to_owned();
         let config = format!(
             "plans: plans.d\nstore: {{sled: state/queue}}\napi: {{socket: api.sock}}\nlanes:\n  - name: emulated\n    endpoint: {endpoint}\n    \
-             project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {{token: {{file: token}}}}\n    max_in_flight: 200\n    \
+             project_id: 056538411200d4cd2f79c003c7606412\n    iam_endpoint: {endpoint}\n    credentials: {{{credentials}}}\n    max_in_flight: 200\n    \
              call_timeout: 2s\n    settle: 2500ms\n    poll: 100ms\n    poll_max: 1s\n    {lane}\n"
         );
         fs::write(at("sealift.yaml"), config).expect("written");
@@ -211,6 +232,50 @@ impl Field {
         let text = text.to_owned();
         let answer = self.emulator("/_emulator/faults", |client, url| client.post(url).body(text));
         assert_eq!(answer, "", "the faults are taken");
+    }
+
+    /// A file of the folder is replaced, as a rotation does it.
+    pub fn replace(&self, file: &str, text: &str) {
+        fs::write(self.at("being-written"), text).expect("written");
+        fs::rename(self.at("being-written"), self.at(file)).expect("moved");
+    }
+
+    /// From now on the cloud knows these accounts, and no others.
+    pub fn set_accounts(&self, text: &str) {
+        let text = text.to_owned();
+        assert_eq!(self.emulator("/_emulator/accounts", |client, url| client.post(url).body(text)), "", "the accounts are taken");
+    }
+
+    /// All tokens that IAM issued end.
+    pub fn revoke(&self) {
+        self.emulator("/_emulator/revoke", |client, url| client.post(url));
+    }
+
+    /// What the cloud saw of signatures and logins.
+    pub fn admissions(&self) -> Value {
+        self.ask("/_emulator/accounts")
+    }
+
+    /// Everything that the daemon wrote or says: its log, its state, its configuration, its journal, its status.
+    pub fn all_that_is_told(&self) -> Vec<(String, Vec<u8>)> {
+        let mut told = vec![("daemon.log".to_owned(), fs::read(self.at("daemon.log")).expect("a log"))];
+        let mut folders = vec![self.at("state")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => told.push((path.display().to_string(), fs::read(&path).expect("a file"))),
+                }
+            }
+        }
+        for verb in
+            [&["config"] as &[&str], &["config", "-o", "json"], &["journal", "drill", "-o", "jsonl"], &["status", "drill"], &["list"]]
+        {
+            let ran = self.run(verb);
+            told.push((verb.join(" "), format!("{}{}", ran.stdout, ran.stderr).into_bytes()));
+        }
+        told
     }
 
     fn ask(&self, path: &str) -> Value {

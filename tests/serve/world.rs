@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift::clock::SystemClock;
+use sealift::cloud::emulator::accounts::Accounts;
 use sealift::cloud::emulator::{Emulator, Options, Running};
 use sealift::cloud::faults::Faults;
 use sealift::cloud::fleet::Fleet;
@@ -45,6 +46,7 @@ impl World {
             faults: Faults::from_yaml(faults).expect("a fault file"),
             seed: 1,
             token: Some("secret-token".to_owned().into()),
+            accounts: Accounts::default(),
             project_id: None,
             watch: Vec::new(),
         };

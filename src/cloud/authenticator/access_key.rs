@@ -3,8 +3,8 @@
 //!
 //! Invariants: a pair that no answer has accepted yet is with one call at a time, the others wait for its answer, so a
 //! wrong pair costs one refusal and not one for each call in flight; the same holds after a step of the wall clock,
-//! which makes every signature wrong at once. A rotation that replaces one file after the other costs one refusal at
-//! most, of a call that was surely not executed.
+//! which makes every signature wrong at once. A rotation that replaces one file after the other costs a refusal or two,
+//! of calls that were surely not executed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,17 +51,22 @@ pub(super) struct AccessKey {
 
 struct State {
     pair: Option<Arc<Pair>>,
+    /// One half came with the pair, the other stood before: a rotation may be half way.
+    half_new: bool,
     standing: Standing,
     refusals: Refusals,
+    /// What the wall clock showed at boot, at the last verdict of the cloud.
+    origin: Option<Timestamp>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// No answer yet.
     Unproven,
     /// One call is out with it.
     OnTrial,
-    /// Accepted, when the wall clock was this much ahead of boot time.
-    Proven(Timestamp),
+    /// Accepted.
+    Proven,
 }
 
 /// One call's pair.
@@ -80,8 +85,8 @@ impl AccessKey {
         project: ProjectId,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let state = Mutex::new(State { pair: None, standing: Standing::Unproven, refusals: Refusals::default() });
-        Self { access_key, secret_key, security_token, project, clock, state, news: watch::Sender::new(()) }
+        let state = State { pair: None, half_new: false, standing: Standing::Unproven, refusals: Refusals::default(), origin: None };
+        Self { access_key, secret_key, security_token, project, clock, state: Mutex::new(state), news: watch::Sender::new(()) }
     }
 
     pub(super) async fn admit(self: &Arc<Self>) -> Result<SignedPass, Denied> {
@@ -133,8 +138,11 @@ impl State {
         let pair = match &self.pair {
             Some(pair) if **pair == read => pair.clone(),
             before => {
+                let same = |half: fn(&Pair) -> &Arc<Secret>| before.as_ref().is_some_and(|before| half(before) == half(&read));
+                let (same_access, same_secret) = (same(|pair| &pair.access_key), same(|pair| &pair.secret_key));
+                self.half_new = same_access != same_secret;
                 // The cloud counts for each access key, whatever was tried with it.
-                if before.as_ref().is_some_and(|before| before.access_key == read.access_key) {
+                if same_access {
                     self.refusals.lift();
                 } else {
                     self.refusals = Refusals::default();
@@ -143,19 +151,22 @@ impl State {
                 self.pair.insert(Arc::new(read)).clone()
             }
         };
+        if self.origin.is_some_and(|origin| origin.duration_until(origin_of(now)).abs() > STEP) {
+            // What was right may be wrong now, and the other way round.
+            self.origin = None;
+            self.refusals.lift();
+            if self.standing == Standing::Proven {
+                self.standing = Standing::Unproven;
+            }
+        }
         if let Some((count, left)) = self.refusals.held(now.boot) {
             let left = minutes(left);
             return Err(Denied::new(format!(
                 "the access key was refused {count} times in a row; not tried for {left}, or until its files change, so that it is not locked"
             )));
         }
-        if let Standing::Proven(origin) = self.standing
-            && origin.duration_until(origin_of(now)).abs() > STEP
-        {
-            self.standing = Standing::Unproven;
-        }
         let trial = match self.standing {
-            Standing::Proven(_) => false,
+            Standing::Proven => false,
             Standing::OnTrial => return Ok(None),
             Standing::Unproven => {
                 self.standing = Standing::OnTrial;
@@ -209,23 +220,27 @@ impl SignedPass {
     pub(super) fn let_in(self) {
         let mut state = self.key.state();
         if state.is_current(&self.pair) {
-            state.standing = Standing::Proven(origin_of(self.key.clock.times()));
+            state.standing = Standing::Proven;
             state.refusals = Refusals::default();
+            state.origin = Some(origin_of(self.key.clock.times()));
         }
     }
 
-    /// Tells whether the files hold another pair by now.
+    /// Tells whether it is worth coming again soon: the files hold another pair by now, or a half of it was just new.
     pub(super) fn refused(self) -> bool {
         let now = self.key.clock.times();
+        let mut half_way = false;
         {
             let mut state = self.key.state();
             // Calls that were out with a pair that is gone already count no more: the cloud's count is for that key.
             if state.is_current(&self.pair) {
                 state.refusals.add(now.boot);
                 state.standing = Standing::Unproven;
+                state.origin = Some(origin_of(now));
+                half_way = std::mem::take(&mut state.half_new);
             }
         }
-        self.key.read().is_ok_and(|read| read != *self.pair)
+        half_way || self.key.read().is_ok_and(|read| read != *self.pair)
     }
 }
 
@@ -233,7 +248,7 @@ impl Drop for SignedPass {
     fn drop(&mut self) {
         if self.trial {
             let mut state = self.key.state();
-            if state.is_current(&self.pair) && matches!(state.standing, Standing::OnTrial) {
+            if state.is_current(&self.pair) && state.standing == Standing::OnTrial {
                 state.standing = Standing::Unproven;
             }
             drop(state);

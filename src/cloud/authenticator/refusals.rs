@@ -1,7 +1,7 @@
 //! Refusals in a row, and how long nothing is sent after them.
 //!
-//! Invariant: the cloud locks an access key after more than five failures in a row, so after the third the waits are
-//! longer than that lock, and from the fifth on far longer.
+//! Invariant: the cloud locks an access key for five minutes after more than five failures in a row. After the third the
+//! waits are as long as that lock, and before the sixth there is an hour.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ const BORNE: u32 = 2;
 /// Nothing is sent for this long after one more: as long as the cloud's lock. Source: gateway FAQ of the vendor.
 pub(super) const HOLD: Duration = Duration::from_secs(5 * 60);
 
-/// From this many in a row on the wait is [`HOLD_LONG`]: one more and the cloud would lock the key for everybody.
+/// From this many in a row on the wait is [`HOLD_LONG`]: one more may lock the key, if nobody else used it with success
+/// in all that time.
 const NEAR_LOCK: u32 = 5;
 
 /// Long enough for somebody to be awake, short enough that a key that is good again is noticed the same night.

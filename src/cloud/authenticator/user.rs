@@ -20,7 +20,7 @@ use crate::domain::lane::Naming;
 /// out of order.
 const RENEW_AFTER_FIFTHS: u32 = 4;
 
-/// Least time between the starts of two logins; it doubles with every one that fails.
+/// Least time between the starts of two logins, but for tokens of shorter life; it doubles with every one that fails.
 const GAP: Duration = Duration::from_secs(10);
 
 /// Longest such gap: an IAM that is back is noticed within minutes.
@@ -141,7 +141,11 @@ impl User {
             let changed = state.refused.as_ref().is_some_and(|(whom, _)| *whom != who);
             if now < state.not_before && !changed {
                 let seconds = (state.not_before - now).as_secs() + 1;
-                let said = if state.failure.is_empty() { "the last token of IAM was refused" } else { &state.failure };
+                let said = if state.failure.is_empty() {
+                    "the last token of IAM is not good any more, and a new one was got just before"
+                } else {
+                    &state.failure
+                };
                 let denied = Denied { message: said.to_owned(), retry_after: u32::try_from(seconds).ok() };
                 return instead(denied);
             }
@@ -172,7 +176,10 @@ impl User {
         state.flight = None;
         match answer {
             Ok((token, life)) => {
-                let token = Arc::new(Issued { token, to: who, due: now + life * RENEW_AFTER_FIFTHS / 5, ends: now + life });
+                let due = now + life * RENEW_AFTER_FIFTHS / 5;
+                // A token that lives shorter than the gap may be renewed in its time.
+                state.not_before = state.not_before.min(due);
+                let token = Arc::new(Issued { token, to: who, due, ends: now + life });
                 state.token = Some(token.clone());
                 (state.proven, state.failures, state.refused) = (false, 0, None);
                 state.failure.clear();

@@ -9,18 +9,23 @@
 //! | `GET arrivals` | nanoseconds after the start of the latest arrivals |
 //! | `GET faults` | the fault file in force, as YAML |
 //! | `POST faults` | a fault file that replaces it |
+//! | `GET accounts` | what came of signatures and logins |
+//! | `POST accounts` | an accounts file that replaces the one in force: keys are rotated, users change their passwords |
+//! | `POST revoke` | all issued tokens end at once |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Shared;
+use super::accounts::Accounts;
+use super::gatekeeper::Admissions;
 use crate::cloud::faults::Faults;
 use crate::cloud::ledger::WorstInterval;
 use crate::cloud::model::{JobState, Model, ProxyState};
@@ -31,6 +36,8 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/ledger", get(ledger))
         .route("/arrivals", get(arrivals))
         .route("/faults", get(faults).post(set_faults))
+        .route("/accounts", get(accounts).post(set_accounts))
+        .route("/revoke", post(revoke))
         .fallback(async || StatusCode::NOT_FOUND)
 }
 
@@ -105,4 +112,19 @@ async fn set_faults(State(shared): State<Arc<Shared>>, text: String) -> Result<S
     let faults = Faults::from_yaml(&text).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
     look(&shared, |model| model.set_faults(faults));
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn accounts(State(shared): State<Arc<Shared>>) -> Json<Admissions> {
+    Json(shared.gatekeeper().seen().clone())
+}
+
+async fn set_accounts(State(shared): State<Arc<Shared>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
+    let accounts = Accounts::from_yaml(&text).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
+    shared.gatekeeper().replace(accounts);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revoke(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.gatekeeper().revoke();
+    StatusCode::NO_CONTENT
 }

@@ -18,10 +18,10 @@ use crate::domain::lane::SecretSource;
 use crate::domain::target::Target;
 
 /// A clock that only the test moves.
-struct HandClock(Mutex<Duration>);
+pub(crate) struct HandClock(pub(crate) Mutex<Duration>);
 
 impl HandClock {
-    fn pass(&self, duration: Duration) {
+    pub(crate) fn pass(&self, duration: Duration) {
         *self.0.lock().expect("no panic under the lock") += duration;
     }
 }
@@ -56,6 +56,7 @@ async fn bed(faults: Faults) -> Bed {
         faults,
         seed: 7,
         token: Some(SecretString::from(TOKEN)),
+        accounts: Accounts::default(),
         project_id: Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")),
         watch: vec![Duration::from_secs(300)],
     };
@@ -287,6 +288,7 @@ async fn a_taken_address_is_an_error_and_stopping_frees_it() {
             faults: calm(),
             seed: 0,
             token: None,
+            accounts: Accounts::default(),
             project_id: None,
             watch: vec![],
         };

@@ -22,12 +22,16 @@ const PROXY: &str = "2ec617ba62da4eafb921b69438beed3cpo01";
 const ACCEPTED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{\"job_id\":\"e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7\"}";
 
 pub(crate) fn lane(endpoint: &str, token: SecretSource, call_timeout: Duration) -> Lane {
+    lane_as(endpoint, Credentials::Token(token), call_timeout)
+}
+
+pub(crate) fn lane_as(endpoint: &str, credentials: Credentials, call_timeout: Duration) -> Lane {
     Lane {
         name: Name::parse("a", "lane").expect("a name"),
         access: Access {
             endpoint: endpoint.to_owned(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("an id"),
-            credentials: Credentials::Token(token),
+            credentials,
         },
         quota: None,
         max_in_flight: 10,
@@ -91,7 +95,7 @@ fn error(reply: &Reply) -> &CallError {
 
 /// What a test server does with a connection after it has read a whole request.
 #[derive(Clone, Copy)]
-enum Act {
+pub(crate) enum Act {
     /// Sends this and leaves the connection open.
     Send(&'static str),
     /// Sends this and closes.
@@ -105,7 +109,7 @@ enum Act {
 }
 
 /// Serves connections one after the other; every request that came whole is sent to the channel.
-async fn server(act: Act) -> (String, mpsc::UnboundedReceiver<String>) {
+pub(crate) async fn server(act: Act) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
     let (requests, received) = mpsc::unbounded_channel();

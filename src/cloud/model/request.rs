@@ -54,6 +54,10 @@ pub enum Refusal {
     TokenMissing,
     /// Not the token.
     TokenWrong,
+    /// A token that was good once.
+    TokenExpired,
+    /// A signature that does not hold, or of a key that is not known or locked.
+    SignatureWrong,
     /// No API has this path and method.
     UnknownPath,
     /// Another project's id in the path.
@@ -95,4 +99,13 @@ pub enum Content {
     },
     /// The connection is closed without a byte.
     Dropped,
+}
+
+impl Content {
+    /// Lets a refusal of the gateway say what it refuses, with the request's id as gateways write it.
+    pub fn say(&mut self, detail: &str) {
+        if let Self::Answer { body, request_id, .. } = self {
+            *body = super::super::vendor_json::unauthorised(detail, request_id);
+        }
+    }
 }

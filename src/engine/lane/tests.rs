@@ -227,6 +227,7 @@ fn what_pauses_a_lane_and_for_how_long() {
         ("429 with Retry-After", error(Throttled, Some(429), Some(7)), Some(Duration::from_secs(7))),
         ("429 with a Retry-After beyond our own longest", error(Throttled, Some(429), Some(600)), Some(Duration::from_secs(600))),
         ("401", error(Unauthorised, Some(401), None), Some(PAUSE_CREDENTIALS)),
+        ("401 after which something has changed", error(Unauthorised, Some(401), Some(1)), Some(SECOND)),
         ("refused connection", error(NotDone, None, None), Some(PAUSE_FIRST)),
         ("refused by the gateway", error(NotDone, Some(404), None), None),
         ("withheld", error(Withheld, None, None), None),

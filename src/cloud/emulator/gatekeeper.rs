@@ -1,0 +1,206 @@
+//! Lets requests in as the vendor's gateway does: signatures with clock skew and lock, issued tokens with their end, a
+//! fixed token.
+//!
+//! Invariants: with no accounts and no fixed token any token will do, which is what most tests and the benchmarks want;
+//! an access key is locked after more than five failures in a row, whatever comes then is refused for five minutes.
+//!
+//! Deliberately not here: HTTP (`super`), how a token is asked for (`super::login`).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+
+use super::accounts::{Accounts, User};
+use crate::cloud::mix::mix;
+use crate::cloud::model::Refusal;
+use crate::cloud::sign::{ALGORITHM, Claim, DATE_FORMAT, DATE_HEADER, Signable, Unverified};
+
+/// Most that the date of a signature may differ from the cloud's clock. Source: gateway documentation of the vendor.
+const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// More failures in a row than this lock an access key. Source: gateway FAQ of the vendor.
+const LOCK_AFTER: u32 = 5;
+
+/// For how long. Source: as before.
+const LOCK: Duration = Duration::from_secs(5 * 60);
+
+/// Issued tokens that are remembered; the oldest is forgotten first.
+const TOKENS_MAX: usize = 10_000;
+
+/// What came of signatures and logins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Admissions {
+    /// Logins that gave a token.
+    pub logins: u64,
+    /// Logins that were refused.
+    pub logins_refused: u64,
+    /// Requests with a good signature.
+    pub signed: u64,
+    /// Requests whose signature was refused, those of unknown keys too.
+    pub signed_refused: u64,
+    /// Most failures in a row of one known key.
+    pub longest_row: u32,
+    /// How often a key was locked.
+    pub locks: u64,
+    /// Requests whose token was refused.
+    pub tokens_refused: u64,
+}
+
+/// A request that is not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub refusal: Refusal,
+    /// What the gateway says after its own words.
+    pub detail: String,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    failures: u32,
+    locked_until: Option<Timestamp>,
+}
+
+struct Token {
+    text: String,
+    ends: Timestamp,
+    of: User,
+}
+
+/// Who is known and what was seen of them.
+pub(super) struct Gatekeeper {
+    fixed: Option<SecretString>,
+    accounts: Accounts,
+    seed: u64,
+    issued: VecDeque<Token>,
+    rows: BTreeMap<String, Row>,
+    seen: Admissions,
+}
+
+impl Gatekeeper {
+    pub(super) fn new(fixed: Option<SecretString>, accounts: Accounts, seed: u64) -> Self {
+        Self { fixed, accounts, seed, issued: VecDeque::new(), rows: BTreeMap::new(), seen: Admissions::default() }
+    }
+
+    /// Lets a request in or not.
+    pub(super) fn admit(&mut self, now: Timestamp, request: &Parts, body: &[u8]) -> Result<(), Refused> {
+        let header = |name: &str| request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        if let Some(authorization) = header("authorization").filter(|value| value.starts_with(ALGORITHM)) {
+            let verdict = self.signature(now, request, &authorization, body);
+            *(if verdict.is_ok() { &mut self.seen.signed } else { &mut self.seen.signed_refused }) += 1;
+            return verdict.map_err(|detail| Refused { refusal: Refusal::SignatureWrong, detail });
+        }
+        let Some(given) = header("x-auth-token") else {
+            return Err(Refused { refusal: Refusal::TokenMissing, detail: "x-auth-token not found".into() });
+        };
+        let verdict = self.token(now, &given);
+        self.seen.tokens_refused += u64::from(verdict.is_err());
+        verdict
+    }
+
+    fn token(&self, now: Timestamp, given: &str) -> Result<(), Refused> {
+        let nobody_known = self.accounts.keys.is_empty() && self.accounts.users.is_empty();
+        match &self.fixed {
+            None if nobody_known => return Ok(()),
+            Some(fixed) if fixed.expose_secret() == given => return Ok(()),
+            None | Some(_) => {}
+        }
+        match self.issued.iter().find(|token| token.text == given) {
+            Some(token) if now < token.ends => Ok(()),
+            Some(_) => Err(Refused { refusal: Refusal::TokenExpired, detail: String::new() }),
+            None => Err(Refused { refusal: Refusal::TokenWrong, detail: "decrypt token fail".into() }),
+        }
+    }
+
+    fn signature(&mut self, now: Timestamp, request: &Parts, authorization: &str, body: &[u8]) -> Result<(), String> {
+        let claim = Claim::read(authorization).map_err(|error| error.to_string())?;
+        let name = claim.access_key;
+        if let Some(row) = self.rows.get_mut(name) {
+            if row.locked_until.is_some_and(|until| now < until) {
+                return Err(format!("AK access failed to reach the limit,forbidden,ak:{name}"));
+            }
+            row.locked_until = None;
+        }
+        let Some(key) = self.accounts.keys.iter().find(|key| key.access_key == name) else {
+            // There is no such key to lock.
+            return Err(format!("ak {name} not exist"));
+        };
+        let headers: Vec<(&str, &[u8])> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let (path, query) = (request.uri.path(), request.uri.query().unwrap_or(""));
+        let signable = Signable { method: request.method.as_str(), path, query, headers: &headers, body };
+        let late = || {
+            let date = header(DATE_HEADER).and_then(|text| DateTime::strptime(DATE_FORMAT, text).ok());
+            let date = date.and_then(|date| TimeZone::UTC.to_timestamp(date).ok());
+            date.is_none_or(|date| date.duration_until(now).abs() > SKEW_MAX)
+        };
+        let verdict = if key.security_token.as_ref().map(|token| token.expose()) != header("x-security-token") {
+            Err("the security token is wrong".to_owned())
+        } else if late() {
+            Err("the request time differs by more than 15 minutes".to_owned())
+        } else {
+            claim.verify(&signable, key.secret_key.expose()).map_err(|error| match error {
+                Unverified::Unreadable => error.to_string(),
+                Unverified::Other { ref canonical } => format!("{error}, canonicalRequest:{canonical}"),
+            })
+        };
+        let row = self.rows.entry(name.to_owned()).or_default();
+        if verdict.is_ok() {
+            row.failures = 0;
+        } else {
+            row.failures += 1;
+            self.seen.longest_row = self.seen.longest_row.max(row.failures);
+            if row.failures > LOCK_AFTER {
+                *row = Row { failures: 0, locked_until: now.checked_add(LOCK).ok() };
+                self.seen.locks += 1;
+            }
+        }
+        verdict
+    }
+
+    /// A token with the instant of its end, if somebody has this name and password.
+    pub(super) fn login(&mut self, now: Timestamp, domain: &str, user: &str, password: &str) -> Option<(String, Timestamp)> {
+        let known = self.accounts.users.iter().find(|known| known.domain == domain && known.user == user);
+        let Some(of) = known.filter(|known| known.password.expose() == password).cloned() else {
+            self.seen.logins_refused += 1;
+            return None;
+        };
+        self.seen.logins += 1;
+        let text = token_text(self.seed, self.seen.logins);
+        let ends = now.checked_add(self.accounts.token_life).unwrap_or(Timestamp::MAX);
+        if self.issued.len() == TOKENS_MAX {
+            self.issued.pop_front();
+        }
+        self.issued.push_back(Token { text: text.clone(), ends, of });
+        Some((text, ends))
+    }
+
+    /// Other accounts from now on. Tokens of users who are gone, or have another password, are worth nothing any more.
+    pub(super) fn replace(&mut self, accounts: Accounts) {
+        self.issued.retain(|token| accounts.users.contains(&token.of));
+        self.accounts = accounts;
+    }
+
+    /// All issued tokens are worth nothing any more.
+    pub(super) fn revoke(&mut self) {
+        self.issued.clear();
+    }
+
+    pub(super) fn seen(&self) -> &Admissions {
+        &self.seen
+    }
+}
+
+/// Looks like IAM's: long, of base64's letters, and another each time.
+fn token_text(seed: u64, count: u64) -> String {
+    let mut text = String::from("MIIE");
+    for part in 0..16 {
+        text.push_str(&format!("{:016x}", mix(seed ^ 0x70c3, count << 8 | part)));
+    }
+    text
+}
