@@ -65,7 +65,7 @@ fn the_example_configuration_is_taken_and_shows_every_default() {
     assert!(example.warnings.is_empty());
     let written = fs::read_to_string(&path).expect("the example");
     // The same lane with nothing but what must be written has the same values: the example shows the defaults.
-    let least = "lanes:\n  - name: prod-sg\n    endpoint: https://gaussdb.ap-southeast-3.myhuaweicloud.com\n    project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {token: {file: /etc/sealift/prod-sg.token}}\n    quota: {requests: 150, per: 5m}\n";
+    let least = "lanes:\n  - name: prod-sg\n    endpoint: https://gaussdb.ap-southeast-3.myhuaweicloud.com\n    project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {access_key: {file: /etc/sealift/prod-sg.ak}, secret_key: {file: /etc/sealift/prod-sg.sk}}\n    quota: {requests: 150, per: 5m}\n";
     let folder = tempfile::tempdir().expect("a folder");
     let least_path = folder.path().join("sealift.yaml");
     fs::write(&least_path, least).expect("a file");

@@ -128,9 +128,10 @@ impl Pass {
                 Self::Issued { token, user } => user.let_in(&token),
             },
             Met::Refused => {
+                let said = reply.outcome.as_ref().map_or_else(|error| error.message.as_str(), |_| "");
                 let soon = match self {
                     Self::Token { token, reader } => reader.current().is_ok_and(|now| now != token),
-                    Self::Signed(pass) => pass.refused(),
+                    Self::Signed(pass) => pass.refused(said),
                     Self::Issued { token, user } => user.refused(&token),
                 };
                 if let Err(error) = &mut reply.outcome

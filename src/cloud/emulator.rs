@@ -23,6 +23,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SERVER};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
@@ -212,18 +213,11 @@ async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     if parts.method == Method::POST && parts.uri.path() == login::PATH {
         return login::answer(&shared, &body.unwrap_or_default());
     }
-    let now = shared.now();
-    let admitted = shared.gatekeeper().admit(now, &parts, body.as_deref().unwrap_or_default());
-    let routed = admitted.and_then(|()| {
-        let mut routed = route::route(&parts.method, &parts.uri, shared.project.as_ref());
-        if let Ok(route::Route::Switch { ssl_option, .. }) = &mut routed {
-            match body.as_deref().map(serde_json::from_slice::<SwitchBody>) {
-                Some(Ok(body)) => *ssl_option = body.ssl_option,
-                Some(Err(_)) | None => routed = Err(Refusal::BadBody),
-            }
-        }
-        routed.map_err(|refusal| Refused { refusal, detail: String::new() })
-    });
+    let routed = match body {
+        Some(body) => admit(&shared, &parts, &body),
+        // It broke off, or is far too long: nobody was asked who they are.
+        None => Err(Refused { refusal: Refusal::BadBody, detail: String::new() }),
+    };
     let mut response = shared.with_model(|model, now| match &routed {
         Ok(route) => model.handle(now, &route.request()),
         Err(refused) => model.handle(now, &model::Request::Refused(refused.refusal)),
@@ -237,6 +231,20 @@ async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         tokio::time::sleep(response.delay).await;
     }
     send(response.content)
+}
+
+/// Who asks is known, and what they ask for is understood.
+fn admit(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<route::Route, Refused> {
+    let now = shared.now();
+    shared.gatekeeper().admit(now, parts, body)?;
+    let mut routed = route::route(&parts.method, &parts.uri, shared.project.as_ref());
+    if let Ok(route::Route::Switch { ssl_option, .. }) = &mut routed {
+        match serde_json::from_slice::<SwitchBody>(body) {
+            Ok(body) => *ssl_option = body.ssl_option,
+            Err(_) => routed = Err(Refusal::BadBody),
+        }
+    }
+    routed.map_err(|refusal| Refused { refusal, detail: String::new() })
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -179,9 +180,11 @@ enum Broken {
 impl HttpLane {
     async fn perform(&self, call: &Call, check: LastCheck) -> Reply {
         let gate = Gate::new(check);
+        let admitted = AtomicBool::new(false);
         let whole = async {
             match self.authenticator.admit().await {
                 Ok(pass) => {
+                    admitted.store(true, Ordering::Relaxed);
                     let reply = match self.exchange(call, &gate, &pass).await {
                         Ok(reply) => reply,
                         Err(broken) => self.without_answer(call, &gate.close(), &broken, &pass),
@@ -199,6 +202,11 @@ impl HttpLane {
         };
         match tokio::time::timeout(self.call_timeout, whole).await {
             Ok(reply) => reply,
+            Err(_elapsed) if !admitted.load(Ordering::Relaxed) => {
+                let what =
+                    format!("{} ms have passed over a login, or over the first answer to a new access key", self.call_timeout.as_millis());
+                answer::not_sent(Disposition::Unauthorised, &what)
+            }
             Err(_elapsed) => {
                 let what = format!("no answer from {} within {} ms", self.host, self.call_timeout.as_millis());
                 match gate.close() {

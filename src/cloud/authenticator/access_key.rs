@@ -55,6 +55,8 @@ struct State {
     half_new: bool,
     standing: Standing,
     refusals: Refusals,
+    /// What the cloud said to the last one.
+    said: String,
     /// What the wall clock showed at boot, at the last verdict of the cloud.
     origin: Option<Timestamp>,
 }
@@ -85,20 +87,33 @@ impl AccessKey {
         project: ProjectId,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let state = State { pair: None, half_new: false, standing: Standing::Unproven, refusals: Refusals::default(), origin: None };
+        let state = State {
+            pair: None,
+            half_new: false,
+            standing: Standing::Unproven,
+            refusals: Refusals::default(),
+            said: String::new(),
+            origin: None,
+        };
         Self { access_key, secret_key, security_token, project, clock, state: Mutex::new(state), news: watch::Sender::new(()) }
     }
 
     pub(super) async fn admit(self: &Arc<Self>) -> Result<SignedPass, Denied> {
         let mut news = self.news.subscribe();
         loop {
-            let pair = self.read().map_err(|error| Denied::new(error.to_string()))?;
-            if let Some(pass) = self.state().admit(self, pair)? {
+            if let Some(pass) = self.look()? {
                 return Ok(pass);
             }
             // The sender is ours, so it cannot be gone.
             let _alive = news.changed().await;
         }
+    }
+
+    fn look(self: &Arc<Self>) -> Result<Option<SignedPass>, Denied> {
+        let mut state = self.state();
+        // Read under the lock, so that an older reading never comes after a newer one.
+        let pair = self.read().map_err(|error| Denied::new(error.to_string()))?;
+        state.admit(self, pair)
     }
 
     /// Both halves as they stand now. A half that is replaced under the reading is read again; a rotation that is
@@ -162,7 +177,8 @@ impl State {
         if let Some((count, left)) = self.refusals.held(now.boot) {
             let left = minutes(left);
             return Err(Denied::new(format!(
-                "the access key was refused {count} times in a row; not tried for {left}, or until its files change, so that it is not locked"
+                "the access key was refused {count} times in a row; not tried for {left}, or until its files change: {}",
+                self.said
             )));
         }
         let trial = match self.standing {
@@ -227,7 +243,7 @@ impl SignedPass {
     }
 
     /// Tells whether it is worth coming again soon: the files hold another pair by now, or a half of it was just new.
-    pub(super) fn refused(self) -> bool {
+    pub(super) fn refused(self, said: &str) -> bool {
         let now = self.key.clock.times();
         let mut half_way = false;
         {
@@ -235,6 +251,7 @@ impl SignedPass {
             // Calls that were out with a pair that is gone already count no more: the cloud's count is for that key.
             if state.is_current(&self.pair) {
                 state.refusals.add(now.boot);
+                said.clone_into(&mut state.said);
                 state.standing = Standing::Unproven;
                 state.origin = Some(origin_of(now));
                 half_way = std::mem::take(&mut state.half_new);

@@ -17,7 +17,7 @@ use crate::cloud::faults::{Faults, Rate};
 use crate::cloud::fleet::Fleet;
 use crate::cloud::http::HttpCloud;
 use crate::cloud::http::tests::{Act, lane_as, server};
-use crate::cloud::{Cloud as _, LastCheck};
+use crate::cloud::{Cloud as _, LastCheck, Withheld};
 use crate::domain::call::{Call, CallError};
 use crate::domain::lane::Naming;
 use crate::domain::target::Target;
@@ -27,6 +27,8 @@ const SK: &str = "sk-that-must-not-be-told-0000000000000001";
 const PASSWORD: &str = "Passw0rd-that-must-not-be-told";
 const SECURITY_TOKEN: &str = "security-token-that-must-not-be-told";
 const PATIENT: Duration = Duration::from_secs(30);
+/// For what must end by the call timeout.
+const SHORT: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Our clock: the cloud's, with a wall clock that can be wrong.
@@ -63,6 +65,10 @@ fn accounts(keys: Vec<Key>, users: Vec<Known>) -> Accounts {
 }
 
 fn bed(accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> Bed {
+    bed_within(PATIENT, accounts, credentials)
+}
+
+fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> Bed {
     let hand = Arc::new(HandClock(Mutex::new(Duration::from_secs(1000))));
     let fleet = Fleet::generate(1, 1, 1).expect("possible numbers");
     let proxy = fleet.proxies()[0];
@@ -79,7 +85,7 @@ fn bed(accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials)
     let running = Emulator::start(options, hand.clone()).expect("loopback");
     let clock = Arc::new(OurClock { cloud: hand, ahead: Mutex::new(SignedDuration::ZERO) });
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint()), PATIENT);
+    let lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint()), timeout);
     let target = Target { lane: lane.name.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None };
     let cloud = HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client");
     Bed { running, cloud, clock, target, dir }
@@ -96,16 +102,20 @@ fn signing(accounts: Accounts, access_key: &str, secret_key: &str) -> Bed {
 }
 
 /// A lane with the password that the file `password` holds.
-fn logging_in(accounts: Accounts, password: &str, iam: Option<&str>) -> Bed {
-    bed(accounts, |dir, endpoint| {
-        write(dir, "password", &format!("{password}\n"));
+fn logging_in(accounts: Accounts, text: &str, iam: Option<&str>) -> Bed {
+    bed(accounts, password(text, iam))
+}
+
+fn password(text: &str, iam: Option<&str>) -> impl FnOnce(&Path, &str) -> Credentials {
+    move |dir, endpoint| {
+        write(dir, "password", &format!("{text}\n"));
         Credentials::Password {
             iam_endpoint: iam.unwrap_or(endpoint).to_owned(),
             user: Naming::Plain("sealift".into()),
             password: SecretSource::File(dir.join("password")),
             domain: Naming::Plain("acme".into()),
         }
-    })
+    }
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
@@ -208,6 +218,7 @@ async fn a_wrong_key_is_tried_by_one_call_at_a_time_and_never_locked() {
     assert_eq!(replies.iter().filter(|reply| reply.sent).count(), 3, "the others were answered here");
     let held = replies.iter().find(|reply| !reply.sent).expect("most");
     assert!(refused(held).message.contains("3 times in a row; not tried for 5 minutes"), "{held:?}");
+    assert!(refused(held).message.contains("verify aksk signature fail"), "{held:?}");
     // As an engine would, minute after minute, with many calls each time: for more than an hour nothing locks the key.
     for _ in 0..69 {
         bed.pass(MINUTE);
@@ -295,6 +306,31 @@ async fn a_trial_without_an_answer_leaves_the_next_one_to_try() {
     );
     bed.running.with_model(|model| model.set_faults(Faults::default()));
     assert!(bed.many(5).await.iter().all(|reply| reply.outcome.is_ok()));
+}
+
+#[tokio::test]
+async fn a_withheld_switch_is_no_refusal_and_no_verdict() {
+    let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
+    for _ in 0..10 {
+        let call = Call::Submit { target: bed.target.clone(), ssl_option: true };
+        let reply = bed.cloud.perform(call, Box::new(|| Err(Withheld("the window has shut".into())))).await;
+        assert_eq!(reply.outcome.expect_err("withheld").disposition, Disposition::Withheld);
+    }
+    assert!(bed.many(5).await.iter().all(|reply| reply.outcome.is_ok()));
+    let seen = bed.running.admissions();
+    assert_eq!((seen.signed, seen.signed_refused), (5, 0));
+}
+
+#[tokio::test]
+async fn a_login_that_takes_too_long_costs_no_attempt_and_is_not_begun_anew() {
+    let (iam, mut asked) = server(Act::Silence).await;
+    let bed = bed_within(SHORT, accounts(vec![], vec![user(PASSWORD)]), password(PASSWORD, Some(&iam)));
+    for _ in 0..2 {
+        for reply in bed.many(20).await {
+            assert!(!reply.sent && refused(&reply).message.contains("have passed over a login"), "{reply:?}");
+        }
+    }
+    assert!(asked.recv().await.is_some() && asked.try_recv().is_err(), "one login for all");
 }
 
 #[tokio::test]
@@ -390,6 +426,12 @@ async fn an_iam_that_is_out_of_order_is_asked_ever_more_seldom() {
         }
         // 0 s, 10 s, 30 s, 70 s, 150 s, 310 s of 600 s, then every five minutes.
         assert_eq!(count, 6);
+        // A new password is tried at once, and then waits as the old one did.
+        bed.write("password", "another");
+        for _ in 0..5 {
+            bed.many(5).await;
+        }
+        assert!(asked.try_recv().is_ok() && asked.try_recv().is_err());
         assert_eq!(bed.arrivals(), 0);
     }
 }

@@ -56,6 +56,8 @@ struct State {
     token: Option<Arc<Issued>>,
     /// Whether the cloud has let a call in with it.
     proven: bool,
+    /// Who asked last.
+    asked: Option<Identity>,
     /// The login that is under way.
     flight: Option<watch::Receiver<Option<Outcome>>>,
     /// Boot time before which there is none.
@@ -103,9 +105,8 @@ impl User {
     }
 
     pub(super) async fn admit(self: &Arc<Self>) -> Outcome {
-        let who = self.identity().map_err(|error| Denied::new(error.to_string()))?;
-        let mut flight = match self.look(who) {
-            Look::Settled(outcome) => return outcome,
+        let mut flight = match self.look()? {
+            Look::Settled(token) => return Ok(token),
             Look::Wait(flight) => flight,
         };
         match flight.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
@@ -115,30 +116,35 @@ impl User {
     }
 
     /// A token, the reason why there is none, or the login to wait for.
-    fn look(self: &Arc<Self>, who: Identity) -> Look {
+    fn look(self: &Arc<Self>) -> Result<Look, Denied> {
         let now = self.clock.times().boot;
         let mut state = self.state();
+        // Read under the lock, so that an older reading never comes after a newer one.
+        let who = self.identity().map_err(|error| Denied::new(error.to_string()))?;
+        // Somebody new is asked for at once: holds and gaps are for those who failed.
+        let changed = state.asked.as_ref().is_some_and(|asked| *asked != who);
+        if changed {
+            state.refusals.lift();
+        }
         if let Some((count, left)) = state.refusals.held(now) {
             let left = minutes(left);
             let message = format!(
                 "{count} tokens of IAM in a row were refused by the service; nothing is sent for {left}: check the lane's region and project"
             );
-            return Look::Settled(Err(Denied::new(message)));
+            return Err(Denied::new(message));
         }
         let usable = state.token.clone().filter(|token| token.to == who && now < token.ends);
         if let Some(token) = usable.as_ref().filter(|token| now < token.due) {
-            return Look::Settled(Ok(token.clone()));
+            return Ok(Look::Settled(token.clone()));
         }
         let refused = state.refused.as_ref().filter(|(whom, until)| *whom == who && now < *until).map(|(_, until)| *until);
         // A token that is still good is used while a new one is on its way, or cannot be had.
-        let instead = |denied: Denied| Look::Settled(usable.clone().ok_or(denied));
+        let instead = |denied: Denied| usable.clone().map(Look::Settled).ok_or(denied);
         if let Some(until) = refused {
             let left = minutes(until - now);
             return instead(Denied::new(format!("{}; not asked again for {left}, or until the password changes", state.failure)));
         }
         if state.flight.is_none() {
-            // Somebody new is asked for at once: the gap is for those who failed.
-            let changed = state.refused.as_ref().is_some_and(|(whom, _)| *whom != who);
             if now < state.not_before && !changed {
                 let seconds = (state.not_before - now).as_secs() + 1;
                 let said = if state.failure.is_empty() {
@@ -150,13 +156,14 @@ impl User {
                 return instead(denied);
             }
             state.not_before = now + GAP;
+            state.asked = Some(who.clone());
             state.flight = Some(self.clone().start(who));
         }
         let flight = state.flight.clone().expect("it was just put there");
-        match usable {
-            Some(token) => Look::Settled(Ok(token)),
+        Ok(match usable {
+            Some(token) => Look::Settled(token),
             None => Look::Wait(flight),
-        }
+        })
     }
 
     /// A task of its own: whoever waits may stop waiting.
@@ -236,6 +243,6 @@ impl State {
 }
 
 enum Look {
-    Settled(Outcome),
+    Settled(Arc<Issued>),
     Wait(watch::Receiver<Option<Outcome>>),
 }
