@@ -51,17 +51,21 @@ pub fn read(call: &Call, answer: &WireAnswer<'_>) -> Reply {
         request_id = request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
         Err(refused(answer, &envelope))
     };
-    Reply { outcome, request_id, sent: true }
+    let beside = match (call, &outcome) {
+        (Call::Inspect { target }, Ok(_)) => beside(answer.body, &target.proxy_id),
+        _ => Vec::new(),
+    };
+    Reply { outcome, request_id, sent: true, beside }
 }
 
 /// The call left and no answer came: whether it was executed is unknown.
 pub fn lost(what: &str) -> Reply {
-    Reply { outcome: Err(error(Disposition::Unknown, what)), request_id: None, sent: true }
+    Reply { outcome: Err(error(Disposition::Unknown, what)), request_id: None, sent: true, beside: Vec::new() }
 }
 
 /// The call did not leave.
 pub fn not_sent(disposition: Disposition, what: &str) -> Reply {
-    Reply { outcome: Err(error(disposition, what)), request_id: None, sent: false }
+    Reply { outcome: Err(error(disposition, what)), request_id: None, sent: false, beside: Vec::new() }
 }
 
 fn error(disposition: Disposition, what: &str) -> CallError {
@@ -188,17 +192,25 @@ fn proxy(body: &[u8], wanted: &ProxyId) -> Result<Answer, String> {
     }
 }
 
+/// The other proxies of a list that was understood; one that cannot be read is left out, for nothing is concluded from that.
+fn beside(body: &[u8], asked: &ProxyId) -> Vec<ProxySeen> {
+    let rows = parse::<ProxiesBody<'_>>(body).ok().and_then(|body| body.proxy_list.rows).unwrap_or_default();
+    let seen = rows.iter().filter_map(proxy_seen);
+    seen.filter(|seen| seen.proxy_id != *asked).collect()
+}
+
+fn proxy_seen(row: &Option<ProxyRow<'_>>) -> Option<ProxySeen> {
+    let proxy = row.as_ref()?.proxy.0.as_ref()?;
+    Some(ProxySeen { proxy_id: proxy.pool_id.text()?.parse().ok()?, view: view(proxy) })
+}
+
 fn proxies(body: &[u8]) -> Result<Answer, String> {
     let body: ProxiesBody<'_> = parse(body)?;
     let rows = body.proxy_list.rows.ok_or("there is no proxy_list")?;
     if rows.len() >= PROXIES_PAGE {
         return Err(format!("{} proxies of one instance, and there may be more", rows.len()));
     }
-    let seen = |row: &Option<ProxyRow<'_>>| {
-        let proxy = row.as_ref()?.proxy.0.as_ref()?;
-        Some(ProxySeen { proxy_id: proxy.pool_id.text()?.parse().ok()?, view: view(proxy) })
-    };
-    let seen: Option<Vec<ProxySeen>> = rows.iter().map(seen).collect();
+    let seen: Option<Vec<ProxySeen>> = rows.iter().map(proxy_seen).collect();
     // A list with a row that cannot be read is not the whole list.
     seen.map(Answer::Proxies).ok_or_else(|| "a proxy without a readable pool_id".into())
 }

@@ -235,4 +235,6 @@ pub struct Reply {
     pub request_id: Option<String>,
     /// Whether the decisive bytes left this process (the last check was passed).
     pub sent: bool,
+    /// What the same answer tells of the instance's other proxies: a list tells of all of them.
+    pub beside: Vec<ProxySeen>,
 }

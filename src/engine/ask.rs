@@ -41,6 +41,7 @@ impl Core {
     pub(super) fn ask_answered(&mut self, id: u64, reply: Reply, out: &mut Vec<Effect>) {
         let Some(call) = self.asks.remove(&id) else { return };
         self.permit_back(call.lane(), reply.sent, &reply.outcome);
+        self.keep_fresh(&call, &reply);
         out.push(Effect::Told { id, result: Ok(reply) });
     }
 

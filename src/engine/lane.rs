@@ -18,6 +18,7 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 
 use super::follow::Followed;
+use super::fresh::Fresh;
 use crate::domain::call::{CallError, Disposition};
 use crate::domain::id::ChangeId;
 use crate::domain::lane::Lane;
@@ -69,6 +70,8 @@ pub(super) struct LaneState {
     /// Changes past `Ready` and not settled.
     pub(super) in_flight: u32,
     paused: Option<Paused>,
+    /// What lists of proxies told of late.
+    pub(super) fresh: Fresh,
     /// The jobs that are followed.
     pub(super) followed: Followed,
     /// Pauses in a row, for growing waits.
@@ -105,6 +108,7 @@ impl LaneState {
             out: 0,
             in_flight: 0,
             paused: None,
+            fresh: Fresh::default(),
             followed: Followed::default(),
             pauses: 0,
         }

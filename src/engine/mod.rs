@@ -23,6 +23,7 @@ mod core;
 mod effect;
 pub mod enforce;
 mod follow;
+mod fresh;
 mod handle;
 mod lane;
 mod permit;

@@ -32,7 +32,7 @@ pub(super) struct Work {
     pub(super) change: Change,
     pub(super) stage: Stage,
     /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
-    event: Event,
+    pub(super) event: Event,
     pub(super) trace: Option<Trace>,
     /// From then on others may take it over, as the store has it.
     due: Option<Timestamp>,
@@ -306,6 +306,12 @@ impl Core {
     /// Lets a call go that was decided then. Its deadline counts from the decision, because so does the instant from which
     /// others may take the change over: a commit that took long has used the time up.
     fn send(&mut self, id: ChangeId, call: Call, decided: Times, out: &mut Vec<Effect>) {
+        if let (Call::Inspect { .. }, Some(view)) = (&call, self.seen_of_late(id)) {
+            return self.decide_by(id, view, out);
+        }
+        if let Call::Submit { target, .. } = &call {
+            self.no_longer_fresh(&target.lane, &target.instance_id);
+        }
         let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
         let Some(work) = self.work.get_mut(&id) else { return };
         work.stage = Stage::Out(Box::new(call.clone()));
@@ -470,6 +476,7 @@ impl Core {
         let name = work.change.target.lane.clone();
         work.looks = work.looks.saturating_add(1);
         work.trace = Some(trace(&call, &reply));
+        self.keep_fresh(&call, &reply);
         let mut outcome = reply.outcome;
         let paused = self.permit_back(&name, reply.sent, &outcome);
         if let Err(error) = &mut outcome

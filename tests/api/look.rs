@@ -54,3 +54,28 @@ async fn what_is_no_look_is_refused() {
     let row = rows(&world.post("/v1/looks", json!({"instances": [instance(1)]})).await).remove(0);
     assert_eq!(row["error"], "the daemon is stopping", "{row}");
 }
+
+/// A rollout over four proxies of which the first is right already; how many looks of its own it made.
+async fn looks_of(list: &str, looked: bool) -> usize {
+    let world = World::new().await;
+    world.cloud.set('a', 0, true);
+    if looked {
+        let asked: Vec<Value> = (0..4).map(instance).collect();
+        assert_eq!(rows(&world.post("/v1/looks", json!({ "instances": asked })).await).len(), 4);
+    }
+    assert_eq!(world.submit(&plan("night", list, "")).await.status, StatusCode::CREATED);
+    world.until("/v1/rollouts/night", |answered| answered.json["phase"] == "completed").await;
+    assert_eq!(world.cloud.calls("submit"), 3, "whoever is right already is left alone");
+    world.cloud.calls("inspect")
+}
+
+#[tokio::test]
+async fn a_fresh_look_counts_as_the_look_before() {
+    let list = targets('a', 4);
+    assert_eq!(looks_of(&list, false).await, 1 + 3 * 2, "before and after");
+    assert_eq!(looks_of(&list, true).await, 1 + 3, "that one is right is always seen by a look of its own");
+    let compared = list.replace('}', ", ssl_option: false}");
+    // The first is right already, whatever the list would say.
+    let compared = compared.replacen(", ssl_option: false", "", 1);
+    assert_eq!(looks_of(&compared, true).await, 1 + 3 * 2, "what is compared with its list is looked at anew");
+}

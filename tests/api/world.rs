@@ -31,6 +31,8 @@ pub struct Quick {
     pub busy: Mutex<bool>,
     refuse: Mutex<bool>,
     on: Mutex<BTreeSet<String>>,
+    /// Every call, in its word.
+    calls: Mutex<Vec<&'static str>>,
 }
 
 impl Quick {
@@ -51,6 +53,11 @@ impl Quick {
         let _ = if value { on.insert(proxy) } else { on.remove(&proxy) };
     }
 
+    /// How many calls of this word were made.
+    pub fn calls(&self, word: &str) -> usize {
+        self.calls.lock().expect("a test's lock").iter().filter(|made| **made == word).count()
+    }
+
     /// What a proxy of [`targets`] shows.
     pub fn shows(&self, lead: char, place: u32) -> bool {
         self.on.lock().expect("a test's lock").contains(&format!("{lead}{place:031x}po01"))
@@ -59,6 +66,7 @@ impl Quick {
 
 impl Cloud for Quick {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
+        self.calls.lock().expect("a test's lock").push(call.word());
         let proxy = call.target().map(|target| target.proxy_id.to_string()).unwrap_or_default();
         let outcome = match check() {
             Err(withheld) => Err(error(Disposition::Withheld, &withheld.0)),
@@ -90,7 +98,7 @@ impl Cloud for Quick {
                 }
             },
         };
-        std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()) }).boxed()
+        std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()), beside: Vec::new() }).boxed()
     }
 }
 
