@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, wrk is the
-# benchmark's yardstick, Python's croniter is the oracle of windows. Does nothing where everything is there.
+# benchmark's yardstick, Python's croniter is the oracle of windows, MariaDB is what the probe looks at. Does nothing where
+# everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,6 +15,8 @@ need wrk wrk
 need python3 python3
 # The module that makes an environment with pip in it has a package of its own on Debian.
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages="$packages python3-venv"
+# The server program alone, without the package that makes a service of it: the tests start their own.
+[ -x /usr/sbin/mariadbd ] || packages="$packages mariadb-server-core"
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || packages="$packages tzdata"
 if [ -n "$packages" ]; then
     as_root=""

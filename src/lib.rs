@@ -21,6 +21,9 @@ pub mod rehearse;
 // Turns due work, answers and verbs into commits and calls.
 pub mod engine;
 
+// One look at a proxy's port, over the wire.
+pub mod probe;
+
 // The cloud: the real client, the model, the emulator.
 pub mod cloud;
 

@@ -21,6 +21,7 @@ pub mod lane;
 pub mod missed;
 pub mod outlook;
 pub mod plan;
+pub mod proof;
 pub mod quota;
 pub mod retry;
 pub mod rollout;
