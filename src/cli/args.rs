@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::document::format::Complaint;
 use crate::document::length::Length;
+use crate::domain::proof::{Endpoint, TlsVersion};
 
 /// Switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves it.
 #[derive(Debug, Parser)]
@@ -147,6 +148,11 @@ pub enum Verb {
         after_help = "Examples:\n  sealift enforce\n  sealift enforce proxy-ssl-2026q4\n  sealift enforce release proxy-ssl-2026q4 --reason 'the drift is ours'\n  sealift enforce release proxy-ssl-2026q4 --target 2ec617ba62da4eafb921b69438beed3cpo01\n  sealift enforce stop proxy-ssl-2026q4 --reason 'fleet is retired'"
     )]
     Enforce(EnforceArgs),
+    /// Look at a proxy's port from here, once: whether TLS is really there, with which certificate
+    #[command(
+        after_help = "Examples:\n  sealift probe 192.0.2.7:3306\n  sealift probe 192.0.2.7:3306 --ca-file ca.pem --min-tls 1.3\n  sealift probe 192.0.2.7:3306 --expect off\n  sealift probe db.example.com:3306 -o json | jq -r .verdict.word\n\nOne connection, ended by a login as `sealift-probe` that the server refuses, so that it counts no broken connection.\n\nExit codes:\n  0  the wire shows what is expected\n  3  the wire shows something else\n  5  the wire could not be seen well enough to tell\n  1  usage or internal error"
+    )]
+    Probe(ProbeArgs),
     /// Print the JSON Schema of plans or of the configuration, for editors
     #[command(after_help = "Example:\n  sealift schema plan > plans/plan.schema.json")]
     Schema(SchemaArgs),
@@ -589,6 +595,36 @@ pub struct ReleaseArgs {
     /// Only this proxy, of those that flipped back
     #[arg(long, value_name = "PROXY_ID")]
     pub target: Option<String>,
+}
+
+/// Of `probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Where it listens: an address or a name, and the port
+    #[arg(value_name = "ADDRESS:PORT")]
+    pub endpoint: Endpoint,
+    /// What `ssl_option` should be there
+    #[arg(long, value_enum, default_value_t, value_name = "VALUE")]
+    pub expect: Value,
+    /// The chain must lead to an authority of this PEM file and be valid; without it, what a strict client would object to is only told
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The oldest TLS version that counts: 1.2 or 1.3
+    #[arg(long, default_value = "1.2", value_name = "VERSION")]
+    pub min_tls: TlsVersion,
+    /// How to print: table, json or jsonl
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A value of `ssl_option`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Value {
+    /// TLS is there.
+    #[default]
+    On,
+    /// No TLS is there.
+    Off,
 }
 
 /// Of `schema`.

@@ -22,6 +22,7 @@ mod offline;
 mod operate;
 mod output;
 pub(crate) mod plan;
+mod probe;
 mod reach;
 mod rehearse;
 mod revert;
@@ -70,6 +71,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Promote(args) => operate::plain(&client()?, "promote", args).await,
         Verb::Retry(args) => operate::retry(&client()?, args).await,
         Verb::Abort(args) => operate::abort(&client()?, args).await,
+        Verb::Probe(args) => probe::probe(args, &style).await,
         Verb::Schema(args) => offline::schema(args),
         Verb::Completions { shell } => offline::completions(*shell),
         Verb::Config(args) => offline::config(args, &cli.reach),

@@ -5,6 +5,7 @@ mod mariadb;
 mod matrix;
 mod politeness;
 mod rude;
+mod verb;
 
 use std::sync::Arc;
 
