@@ -18,6 +18,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{Roots, bounded, chain, packet, text};
 use crate::domain::proof::{Endpoint, Objection, ObjectionWord, Tls, TlsVersion, Trouble, TroubleWord};
@@ -103,12 +104,32 @@ struct Remembers {
 }
 
 impl Remembers {
-    fn remember(&self, proven: Result<HandshakeSignatureValid, Error>) -> HandshakeSignatureValid {
+    fn remember(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        proven: Result<HandshakeSignatureValid, Error>,
+    ) -> HandshakeSignatureValid {
         proven.unwrap_or_else(|error| {
+            if self.by_key_alone(message, cert, signed) {
+                return HandshakeSignatureValid::assertion();
+            }
             let message = format!("the server did not prove that it owns its certificate: {}", text::line(&error.to_string()));
             let objection = Objection { word: ObjectionWord::KeyNotProven, message };
             *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(objection);
             HandshakeSignatureValid::assertion()
+        })
+    }
+
+    /// The library reads no certificate of X.509 version 1, which MySQL's own manual made for years. What it objects to in the
+    /// certificate is told elsewhere; here only its key counts.
+    fn by_key_alone(&self, message: &[u8], cert: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> bool {
+        let Ok((_, parsed)) = X509Certificate::from_der(cert) else { return false };
+        let key = &parsed.public_key().subject_public_key.data;
+        let known = self.provider.signature_verification_algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme);
+        known.is_some_and(|(_, algorithms)| {
+            algorithms.iter().any(|algorithm| algorithm.verify_signature(key, message, signed.signature()).is_ok())
         })
     }
 }
@@ -131,7 +152,8 @@ impl ServerCertVerifier for Remembers {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(self.remember(verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)))
+        let proven = verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms);
+        Ok(self.remember(message, cert, signed, proven))
     }
 
     fn verify_tls13_signature(
@@ -140,7 +162,8 @@ impl ServerCertVerifier for Remembers {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(self.remember(verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)))
+        let proven = verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms);
+        Ok(self.remember(message, cert, signed, proven))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,6 +1,7 @@
 //! Proof on the wire: the probe against real MariaDB servers, and against ports that behave as badly as they can.
 
 mod authority;
+mod impostor;
 mod mariadb;
 mod matrix;
 mod politeness;

@@ -16,7 +16,7 @@ use crate::{LAX, verdict};
 const SOON: Duration = Duration::from_millis(400);
 
 /// The greeting of a server with TLS.
-const GREETING: &[u8] = b"\x60\0\0\0\x0a5.5.5-10.11.14-MariaDB-0+deb\0\x03\0\0\0abcdefgh\0\xfe\xff\x2d\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0ijklmnopqrst\0mysql_native_password\0";
+pub const GREETING: &[u8] = b"\x60\0\0\0\x0a5.5.5-10.11.14-MariaDB-0+deb\0\x03\0\0\0abcdefgh\0\xfe\xff\x2d\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0ijklmnopqrst\0mysql_native_password\0";
 
 #[test]
 fn the_greeting_is_whole() {

@@ -24,7 +24,7 @@ fn spoken(version: TlsVersion, objections: &[ObjectionWord]) -> Proof {
         sha256: Digest::of(b"certificate"),
     };
     let objections = objections.iter().map(|word| Objection { word: *word, message: format!("objected: {}", word.word()) }).collect();
-    let tls = Tls { version, cipher: "TLS13_AES_256_GCM_SHA384".into(), chain: vec![certificate], anchors: Anchors::CaFile, objections };
+    let tls = Tls { version, cipher: "TLS_AES_256_GCM_SHA384".into(), chain: vec![certificate], anchors: Anchors::CaFile, objections };
     Proof { tls: Some(tls), ..proof(Some(true)) }
 }
 
