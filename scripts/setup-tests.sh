@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, wrk is the
-# benchmark's yardstick, Python's croniter is the oracle of windows, MariaDB is what the probe looks at. Does nothing where
-# everything is there.
+# benchmark's yardstick, Python's croniter is the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB
+# is what the probe looks at. Does nothing where everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,14 +27,16 @@ if [ -n "$packages" ]; then
 fi
 cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 
-# Debian's own croniter is too old: on nights when clocks change it is an hour off. So the pinned one comes from PyPI,
-# into an environment of its own that goes with the build's other products.
-oracle=target/oracle
-wanted=tests/windows/requirements.txt
-if ! cmp -s "$wanted" "$oracle/installed.txt" || ! "$oracle/bin/python" -c 'import croniter' >/dev/null 2>&1; then
-    rm -rf "$oracle"
-    mkdir -p target
-    python3 -m venv "$oracle"
-    "$oracle/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$wanted"
-    cp "$wanted" "$oracle/installed.txt"
-fi
+# An environment of its own for what a test asks in Python; it goes with the build's other products.
+environment() { # folder, pinned requirements, a module of them
+    if ! cmp -s "$2" "$1/installed.txt" || ! "$1/bin/python" -c "import $3" >/dev/null 2>&1; then
+        rm -rf "$1"
+        mkdir -p target
+        python3 -m venv "$1"
+        "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$2"
+        cp "$2" "$1/installed.txt"
+    fi
+}
+# Debian's own croniter is too old: on nights when clocks change it is an hour off.
+environment target/oracle tests/windows/requirements.txt croniter
+environment target/sdk tests/sdk/requirements.txt huaweicloudsdkgaussdb

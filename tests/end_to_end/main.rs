@@ -4,6 +4,7 @@ mod credentials;
 mod field;
 mod forecast;
 mod night;
+mod sdk;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
