@@ -9,15 +9,19 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, StreamExt as _};
+use serde::Deserialize;
 
 use super::Api;
 use super::fault::Fault;
-use super::wire::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
+use super::routes::query;
+use super::wire::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 use crate::domain::call::{Answer, Call};
 use crate::domain::id::Name;
 use crate::engine::Handle;
@@ -41,11 +45,47 @@ pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Res
     Ok(([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response())
 }
 
-fn call(api: &Api, instance: &LookInstance) -> Result<Call, Fault> {
-    let lane = Name::parse(&instance.lane, "lane").map_err(|error| Fault::bad(error.to_string()))?;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InstancesQuery {
+    /// The lane that reaches the project.
+    lane: String,
+    /// Instances to skip.
+    #[serde(default)]
+    offset: u32,
+}
+
+pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<InstancePage>, Fault> {
+    let asked: InstancesQuery = query(&uri)?;
+    let call = Call::Instances { lane: lane(&api, &asked.lane)?, offset: asked.offset };
+    let failed = |why: String| Fault::new(StatusCode::BAD_GATEWAY, format!("the instances of lane {} cannot be listed: {why}", asked.lane));
+    let reply = api.handle.ask(call).await.map_err(|error| failed(error.to_string()))?;
+    match reply.outcome {
+        Ok(Answer::Instances { instances, total }) => {
+            let row = |seen: crate::domain::call::InstanceSeen| InstanceRow {
+                instance_id: seen.instance_id.to_string(),
+                name: seen.name,
+                status: seen.status,
+                tags: seen.tags.into_iter().collect(),
+                proxied: seen.proxied,
+            };
+            Ok(Json(InstancePage { instances: instances.into_iter().map(row).collect(), total }))
+        }
+        Ok(_) => Err(failed("the cloud answered something else".into())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+fn lane(api: &Api, name: &str) -> Result<Name, Fault> {
+    let lane = Name::parse(name, "lane").map_err(|error| Fault::bad(error.to_string()))?;
     if !api.lanes.iter().any(|known| known.name == lane) {
         return Err(Fault::bad(format!("the configuration has no lane {lane}")));
     }
+    Ok(lane)
+}
+
+fn call(api: &Api, instance: &LookInstance) -> Result<Call, Fault> {
+    let lane = lane(api, &instance.lane)?;
     let instance_id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| Fault::bad(error.to_string()))?;
     Ok(Call::Proxies { lane, instance_id })
 }

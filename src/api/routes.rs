@@ -77,6 +77,7 @@ pub fn router(api: Arc<Api>) -> Router {
         // The upload counts its own bytes, part by part.
         .layer(DefaultBodyLimit::disable())
         // The answer is told as it comes: it takes as long as the quota asks for.
+        .route("/v1/instances", get(look::instances))
         .route("/v1/looks", post(look::look).layer(DefaultBodyLimit::max(VERB_BODY_MAX)))
         .merge(timely)
         .method_not_allowed_fallback(wrong_method)

@@ -86,6 +86,11 @@ pub enum Verb {
         after_help = "Examples:\n  sealift windows fleet.yaml\n  sealift windows fleet.yaml --from 2027-03-01 --until 2027-04-01\n  sealift windows fleet.yaml -n 100 -o csv > windows.csv\n  sealift windows fleet.yaml -o json | jq '.windows[] | select(.clock_changes != [])'\n\nA time without an offset is read by the clock of the plan's first window."
     )]
     Windows(WindowsArgs),
+    /// List the fleet as the cloud has it: every proxy with what it shows; as CSV, a target file
+    #[command(
+        after_help = "Examples:\n  sealift discover\n  sealift discover --lane prod-sg --name 'prod-*' --tag env=prod -o csv > fleet.csv\n  sealift discover --into fleet.csv --tag-columns env,tier\n  sealift discover --into fleet.csv --tag-columns env,tier --resume"
+    )]
+    Discover(DiscoverArgs),
     /// Submit a plan and follow its rollout
     #[command(
         after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test"
@@ -374,6 +379,43 @@ pub struct WindowsArgs {
     /// How to print
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Of `discover`.
+#[derive(Debug, Args)]
+pub struct DiscoverArgs {
+    /// Only this lane; may be given several times [default: all that are configured]
+    #[arg(long, value_name = "LANE")]
+    pub lane: Vec<String>,
+    /// Only instances of this name; * stands for anything
+    #[arg(long, value_name = "PATTERN")]
+    pub name: Option<String>,
+    /// Only instances with this tag; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
+    pub tag: Vec<(String, String)>,
+    /// Only instances in this state, as ACTIVE
+    #[arg(long, value_name = "STATUS")]
+    pub state: Option<String>,
+    /// Look also at instances that have no address of a proxy
+    #[arg(long)]
+    pub every_instance: bool,
+    /// Tags that become columns of CSV
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub tag_columns: Vec<String>,
+    /// Write a target file, instance by instance
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "output")]
+    pub into: Option<PathBuf>,
+    /// Go on with the file of a discovery that was broken off
+    #[arg(long, requires = "into")]
+    pub resume: bool,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// What a search looks for.

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::exit::{Exit, Failure};
 use super::wire::{
-    EnforcementDoc, EnforcementRequest, ErrorDoc, Events, LookRequest, LookRow, Page, Preview, RolloutDoc, SubmitAnswer, VerbAnswer,
-    VerbRequest,
+    EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LookRequest, LookRow, Page, Preview, RolloutDoc, SubmitAnswer,
+    VerbAnswer, VerbRequest,
 };
 
 /// Time for an answer; the server gives up a little earlier and says why.
@@ -149,6 +149,12 @@ impl Client {
         query.extend(after.map(|after| ("after", after.to_string())));
         query.extend(reference.map(|reference| ("rollout", reference.to_owned())));
         self.get("/v1/events", &query).await
+    }
+
+    /// One page of a project's instances, behind all work of the lane.
+    pub async fn instances(&self, lane: &str, offset: u32) -> Result<InstancePage, ClientError> {
+        let query = [("lane", lane.to_owned()), ("offset", offset.to_string())];
+        self.send(self.request(Method::GET, "/v1/instances").timeout(LOOKS).query(&query)).await
     }
 
     /// Lets the daemon look at instances; each row is told as it comes.

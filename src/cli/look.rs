@@ -176,9 +176,9 @@ fn named(names: &[String], one: &str, more: &str) -> Option<String> {
     (n > 0).then(|| format!("{}: {}{rest}", count(n, one, more), names[..names.len().min(NAMED)].join(", ")))
 }
 
-/// How far the look is, on standard error.
+/// How far a look is, on standard error.
 #[derive(Default)]
-struct Progress {
+pub(super) struct Progress {
     of: usize,
     drawn: bool,
     terminal: bool,
@@ -186,12 +186,17 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(of: usize) -> Self {
+    pub(super) fn new(of: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { of, drawn: false, terminal, last: SystemClock.times().boot }
     }
 
-    fn tick(&mut self, done: usize) {
+    /// What there is in all has changed.
+    pub(super) fn of(&mut self, of: usize) {
+        self.of = of;
+    }
+
+    pub(super) fn tick(&mut self, done: usize) {
         let now = SystemClock.times().boot;
         if self.terminal {
             self.drawn = true;
@@ -209,7 +214,7 @@ impl Progress {
         term::say("no answer for a while: looks wait for permits of their lanes, and work goes first; `sealift status` shows it");
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.drawn) {
             let mut err = term::stderr();
             let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());

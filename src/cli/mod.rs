@@ -9,6 +9,7 @@ mod apply;
 pub mod args;
 mod assume;
 pub(crate) mod client;
+mod discover;
 mod emulate;
 mod enforce;
 mod exit;
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, None, &style).await,
         Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Discover(args) => discover::discover(&client()?, args, &find()?, style).await,
         Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         Verb::List(args) => listing::list(&client()?, args, style).await,
         Verb::Status(args) => listing::status(&client()?, args, style).await,

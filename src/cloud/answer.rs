@@ -5,6 +5,8 @@
 //!
 //! Deliberately not here: what a reply means for a change (`domain::change`).
 
+mod instances;
+
 use serde::Deserialize;
 
 use super::classify::classify;
@@ -110,6 +112,7 @@ fn understand(call: &Call, answer: &WireAnswer<'_>) -> Result<Answer, String> {
         Call::Follow { job, .. } => job_view(answer.body, job, answer.secret),
         Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
         Call::Jobs { .. } => listed(answer.body, answer.secret),
+        Call::Instances { .. } => instances::read(answer.body),
         Call::Proxies { .. } => proxies(answer.body),
     }
 }

@@ -208,6 +208,8 @@ pub enum NodesShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
+    /// The list of instances.
+    Instances,
     /// `PUT …/ssl`.
     Switch,
     /// `GET …/proxies`.

@@ -323,6 +323,7 @@ impl Model {
                 });
                 (Some(Operation::Job), proxies(proxy))
             }
+            Request::Instances { .. } => (Some(Operation::Instances), 0..0),
             Request::Jobs { .. } => (Some(Operation::Jobs), 0..0),
             Request::Refused(_) => (None, 0..0),
         };

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::answer::{self, WireAnswer};
 use super::model::{Content, Model, Request, Response};
-use super::wire_format::{JOBS_PAGE, PROXIES_PAGE, find_window};
+use super::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, find_window};
 use crate::domain::call::{Call, Reply};
 use crate::domain::target::Target;
 
@@ -44,6 +44,7 @@ fn request(call: &Call) -> Request<'_> {
             Request::Switch { instance_id: target.instance_id, proxy_id: target.proxy_id, ssl_option: *ssl_option }
         }
         Call::Follow { job, .. } => Request::Job { id: job.as_str() },
+        Call::Instances { offset, .. } => Request::Instances { offset: *offset as usize, limit: INSTANCES_PAGE },
         Call::FindJobs { since, page, .. } | Call::Jobs { since, page, .. } => {
             let (start, end) = find_window(*since);
             Request::Jobs { start: Some(start), end: Some(end), page: *page, limit: JOBS_PAGE }

@@ -140,6 +140,22 @@ fn node(text: &mut String, instance: &InstanceId, stem: &str, suffix: &str) {
     text.push_str(r#"","status":"ACTIVE","name":"node","weight":100,"availability_zone":[{"code":"az1","description":"az1"}]}"#);
 }
 
+/// Instances by id, their number and that of their first proxy; every other one is tagged as one for tests.
+pub(super) fn instances<'a>(total: usize, rows: impl Iterator<Item = (&'a InstanceId, u32, u32)>) -> String {
+    let mut text = String::from(r#"{"instances":["#);
+    for (place, (id, number, proxy)) in rows.enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        let env = if number % 2 == 1 { "prod" } else { "test" };
+        let (a, b, c) = (proxy >> 16 & 0xff, proxy >> 8 & 0xff, proxy & 0xff);
+        let _infallible = write!(
+            text,
+            r#"{comma}{{"id":"{id}","name":"emulated-{number}","status":"ACTIVE","private_ips":["10.255.{b}.{c}"],"readonly_private_ips":[],"proxy_ips":["10.{a}.{b}.{c}"],"public_ips":[],"port":"3306","type":"Cluster","region":"emulated","datastore":{{"type":"gaussdb-mysql","version":"8.0"}},"flavor_ref":"gaussdb.mysql.xlarge.x86.8","tags":[{{"key":"env","value":"{env}"}}]}}"#,
+        );
+    }
+    let _infallible = write!(text, r#"],"total_count":{total}}}"#);
+    text
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JobStatus {
     Pending,

@@ -16,6 +16,9 @@ use crate::domain::target::Target;
 /// an answer we do not understand.
 pub const PROXIES_PAGE: usize = 100;
 
+/// Rows asked for of the list of instances: the longest page allowed.
+pub const INSTANCES_PAGE: usize = 100;
+
 /// Rows of a page of the job list: 10, 20 or 50 are allowed.
 pub const JOBS_PAGE: u32 = 50;
 
@@ -39,6 +42,7 @@ pub fn path(project: &ProjectId, call: &Call) -> String {
         Call::Inspect { target: Target { instance_id, .. } } | Call::Proxies { instance_id, .. } => {
             format!("/v3/{project}/instances/{}/proxies?offset=0&limit={PROXIES_PAGE}", instance_id.as_str())
         }
+        Call::Instances { offset, .. } => format!("/v3/{project}/instances?offset={offset}&limit={INSTANCES_PAGE}"),
         Call::Submit { target, .. } => {
             format!("/v3/{project}/instances/{}/proxy/{}/ssl", target.instance_id.as_str(), target.proxy_id.as_str())
         }

@@ -50,6 +50,13 @@ pub enum Call {
         /// Page number, from 1.
         page: u32,
     },
+    /// One page of the project's instances: a read, asked for by a person and by no change.
+    Instances {
+        /// The lane that reaches the project.
+        lane: Name,
+        /// Instances to skip.
+        offset: u32,
+    },
     /// List all proxies of one instance: a read, asked for by a person and by no change.
     Proxies {
         /// The lane that reaches the instance.
@@ -66,7 +73,7 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 &target.lane
             }
-            Self::Proxies { lane, .. } | Self::Jobs { lane, .. } => lane,
+            Self::Instances { lane, .. } | Self::Proxies { lane, .. } | Self::Jobs { lane, .. } => lane,
         }
     }
 
@@ -76,7 +83,7 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 Some(target)
             }
-            Self::Proxies { .. } | Self::Jobs { .. } => None,
+            Self::Instances { .. } | Self::Proxies { .. } | Self::Jobs { .. } => None,
         }
     }
 
@@ -87,6 +94,7 @@ impl Call {
             Self::Submit { .. } => "submit",
             Self::Follow { .. } => "follow",
             Self::FindJobs { .. } => "find_jobs",
+            Self::Instances { .. } => "instances",
             Self::Proxies { .. } => "proxies",
             Self::Jobs { .. } => "jobs",
         }
@@ -116,6 +124,21 @@ pub struct ProxySeen {
     pub proxy_id: ProxyId,
     /// What the list says of it.
     pub view: ProxyView,
+}
+
+/// One instance of the project's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceSeen {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Its name, safe to print.
+    pub name: String,
+    /// Its status, in the cloud's word.
+    pub status: String,
+    /// Its tags, in the cloud's order, safe to print.
+    pub tags: Vec<(String, String)>,
+    /// Whether it has a proxy, as far as `proxy_ips` tells: filled once a proxy is on; `None` where the field is missing.
+    pub proxied: Option<bool>,
 }
 
 /// What a proxy's status means to us. The cloud's set of words is open.
@@ -180,6 +203,14 @@ pub enum Answer {
         jobs: Vec<(JobId, JobView)>,
         /// False on a short page: the list is complete.
         more: bool,
+    },
+    /// To [`Call::Instances`]: the instances of one page, and how many there are in all. A page with a row that cannot be
+    /// read is no answer.
+    Instances {
+        /// In the cloud's order.
+        instances: Vec<InstanceSeen>,
+        /// `total_count`.
+        total: u32,
     },
     /// To [`Call::Proxies`]: every proxy of the instance, in the cloud's order. What cannot be read whole is no answer.
     Proxies(Vec<ProxySeen>),

@@ -289,13 +289,13 @@ pub enum Event {
 
 impl Event {
     /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`Event::Found`];
-    /// [`Answer::Listed`] and [`Answer::Proxies`] answer no one change.
+    /// [`Answer::Listed`], [`Answer::Instances`] and [`Answer::Proxies`] answer no one change.
     pub fn of(outcome: Result<Answer, CallError>) -> Option<Self> {
         match outcome {
             Ok(Answer::Proxy(view)) => Some(Self::Observed(view)),
             Ok(Answer::Accepted(job)) => Some(Self::Accepted(job)),
             Ok(Answer::Job(view)) => Some(Self::Job(view)),
-            Ok(Answer::Jobs { .. } | Answer::Listed { .. } | Answer::Proxies(_)) => None,
+            Ok(Answer::Jobs { .. } | Answer::Listed { .. } | Answer::Instances { .. } | Answer::Proxies(_)) => None,
             Err(error) => Some(Self::Error(error)),
         }
     }

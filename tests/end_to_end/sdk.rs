@@ -72,6 +72,11 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
     let step = |name: &str| told.iter().find(|told| told["step"] == name).unwrap_or_else(|| panic!("no {name} in {told:#?}"));
     let (proxy, other) = (ours.proxy_id.to_string(), sibling.proxy_id.to_string());
 
+    let instances = step("instances");
+    assert_eq!((&instances["total"], instances["rows"].as_array().map(Vec::len)), (&json!(2), Some(2)), "{instances}");
+    let first = &instances["rows"][0];
+    assert_eq!((&first[0], &first[2], &first[4]), (&json!(ours.instance_id.to_string()), &json!("ACTIVE"), &json!("env")), "{first}");
+    assert_eq!(first[3].as_array().map(Vec::len), Some(1), "an address of its proxy");
     let before = step("proxies")["rows"].as_array().expect("rows").clone();
     let shown: Vec<_> = before.iter().map(|row| (row[0].clone(), row[1].clone(), row[2].clone())).collect();
     assert_eq!(shown, [&proxy, &other].map(|id| (json!(id), json!("false"), json!("ACTIVE"))), "ssl_option is a text");

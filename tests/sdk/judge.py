@@ -12,6 +12,7 @@ from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredenti
 from huaweicloudsdkcore.exceptions import exceptions
 from huaweicloudsdkgaussdb.v3 import (
     GaussDBClient,
+    ListGaussMySqlInstancesRequest,
     ListImmediateJobsRequest,
     ShowGaussMySqlJobInfoRequest,
     ShowGaussMySqlProxyListRequest,
@@ -92,6 +93,8 @@ def job(sdk, job_id):
 
 def main():
     sdk = client(keys(GIVEN["secret_key"]))
+    fleet = sdk.list_gauss_my_sql_instances(ListGaussMySqlInstancesRequest(offset=0, limit=100))
+    say("instances", total=fleet.total_count, rows=[[i.id, i.name, i.status, i.proxy_ips, i.tags[0].key] for i in fleet.instances])
     seen = proxies(sdk)
     say("proxies", rows=[[p.pool_id, p.ssl_option, p.status, p.address, p.port] for p in seen])
     job_id = switch(sdk, GIVEN["proxy_id"])

@@ -1,4 +1,7 @@
-//! A look: what the proxies of some instances show now, asked of the cloud through the daemon's lanes.
+//! Reads asked of the cloud through the daemon's lanes: the instances of a project, and a look at what the proxies of some of
+//! them show now.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,4 +51,30 @@ pub struct LookProxy {
     pub ssl_option: Option<bool>,
     /// Its status, in the cloud's word.
     pub status: String,
+}
+
+/// One page of a project's instances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstancePage {
+    /// In the cloud's order.
+    pub instances: Vec<InstanceRow>,
+    /// How many there are in all.
+    pub total: u32,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceRow {
+    /// The instance.
+    pub instance_id: String,
+    /// Its name.
+    pub name: String,
+    /// Its status, in the cloud's word.
+    pub status: String,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Whether it has a proxy; absent where the cloud does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxied: Option<bool>,
 }

@@ -16,7 +16,7 @@ mod rollout;
 pub use change::{ChangeRow, JobRow};
 pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget};
 pub use journal::JournalRow;
-pub use look::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
+pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 

@@ -18,6 +18,10 @@ pub(super) enum Route {
         proxy_id: ProxyId,
         ssl_option: bool,
     },
+    Instances {
+        offset: usize,
+        limit: usize,
+    },
     Proxies {
         instance_id: InstanceId,
         offset: usize,
@@ -40,6 +44,7 @@ impl Route {
             Self::Switch { instance_id, proxy_id, ssl_option } => {
                 Request::Switch { instance_id: *instance_id, proxy_id: *proxy_id, ssl_option: *ssl_option }
             }
+            Self::Instances { offset, limit } => Request::Instances { offset: *offset, limit: *limit },
             Self::Proxies { instance_id, offset, limit } => Request::Proxies { instance_id: *instance_id, offset: *offset, limit: *limit },
             Self::Job { id } => Request::Job { id },
             Self::Jobs { start, end, page, limit } => Request::Jobs { start: *start, end: *end, page: *page, limit: *limit },
@@ -64,6 +69,13 @@ pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> 
     let routed = match (method, &rest[..count]) {
         (&Method::PUT, ["instances", instance, "proxy", proxy, "ssl"]) => {
             Route::Switch { instance_id: id(instance)?, proxy_id: id(proxy)?, ssl_option: false }
+        }
+        (&Method::GET, ["instances"]) => {
+            let limit = number(query, "limit", 100)?;
+            if !(1..=100).contains(&limit) {
+                return Err(Refusal::BadPage);
+            }
+            Route::Instances { offset: number(query, "offset", 0)? as usize, limit: limit as usize }
         }
         (&Method::GET, ["instances", instance, "proxies"]) => {
             let limit = number(query, "limit", 10)?;
@@ -161,6 +173,9 @@ mod tests {
                 Ok(Route::Proxies { instance_id, offset: 2, limit: 100 }),
             ),
             (Method::GET, format!("/v3/{P}/instances/{I}/proxies?limit=101"), Err(Refusal::BadPage)),
+            (Method::GET, format!("/v3/{P}/instances"), Ok(Route::Instances { offset: 0, limit: 100 })),
+            (Method::GET, format!("/v3/{P}/instances?offset=200&limit=50"), Ok(Route::Instances { offset: 200, limit: 50 })),
+            (Method::GET, format!("/v3/{P}/instances?limit=0"), Err(Refusal::BadPage)),
             (Method::GET, format!("/v3/{P}/jobs?id=a-b"), Ok(Route::Job { id: "a-b".into() })),
             (
                 Method::GET,

@@ -21,6 +21,7 @@ impl Model {
                 Some(&index) => (200, self.list_proxies(index, offset, limit), false),
                 None => (404, json::error("DBS.201028", "The DB instance does not exist."), false),
             },
+            Request::Instances { offset, limit } => (200, self.list_instances(offset, limit), false),
             Request::Job { id } => match self.visible_job(id) {
                 Some(index) => (200, self.show_job(index), false),
                 None => (400, json::error("DBS.200543", "The job does not exist."), false),
@@ -52,6 +53,11 @@ impl Model {
         let index = self.start_job(instance, Kind::Switch { proxy, ssl_option }, fails);
         self.proxies[proxy as usize].executed += 1;
         (200, json::job_id(&mix::job_id(self.seed, index)), true)
+    }
+
+    fn list_instances(&self, offset: usize, limit: usize) -> String {
+        let page = self.instances.iter().zip(1u32..).skip(offset).take(limit);
+        json::instances(self.instances.len(), page.map(|(instance, number)| (&instance.id, number, instance.first)))
     }
 
     fn start_job(&mut self, instance: u32, kind: Kind, fails: bool) -> u32 {

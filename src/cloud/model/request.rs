@@ -18,6 +18,13 @@ pub enum Request<'a> {
         /// The body's value.
         ssl_option: bool,
     },
+    /// `GET …/instances`.
+    Instances {
+        /// Records to skip.
+        offset: usize,
+        /// Records wanted, 1 to 100.
+        limit: usize,
+    },
     /// `GET …/instances/{instance_id}/proxies`.
     Proxies {
         /// The instance of the path.

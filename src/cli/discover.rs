@@ -1,0 +1,358 @@
+//! `discover`: the fleet as the cloud has it: instances, their proxies, and what each shows.
+//!
+//! Invariants: every page of every lane is read to its end, and whatever is missing makes the verb fail (a throttled list is
+//! not a small fleet); an instance is printed whole or not at all; one chunk is in memory, and one id an instance. Nothing is
+//! changed, and the reads wait behind all work of their lanes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::args::{DiscoverArgs, Format};
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::look::Progress;
+use super::output::{Listing, Row};
+use super::reach::Daemon;
+use super::term;
+use super::text::{Style, clean, count};
+use super::wire::{InstanceRow, LookInstance, LookProxy, LookRequest};
+
+/// Times that an instance is looked at which could not be read.
+const TRIES: u32 = 3;
+
+/// One proxy of the fleet.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProxyRow {
+    /// The lane.
+    pub lane: String,
+    /// The instance.
+    pub instance_id: String,
+    /// Its name.
+    pub instance_name: String,
+    /// The proxy.
+    pub proxy_id: String,
+    /// What it shows; absent where the cloud does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_option: Option<bool>,
+    /// Its status, in the cloud's word.
+    pub status: String,
+    /// The instance's tags.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Row for ProxyRow {
+    const COLUMNS: &'static [&'static str] = &["PROXY", "SSL", "STATUS", "LANE", "INSTANCE", "NAME", "TAGS"];
+    // CSV is written as a target file, with a column for each tag that is asked for.
+    const FIELDS: &'static [&'static str] = &[];
+
+    fn cells(&self, _: &Style) -> Vec<String> {
+        let shown = self.ssl_option.map_or("?", |value| if value { "on" } else { "off" });
+        let tags: Vec<String> = self.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let Self { lane, instance_id, instance_name, proxy_id, status, .. } = self.clone();
+        vec![proxy_id, shown.into(), status, lane, instance_id, instance_name, tags.join(" ")]
+    }
+
+    fn record(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// `discover`.
+pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &Daemon, style: Style) -> Result<Exit> {
+    let lanes = lanes(args, daemon)?;
+    let mut out = term::stdout();
+    let sink: Sink<'_> = match (&args.into, args.output.output) {
+        (Some(path), _) => Sink::File(Targets::into_file(path, &args.tag_columns, args.resume)?),
+        (None, Format::Csv) => Sink::Csv(Targets::over(Box::new(&mut out), &args.tag_columns)?),
+        (None, format) => Sink::Listing(Box::new(Listing::new(&mut out, format, style))),
+    };
+    let mut found = Discovery { client, args, sink, proxies: 0, unknown: 0, failed: BTreeMap::new() };
+    let walked = tokio::select! {
+        biased;
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            Err(Failure::new(Exit::Interrupted, "the discovery was given up; with --into FILE it can be resumed").into())
+        }
+        walked = found.walk(&lanes) => walked,
+    };
+    found.sink.end()?;
+    walked?;
+    let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    term::say(&format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown));
+    if let Some((instance, why)) = found.failed.first_key_value() {
+        let rest = if args.into.is_some() { "run it again with --resume" } else { "run it again; --into FILE lets it be resumed" };
+        let message = format!(
+            "the discovery is not complete: {} could not be read ({} of lane {}: {}); {rest}",
+            count(n(found.failed.len()), "instance", "instances"),
+            instance.instance_id,
+            instance.lane,
+            clean(why)
+        );
+        return Err(Failure::new(Exit::Error, message).into());
+    }
+    Ok(Exit::Done)
+}
+
+fn lanes(args: &DiscoverArgs, daemon: &Daemon) -> Result<Vec<String>> {
+    if !args.lane.is_empty() {
+        return Ok(args.lane.clone());
+    }
+    let configured: Vec<String> = daemon.configured().iter().map(|lane| lane.name.to_string()).collect();
+    if configured.is_empty() {
+        return Err(Failure::new(Exit::Error, "which lanes there are is not known here; name them with --lane").into());
+    }
+    Ok(configured)
+}
+
+struct Discovery<'a> {
+    client: &'a Client,
+    args: &'a DiscoverArgs,
+    sink: Sink<'a>,
+    proxies: usize,
+    unknown: usize,
+    failed: BTreeMap<LookInstance, String>,
+}
+
+impl Discovery<'_> {
+    async fn walk(&mut self, lanes: &[String]) -> Result<()> {
+        for lane in lanes {
+            self.lane(lane).await?;
+        }
+        Ok(())
+    }
+
+    /// Every instance of one lane, page by page.
+    async fn lane(&mut self, lane: &str) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        let (mut offset, mut progress) = (0u32, Progress::new(0));
+        loop {
+            let page = self.client.instances(lane, offset).await?;
+            let total = page.total as usize;
+            progress.of(total);
+            let length = u32::try_from(page.instances.len()).unwrap_or(u32::MAX);
+            // While pages are read instances come and go, and one may stand on two pages.
+            let fresh: Vec<InstanceRow> = page.instances.into_iter().filter(|row| seen.insert(row.instance_id.clone())).collect();
+            self.chunk(lane, fresh.into_iter().filter(|row| self.args.wants(row)).collect()).await?;
+            progress.tick(seen.len());
+            offset = offset.saturating_add(length);
+            if offset as usize >= total {
+                progress.clear();
+                return Ok(());
+            }
+            if length == 0 {
+                progress.clear();
+                let message =
+                    format!("the discovery is not complete: lane {lane} has {total} instances, and its list ended after {offset}");
+                return Err(Failure::new(Exit::Error, message).into());
+            }
+        }
+    }
+
+    /// The proxies of these instances.
+    async fn chunk(&mut self, lane: &str, instances: Vec<InstanceRow>) -> Result<()> {
+        let of = |row: &InstanceRow| LookInstance { lane: lane.to_owned(), instance_id: row.instance_id.clone() };
+        let mut open: BTreeSet<LookInstance> = instances.iter().map(of).filter(|instance| !self.sink.has(instance)).collect();
+        let mut told: BTreeMap<LookInstance, Vec<LookProxy>> = BTreeMap::new();
+        for _ in 0..TRIES {
+            if open.is_empty() {
+                break;
+            }
+            let asked = LookRequest { instances: open.iter().cloned().collect() };
+            let failed = &mut self.failed;
+            self.client
+                .look(&asked, &mut |row| {
+                    let instance = LookInstance { lane: row.lane, instance_id: row.instance_id };
+                    match row.proxies {
+                        Some(proxies) => {
+                            open.remove(&instance);
+                            failed.remove(&instance);
+                            told.insert(instance, proxies);
+                        }
+                        None => drop(failed.insert(instance, row.error.unwrap_or_else(|| "no reason was given".into()))),
+                    }
+                })
+                .await?;
+        }
+        for row in &instances {
+            let Some(proxies) = told.remove(&of(row)) else { continue };
+            let rows = proxies.into_iter().map(|proxy| ProxyRow {
+                lane: lane.to_owned(),
+                instance_id: row.instance_id.clone(),
+                instance_name: row.name.clone(),
+                proxy_id: proxy.proxy_id,
+                ssl_option: proxy.ssl_option,
+                status: proxy.status,
+                tags: row.tags.clone(),
+            });
+            let rows: Vec<ProxyRow> = rows.collect();
+            self.proxies += rows.len();
+            self.unknown += rows.iter().filter(|row| row.ssl_option.is_none()).count();
+            self.sink.rows(&rows)?;
+        }
+        Ok(())
+    }
+}
+
+impl DiscoverArgs {
+    /// Whether an instance is asked for.
+    fn wants(&self, row: &InstanceRow) -> bool {
+        let named = self.name.as_deref().is_none_or(|pattern| matches(pattern, &row.name));
+        let tagged = self.tag.iter().all(|(name, value)| row.tags.get(name) == Some(value));
+        let in_state = self.state.as_deref().is_none_or(|state| row.status.eq_ignore_ascii_case(state));
+        // An instance that surely has no proxy costs a call that tells nothing.
+        named && tagged && in_state && (self.every_instance || row.proxied != Some(false))
+    }
+}
+
+/// Whether the text is as the pattern says, in which `*` stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
+}
+
+/// Where the rows go.
+enum Sink<'a> {
+    Listing(Box<Listing<'a>>),
+    Csv(Targets<'a>),
+    File(Targets<'a>),
+}
+
+impl Sink<'_> {
+    fn has(&self, instance: &LookInstance) -> bool {
+        matches!(self, Self::File(targets) if targets.there.contains(instance))
+    }
+
+    /// The rows of one instance.
+    fn rows(&mut self, rows: &[ProxyRow]) -> Result<()> {
+        match self {
+            Self::Listing(listing) => Ok(listing.page(rows)?),
+            Self::Csv(targets) | Self::File(targets) => targets.rows(rows),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        match self {
+            Self::Listing(listing) => Ok(listing.end::<ProxyRow>()?),
+            Self::Csv(targets) | Self::File(targets) => Ok(targets.csv.flush()?),
+        }
+    }
+}
+
+/// A target file in the making.
+struct Targets<'a> {
+    csv: csv::Writer<Box<dyn Write + 'a>>,
+    tags: Vec<String>,
+    /// Instances that an earlier run wrote whole.
+    there: BTreeSet<LookInstance>,
+}
+
+impl<'a> Targets<'a> {
+    fn over(out: Box<dyn Write + 'a>, tags: &[String]) -> Result<Self> {
+        let mut made = Self { csv: csv::Writer::from_writer(out), tags: tags.to_vec(), there: BTreeSet::new() };
+        made.csv.write_record(Self::header(tags))?;
+        Ok(made)
+    }
+
+    fn header(tags: &[String]) -> Vec<String> {
+        let fixed = ["lane", "instance_id", "proxy_id", "ssl_option"].map(str::to_owned).into_iter();
+        fixed.chain(tags.iter().map(|name| format!("tag:{name}"))).collect()
+    }
+
+    fn into_file(path: &Path, tags: &[String], resume: bool) -> Result<Self> {
+        let cannot = |what: &str| format!("cannot {what} {}", path.display());
+        if !resume || !path.exists() {
+            let file = File::create_new(path).with_context(|| format!("{}; --resume goes on with an existing file", cannot("create")))?;
+            return Self::over(Box::new(BufWriter::new(file)), tags);
+        }
+        // The instance that was written last may be there in part: it is read again.
+        let (kept, there) = written(path, tags).with_context(|| cannot("resume"))?;
+        let beside = path.with_extension("resumed");
+        let mut made = Self::over(Box::new(BufWriter::new(File::create(&beside).with_context(|| cannot("write beside"))?)), tags)?;
+        kept.iter().try_for_each(|record| made.csv.write_record(record))?;
+        made.csv.flush()?;
+        std::fs::rename(&beside, path).with_context(|| cannot("replace"))?;
+        term::say(&format!("{} from before", count(u32::try_from(there.len()).unwrap_or(u32::MAX), "instance", "instances")));
+        made.there = there;
+        Ok(made)
+    }
+
+    fn rows(&mut self, rows: &[ProxyRow]) -> Result<()> {
+        for row in rows {
+            let seen = row.ssl_option.map_or("unknown", |value| if value { "true" } else { "false" });
+            let fixed = [&*row.lane, &*row.instance_id, &*row.proxy_id, seen].into_iter();
+            let tags = self.tags.iter().map(|name| row.tags.get(name).map(String::as_str).unwrap_or_default());
+            self.csv.write_record(fixed.chain(tags))?;
+        }
+        Ok(self.csv.flush()?)
+    }
+}
+
+/// The rows that an earlier run wrote, and the instances that are whole in them.
+fn written(path: &Path, tags: &[String]) -> Result<(Vec<csv::StringRecord>, BTreeSet<LookInstance>)> {
+    let mut reader = csv::Reader::from_path(path)?;
+    let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+    anyhow::ensure!(header == Targets::header(tags), "its columns are {}; say the same --tag-columns as before", header.join(","));
+    let instance = |record: &csv::StringRecord| LookInstance {
+        lane: record.get(0).unwrap_or_default().to_owned(),
+        instance_id: record.get(1).unwrap_or_default().to_owned(),
+    };
+    // A line that was cut off has too few fields, and ends what counts.
+    let mut records: Vec<csv::StringRecord> = reader.records().map_while(Result::ok).collect();
+    if let Some(last) = records.last().map(instance) {
+        records.retain(|record| instance(record) != last);
+    }
+    let there = records.iter().map(instance).collect();
+    Ok((records, there))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, expected) in [
+            ("prod-*", "prod-1", true),
+            ("prod-*", "prod-", true),
+            ("prod-*", "test-prod-1", false),
+            ("*-1", "prod-1", true),
+            ("*-1", "prod-11", false),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "acb", false),
+            ("a*a", "a", false),
+            ("exact", "exact", true),
+            ("exact", "exactly", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn what_was_cut_off_is_read_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("fleet.csv");
+        let whole = "lane,instance_id,proxy_id,ssl_option\nlab,a,1,true\nlab,a,2,true\nlab,b,3,unknown\nlab,b,4,fa";
+        for (text, rows) in [(whole, 2), ("lane,instance_id,proxy_id,ssl_option\n", 0), ("lane,instance_id,proxy_id,ssl_option\nlab,a", 0)]
+        {
+            std::fs::write(&path, text).expect("writable");
+            let (records, there) = written(&path, &[]).expect("a target file");
+            assert_eq!((records.len(), there.len()), (rows, rows.min(1)), "{text}");
+        }
+        assert!(written(&path, &["env".into()]).is_err(), "other columns are another file");
+    }
+}

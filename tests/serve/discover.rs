@@ -1,0 +1,76 @@
+//! `discover`: the fleet paged to its end, also when the cloud stumbles, and nothing less than the whole fleet is success.
+
+use std::collections::BTreeSet;
+
+use sealift::cloud::faults::Faults;
+
+use super::world::World;
+
+fn ids(csv: &str) -> BTreeSet<String> {
+    csv.lines().skip(1).map(|line| line.split(',').nth(2).unwrap_or_default().to_owned()).collect()
+}
+
+fn fleet(world: &World) -> BTreeSet<String> {
+    world.cloud.with_model(|model| model.proxies().map(|proxy| proxy.proxy_id.to_string()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_fleet_is_found_and_is_a_target_file() {
+    let world = World::new(300, 250, "readonly_nodes: object\nerror_500_before: 0.05");
+    let _daemon = world.daemon().ready();
+    let found = world.run(&["discover", "-o", "csv", "--tag-columns", "env"]);
+    assert_eq!(found.code, Some(0), "{}", found.err);
+    assert!(found.err.contains("300 proxies found, 0 of them without a known ssl_option"), "{}", found.err);
+    assert_eq!(ids(&found.out), fleet(&world));
+    world.write("found.csv", &found.out);
+    let plan = world.write("found.yaml", "version: 1\nname: found\nssl_option: true\ntargets: {files: [found.csv]}\n");
+    let checked = world.run(&["check", plan.to_str().expect("a path of text")]);
+    assert!(checked.code == Some(0) && checked.out.contains("300 proxies"), "{checked:?}");
+
+    let prod = world.run(&["discover", "--tag", "env=prod", "--name", "emulated-1*", "-o", "jsonl"]);
+    let rows: Vec<serde_json::Value> = prod.out.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
+    assert!(rows.iter().all(|row| row["tags"]["env"] == "prod" && row["ssl_option"] == false), "{prod:?}");
+    let names: BTreeSet<&str> = rows.iter().filter_map(|row| row["instance_name"].as_str()).collect();
+    assert!(names.contains("emulated-1") && names.contains("emulated-101") && !names.contains("emulated-2"), "{names:?}");
+    assert_eq!(names.len(), 1 + 5 + 50, "odd ones of 1, 10 to 19 and 100 to 199");
+    let nowhere = world.run(&["discover", "--lane", "other"]);
+    assert!(nowhere.code == Some(1) && nowhere.err.contains("no lane other"), "{nowhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn less_than_the_whole_is_an_error_and_is_resumed() {
+    let world = World::new(120, 120, "ssl_option: absent");
+    let _daemon = world.daemon().ready();
+    let into = world.path("found.csv");
+    let into = into.to_str().expect("a path of text");
+    let faults = |text: &str| world.cloud.with_model(|model| model.set_faults(Faults::from_yaml(text).expect("a fault file")));
+    faults("error_500_before: [{call: proxies, on: 0.7}]\nssl_option: absent");
+    let failed = world.run(&["discover", "--into", into]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.err.contains("the discovery is not complete") && failed.err.contains("--resume"), "{}", failed.err);
+    let before = ids(&std::fs::read_to_string(into).expect("it is there"));
+    assert!(!before.is_empty() && before.len() < 120, "some were read, and some were not: {}", before.len());
+    let again = world.run(&["discover", "--into", into]);
+    assert!(again.code == Some(1) && again.err.contains("--resume goes on"), "nothing is overwritten: {again:?}");
+    faults("ssl_option: absent");
+    let resumed = world.run(&["discover", "--into", into, "--resume"]);
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    let all = std::fs::read_to_string(into).expect("it is there");
+    assert_eq!((ids(&all), all.lines().count()), (fleet(&world), 121), "each once");
+    assert!(all.lines().skip(1).all(|line| line.ends_with(",unknown")), "unknown is a value");
+    faults("error_500_before: [{call: instances, on: 1}]");
+    let nothing = world.run(&["discover"]);
+    assert!(nothing.code == Some(1) && nothing.err.contains("cannot be listed"), "{nothing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_instances() {
+    let world = World::new(10_000, 10_000, "");
+    let _daemon = world.daemon().ready();
+    let into = world.path("fleet-found.csv");
+    let found = world.run(&["discover", "--into", into.to_str().expect("a path of text")]);
+    assert_eq!(found.code, Some(0), "{}", found.err);
+    assert_eq!(ids(&std::fs::read_to_string(into).expect("it is there")).len(), 10_000);
+    let calls = world.cloud.with_model(|model| model.ledger().arrivals_total());
+    assert_eq!(calls, 100 + 10_000, "one call a page and one an instance");
+}
