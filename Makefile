@@ -37,10 +37,10 @@ golden: ## write the golden files anew; read the diff before committing it
 	INSTA_UPDATE=always $(CARGO) nextest run --locked --no-fail-fast
 
 seeds: ## simulate SEEDS seeds (a million unless told) on a release build
-	SEALIFT_SEEDS=$(SEEDS) $(CARGO) nextest run --locked --release --test simulation --no-capture -E 'test(=seeds)'
+	SEALIFT_SEEDS=$(SEEDS) $(CARGO) nextest run --locked --release --test simulation --no-capture -E 'test(=seeds::seeds)'
 
 seed: ## simulate one SEED and print its journal
-	SEALIFT_SEED=$(SEED) $(CARGO) nextest run --locked --release --test simulation --no-capture -E 'test(=seeds)'
+	SEALIFT_SEED=$(SEED) $(CARGO) nextest run --locked --release --test simulation --no-capture -E 'test(=seeds::seeds)'
 
 bench: setup ## measure the main job beside wrk and a bare client, in one run
 	$(CARGO) bench --locked --bench main_job
