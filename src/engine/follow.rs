@@ -131,8 +131,10 @@ impl Core {
         if now < from {
             return self.set_timer(Timer::List(name.clone()), None, from);
         }
-        let open: BTreeSet<ChangeId> = followed.jobs.keys().copied().collect();
-        let oldest = followed.jobs.values().map(|since| since.wall).min().unwrap_or(self.now.wall);
+        // One that is older asks alone, and must not push the window of the others into the past.
+        let told_of = followed.jobs.iter().filter(|(_, since)| now < since.boot + IN_WINDOW);
+        let open: BTreeSet<ChangeId> = told_of.clone().map(|(id, _)| *id).collect();
+        let oldest = told_of.map(|(_, since)| since.wall).min().unwrap_or(self.now.wall);
         let since = oldest.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
         lane.followed.question = Some(Question { since, page: 1, open });
         lane.enqueue(Rank::InFlight, place, Waiter::List);
