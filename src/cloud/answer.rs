@@ -46,16 +46,13 @@ pub struct WireAnswer<'a> {
 /// Understands an answer to a call that was sent.
 pub fn read(call: &Call, answer: &WireAnswer<'_>) -> Reply {
     let mut request_id = answer.request_id.and_then(safe_text::request_id);
+    let mut beside = Vec::new();
     let outcome = if (200..300).contains(&answer.status) {
-        understand(call, answer).map_err(|what| unreadable(answer, &what))
+        understand(call, answer, &mut beside).map_err(|what| unreadable(answer, &what))
     } else {
         let envelope = Envelope::find(answer.body);
         request_id = request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
         Err(refused(answer, &envelope))
-    };
-    let beside = match (call, &outcome) {
-        (Call::Inspect { target }, Ok(_)) => beside(answer.body, &target.proxy_id),
-        _ => Vec::new(),
     };
     Reply { outcome, request_id, sent: true, beside }
 }
@@ -102,13 +99,14 @@ fn refused(answer: &WireAnswer<'_>, envelope: &Envelope) -> CallError {
     }
 }
 
-fn understand(call: &Call, answer: &WireAnswer<'_>) -> Result<Answer, String> {
+/// `beside` gets what an answer tells of the other proxies of the instance.
+fn understand(call: &Call, answer: &WireAnswer<'_>, beside: &mut Vec<ProxySeen>) -> Result<Answer, String> {
     if answer.cut {
         return Err(format!("the body is longer than {SUCCESS_BODY_MAX} bytes"));
     }
     match call {
         Call::Submit { .. } => accepted(answer.body),
-        Call::Inspect { target } => proxy(answer.body, &target.proxy_id),
+        Call::Inspect { target } => proxy(answer.body, &target.proxy_id, beside),
         Call::Follow { job, .. } => job_view(answer.body, job, answer.secret),
         Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
         Call::Jobs { .. } => listed(answer.body, answer.secret),
@@ -173,7 +171,7 @@ struct ProxyBody<'a> {
     ssl_option: Scalar<'a>,
 }
 
-fn proxy(body: &[u8], wanted: &ProxyId) -> Result<Answer, String> {
+fn proxy(body: &[u8], wanted: &ProxyId, beside: &mut Vec<ProxySeen>) -> Result<Answer, String> {
     let body: ProxiesBody<'_> = parse(body)?;
     let rows = body.proxy_list.rows.ok_or("there is no proxy_list")?;
     let mut found = None;
@@ -186,20 +184,16 @@ fn proxy(body: &[u8], wanted: &ProxyId) -> Result<Answer, String> {
             None => nameless = true,
         }
     }
-    match found {
+    let answer = match found {
         Some(proxy) => Ok(Answer::Proxy(Some(view(proxy)))),
         // It may stand on the next page, or in the row that cannot be read: that is not absence.
         None if rows.len() >= PROXIES_PAGE => Err(format!("{} proxies of one instance, and ours is not among them", rows.len())),
         None if nameless => Err("a proxy without pool_id".into()),
         None => Ok(Answer::Proxy(None)),
-    }
-}
-
-/// The other proxies of a list that was understood; one that cannot be read is left out, for nothing is concluded from that.
-fn beside(body: &[u8], asked: &ProxyId) -> Vec<ProxySeen> {
-    let rows = parse::<ProxiesBody<'_>>(body).ok().and_then(|body| body.proxy_list.rows).unwrap_or_default();
-    let seen = rows.iter().filter_map(proxy_seen);
-    seen.filter(|seen| seen.proxy_id != *asked).collect()
+    }?;
+    // One that cannot be read is left out, for nothing is concluded from that.
+    beside.extend(rows.iter().filter_map(proxy_seen).filter(|seen| seen.proxy_id != *wanted));
+    Ok(answer)
 }
 
 fn proxy_seen(row: &Option<ProxyRow<'_>>) -> Option<ProxySeen> {
