@@ -18,9 +18,9 @@ use super::exit::{Exit, Failure};
 use super::look::Progress;
 use super::output::{Listing, Row};
 use super::reach::Daemon;
-use super::term;
 use super::text::{Style, clean, count};
 use super::wire::{InstanceRow, LookInstance, LookProxy, LookRequest};
+use super::{target_file, term};
 
 /// Times that an instance is looked at which could not be read.
 const TRIES: u32 = 3;
@@ -263,13 +263,8 @@ struct Targets<'a> {
 impl<'a> Targets<'a> {
     fn over(out: Box<dyn Write + 'a>, tags: &[String]) -> Result<Self> {
         let mut made = Self { csv: csv::Writer::from_writer(out), tags: tags.to_vec(), there: BTreeSet::new() };
-        made.csv.write_record(Self::header(tags))?;
+        made.csv.write_record(target_file::header(tags))?;
         Ok(made)
-    }
-
-    fn header(tags: &[String]) -> Vec<String> {
-        let fixed = ["lane", "instance_id", "proxy_id", "ssl_option"].map(str::to_owned).into_iter();
-        fixed.chain(tags.iter().map(|name| format!("tag:{name}"))).collect()
     }
 
     fn into_file(path: &Path, tags: &[String], resume: bool) -> Result<Self> {
@@ -292,10 +287,8 @@ impl<'a> Targets<'a> {
 
     fn rows(&mut self, rows: &[ProxyRow]) -> Result<()> {
         for row in rows {
-            let seen = row.ssl_option.map_or("unknown", |value| if value { "true" } else { "false" });
-            let fixed = [&*row.lane, &*row.instance_id, &*row.proxy_id, seen].into_iter();
             let tags = self.tags.iter().map(|name| row.tags.get(name).map(String::as_str).unwrap_or_default());
-            self.csv.write_record(fixed.chain(tags))?;
+            target_file::row(&mut self.csv, [&row.lane, &row.instance_id, &row.proxy_id], row.ssl_option, tags)?;
         }
         Ok(self.csv.flush()?)
     }
@@ -305,7 +298,7 @@ impl<'a> Targets<'a> {
 fn written(path: &Path, tags: &[String]) -> Result<(Vec<csv::StringRecord>, BTreeSet<LookInstance>)> {
     let mut reader = csv::Reader::from_path(path)?;
     let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
-    anyhow::ensure!(header == Targets::header(tags), "its columns are {}; say the same --tag-columns as before", header.join(","));
+    anyhow::ensure!(header == target_file::header(tags), "its columns are {}; say the same --tag-columns as before", header.join(","));
     let instance = |record: &csv::StringRecord| LookInstance {
         lane: record.get(0).unwrap_or_default().to_owned(),
         instance_id: record.get(1).unwrap_or_default().to_owned(),

@@ -14,9 +14,9 @@ use jiff::Timestamp;
 
 use super::client::Client;
 use super::exit::{Exit, Failure};
-use super::term;
 use super::text::{clean, count};
 use super::wire::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
+use super::{target_file, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::target::Target;
 
@@ -80,18 +80,17 @@ fn instance(target: &Target) -> LookInstance {
 
 /// Writes the targets as a target file, each with the value that its proxy showed.
 pub fn save(path: &Path, targets: &[Target]) -> Result<()> {
-    let names: BTreeSet<&str> =
-        targets.iter().flat_map(|target| target.tags.iter().flat_map(|tags| tags.iter())).map(|(name, _)| name).collect();
+    let names: BTreeSet<String> =
+        targets.iter().flat_map(|target| target.tags.iter().flat_map(|tags| tags.iter())).map(|(name, _)| name.to_owned()).collect();
     let file = std::fs::File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
     let mut csv = csv::Writer::from_writer(std::io::BufWriter::new(file));
-    let header = ["lane", "instance_id", "proxy_id", "ssl_option"].map(str::to_owned);
     let written = || format!("cannot write {}", path.display());
-    csv.write_record(header.into_iter().chain(names.iter().map(|name| format!("tag:{name}")))).with_context(written)?;
+    let names = Vec::from_iter(names);
+    csv.write_record(target_file::header(&names)).with_context(written)?;
     for target in targets {
-        let seen = target.seen.map_or("unknown", |value| if value { "true" } else { "false" });
-        let fixed = [target.lane.as_str(), target.instance_id.as_str(), target.proxy_id.as_str(), seen];
-        let tag = |name: &&str| target.tags.as_ref().and_then(|tags| tags.get(name)).unwrap_or_default();
-        csv.write_record(fixed.into_iter().chain(names.iter().map(tag))).with_context(written)?;
+        let ids = [target.lane.as_str(), target.instance_id.as_str(), target.proxy_id.as_str()];
+        let tag = |name: &'_ String| target.tags.as_ref().and_then(|tags| tags.get(name)).unwrap_or_default();
+        target_file::row(&mut csv, ids, target.seen, names.iter().map(tag)).with_context(written)?;
     }
     csv.flush().with_context(written)?;
     term::say(&format!(

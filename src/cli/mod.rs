@@ -29,6 +29,7 @@ mod rehearse;
 mod revert;
 mod rows;
 mod status;
+mod target_file;
 pub(crate) mod term;
 pub(crate) mod text;
 mod windows;
