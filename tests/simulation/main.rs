@@ -41,6 +41,7 @@ mod scoreboard;
 mod seeds;
 mod setting;
 mod shell;
+mod tally;
 mod world;
 
 use std::sync::Mutex;

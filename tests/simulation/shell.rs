@@ -15,13 +15,12 @@ mod planted;
 mod script;
 mod store;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sealift::domain::id::Digest;
 
 use self::planted::{SCOREBOARD, Wrong};
+use crate::tally::{Met, planted_are_found, seeds_hold};
 use crate::{ENOUGH, number, on_all_cores};
 
 /// Seeds of one test run.
@@ -52,10 +51,8 @@ const MUST_FIRE: &[&str] = &[
 
 /// How a run ended.
 struct Outcome {
+    met: Met,
     journal: String,
-    violations: Vec<String>,
-    fired: BTreeMap<&'static str, u64>,
-    seconds: u64,
 }
 
 fn run(seed: u64, planted: Wrong, told: bool) -> Outcome {
@@ -69,31 +66,14 @@ fn shell_seeds() {
     if let Ok(seed) = std::env::var("SEALIFT_SHELL_SEED") {
         return one_seed(seed.parse().expect("SEALIFT_SHELL_SEED is a number"));
     }
-    let count = number("SEALIFT_SHELL_SEEDS", SEEDS);
-    let sums = Mutex::new((BTreeMap::<&'static str, u64>::new(), 0));
-    let mut found = on_all_cores(count, ENOUGH, &|seed| {
-        let outcome = run(seed, Wrong::Nothing, false);
-        let mut sums = sums.lock().expect("no panic");
-        for (word, count) in &outcome.fired {
-            *sums.0.entry(word).or_insert(0) += count;
-        }
-        sums.1 += outcome.seconds;
-        outcome.violations.into_iter().next().map(|violation| (seed, violation))
-    });
-    found.sort();
-    let (fired, seconds) = sums.into_inner().expect("no panic");
-    println!("{count} seeds, {:.1} virtual hours\nfired: {fired:#?}", seconds as f64 / 3600.0);
-    assert!(found.is_empty(), "violations, each to be seen again with SEALIFT_SHELL_SEED=<seed>: {found:#?}");
-    if count >= SEEDS {
-        let silent: Vec<_> = MUST_FIRE.iter().filter(|word| fired.get(*word).copied().unwrap_or(0) == 0).collect();
-        assert!(silent.is_empty(), "never fired: {silent:?}");
-    }
+    let seeds = 0..number("SEALIFT_SHELL_SEEDS", SEEDS);
+    seeds_hold(seeds, "SEALIFT_SHELL_SEED", SEEDS, MUST_FIRE, &|seed| run(seed, Wrong::Nothing, false).met);
 }
 
 fn one_seed(seed: u64) {
     let outcome = run(seed, planted::by_name(std::env::var("SEALIFT_PLANTED").ok().as_deref()), true);
-    println!("{}\n{:#?}", outcome.journal, outcome.fired);
-    assert!(outcome.violations.is_empty(), "seed {seed}: {:?}", outcome.violations);
+    println!("{}\n{:#?}", outcome.journal, outcome.met.fired);
+    assert!(outcome.met.violations.is_empty(), "seed {seed}: {:?}", outcome.met.violations);
 }
 
 #[test]
@@ -108,24 +88,7 @@ fn the_same_seed_gives_the_shell_the_same_journal() {
 
 #[test]
 fn bugs_planted_around_the_shell_are_found() {
-    let mut board = format!("{:<22} {:>6} {:>8}  seen by\n", "planted bug", "first", "seeds");
-    let mut unfound = Vec::new();
-    for (planted, within) in SCOREBOARD {
-        let mut seen = on_all_cores(*within, usize::MAX, &|seed| {
-            let outcome = run(seed, *planted, false);
-            outcome.violations.into_iter().next().map(|violation| (seed, violation))
-        });
-        seen.sort();
-        let name = format!("{planted:?}");
-        match seen.first() {
-            Some((first, what)) => {
-                writeln!(board, "{name:<22} {first:>6} {:>8}  {what:.80}", format!("{}/{within}", seen.len())).expect("a string takes all");
-            }
-            None => unfound.push(format!("{planted:?} within {within} seeds")),
-        }
-    }
-    println!("{board}");
-    assert!(unfound.is_empty(), "planted bugs that were not found: {unfound:#?}");
+    planted_are_found(SCOREBOARD, &|seed, planted| run(seed, planted, false).met);
 }
 
 /// Shared by all parts of one run; nothing in it is ever held over a wait.

@@ -29,6 +29,7 @@ use super::{Outcome, rules};
 use crate::hooked_store::Hooked;
 use crate::scenario::Scenario;
 use crate::setting;
+use crate::tally::Met;
 use crate::world::start;
 
 /// How long things happen.
@@ -230,7 +231,7 @@ impl Script {
         }
         let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
         let fired = self.bed.state().fired.clone();
-        Outcome { violations, journal, fired, seconds: self.bed.boot().as_secs() }
+        Outcome { met: Met { violations, fired, seconds: self.bed.boot().as_secs() }, journal }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::oracle::{Oracle, Seen};
 use crate::planted::Planted;
 use crate::scenario::Scenario;
 use crate::setting;
+use crate::tally::Met;
 use crate::world::{END_WITHIN, MS, Nanos, S, draw_verb, start, verb_of_a_person};
 
 /// How often what must hold at every instant is looked at, and whether the run is over.
@@ -227,7 +228,7 @@ impl Script {
         }
         let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
         let violations = std::mem::take(&mut state.oracle.violations);
-        Outcome { journal, violations, fired: std::mem::take(&mut state.fired), seconds: now / S }
+        Outcome { met: Met { violations, fired: std::mem::take(&mut state.fired), seconds: now / S }, journal }
     }
 }
 
