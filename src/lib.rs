@@ -39,6 +39,9 @@ pub mod planfile;
 // Any YAML file that a person wrote: bounds, places, diagnostics.
 pub mod document;
 
+// Authorities of certificates, as PEM text.
+pub mod authorities;
+
 // The only reader of time.
 pub mod clock;
 

@@ -149,7 +149,6 @@ targets:
     - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01}
   discover: [{lane: prod-sg}]
   exclude: [{instance_name: \"legacy-*\"}]
-verify: {wire: {min_tls: \"1.2\"}}
 notify: [ops]
 ";
     plan("later_versions", text);
@@ -168,6 +167,32 @@ fn enforcement() {
     plan("enforce_of_nothing", &plan_of("{cron: \"@daily\", time_zone: UTC, mode: apply, max_drift: 0}"));
     let long = plan_of("{cron: \"@daily\", time_zone: UTC}").replace("name: proxies", &format!("name: {}", "n".repeat(56)));
     plan("enforce_long_name", &long);
+}
+
+/// `verify.wire` and its file of authorities.
+#[test]
+fn proofs_on_the_wire() {
+    let authority = rcgen::KeyPair::generate().expect("a key");
+    let authority = rcgen::CertificateParams::default().self_signed(&authority).expect("a certificate").pem();
+    let wire = |name: &str, on: bool, verify: &str| {
+        let text = format!("{HEAD}{TARGETS}verify: {verify}\n").replace("ssl_option: true", &format!("ssl_option: {on}"));
+        let case = Case::new(&[
+            ("plan.yaml", text.as_bytes()),
+            ("ca.pem", authority.as_bytes()),
+            ("empty.pem", b""),
+            ("broken.pem", b"-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----\n"),
+        ]);
+        std::os::unix::fs::symlink("ca.pem", case.path("link.pem")).expect("a link");
+        golden(name, &case.told());
+    };
+    wire("wire_taken", true, "{timeout: 5m, wire: {min_tls: \"1.3\", ca_file: ca.pem, plaintext: report}}");
+    wire("wire_empty", true, "{wire: {}}");
+    wire("wire_of_off", false, "{wire: {min_tls: \"1.3\", ca_file: ca.pem}}");
+    wire("wire_mistakes", true, "{wire: {min_tls: \"1.1\", ca: ca.pem, plaintext: refuse}}");
+    wire("wire_unquoted", true, "{wire: {min_tls: 1.2}}");
+    for file in ["empty.pem", "broken.pem", "missing.pem", "link.pem", "../ca.pem", "/etc/ssl/ca.pem"] {
+        wire(&format!("wire_ca_{}", file.replace(['.', '/'], "_").trim_matches('_')), true, &format!("{{wire: {{ca_file: {file}}}}}"));
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
 use sealift::domain::quota::Quota;
 use sealift::domain::rollout::Phase;
 use sealift::engine;
+use sealift::probe::Prober;
 use sealift::store::sled::{SledOptions, SledStore};
 use sealift::store::{Store, Submission};
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
     let options = engine::Options { lanes, exclusive: true, quota_spent: false };
     let shared: Arc<dyn Store> = store.clone();
-    let (handle, running) = engine::start(shared, cloud, clock, options);
+    let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, options);
     let running = tokio::spawn(running);
 
     let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".to_owned(), at: SystemClock.times().wall };

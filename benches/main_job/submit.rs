@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sealift::clock::{Clock, SystemClock};
 use sealift::cloud::http::HttpCloud;
 use sealift::engine;
+use sealift::probe::Prober;
 use sealift::store::Submission;
 use sealift::store::sled::{SledOptions, SledStore};
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
     let options = engine::Options { lanes, exclusive: true, quota_spent: false };
-    let (handle, running) = engine::start(store.clone(), cloud, clock, options);
+    let (handle, running) = engine::start(store.clone(), cloud, Arc::new(Prober::new(clock.clone())), clock, options);
     let running = tokio::spawn(running);
     let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".to_owned(), at: SystemClock.times().wall };
     handle.submit(submission).await?;

@@ -252,6 +252,7 @@ fn reason_word(word: ReasonWord) -> &'static str {
         ReasonWord::Busy => "busy",
         ReasonWord::AttemptsSpent => "attempts_spent",
         ReasonWord::Unverified => "unverified",
+        ReasonWord::NotProven => "not_proven",
         ReasonWord::JobLimit => "job_limit",
         ReasonWord::Unreadable => "unreadable",
         ReasonWord::NotAsSeen => "not_as_seen",
@@ -319,8 +320,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
             JournalRow { kind: "enforcement".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
         }
         What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
-            let Trace { request_id, status, code, .. } =
-                answer.clone().unwrap_or(Trace { call: String::new(), request_id: None, status: None, code: None });
+            let Trace { request_id, status, code, .. } = answer.clone().unwrap_or_default();
             JournalRow {
                 kind: "change".into(),
                 ordinal: Some(*ordinal),

@@ -21,7 +21,7 @@ const OPENINGS: usize = 3;
 
 /// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
 pub fn digest(submission: &Submission) -> Digest {
-    Plan::digest(submission.plan.source, submission.targets_digest())
+    Plan::digest(submission.plan.source, submission.targets_digest(), submission.plan.wire.as_ref())
 }
 
 /// The preview of `submission`, with at most `per_wave` targets of each wave.

@@ -14,13 +14,11 @@ use super::exit::Exit;
 use super::output::{aligned, line, pretty};
 use super::term;
 use super::text::{Style, clean};
+use crate::authorities::CA_FILE_BYTES_MAX;
 use crate::clock::SystemClock;
 use crate::document::open;
 use crate::domain::proof::{Certificate, Demand, Login, Plaintext, Proof, Tls, Verdict, judge};
 use crate::probe::{Prober, Roots};
-
-/// Largest file of authorities: a thousand certificates with their comments.
-const CA_FILE_MAX: u64 = 4 << 20;
 
 /// What is printed as JSON: all that was seen, and what it amounts to.
 #[derive(Serialize)]
@@ -64,8 +62,8 @@ pub async fn probe(args: &ProbeArgs, style: &Style) -> Result<Exit> {
 }
 
 fn authorities(file: &Path) -> Result<Roots> {
-    let mut opened = open::named(file, CA_FILE_MAX).map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
-    let pem = open::read(&mut opened, CA_FILE_MAX).map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
+    let mut opened = open::named(file, CA_FILE_BYTES_MAX).map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
+    let pem = open::read(&mut opened, CA_FILE_BYTES_MAX).map_err(|complaint| anyhow!("{}: {}", file.display(), complaint.message))?;
     Roots::of_pem(&pem).with_context(|| format!("{}", file.display()))
 }
 

@@ -17,6 +17,7 @@ use super::wire_format::{JOBS_PAGE, PROXIES_PAGE};
 use super::{retry_after, safe_text};
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
 use crate::domain::id::{InstanceId, JobId, ProxyId};
+use crate::domain::proof::Endpoint;
 
 /// Longest body of a success that is read; a full page of the job list is about 25 KiB.
 pub const SUCCESS_BODY_MAX: usize = 1 << 20;
@@ -169,7 +170,14 @@ struct ProxyBody<'a> {
     pool_status: Scalar<'a>,
     #[serde(default, borrow)]
     ssl_option: Scalar<'a>,
+    #[serde(default, borrow)]
+    address: Scalar<'a>,
+    #[serde(default, borrow)]
+    port: Scalar<'a>,
 }
+
+/// Where MySQL listens when nothing else is said.
+const MYSQL_PORT: u16 = 3306;
 
 fn proxy(body: &[u8], wanted: &ProxyId, beside: &mut Vec<ProxySeen>) -> Result<Answer, String> {
     let body: ProxiesBody<'_> = parse(body)?;
@@ -220,7 +228,18 @@ fn view(proxy: &ProxyBody<'_>) -> ProxyView {
         (Some(word), _) | (None, Some(word)) => word,
         (None, None) => "unknown",
     };
-    ProxyView { ssl_option: proxy.ssl_option.boolean(), status: meaning(word), word: safe_text::message(word, None) }
+    ProxyView {
+        ssl_option: proxy.ssl_option.boolean(),
+        status: meaning(word),
+        word: safe_text::message(word, None),
+        endpoint: endpoint(proxy),
+    }
+}
+
+/// Where clients reach the proxy; a port that is left out is the one that MySQL has by default.
+fn endpoint(proxy: &ProxyBody<'_>) -> Option<Endpoint> {
+    let port = proxy.port.text().map_or(Some(MYSQL_PORT), |text| text.parse().ok())?;
+    Endpoint::new(proxy.address.text()?, port)
 }
 
 fn meaning(word: &str) -> ProxyStatus {

@@ -57,6 +57,10 @@ pub struct Faults {
     pub foreign_job: Rate,
     /// Somebody else switches SSL of the proxy to the other value right after its instance was listed.
     pub foreign_change: Rate,
+    /// A proxy's port takes a probe's connection and stays silent.
+    pub wire_silent: Rate,
+    /// A proxy's port shows the other value than the one in force.
+    pub wire_wrong: Rate,
     /// From arrival to answer.
     pub latency: Between,
     /// How long a job takes.
@@ -90,6 +94,8 @@ impl Default for Faults {
             token_expired: Rate::NEVER,
             foreign_job: Rate::NEVER,
             foreign_change: Rate::NEVER,
+            wire_silent: Rate::NEVER,
+            wire_wrong: Rate::NEVER,
             latency: Between::exactly(Duration::ZERO),
             job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(3) },
             visibility_lag: Between::exactly(Duration::ZERO),
@@ -145,11 +151,13 @@ pub(super) enum Fault {
     VisibilityLag,
     /// A switch met an instance on which a job really ran.
     InstanceBusy,
+    WireSilent,
+    WireWrong,
 }
 
 impl Fault {
-    /// The words under which firings are reported; the first sixteen are the fields of the fault file.
-    pub(super) const WORDS: [&'static str; 18] = [
+    /// The words under which firings are reported; but for two they are fields of the fault file.
+    pub(super) const WORDS: [&'static str; 20] = [
         "throttle",
         "throttle_with_retry_after",
         "quota",
@@ -168,6 +176,8 @@ impl Fault {
         "foreign_change",
         "visibility_lag",
         "instance_busy",
+        "wire_silent",
+        "wire_wrong",
     ];
 }
 

@@ -9,6 +9,7 @@
 
 mod operations;
 mod request;
+mod wire;
 mod witness;
 
 use std::cmp::Reverse;
@@ -300,7 +301,7 @@ impl Model {
             Fault::TokenExpired => &self.faults.token_expired,
             Fault::ForeignJob => &self.faults.foreign_job,
             Fault::ForeignChange => &self.faults.foreign_change,
-            Fault::Quota | Fault::VisibilityLag | Fault::InstanceBusy => return false,
+            Fault::Quota | Fault::VisibilityLag | Fault::InstanceBusy | Fault::WireSilent | Fault::WireWrong => return false,
         };
         if rate.is_never() {
             return false;

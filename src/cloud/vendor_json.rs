@@ -10,6 +10,10 @@ use jiff::Timestamp;
 use super::faults::{NodesShape, SslOptionShape};
 use super::model::Refusal;
 use crate::domain::id::{InstanceId, ProxyId};
+use crate::domain::proof::Endpoint;
+
+/// Where every simulated proxy listens.
+const PROXY_PORT: u16 = 3306;
 
 /// What a gateway's own error page looks like.
 pub(super) const HTML_502: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
@@ -106,13 +110,8 @@ fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyRow<'_>, ssl_optio
         SslOptionShape::Boolean => text.push_str(if *on { r#","ssl_option":true"# } else { r#","ssl_option":false"# }),
         SslOptionShape::Absent => {}
     }
-    let _infallible = write!(
-        text,
-        r#","name":"proxy-{number}","address":"10.{}.{}.{}","port":3306,"#,
-        number >> 16 & 0xff,
-        number >> 8 & 0xff,
-        number & 0xff
-    );
+    let [_, a, b, c] = number.to_be_bytes();
+    let _infallible = write!(text, r#","name":"proxy-{number}","address":"10.{a}.{b}.{c}","port":{PROXY_PORT},"#);
     text.push_str(r#""delay_threshold_in_seconds":30,"vcpus":"2","ram":"8","node_num":2,"mode":"Cluster","type":"readwrite","#);
     text.push_str(r#""transaction_split":"ON","connection_pool_type":"CLOSED","route_mode":0,"consistence_mode":"eventual","#);
     text.push_str(r#""flavor_ref":"gaussdb.proxy.large.x86.2","nodes":[{"id":""#);
@@ -138,6 +137,12 @@ fn node(text: &mut String, instance: &InstanceId, stem: &str, suffix: &str) {
     text.push_str(r#"","instance_id":""#);
     text.push_str(instance.as_str());
     text.push_str(r#"","status":"ACTIVE","name":"node","weight":100,"availability_zone":[{"code":"az1","description":"az1"}]}"#);
+}
+
+/// The number of the proxy that [`proxies`] tells at this endpoint.
+pub(super) fn number_at(endpoint: &Endpoint) -> Option<u32> {
+    let [10, a, b, c] = endpoint.host.parse::<std::net::Ipv4Addr>().ok()?.octets() else { return None };
+    (endpoint.port == PROXY_PORT).then_some(u32::from_be_bytes([0, a, b, c]))
 }
 
 /// Instances by id, their number and that of their first proxy; every other one is tagged as one for tests.

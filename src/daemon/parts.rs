@@ -20,6 +20,7 @@ use crate::cloud::http::HttpCloud;
 use crate::domain::lane::Lane;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Options};
+use crate::probe::Prober;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, Unavailable};
 
@@ -97,7 +98,7 @@ impl Parts {
         let lanes: Arc<[Lane]> = setup.lanes.into();
         let quota_spent = calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;
         let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent };
-        let (handle, engine) = engine::start(store.clone(), cloud, clock.clone(), options);
+        let (handle, engine) = engine::start(store.clone(), cloud, Arc::new(Prober::new(clock.clone())), clock.clone(), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
         let stop = CancellationToken::new();

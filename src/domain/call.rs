@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{InstanceId, JobId, Name, ProxyId};
+use super::proof::Endpoint;
 use super::target::Target;
 
 /// One request to the cloud.
@@ -115,6 +116,9 @@ pub struct ProxyView {
     pub status: ProxyStatus,
     /// The status word as the cloud gave it (`ACTIVE`, `ENABLING PROXY`, …), for people.
     pub word: String,
+    /// `address` and `port`: where clients reach it; `None` where the answer has none that can be connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
 }
 
 /// One proxy of an instance's list.

@@ -15,6 +15,7 @@
 #[cfg(test)]
 mod table;
 mod undo;
+mod wire;
 
 use std::time::Duration;
 
@@ -22,9 +23,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::undo::Undo;
+pub use self::wire::Shown;
 
 use super::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView};
 use super::id::{ChangeId, JobId};
+use super::proof::{self, Demand, Endpoint, Proof};
 use super::retry;
 use super::target::Target;
 use super::window::Opening;
@@ -69,6 +72,12 @@ pub struct Record {
     /// Set once its rollout puts the change back: from then on the wanted value is `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
+    /// Set once the API shows the wanted value under a plan with `verify.wire`: the wire must show it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Box<Shown>>,
+    /// What the wire showed that proved the change; the journal has the whole proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Box<proof::Summary>>,
     /// Raised by one with every committed transition; a commit names the version it read.
     pub version: u64,
 }
@@ -80,7 +89,18 @@ fn is_zero(n: &u16) -> bool {
 impl Record {
     /// The record of a change that nobody touched yet. It needs no storage: a change without a stored record is this.
     pub fn queued() -> Self {
-        Self { state: State::Queued, attempts: 0, waits: 0, misses: 0, before: None, jobs: Vec::new(), undo: None, version: 0 }
+        Self {
+            state: State::Queued,
+            attempts: 0,
+            waits: 0,
+            misses: 0,
+            before: None,
+            jobs: Vec::new(),
+            undo: None,
+            shown: None,
+            proof: None,
+            version: 0,
+        }
     }
 }
 
@@ -112,7 +132,8 @@ pub enum State {
         /// The job.
         job: JobId,
     },
-    /// The job is over; the proxy itself must show the wanted value.
+    /// The job is over; the proxy itself must show the wanted value, first to the API and then, if the plan says so, on the
+    /// wire ([`Record::shown`]).
     Verifying {
         /// The job, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -244,6 +265,8 @@ pub enum ReasonWord {
     AttemptsSpent,
     /// The job completed and the proxy still shows the other value.
     Unverified,
+    /// The API shows the wanted value, and the wire does not.
+    NotProven,
     /// The job did not end in time.
     JobLimit,
     /// The cloud cannot be read well enough to tell.
@@ -283,6 +306,8 @@ pub enum Event {
     Job(JobView),
     /// The whole job list was read; these jobs of the instance are unexplained.
     Found(Vec<JobId>),
+    /// The wire was looked at.
+    Proved(Box<Proof>),
     /// A call ended without the expected answer.
     Error(CallError),
 }
@@ -360,6 +385,8 @@ pub struct Context<'a> {
     pub looks: u32,
     /// The plan only looks ([`super::plan::Plan::survey`]).
     pub survey: bool,
+    /// What the wire must show, if it must ([`super::plan::Plan::wire`]).
+    pub wire: Option<Demand>,
 }
 
 /// When a change wants to be woken next.
@@ -378,7 +405,9 @@ pub struct Decision {
     pub record: Record,
     /// The one call to make after the commit.
     pub call: Option<Call>,
-    /// When to wake the change if no call is made.
+    /// Where to look at the wire after the commit; never together with a call.
+    pub probe: Option<Endpoint>,
+    /// When to wake the change if neither is made.
     pub wake: Wake,
     /// Why, for the journal.
     pub why: String,
@@ -417,9 +446,10 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Following { job }, Event::Job(view)) => Ok(step.followed(job, view)),
         (State::Following { job }, Event::Error(error)) => Ok(step.follow_failed(job, error)),
 
+        (State::Verifying { .. }, Event::Woken | Event::Proved(_)) if change.record.shown.is_some() => step.on_the_wire(event),
         (State::Verifying { .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "look after")),
-        (State::Verifying { .. }, Event::Observed(view)) => Ok(step.verified(view.as_ref())),
-        (State::Verifying { .. }, Event::Error(error)) => Ok(step.verify_failed(error)),
+        (State::Verifying { .. }, Event::Observed(view)) if change.record.shown.is_none() => Ok(step.verified(view.as_ref())),
+        (State::Verifying { .. }, Event::Error(error)) if change.record.shown.is_none() => Ok(step.verify_failed(error)),
 
         (State::Failed { .. } | State::InDoubt { .. }, Event::Requeue) => step.requeue(),
 
@@ -435,6 +465,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Accepted(_)
             | Event::Job(_)
             | Event::Found(_)
+            | Event::Proved(_)
             | Event::Error(_),
         )
         | (
@@ -446,27 +477,58 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Accepted(_)
             | Event::Job(_)
             | Event::Found(_)
+            | Event::Proved(_)
             | Event::Error(_),
         )
         | (
             State::Inspecting,
-            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(_) | Event::Job(_) | Event::Found(_),
+            Event::Release
+            | Event::Cancel
+            | Event::Requeue
+            | Event::Undo
+            | Event::Accepted(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Proved(_),
         )
         | (
             State::Submitting { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Observed(_) | Event::Job(_) | Event::Found(_),
+            Event::Release
+            | Event::Cancel
+            | Event::Requeue
+            | Event::Undo
+            | Event::Observed(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Proved(_),
         )
         | (
             State::Recovering { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(None) | Event::Job(_),
+            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(None) | Event::Job(_) | Event::Proved(_),
         )
         | (
             State::Following { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Observed(_) | Event::Accepted(_) | Event::Found(_),
+            Event::Release
+            | Event::Cancel
+            | Event::Requeue
+            | Event::Undo
+            | Event::Observed(_)
+            | Event::Accepted(_)
+            | Event::Found(_)
+            | Event::Proved(_),
         )
         | (
             State::Verifying { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(_) | Event::Job(_) | Event::Found(_),
+            Event::Release
+            | Event::Cancel
+            | Event::Requeue
+            | Event::Undo
+            | Event::Observed(_)
+            | Event::Accepted(_)
+            | Event::Job(_)
+            | Event::Found(_)
+            | Event::Proved(_)
+            | Event::Error(_),
         )
         | (
             State::Failed { .. } | State::InDoubt { .. },
@@ -478,6 +540,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Accepted(_)
             | Event::Job(_)
             | Event::Found(_)
+            | Event::Proved(_)
             | Event::Error(_),
         )
         | (
@@ -490,6 +553,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Accepted(_)
             | Event::Job(_)
             | Event::Found(_)
+            | Event::Proved(_)
             | Event::Error(_),
         )
         | (
@@ -503,6 +567,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Accepted(_)
             | Event::Job(_)
             | Event::Found(_)
+            | Event::Proved(_)
             | Event::Error(_),
         ) => Err(Stale),
     }
@@ -525,13 +590,16 @@ impl Next<'_> {
         if self.record != *self.was {
             self.record.version += 1;
         }
-        Decision { record: self.record, call, wake, why }
+        Decision { record: self.record, call, probe: None, wake, why }
     }
     fn call(self, call: Call, why: &str) -> Decision {
         self.finish(Some(call), Wake::Never, why.into())
     }
     fn now(self, why: &str) -> Decision {
         self.finish(None, Wake::In(Duration::ZERO), why.into())
+    }
+    fn probe(self, endpoint: &Endpoint, why: &str) -> Decision {
+        Decision { probe: Some(endpoint.clone()), ..self.finish(None, Wake::Never, why.into()) }
     }
     fn after(self, wait: Duration, why: impl Into<String>) -> Decision {
         self.finish(None, Wake::In(wait), why.into())
@@ -603,7 +671,7 @@ impl<'a> Step<'a> {
         if self.desired(view) {
             // No job of ours was seen to complete, or it would have been found in `Verifying`.
             let how = if self.sent_any() { How::SwitchedJobUnknown } else { How::AlreadyRight };
-            return self.done(how, "the proxy shows the wanted value");
+            return self.shows(view, how, "the proxy shows the wanted value");
         }
         if let Some(skipped) = self.not_as_seen(view) {
             return skipped;
@@ -634,6 +702,7 @@ impl<'a> Step<'a> {
         }
         next.record.attempts = attempts + 1;
         next.record.misses = 0;
+        next.record.shown = None;
         next.call(Call::Submit { target: self.change.target.clone(), ssl_option: self.change.desired }, "switch")
     }
 
@@ -761,7 +830,7 @@ impl<'a> Step<'a> {
     fn recovered(&self, sent: Timestamp, candidates: Option<u16>, view: Option<&ProxyView>) -> Decision {
         if let Some(view) = view {
             if self.desired(view) {
-                return self.done(How::SwitchedJobUnknown, "the proxy shows the wanted value; job id not recovered");
+                return self.shows(view, How::SwitchedJobUnknown, "the proxy shows the wanted value; job id not recovered");
             }
             let unchanged = view.status == ProxyStatus::Idle && view.ssl_option.is_some();
             if unchanged && candidates == Some(0) {
@@ -813,7 +882,7 @@ impl<'a> Step<'a> {
     fn verified(&self, view: Option<&ProxyView>) -> Decision {
         let late = self.ctx.waited >= self.ctx.verify_timeout;
         match view {
-            Some(view) if self.desired(view) => self.done(How::Switched, "the proxy shows the wanted value"),
+            Some(view) if self.desired(view) => self.shows(view, How::Switched, "the proxy shows the wanted value"),
             Some(view) if late && view.ssl_option.is_none() => {
                 self.quarantine(ReasonWord::Unreadable, "the job completed, and the cloud does not tell ssl_option".into())
             }

@@ -539,7 +539,9 @@ fn run_plan(plan: &Plan, name: Name, run: u32, targets: u32, survey: bool) -> Pl
         vec![Wave { name: all, first: 0, size: targets, soak_ms: 0, promote: Promote::Auto, max_failures: strategy.max_failures }];
     let calendar =
         if survey { Calendar::always() } else { Calendar::new(plan.calendar.windows().to_vec(), plan.calendar.freezes().to_vec(), None) };
-    Plan { name, revision: run, calendar, strategy, approval: Approval::default(), survey, enforce: None, ..plan.clone() }
+    // Drift is what the API tells; what is put right is proven as the plan says.
+    let wire = plan.wire.clone().filter(|_| !survey);
+    Plan { name, revision: run, calendar, strategy, wire, approval: Approval::default(), survey, enforce: None, ..plan.clone() }
 }
 
 fn end_run(record: &mut Record, result: &str) {

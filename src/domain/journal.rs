@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{Digest, InstanceId, Name, ProxyId, RolloutId};
+use super::proof::Proof;
 use super::{change, enforce, rollout};
 
 /// One line of the journal.
@@ -105,9 +106,9 @@ pub enum What {
 }
 
 /// What is kept of a call's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
-    /// The call's word.
+    /// The call's word; `probe` for a look at the wire.
     pub call: String,
     /// `X-Request-Id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,4 +119,7 @@ pub struct Trace {
     /// `error_code` of a refusal or failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// What a look at the wire saw, whole; no call of the API has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Box<Proof>>,
 }

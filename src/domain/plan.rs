@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::enforce::Enforce;
 use super::group::GroupLimits;
 use super::id::{Digest, Name};
+use super::proof::{Demand, TlsVersion};
 use super::retry;
 use super::window::{Calendar, Opening};
 
@@ -42,6 +43,9 @@ pub struct Plan {
     pub retry: retry::Policy,
     /// `verify.timeout`: how long the proxy may take to show the value after its job completed, in milliseconds.
     pub verify_timeout_ms: u64,
+    /// The plan's `verify.wire`: what a proxy shows on the wire is held against it; `None`: the API's word is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<Wire>,
     /// The plan's `approval`.
     #[serde(default)]
     pub approval: Approval,
@@ -55,9 +59,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
-    pub fn digest(source: Digest, targets: Digest) -> Digest {
-        let bytes = [b"sealift plan 1\n".as_slice(), source.as_bytes(), targets.as_bytes()].concat();
+    /// What an approval is bound to: the plan file's bytes, the ordered targets that it led to, and the authorities of its
+    /// `ca_file`, if it names one.
+    pub fn digest(source: Digest, targets: Digest, wire: Option<&Wire>) -> Digest {
+        let mut bytes = [b"sealift plan 1\n".as_slice(), source.as_bytes(), targets.as_bytes()].concat();
+        if let Some(ca) = wire.and_then(|wire| wire.ca.as_ref()) {
+            bytes.extend_from_slice(Digest::of(ca.as_bytes()).as_bytes());
+        }
         Digest::of(&bytes)
     }
 
@@ -73,6 +81,24 @@ impl Plan {
     /// `verify.timeout`.
     pub fn verify_timeout(&self) -> Duration {
         Duration::from_millis(self.verify_timeout_ms)
+    }
+}
+
+/// The plan's `verify.wire`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// The oldest TLS version that counts.
+    pub min_tls: TlsVersion,
+    /// The text of `ca_file`, frozen with the plan: the authorities that a chain must lead to. `None`: a chain is recorded
+    /// and not demanded, for the vendor's certificates are signed by authorities of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+}
+
+impl Wire {
+    /// What a proof is judged by.
+    pub fn demand(&self) -> Demand {
+        Demand { min_tls: self.min_tls, trusted: self.ca.is_some() }
     }
 }
 
@@ -188,6 +214,7 @@ pub enum Promote {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
@@ -223,6 +250,7 @@ mod tests {
             },
             retry: retry::Policy::default(),
             verify_timeout_ms: 1,
+            wire: None,
             approval: Approval::default(),
             enforce: None,
             survey: false,
@@ -242,9 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_of_both_the_plan_and_its_targets() {
+    fn the_digest_is_of_the_plan_its_targets_and_its_authorities() {
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        let digests = [Plan::digest(one, other), Plan::digest(other, one), Plan::digest(one, one)];
-        assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+        let wire = |ca: &str| Wire { min_tls: TlsVersion::V12, ca: Some(ca.into()) };
+        let (ours, theirs) = (wire("ours"), wire("theirs"));
+        let digests = [
+            Plan::digest(one, other, None),
+            Plan::digest(other, one, None),
+            Plan::digest(one, one, None),
+            Plan::digest(one, other, Some(&ours)),
+            Plan::digest(one, other, Some(&theirs)),
+        ];
+        assert_eq!(BTreeSet::from(digests).len(), digests.len());
     }
 }

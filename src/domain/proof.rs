@@ -119,6 +119,43 @@ impl Proof {
     }
 }
 
+/// What is kept of a proof beside the change that it proved; the journal has the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// When the probe began.
+    pub at: Timestamp,
+    /// The TLS version agreed on; `None`: no TLS is spoken there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<TlsVersion>,
+    /// The cipher suite, by its IANA name; empty without TLS.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cipher: String,
+    /// The last second of the server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// SHA-256 of the server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// Whether plain text is still accepted, as far as it showed itself.
+    pub plaintext: Plaintext,
+}
+
+impl Proof {
+    /// The part that stays beside the change.
+    pub fn summary(&self) -> Summary {
+        let leaf = self.tls.as_ref().and_then(|tls| tls.chain.first());
+        Summary {
+            at: self.at,
+            version: self.tls.as_ref().map(|tls| tls.version),
+            cipher: self.tls.as_ref().map_or_else(String::new, |tls| tls.cipher.clone()),
+            expires: leaf.and_then(|certificate| certificate.not_after),
+            sha256: leaf.map(|certificate| certificate.sha256),
+            plaintext: self.plaintext(),
+        }
+    }
+}
+
 /// Whether plain text is still accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

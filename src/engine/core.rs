@@ -19,6 +19,7 @@ use super::board::Board;
 use super::effect::{Effect, Input, Ticket};
 use super::handle::{LaneSnapshot, Snapshot};
 use super::lane::LaneState;
+use super::prove::Probes;
 use super::steer::Tracked;
 use super::work::Work;
 use crate::clock::Times;
@@ -92,6 +93,8 @@ pub struct Core {
     pub(super) strangers: BTreeMap<u64, super::handle::Command>,
     /// Questions of people that wait for a permit or an answer.
     pub(super) asks: BTreeMap<u64, Call>,
+    /// Looks at the wire.
+    pub(super) probes: Probes,
 }
 
 impl Core {
@@ -120,6 +123,7 @@ impl Core {
             counters: BTreeMap::new(),
             strangers: BTreeMap::new(),
             asks: BTreeMap::new(),
+            probes: Probes::default(),
         }
     }
 
@@ -145,6 +149,7 @@ impl Core {
         }
         self.fire(out);
         self.pump(out);
+        self.pump_probes(out);
     }
 
     fn take(&mut self, input: Input, out: &mut Vec<Effect>) {
@@ -171,6 +176,10 @@ impl Core {
                 Some(Owner::Ask(id)) => self.ask_answered(id, reply, out),
                 Some(Owner::List(lane)) => self.list_answered(&lane, reply, out),
                 Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
+            },
+            Input::Probed { ticket, proof } => match self.redeem(ticket) {
+                Some(Owner::Change(id)) => self.work_probed(id, proof, out),
+                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
             },
             Input::Command { id, command } => self.command(id, command, out),
             Input::Asked { id, call } => self.asked(id, call, out),

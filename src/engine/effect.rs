@@ -13,6 +13,7 @@ use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, JobId, RolloutId};
+use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::Boot;
 use crate::domain::target::InstanceKey;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
@@ -59,6 +60,13 @@ pub enum Input {
         ticket: Ticket,
         /// What came of the call.
         reply: Reply,
+    },
+    /// Answer to [`Effect::Probe`].
+    Probed {
+        /// Its ticket.
+        ticket: Ticket,
+        /// What the wire showed.
+        proof: Box<Proof>,
     },
     /// An operator's verb; answered by [`Effect::Reply`].
     Command {
@@ -127,6 +135,17 @@ pub enum Effect {
         call: Call,
         /// To be checked when the bytes leave.
         check: CheckSpec,
+    },
+    /// Look at a proxy's port, over the wire.
+    Probe {
+        /// Answer with it.
+        ticket: Ticket,
+        /// The change that is to be proven.
+        id: ChangeId,
+        /// Where.
+        endpoint: Endpoint,
+        /// Its plan, which may name authorities.
+        plan: PlanRef,
     },
     /// Make a call that belongs to no change: a read that a person asked for.
     Ask {

@@ -109,5 +109,6 @@ pub(super) fn trace(call: &Call, reply: &Reply) -> Trace {
         request_id: reply.request_id.clone(),
         status: error.and_then(|error| error.status),
         code: error.and_then(|error| error.code.clone()),
+        proof: None,
     }
 }

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::cloud::{Cloud, Withheld};
 use crate::domain::call::Reply;
 use crate::domain::quota::Boot;
+use crate::probe::Probe;
 use crate::store::{Commit, Store, Unavailable};
 
 /// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and loses nothing.
@@ -43,6 +44,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 pub fn start(
     store: Arc<dyn Store>,
     cloud: Arc<dyn Cloud>,
+    probe: Arc<dyn Probe>,
     clock: Arc<dyn Clock>,
     options: Options,
 ) -> (Handle, impl Future<Output = Result<(), Unavailable>> + Send) {
@@ -55,6 +57,7 @@ pub fn start(
         core,
         store,
         cloud,
+        probe,
         clock,
         answers,
         commits: FuturesUnordered::new(),
@@ -74,6 +77,7 @@ struct Shell {
     board: Arc<Board>,
     store: Arc<dyn Store>,
     cloud: Arc<dyn Cloud>,
+    probe: Arc<dyn Probe>,
     clock: Arc<dyn Clock>,
     answers: mpsc::Sender<Input>,
     /// Commits that wait for the disk; no more than there is work in hand.
@@ -210,6 +214,14 @@ impl Shell {
                             let reply = cloud.perform(call, last).await;
                             // To a core that is gone it means nothing: the intent is in the store, the next start asks the cloud.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;
+                        });
+                    }
+                    Effect::Probe { ticket, endpoint, plan, .. } => {
+                        let (probe, answers) = (Arc::clone(&self.probe), self.answers.clone());
+                        tokio::spawn(async move {
+                            let proof = Box::new(probe.probe(&endpoint, plan.wire.as_ref()).await);
+                            // A core that is gone: the next start looks again.
+                            let _ = answers.send(Input::Probed { ticket, proof }).await;
                         });
                     }
                     Effect::Ask { ticket, call, deadline } => {

@@ -18,6 +18,7 @@ use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::missed::Gap;
+use crate::domain::plan::Wire;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake};
 use crate::domain::window::Opening;
@@ -135,6 +136,7 @@ impl Tracked {
             waited: Duration::ZERO,
             looks: 0,
             survey: self.view.plan.survey,
+            wire: self.view.plan.wire.as_ref().map(Wire::demand),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::domain::call::{Answer, Call, Disposition, JobSeen, JobView, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
+use crate::domain::proof::Endpoint;
 use crate::domain::quota::Boot;
 use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 
@@ -25,7 +26,7 @@ use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// What others wait beyond a call's longest life, or beyond a planned wake, before they take a change over.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// One change in hand.
 pub(super) struct Work {
@@ -35,7 +36,7 @@ pub(super) struct Work {
     pub(super) event: Event,
     pub(super) trace: Option<Trace>,
     /// From then on others may take it over, as the store has it.
-    due: Option<Timestamp>,
+    pub(super) due: Option<Timestamp>,
     wake: Option<Boot>,
     /// When the present state was entered, or taken over.
     entered: Boot,
@@ -57,6 +58,12 @@ pub(super) enum Stage {
     Waiting { rank: Rank, place: u64 },
     /// Waits for the next list of its lane's jobs.
     Listed,
+    /// Waits for a place to look at the wire.
+    Lined { place: u64 },
+    /// The claim of a look at the wire is on its way; the place is in hand.
+    ClaimingProbe(Box<Endpoint>, Timestamp),
+    /// The look at the wire is out.
+    Probing,
     /// The decision is on its way to the store, with the instant from which others may take over and with both clocks
     /// at the decision, from which the call's deadline counts; a call's permit is in hand.
     Committing(Box<Decision>, Option<Timestamp>, Times),
@@ -144,6 +151,7 @@ impl Core {
         match self.decide(id) {
             Some(Ok(decision)) if matches!(decision.call, Some(Call::Follow { .. })) && self.joins(id) => self.join(id),
             Some(Ok(decision)) if decision.call.is_some() => self.queue(id, &decision),
+            Some(Ok(decision)) if decision.probe.is_some() && decision.record.version == work.change.record.version => self.line_up(id),
             Some(Ok(decision)) => {
                 self.leave_queue(id);
                 self.carry_out(id, decision, out);
@@ -160,7 +168,13 @@ impl Core {
         let lane = self.lanes.get(&work.change.target.lane)?;
         if let Some(call) = work.next_page.clone() {
             // A page more of the same question: the same record, one more call.
-            return Some(Ok(Decision { record: work.change.record.clone(), call: Some(call), wake: Wake::Never, why: String::new() }));
+            return Some(Ok(Decision {
+                record: work.change.record.clone(),
+                call: Some(call),
+                probe: None,
+                wake: Wake::Never,
+                why: String::new(),
+            }));
         }
         let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now.wall);
         let gate = match ctx.gate {
@@ -192,19 +206,32 @@ impl Core {
                 }
                 state.enqueue(rank, place, Waiter::Change(id));
             }
-            Stage::Listed | Stage::Committing(..) | Stage::Claiming(..) | Stage::Out(_) | Stage::Reading => return,
+            Stage::Listed
+            | Stage::Lined { .. }
+            | Stage::Committing(..)
+            | Stage::Claiming(..)
+            | Stage::ClaimingProbe(..)
+            | Stage::Out(_)
+            | Stage::Probing
+            | Stage::Reading => return,
         }
         self.stirred.insert(lane);
     }
 
     fn leave_queue(&mut self, id: ChangeId) {
-        if let Some(work) = self.work.get_mut(&id)
-            && let Stage::Waiting { rank, place } = work.stage
-        {
-            work.stage = Stage::Asleep;
-            if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
-                lane.remove(rank, place, Waiter::Change(id));
+        let Some(work) = self.work.get_mut(&id) else { return };
+        match work.stage {
+            Stage::Waiting { rank, place } => {
+                work.stage = Stage::Asleep;
+                if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+                    lane.remove(rank, place, Waiter::Change(id));
+                }
             }
+            Stage::Lined { place } => {
+                work.stage = Stage::Asleep;
+                self.probes.leave(place);
+            }
+            _ => {}
         }
     }
 
@@ -243,6 +270,7 @@ impl Core {
         let (version, was) = (work.change.record.version, work.due);
         self.done_with_event(id);
         match (decision.call, decision.wake) {
+            _ if decision.probe.is_some() => self.line_up(id),
             (Some(call), _) if self.exclusive => self.send(id, call, self.now, out),
             (Some(call), _) => {
                 let due = due.expect("a change with a call is active");
@@ -372,6 +400,7 @@ impl Core {
             return self.let_go(id);
         }
         match (decision.call, decision.wake) {
+            _ if decision.probe.is_some() => self.line_up(id),
             (Some(call), _) => self.send(id, call, decided, out),
             (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
             (None, Wake::Never) => {}
@@ -405,7 +434,11 @@ impl Core {
 
     pub(super) fn work_touched(&mut self, id: ChangeId, held: bool, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let Stage::Claiming(call, due, decided) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let (call, due, decided) = match std::mem::replace(&mut work.stage, Stage::Asleep) {
+            Stage::Claiming(call, due, decided) => (call, due, decided),
+            Stage::ClaimingProbe(endpoint, due) => return self.probe_claimed(id, *endpoint, due, held, out),
+            _ => return,
+        };
         if held {
             work.due = Some(due);
             self.send(id, *call, decided, out);
@@ -418,7 +451,7 @@ impl Core {
         }
     }
 
-    fn reread(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+    pub(super) fn reread(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
         let ticket = self.ticket(Owner::Change(id));
         self.set_stage(id, Stage::Reading);
         out.push(Effect::Read { ticket, query: Query::Change(id) });

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::targets::{FileSource, Fleet, Set, TARGETS_MAX};
-use super::{calendar, enforce, raw, waves};
+use super::{calendar, enforce, raw, waves, wire};
 use crate::document::length::Length;
 use crate::document::shape::complained;
 use crate::document::tree::Span;
@@ -56,12 +56,16 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
     let retry = retry.and_then(|written| attempts(&written.unwrap_or_default(), document, mistakes));
     let enforced = document.part(plan.as_mut().map(|plan| plan.enforce.take()), "enforce", mistakes);
     let enforced = enforced.and_then(|written| enforce::read(written, document, set.as_ref(), mistakes));
+    let on_the_wire =
+        document.part(plan.as_mut().map(|plan| plan.verify.as_mut().and_then(|verify| verify.wire.take())), "verify.wire", mistakes);
+    let on_the_wire = on_the_wire.and_then(|written| wire::read(written, document, folders, mistakes));
     let (plan, set) = (plan?, set?);
     let autostart = plan.autostart.unwrap_or(false);
     let timeout = plan.verify.and_then(|verify| verify.timeout);
+    let on_the_wire = on_the_wire?;
     let required = plan.approval.map_or(0, |approval| approval.required);
     // A digest over a million targets is not for nothing.
-    let digest = if required > 0 { Plan::digest(source, target::digest(&set.targets)) } else { Digest::ZERO };
+    let digest = if required > 0 { Plan::digest(source, target::digest(&set.targets), on_the_wire.as_ref()) } else { Digest::ZERO };
     let plan = Plan {
         name: plan.name,
         revision: plan.revision.unwrap_or(1),
@@ -74,6 +78,7 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
         strategy: strategy?,
         retry: retry?,
         verify_timeout_ms: timeout.map_or(VERIFY_TIMEOUT_DEFAULT_MS, Length::millis),
+        wire: on_the_wire,
         approval: Approval { required, digest },
         enforce: enforced?,
         survey: false,

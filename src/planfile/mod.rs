@@ -16,6 +16,7 @@ mod raw;
 mod schema;
 mod targets;
 mod waves;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

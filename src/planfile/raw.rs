@@ -286,6 +286,42 @@ pub struct Retry {
 pub struct Verify {
     /// How long the proxy may take to show the new value after its job completed. Default: 3m.
     pub timeout: Option<Length>,
+    /// The proxy's port must show it too: a probe reads the greeting and does the TLS handshake. Default: the API's word is
+    /// enough.
+    pub wire: Option<Wire>,
+}
+
+/// What the wire must show.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wire {
+    /// The oldest TLS version that counts. Default: "1.2".
+    pub min_tls: Option<MinTls>,
+    /// Authorities in PEM, one of which must have signed the proxy's certificate, and every certificate must be valid now.
+    /// Relative to the plan, never outside its folder. Default: the chain is recorded and not judged.
+    pub ca_file: Option<String>,
+    /// What is done about plain text that is still accepted. It is told as far as the greeting does. Default: report.
+    #[serde(rename = "plaintext")]
+    pub _plaintext: Option<Plaintext>,
+}
+
+/// A TLS version that can be asked for.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum MinTls {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// What is done about plain text that is still accepted.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Plaintext {
+    /// It is recorded.
+    Report,
 }
 
 fn group_limits(_: &mut SchemaGenerator) -> Schema {

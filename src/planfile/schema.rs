@@ -14,7 +14,6 @@ use crate::document::shape::Later;
 const LATER: &[Later] = &[
     Later { path: "targets.discover", instead: "list the targets in `targets.list` or `targets.files`" },
     Later { path: "targets.exclude", instead: "leave the targets out of `targets.list` and `targets.files`" },
-    Later { path: "verify.wire", instead: "leave it out; the API's word is what is verified" },
     Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
 ];
 

@@ -25,17 +25,28 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::domain::plan::Wire;
 use crate::domain::proof::{Endpoint, Greeting, Login, Proof, Tls, Trouble, TroubleWord};
 use bounded::Bounded;
 use greeting::Opened;
 use login::Channel;
+use roots::KeptRoots;
 
-pub use roots::{Roots, RootsError};
+pub use roots::Roots;
+
+/// Looks at the wire for the engine; the simulation has its own.
+pub trait Probe: Send + Sync {
+    /// Looks once. What the plan's `verify.wire` names as authorities is what the chain is held against; without any, those
+    /// that this machine trusts.
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a Wire>) -> BoxFuture<'a, Proof>;
+}
 
 /// How long one probe may take in all, from the name's resolution to the refused login: five round trips and a handshake
 /// take less than a second between continents, and a server that is slower than this serves nobody.
@@ -50,6 +61,17 @@ pub const BYTES_MAX: usize = 256 * 1024;
 pub struct Prober {
     clock: Arc<dyn Clock>,
     within: Duration,
+    roots: Arc<KeptRoots>,
+}
+
+impl Probe for Prober {
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+        async move {
+            let roots = self.roots.of(wire.and_then(|wire| wire.ca.as_deref()));
+            self.look(endpoint, &roots).await
+        }
+        .boxed()
+    }
 }
 
 /// What has been seen so far; it outlives the deadline.
@@ -74,7 +96,7 @@ enum Stage {
 impl Prober {
     /// A prober with the usual deadline, [`PROBE_WITHIN`].
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, within: PROBE_WITHIN }
+        Self { clock, within: PROBE_WITHIN, roots: Arc::default() }
     }
 
     /// The same with another deadline over the whole probe.

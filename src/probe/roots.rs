@@ -1,20 +1,16 @@
-//! The authorities that a chain is held against: those of a `ca_file`, or those that this machine trusts.
-//!
-//! Invariant: a `ca_file` without a certificate is a mistake, never an empty set that every chain fails against.
+//! What a chain is held against: the authorities of a `ca_file`, or those that this machine trusts.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
-use super::text;
+use crate::authorities::{Authorities, AuthoritiesError};
+use crate::domain::id::Digest;
 use crate::domain::proof::Anchors;
 
-/// Certificates that a `ca_file` may hold: all authorities of the public web are about 150.
-const CERTIFICATES_MAX: usize = 1000;
-
-/// Authorities; cheap to clone.
+/// Authorities and what they are; cheap to clone.
 #[derive(Clone)]
 pub struct Roots {
     pub(super) store: Arc<RootCertStore>,
@@ -24,45 +20,19 @@ pub struct Roots {
     pub(super) anchors: Anchors,
 }
 
-/// A `ca_file` that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RootsError {
-    /// It is no PEM.
-    #[error("the file of authorities cannot be read as PEM: {0}")]
-    Unreadable(String),
-    /// It holds no certificate.
-    #[error("the file of authorities holds no certificate: it must hold PEM blocks `BEGIN CERTIFICATE`")]
-    Empty,
-    /// It holds too many.
-    #[error("the file of authorities holds more than {CERTIFICATES_MAX} certificates")]
-    TooMany,
-    /// One cannot be an authority.
-    #[error("certificate {number} of the file of authorities cannot be used: {why}")]
-    Unusable {
-        /// Its place, from 1.
-        number: usize,
-        /// Why.
-        why: String,
-    },
-}
-
 impl Roots {
-    /// The authorities of a PEM file's text.
-    pub fn of_pem(pem: &[u8]) -> Result<Self, RootsError> {
-        let mut store = RootCertStore::empty();
-        let mut listed = Vec::new();
-        for (number, found) in (1..).zip(CertificateDer::pem_slice_iter(pem)) {
-            if number > CERTIFICATES_MAX {
-                return Err(RootsError::TooMany);
-            }
-            let certificate = found.map_err(|error| RootsError::Unreadable(text::line(&error.to_string())))?;
-            store.add(certificate.clone()).map_err(|error| RootsError::Unusable { number, why: text::line(&error.to_string()) })?;
-            listed.push(certificate);
-        }
-        if listed.is_empty() {
-            return Err(RootsError::Empty);
-        }
-        Ok(Self { store: Arc::new(store), listed: listed.into(), anchors: Anchors::CaFile })
+    /// The authorities of a `ca_file`'s text.
+    ///
+    /// # Errors
+    /// [`AuthoritiesError`] when it holds none that can be used.
+    pub fn of_pem(pem: &[u8]) -> Result<Self, AuthoritiesError> {
+        let Authorities { store, listed } = Authorities::of_pem(pem)?;
+        Ok(Self { store, listed, anchors: Anchors::CaFile })
+    }
+
+    /// No authority at all: every chain's issuer is unknown.
+    fn nobody() -> Self {
+        Self { store: Arc::new(RootCertStore::empty()), listed: Arc::default(), anchors: Anchors::CaFile }
     }
 
     /// The authorities that this machine trusts. What cannot be read of them is left out: the chain's issuer is then
@@ -80,19 +50,31 @@ impl std::fmt::Debug for Roots {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Roots of `ca_file`s kept: as many plans as run at once, as a rule.
+const KEPT_MAX: usize = 8;
 
-    #[test]
-    fn a_file_without_authorities_is_a_mistake() {
-        assert!(matches!(Roots::of_pem(b""), Err(RootsError::Empty)));
-        assert!(matches!(Roots::of_pem(b"no pem at all"), Err(RootsError::Empty)));
-        let key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-        assert!(matches!(Roots::of_pem(key), Err(RootsError::Empty)));
-        let broken = b"-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----\n";
-        assert!(matches!(Roots::of_pem(broken), Err(RootsError::Unreadable(_))));
-        let empty = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(Roots::of_pem(empty), Err(RootsError::Unusable { number: 1, .. })));
+/// Roots that were made of late: every probe of a rollout needs the same, and a large file takes a while to read.
+#[derive(Default)]
+pub(super) struct KeptRoots {
+    platform: OnceLock<Roots>,
+    of_files: Mutex<VecDeque<(Digest, Roots)>>,
+}
+
+impl KeptRoots {
+    /// Those of a `ca_file`'s text, or those that this machine trusts.
+    pub(super) fn of(&self, ca: Option<&str>) -> Roots {
+        let Some(pem) = ca else { return self.platform.get_or_init(Roots::platform).clone() };
+        let digest = Digest::of(pem.as_bytes());
+        let mut kept = self.of_files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, roots)) = kept.iter().find(|(known, _)| *known == digest) {
+            return roots.clone();
+        }
+        // The text was looked at when its plan was read. One that cannot be read here all the same vouches for nobody.
+        let roots = Roots::of_pem(pem.as_bytes()).unwrap_or_else(|_| Roots::nobody());
+        if kept.len() == KEPT_MAX {
+            kept.pop_front();
+        }
+        kept.push_back((digest, roots.clone()));
+        roots
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::ChangeId;
 use crate::domain::plan::Plan;
+use crate::domain::proof::Proof;
 use crate::store::{Commit, Rollout};
 
 /// One thing that happened.
@@ -42,6 +43,13 @@ pub enum Fact<'a> {
         id: ChangeId,
         /// The answer.
         reply: &'a Reply,
+    },
+    /// The wire was looked at.
+    Probed {
+        /// For which change.
+        id: ChangeId,
+        /// What it showed.
+        proof: &'a Proof,
     },
     /// The daemon was killed: what it had not saved is lost.
     Died,

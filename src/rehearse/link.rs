@@ -15,6 +15,7 @@ use crate::cloud::model::{Model, ProxyState};
 use crate::cloud::sim::Arrival;
 use crate::domain::call::Call;
 use crate::domain::id::Name;
+use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::target::Target;
 
 /// The intervals in which calls are counted, beside that of the lane's quota.
@@ -57,6 +58,11 @@ impl Clouds {
             model.set_job_time(Between::exactly(self.job_times[self.rng.usize(0..self.job_times.len())]));
         }
         model.arrive(now, call)
+    }
+
+    /// A probe of one of this lane's proxies begins.
+    pub(super) fn probe(&mut self, now: Timestamp, lane: &Name, endpoint: &Endpoint) -> Proof {
+        self.models.get_mut(lane).expect("every target's lane has its cloud").probe(now, endpoint)
     }
 
     /// Lets what still runs come to its end.

@@ -27,6 +27,7 @@ use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::rollout::{LOOK_AGAIN, Verb};
 use crate::engine::{Board, CheckSpec, Command, Core, Effect, Found, Input, Options, Query, Ticket};
+use crate::probe::PROBE_WITHIN;
 use crate::store::memory::MemoryStore;
 use crate::store::{Commit, Rollout, Store as _, Submission};
 
@@ -35,6 +36,9 @@ const BOOT: Duration = Duration::from_secs(3600);
 
 /// Changes that one scan may hand over; as many as the core takes in one go.
 const SCAN_MAX: usize = 4096;
+
+/// Ways there and back of a probe: connection, greeting, handshake, login and its refusal.
+const PROBE_WAYS: u32 = 8;
 
 /// More events than a rollout of so many targets can need in a quarter of a year: beyond it something spins.
 const EVENTS_A_TARGET: u64 = 20_000;
@@ -303,6 +307,14 @@ impl<'a> World<'a> {
                 self.push_input(Duration::ZERO, Input::Touched { ticket, held });
             }
             Effect::Call { ticket, call, check } => self.call(ticket, call, &check),
+            Effect::Probe { ticket, id, endpoint, .. } => {
+                let lane = &self.scene.targets[id.ordinal as usize].lane;
+                let proof = self.clouds.probe(self.scene.from + self.now, lane, &endpoint);
+                self.see(&Fact::Probed { id, proof: &proof });
+                // A probe whose answer does not come waits for its deadline; any other takes a few ways.
+                let took = if proof.greeting.is_some() { self.way() * PROBE_WAYS } else { PROBE_WITHIN };
+                self.push_input(took, Input::Probed { ticket, proof: Box::new(proof) });
+            }
             Effect::Ask { ticket, call, .. } => {
                 // The list of the jobs: nobody asks for a look here, and a call is never late.
                 self.heard.insert(ticket);

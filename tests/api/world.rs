@@ -18,8 +18,11 @@ use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, Proxy
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
 use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
+use sealift::domain::plan::Wire;
+use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
+use sealift::probe::Probe;
 use sealift::store::memory::MemoryStore;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +78,7 @@ impl Cloud for Quick {
                     let busy = *self.busy.lock().expect("a test's lock");
                     let status = if busy { ProxyStatus::Busy } else { ProxyStatus::Idle };
                     let on = self.on.lock().expect("a test's lock").contains(&proxy);
-                    Ok(Answer::Proxy(Some(ProxyView { ssl_option: Some(on), status, word: "ACTIVE".into() })))
+                    Ok(Answer::Proxy(Some(ProxyView { ssl_option: Some(on), status, word: "ACTIVE".into(), endpoint: None })))
                 }
                 Call::Submit { .. } if proxy.starts_with('f') || *self.refuse.lock().expect("a test's lock") => {
                     Err(error(Disposition::Fatal, "refused for good"))
@@ -94,12 +97,21 @@ impl Cloud for Quick {
                     // Each instance of `targets` has one proxy of the same name.
                     let proxy = format!("{}po01", &instance_id.as_str()[..32]);
                     let on = self.on.lock().expect("a test's lock").contains(&proxy);
-                    let view = ProxyView { ssl_option: Some(on), status: ProxyStatus::Idle, word: "ACTIVE".into() };
+                    let view = ProxyView { ssl_option: Some(on), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
                     Ok(Answer::Proxies(vec![ProxySeen { proxy_id: proxy.parse().expect("a proxy's id"), view }]))
                 }
             },
         };
         std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()), beside: Vec::new() }).boxed()
+    }
+}
+
+impl Probe for Quick {
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+        let trouble = Trouble { word: TroubleWord::Unreachable, message: "no connection: nobody listens there".into() };
+        let (endpoint, at) = (endpoint.clone(), Timestamp::UNIX_EPOCH);
+        let proof = Proof { endpoint, at, took_ms: 0, greeting: None, tls: None, login: None, trouble: Some(trouble) };
+        std::future::ready(proof).boxed()
     }
 }
 
@@ -173,7 +185,7 @@ impl World {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(Movable::default());
         let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false };
-        let (handle, engine) = start(store.clone(), cloud.clone(), clock.clone(), options);
+        let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), options);
         let stop = CancellationToken::new();
         let spool = folder.path().join("spool");
         let served = Arc::new(Api::new(handle.clone(), store.clone(), clock.clone(), Arc::from([lane()]), spool, stop.clone()));

@@ -79,6 +79,8 @@ pub enum Seen {
     Crashed { daemon: usize, now: Nanos },
     /// Up to then something happened that may hold work up without anybody's fault.
     Disturbed { now: Nanos },
+    /// A proxy's port was looked at; what it showed, if that can be read.
+    Probed { id: ChangeId, shown: Option<bool> },
     /// A person's look leaves.
     LookLeaves { now: Nanos },
     /// The store lost its unsynced tail in a crash.
@@ -109,7 +111,11 @@ impl Oracle {
     }
 
     pub fn ordinal_of(&self, target: &Target) -> u32 {
-        self.ordinals[&target.proxy_id]
+        self.ordinal_of_proxy(&target.proxy_id)
+    }
+
+    pub fn ordinal_of_proxy(&self, proxy: &ProxyId) -> u32 {
+        self.ordinals[proxy]
     }
 
     pub fn ordinal_of_call(&self, call: &Call) -> u32 {

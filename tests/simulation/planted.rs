@@ -128,6 +128,12 @@ pub enum Planted {
     LooksBesideTheQuota,
     /// A list tells every job as completed.
     ListTellsTooEarly,
+
+    // On the wire.
+    /// The probe answers with what is wanted.
+    ProbeAnsweredFromWish,
+    /// The store forgets that the plan asks for a proof.
+    WireNotAsked,
 }
 
 /// Each planted bug with the number of seeds within which it must be found.
@@ -183,4 +189,6 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::QuotaConfiguredTooHigh, 100),
     (Planted::LooksBesideTheQuota, 1_000),
     (Planted::ListTellsTooEarly, 200),
+    (Planted::ProbeAnsweredFromWish, 100),
+    (Planted::WireNotAsked, 50),
 ];

@@ -55,6 +55,8 @@ pub struct Scenario {
     pub gates: Gates,
     /// The list of targets says what they showed.
     pub seen: bool,
+    /// The plan asks for a proof on the wire.
+    pub wire: bool,
     /// Limits of what is in flight of one lane or of one value of a tag.
     pub groups: Groups,
 }
@@ -138,8 +140,10 @@ impl Scenario {
             faults,
             gates: Gates::default(),
             seen: Rng::with_seed(seed ^ 0x5ea1_1f70_0000_0006).f64() < 0.2,
+            wire: false,
             groups: Groups::draw(seed),
         };
+        drawn.draw_wire();
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
     }
@@ -170,7 +174,18 @@ impl Scenario {
             calm_at: 60,
             gates,
             groups: Groups::small(world),
+            wire: world % 3 == 1,
             ..drawn
+        }
+    }
+
+    /// Drawn apart, so that everything else of a seed stays as it is.
+    fn draw_wire(&mut self) {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_0009);
+        self.wire = rng.f64() < 0.3;
+        if self.wire {
+            self.faults.wire_silent = always(some(&mut rng, 0.5, 0.5));
+            self.faults.wire_wrong = always(some(&mut rng, 0.5, 0.5));
         }
     }
 

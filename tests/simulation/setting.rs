@@ -9,7 +9,8 @@ use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
 use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
-use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave};
+use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave, Wire};
+use sealift::domain::proof::TlsVersion;
 use sealift::domain::quota::Quota;
 use sealift::domain::retry;
 use sealift::domain::target::Target;
@@ -104,6 +105,7 @@ fn plan(scenario: &Scenario) -> Plan {
         approval: Approval { required: scenario.gates.approvals, digest: Digest::of(b"what runs") },
         enforce: None,
         survey: false,
+        wire: scenario.wire.then_some(Wire { min_tls: TlsVersion::V12, ca: None }),
     }
 }
 

@@ -10,6 +10,7 @@ mod drawn;
 mod gates;
 mod network;
 mod person;
+mod probes;
 mod store_side;
 
 use std::cmp::Reverse;
@@ -23,7 +24,8 @@ use sealift::clock::Times;
 use sealift::cloud::fleet::Fleet;
 use sealift::cloud::model::Model;
 use sealift::domain::call::Call;
-use sealift::domain::id::{JobId, RolloutId};
+use sealift::domain::id::{ChangeId, JobId, RolloutId};
+use sealift::domain::proof::Endpoint;
 use sealift::domain::rollout::Verb;
 use sealift::engine::{CheckSpec, Input, Ticket};
 use sealift::store::memory::MemoryStore;
@@ -37,6 +39,7 @@ use daemon::Daemon;
 pub use drawn::draw_verb;
 pub use network::unanswered;
 pub use person::verb_of_a_person;
+pub use probes::shown;
 
 /// More events than any honest run needs: beyond it something spins.
 const EVENTS_MAX: u64 = 400_000;
@@ -95,6 +98,7 @@ pub(in crate::world) enum What {
     Operator { verb: Verb },
     Foreign,
     Look { place: usize, way: Nanos },
+    Probe { daemon: usize, life: u32, ticket: Ticket, id: ChangeId, endpoint: Endpoint },
     AskWire { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, deadline: Duration, way: Nanos },
     AskArrive { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, way: Nanos },
     StopFile { order: u32, text: Option<String> },
@@ -114,6 +118,7 @@ impl What {
             | Self::Wire { daemon, .. } => Some(*daemon),
             Self::Arrive { .. }
             | Self::AskArrive { .. }
+            | Self::Probe { .. }
             | Self::Look { .. }
             | Self::Crash { .. }
             | Self::Start { .. }
@@ -387,6 +392,7 @@ impl World {
             What::Operator { verb } => self.operator(verb),
             What::Foreign => self.foreign(),
             What::Look { place, way } => self.look(place, way),
+            What::Probe { daemon, life, ticket, id, endpoint } => self.probed(daemon, life, ticket, id, &endpoint),
             What::AskWire { daemon, life, ticket, call, deadline, way } => self.ask_wire(daemon, (life, ticket), *call, deadline, way),
             What::AskArrive { daemon, life, ticket, call, way } => self.ask_arrive(daemon, (life, ticket), &call, way),
             What::StopFile { order, text } => self.stop_file(order, text),

@@ -70,7 +70,7 @@ fn a_submission_is_accepted_with_a_documented_job_id_or_without_any() {
 }
 
 fn seen(ssl_option: Option<bool>, status: ProxyStatus, word: &str) -> Result<Answer, Disposition> {
-    Ok(Answer::Proxy(Some(ProxyView { ssl_option, status, word: word.into() })))
+    Ok(Answer::Proxy(Some(ProxyView { ssl_option, status, word: word.into(), endpoint: None })))
 }
 
 #[test]

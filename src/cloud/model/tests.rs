@@ -5,6 +5,7 @@ use crate::cloud::faults::{Between, QuotaRule, Rate};
 use crate::cloud::sim::Arrival;
 use crate::domain::call::{Answer, Call, Disposition, JobView, ProxyStatus};
 use crate::domain::id::{JobId, Name};
+use crate::domain::proof::TroubleWord;
 use crate::domain::target::Target;
 
 fn start() -> Timestamp {
@@ -306,6 +307,8 @@ fn stormy_run(seed: u64) -> (String, Model) {
         token_expired: rate(0.01),
         foreign_job: rate(0.02),
         foreign_change: rate(0.02),
+        wire_silent: rate(0.05),
+        wire_wrong: rate(0.05),
         latency: Between { min: Duration::from_millis(1), max: Duration::from_millis(50) },
         job_time: Between { min: Duration::from_millis(10), max: Duration::from_secs(1) },
         visibility_lag: Between { min: Duration::ZERO, max: Duration::from_millis(300) },
@@ -333,10 +336,38 @@ fn stormy_run(seed: u64) -> (String, Model) {
         if let Ok(Answer::Accepted(Some(job))) = &arrival.reply.outcome {
             last_job = Some(job.clone());
         }
+        if let Ok(Answer::Proxy(Some(view))) = &arrival.reply.outcome {
+            let proof = model.probe(after(at), view.endpoint.as_ref().expect("an address"));
+            story.push_str(&format!("{at} {proof:?}\n"));
+        }
         story.push_str(&format!("{at} {arrival:?}\n"));
     }
     model.advance(after(at + 10.0));
     (story, model)
+}
+
+#[test]
+fn the_wire_shows_what_is_in_force_and_nobody_listens_elsewhere() {
+    let fleet = Fleet::generate(6, 3, 1).expect("possible numbers");
+    let mut model = Model::new(&fleet, Faults::default(), 1, start());
+    let lane = Name::parse("sim", "lane").expect("a name");
+    for (place, proxy) in fleet.proxies().iter().enumerate() {
+        let target = Target { lane: lane.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None };
+        let at = after(place as f64 * 10.0);
+        let Ok(Answer::Proxy(Some(view))) = model.arrive(at, &Call::Inspect { target: target.clone() }).reply.outcome else {
+            panic!("a proxy of the fleet")
+        };
+        let endpoint = view.endpoint.expect("an address");
+        let shows = |model: &mut Model, at| model.probe(at, &endpoint).greeting.expect("a greeting").tls;
+        assert!(!shows(&mut model, at));
+        model.arrive(at, &Call::Submit { target, ssl_option: true });
+        assert!(!shows(&mut model, at), "the job still runs");
+        assert!(shows(&mut model, after(place as f64 * 10.0 + 9.0)), "{endpoint}");
+    }
+    for nowhere in ["10.0.0.6:3306", "10.0.0.0:3307", "192.0.2.1:3306", "db.example.com:3306"] {
+        let proof = model.probe(after(60.0), &nowhere.parse().expect("an endpoint"));
+        assert_eq!(proof.trouble.expect("no connection").word, TroubleWord::Unreachable, "{nowhere}");
+    }
 }
 
 #[test]

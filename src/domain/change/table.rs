@@ -273,7 +273,7 @@ pub(super) fn states() -> BTreeMap<&'static str, State> {
 
 /// Every event, by the name that it has in the table. The wanted value is `true`.
 pub(super) fn events() -> BTreeMap<String, Event> {
-    let view = |ssl_option, status, word: &str| Event::Observed(Some(ProxyView { ssl_option, status, word: word.into() }));
+    let view = |ssl_option, status, word: &str| Event::Observed(Some(ProxyView { ssl_option, status, word: word.into(), endpoint: None }));
     let mut events = BTreeMap::from([
         ("woken".to_owned(), Event::Woken),
         ("release".to_owned(), Event::Release),
@@ -341,11 +341,11 @@ pub(super) fn change(record: Record) -> Change {
 pub(super) fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'static> {
     let window = if shut { Opening::Shut { next: None, by: ShutBy::Window } } else { Opening::Open { until: None } };
     let verify_timeout = Duration::from_secs(180);
-    Context { now: SENT, gate, window, timing: &TIMING, retry: &RETRY, verify_timeout, waited, looks: 0, survey: false }
+    Context { now: SENT, gate, window, timing: &TIMING, retry: &RETRY, verify_timeout, waited, looks: 0, survey: false, wire: None }
 }
 
 /// The record with which a row begins.
-fn record(state: &State, circumstances: &str) -> Record {
+pub(super) fn record(state: &State, circumstances: &str) -> Record {
     let sent = !matches!(state, State::Queued | State::Ready | State::Inspecting | State::Cancelled);
     let jobs = match state {
         State::Following { .. } | State::Verifying { .. } | State::Succeeded { .. } | State::Failed { .. } | State::InDoubt { .. } => {
@@ -388,6 +388,12 @@ fn told_record(record: &Record) -> String {
     if let Some(undo) = record.undo {
         told += &format!(" undo {}", undo.puts);
     }
+    if let Some(shown) = &record.shown {
+        told += &format!(" shown {}", plain(&shown.how));
+    }
+    if let Some(proof) = &record.proof {
+        told += &format!(" proof {}", proof.version.map_or("none", |version| version.word()));
+    }
     told
 }
 
@@ -401,7 +407,8 @@ pub(super) fn told(change: &Change, decision: &Decision) -> String {
             None => backoff(wait).unwrap_or_else(|| format!("{wait:?}")),
         },
     };
-    format!("{} | {} | {wake}", told_record(&decision.record), decision.call.as_ref().map_or("-", Call::word))
+    let act = decision.call.as_ref().map(Call::word).or(decision.probe.as_ref().map(|_| "probe"));
+    format!("{} | {} | {wake}", told_record(&decision.record), act.unwrap_or("-"))
 }
 
 #[test]
@@ -567,6 +574,8 @@ fn any_record() -> impl Strategy<Value = Record> {
             before,
             jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
             undo,
+            shown: None,
+            proof: None,
             version,
         })
 }
@@ -600,7 +609,8 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
             prop_assert!(!matches!(is.state, State::Submitting { .. }), "an intent goes with its call");
         }
     }
-    if decision.call.is_some() || is.state.is_settled() || is.state == State::Queued {
+    prop_assert!(decision.call.is_none() || decision.probe.is_none(), "one thing at a time");
+    if decision.call.is_some() || decision.probe.is_some() || is.state.is_settled() || is.state == State::Queued {
         prop_assert_eq!(decision.wake, Wake::Never);
     } else {
         prop_assert!(matches!(decision.wake, Wake::In(_)), "an active change is woken by something");
@@ -684,14 +694,14 @@ fn a_survey_tells_drifted_from_right_and_from_unknown() {
     let ctx = Context { survey: true, ..context(Gate::Open, false, Duration::ZERO) };
     let looked = change(Record { state: State::Inspecting, version: 2, ..Record::queued() });
     for (ssl_option, word) in [(Some(true), "succeeded"), (Some(false), "skipped"), (None, "failed")] {
-        let view = ProxyView { ssl_option, status: ProxyStatus::Idle, word: "ACTIVE".into() };
+        let view = ProxyView { ssl_option, status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
         let decision = decide(&looked, &Event::Observed(Some(view)), &ctx).expect("a look's answer");
         assert_eq!((decision.record.state.word(), decision.call), (word, None), "{ssl_option:?}");
         if let State::Skipped { reason } = &decision.record.state {
             assert_eq!(reason.word, ReasonWord::Drifted);
         }
     }
-    let busy = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "MODIFYING".into() };
+    let busy = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "MODIFYING".into(), endpoint: None };
     let decision = decide(&looked, &Event::Observed(Some(busy)), &ctx).expect("a look's answer");
     assert_eq!(decision.record.state, State::Ready, "what is being changed is looked at again");
 }

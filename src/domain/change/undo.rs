@@ -53,6 +53,8 @@ impl Step<'_> {
         }
         let mut next = self.to(State::Queued);
         next.record.undo = Some(Undo::default());
+        next.record.shown = None;
+        next.record.proof = None;
         next.record.attempts = 0;
         next.record.waits = 0;
         next.record.misses = 0;

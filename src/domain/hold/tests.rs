@@ -74,6 +74,7 @@ impl Facts {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            wire: None,
         };
         let target = Target {
             lane: name("prod-sg"),

@@ -374,6 +374,7 @@ fn plan() -> Plan {
         approval: Approval { required: 0, digest: digest() },
         enforce: None,
         survey: false,
+        wire: None,
     }
 }
 

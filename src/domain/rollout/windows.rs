@@ -44,6 +44,7 @@ fn plan() -> Plan {
         approval: Approval::default(),
         enforce: None,
         survey: false,
+        wire: None,
     }
 }
 

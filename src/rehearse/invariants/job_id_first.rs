@@ -40,7 +40,7 @@ impl Invariant for JobIdFirst {
                     return Err(format!("job {job} of target {ordinal} was read and never saved"));
                 }
             }
-            Fact::Switches { .. } | Fact::Arrives { .. } => {}
+            Fact::Switches { .. } | Fact::Arrives { .. } | Fact::Probed { .. } => {}
         }
         Ok(())
     }

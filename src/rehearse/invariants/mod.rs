@@ -12,6 +12,7 @@ mod job_id_first;
 mod one_effective_switch;
 mod one_per_instance;
 mod outcomes;
+mod proven;
 mod quota;
 #[cfg(test)]
 pub(crate) mod staged;
@@ -76,6 +77,7 @@ impl Invariants {
             Box::new(intent_first::IntentFirst),
             Box::new(job_id_first::JobIdFirst::default()),
             Box::new(outcomes::Outcomes),
+            Box::new(proven::Proven::new(scene)),
         ];
         Self(all.into_iter().map(|invariant| (invariant, None)).collect())
     }

@@ -12,10 +12,11 @@ use super::Invariant;
 use crate::cloud::faults::Between;
 use crate::cloud::fleet::Fleet;
 use crate::cloud::sim::Arrival;
-use crate::domain::call::Call;
+use crate::domain::call::{Answer, Call};
 use crate::domain::change::{Change, Record, State};
 use crate::domain::id::{ChangeId, Digest, Name};
 use crate::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
+use crate::domain::proof::Proof;
 use crate::domain::retry::Policy;
 use crate::domain::rollout::{self, Phase};
 use crate::domain::tally::Tally;
@@ -77,6 +78,7 @@ impl Stage {
             },
             retry: Policy::default(),
             verify_timeout_ms: 60_000,
+            wire: None,
             approval: Approval::default(),
             enforce: None,
             survey: false,
@@ -125,6 +127,15 @@ impl Stage {
         let call = Call::Submit { target: self.scene.targets[ordinal as usize].clone(), ssl_option: true };
         let at = after((seconds + u64::from(ordinal) * 60) * 1000);
         self.clouds.arrive(at, &call)
+    }
+
+    /// What a probe of this target's port shows after so many seconds.
+    pub(crate) fn probe(&mut self, ordinal: u32, seconds: u64) -> Proof {
+        let target = &self.scene.targets[ordinal as usize];
+        let look = Call::Inspect { target: target.clone() };
+        let at = after(seconds * 1000);
+        let Ok(Answer::Proxy(Some(view))) = self.clouds.arrive(at, &look).reply.outcome else { panic!("a proxy of the fleet") };
+        self.clouds.probe(at, &target.lane, &view.endpoint.expect("an address"))
     }
 
     /// The store has this state of the change.

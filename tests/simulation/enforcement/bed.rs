@@ -14,6 +14,9 @@ use sealift::cloud::model::Model;
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Call, Disposition, Reply};
 use sealift::domain::enforce::Stage;
+use sealift::domain::plan::Wire;
+use sealift::domain::proof::{Endpoint, Proof};
+use sealift::probe::Probe;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{CommitError, Enforcement, EnforcementCommit, Pending, Rollout, Store};
 use tokio::time::{Instant, sleep};
@@ -135,6 +138,13 @@ impl Cloud for BedCloud {
             arrival.reply
         }
         .boxed()
+    }
+}
+
+impl Probe for BedCloud {
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+        let proof = self.0.state().cloud.probe(self.0.cloud_now(), endpoint);
+        std::future::ready(proof).boxed()
     }
 }
 

@@ -97,7 +97,8 @@ impl Script {
         };
         let store: Arc<dyn Store> = Arc::new(Hooked(BedStore(Arc::clone(bed))));
         let clock = Arc::new(BedClock(Arc::clone(bed)));
-        let (handle, running) = engine::start(store.clone(), Arc::new(BedCloud(Arc::clone(bed))), clock.clone(), options);
+        let cloud = Arc::new(BedCloud(Arc::clone(bed)));
+        let (handle, running) = engine::start(store.clone(), cloud.clone(), cloud, clock.clone(), options);
         let mut tasks = vec![tokio::spawn(async move {
             running.await.expect("a store in memory");
         })];
@@ -263,5 +264,6 @@ fn plan(rng: &mut Rng, targets: usize) -> Plan {
         approval: Approval { required: 0, digest: Digest::of(b"what runs") },
         enforce: Some(Enforce { cron, time_zone: "Europe/Berlin".parse().expect("a zone"), mode, max_drift: rng.u32(1..=size) }),
         survey: false,
+        wire: None,
     }
 }

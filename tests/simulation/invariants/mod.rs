@@ -24,6 +24,7 @@ mod reverts;
 mod seen;
 mod tallies_add_up;
 mod truth;
+mod verified_means_shown;
 mod wave_order;
 mod window_at_wire;
 mod windows_counted_once;
@@ -59,6 +60,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("seen", Box::new(seen::SeenIsCompared::new(setting))),
         ("tallies_add_up", Box::new(tallies_add_up::TalliesAddUp::new(setting))),
         ("truth", Box::new(truth::Truth::new(setting))),
+        ("verified_means_shown", Box::new(verified_means_shown::VerifiedMeansShown::new(setting))),
         ("wave_order", Box::new(wave_order::WaveOrder::new(setting))),
         ("window_at_wire", Box::new(window_at_wire::WindowAtWire::new(setting))),
         ("windows_counted_once", Box::new(windows_counted_once::WindowsCountedOnce::new(setting))),

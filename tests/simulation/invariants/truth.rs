@@ -46,6 +46,15 @@ impl Truth {
         let (proxy, _) = self.proxies[change.ordinal as usize];
         let since = self.stepped.insert(change.ordinal, now).unwrap_or(0);
         match &change.record.state {
+            // Now the wire is looked at; what the API showed counts until that is over.
+            State::Verifying { .. } if change.record.shown.is_some() => {
+                self.stepped.insert(change.ordinal, since);
+                let shown = if change.record.undo.is_some() { &self.shown_other } else { &self.shown };
+                match shown.get(&proxy) {
+                    Some(shown) if *shown >= since => Ok(()),
+                    _ => Err(format!("target {} is to be proven and no look since has seen the wanted value", change.ordinal)),
+                }
+            }
             State::Succeeded { .. } if self.shown.get(&proxy).is_none_or(|shown| *shown < since) => {
                 Err(format!("target {} succeeded and no look since has seen the wanted value", change.ordinal))
             }

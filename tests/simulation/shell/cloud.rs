@@ -5,6 +5,9 @@ use futures_util::future::{BoxFuture, pending};
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, Disposition, Reply};
 use sealift::domain::id::ChangeId;
+use sealift::domain::plan::Wire;
+use sealift::domain::proof::{Endpoint, Proof};
+use sealift::probe::{PROBE_WITHIN, Probe};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, sleep, timeout};
 
@@ -13,7 +16,7 @@ use super::bed::State;
 use super::planted::Wrong;
 use crate::oracle::{Seen, Sent};
 use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND};
-use crate::world::{MS, S, unanswered};
+use crate::world::{MS, S, shown, unanswered};
 
 /// Longest way to the wire: beyond what the engine grants a call.
 const TO_WIRE_MAX: u64 = 8 * S;
@@ -37,6 +40,29 @@ impl Cloud for SimulatedCloud {
             shared.tell(|| format!("call {number} -> {:?}", reply.outcome));
             shared.state().out -= 1;
             reply
+        }
+        .boxed()
+    }
+}
+
+impl Probe for SimulatedCloud {
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+        let shared = Shared::clone(&self.0);
+        async move {
+            sleep(shared.draw(MS, 100 * MS)).await;
+            let proof = {
+                let wall = shared.times().wall;
+                let State { oracle, cloud, .. } = &mut *shared.state();
+                let proof = cloud.probe(wall, endpoint);
+                let place =
+                    usize::try_from(endpoint.host.rsplit('.').next().and_then(|part| part.parse().ok()).unwrap_or(0u32)).expect("small");
+                let proxy = cloud.proxies().nth(place).expect("a proxy of the fleet").proxy_id;
+                let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_proxy(&proxy) };
+                oracle.see(Seen::Probed { id, shown: shown(&proof) });
+                proof
+            };
+            sleep(if proof.greeting.is_some() { shared.draw(MS, 100 * MS) } else { PROBE_WITHIN }).await;
+            proof
         }
         .boxed()
     }

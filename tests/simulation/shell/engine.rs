@@ -39,7 +39,7 @@ impl Engine {
         let options = Options { lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)], exclusive: true, quota_spent: true };
         let store = Arc::new(Hooked(WatchedStore(Shared::clone(shared))));
         let cloud = Arc::new(SimulatedCloud(Shared::clone(shared)));
-        let (handle, running) = engine::start(store, cloud, Arc::new(EngineClock(Shared::clone(shared))), options);
+        let (handle, running) = engine::start(store, cloud.clone(), cloud, Arc::new(EngineClock(Shared::clone(shared))), options);
         handle.stop_file(stop).await;
         shared.state().snapshot = Some(handle.snapshot());
         let now = shared.now();

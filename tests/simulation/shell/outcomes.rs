@@ -33,8 +33,8 @@ fn is_done(state: &State, effective: u32) -> bool {
     match state {
         State::Succeeded { how: How::Switched | How::SwitchedJobUnknown } => effective == 1,
         State::Succeeded { how: How::AlreadyRight } => effective == 0,
-        // The job did its work, and other work on the proxy hid it for too long: the reason says just that.
-        State::Failed { reason } if reason.word == ReasonWord::Unverified => effective == 1,
+        // The job did its work, and other work on the proxy, or a faulty wire, hid it for too long: the reason says just that.
+        State::Failed { reason } if matches!(reason.word, ReasonWord::Unverified | ReasonWord::NotProven) => effective == 1,
         State::Failed { .. } | State::Cancelled => effective == 0,
         // Whether the switch was this rollout's could not be told, so the revert left it alone.
         State::Skipped { reason } if reason.word == ReasonWord::NotSurelyOurs => effective == 1,
@@ -48,7 +48,7 @@ fn is_done(state: &State, effective: u32) -> bool {
 fn is_undone(state: &State, effective: u32) -> bool {
     match state {
         State::Reverted { how: How::Switched | How::SwitchedJobUnknown } => effective == 2,
-        State::Failed { reason } if reason.word == ReasonWord::Unverified => effective == 2,
+        State::Failed { reason } if matches!(reason.word, ReasonWord::Unverified | ReasonWord::NotProven) => effective == 2,
         // A failed try may have been Unverified before a retry put it into the queue and an abort took it out.
         State::Skipped { reason } if reason.word == ReasonWord::RevertAborted => effective >= 1,
         State::Failed { .. } => effective == 1,

@@ -185,6 +185,7 @@ impl World {
                 }
                 self.push(wait, What::Wire { daemon, life, ticket, number, call: Box::new((call, check)) });
             }
+            Effect::Probe { ticket, id, endpoint, .. } => self.probe(daemon, ticket, id, endpoint),
             Effect::Ask { ticket, call, deadline } => self.ask(daemon, ticket, call, deadline),
             Effect::Told { id, result } => self.told(id, &result),
             Effect::Reply { id, result } => {

@@ -147,11 +147,17 @@ impl World {
             (Planted::LookAnsweredFromWish, Ok(Answer::Proxy(Some(view)))) => {
                 let asked = self.cloud.proxy(&call.target().expect("a change's call").proxy_id).is_some_and(|proxy| proxy.executed > 0);
                 if asked {
-                    *view = ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, word: "ACTIVE".into() };
+                    *view = ProxyView {
+                        ssl_option: Some(true),
+                        status: ProxyStatus::Idle,
+                        endpoint: view.endpoint.take(),
+                        word: "ACTIVE".into(),
+                    };
                 }
             }
             (Planted::RevertLookFromMemory, Ok(Answer::Proxy(Some(view)))) if self.looks_before_putting_back(call) => {
-                *view = ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, word: "ACTIVE".into() };
+                *view =
+                    ProxyView { ssl_option: Some(true), status: ProxyStatus::Idle, endpoint: view.endpoint.take(), word: "ACTIVE".into() };
             }
             (Planted::AnswersMixedUp, Ok(Answer::Accepted(Some(job)))) => {
                 if let Some(other) = self.last_job.replace(job.clone()) {

@@ -176,6 +176,10 @@ impl World {
                 let early = |until: Timestamp| until - std::time::Duration::from_secs(60);
                 rollout.record.paused_until = rollout.record.paused_until.map(early);
             }
+            Planted::WireNotAsked => {
+                let plan = Plan { wire: None, ..Plan::clone(&rollout.plan) };
+                rollout.plan = plan.into();
+            }
             Planted::ApprovalsNotAsked => {
                 let mut plan = Plan::clone(&rollout.plan);
                 plan.approval.required = 0;

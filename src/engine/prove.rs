@@ -1,0 +1,120 @@
+//! Looks at the wire: which changes probe their proxy's port now, and what comes back.
+//!
+//! Invariants: at most [`PROBES_MAX`] probes are out, and one for each change; every place taken comes back with its proof
+//! or unused; where several daemons work on a store, a probe is claimed as any repeated read is. A probe uses no permit of a
+//! lane: it is no call of the API.
+//!
+//! Deliberately not here: when a proof is asked for and what it means (`domain::change`), and the connection (`probe`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::core::{Core, Owner};
+use super::effect::Effect;
+use super::work::{GRACE, Stage};
+use crate::domain::change::Event;
+use crate::domain::id::ChangeId;
+use crate::domain::journal::Trace;
+use crate::domain::proof::{Endpoint, Proof};
+use crate::probe::PROBE_WITHIN;
+
+/// Probes out at once, over all lanes: two hundred a second where a handshake takes 80 ms, with a handful of sockets and of
+/// handshakes at the same time, and no more than a few of them at one balancer.
+pub const PROBES_MAX: usize = 16;
+
+/// Who probes, and who waits to.
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    out: usize,
+    /// By the place in line.
+    line: BTreeMap<u64, ChangeId>,
+}
+
+impl Probes {
+    pub(super) fn leave(&mut self, place: u64) {
+        self.line.remove(&place);
+    }
+}
+
+impl Core {
+    /// Puts a change in line for a probe.
+    pub(super) fn line_up(&mut self, id: ChangeId) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        if matches!(work.stage, Stage::Lined { .. }) {
+            return;
+        }
+        let place = self.next_place;
+        self.next_place += 1;
+        work.stage = Stage::Lined { place };
+        self.probes.line.insert(place, id);
+    }
+
+    /// Lets probes go out as far as there are places.
+    pub(super) fn pump_probes(&mut self, out: &mut Vec<Effect>) {
+        while !self.draining
+            && self.probes.out < PROBES_MAX
+            && let Some((_, id)) = self.probes.line.pop_first()
+        {
+            self.set_stage(id, Stage::Asleep);
+            match self.decide(id) {
+                Some(Ok(decision)) => match decision.probe {
+                    Some(endpoint) => self.claim_probe(id, endpoint, out),
+                    None => self.carry_out(id, decision, out),
+                },
+                Some(Err(_)) => self.stale(id),
+                None => self.sleep(id, Duration::from_secs(1)),
+            }
+        }
+    }
+
+    fn claim_probe(&mut self, id: ChangeId, endpoint: Endpoint, out: &mut Vec<Effect>) {
+        self.probes.out += 1;
+        if self.exclusive {
+            return self.probe(id, endpoint, out);
+        }
+        let due = self.wall_at(self.now.boot + PROBE_WITHIN + GRACE);
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let (version, was) = (work.change.record.version, work.due);
+        work.stage = Stage::ClaimingProbe(Box::new(endpoint), due);
+        let ticket = self.ticket(Owner::Change(id));
+        out.push(Effect::Touch { ticket, id, version, was, due });
+    }
+
+    /// The answer to the claim.
+    pub(super) fn probe_claimed(&mut self, id: ChangeId, endpoint: Endpoint, due: Timestamp, held: bool, out: &mut Vec<Effect>) {
+        if held {
+            if let Some(work) = self.work.get_mut(&id) {
+                work.due = Some(due);
+            }
+            return self.probe(id, endpoint, out);
+        }
+        self.probes.out -= 1;
+        self.count("claim_lost");
+        self.reread(id, out);
+    }
+
+    fn probe(&mut self, id: ChangeId, endpoint: Endpoint, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get(&id.rollout) else {
+            // Without its rollout nothing can be judged; the next scan brings it.
+            self.probes.out -= 1;
+            return self.sleep(id, Duration::from_secs(1));
+        };
+        let plan = tracked.view.plan.clone();
+        self.set_stage(id, Stage::Probing);
+        self.count("probes");
+        let ticket = self.ticket(Owner::Change(id));
+        out.push(Effect::Probe { ticket, id, endpoint, plan });
+    }
+
+    /// What a probe saw.
+    pub(super) fn work_probed(&mut self, id: ChangeId, proof: Box<Proof>, out: &mut Vec<Effect>) {
+        self.probes.out -= 1;
+        let Some(work) = self.work.get_mut(&id) else { return };
+        work.stage = Stage::Asleep;
+        work.looks = work.looks.saturating_add(1);
+        work.trace = Some(Trace { call: "probe".into(), proof: Some(proof.clone()), ..Trace::default() });
+        self.decide_with(id, Event::Proved(proof), out);
+    }
+}

@@ -1,0 +1,85 @@
+//! Under a plan with `verify.wire`, whoever succeeded or was put back was shown by the wire, after its last PUT.
+
+use std::collections::BTreeMap;
+
+use super::super::fact::Fact;
+use super::super::scene::Scene;
+use super::Invariant;
+use crate::domain::change::State;
+
+/// What the wire showed last of each target since its last PUT, by place; `None`: nothing that can be read.
+pub(super) struct Proven {
+    asked: bool,
+    wanted: bool,
+    shown: BTreeMap<u32, Option<bool>>,
+}
+
+impl Proven {
+    pub(super) fn new(scene: &Scene) -> Self {
+        Self { asked: scene.plan.wire.is_some(), wanted: scene.plan.ssl_option, shown: BTreeMap::new() }
+    }
+}
+
+impl Invariant for Proven {
+    fn promise(&self) -> &'static str {
+        "verified means shown on the wire"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Probed { id, proof } => {
+                let shown = proof.greeting.as_ref().filter(|greeting| !greeting.tls || proof.tls.is_some());
+                self.shown.insert(id.ordinal, shown.map(|greeting| greeting.tls));
+            }
+            Fact::Switches { id, .. } => {
+                self.shown.remove(&id.ordinal);
+            }
+            Fact::Committed { commit, .. } if self.asked => {
+                for change in &commit.changes {
+                    let wanted = match &change.record.state {
+                        State::Succeeded { .. } => self.wanted,
+                        State::Reverted { .. } => change.record.desired(self.wanted),
+                        _ => continue,
+                    };
+                    let shown = self.shown.get(&change.ordinal);
+                    if shown != Some(&Some(wanted)) {
+                        let (ordinal, word) = (change.ordinal, change.record.state.word());
+                        return Err(format!("target {ordinal} is told as {word} with {wanted}, and the wire last showed {shown:?}"));
+                    }
+                }
+            }
+            Fact::Committed { .. } | Fact::Arrives { .. } | Fact::Answered { .. } | Fact::Died | Fact::Ended(_) => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::change::How;
+    use crate::domain::id::ChangeId;
+    use crate::domain::plan::Wire;
+    use crate::domain::proof::TlsVersion;
+    use crate::rehearse::invariants::staged::{Stage, after};
+
+    #[test]
+    fn a_success_that_the_wire_did_not_show_is_seen() {
+        let mut stage = Stage::new();
+        let succeeded = || State::Succeeded { how: How::Switched };
+        assert_eq!(stage.commits(&mut Proven::new(&stage.scene), 0, succeeded()), Ok(()), "nobody asked for a proof");
+        stage.scene.plan.wire = Some(Wire { min_tls: TlsVersion::V12, ca: None });
+        let mut promise = Proven::new(&stage.scene);
+        assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "nobody looked");
+        let id = ChangeId { rollout: stage.rollout.id, ordinal: 0 };
+        let off = stage.probe(0, 0);
+        assert_eq!(promise.see(&Fact::Probed { id, proof: &off }), Ok(()));
+        assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "it still shows the other value");
+        stage.put(0, 1);
+        let on = stage.probe(0, 60);
+        assert_eq!(promise.see(&Fact::Probed { id, proof: &on }), Ok(()));
+        assert_eq!(stage.commits(&mut promise, 0, succeeded()), Ok(()));
+        assert_eq!(stage.switches(&mut promise, 0, after(90_000)), Ok(()));
+        assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "a proof from before the switch proves nothing");
+    }
+}
