@@ -110,6 +110,7 @@ pub fn run(task: &str) -> Result<(), Failure> {
             project_id: Some(fleet::project()),
             accounts: Accounts::default(),
             watch: Vec::new(),
+            wire: false,
         };
         Emulator::start(options, Arc::new(SystemClock))?
     };

@@ -11,14 +11,15 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, MissedDoc, RevertDoc,
-    RolloutDoc, RolloutRow, StoreDoc, WaveDoc,
+    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, MissedDoc, ProofDoc,
+    RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::halt_text;
 use crate::domain::journal::{Entry, Trace, What};
 use crate::domain::missed::Windows;
-use crate::domain::plan::{Plan, Promote};
+use crate::domain::plan::{Plan, Promote, Wire};
+use crate::domain::proof::{Summary, TlsVersion};
 use crate::domain::rollout::{Cause, Halt, Phase, Revert, Stage};
 use crate::domain::window::Opening;
 use crate::engine::{LaneSnapshot, Snapshot};
@@ -80,8 +81,14 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, grou
         wave: phase.wave(),
         waves: waves(rollout),
         tally: total.into(),
-        // No plan can ask for a look at the wire yet, so nothing is claimed about it.
-        counters: Counters { accepted: measured.accepted, completed: measured.completed, effective: total.succeeded, verified: None },
+        counters: Counters {
+            accepted: measured.accepted,
+            completed: measured.completed,
+            effective: total.succeeded,
+            // Under such a plan nothing succeeds but by a proof.
+            verified: plan.wire.as_ref().map(|_| total.succeeded),
+        },
+        wire: plan.wire.as_ref().map(|wire| wire_doc(wire, measured)),
         max_in_flight: plan.strategy.max_in_flight,
         max_in_flight_per: group_limits(plan),
         budget: Budget::of(plan.strategy.max_failures, &total),
@@ -98,6 +105,26 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, grou
         submitted_at: rollout.submitted_at,
         moved_at: rollout.moved_at,
         as_of: now,
+    }
+}
+
+fn wire_doc(wire: &Wire, measured: &Measured) -> WireDoc {
+    let versions = measured.proven.map(|[none, v12, v13]| {
+        let counts = [("none", none), (TlsVersion::V12.word(), v12), (TlsVersion::V13.word(), v13)];
+        counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| (word.to_owned(), count)).collect()
+    });
+    WireDoc { min_tls: wire.min_tls.word().into(), trusted: wire.ca.is_some(), versions, first_expiry: measured.first_expiry }
+}
+
+/// What a change's proof left beside it.
+fn proof(proof: &Summary) -> ProofDoc {
+    ProofDoc {
+        at: proof.at,
+        tls: proof.version.map(|version| version.word().to_owned()),
+        cipher: Some(proof.cipher.clone()).filter(|cipher| !cipher.is_empty()),
+        expires: proof.expires,
+        sha256: proof.sha256.map(|digest| digest.to_string()),
+        plaintext: proof.plaintext.word().into(),
     }
 }
 
@@ -231,6 +258,8 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
         jobs: change.record.jobs.iter().map(ToString::to_string).collect(),
         reason_word,
         reason,
+        endpoint: change.record.shown.as_ref().map(|shown| shown.endpoint.to_string()),
+        proof: change.record.proof.as_deref().map(proof),
         moved_at: active.moved_at,
         hold,
     }
@@ -302,6 +331,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
         request_id: None,
         status: None,
         code: None,
+        proof: None,
         job_id: None,
         by: None,
     };
@@ -320,7 +350,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
             JournalRow { kind: "enforcement".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
         }
         What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
-            let Trace { request_id, status, code, .. } = answer.clone().unwrap_or_default();
+            let Trace { request_id, status, code, proof, .. } = answer.clone().unwrap_or_default();
             JournalRow {
                 kind: "change".into(),
                 ordinal: Some(*ordinal),
@@ -333,6 +363,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
                 request_id,
                 status,
                 code,
+                proof,
                 job_id: record.jobs.last().map(ToString::to_string),
                 by: by.clone(),
                 ..blank

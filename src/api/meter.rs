@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::domain::change::{How, Reason, ReasonWord, Record, State};
 use crate::domain::id::RolloutId;
 use crate::domain::journal::{Entry, What};
+use crate::domain::proof::TlsVersion;
 use crate::engine::Snapshot;
 use crate::store::{Rollout, Store, Unavailable};
 
@@ -53,6 +54,11 @@ pub struct Measured {
     pub accepted: Option<u32>,
     /// Changes whose job ended well; `None` while they are still being counted.
     pub completed: Option<u32>,
+    /// Changes that a proof on the wire settled: without TLS, with TLS 1.2, with TLS 1.3; `None` while they are still being
+    /// counted.
+    pub proven: Option<[u32; 3]>,
+    /// The end of the certificate that ends first, of those seen so far.
+    pub first_expiry: Option<Timestamp>,
     /// Changes that settled per minute.
     pub rate_per_minute: Option<f64>,
 }
@@ -72,6 +78,8 @@ struct Gauge {
     stages: Vec<u8>,
     accepted: u32,
     completed: u32,
+    proven: [u32; 3],
+    first_expiry: Option<Timestamp>,
     scan: Scan,
     settles: VecDeque<Timestamp>,
     /// Boot time of the last question.
@@ -87,6 +95,7 @@ enum Scan {
 
 const ACCEPTED: u8 = 1;
 const COMPLETED: u8 = 2;
+const PROVEN: u8 = 4;
 
 impl Meter {
     /// A meter over this store; nothing is read until somebody asks.
@@ -197,7 +206,16 @@ fn read(gauges: &mut BTreeMap<RolloutId, Gauge>, entry: &Entry) {
 impl Gauge {
     fn new(targets: u32) -> Self {
         let stages = vec![0; targets as usize];
-        Self { stages, accepted: 0, completed: 0, scan: Scan::After(None), settles: VecDeque::new(), asked_at: Duration::ZERO }
+        Self {
+            stages,
+            accepted: 0,
+            completed: 0,
+            proven: [0; 3],
+            first_expiry: None,
+            scan: Scan::After(None),
+            settles: VecDeque::new(),
+            asked_at: Duration::ZERO,
+        }
     }
 
     fn mark(&mut self, ordinal: u32, record: &Record) {
@@ -206,11 +224,25 @@ impl Gauge {
         *stages |= new;
         self.accepted += u32::from(new & ACCEPTED != 0);
         self.completed += u32::from(new & COMPLETED != 0);
+        let Some(proof) = record.proof.as_ref().filter(|_| new & PROVEN != 0) else { return };
+        let place = match proof.version {
+            None => 0,
+            Some(TlsVersion::V12) => 1,
+            Some(TlsVersion::V13) => 2,
+        };
+        self.proven[place] += 1;
+        self.first_expiry = self.first_expiry.into_iter().chain(proof.expires).min();
     }
 
     fn read(&self, now: Timestamp) -> Measured {
-        let whole = |count: u32| matches!(self.scan, Scan::Whole).then_some(count);
-        Measured { accepted: whole(self.accepted), completed: whole(self.completed), rate_per_minute: self.rate(now) }
+        let whole = matches!(self.scan, Scan::Whole);
+        Measured {
+            accepted: whole.then_some(self.accepted),
+            completed: whole.then_some(self.completed),
+            proven: whole.then_some(self.proven),
+            first_expiry: self.first_expiry,
+            rate_per_minute: self.rate(now),
+        }
     }
 
     fn rate(&self, now: Timestamp) -> Option<f64> {
@@ -225,7 +257,16 @@ impl Gauge {
 
 /// The stages that a change surely reached, as far as its record tells.
 fn stages_of(record: &Record) -> u8 {
+    let proven = if record.proof.is_some() { PROVEN } else { 0 };
     let reached = match &record.state {
+        // The API shows the wanted value: how it came to tells what was seen.
+        State::Verifying { .. } | State::Failed { reason: Reason { word: ReasonWord::NotProven, .. } } if record.shown.is_some() => {
+            match record.shown.as_ref().map(|shown| shown.how) {
+                Some(How::Switched) => ACCEPTED | COMPLETED,
+                Some(How::SwitchedJobUnknown) => ACCEPTED,
+                Some(How::AlreadyRight) | None => 0,
+            }
+        }
         State::Following { .. } => ACCEPTED,
         State::Verifying { .. } | State::Succeeded { how: How::Switched } | State::Reverted { .. } => ACCEPTED | COMPLETED,
         State::Succeeded { how: How::SwitchedJobUnknown } => ACCEPTED,
@@ -241,5 +282,6 @@ fn stages_of(record: &Record) -> u8 {
         | State::Cancelled
         | State::Skipped { .. } => 0,
     };
+    let reached = reached | proven;
     if record.jobs.is_empty() { reached } else { reached | ACCEPTED }
 }

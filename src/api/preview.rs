@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::describe::{group_limits, promote};
-use super::wire::{EnforcePreview, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
+use super::wire::{EnforcePreview, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow, WirePreview};
+use crate::authorities::Authorities;
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
-use crate::domain::plan::{OnFailure, Plan, Wave};
+use crate::domain::plan::{OnFailure, Plan, Wave, Wire};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
 use crate::store::Submission;
@@ -19,7 +20,7 @@ use crate::store::Submission;
 /// Openings shown ahead: tonight, the next and the one after.
 const OPENINGS: usize = 3;
 
-/// What an approval is bound to: the plan file's bytes and the ordered targets that it led to.
+/// What an approval is bound to: the plan file's bytes, the ordered targets that it led to, and its `ca_file`.
 pub fn digest(submission: &Submission) -> Digest {
     Plan::digest(submission.plan.source, submission.targets_digest(), submission.plan.wire.as_ref())
 }
@@ -60,6 +61,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         max_attempts: plan.retry.max_attempts,
         progress_deadline_seconds: plan.strategy.progress_deadline_ms / 1000,
         verify_timeout_seconds: plan.verify_timeout_ms / 1000,
+        wire: plan.wire.as_ref().map(|wire| WirePreview { min_tls: wire.min_tls.word().into(), authorities: authorities(wire) }),
         on_failure: match plan.strategy.revert.on_failure {
             OnFailure::Halt => "halt".into(),
             OnFailure::Revert => "revert".into(),
@@ -74,6 +76,12 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         forecast: None,
         digest: digest(submission).to_string(),
     }
+}
+
+/// Authorities of the plan's `ca_file`. The plan reader refused one that cannot be used.
+fn authorities(wire: &Wire) -> u32 {
+    let listed = wire.ca.as_ref().and_then(|ca| Authorities::of_pem(ca.as_bytes()).ok()).map_or(0, |found| found.listed.len());
+    u32::try_from(listed).unwrap_or(u32::MAX)
 }
 
 fn enforced(plan: &Plan, now: Timestamp) -> Option<EnforcePreview> {

@@ -30,8 +30,8 @@ use super::wire::{Preview, SubmitAnswer};
 use crate::planfile::{self, Diagnostics, Loaded};
 use crate::store::Submission;
 
-/// Files of one upload: the plan, and as many target files as a plan may name.
-const FILES_MAX: usize = 101;
+/// Files of one upload: the plan, as many target files as a plan may name, and its file of authorities.
+const FILES_MAX: usize = 102;
 
 /// Bytes of one upload; the plan reader has closer limits for each file.
 const UPLOAD_MAX: u64 = 512 << 20;
@@ -163,7 +163,7 @@ impl Drop for Folder {
 async fn unpack(folder: &Path, mut parts: Multipart) -> Result<PathBuf, Fault> {
     let mut plan = None;
     let mut left = UPLOAD_MAX;
-    for _ in 0..FILES_MAX {
+    for _ in 0..=FILES_MAX {
         let Some(part) = parts.next_field().await.map_err(broken)? else {
             return plan.ok_or_else(|| Fault::bad("the upload has no part `plan`"));
         };

@@ -39,7 +39,7 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
             format!("the plan's digest is {}, not the one that was approved; look at it again with `sealift plan`", preview.digest);
         return Err(Failure::new(Exit::Error, message).into());
     }
-    let files = target_files(&args.plan)?;
+    let files = named_files(&args.plan)?;
     // The daemon's word comes before the question: an unknown lane is better told now than after a yes.
     client.preview(&args.plan, &files).await?;
     let Some(confirmed) = confirm(args, &preview, &style)? else {
@@ -120,11 +120,23 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
     Ok(yes.then(|| args.confirm.clone()))
 }
 
-/// The target files that a plan names: they travel with it. The plan was read without a mistake before.
-fn target_files(plan: &Path) -> Result<Vec<PathBuf>> {
+/// The files that a plan names: they travel with it. The plan was read without a mistake before.
+fn named_files(plan: &Path) -> Result<Vec<PathBuf>> {
     #[derive(Deserialize)]
     struct Plan {
         targets: Targets,
+        #[serde(default)]
+        verify: Option<Verify>,
+    }
+    #[derive(Deserialize)]
+    struct Verify {
+        #[serde(default)]
+        wire: Option<Wire>,
+    }
+    #[derive(Deserialize)]
+    struct Wire {
+        #[serde(default)]
+        ca_file: Option<PathBuf>,
     }
     #[derive(Deserialize)]
     struct Targets {
@@ -133,5 +145,7 @@ fn target_files(plan: &Path) -> Result<Vec<PathBuf>> {
     }
     let text = std::fs::read_to_string(plan).with_context(|| format!("cannot read {}", plan.display()))?;
     let plan: Plan = serde_yaml::from_str(&text).context("the plan changed while it was read")?;
-    Ok(plan.targets.files)
+    let mut files = plan.targets.files;
+    files.extend(plan.verify.and_then(|verify| verify.wire?.ca_file));
+    Ok(files)
 }

@@ -253,6 +253,10 @@ pub struct EmulateArgs {
     /// Access keys and users that are let in too, as YAML: signatures are verified, tokens issued at /v3/auth/tokens
     #[arg(long, value_name = "FILE")]
     pub accounts: Option<PathBuf>,
+    /// Open the proxies' own port too, on 127.0.0.0/8, and write the authority of their certificate there: the `ca_file` for
+    /// a plan's `verify.wire`
+    #[arg(long, value_name = "FILE")]
+    pub wire_ca: Option<PathBuf>,
     /// Lane name written into the fleet file
     #[arg(long, default_value = "emulated", value_name = "NAME")]
     pub lane: String,

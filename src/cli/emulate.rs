@@ -52,8 +52,12 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit> {
         accounts,
         project_id: None,
         watch: vec![Duration::from_secs(1)],
+        wire: args.wire_ca.is_some(),
     };
     let mut running = Emulator::start(options, Arc::new(SystemClock))?;
+    if let (Some(file), Some(ca)) = (&args.wire_ca, running.ca()) {
+        std::fs::write(file, ca).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     let mut out = term::stdout();
     writeln!(out, "{}", running.endpoint())?;
     out.flush()?;

@@ -240,6 +240,16 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         count(preview.max_failures, "failure", "failures"),
         seconds(preview.progress_deadline_seconds),
     ));
+    if let Some(wire) = &preview.wire {
+        let chain = match wire.authorities {
+            0 => "its certificate is recorded".to_owned(),
+            1 => "its certificate signed by the authority of `ca_file`".to_owned(),
+            n => format!("its certificate signed by one of the {n} authorities of `ca_file`"),
+        };
+        let shows = if preview.ssl_option { format!("TLS {} or newer, {chain}", wire.min_tls) } else { "no TLS".to_owned() };
+        let within = seconds(preview.verify_timeout_seconds);
+        text.push_str(&format!("each is proven on the wire: within {within} its port must show {shows}\n"));
+    }
     if let Some(limits) = limits(&preview.max_in_flight_per) {
         text.push_str(&format!("of them {limits}; a change whose group is full is passed over until a place is free\n"));
     }

@@ -151,6 +151,8 @@ mod tests {
             jobs: Vec::new(),
             reason_word: reason_word.map(str::to_owned),
             reason: None,
+            endpoint: None,
+            proof: None,
             moved_at: None,
             hold: None,
         }

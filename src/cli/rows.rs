@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::output::Row;
 use super::text::Style;
-use super::wire::{ChangeRow, Hold, JobRow, JournalRow, RolloutRow};
+use super::wire::{ChangeRow, Hold, JobRow, JournalRow, ProofDoc, RolloutRow};
 
 fn text<T: ToString>(value: &Option<T>) -> String {
     value.as_ref().map(ToString::to_string).unwrap_or_default()
@@ -94,6 +94,22 @@ fn told(row: &ChangeRow, style: &Style) -> String {
     if let Some(reason) = &row.reason {
         return reason.clone();
     }
+    let mut parts = vec![outcome(row, style)];
+    parts.extend(row.proof.as_ref().map(shown));
+    parts.retain(|part| !part.is_empty());
+    parts.join("; ")
+}
+
+/// What the wire showed.
+fn shown(proof: &ProofDoc) -> String {
+    match (&proof.tls, proof.expires) {
+        (Some(tls), Some(end)) => format!("TLS {tls}, certificate until {}", end.strftime("%Y-%m-%d")),
+        (Some(tls), None) => format!("TLS {tls}"),
+        (None, _) => "no TLS on the wire".into(),
+    }
+}
+
+fn outcome(row: &ChangeRow, style: &Style) -> String {
     match (row.how.as_deref(), &row.hold) {
         (Some(how), _) if row.state == "reverted" => {
             let value = if row.before == Some(true) { "on" } else { "off" };
@@ -133,6 +149,13 @@ impl Row for ChangeRow {
         "jobs",
         "reason_word",
         "reason",
+        "endpoint",
+        "tls",
+        "cipher",
+        "certificate_expires",
+        "certificate_sha256",
+        "plaintext",
+        "proven_at",
         "moved_at",
         "hold",
         "hold_until",
@@ -167,6 +190,13 @@ impl Row for ChangeRow {
             self.jobs.join(" "),
             text(&self.reason_word),
             text(&self.reason),
+            text(&self.endpoint),
+            text(&self.proof.as_ref().and_then(|proof| proof.tls.as_ref())),
+            text(&self.proof.as_ref().and_then(|proof| proof.cipher.as_ref())),
+            text(&self.proof.as_ref().and_then(|proof| proof.expires)),
+            text(&self.proof.as_ref().and_then(|proof| proof.sha256.as_ref())),
+            text(&self.proof.as_ref().map(|proof| &proof.plaintext)),
+            text(&self.proof.as_ref().map(|proof| proof.at)),
             text(&self.moved_at),
             self.hold.as_ref().map(|hold| hold.text.clone()).unwrap_or_default(),
             text(&self.hold.as_ref().and_then(|hold| hold.until)),

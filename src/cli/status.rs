@@ -4,13 +4,14 @@
 //! the writer takes out where they are not wanted.
 
 use anstyle::{AnsiColor, Style as Paint};
+use jiff::SignedDuration;
 
 use super::forecast;
 use super::output::aligned;
 use super::plan::limits;
 use super::rows::held;
 use super::text::{Style, clean, count, cut, seconds};
-use super::wire::{MissedDoc, RolloutDoc, WaveDoc};
+use super::wire::{MissedDoc, RolloutDoc, WaveDoc, WireDoc};
 
 /// Waves shown around the current one; a plan may have a hundred.
 const WAVES_SHOWN: usize = 8;
@@ -52,6 +53,7 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     let limits = limits(&rollout.max_in_flight_per).filter(|_| !rollout.is_final);
     lines.extend(limits.map(|limits| clean(&format!("  in flight {limits}"))));
     lines.push(format!("  {}", cloud(rollout)));
+    lines.extend(rollout.wire.iter().flat_map(|wire| on_the_wire(wire, style)).map(|line| format!("  {line}")));
     lines.push(format!("  {}", pace(rollout, style)));
     lines
         .extend(rollout.forecast.iter().flat_map(|forecast| forecast::lines(forecast, style, WAVES_SHOWN)).map(|line| format!("  {line}")));
@@ -156,6 +158,31 @@ fn cloud(rollout: &RolloutDoc) -> String {
     )
 }
 
+/// How soon the end of a certificate is told in colour: a quarter is what a renewal across a fleet takes.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// What the wire showed so far, and the outlook of its certificates.
+fn on_the_wire(wire: &WireDoc, style: &Style) -> Vec<String> {
+    let seen = wire.versions.iter().flatten().rev().map(|(version, n)| match version.as_str() {
+        "none" => format!("no TLS {n}"),
+        version => format!("TLS {version} {n}"),
+    });
+    let seen: Vec<String> = seen.collect();
+    let seen = if seen.is_empty() { "nothing yet".to_owned() } else { seen.join("  ") };
+    let trusted = if wire.trusted { ", signed by the ca_file's authorities" } else { "" };
+    let mut lines = vec![clean(&format!("on the wire {seen}  (TLS {} or newer{trusted})", wire.min_tls))];
+    lines.extend(wire.first_expiry.map(|end| {
+        let text = format!("the first certificate ends {}", style.until(end));
+        if end.duration_since(style.now) < EXPIRES_SOON { painted(colour(AnsiColor::Yellow).bold(), &text) } else { text }
+    }));
+    lines
+}
+
+/// What the last line adds when every success was proven on the wire.
+fn proven(rollout: &RolloutDoc) -> &'static str {
+    if rollout.counters.verified.is_some_and(|n| n > 0) { ", proven on the wire" } else { "" }
+}
+
 fn pace(rollout: &RolloutDoc, style: &Style) -> String {
     if rollout.is_final && rollout.tally.active == 0 {
         return format!("ended {}", style.ago(rollout.moved_at));
@@ -239,7 +266,7 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
     let done = format!("{} of {}", tally.succeeded, count(tally.total, "proxy", "proxies"));
     let ssl = if rollout.ssl_option { "SSL on" } else { "SSL off" };
     clean(&match rollout.phase.as_str() {
-        "completed" if tally.failed + tally.in_doubt == 0 => format!("completed: {done} show {ssl}"),
+        "completed" if tally.failed + tally.in_doubt == 0 => format!("completed: {done} show {ssl}{}", proven(rollout)),
         "completed" => format!(
             "completed: {done} show {ssl}, {} failed, {} in doubt; see `sealift changes {name} --state failed,in_doubt`",
             tally.failed, tally.in_doubt

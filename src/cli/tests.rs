@@ -12,7 +12,8 @@ use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
     Budget, ChangeRow, Counters, EnforcePreview, EnforcementDoc, EnforcementRun, HaltDoc, HeldTarget, Hold, JobRow, JournalRow, MarkDoc,
-    MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc,
+    MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, ProofDoc, RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc, WireDoc,
+    WirePreview,
 };
 use super::{enforce, plan};
 use crate::domain::tally::Tally;
@@ -67,6 +68,7 @@ fn rollout() -> RolloutDoc {
         waves: vec![wave("canary", "done", canary, 86_400, "manual"), wave("rest", "current", rest, 0, "auto")],
         tally: total.into(),
         counters: Counters { accepted: Some(128), completed: Some(110), effective: 107, verified: None },
+        wire: None,
         max_in_flight: 20,
         max_in_flight_per: Default::default(),
         budget: Budget::of(20, &total),
@@ -99,6 +101,39 @@ fn shown(rollout: &RolloutDoc) -> String {
 fn a_rollout_that_works() {
     golden("advancing", &shown(&rollout()));
     golden("advancing-json", &pretty(&rollout()).expect("JSON"));
+}
+
+#[test]
+fn a_rollout_that_is_proven_on_the_wire() {
+    let wire = WireDoc {
+        min_tls: "1.2".into(),
+        trusted: true,
+        versions: Some([("1.2".to_owned(), 7), ("1.3".to_owned(), 100)].into()),
+        first_expiry: Some(at("2027-01-14T12:00:00Z")),
+    };
+    let counters = Counters { verified: Some(107), ..rollout().counters };
+    let proven = RolloutDoc { wire: Some(wire), counters, ..rollout() };
+    golden("on-the-wire", &shown(&proven));
+    golden(
+        "on-the-wire-completed",
+        &verdict(&RolloutDoc { phase: "completed".into(), tally: Tally { succeeded: 107, ..Tally::default() }.into(), ..proven }),
+    );
+    let proof = ProofDoc {
+        at: at("2026-12-05T17:29:58Z"),
+        tls: Some("1.3".into()),
+        cipher: Some("TLS_AES_256_GCM_SHA384".into()),
+        expires: Some(at("2027-01-14T12:00:00Z")),
+        sha256: Some("ab".repeat(32)),
+        plaintext: "not_excluded".into(),
+    };
+    let off = ProofDoc { tls: None, cipher: None, expires: None, sha256: None, plaintext: "only".into(), ..proof.clone() };
+    let row = |ordinal, how: &str, proof: ProofDoc| ChangeRow {
+        how: Some(how.into()),
+        endpoint: Some("10.0.0.7:3306".into()),
+        proof: Some(proof),
+        ..change(ordinal, "succeeded")
+    };
+    golden("changes-proven", &listed(&[row(0, "switched", proof.clone()), row(1, "already_right", proof), row(2, "switched", off)]));
 }
 
 #[test]
@@ -218,6 +253,8 @@ fn change(ordinal: u32, state: &str) -> ChangeRow {
         jobs: vec!["252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a1".into()],
         reason_word: None,
         reason: None,
+        endpoint: None,
+        proof: None,
         moved_at: Some(at("2026-12-05T17:28:00Z")),
         hold: None,
     }
@@ -281,6 +318,7 @@ fn the_journal() {
         request_id: Some("req-77".into()),
         status: Some(500),
         code: Some("DBS.200001".into()),
+        proof: None,
         job_id: None,
         by: None,
     };
@@ -381,6 +419,7 @@ fn a_preview() {
         }),
         progress_deadline_seconds: 1200,
         verify_timeout_seconds: 180,
+        wire: Some(WirePreview { min_tls: "1.2".into(), authorities: 1 }),
         open_now: false,
         openings: vec![OpeningRow {
             from: at("2026-12-11T17:00:00Z"),

@@ -11,6 +11,7 @@ mod control;
 mod gatekeeper;
 mod login;
 mod route;
+mod wire;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -66,6 +67,8 @@ pub struct Options {
     pub project_id: Option<ProjectId>,
     /// Intervals whose worst number of arrivals is kept, beside one second and the fault file's quota.
     pub watch: Vec<Duration>,
+    /// The proxies' own port is open too, and the lists tell its addresses.
+    pub wire: bool,
 }
 
 /// Why the emulator does not run.
@@ -79,6 +82,9 @@ pub enum EmulatorError {
         /// Why not.
         source: io::Error,
     },
+    /// The proxies' own port cannot be opened.
+    #[error("emulator: cannot open the proxies' own port: {0}")]
+    Wire(io::Error),
 }
 
 /// Starts emulators.
@@ -91,6 +97,13 @@ pub struct Running {
     shared: Arc<Shared>,
     handle: axum_server::Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
+    wire: Option<Wire>,
+}
+
+/// The proxies' open port.
+struct Wire {
+    ca: String,
+    task: JoinHandle<()>,
 }
 
 struct Shared {
@@ -134,6 +147,10 @@ impl Emulator {
         for interval in options.watch {
             model.watch(interval);
         }
+        let port = if options.wire { Some(wire::Port::open(began.wall).map_err(EmulatorError::Wire)?) } else { None };
+        if let Some(port) = &port {
+            model.listen_here(port.number().map_err(EmulatorError::Wire)?);
+        }
         let gatekeeper = Mutex::new(Gatekeeper::new(options.token, options.accounts, options.seed));
         let shared = Arc::new(Shared { model: Mutex::new(model), clock, began, gatekeeper, project: options.project_id });
         let router = Router::new().nest("/_emulator", control::router()).fallback(api).with_state(shared.clone());
@@ -141,7 +158,8 @@ impl Emulator {
         let mut server = axum_server::from_tcp(listener).map_err(listen_error)?.handle(handle.clone());
         server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
         let task = tokio::spawn(server.serve(router.into_make_service()));
-        Ok(Running { addr, shared, handle, task })
+        let wire = port.map(|port| Wire { ca: port.ca.clone(), task: tokio::spawn(port.serve(shared.clone())) });
+        Ok(Running { addr, shared, handle, task, wire })
     }
 }
 
@@ -149,6 +167,11 @@ impl Running {
     /// The base of its URLs, as a lane's `endpoint` is written.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// The authority, in PEM, that signed the certificate of the proxies, if their port is open.
+    pub fn ca(&self) -> Option<&str> {
+        self.wire.as_ref().map(|wire| wire.ca.as_str())
     }
 
     /// Looks at the model, or changes it, as of now.
@@ -196,6 +219,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.handle.shutdown();
+        if let Some(wire) = &self.wire {
+            wire.task.abort();
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: pacing and quota (`engine`), what a reply means for a change (`domain::change`).
 
+mod addresses;
 pub mod answer;
 mod authenticator;
 pub mod classify;

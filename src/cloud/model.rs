@@ -20,8 +20,10 @@ use fastrand::Rng;
 use jiff::Timestamp;
 
 pub use request::{Content, Refusal, Request, Response};
+pub(super) use wire::Wire;
 pub use witness::{JobState, ProxyState};
 
+use super::addresses::Addresses;
 use super::faults::{Between, Fault, Faults, Operation, Subject};
 use super::fleet::Fleet;
 use super::ledger::{Fate, Ledger, Sliding, SwitchSeen};
@@ -89,6 +91,7 @@ pub struct Model {
     proxies: Vec<Proxy>,
     instance_index: HashMap<InstanceId, u32>,
     proxy_index: HashMap<ProxyId, u32>,
+    addresses: Addresses,
     jobs: Vec<Job>,
     ending: BinaryHeap<Reverse<(u64, u32)>>,
     admitted: Option<Sliding>,
@@ -144,6 +147,7 @@ impl Model {
             proxies,
             instances,
             instance_index,
+            addresses: Addresses::PRIVATE,
             jobs: Vec::new(),
             ending: BinaryHeap::new(),
             ledger: Ledger::new(&watched),

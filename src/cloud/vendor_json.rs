@@ -4,16 +4,14 @@
 //! lets the bodies be written directly, which is what makes the emulator fast enough to be a benchmark's server.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
+use super::addresses::Addresses;
 use super::faults::{NodesShape, SslOptionShape};
 use super::model::Refusal;
 use crate::domain::id::{InstanceId, ProxyId};
-use crate::domain::proof::Endpoint;
-
-/// Where every simulated proxy listens.
-const PROXY_PORT: u16 = 3306;
 
 /// What a gateway's own error page looks like.
 pub(super) const HTML_502: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
@@ -72,6 +70,8 @@ pub(super) fn job_id(id: &[u8; 36]) -> String {
 pub(super) struct ProxyRow<'a> {
     pub id: &'a ProxyId,
     pub number: u32,
+    pub address: Ipv4Addr,
+    pub port: u16,
     pub ssl_option: bool,
     pub status: &'static str,
 }
@@ -95,7 +95,7 @@ pub(super) fn proxies<'a>(
 }
 
 fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyRow<'_>, ssl_option: SslOptionShape, nodes: NodesShape) {
-    let ProxyRow { id, number, ssl_option: on, status } = row;
+    let ProxyRow { id, number, address, port, ssl_option: on, status } = row;
     let stem = &id.as_str()[..32];
     let pool_status = if *status == "ABNORMAL" { "ABNORMAL" } else { "ACTIVE" };
     text.push_str(r#"{"proxy":{"pool_id":""#);
@@ -110,8 +110,7 @@ fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyRow<'_>, ssl_optio
         SslOptionShape::Boolean => text.push_str(if *on { r#","ssl_option":true"# } else { r#","ssl_option":false"# }),
         SslOptionShape::Absent => {}
     }
-    let [_, a, b, c] = number.to_be_bytes();
-    let _infallible = write!(text, r#","name":"proxy-{number}","address":"10.{a}.{b}.{c}","port":{PROXY_PORT},"#);
+    let _infallible = write!(text, r#","name":"proxy-{number}","address":"{address}","port":{port},"#);
     text.push_str(r#""delay_threshold_in_seconds":30,"vcpus":"2","ram":"8","node_num":2,"mode":"Cluster","type":"readwrite","#);
     text.push_str(r#""transaction_split":"ON","connection_pool_type":"CLOSED","route_mode":0,"consistence_mode":"eventual","#);
     text.push_str(r#""flavor_ref":"gaussdb.proxy.large.x86.2","nodes":[{"id":""#);
@@ -139,22 +138,17 @@ fn node(text: &mut String, instance: &InstanceId, stem: &str, suffix: &str) {
     text.push_str(r#"","status":"ACTIVE","name":"node","weight":100,"availability_zone":[{"code":"az1","description":"az1"}]}"#);
 }
 
-/// The number of the proxy that [`proxies`] tells at this endpoint.
-pub(super) fn number_at(endpoint: &Endpoint) -> Option<u32> {
-    let [10, a, b, c] = endpoint.host.parse::<std::net::Ipv4Addr>().ok()?.octets() else { return None };
-    (endpoint.port == PROXY_PORT).then_some(u32::from_be_bytes([0, a, b, c]))
-}
-
 /// Instances by id, their number and that of their first proxy; every other one is tagged as one for tests.
-pub(super) fn instances<'a>(total: usize, rows: impl Iterator<Item = (&'a InstanceId, u32, u32)>) -> String {
+pub(super) fn instances<'a>(total: usize, rows: impl Iterator<Item = (&'a InstanceId, u32, u32)>, addresses: &Addresses) -> String {
     let mut text = String::from(r#"{"instances":["#);
     for (place, (id, number, proxy)) in rows.enumerate() {
         let comma = if place > 0 { "," } else { "" };
         let env = if number % 2 == 1 { "prod" } else { "test" };
-        let (a, b, c) = (proxy >> 16 & 0xff, proxy >> 8 & 0xff, proxy & 0xff);
+        let [_, _, b, c] = proxy.to_be_bytes();
+        let address = addresses.of(proxy);
         let _infallible = write!(
             text,
-            r#"{comma}{{"id":"{id}","name":"emulated-{number}","status":"ACTIVE","private_ips":["10.255.{b}.{c}"],"readonly_private_ips":[],"proxy_ips":["10.{a}.{b}.{c}"],"public_ips":[],"port":"3306","type":"Cluster","region":"emulated","datastore":{{"type":"gaussdb-mysql","version":"8.0"}},"flavor_ref":"gaussdb.mysql.xlarge.x86.8","tags":[{{"key":"env","value":"{env}"}}]}}"#,
+            r#"{comma}{{"id":"{id}","name":"emulated-{number}","status":"ACTIVE","private_ips":["10.255.{b}.{c}"],"readonly_private_ips":[],"proxy_ips":["{address}"],"public_ips":[],"port":"3306","type":"Cluster","region":"emulated","datastore":{{"type":"gaussdb-mysql","version":"8.0"}},"flavor_ref":"gaussdb.mysql.xlarge.x86.8","tags":[{{"key":"env","value":"{env}"}}]}}"#,
         );
     }
     let _infallible = write!(text, r#"],"total_count":{total}}}"#);

@@ -60,6 +60,8 @@ strategy:
     - {name: rest, size: rest}
   max_failures: 6
 retry: {max_attempts: 6, initial: 300ms, max: 3s}
+verify:
+  wire: {min_tls: \"1.2\", ca_file: ca.pem}
 ";
 
 /// The store of a demo is a few kilobytes; the daemon's floor would refuse it on a small /tmp.
@@ -134,6 +136,7 @@ fn emulator(seed: u64) -> Result<Running> {
         accounts: Accounts::default(),
         project_id: None,
         watch: Vec::new(),
+        wire: true,
     };
     Ok(Emulator::start(options, Arc::new(SystemClock))?)
 }
@@ -147,6 +150,7 @@ fn write(folder: &Path, emulator: &Running, seed: u64) -> Result<Files> {
     };
     let endpoint = emulator.endpoint();
     put("token", TOKEN)?;
+    put("ca.pem", emulator.ca().context("the proxies' port is not open")?)?;
     let config = put(
         "sealift.yaml",
         &format!(
@@ -182,7 +186,7 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     let preview = plan::of_loaded(&loaded, 2, &style);
     say(&format!("$ sealift plan demo.yaml\n{}", plan::text(&preview, &style)))?;
     say("$ sealift apply demo.yaml --yes")?;
-    let answer = client.submit(plan_file, &[PathBuf::from("fleet.csv")], &preview.digest, None).await?;
+    let answer = client.submit(plan_file, &["fleet.csv", "ca.pem"].map(PathBuf::from), &preview.digest, None).await?;
     let mut out = term::stdout();
     let show = if stdout().is_terminal() { Show::View(&mut out) } else { Show::Lines(&mut out) };
     let exit = follow(client, &answer.id, show).await?;

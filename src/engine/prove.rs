@@ -118,3 +118,6 @@ impl Core {
         self.decide_with(id, Event::Proved(proof), out);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,7 @@ async fn the_vendors_sdk_understands_the_emulated_cloud() {
         accounts: Accounts::from_yaml(ACCOUNTS).expect("an accounts file"),
         project_id: None,
         watch: vec![Duration::from_secs(1)],
+        wire: false,
     };
     let cloud = Emulator::start(options, Arc::new(SystemClock)).expect("a free port");
     let given = json!({

@@ -2,6 +2,7 @@
 
 mod discover;
 mod look;
+mod wire;
 mod world;
 
 use std::collections::BTreeSet;

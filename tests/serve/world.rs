@@ -49,10 +49,12 @@ impl World {
             accounts: Accounts::default(),
             project_id: None,
             watch: Vec::new(),
+            wire: true,
         };
         let cloud = Emulator::start(options, Arc::new(SystemClock)).expect("a free port");
         let world = Self { folder, cloud };
         world.write("token", "secret-token");
+        world.write("ca.pem", world.cloud.ca().expect("the proxies' port is open"));
         world.write(
             "sealift.yaml",
             &format!(

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Hold;
+use super::{Hold, ProofDoc};
 
 /// One change of a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ pub struct ChangeRow {
     /// Why it failed, stays in doubt or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Where the cloud says that clients reach the proxy; absent unless the plan asks for a proof on the wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// What the wire showed that proved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofDoc>,
     /// When its latest transition was committed; absent while it never moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_at: Option<Timestamp>,

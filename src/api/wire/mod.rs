@@ -11,6 +11,7 @@ mod enforcement;
 mod journal;
 mod look;
 mod preview;
+mod proof;
 mod rollout;
 
 pub use change::{ChangeRow, JobRow};
@@ -18,6 +19,7 @@ pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, Enforc
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
+pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 
 use jiff::Timestamp;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::EnforcePreview;
+use super::{EnforcePreview, WirePreview};
 use crate::rehearse::Forecast;
 
 /// The preview of a plan.
@@ -55,6 +55,9 @@ pub struct Preview {
     pub progress_deadline_seconds: u64,
     /// How long a proxy may take to show the value after its job completed, in seconds.
     pub verify_timeout_seconds: u64,
+    /// What the wire must show; absent: the API's word is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<WirePreview>,
     /// What follows when a failure budget is spent: `halt`, or `revert`.
     #[serde(default)]
     pub on_failure: String,
@@ -80,7 +83,7 @@ pub struct Preview {
     /// Which wave ends when, by the engine in virtual time; only where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
-    /// SHA-256 over plan file and ordered targets: what an approval is bound to.
+    /// SHA-256 over plan file, ordered targets and `ca_file`: what an approval is bound to.
     pub digest: String,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::WireDoc;
 use crate::domain::hold;
 use crate::domain::rollout::Mark;
 use crate::domain::tally::Tally;
@@ -93,6 +94,9 @@ pub struct RolloutDoc {
     pub tally: TallyDoc,
     /// What the cloud confirmed so far.
     pub counters: Counters,
+    /// What the wire must show and showed; absent while the plan asks for no proof on the wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire: Option<WireDoc>,
     /// Changes whose job has not ended, at most.
     pub max_in_flight: u32,
     /// Of any one lane (`lane`) or of any one value of a tag (`tag:NAME`) at most so many of them.
@@ -224,7 +228,7 @@ pub struct Counters {
     pub completed: Option<u32>,
     /// The cloud shows the wanted value.
     pub effective: u32,
-    /// TLS was seen on the wire; absent while the plan asks for no look at the wire.
+    /// The wire showed it too; absent while the plan asks for no proof on the wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<u32>,
 }

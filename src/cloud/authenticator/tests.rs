@@ -81,6 +81,7 @@ fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&P
         accounts,
         project_id: Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")),
         watch: vec![],
+        wire: false,
     };
     let running = Emulator::start(options, hand.clone()).expect("loopback");
     let clock = Arc::new(OurClock { cloud: hand, ahead: Mutex::new(SignedDuration::ZERO) });

@@ -59,6 +59,7 @@ async fn bed(faults: Faults) -> Bed {
         accounts: Accounts::default(),
         project_id: Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")),
         watch: vec![Duration::from_secs(300)],
+        wire: false,
     };
     let running = Emulator::start(options, clock.clone()).expect("loopback");
     let lane = lane(&running.endpoint(), SecretSource::File(token), Duration::from_secs(30));
@@ -291,6 +292,7 @@ async fn a_taken_address_is_an_error_and_stopping_frees_it() {
             accounts: Accounts::default(),
             project_id: None,
             watch: vec![],
+            wire: false,
         };
         Emulator::start(options, Arc::new(HandClock(Mutex::new(Duration::ZERO))))
     };

@@ -57,7 +57,7 @@ impl Model {
 
     fn list_instances(&self, offset: usize, limit: usize) -> String {
         let page = self.instances.iter().zip(1u32..).skip(offset).take(limit);
-        json::instances(self.instances.len(), page.map(|(instance, number)| (&instance.id, number, instance.first)))
+        json::instances(self.instances.len(), page.map(|(instance, number)| (&instance.id, number, instance.first)), &self.addresses)
     }
 
     fn start_job(&mut self, instance: u32, kind: Kind, fails: bool) -> u32 {
@@ -134,7 +134,14 @@ impl Model {
                 (Some(_), None) => "ADDING PROXY NODE",
                 _ => "ACTIVE",
             };
-            json::ProxyRow { id: &self.proxy_ids[index as usize], number: index, ssl_option: proxy.ssl_option, status }
+            json::ProxyRow {
+                id: &self.proxy_ids[index as usize],
+                number: index,
+                address: self.addresses.of(index),
+                port: self.addresses.port(),
+                ssl_option: proxy.ssl_option,
+                status,
+            }
         });
         json::proxies(id, rows, self.faults.ssl_option, self.faults.readonly_nodes)
     }

@@ -5,13 +5,14 @@
 //!
 //! Deliberately not here: certificates that a strict client objects to; the probe's own tests have real servers for that.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Model;
+use crate::cloud::addresses::Addresses;
 use crate::cloud::faults::{Fault, Subject};
-use crate::cloud::vendor_json;
 use crate::domain::id::Digest;
 use crate::domain::proof::{Anchors, Certificate, Endpoint, Greeting, Login, Proof, Tls, TlsVersion, Trouble, TroubleWord};
 
@@ -21,25 +22,54 @@ const VALID: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Capabilities without CLIENT_SSL (0x800), as a MySQL 8.0 greets.
 const CAPABILITIES: u32 = 0xdfff_f7ff;
 
+/// What a port does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cloud) enum Wire {
+    /// It greets, with or without TLS.
+    Shows(bool),
+    /// It takes the connection and says nothing.
+    Silent,
+}
+
 impl Model {
     /// What a probe of this endpoint sees that begins now.
     pub fn probe(&mut self, now: Timestamp, endpoint: &Endpoint) -> Proof {
         self.advance(now);
         let blank = Proof { endpoint: endpoint.clone(), at: now, took_ms: 1, greeting: None, tls: None, login: None, trouble: None };
-        let index = vendor_json::number_at(endpoint).filter(|number| (*number as usize) < self.proxies.len());
-        let Some(index) = index.map(|number| number as usize) else {
-            let nobody = Trouble { word: TroubleWord::Unreachable, message: "no connection: nobody listens there".into() };
-            return Proof { trouble: Some(nobody), ..blank };
+        let on = match self.addresses.number_at(endpoint).and_then(|number| self.shown_by(number)) {
+            Some(Wire::Shows(on)) => on,
+            Some(Wire::Silent) => {
+                let silent = Trouble { word: TroubleWord::TimedOut, message: "connected, and no greeting came".into() };
+                return Proof { trouble: Some(silent), ..blank };
+            }
+            None => {
+                let nobody = Trouble { word: TroubleWord::Unreachable, message: "no connection: nobody listens there".into() };
+                return Proof { trouble: Some(nobody), ..blank };
+            }
         };
-        if self.wire_fires(Fault::WireSilent, index) {
-            let silent = Trouble { word: TroubleWord::TimedOut, message: "connected, and no greeting came".into() };
-            return Proof { trouble: Some(silent), ..blank };
-        }
-        let wrong = self.wire_fires(Fault::WireWrong, index);
-        let on = self.proxies[index].ssl_option != wrong;
         let greeting = Greeting { version: "8.0.22".into(), tls: on, capabilities: CAPABILITIES | u32::from(on) << 11 };
         let login = Login::Refused { code: 1045, message: "Access denied".into(), insecure: false };
         Proof { greeting: Some(greeting), tls: on.then(|| self.handshake(endpoint)), login: Some(login), ..blank }
+    }
+
+    /// What the proxy at this address of our own network shows now; `None`: none is there.
+    pub(in crate::cloud) fn wire_at(&mut self, now: Timestamp, address: Ipv4Addr) -> Option<Wire> {
+        self.advance(now);
+        self.addresses.number_of(address).and_then(|number| self.shown_by(number))
+    }
+
+    /// The proxies listen on this machine from now on, all on this port.
+    pub(in crate::cloud) fn listen_here(&mut self, port: u16) {
+        self.addresses = Addresses::loopback(port);
+    }
+
+    fn shown_by(&mut self, number: u32) -> Option<Wire> {
+        let index = number as usize;
+        let on = self.proxies.get(index)?.ssl_option;
+        if self.wire_fires(Fault::WireSilent, index) {
+            return Some(Wire::Silent);
+        }
+        Some(Wire::Shows(on != self.wire_fires(Fault::WireWrong, index)))
     }
 
     fn handshake(&self, endpoint: &Endpoint) -> Tls {

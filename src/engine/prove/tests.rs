@@ -1,0 +1,128 @@
+use futures_util::FutureExt as _;
+
+use super::*;
+use crate::clock::Times;
+use crate::domain::change::{How, Record, Shown, State};
+use crate::domain::id::Name;
+use crate::domain::lane::{Access, Credentials, Lane, SecretSource};
+use crate::domain::plan::Wire;
+use crate::domain::proof::{TlsVersion, Trouble, TroubleWord};
+use crate::engine::{Input, Options, Ticket};
+use crate::store::memory::MemoryStore;
+use crate::store::{Active, Store as _, scene};
+
+const SECOND: Duration = Duration::from_secs(1);
+const CHANGES: usize = PROBES_MAX + 9;
+
+fn lane() -> Lane {
+    Lane {
+        name: Name::parse("main", "lane").expect("a name"),
+        access: Access {
+            endpoint: "https://cloud.invalid".into(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
+            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+        },
+        quota: None,
+        max_in_flight: 100,
+        call_timeout: SECOND,
+        timing: crate::domain::change::Timing {
+            settle: SECOND,
+            poll: SECOND,
+            poll_max: SECOND,
+            job_limit: 60 * SECOND,
+            recover_limit: 60 * SECOND,
+        },
+    }
+}
+
+fn times(second: i64) -> Times {
+    Times { wall: scene::at(second), boot: Duration::from_secs(u64::try_from(second).expect("after the start")) }
+}
+
+fn silent(endpoint: &Endpoint) -> Box<Proof> {
+    let trouble = Trouble { word: TroubleWord::TimedOut, message: "silent".into() };
+    let (endpoint, at) = (endpoint.clone(), scene::at(0));
+    Box::new(Proof { endpoint, at, took_ms: 9, greeting: None, tls: None, login: None, trouble: Some(trouble) })
+}
+
+/// A core whose changes all wait for a proof, and what it asked for so far.
+struct Bench {
+    core: Core,
+    probes: Vec<(Ticket, Endpoint)>,
+    claims: Vec<Ticket>,
+    rereads: usize,
+}
+
+impl Bench {
+    fn new(exclusive: bool) -> Self {
+        let core = Core::new(Options { lanes: vec![lane()], exclusive, quota_spent: false }, times(0));
+        let mut bench = Self { core, probes: Vec::new(), claims: Vec::new(), rereads: 0 };
+        bench.step(0, Input::Tick);
+        bench.step(0, scanned());
+        bench
+    }
+
+    fn step(&mut self, second: i64, input: Input) {
+        let mut effects = Vec::new();
+        self.core.step(times(second), input, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Probe { ticket, endpoint, .. } => self.probes.push((ticket, endpoint)),
+                Effect::Touch { ticket, .. } => self.claims.push(ticket),
+                Effect::Read { query: crate::engine::Query::Change(_), .. } => self.rereads += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A rollout under a plan that asks for a proof, all its changes active and shown by the API.
+fn scanned() -> Input {
+    let store = MemoryStore::new();
+    let mut submission = scene::submission("alpha", &[CHANGES as u32], 0);
+    submission.plan.wire = Some(Wire { min_tls: TlsVersion::V12, ca: None });
+    let id = submission.id();
+    store.submit(submission).now_or_never().expect("ready").expect("taken");
+    let open = store.open_rollouts().now_or_never().expect("ready").expect("memory");
+    let page = store.page(id, Vec::new(), None, CHANGES).now_or_never().expect("ready").expect("memory");
+    let waiting = |(active, place): (Active, usize)| {
+        let shown = Shown { endpoint: format!("10.0.0.{place}:3306").parse().expect("an endpoint"), how: How::Switched };
+        let record = Record { state: State::Verifying { job: None }, shown: Some(Box::new(shown)), version: 5, ..Record::queued() };
+        let mut change = active.change;
+        change.target.lane = Name::parse("main", "lane").expect("a name");
+        change.record = record;
+        Active { change, due: Some(scene::at(0)), ..active }
+    };
+    Input::Scanned { open, due: page.changes.into_iter().zip(0..).map(waiting).collect() }
+}
+
+#[test]
+fn no_more_probes_are_out_than_there_are_places() {
+    let mut bench = Bench::new(true);
+    assert_eq!((bench.probes.len(), bench.claims.len()), (PROBES_MAX, 0), "alone on the store nothing is claimed");
+    let (ticket, endpoint) = bench.probes[0].clone();
+    bench.step(1, Input::Probed { ticket, proof: silent(&endpoint) });
+    assert_eq!(bench.probes.len(), PROBES_MAX + 1, "a place that is free goes to the next in line");
+    let places: std::collections::BTreeSet<&Endpoint> = bench.probes.iter().map(|(_, endpoint)| endpoint).collect();
+    assert_eq!(places.len(), PROBES_MAX + 1, "one probe a target");
+    bench.step(1, Input::Drain);
+    let (ticket, endpoint) = bench.probes[1].clone();
+    bench.step(2, Input::Probed { ticket, proof: silent(&endpoint) });
+    assert_eq!(bench.probes.len(), PROBES_MAX + 1, "whoever drains begins none");
+    for (ticket, endpoint) in bench.probes.clone().split_off(2) {
+        bench.step(3, Input::Probed { ticket, proof: silent(&endpoint) });
+    }
+    assert_eq!(bench.core.probes.out, 0, "every place comes back");
+}
+
+#[test]
+fn a_probe_is_claimed_where_others_work_on_the_store() {
+    let mut bench = Bench::new(false);
+    assert_eq!((bench.probes.len(), bench.claims.len()), (0, PROBES_MAX));
+    let (won, lost) = (bench.claims[0], bench.claims[1]);
+    bench.step(0, Input::Touched { ticket: won, held: true });
+    assert_eq!(bench.probes.len(), 1);
+    bench.step(0, Input::Touched { ticket: lost, held: false });
+    assert_eq!((bench.probes.len(), bench.rereads), (1, 1), "it is another daemon's: what it did is read");
+    assert_eq!(bench.claims.len(), PROBES_MAX + 1, "and its place goes to the next");
+}
