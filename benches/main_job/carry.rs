@@ -105,7 +105,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let lanes = vec![lane(&task.dir, &task.endpoint, task.in_flight, task.quota)?];
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
-    let options = engine::Options { lanes, exclusive: true, quota_spent: false };
+    let options = engine::Options { lanes, exclusive: true, quota_spent: false, levels: Vec::new() };
     let shared: Arc<dyn Store> = store.clone();
     let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, options);
     let running = tokio::spawn(running);

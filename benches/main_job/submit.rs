@@ -58,7 +58,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let lanes = vec![lane(&task.dir, "http://127.0.0.1:9", 64, None)?];
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
-    let options = engine::Options { lanes, exclusive: true, quota_spent: false };
+    let options = engine::Options { lanes, exclusive: true, quota_spent: false, levels: Vec::new() };
     let (handle, running) = engine::start(store.clone(), cloud, Arc::new(Prober::new(clock.clone())), clock, options);
     let running = tokio::spawn(running);
     let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".to_owned(), at: SystemClock.times().wall };

@@ -11,8 +11,8 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, MarkDoc, MissedDoc, ProofDoc,
-    RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, LaneQuotaDoc, MarkDoc, MissedDoc,
+    ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::halt_text;
@@ -402,5 +402,12 @@ fn lane(lane: &LaneSnapshot) -> LaneDoc {
         waiting: lane.waiting,
         paused_until: lane.paused.as_ref().map(|(until, _)| *until),
         paused_why: lane.paused.as_ref().map(|(_, why)| why.clone()),
+        quota: lane.quota.map(|standing| LaneQuotaDoc {
+            requests: standing.quota.requests,
+            per_ms: u64::try_from(standing.quota.per.as_millis()).unwrap_or(u64::MAX),
+            ceiling: standing.ceiling,
+            used: standing.used,
+            refused: standing.refused,
+        }),
     }
 }

@@ -18,7 +18,9 @@ use crate::document::length::Length;
 use crate::domain::change::State;
 use crate::domain::id::RolloutId;
 use crate::domain::lane::Lane;
+use crate::domain::quota::Quota;
 use crate::domain::rollout::Phase;
+use crate::engine::Handle;
 use crate::rehearse::forecast::CHANGES_MAX;
 use crate::rehearse::measured::{ENOUGH, Measured};
 use crate::rehearse::{Forecast, remainder};
@@ -52,6 +54,7 @@ pub struct Forecaster {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     lanes: Arc<[Lane]>,
+    handle: Handle,
     kept: Arc<Mutex<BTreeMap<RolloutId, Kept>>>,
     one: Arc<tokio::sync::Semaphore>,
 }
@@ -65,8 +68,8 @@ struct Kept {
 
 impl Forecaster {
     /// Nothing is made before somebody asks.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lanes: Arc<[Lane]>) -> Self {
-        Self { store, clock, lanes, kept: Arc::default(), one: Arc::new(tokio::sync::Semaphore::new(1)) }
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, lanes: Arc<[Lane]>, handle: Handle) -> Self {
+        Self { store, clock, lanes, handle, kept: Arc::default(), one: Arc::new(tokio::sync::Semaphore::new(1)) }
     }
 
     /// The forecast of this rollout, as far as it can be had at once.
@@ -123,6 +126,18 @@ impl Forecaster {
         forecast
     }
 
+    /// The lanes with the quotas that their accounts give, as far as that was learnt.
+    fn lanes_now(&self) -> Vec<Lane> {
+        let snapshot = self.handle.snapshot().borrow().clone();
+        let mut lanes = self.lanes.to_vec();
+        for lane in &mut lanes {
+            if let Some(known) = snapshot.lanes.iter().find(|known| known.lane == lane.name) {
+                lane.quota = known.quota.map(|standing| Quota { requests: standing.ceiling, ..standing.quota });
+            }
+        }
+        lanes
+    }
+
     async fn foresee(&self, rollout: &Rollout, now: Timestamp) -> Result<Option<Forecast>, Unavailable> {
         let total = rollout.total();
         if (total.queued + total.active) as usize > CHANGES_MAX {
@@ -139,7 +154,7 @@ impl Forecaster {
                 break;
             }
         }
-        let Some(mut scene) = remainder(rollout, &left, &self.lanes, now) else { return Ok(None) };
+        let Some(mut scene) = remainder(rollout, &left, &self.lanes_now(), now) else { return Ok(None) };
         let Some(lane) = scene.lanes.first() else { return Ok(None) };
         let seq = self.store.health().seq;
         let tail = usize::try_from(JOURNAL_TAIL).unwrap_or(usize::MAX);

@@ -64,7 +64,7 @@ impl Api {
         stop: CancellationToken,
     ) -> Self {
         let meter = Meter::new(store.clone(), clock.clone());
-        let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone());
+        let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
         let started_at = clock.times().wall;
         Self { handle, store, clock, lanes, spool, meter, forecaster, started_at, stop }
     }

@@ -8,6 +8,7 @@
 
 mod core_dumps;
 mod demo;
+mod levels;
 mod logs;
 mod parts;
 mod plans;
@@ -25,6 +26,11 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{Reach, ServeArgs};
 use crate::cli::{Exit, configuration};
 use crate::config::Config;
+use crate::document::length::Length;
+use crate::domain::id::Name;
+use crate::domain::lane::Lane;
+use crate::domain::quota::Quota;
+use crate::engine::Handle;
 use crate::store::sled::SledOptions;
 use parts::{Drained, Parts, Setup};
 
@@ -49,6 +55,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     if let Some(reason) = &stop {
         tracing::warn!(reason, file = %state.join(stop_file::NAME).display(), "STOP stands: nothing that changes anything is sent");
     }
+    let mut config = config;
     let mut parts = Parts::start(Setup {
         store: config.store.clone(),
         sled: SledOptions::default(),
@@ -88,7 +95,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
                 tracing::info!(signal = name, "ending: nothing new begins, calls that are out are waited for");
                 break;
             }
-            Asked::Reload => reload(reach, &config, &folder),
+            Asked::Reload => reload(reach, &mut config, &folder, &parts.handle).await,
         }
     }
     end(parts, signals).await
@@ -132,14 +139,21 @@ fn warn(config: &Config) {
     }
 }
 
-/// Reads the configuration again. The plans folder changes at once and every plan is looked at anew; what the parts were
-/// started with stays until a restart, and is named.
-fn reload(reach: &Reach, running: &Config, folder: &watch::Sender<PathBuf>) {
+/// Reads the configuration again. The plans folder and the quotas change at once and every plan is looked at anew; what
+/// else the parts were started with stays until a restart, and is named. With a mistake anywhere in it nothing changes.
+async fn reload(reach: &Reach, running: &mut Config, folder: &watch::Sender<PathBuf>, handle: &Handle) {
     supervisor::reloading();
     match configuration(reach) {
         Err(mistakes) => tracing::error!("the configuration has mistakes; the one that was read before stays in force\n{mistakes}"),
         Ok(config) => {
             warn(&config);
+            let quotas = changed_quotas(&mut running.lanes, &config.lanes);
+            for (name, quota) in &quotas {
+                let quota =
+                    quota.map_or_else(|| "none".to_owned(), |quota| format!("{} every {}", quota.requests, Length::from(quota.per)));
+                tracing::info!(lane = %name, quota, "the quota has changed; what was sent before counts, and the old one holds on for an interval");
+            }
+            handle.change_quotas(quotas).await;
             for (what, changed) in [
                 ("store", config.store != running.store),
                 ("api.socket", config.socket != running.socket),
@@ -154,6 +168,22 @@ fn reload(reach: &Reach, running: &Config, folder: &watch::Sender<PathBuf>) {
         }
     }
     supervisor::ready();
+}
+
+/// The quotas of the lanes that are otherwise as they were, as far as they differ; they are written into `running`. A lane
+/// that has changed in anything else is another one until a restart.
+fn changed_quotas(running: &mut [Lane], read: &[Lane]) -> Vec<(Name, Option<Quota>)> {
+    let mut changed = Vec::new();
+    for lane in running {
+        let same = |other: &&Lane| Lane { quota: lane.quota, ..(*other).clone() } == *lane;
+        if let Some(other) = read.iter().find(same)
+            && other.quota != lane.quota
+        {
+            lane.quota = other.quota;
+            changed.push((lane.name.clone(), other.quota));
+        }
+    }
+    changed
 }
 
 /// State behind a panic is not to be trusted: the process ends at once, and the next start adopts what was going on. The

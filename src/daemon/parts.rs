@@ -14,12 +14,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::levels;
 use crate::api::{self, Api};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
 use crate::domain::lane::Lane;
 use crate::engine::enforce::Enforcer;
-use crate::engine::{self, Handle, Options};
+use crate::engine::{self, Handle, Level, Options};
 use crate::probe::Prober;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, Unavailable};
@@ -49,11 +50,13 @@ pub struct Parts {
     pub handle: Handle,
     store: Arc<SledStore>,
     failed: watch::Receiver<Option<String>>,
-    engine: JoinHandle<Result<(), Unavailable>>,
+    engine: JoinHandle<Result<Vec<Level>, Unavailable>>,
     server: JoinHandle<std::io::Result<()>>,
     enforced: JoinHandle<Result<(), Unavailable>>,
     stop: CancellationToken,
     longest_call: Duration,
+    state: PathBuf,
+    clock: Arc<dyn Clock>,
 }
 
 /// Whether a daemon before this one may have made calls that still count against a quota.
@@ -97,20 +100,21 @@ impl Parts {
         let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
         let quota_spent = calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;
-        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent };
+        let levels = levels::take(&setup.state, clock.times().boot)?;
+        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent, levels };
         let (handle, engine) = engine::start(store.clone(), cloud, Arc::new(Prober::new(clock.clone())), clock.clone(), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
         let stop = CancellationToken::new();
         let spool = setup.state.join(SPOOL);
         let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
-        let api = Arc::new(Api::new(handle.clone(), store.clone(), clock, lanes, spool.clone(), stop.clone()));
+        let api = Arc::new(Api::new(handle.clone(), store.clone(), clock.clone(), lanes, spool.clone(), stop.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));
         tokio::spawn(async move { api.follow().await });
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
-        Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call })
+        Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, state: setup.state, clock })
     }
 
     /// Waits until a first pass is done.
@@ -138,7 +142,7 @@ impl Parts {
             biased;
             reason = store => anyhow!("the store has failed: {reason}; nothing acknowledged is lost, start again"),
             engine = &mut self.engine => match engine {
-                Ok(Ok(())) => anyhow!("the engine ended although nobody asked"),
+                Ok(Ok(_)) => anyhow!("the engine ended although nobody asked"),
                 Ok(Err(error)) => anyhow!(error).context("the engine cannot go on"),
                 Err(error) => anyhow!(error).context("the engine broke"),
             },
@@ -169,7 +173,10 @@ impl Parts {
         let drained = tokio::select! {
             biased;
             engine = &mut self.engine => {
-                engine.context("the engine broke while it ended")?.context("the engine failed while it ended")?;
+                let levels = engine.context("the engine broke while it ended")?.context("the engine failed while it ended")?;
+                if let Err(error) = levels::leave(&self.state, levels, self.clock.times().boot) {
+                    tracing::warn!("the next start takes the quotas for spent: {error:#}");
+                }
                 Drained::Whole
             }
             () = hurry.cancelled() => Drained::Late,

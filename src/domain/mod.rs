@@ -10,6 +10,7 @@
 //! cloud's HTTP (`cloud`). Serde on the types below serves the store's own records only.
 
 pub mod call;
+pub mod ceiling;
 pub mod change;
 pub mod cron;
 pub mod enforce;

@@ -23,7 +23,7 @@ impl Core {
             return refuse(AskError::TooMany);
         }
         let Some(lane) = self.lanes.get_mut(call.lane()) else { return refuse(AskError::NoLane(call.lane().clone())) };
-        lane.enqueue(Rank::Ask, self.next_place, Waiter::Ask(id));
+        lane.line.enqueue(Rank::Ask, self.next_place, Waiter::Ask(id));
         self.next_place += 1;
         self.stirred.insert(call.lane().clone());
         self.asks.insert(id, call);
@@ -48,7 +48,7 @@ impl Core {
     /// The process ends: nothing is asked any more. What is out comes back by itself.
     pub(super) fn dismiss_asks(&mut self, out: &mut Vec<Effect>) {
         for lane in self.lanes.values_mut() {
-            while let Some(id) = lane.pop_ask() {
+            while let Some(id) = lane.line.pop_ask() {
                 self.asks.remove(&id);
                 out.push(Effect::Told { id, result: Err(AskError::Stopping) });
             }

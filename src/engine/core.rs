@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::board::Board;
 use super::effect::{Effect, Input, Ticket};
 use super::handle::{LaneSnapshot, Snapshot};
-use super::lane::LaneState;
+use super::lane::{LaneState, Level};
 use super::prove::Probes;
 use super::steer::Tracked;
 use super::work::Work;
@@ -43,6 +43,8 @@ pub struct Options {
     pub exclusive: bool,
     /// Whether calls may have been made within the last interval by somebody before us.
     pub quota_spent: bool,
+    /// What a process that ended in peace has left, on this machine and since this boot; a lane of these knows its past.
+    pub levels: Vec<Level>,
 }
 
 /// Who a ticket belongs to.
@@ -101,7 +103,13 @@ impl Core {
     /// A core that knows nothing yet; its first step scans the store.
     pub fn new(options: Options, now: Times) -> Self {
         let lanes = options.lanes.into_iter();
-        let lanes = lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
+        let mut lanes: BTreeMap<_, _> =
+            lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
+        for level in options.levels {
+            if let Some(lane) = lanes.get_mut(&level.lane) {
+                lane.resume(level, now.boot);
+            }
+        }
         Self {
             now,
             exclusive: options.exclusive,
@@ -185,6 +193,7 @@ impl Core {
             Input::Asked { id, call } => self.asked(id, call, out),
             Input::Submitted(_) => self.scan_in(Duration::ZERO),
             Input::StopFile(text) => self.stop_file(text, out),
+            Input::Quotas(quotas) => self.change_quotas(quotas),
             Input::Drain => {
                 self.draining = true;
                 self.board.set_draining();
@@ -219,8 +228,9 @@ impl Core {
         let lanes = self.lanes.values().map(|lane| LaneSnapshot {
             lane: lane.lane.name.clone(),
             out: lane.out(),
-            waiting: u32::try_from(lane.waiting()).unwrap_or(u32::MAX),
+            waiting: u32::try_from(lane.line.waiting()).unwrap_or(u32::MAX),
             paused: lane.paused(self.now.boot).map(|paused| (self.wall_at(paused.until), paused.why.clone())),
+            quota: lane.standing(self.now.boot),
         });
         Snapshot {
             passes,
@@ -229,6 +239,11 @@ impl Core {
             lanes: lanes.collect(),
             calls: self.counters.get("calls").copied().unwrap_or(0),
         }
+    }
+
+    /// What the lanes have used and learnt, for the process after this one; only when nothing is out.
+    pub fn levels(&self) -> Vec<Level> {
+        self.lanes.values().filter(|lane| lane.out() == 0).map(LaneState::level).collect()
     }
 
     pub(super) fn count(&mut self, word: &'static str) {

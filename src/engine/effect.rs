@@ -12,9 +12,9 @@ use super::board::CheckSpec;
 use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
-use crate::domain::id::{ChangeId, JobId, RolloutId};
+use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
 use crate::domain::proof::{Endpoint, Proof};
-use crate::domain::quota::Boot;
+use crate::domain::quota::{Boot, Quota};
 use crate::domain::target::InstanceKey;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
 
@@ -86,6 +86,8 @@ pub enum Input {
     Submitted(RolloutId),
     /// The kill-switch file stands, with its text, or is gone.
     StopFile(Option<String>),
+    /// Other quotas are in force on these lanes; `None`: no limit of ours.
+    Quotas(Vec<(Name, Option<Quota>)>),
     /// Begin nothing new any more.
     Drain,
     /// The store is out of order.

@@ -137,7 +137,7 @@ impl Core {
         let oldest = told_of.map(|(_, since)| since.wall).min().unwrap_or(self.now.wall);
         let since = oldest.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
         lane.followed.question = Some(Question { since, page: 1, open });
-        lane.enqueue(Rank::InFlight, place, Waiter::List);
+        lane.line.enqueue(Rank::InFlight, place, Waiter::List);
         self.next_place += 1;
         self.stirred.insert(name.clone());
     }
@@ -184,7 +184,7 @@ impl Core {
         self.next_place += 1;
         if let Some(lane) = self.lanes.get_mut(name) {
             lane.followed.question = Some(Question { page: question.page + 1, ..question });
-            lane.enqueue(Rank::InFlight, place, Waiter::List);
+            lane.line.enqueue(Rank::InFlight, place, Waiter::List);
             self.stirred.insert(name.clone());
         }
     }

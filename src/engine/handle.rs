@@ -8,8 +8,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::lane::QuotaStanding;
 use crate::domain::call::{Call, Reply};
 use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::domain::quota::Quota;
 use crate::domain::rollout::{Refusal, Verb};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 
@@ -36,6 +38,8 @@ pub(super) enum Request {
     Ask(Box<Call>, oneshot::Sender<Result<Reply, AskError>>),
     /// The kill-switch file appeared (its text) or went.
     StopFile(Option<String>),
+    /// Other quotas are in force on these lanes.
+    Quotas(Vec<(Name, Option<Quota>)>),
     /// Begin nothing new; the loop ends when the calls that are out have come back.
     Drain,
 }
@@ -119,6 +123,8 @@ pub struct LaneSnapshot {
     pub waiting: u32,
     /// Paused by the cloud (429, refused credentials) until then, with the reason.
     pub paused: Option<(Timestamp, String)>,
+    /// How it stands to its quota; `None`: it has none.
+    pub quota: Option<QuotaStanding>,
 }
 
 impl Handle {
@@ -150,6 +156,13 @@ impl Handle {
     pub async fn stop_file(&self, text: Option<String>) {
         // An engine that has stopped sends nothing any more, which is all that the file asks for.
         let _ = self.requests.send(Request::StopFile(text)).await;
+    }
+
+    /// Puts other quotas in force on these lanes (`None`: no limit of ours): at once, over what was sent before, too, and
+    /// the quotas until now hold on for one interval of theirs. Lanes that the engine does not have are passed over.
+    pub async fn change_quotas(&self, quotas: Vec<(Name, Option<Quota>)>) {
+        // An engine that has stopped sends nothing any more.
+        let _ = self.requests.send(Request::Quotas(quotas)).await;
     }
 
     /// Asks the engine to begin nothing new and to end when the calls that are out are back.

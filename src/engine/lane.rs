@@ -1,11 +1,11 @@
 //! One lane's traffic: who waits, when the next call may leave, and what holds the lane.
 //!
-//! Invariants: at most the lane's quota in any interval (`domain::quota`, the promise); calls are spread evenly before
-//! that (`governor`, the spacing); a pause asked for by the cloud stops the whole lane and costs no change an attempt.
+//! Invariants: at most the lane's quota in any interval, and no more of it than its account was seen to give
+//! (`domain::quota`, the promise; `domain::ceiling`, what was learnt); calls are spread evenly before that (`governor`, the
+//! spacing); a pause asked for by the cloud stops the whole lane and costs no change an attempt.
 //!
-//! Deliberately not here: which call a change makes.
+//! Deliberately not here: which call a change makes, and who goes first (`engine::line`).
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,10 +17,15 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 
+use serde::{Deserialize, Serialize};
+
 use super::follow::Followed;
 use super::fresh::Fresh;
+use super::line::Line;
+pub(super) use super::line::{Rank, Waiter};
 use crate::domain::call::{CallError, Disposition};
-use crate::domain::id::ChangeId;
+use crate::domain::ceiling::Ceiling;
+use crate::domain::id::Name;
 use crate::domain::lane::Lane;
 use crate::domain::quota::{Boot, Quota, SlidingCount};
 
@@ -34,39 +39,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Pause after refused credentials: an access key is locked after five refusals in a row, so we stay far below.
 const PAUSE_CREDENTIALS: Duration = Duration::from_secs(60);
 
-/// What goes first when calls wait for a permit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// The look before has just been made: the PUT follows while it is fresh.
-    Switch,
-    /// Work in flight: questions, jobs, looks after.
-    InFlight,
-    /// New work.
-    Start,
-    /// What a person asked to be looked at: never before work.
-    Ask,
-}
-
-/// Who waits for a permit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Waiter {
-    /// A change, with a call that its state asks for.
-    Change(ChangeId),
-    /// A person's question, by its number.
-    Ask(u64),
-    /// The list of the jobs that are followed.
-    List,
-}
-
 /// A lane at work.
 pub(super) struct LaneState {
     pub(super) lane: Lane,
-    queue: BTreeSet<(Rank, u64, Waiter)>,
-    /// How many of them are questions.
-    asks: usize,
-    count: Option<SlidingCount>,
+    pub(super) line: Line,
+    count: SlidingCount,
+    ceiling: Option<Ceiling>,
     pace: Option<Pace>,
-    out: u32,
     /// Changes past `Ready` and not settled.
     pub(super) in_flight: u32,
     paused: Option<Paused>,
@@ -93,19 +72,41 @@ pub(super) enum NotYet {
     Answer,
 }
 
+/// What a lane has used and learnt: what a process that ends in peace leaves to the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// The lane.
+    pub lane: Name,
+    endpoint: String,
+    project_id: String,
+    count: SlidingCount,
+    ceiling: Option<Ceiling>,
+}
+
+/// How a lane stands to its quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaStanding {
+    /// The configured quota, headroom taken off.
+    pub quota: Quota,
+    /// Calls in one interval that the account was seen to give; the quota's `requests` while nothing else was learnt.
+    pub ceiling: u32,
+    /// Calls of the last interval, with those that are out.
+    pub used: u32,
+    /// Calls of the last interval that the cloud refused for its quota.
+    pub refused: u32,
+}
+
 impl LaneState {
     pub(super) fn new(lane: Lane, spent: bool, now: Boot) -> Self {
         // What somebody sent before us may still be landing.
         let gone = now + lane.timing.settle;
-        let count = lane.quota.map(|quota| if spent { SlidingCount::spent(quota, gone) } else { SlidingCount::fresh(quota) });
-        let pace = lane.quota.map(Pace::new);
+        let count = if spent { SlidingCount::spent(lane.quota, gone) } else { SlidingCount::fresh(lane.quota) };
         Self {
+            ceiling: lane.quota.map(Ceiling::new),
+            pace: lane.quota.map(|quota| Pace::new(period(quota, quota.requests))),
             lane,
-            queue: BTreeSet::new(),
-            asks: 0,
+            line: Line::default(),
             count,
-            pace,
-            out: 0,
             in_flight: 0,
             paused: None,
             fresh: Fresh::default(),
@@ -114,44 +115,60 @@ impl LaneState {
         }
     }
 
-    pub(super) fn enqueue(&mut self, rank: Rank, place: u64, who: Waiter) {
-        if self.queue.insert((rank, place, who)) && rank == Rank::Ask {
-            self.asks += 1;
+    /// Goes on from where the process before us ended in peace, on this machine and since this boot.
+    pub(super) fn resume(&mut self, level: Level, now: Boot) {
+        let (quota, access) = (self.lane.quota, &self.lane.access);
+        if level.endpoint != access.endpoint || level.project_id != access.project_id.to_string() {
+            // The name went to another account.
+            return;
+        }
+        self.count = level.count;
+        self.ceiling = level.ceiling;
+        self.change_quota(quota, now);
+        self.respace();
+    }
+
+    /// What there is to go on from. Nothing may be out.
+    pub(super) fn level(&self) -> Level {
+        let Lane { name, access, .. } = &self.lane;
+        let (endpoint, project_id) = (access.endpoint.clone(), access.project_id.to_string());
+        Level { lane: name.clone(), endpoint, project_id, count: self.count.clone(), ceiling: self.ceiling.clone() }
+    }
+
+    /// Another quota is in force, over what was sent before, too.
+    pub(super) fn change_quota(&mut self, quota: Option<Quota>, now: Boot) {
+        self.lane.quota = quota;
+        self.count.change(quota, now);
+        match (&mut self.ceiling, quota) {
+            (Some(ceiling), Some(quota)) if ceiling.quota() != quota => ceiling.change(quota),
+            (Some(_), Some(_)) => {}
+            (ceiling, quota) => *ceiling = quota.map(Ceiling::new),
+        }
+        self.respace();
+    }
+
+    /// Spreads calls over the interval as the ceiling now is.
+    fn respace(&mut self) {
+        let Some(ceiling) = &self.ceiling else {
+            self.pace = None;
+            return;
+        };
+        let period = period(ceiling.quota(), ceiling.allowed());
+        match &mut self.pace {
+            Some(pace) => pace.respace(period),
+            None => self.pace = Some(Pace::new(period)),
         }
     }
 
-    pub(super) fn remove(&mut self, rank: Rank, place: u64, who: Waiter) {
-        if self.queue.remove(&(rank, place, who)) && rank == Rank::Ask {
-            self.asks -= 1;
-        }
-    }
-
-    /// The first of those waiting; without `new_work`, of those that need no place in flight.
-    pub(super) fn first_waiting(&self, new_work: bool) -> Option<(Rank, u64, Waiter)> {
-        match self.queue.first() {
-            // However long the line of new work is, the questions behind it are found in one step.
-            Some((Rank::Start, ..)) if !new_work => self.queue.range((Rank::Ask, 0, Waiter::Ask(0))..).next().copied(),
-            first => first.copied(),
-        }
-    }
-
-    /// Takes a question out of the line without a permit.
-    pub(super) fn pop_ask(&mut self) -> Option<u64> {
-        let (rank, place, who) = self.queue.range((Rank::Ask, 0, Waiter::Ask(0))..).next().copied()?;
-        self.remove(rank, place, who);
-        match who {
-            Waiter::Ask(id) => Some(id),
-            Waiter::Change(_) | Waiter::List => None,
-        }
-    }
-
-    /// Changes in the line.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len() - self.asks
+    /// How the lane stands to its quota; `None` without one.
+    pub(super) fn standing(&self, now: Boot) -> Option<QuotaStanding> {
+        let ceiling = self.ceiling.as_ref()?;
+        let used = self.count.back_of_late(now).saturating_add(self.count.out());
+        Some(QuotaStanding { quota: ceiling.quota(), ceiling: ceiling.allowed(), used, refused: ceiling.refused_of_late(now) })
     }
 
     pub(super) fn out(&self) -> u32 {
-        self.out
+        self.count.out()
     }
 
     pub(super) fn paused(&self, now: Boot) -> Option<&Paused> {
@@ -163,40 +180,46 @@ impl LaneState {
         if let Some(paused) = self.paused(now) {
             return Err(NotYet::Until(paused.until));
         }
-        if let Some(count) = &mut self.count {
-            count.take(now).map_err(|until| until.map_or(NotYet::Answer, NotYet::Until))?;
-        }
+        let ceiling = self.ceiling.as_ref().map_or(u32::MAX, Ceiling::allowed);
+        self.count.take(now, ceiling).map_err(|until| until.map_or(NotYet::Answer, NotYet::Until))?;
         if let Some(pace) = &mut self.pace
             && let Err(until) = pace.take(now)
         {
-            if let Some(count) = &mut self.count {
-                count.unused();
-            }
+            self.count.unused();
             return Err(NotYet::Until(until));
         }
-        self.out += 1;
         Ok(())
     }
 
     /// The call never left.
     pub(super) fn unused(&mut self) {
-        self.out = self.out.checked_sub(1).expect("a permit is handed back once");
-        if let Some(count) = &mut self.count {
-            count.unused();
-        }
+        self.count.unused();
     }
 
     /// The call is over: the cloud answered, or it was given up and may still arrive for as long as `settle`.
     pub(super) fn over(&mut self, answered: bool, now: Boot) {
-        self.out = self.out.checked_sub(1).expect("a permit is handed back once");
-        if let Some(count) = &mut self.count {
-            count.give_back(if answered { now } else { now + self.lane.timing.settle });
+        self.count.give_back(if answered { now } else { now + self.lane.timing.settle });
+    }
+
+    /// A call that is over went through: the cloud is well.
+    pub(super) fn well(&mut self) {
+        self.pauses = 0;
+        if self.ceiling.as_mut().is_some_and(Ceiling::on_success) {
+            self.respace();
         }
     }
 
-    /// A call went through: the cloud is well.
-    pub(super) fn well(&mut self) {
-        self.pauses = 0;
+    /// A call that left and is over failed: what it tells of the account's quota. Tells whether the ceiling fell.
+    pub(super) fn learn(&mut self, error: &CallError, now: Boot) -> bool {
+        let (back, out) = (self.count.back_of_late(now), self.count.out());
+        let Some(ceiling) = &mut self.ceiling else { return false };
+        if error.disposition != Disposition::Throttled || error.status.is_none() {
+            ceiling.on_other();
+            return false;
+        }
+        let fell = ceiling.on_refused(now, back, out);
+        self.respace();
+        fell
     }
 
     /// Pauses the lane if the error asks for it; tells whether it did.
@@ -225,32 +248,51 @@ impl LaneState {
     }
 }
 
+/// From one call to the next. Rounded up: the sum never comes to more than the interval allows.
+fn period(quota: Quota, requests: u32) -> Duration {
+    let nanos = quota.per.as_nanos().div_ceil(u128::from(requests.max(1)));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX).max(1))
+}
+
 /// Even spacing by `governor`, on a clock that we set.
 struct Pace {
     limiter: RateLimiter<NotKeyed, InMemoryState, SetClock, NoOpMiddleware<Nanos>>,
     clock: SetClock,
     period: Duration,
-    next: Boot,
+    /// The slot that was taken last.
+    last: Option<Boot>,
 }
 
 impl Pace {
-    fn new(quota: Quota) -> Self {
-        let requests = u128::from(quota.requests.max(1));
-        // Rounded up, burst 1: the default burst would let 2N-1 calls into one interval.
-        let nanos = u64::try_from(quota.per.as_nanos().div_ceil(requests)).unwrap_or(u64::MAX);
-        let period = Duration::from_nanos(nanos.max(1));
+    fn new(period: Duration) -> Self {
         let spacing = governor::Quota::with_period(period).expect("the period is not zero");
+        // Burst 1: the default burst would let 2N-1 calls into one interval.
         let spacing = spacing.allow_burst(NonZeroU32::MIN);
         let clock = SetClock::default();
-        Self { limiter: RateLimiter::direct_with_clock(spacing, clock.clone()), clock, period, next: Duration::ZERO }
+        Self { limiter: RateLimiter::direct_with_clock(spacing, clock.clone()), clock, period, last: None }
+    }
+
+    /// Another distance, counted from the slot that was taken last.
+    fn respace(&mut self, period: Duration) {
+        if period == self.period {
+            return;
+        }
+        let last = self.last;
+        *self = Self::new(period);
+        if let Some(last) = last {
+            self.clock.set(last);
+            self.limiter.check().expect("the first slot of a limiter is free");
+            self.last = Some(last);
+        }
     }
 
     fn take(&mut self, now: Boot) -> Result<(), Boot> {
         // A slot taken a little late counts from when it was due, so that lateness does not add up.
-        self.clock.set(now.saturating_sub(LATENESS_MADE_UP).max(self.next.min(now)));
+        let due = self.last.map_or(Duration::ZERO, |last| last + self.period);
+        self.clock.set(now.saturating_sub(LATENESS_MADE_UP).max(due.min(now)));
         match self.limiter.check() {
             Ok(()) => {
-                self.next = self.clock.get() + self.period;
+                self.last = Some(self.clock.get());
                 Ok(())
             }
             Err(not_until) => {

@@ -15,6 +15,7 @@ use crate::domain::call::{Answer, Call, CallError, Reply};
 use crate::domain::change::Stale;
 use crate::domain::id::Name;
 use crate::domain::journal::Trace;
+use crate::domain::quota::Quota;
 
 impl Core {
     /// Lets calls go out as far as permits reach, lane by lane.
@@ -33,7 +34,7 @@ impl Core {
             let now = self.now.boot;
             let Some(lane) = self.lanes.get_mut(name) else { return };
             let room = lane.in_flight < lane.lane.max_in_flight;
-            let Some((rank, place, who)) = lane.first_waiting(room) else { return };
+            let Some((rank, place, who)) = lane.line.first(room) else { return };
             match lane.take(now) {
                 Ok(()) => {}
                 Err(NotYet::Answer) => return,
@@ -42,7 +43,8 @@ impl Core {
                     return;
                 }
             }
-            lane.remove(rank, place, who);
+            lane.line.remove(rank, place, who);
+            lane.line.charge(who);
             let id = match who {
                 Waiter::Change(id) => id,
                 Waiter::Ask(id) => {
@@ -75,6 +77,16 @@ impl Core {
         }
     }
 
+    /// Other quotas are in force on these lanes, from now on and over what was sent before.
+    pub(super) fn change_quotas(&mut self, quotas: Vec<(Name, Option<Quota>)>) {
+        for (name, quota) in quotas {
+            if let Some(lane) = self.lanes.get_mut(&name) {
+                lane.change_quota(quota, self.now.boot);
+                self.stirred.insert(name);
+            }
+        }
+    }
+
     pub(super) fn permit_unused(&mut self, lane: &Name) {
         if let Some(lane) = self.lanes.get_mut(lane) {
             lane.unused();
@@ -96,7 +108,14 @@ impl Core {
                 lane.well();
                 false
             }
-            Err(error) => lane.pause_for(error, now),
+            Err(error) => {
+                let fell = sent && lane.learn(error, now);
+                let paused = lane.pause_for(error, now);
+                if fell {
+                    self.count("ceiling_fell");
+                }
+                paused
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use super::board::Board;
 use super::core::{Core, Options, TAKE_OVER_MAX};
 use super::effect::{Effect, Found, Input, Query, Ticket};
 use super::handle::{Acknowledged, AskError, CommandError, Handle, REQUESTS_MAX, Request, Snapshot};
+use super::lane::Level;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, Withheld};
 use crate::domain::call::Reply;
@@ -40,14 +41,15 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(20);
 /// Longest sleep of the loop; the timers of the core are closer as a rule.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// Starts an engine; the future runs it until it is drained or the store fails, and must be polled.
+/// Starts an engine; the future runs it until it is drained or the store fails, and must be polled. It gives what the
+/// lanes have used and learnt, for [`Options::levels`] of the next one.
 pub fn start(
     store: Arc<dyn Store>,
     cloud: Arc<dyn Cloud>,
     probe: Arc<dyn Probe>,
     clock: Arc<dyn Clock>,
     options: Options,
-) -> (Handle, impl Future<Output = Result<(), Unavailable>> + Send) {
+) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send) {
     let (requests, received) = mpsc::channel(REQUESTS_MAX);
     let (publish, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let core = Core::new(options, clock.times());
@@ -93,13 +95,13 @@ struct Shell {
 }
 
 impl Shell {
-    async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut inputs: mpsc::Receiver<Input>) -> Result<(), Unavailable> {
+    async fn run(mut self, mut requests: mpsc::Receiver<Request>, mut inputs: mpsc::Receiver<Input>) -> Result<Vec<Level>, Unavailable> {
         self.feed(vec![Input::Tick]).await?;
         let mut listening = true;
         loop {
             if self.draining && self.core.is_quiet() {
                 self.publish();
-                return Ok(());
+                return Ok(self.core.levels());
             }
             let sleep = tokio::time::sleep(self.idle());
             tokio::select! {
@@ -182,6 +184,7 @@ impl Shell {
                 self.asking.insert(id, answer);
                 self.feed(vec![Input::Asked { id, call: *call }]).await
             }
+            Request::Quotas(quotas) => self.feed(vec![Input::Quotas(quotas)]).await,
             Request::StopFile(text) => self.feed(vec![Input::StopFile(text)]).await,
             Request::Drain => self.drain().await,
         }

@@ -202,9 +202,9 @@ impl Core {
                 let was = std::mem::replace(&mut work.stage, Stage::Waiting { rank, place });
                 let state = self.lanes.get_mut(&lane).expect("decided with its lane");
                 if let Stage::Waiting { rank, place } = was {
-                    state.remove(rank, place, Waiter::Change(id));
+                    state.line.remove(rank, place, Waiter::Change(id));
                 }
-                state.enqueue(rank, place, Waiter::Change(id));
+                state.line.enqueue(rank, place, Waiter::Change(id));
             }
             Stage::Listed
             | Stage::Lined { .. }
@@ -224,7 +224,7 @@ impl Core {
             Stage::Waiting { rank, place } => {
                 work.stage = Stage::Asleep;
                 if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
-                    lane.remove(rank, place, Waiter::Change(id));
+                    lane.line.remove(rank, place, Waiter::Change(id));
                 }
             }
             Stage::Lined { place } => {

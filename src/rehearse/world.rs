@@ -244,7 +244,7 @@ impl<'a> World<'a> {
         if self.core.is_some() {
             return;
         }
-        let options = Options { lanes: self.scene.lanes.clone(), exclusive: true, quota_spent: self.life > 0 };
+        let options = Options { lanes: self.scene.lanes.clone(), exclusive: true, quota_spent: self.life > 0, levels: Vec::new() };
         let core = Core::new(options, self.times());
         self.board = core.board();
         self.core = Some(core);

@@ -45,6 +45,7 @@ mod value;
 mod workers;
 mod writer;
 
+pub(crate) use self::home::{sync_dir, write_whole};
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -184,7 +184,7 @@ impl World {
         let cloud = Arc::new(Quick::default());
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(Movable::default());
-        let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false };
+        let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false, levels: Vec::new() };
         let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), options);
         let stop = CancellationToken::new();
         let spool = folder.path().join("spool");

@@ -178,4 +178,22 @@ pub struct LaneDoc {
     /// Why it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_why: Option<String>,
+    /// How it stands to its quota; missing: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<LaneQuotaDoc>,
+}
+
+/// How a lane stands to its quota.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneQuotaDoc {
+    /// Calls allowed in one interval by the configuration, headroom taken off.
+    pub requests: u32,
+    /// The interval, in milliseconds.
+    pub per_ms: u64,
+    /// Calls in one interval that the account was seen to give: below `requests` after refusals (429), and back up slowly.
+    pub ceiling: u32,
+    /// Calls of the last interval, with those that are out.
+    pub used: u32,
+    /// Calls of the last interval that the cloud refused for its quota.
+    pub refused: u32,
 }

@@ -30,7 +30,7 @@ fn lane(name: &str, quota: Option<Quota>) -> Lane {
 }
 
 fn core(quota: Option<Quota>) -> Core {
-    Core::new(Options { lanes: vec![lane("main", quota)], exclusive: true, quota_spent: false }, times(0))
+    Core::new(Options { lanes: vec![lane("main", quota)], exclusive: true, quota_spent: false, levels: Vec::new() }, times(0))
 }
 
 fn times(seconds: u64) -> Times {

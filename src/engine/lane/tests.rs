@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::change::Timing;
-use crate::domain::id::{Name, RolloutId};
+use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::{Access, Credentials, SecretSource};
 use crate::store::scene;
 
@@ -68,43 +68,43 @@ fn next_permit(lane: &mut LaneState, mut now: Boot) -> Boot {
 fn the_rank_goes_first_and_then_who_came_first() {
     let mut lane = free();
     let line = [(Rank::Start, 1), (Rank::InFlight, 2), (Rank::Switch, 5), (Rank::InFlight, 3), (Rank::Start, 4), (Rank::Switch, 6)];
-    lane.enqueue(Rank::Ask, 0, Waiter::Ask(1));
+    lane.line.enqueue(Rank::Ask, 0, Waiter::Ask(1));
     for (rank, place) in line {
-        lane.enqueue(rank, place, change(0));
+        lane.line.enqueue(rank, place, change(0));
     }
-    assert_eq!(lane.waiting(), 6, "a question is no change");
+    assert_eq!(lane.line.waiting(), 6, "a question is no change");
     let mut order = Vec::new();
-    while let Some((rank, place, id)) = lane.first_waiting(true) {
-        lane.remove(rank, place, id);
+    while let Some((rank, place, id)) = lane.line.first(true) {
+        lane.line.remove(rank, place, id);
         order.push((rank, place));
     }
     use Rank::{Ask, InFlight, Start, Switch};
     assert_eq!(order, [(Switch, 5), (Switch, 6), (InFlight, 2), (InFlight, 3), (Start, 1), (Start, 4), (Ask, 0)]);
-    assert_eq!(lane.waiting(), 0);
+    assert_eq!(lane.line.waiting(), 0);
 }
 
 #[test]
 fn without_a_place_in_flight_only_new_work_waits() {
     let mut lane = free();
-    lane.enqueue(Rank::Start, 1, change(1));
-    assert_eq!(lane.first_waiting(false), None);
-    lane.enqueue(Rank::Ask, 9, Waiter::Ask(1));
-    assert_eq!(lane.first_waiting(false), Some((Rank::Ask, 9, Waiter::Ask(1))), "a question takes no place in flight");
-    assert_eq!(lane.first_waiting(true), Some((Rank::Start, 1, change(1))));
+    lane.line.enqueue(Rank::Start, 1, change(1));
+    assert_eq!(lane.line.first(false), None);
+    lane.line.enqueue(Rank::Ask, 9, Waiter::Ask(1));
+    assert_eq!(lane.line.first(false), Some((Rank::Ask, 9, Waiter::Ask(1))), "a question takes no place in flight");
+    assert_eq!(lane.line.first(true), Some((Rank::Start, 1, change(1))));
     for (rank, place) in [(Rank::InFlight, 2), (Rank::Switch, 3)] {
-        lane.enqueue(rank, place, change(2));
-        assert_eq!(lane.first_waiting(false), Some((rank, place, change(2))), "what has begun goes on");
+        lane.line.enqueue(rank, place, change(2));
+        assert_eq!(lane.line.first(false), Some((rank, place, change(2))), "what has begun goes on");
     }
 }
 
 #[test]
 fn who_leaves_the_line_leaves_the_others_in_it() {
     let mut lane = free();
-    lane.enqueue(Rank::InFlight, 1, change(1));
-    lane.enqueue(Rank::InFlight, 2, change(2));
-    lane.remove(Rank::InFlight, 1, change(1));
-    lane.remove(Rank::InFlight, 7, change(2));
-    assert_eq!((lane.waiting(), lane.first_waiting(false)), (1, Some((Rank::InFlight, 2, change(2)))));
+    lane.line.enqueue(Rank::InFlight, 1, change(1));
+    lane.line.enqueue(Rank::InFlight, 2, change(2));
+    lane.line.remove(Rank::InFlight, 1, change(1));
+    lane.line.remove(Rank::InFlight, 7, change(2));
+    assert_eq!((lane.line.waiting(), lane.line.first(false)), (1, Some((Rank::InFlight, 2, change(2)))));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_lane_without_a_quota_counts_what_is_out_and_no_more() {
 }
 
 #[test]
-#[should_panic(expected = "a permit is handed back once")]
+#[should_panic(expected = "a permit is returned once")]
 fn a_permit_handed_back_twice_is_a_defect() {
     let mut lane = free();
     lane.take(Duration::ZERO).expect("free");
@@ -290,11 +290,110 @@ fn a_shorter_pause_does_not_end_a_longer_one() {
 #[test]
 fn a_pause_takes_no_permit_and_keeps_the_line() {
     let mut lane = limited(1);
-    lane.enqueue(Rank::Switch, 1, change(1));
+    lane.line.enqueue(Rank::Switch, 1, change(1));
     lane.pause_for(&throttled(), Duration::ZERO);
     for _ in 0..3 {
         assert_eq!(lane.take(ms(10)), Err(NotYet::Until(PAUSE_FIRST)));
     }
-    assert_eq!((lane.out(), lane.first_waiting(false)), (0, Some((Rank::Switch, 1, change(1)))));
+    assert_eq!((lane.out(), lane.line.first(false)), (0, Some((Rank::Switch, 1, change(1)))));
     assert_eq!(lane.take(PAUSE_FIRST), Ok(()));
+}
+
+fn refused(lane: &mut LaneState, now: Boot) {
+    lane.over(true, now);
+    lane.learn(&throttled(), now);
+}
+
+fn ceiling(lane: &LaneState, now: Boot) -> u32 {
+    lane.standing(now).expect("it has a quota").ceiling
+}
+
+#[test]
+fn a_refusal_lowers_the_ceiling_and_spaces_the_calls_wider() {
+    let mut lane = limited(10);
+    next_permit(&mut lane, Duration::ZERO);
+    refused(&mut lane, Duration::ZERO);
+    assert_eq!(ceiling(&lane, Duration::ZERO), 8);
+    let mut now = Duration::ZERO;
+    for turn in 1..6 {
+        now = next_permit(&mut lane, now);
+        assert_eq!(now, ms(125 * turn));
+        lane.over(true, now);
+    }
+}
+
+#[test]
+fn what_says_nothing_of_the_quota_teaches_nothing() {
+    use Disposition::{Busy, Fatal, NotDone, Throttled, Unauthorised, Unknown};
+    for (disposition, status) in
+        [(Busy, Some(409)), (Fatal, Some(400)), (NotDone, None), (Throttled, None), (Unauthorised, Some(401)), (Unknown, None)]
+    {
+        let mut lane = limited(10);
+        next_permit(&mut lane, Duration::ZERO);
+        lane.over(true, Duration::ZERO);
+        assert!(!lane.learn(&error(disposition, status, None), Duration::ZERO), "{disposition:?}");
+        assert_eq!(ceiling(&lane, Duration::ZERO), 10, "{disposition:?}");
+    }
+}
+
+#[test]
+fn no_interval_sees_more_permits_than_the_learnt_ceiling() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut lane = limited(20);
+    let (mut now, mut given, mut lowered) = (Duration::ZERO, Vec::new(), Vec::new());
+    while given.len() < 2_000 {
+        now = next_permit(&mut lane, now);
+        given.push((now, ceiling(&lane, now)));
+        if random.u32(0..100) == 0 {
+            refused(&mut lane, now);
+            lowered.push(now);
+        } else {
+            lane.over(true, now);
+            lane.well();
+        }
+        now += ms(random.u64(0..30));
+    }
+    assert!(lowered.len() > 5);
+    for (place, (at, _)) in given.iter().enumerate() {
+        let within: Vec<_> = given[place..].iter().take_while(|(other, _)| *other < *at + SECOND).collect();
+        // Every one of them was given under a ceiling that all before it in the interval keep.
+        for (before, (_, ceiling)) in within.iter().enumerate() {
+            assert!(before < *ceiling as usize, "{} permits within a second of {at:?}, learnt were {ceiling}", before + 1);
+        }
+    }
+}
+
+#[test]
+fn another_quota_takes_the_spacing_with_it() {
+    let mut lane = limited(4);
+    let first = next_permit(&mut lane, Duration::ZERO);
+    lane.over(true, first);
+    lane.change_quota(Some(Quota { requests: 10, per: SECOND }), ms(10));
+    assert_eq!(next_permit(&mut lane, ms(10)), ms(100), "counted from the call before");
+    lane.over(true, ms(100));
+    lane.change_quota(None, ms(110));
+    lane.take(ms(110)).expect("nothing spaces the calls any more");
+    assert_eq!(lane.take(ms(110)), Ok(()), "but the old quota holds on for an interval");
+    assert_eq!(lane.standing(ms(110)), None);
+}
+
+#[test]
+fn a_level_is_gone_on_with_exactly_and_another_account_has_none_of_it() {
+    let mut lane = limited(4);
+    let mut now = Duration::ZERO;
+    for _ in 0..4 {
+        now = next_permit(&mut lane, now);
+        lane.over(true, now);
+    }
+    lane.learn(&throttled(), now);
+    let (level, learnt) = (lane.level(), lane.standing(now));
+    let mut next = LaneState::new(settings(Some(Quota { requests: 4, per: SECOND })), true, now);
+    next.resume(level.clone(), now);
+    assert_eq!(next.standing(now), learnt);
+    assert_eq!(next_permit(&mut next, now), next_permit(&mut lane, now));
+    let mut elsewhere = settings(Some(Quota { requests: 4, per: SECOND }));
+    elsewhere.access.endpoint = "https://other.invalid".into();
+    let mut elsewhere = LaneState::new(elsewhere, true, now);
+    elsewhere.resume(level, now);
+    assert_eq!(next_permit(&mut elsewhere, now), now + SETTLE + SECOND, "its past is unknown");
 }

@@ -42,7 +42,7 @@ struct Daemon<'a> {
 
 impl<'a> Daemon<'a> {
     fn new(store: &'a MemoryStore, second: i64) -> Self {
-        let options = Options { lanes: vec![lane()], exclusive: false, quota_spent: false };
+        let options = Options { lanes: vec![lane()], exclusive: false, quota_spent: false, levels: Vec::new() };
         Self { core: Core::new(options, times(second)), store, second, called: Vec::new(), looks: 0, overtaken: false }
     }
 

@@ -94,6 +94,7 @@ impl Script {
             lanes: vec![setting::lane(&Scenario::small(0), crate::planted::Planted::Nothing)],
             exclusive: true,
             quota_spent: bed.state().lives > 0,
+            levels: Vec::new(),
         };
         let store: Arc<dyn Store> = Arc::new(Hooked(BedStore(Arc::clone(bed))));
         let clock = Arc::new(BedClock(Arc::clone(bed)));

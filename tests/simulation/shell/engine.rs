@@ -36,7 +36,12 @@ pub struct Engine {
 impl Engine {
     /// Starts it; like the daemon, it tells it of the kill-switch file before anything runs.
     pub async fn start(shared: &Shared, stop: Option<String>) -> Self {
-        let options = Options { lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)], exclusive: true, quota_spent: true };
+        let options = Options {
+            lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)],
+            exclusive: true,
+            quota_spent: true,
+            levels: Vec::new(),
+        };
         let store = Arc::new(Hooked(WatchedStore(Shared::clone(shared))));
         let cloud = Arc::new(SimulatedCloud(Shared::clone(shared)));
         let (handle, running) = engine::start(store, cloud.clone(), cloud, Arc::new(EngineClock(Shared::clone(shared))), options);

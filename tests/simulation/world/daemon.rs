@@ -42,6 +42,7 @@ impl World {
             lanes: vec![setting::lane(&self.scenario, self.planted)],
             exclusive: self.scenario.daemons == 1,
             quota_spent: !first && self.planted != Planted::FullPermitsAfterRestart,
+            levels: Vec::new(),
         };
         let core = Core::new(options, self.times());
         self.daemons[daemon].board = core.board();

@@ -1,0 +1,281 @@
+//! A daemon's engine over the simulated cloud, on virtual time, with a log of every call that arrived.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use sealift::clock::{Clock, Times};
+use sealift::cloud::answer::not_sent;
+use sealift::cloud::faults::{Between, Faults, QuotaRule, Rate};
+use sealift::cloud::fleet::{Fleet, FleetProxy};
+use sealift::cloud::model::Model;
+use sealift::cloud::{Cloud, LastCheck};
+use sealift::domain::call::{Call, Disposition, Reply};
+use sealift::domain::change::Timing;
+use sealift::domain::group::GroupLimits;
+use sealift::domain::id::{Digest, Name, ProxyId, RolloutId};
+use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
+use sealift::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
+use sealift::domain::quota::Quota;
+use sealift::domain::retry;
+use sealift::domain::target::Target;
+use sealift::domain::window::Calendar;
+use sealift::engine::{self, Handle, Level, Options, QuotaStanding};
+use sealift::store::memory::MemoryStore;
+use sealift::store::{Rollout, Store as _, Submission, Unavailable};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+/// From the wire instant to the cloud, and back.
+const WAY: Duration = Duration::from_millis(20);
+
+/// The cloud's own time for an answer.
+const LATENCY: Duration = Duration::from_millis(40);
+
+/// Boot time at the start: a machine that has been up for a while.
+const BOOT: Duration = Duration::from_secs(1_000);
+
+pub fn quota(requests: u32, seconds: u64) -> Quota {
+    Quota { requests, per: Duration::from_secs(seconds) }
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text, "name").expect("a valid name")
+}
+
+/// One call at the cloud.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived {
+    /// Since the start.
+    pub at: Duration,
+    /// The rollout's place in the order of submission; `None`: a list, which serves all.
+    pub rollout: Option<usize>,
+    /// The cloud answered 429.
+    pub refused: bool,
+}
+
+/// What all lives of the daemon share.
+pub struct Bed {
+    origin: Instant,
+    model: Mutex<Model>,
+    arrived: Mutex<Vec<Arrived>>,
+    owners: HashMap<ProxyId, usize>,
+    stray: Mutex<u32>,
+    store: Arc<MemoryStore>,
+    pub rollouts: Vec<RolloutId>,
+}
+
+/// A running engine.
+pub struct Daemon {
+    pub handle: Handle,
+    running: JoinHandle<Result<Vec<Level>, Unavailable>>,
+}
+
+impl Bed {
+    /// A rollout for each size and limit of changes in flight, over proxies with an instance each; the cloud admits what
+    /// `account` says.
+    pub async fn new(rollouts: &[(u32, u32)], account: Option<Quota>, job_time: Duration) -> Arc<Self> {
+        let all = rollouts.iter().map(|(size, _)| *size as usize).sum();
+        let fleet = Fleet::generate(all, all, 7).expect("a valid fleet");
+        let faults = Faults {
+            quota: account.map(|quota| QuotaRule { requests: quota.requests, per: quota.per }),
+            latency: Between::exactly(LATENCY),
+            job_time: Between::exactly(job_time),
+            ..Faults::default()
+        };
+        let store = Arc::new(MemoryStore::new());
+        let (mut owners, mut ids, mut rest) = (HashMap::new(), Vec::new(), fleet.proxies());
+        for (place, (size, in_flight)) in rollouts.iter().enumerate() {
+            let (own, others) = rest.split_at(*size as usize);
+            rest = others;
+            owners.extend(own.iter().map(|proxy| (proxy.proxy_id, place)));
+            let plan = plan(&format!("rollout-{place}"), *size, *in_flight);
+            let submission = Submission { plan, targets: own.iter().map(target).collect(), by: "owner".into(), at: Timestamp::UNIX_EPOCH };
+            ids.push(store.submit(submission).await.expect("an empty store takes any submission").id);
+        }
+        let model = Mutex::new(Model::new(&fleet, faults, 7, Timestamp::UNIX_EPOCH));
+        Arc::new(Self { origin: Instant::now(), model, arrived: Mutex::default(), owners, stray: Mutex::default(), store, rollouts: ids })
+    }
+
+    /// Starts a daemon; `past` is what the one before it left, `None`: it was killed, or there was none.
+    pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> Daemon {
+        let options = Options { lanes: vec![lane(quota)], exclusive: true, quota_spent: spent, levels };
+        let clock = Arc::new(BedClock(Arc::clone(self)));
+        let (handle, running) = engine::start(self.store.clone(), Arc::new(BedCloud(Arc::clone(self))), clock, options);
+        Daemon { handle, running: tokio::spawn(running) }
+    }
+
+    /// Since the start.
+    pub fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    pub fn arrived(&self) -> Vec<Arrived> {
+        self.arrived.lock().expect("no panic").clone()
+    }
+
+    pub async fn rollout(&self, place: usize) -> Rollout {
+        self.store.rollout(self.rollouts[place]).await.expect("memory").expect("submitted")
+    }
+
+    /// Whether each rollout still has changes that nobody has begun.
+    pub async fn all_have_work(&self) -> bool {
+        let mut all = true;
+        for place in 0..self.rollouts.len() {
+            all &= self.rollout(place).await.total().queued > 0;
+        }
+        all
+    }
+
+    /// Waits until all rollouts are over; every change must have succeeded.
+    pub async fn all_succeed(&self, within: Duration) {
+        let until = self.now() + within;
+        for place in 0..self.rollouts.len() {
+            loop {
+                let rollout = self.rollout(place).await;
+                if rollout.record.phase.is_final() {
+                    let total = rollout.total();
+                    assert_eq!((rollout.record.phase.word(), total.succeeded), ("completed", rollout.plan.strategy.waves[0].size));
+                    break;
+                }
+                assert!(self.now() < until, "rollout {place} goes on and on: {:?}", rollout.total());
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+
+    /// So many of the next calls are refused, whatever the quota says.
+    pub fn refuse_next(&self, calls: u32) {
+        *self.stray.lock().expect("no panic") = calls;
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().expect("no panic")
+    }
+}
+
+impl Daemon {
+    /// How the lane stands to its quota, as people are told.
+    pub fn standing(&self) -> QuotaStanding {
+        self.handle.snapshot().borrow().lanes[0].quota.expect("the lane has a quota")
+    }
+
+    /// Ends in peace.
+    pub async fn end(self) -> Vec<Level> {
+        self.handle.drain().await;
+        self.running.await.expect("no panic").expect("a store in memory")
+    }
+
+    /// Dies on the spot. What is out arrives all the same.
+    pub fn kill(self) {
+        self.running.abort();
+    }
+
+    pub async fn change(&self, quota: Option<Quota>) {
+        self.handle.change_quotas(vec![(name("main"), quota)]).await;
+    }
+}
+
+struct BedClock(Arc<Bed>);
+
+impl Clock for BedClock {
+    fn times(&self) -> Times {
+        Times { wall: Timestamp::UNIX_EPOCH + self.0.now(), boot: BOOT + self.0.now() }
+    }
+}
+
+struct BedCloud(Arc<Bed>);
+
+impl Cloud for BedCloud {
+    fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
+        if let Err(withheld) = check() {
+            return std::future::ready(not_sent(Disposition::Withheld, &withheld.0)).boxed();
+        }
+        let bed = Arc::clone(&self.0);
+        // On its way it belongs to nobody: also what a daemon sent that died since arrives.
+        let way = tokio::spawn(async move {
+            sleep(WAY).await;
+            let at = bed.now();
+            let stray = {
+                let mut left = bed.stray.lock().expect("no panic");
+                let stray = *left > 0;
+                *left -= u32::from(stray);
+                stray
+            };
+            let arrival = {
+                let mut model = bed.model();
+                let usual = model.faults().clone();
+                if stray {
+                    model.set_faults(Faults { throttle: Rate::always(1.0).expect("a probability"), ..usual.clone() });
+                }
+                let arrival = model.arrive(Timestamp::UNIX_EPOCH + at, &call);
+                if stray {
+                    model.set_faults(usual);
+                }
+                arrival
+            };
+            let refused = arrival.reply.outcome.as_ref().is_err_and(|error| error.disposition == Disposition::Throttled);
+            let rollout = call.target().and_then(|target| bed.owners.get(&target.proxy_id).copied());
+            bed.arrived.lock().expect("no panic").push(Arrived { at, rollout, refused });
+            sleep(arrival.answer_after + WAY).await;
+            arrival.reply
+        });
+        async move { way.await.expect("no panic") }.boxed()
+    }
+}
+
+fn target(proxy: &FleetProxy) -> Target {
+    Target { lane: name("main"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None }
+}
+
+fn lane(quota: Option<Quota>) -> Lane {
+    let second = Duration::from_secs(1);
+    Lane {
+        name: name("main"),
+        access: Access {
+            endpoint: "https://cloud.invalid".into(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a valid project id"),
+            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+        },
+        quota,
+        max_in_flight: 1_000,
+        call_timeout: 30 * second,
+        timing: Timing {
+            settle: 15 * second,
+            poll: 2 * second,
+            poll_max: 30 * second,
+            job_limit: 3_600 * second,
+            recover_limit: 1_800 * second,
+        },
+    }
+}
+
+fn plan(text: &str, size: u32, max_in_flight: u32) -> Plan {
+    let wave = Wave { name: name("all"), first: 0, size, soak_ms: 0, promote: Promote::Auto, max_failures: size };
+    Plan {
+        name: name(text),
+        revision: 1,
+        description: String::new(),
+        change_ref: String::new(),
+        owner: String::new(),
+        ssl_option: true,
+        source: Digest::of(text.as_bytes()),
+        calendar: Calendar::new(Vec::new(), Vec::new(), None),
+        strategy: Strategy {
+            max_in_flight,
+            max_in_flight_per: GroupLimits::default(),
+            waves: vec![wave],
+            max_failures: size,
+            progress_deadline_ms: 24 * 3_600_000,
+            revert: RevertPolicy::default(),
+        },
+        retry: retry::Policy { max_attempts: 6, initial_ms: 2_000, max_ms: 300_000 },
+        verify_timeout_ms: 180_000,
+        approval: Approval { required: 0, digest: Digest::of(b"what runs") },
+        enforce: None,
+        survey: false,
+    }
+}
