@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use super::args::{ChangesArgs, Format, ListArgs, OutputArgs, RowsArgs, StatusArgs};
 use super::client::Client;
 use super::exit::Exit;
+use super::lanes;
 use super::output::{Listing, Row, line, pretty};
 use super::status::view;
 use super::term::{self, say};
 use super::text::Style;
-use super::wire::{ChangeRow, Events, JobRow, JournalRow, RolloutDoc, RolloutRow};
+use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, LaneDoc, RolloutDoc, RolloutRow};
 
 /// Rows asked for at once; the server's most.
 const PAGE: usize = 1000;
@@ -123,6 +124,12 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
             for (index, rollout) in rollouts.iter().enumerate() {
                 let gap = if index == 0 { "" } else { "\n" };
                 write!(out, "{gap}{}", view(rollout, &style, width))?;
+            }
+            let daemon: DaemonDoc = client.get("/v1/daemon", &[]).await?;
+            // Of one rollout that was asked for, only what it may wait for.
+            let told = |lane: &&LaneDoc| args.rollout.is_none() || lanes::is_held_back(lane);
+            for lane in daemon.lanes.iter().filter(told) {
+                writeln!(out, "{}", lanes::line(lane, &style))?;
             }
         }
     }

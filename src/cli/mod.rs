@@ -15,6 +15,7 @@ mod enforce;
 mod exit;
 pub(crate) mod follow;
 mod forecast;
+mod lanes;
 pub(crate) mod listing;
 mod look;
 mod members;

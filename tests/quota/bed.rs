@@ -24,6 +24,7 @@ use sealift::domain::retry;
 use sealift::domain::target::Target;
 use sealift::domain::window::Calendar;
 use sealift::engine::{self, Handle, Level, Options, QuotaStanding};
+use sealift::probe::Prober;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Rollout, Store as _, Submission, Unavailable};
 use tokio::task::JoinHandle;
@@ -104,7 +105,7 @@ impl Bed {
     pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> Daemon {
         let options = Options { lanes: vec![lane(quota)], exclusive: true, quota_spent: spent, levels };
         let clock = Arc::new(BedClock(Arc::clone(self)));
-        let (handle, running) = engine::start(self.store.clone(), Arc::new(BedCloud(Arc::clone(self))), clock, options);
+        let (handle, running) = engine::start(self.store.clone(), Arc::new(BedCloud(Arc::clone(self))), Arc::new(Prober::new(clock.clone())), clock, options);
         Daemon { handle, running: tokio::spawn(running) }
     }
 
@@ -277,5 +278,6 @@ fn plan(text: &str, size: u32, max_in_flight: u32) -> Plan {
         approval: Approval { required: 0, digest: Digest::of(b"what runs") },
         enforce: None,
         survey: false,
+        wire: None,
     }
 }

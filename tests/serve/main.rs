@@ -2,6 +2,7 @@
 
 mod discover;
 mod look;
+mod quota;
 mod wire;
 mod world;
 

@@ -55,7 +55,7 @@ struct Bench {
 
 impl Bench {
     fn new(exclusive: bool) -> Self {
-        let core = Core::new(Options { lanes: vec![lane()], exclusive, quota_spent: false }, times(0));
+        let core = Core::new(Options { lanes: vec![lane()], exclusive, quota_spent: false, levels: Vec::new() }, times(0));
         let mut bench = Self { core, probes: Vec::new(), claims: Vec::new(), rereads: 0 };
         bench.step(0, Input::Tick);
         bench.step(0, scanned());

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use sealift::clock::{Clock, Times};
 use sealift::cloud::model::Model;
 use sealift::domain::id::{JobId, RolloutId};
-use sealift::engine::Snapshot;
+use sealift::engine::{Level, Snapshot};
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, CommitError, Rollout, Store};
 use tokio::sync::watch;
@@ -54,6 +54,8 @@ pub struct State {
     pub read: BTreeSet<JobId>,
     /// What the running engine publishes.
     pub snapshot: Option<watch::Receiver<Arc<Snapshot>>>,
+    /// What an engine that was drained has left for the next one.
+    pub levels: Vec<Level>,
     pub fired: BTreeMap<&'static str, u64>,
 }
 
@@ -73,6 +75,7 @@ impl Bed {
             commits: 0,
             read: BTreeSet::new(),
             snapshot: None,
+            levels: Vec::new(),
             fired: BTreeMap::new(),
         };
         Self { scenario, planted, rollout, store: MemoryStore::new(), slow_store, origin: Instant::now(), told, state: Mutex::new(state) }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use sealift::domain::journal::What;
 use sealift::domain::rollout::Verb;
-use sealift::engine::{self, Command, CommandError, Handle, Options};
+use sealift::engine::{self, Command, CommandError, Handle, Level, Options};
 use sealift::store::{Store, Unavailable};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -30,7 +30,7 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(11);
 
 pub struct Engine {
     pub handle: Handle,
-    task: JoinHandle<Result<(), Unavailable>>,
+    task: JoinHandle<Result<Vec<Level>, Unavailable>>,
 }
 
 impl Engine {
@@ -40,7 +40,8 @@ impl Engine {
             lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)],
             exclusive: true,
             quota_spent: true,
-            levels: Vec::new(),
+            // What a drained one has left counts once; one that was killed has left none.
+            levels: std::mem::take(&mut shared.state().levels),
         };
         let store = Arc::new(Hooked(WatchedStore(Shared::clone(shared))));
         let cloud = Arc::new(SimulatedCloud(Shared::clone(shared)));
@@ -72,7 +73,8 @@ impl Engine {
             Ok(Ok(Err(why))) => return shared.violate(&format!("the engine ended with {why}")),
             Ok(Err(_)) if shared.planted == Wrong::EndedNotDrained => {}
             Ok(Err(why)) => return shared.violate(&format!("the engine broke: {why}")),
-            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Ok(levels))) if levels.len() == 1 => shared.state().levels = levels,
+            Ok(Ok(Ok(levels))) => return shared.violate(&format!("the drained engine leaves the levels of {} lanes", levels.len())),
         }
         shared.state().snapshot = None;
         shared.tell(|| "the engine is drained".into());

@@ -1,0 +1,64 @@
+//! How a lane stands, in one line: what it has used of its quota, what its account really gives, and why it pauses.
+
+use std::time::Duration;
+
+use super::text::{Style, clean, count};
+use super::wire::LaneDoc;
+use crate::document::length::Length;
+
+/// Whether a person should know of it whatever was asked: it is held back by more than its quota.
+pub fn is_held_back(lane: &LaneDoc) -> bool {
+    lane.paused_until.is_some() || lane.quota.as_ref().is_some_and(|quota| quota.ceiling < quota.requests)
+}
+
+/// The line.
+pub fn line(lane: &LaneDoc, style: &Style) -> String {
+    let mut parts = Vec::new();
+    match &lane.quota {
+        Some(quota) => {
+            let per = Length::from(Duration::from_millis(quota.per_ms));
+            parts.push(format!("{} of {} calls in the last {per}", quota.used, quota.requests));
+            if quota.ceiling < quota.requests {
+                let refused = if quota.refused > 0 { format!(", {} refused", quota.refused) } else { String::new() };
+                parts.push(format!("the account gives {}{refused}", quota.ceiling));
+            }
+        }
+        None => parts.push(format!("{} out, no quota", count(lane.out, "call", "calls"))),
+    }
+    if lane.waiting > 0 {
+        parts.push(format!("{} for a permit", count(lane.waiting, "change waits", "changes wait")));
+    }
+    if let Some(until) = lane.paused_until {
+        let why = lane.paused_why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        parts.push(format!("paused until {}{why}", style.until(until)));
+    }
+    clean(&format!("lane {}  {}", lane.lane, parts.join("  ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::wire::LaneQuotaDoc;
+
+    fn lane() -> LaneDoc {
+        let quota = LaneQuotaDoc { requests: 120, per_ms: 300_000, ceiling: 120, used: 87, refused: 0 };
+        LaneDoc { lane: "prod-sg".into(), out: 2, waiting: 0, paused_until: None, paused_why: None, quota: Some(quota) }
+    }
+
+    #[test]
+    fn a_lane_tells_its_use_and_what_holds_it_back() {
+        let style = Style { now: jiff::Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
+        assert_eq!(line(&lane(), &style), "lane prod-sg  87 of 120 calls in the last 5m");
+        assert!(!is_held_back(&lane()));
+        let quota = lane().quota.map(|quota| LaneQuotaDoc { ceiling: 96, refused: 3, ..quota });
+        let learnt = LaneDoc { quota, waiting: 1, ..lane() };
+        let told = line(&learnt, &style);
+        assert_eq!(told, "lane prod-sg  87 of 120 calls in the last 5m  the account gives 96, 3 refused  1 change waits for a permit");
+        assert!(is_held_back(&learnt));
+        let until = Some(jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(60));
+        let paused = LaneDoc { paused_until: until, paused_why: Some("slow\u{1b}[2J down".into()), quota: None, ..lane() };
+        let told = line(&paused, &style);
+        assert!(told.starts_with("lane prod-sg  2 calls out, no quota  paused until ") && told.contains(": slow"), "{told}");
+        assert!(!told.contains('\u{1b}') && is_held_back(&paused));
+    }
+}

@@ -1,0 +1,81 @@
+//! A lane's quota in the daemon itself: changed by a reload, kept over a clean end.
+
+use rustix::process::Signal;
+
+use crate::world::{World, exists};
+
+/// The same configuration with this quota.
+fn with_quota(world: &World, quota: &str) {
+    let before = std::fs::read_to_string(world.path("sealift.yaml")).expect("a configuration");
+    let without: Vec<&str> = before.lines().filter(|line| !line.contains("quota:")).collect();
+    world.write("sealift.yaml", &format!("{}\n    quota: {quota}\n", without.join("\n")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_takes_another_quota_over_whole_or_not_at_all() {
+    let world = World::new(4, 2, "");
+    with_quota(&world, "{requests: 100, per: 10s, headroom: 0%}");
+    let daemon = world.daemon().ready();
+    let shown = || world.run(&["status"]).out;
+    assert!(shown().contains("lane lab  0 of 100 calls in the last 10s"), "{}", shown());
+
+    with_quota(&world, "{requests: 40, per: 1m, headroom: 50%}");
+    daemon.signal(Signal::HUP);
+    daemon.logged("the quota has changed");
+    daemon.logged("configuration and plans are read again");
+    assert!(shown().contains("0 of 20 calls in the last 1m"), "{}", shown());
+    assert!(!daemon.log().contains("lanes has changed; restart"), "nothing else has changed:\n{}", daemon.log());
+
+    with_quota(&world, "{requests: none, per: 1m}");
+    daemon.signal(Signal::HUP);
+    daemon.logged("the one that was read before stays in force");
+    // A client reads the same file; the daemon is not told of this one.
+    with_quota(&world, "{requests: 40, per: 1m, headroom: 50%}");
+    assert!(shown().contains("0 of 20 calls in the last 1m"), "{}", shown());
+
+    // Another account under the same name waits for a restart, its quota with it.
+    with_quota(&world, "{requests: 70, per: 1m, headroom: 0%}");
+    let text = std::fs::read_to_string(world.path("sealift.yaml")).expect("a configuration");
+    world.write("sealift.yaml", &text.replace("056538411200d4cd2f79c003c7606412", "156538411200d4cd2f79c003c7606412"));
+    daemon.signal(Signal::HUP);
+    daemon.logged("lanes has changed; restart");
+    assert!(shown().contains("0 of 20 calls in the last 1m"), "{}", shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_end_leaves_the_level_and_a_kill_leaves_none() {
+    let world = World::new(8, 4, "job_time: 100ms");
+    // The interval is longer than the test: what the first daemon used, the others still see.
+    with_quota(&world, "{requests: 1000, per: 1h, headroom: 0%}");
+    let daemon = world.daemon().ready();
+    let plan = world.plan("small", "");
+    // A thousand an hour are spaced 3.6 s apart: a few of the calls are enough.
+    let applied = world.run(&["apply", plan.to_str().expect("a path"), "--yes", "--detach"]);
+    assert_eq!(applied.code, Some(0), "{}", applied.err);
+    world.until("small", |status| status["tally"]["active"].as_u64().is_some_and(|active| active > 0));
+    let used = |world: &World| -> u32 {
+        let shown = world.run(&["status"]).out;
+        let line = shown.lines().find(|line| line.starts_with("lane lab")).unwrap_or_else(|| panic!("{shown}"));
+        line.split_whitespace().nth(2).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+    };
+    for _ in 0..600 {
+        if used(&world) >= 2 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let paused = world.run(&["pause", "small", "--reason", "drill"]);
+    assert_eq!(paused.code, Some(0), "{}", paused.err);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(), Some(0));
+    assert!(exists(&world.path("state/levels.json")), "a clean end leaves the level");
+
+    let daemon = world.daemon().ready();
+    assert!(!exists(&world.path("state/levels.json")), "it is read once");
+    let level = used(&world);
+    assert!((2..100).contains(&level), "{level} of the calls before are known, and no more are assumed");
+    drop(daemon);
+    assert!(!exists(&world.path("state/levels.json")), "a kill leaves none");
+    let _daemon = world.daemon().ready();
+    assert_eq!(used(&world), 1000, "what a killed daemon sent is not known: the quota is taken for spent");
+}
