@@ -27,7 +27,7 @@ use crate::domain::id::Name;
 use crate::engine::Handle;
 
 /// Questions of one request that wait at once: enough to keep a lane busy, few enough that several clients fit in.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, Fault> {
     let asked: LookRequest = serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no look: {error}")))?;
@@ -76,7 +76,7 @@ pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<J
     }
 }
 
-fn lane(api: &Api, name: &str) -> Result<Name, Fault> {
+pub(super) fn lane(api: &Api, name: &str) -> Result<Name, Fault> {
     let lane = Name::parse(name, "lane").map_err(|error| Fault::bad(error.to_string()))?;
     if !api.lanes.iter().any(|known| known.name == lane) {
         return Err(Fault::bad(format!("the configuration has no lane {lane}")));

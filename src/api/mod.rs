@@ -15,6 +15,7 @@ mod hold;
 mod look;
 mod meter;
 mod peer;
+mod preflight;
 pub mod preview;
 mod routes;
 mod server;
@@ -35,6 +36,7 @@ pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
 use crate::clock::Clock;
 use crate::domain::lane::Lane;
 use crate::engine::Handle;
+use crate::probe::Probe;
 use crate::store::Store;
 use forecast::Forecaster;
 use meter::Meter;
@@ -43,6 +45,7 @@ use meter::Meter;
 pub struct Api {
     handle: Handle,
     store: Arc<dyn Store>,
+    probe: Arc<dyn Probe>,
     clock: Arc<dyn Clock>,
     lanes: Arc<[Lane]>,
     spool: PathBuf,
@@ -58,6 +61,7 @@ impl Api {
     pub fn new(
         handle: Handle,
         store: Arc<dyn Store>,
+        probe: Arc<dyn Probe>,
         clock: Arc<dyn Clock>,
         lanes: Arc<[Lane]>,
         spool: PathBuf,
@@ -66,7 +70,7 @@ impl Api {
         let meter = Meter::new(store.clone(), clock.clone());
         let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
         let started_at = clock.times().wall;
-        Self { handle, store, clock, lanes, spool, meter, forecaster, started_at, stop }
+        Self { handle, store, probe, clock, lanes, spool, meter, forecaster, started_at, stop }
     }
 
     /// Removes what a process that was killed left in the spool.

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
-use super::{Api, describe, enforcement, find, hold, look, submit};
+use super::{Api, describe, enforcement, find, hold, look, preflight, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -51,6 +51,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Open rollouts described in one answer of `events`.
 const EVENTS_MAX: usize = 50;
 
+/// Body of a preflight: 500 instances with four proxies each are 120 KiB.
+const PREFLIGHT_BODY_MAX: usize = 1 << 20;
+
 type Shared = State<Arc<Api>>;
 
 /// The whole API.
@@ -79,6 +82,7 @@ pub fn router(api: Arc<Api>) -> Router {
         // The answer is told as it comes: it takes as long as the quota asks for.
         .route("/v1/instances", get(look::instances))
         .route("/v1/looks", post(look::look).layer(DefaultBodyLimit::max(VERB_BODY_MAX)))
+        .route("/v1/preflight", post(preflight::preflight).layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX)))
         .merge(timely)
         .method_not_allowed_fallback(wrong_method)
         .fallback(nowhere)

@@ -91,6 +91,11 @@ pub enum Verb {
         after_help = "Examples:\n  sealift discover\n  sealift discover --lane prod-sg --name 'prod-*' --tag env=prod -o csv > fleet.csv\n  sealift discover --into fleet.csv --tag-columns env,tier\n  sealift discover --into fleet.csv --tag-columns env,tier --resume"
     )]
     Discover(DiscoverArgs),
+    /// Look at all that a plan's rollout needs before its window: go (0) or no-go (3), with the reasons; nothing is changed
+    #[command(
+        after_help = "Examples:\n  sealift preflight fleet.yaml\n  sealift preflight fleet.yaml --no-ports\n  sealift preflight fleet.yaml -o json | jq '.checks[] | select(.verdict == \"no_go\")'\n\nLooked at: the daemon, its store and its disk; of each lane the endpoint, TLS, the credentials, the clocks and what may be read; each target\nin its instance's list; and each target's own port, one connection a target, from the daemon's host. The reads use the lanes' quota,\nbehind all work. Whether the account may switch is not told by a read."
+    )]
+    Preflight(PreflightArgs),
     /// Submit a plan and follow its rollout
     #[command(
         after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test"
@@ -380,6 +385,20 @@ pub struct WindowsArgs {
     /// Windows at most, up to 1000 [default: 10, or all of them with --until]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub count: Option<u16>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `preflight`.
+#[derive(Debug, Args)]
+pub struct PreflightArgs {
+    /// The plan file
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Leave the targets' own ports alone
+    #[arg(long)]
+    pub no_ports: bool,
     /// How to print
     #[command(flatten)]
     pub output: OutputArgs,

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::exit::{Exit, Failure};
 use super::wire::{
-    EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LookRequest, LookRow, Page, Preview, RolloutDoc, SubmitAnswer,
-    VerbAnswer, VerbRequest,
+    CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LookRequest, LookRow, Page, PreflightRequest, Preview,
+    RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest,
 };
 
 /// Time for an answer; the server gives up a little earlier and says why.
@@ -159,8 +160,17 @@ impl Client {
 
     /// Lets the daemon look at instances; each row is told as it comes.
     pub async fn look(&self, asked: &LookRequest, told: &mut dyn FnMut(LookRow)) -> Result<(), ClientError> {
+        self.lines("/v1/looks", asked, told).await
+    }
+
+    /// Lets the daemon look at all that a rollout needs; each row is told as it comes.
+    pub async fn preflight(&self, asked: &PreflightRequest, told: &mut dyn FnMut(CheckRow)) -> Result<(), ClientError> {
+        self.lines("/v1/preflight", asked, told).await
+    }
+
+    async fn lines<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize, told: &mut dyn FnMut(T)) -> Result<(), ClientError> {
         let broken = |what: String| ClientError::Broken(what);
-        let request = self.request(Method::POST, "/v1/looks").timeout(LOOKS).json(asked);
+        let request = self.request(Method::POST, path).timeout(LOOKS).json(asked);
         let mut response = self.answer(request).await?;
         let mut rest = Vec::new();
         while let Some(bytes) = response.chunk().await.map_err(|error| broken(error.to_string()))? {

@@ -24,6 +24,7 @@ mod offline;
 mod operate;
 mod output;
 pub(crate) mod plan;
+mod preflight;
 mod probe;
 mod reach;
 mod rehearse;
@@ -59,6 +60,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, None, &style).await,
         Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Preflight(args) => preflight::preflight(&client()?, args, &find()?, &style).await,
         Verb::Discover(args) => discover::discover(&client()?, args, &find()?, style).await,
         Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
         Verb::List(args) => listing::list(&client()?, args, style).await,

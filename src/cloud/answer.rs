@@ -55,17 +55,17 @@ pub fn read(call: &Call, answer: &WireAnswer<'_>) -> Reply {
         request_id = request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
         Err(refused(answer, &envelope))
     };
-    Reply { outcome, request_id, sent: true, beside }
+    Reply { outcome, request_id, cloud_time: answer.date.and_then(retry_after::http_date), sent: true, beside }
 }
 
 /// The call left and no answer came: whether it was executed is unknown.
 pub fn lost(what: &str) -> Reply {
-    Reply { outcome: Err(error(Disposition::Unknown, what)), request_id: None, sent: true, beside: Vec::new() }
+    Reply { outcome: Err(error(Disposition::Unknown, what)), request_id: None, cloud_time: None, sent: true, beside: Vec::new() }
 }
 
 /// The call did not leave.
 pub fn not_sent(disposition: Disposition, what: &str) -> Reply {
-    Reply { outcome: Err(error(disposition, what)), request_id: None, sent: false, beside: Vec::new() }
+    Reply { outcome: Err(error(disposition, what)), request_id: None, cloud_time: None, sent: false, beside: Vec::new() }
 }
 
 fn error(disposition: Disposition, what: &str) -> CallError {

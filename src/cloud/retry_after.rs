@@ -29,7 +29,8 @@ fn clamp(seconds: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(MAX).clamp(MIN, MAX)
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+/// The header `Date`.
+pub fn http_date(text: &str) -> Option<Timestamp> {
     static PARSER: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new();
     PARSER.parse_timestamp(text.trim()).ok()
 }

@@ -21,7 +21,7 @@ use crate::cloud::http::HttpCloud;
 use crate::domain::lane::Lane;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
-use crate::probe::Prober;
+use crate::probe::{Probe, Prober};
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, Unavailable};
 
@@ -102,13 +102,14 @@ impl Parts {
         let quota_spent = calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;
         let levels = levels::take(&setup.state, clock.times().boot)?;
         let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent, levels };
-        let (handle, engine) = engine::start(store.clone(), cloud, Arc::new(Prober::new(clock.clone())), clock.clone(), options);
+        let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
+        let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
         let stop = CancellationToken::new();
         let spool = setup.state.join(SPOOL);
         let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
-        let api = Arc::new(Api::new(handle.clone(), store.clone(), clock.clone(), lanes, spool.clone(), stop.clone()));
+        let api = Arc::new(Api::new(handle.clone(), store.clone(), probe, clock.clone(), lanes, spool.clone(), stop.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));

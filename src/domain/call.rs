@@ -268,6 +268,8 @@ pub struct Reply {
     pub outcome: Result<Answer, CallError>,
     /// `X-Request-Id` of the answer: what the vendor's support asks for first.
     pub request_id: Option<String>,
+    /// The cloud's own clock when it answered (header `Date`), to the second.
+    pub cloud_time: Option<Timestamp>,
     /// Whether the decisive bytes left this process (the last check was passed).
     pub sent: bool,
     /// What the same answer tells of the instance's other proxies: a list tells of all of them.

@@ -102,7 +102,8 @@ impl Cloud for Quick {
                 }
             },
         };
-        std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()), beside: Vec::new() }).boxed()
+        std::future::ready(Reply { sent: outcome.is_ok(), outcome, request_id: Some("req-1".into()), cloud_time: None, beside: Vec::new() })
+            .boxed()
     }
 }
 
@@ -188,7 +189,8 @@ impl World {
         let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), options);
         let stop = CancellationToken::new();
         let spool = folder.path().join("spool");
-        let served = Arc::new(Api::new(handle.clone(), store.clone(), clock.clone(), Arc::from([lane()]), spool, stop.clone()));
+        let served =
+            Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), spool, stop.clone()));
         let socket = folder.path().join("run/api.sock");
         let listener = api::bind(&socket).expect("a free socket");
         tokio::spawn(engine);

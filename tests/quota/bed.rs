@@ -105,7 +105,8 @@ impl Bed {
     pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> Daemon {
         let options = Options { lanes: vec![lane(quota)], exclusive: true, quota_spent: spent, levels };
         let clock = Arc::new(BedClock(Arc::clone(self)));
-        let (handle, running) = engine::start(self.store.clone(), Arc::new(BedCloud(Arc::clone(self))), Arc::new(Prober::new(clock.clone())), clock, options);
+        let (handle, running) =
+            engine::start(self.store.clone(), Arc::new(BedCloud(Arc::clone(self))), Arc::new(Prober::new(clock.clone())), clock, options);
         Daemon { handle, running: tokio::spawn(running) }
     }
 

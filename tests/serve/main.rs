@@ -2,6 +2,7 @@
 
 mod discover;
 mod look;
+mod preflight;
 mod quota;
 mod wire;
 mod world;

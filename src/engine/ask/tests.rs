@@ -72,7 +72,7 @@ fn questions_keep_to_the_quota_and_are_answered_once() {
     let mut core = core(Some(Quota { requests: 1, per: SECOND }));
     let (out, told) = step(&mut core, 10, asked(1..4));
     assert_eq!((out.len(), told.len()), (1, 0), "one permit a second");
-    let answer = Reply { outcome: Ok(Answer::Proxies(Vec::new())), request_id: None, sent: true, beside: Vec::new() };
+    let answer = Reply { outcome: Ok(Answer::Proxies(Vec::new())), request_id: None, cloud_time: None, sent: true, beside: Vec::new() };
     let (next, told) = step(&mut core, 10, vec![Input::Answered { ticket: out[0], reply: answer.clone() }]);
     assert_eq!((next.len(), told), (0, vec![(1, Ok(answer.clone()))]), "not before a second after the answer");
     // Twice the same answer is nobody's.

@@ -1,0 +1,389 @@
+//! Preflight: what a rollout needs, looked at before its window and told line by line.
+//!
+//! Invariants: nothing is changed at the cloud, and nothing stays behind on the disk; every call is a read with a permit of
+//! its lane, behind all work; at most [`PROBES_MAX`] ports are looked at at once, each once. What a read cannot tell is told as
+//! a note, never as a go.
+//!
+//! Deliberately not here: the plan, which the client reads (`sealift preflight`), and what the lines amount to.
+
+use std::convert::Infallible;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
+
+use super::Api;
+use super::fault::Fault;
+use super::look::{AT_ONCE, lane};
+use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PreflightInstance, PreflightRequest};
+use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
+use crate::domain::id::{InstanceId, Name};
+use crate::domain::lane::Credentials;
+use crate::domain::proof::{Endpoint, Proof, TroubleWord};
+use crate::engine::PROBES_MAX;
+
+/// Proxies of one instance that may be named; the vendor allows four.
+const PROXIES_MAX: usize = 100;
+
+/// What is written to see that the disk takes it: one block.
+const BLOCK: [u8; 4096] = [0x5e; 4096];
+
+/// A sync slower than this is worth knowing: every switch waits for two.
+const SLOW_SYNC: Duration = Duration::from_millis(200);
+
+/// Clocks further apart than this are worth knowing: jobs are sought by the cloud's clock, with a minute to spare.
+const SKEW_NOTED: SignedDuration = SignedDuration::from_secs(30);
+
+/// Clocks further apart than this stand in the way: the vendor refuses a signature that is 15 minutes off, and a job may be
+/// sought in the wrong hour.
+const SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+/// How far back the job list is asked for to see that it can be read.
+const JOBS_SINCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Ports that are looked at at once, over all requests.
+static PORTS: Semaphore = Semaphore::const_new(PROBES_MAX);
+
+pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, Fault> {
+    let asked: PreflightRequest =
+        serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no preflight: {error}")))?;
+    if asked.instances.len() > LOOK_INSTANCES_MAX || asked.instances.iter().any(|instance| instance.proxies.len() > PROXIES_MAX) {
+        return Err(Fault::bad(format!("a preflight names {LOOK_INSTANCES_MAX} instances at most, with {PROXIES_MAX} proxies each")));
+    }
+    let mut checks: Vec<BoxFuture<'static, Vec<CheckRow>>> = Vec::new();
+    if asked.daemon {
+        let api = Arc::clone(&api);
+        checks.push(async move { daemon(&api).await }.boxed());
+    }
+    for name in &asked.lanes {
+        let (api, name) = (Arc::clone(&api), lane(&api, name)?);
+        checks.push(async move { reach(&api, name).await }.boxed());
+    }
+    let (ssl_option, ports, wire) = (asked.ssl_option, asked.ports, asked.wire);
+    for instance in asked.instances {
+        let (api, name) = (Arc::clone(&api), lane(&api, &instance.lane)?);
+        let id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| Fault::bad(error.to_string()))?;
+        let targets = Targets { lane: name, instance: id, asked: instance, ssl_option, ports, wire };
+        checks.push(async move { targets.look(&api).await }.boxed());
+    }
+    let lines = stream::iter(checks).buffer_unordered(AT_ONCE).map(|rows| {
+        let mut lines = Vec::new();
+        for row in rows {
+            serde_json::to_writer(&mut lines, &row).expect("a row is JSON");
+            lines.push(b'\n');
+        }
+        Ok::<_, Infallible>(Bytes::from(lines))
+    });
+    Ok(([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response())
+}
+
+fn row(verdict: &str, what: &str, name: &str, word: &str, text: impl Into<String>) -> CheckRow {
+    CheckRow { verdict: verdict.into(), what: what.into(), name: name.into(), word: word.into(), text: text.into() }
+}
+
+fn go(what: &str, name: &str, text: impl Into<String>) -> CheckRow {
+    row(CheckRow::GO, what, name, "ok", text)
+}
+
+fn note(what: &str, name: &str, word: &str, text: impl Into<String>) -> CheckRow {
+    row(CheckRow::NOTE, what, name, word, text)
+}
+
+fn no_go(what: &str, name: &str, word: &str, text: impl Into<String>) -> CheckRow {
+    row(CheckRow::NO_GO, what, name, word, text)
+}
+
+/// The daemon, its store and its disk.
+async fn daemon(api: &Api) -> Vec<CheckRow> {
+    let snapshot = api.handle.snapshot().borrow().clone();
+    let mut rows = vec![match (&snapshot.stop, snapshot.draining) {
+        (Some(text), _) => {
+            let text = if text.is_empty() { String::new() } else { format!(": {text}") };
+            no_go("daemon", "", "stop", format!("the file STOP stands in the state directory{text}; nothing is sent until it is removed"))
+        }
+        (None, true) => no_go("daemon", "", "draining", "it is about to end, and begins nothing new"),
+        (None, false) => go("daemon", "", format!("sealift {} runs, and nothing stops it", env!("CARGO_PKG_VERSION"))),
+    }];
+    if let Some(why) = api.store.health().refusing {
+        rows.push(no_go("store", "", "refusing", format!("nothing new is taken: {why}")));
+        return rows;
+    }
+    let (spool, clock) = (api.spool.clone(), Arc::clone(&api.clock));
+    let written = tokio::task::spawn_blocking(move || {
+        let began = clock.times().boot;
+        let free = write_block(&spool)?;
+        Ok::<_, std::io::Error>((clock.times().boot.saturating_sub(began), free))
+    });
+    rows.push(match written.await {
+        Ok(Ok((took, free))) if took > SLOW_SYNC => note(
+            "store",
+            "",
+            "slow",
+            format!("a block is on the disk after {} ms, and every switch waits for two; {} GiB are free", took.as_millis(), free >> 30),
+        ),
+        Ok(Ok((took, free))) => {
+            go("store", "", format!("a block is on the disk within {} ms; {:.1} GiB are free", took.as_millis() + 1, free as f64 / GIB))
+        }
+        Ok(Err(error)) => no_go("store", "", "disk", format!("the state directory cannot be written: {error}")),
+        Err(error) => no_go("store", "", "disk", format!("the state directory could not be looked at: {error}")),
+    });
+    rows
+}
+
+/// Names the blocks of one process apart.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// Writes a block, syncs it and takes it away again; the free bytes there.
+fn write_block(spool: &Path) -> std::io::Result<u64> {
+    std::fs::create_dir_all(spool)?;
+    let path = spool.join(format!("block-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    // Nameless from here on, so that nothing stays behind whatever happens.
+    std::fs::remove_file(&path)?;
+    file.write_all(&BLOCK)?;
+    file.sync_all()?;
+    let stat = rustix::fs::statvfs(spool)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// A lane: endpoint, TLS, credentials, clock, and what may be read.
+async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
+    let lane = name.as_str();
+    let began = api.clock.times();
+    let instances = ask(api, Call::Instances { lane: name.clone(), offset: 0 }).await;
+    let took = api.clock.times().boot.saturating_sub(began.boot);
+    let mut rows = Vec::new();
+    let paused = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == name).and_then(|known| known.paused.clone());
+    rows.extend(paused.map(|(_, why)| note("lane", lane, "paused", format!("paused now: {why}"))));
+    let found = match instances {
+        Err(error) => return with(rows, refused("lane", lane, "the list of instances", &error)),
+        Ok(Reply { outcome: Ok(Answer::Instances { total, .. }), cloud_time, .. }) => (total, cloud_time),
+        Ok(_) => return with(rows, no_go("lane", lane, "unreadable", "the cloud answered something else than its instances")),
+    };
+    let (total, cloud_time) = found;
+    rows.push(go(
+        "lane",
+        lane,
+        format!("its endpoint answers within {} ms, and the credentials are good: {total} instances", took.as_millis() + 1),
+    ));
+    rows.push(skew(lane, cloud_time, began.wall));
+    let since = began.wall.checked_sub(JOBS_SINCE).unwrap_or(Timestamp::MIN);
+    rows.push(match ask(api, Call::Jobs { lane: name.clone(), since, page: 1 }).await {
+        Ok(Reply { outcome: Ok(Answer::Listed { .. }), .. }) => go("permission", lane, "instances and jobs can be listed"),
+        Ok(_) => no_go("permission", lane, "unreadable", "the cloud answered something else than its jobs"),
+        Err(error) => refused("permission", lane, "the list of jobs", &error),
+    });
+    let signed = api.lanes.iter().any(|known| known.name == name && matches!(known.access.credentials, Credentials::AccessKey { .. }));
+    let who = if signed { "the access key's user" } else { "the account" };
+    rows.push(note(
+        "permission",
+        lane,
+        "not_told",
+        format!("whether {who} may switch is not told by a read: it needs gaussdb:proxy:modifySSL (identity policy: gaussdbformysql:proxy:modifySSL)"),
+    ));
+    rows
+}
+
+fn with(mut rows: Vec<CheckRow>, row: CheckRow) -> Vec<CheckRow> {
+    rows.push(row);
+    rows
+}
+
+/// The cloud's clock beside ours.
+fn skew(lane: &str, cloud: Option<Timestamp>, ours: Timestamp) -> CheckRow {
+    let Some(cloud) = cloud else {
+        return note("lane", lane, "no_date", "the cloud does not tell its time, so the clocks cannot be compared");
+    };
+    let apart = cloud.duration_since(ours);
+    let seconds = apart.abs().as_secs();
+    let text = format!("this machine's clock is {seconds} s {} the cloud's", if apart.is_positive() { "behind" } else { "ahead of" });
+    match apart.abs() {
+        apart if apart > SKEW_MAX => no_go("lane", lane, "skew", format!("{text}; set it right, with chrony or systemd-timesyncd")),
+        apart if apart > SKEW_NOTED => note("lane", lane, "skew", format!("{text}; set it right before the window")),
+        _ => go("lane", lane, format!("the clocks agree within {} s", seconds + 1)),
+    }
+}
+
+/// An answer of the cloud, or why there is none.
+async fn ask(api: &Api, call: Call) -> Result<Reply, CallError> {
+    match api.handle.ask(call).await {
+        Ok(Reply { outcome: Err(error), .. }) => Err(error),
+        Ok(reply) => Ok(reply),
+        Err(error) => {
+            let message = error.to_string();
+            Err(CallError { disposition: Disposition::Withheld, retry_after: None, status: None, code: None, message })
+        }
+    }
+}
+
+/// A read that was not answered as it must be, with the next step.
+fn refused(what: &str, name: &str, read: &str, error: &CallError) -> CheckRow {
+    let told = format!("{read} could not be read: {}", error.message);
+    match (error.disposition, error.status) {
+        (Disposition::Throttled, _) => {
+            note(what, name, "throttled", format!("{told}; others use the quota too: ask again, or lower `quota`"))
+        }
+        (Disposition::Unauthorised, _) => no_go(what, name, "credentials", format!("{told}; look at the lane's `credentials`")),
+        (_, Some(403)) => no_go(what, name, "forbidden", format!("{told}; let the account list instances, proxies and tasks")),
+        (Disposition::NotFound, _) if what == "proxy" => {
+            no_go(what, name, "not_found", format!("{told}; take it out of the targets, or look at the lane's `project_id`"))
+        }
+        (Disposition::NotFound, _) => no_go(what, name, "not_found", format!("{told}; look at the lane's `project_id` and `endpoint`")),
+        (_, None) => {
+            no_go(what, name, "unreachable", format!("{told}; look at the lane's `endpoint`, the proxy variables and the network"))
+        }
+        (_, Some(_)) => no_go(what, name, "refused", told),
+    }
+}
+
+/// The targets of one instance.
+struct Targets {
+    lane: Name,
+    instance: InstanceId,
+    asked: PreflightInstance,
+    ssl_option: bool,
+    ports: bool,
+    wire: bool,
+}
+
+impl Targets {
+    async fn look(self, api: &Api) -> Vec<CheckRow> {
+        let listed = ask(api, Call::Proxies { lane: self.lane.clone(), instance_id: self.instance }).await;
+        let proxies = match listed {
+            Ok(Reply { outcome: Ok(Answer::Proxies(proxies)), .. }) => proxies,
+            Ok(_) => {
+                return self
+                    .all(|name| no_go("proxy", name, "unreadable", "the cloud answered something else than its instance's proxies"));
+            }
+            Err(error) => return self.all(|name| refused("proxy", name, &format!("the proxies of instance {}", self.instance), &error)),
+        };
+        let mut rows = Vec::new();
+        for name in &self.asked.proxies {
+            let Some(seen) = proxies.iter().find(|seen| seen.proxy_id.to_string() == *name) else {
+                rows.push(no_go("proxy", name, "not_listed", format!("instance {} has no such proxy", self.instance)));
+                continue;
+            };
+            rows.push(self.proxy(name, seen));
+            if seen.view.ssl_option.is_none() {
+                let text = "the list does not tell its ssl_option: the account may not have the open beta of this API, which is asked for by ticket";
+                rows.push(note("beta", name, "no_ssl_option", text));
+            }
+            if self.ports {
+                rows.push(self.port(api, name, seen.view.endpoint.as_ref()).await);
+            }
+        }
+        rows
+    }
+
+    fn all(&self, row: impl Fn(&str) -> CheckRow) -> Vec<CheckRow> {
+        self.asked.proxies.iter().map(|name| row(name)).collect()
+    }
+
+    fn proxy(&self, name: &str, seen: &ProxySeen) -> CheckRow {
+        let word = &seen.view.word;
+        match (seen.view.status, seen.view.ssl_option) {
+            (ProxyStatus::Faulty, _) => no_go("proxy", name, "faulty", format!("it is {word}, and takes no change")),
+            (ProxyStatus::Busy, _) => note("proxy", name, "busy", format!("it is {word}; its change would wait")),
+            (ProxyStatus::Idle, Some(value)) if value == self.ssl_option => {
+                row(CheckRow::GO, "proxy", name, "right", "it shows the wanted value already")
+            }
+            (ProxyStatus::Idle, _) => row(CheckRow::GO, "proxy", name, "to_switch", "it is ACTIVE"),
+        }
+    }
+
+    /// Whether its port can be seen from here. What it shows is the switch's business.
+    async fn port(&self, api: &Api, name: &str, endpoint: Option<&Endpoint>) -> CheckRow {
+        let missing = |word: &str, text: String| {
+            if self.wire {
+                no_go("port", name, word, text)
+            } else {
+                note("port", name, word, format!("{text} (only a proof on the wire needs it)"))
+            }
+        };
+        let Some(endpoint) = endpoint else { return missing("no_address", "the cloud tells no address and port of it".into()) };
+        let _place = PORTS.acquire().await.expect("the semaphore is never closed");
+        let Proof { greeting, took_ms, trouble, .. } = api.probe.probe(endpoint, None).await;
+        match (greeting, trouble) {
+            (Some(greeting), _) => {
+                let shows = if greeting.tls { "announces TLS" } else { "announces no TLS" };
+                go("port", name, format!("{endpoint} answers within {took_ms} ms and {shows}"))
+            }
+            (None, Some(trouble)) => {
+                let next = match trouble.word {
+                    TroubleWord::HostBlocked => "; let its keeper run FLUSH HOSTS",
+                    TroubleWord::Unreachable | TroubleWord::TimedOut => "; open the way from this host to the proxy",
+                    _ => "",
+                };
+                missing(trouble.word.word(), format!("{endpoint}: {}{next}", trouble.message))
+            }
+            (None, None) => missing("closed", format!("{endpoint}: nothing was seen")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(disposition: Disposition, status: Option<u16>) -> CallError {
+        CallError { disposition, retry_after: None, status, code: Some("APIGW.0301".into()), message: "no".into() }
+    }
+
+    #[test]
+    fn every_refusal_has_its_word_and_next_step() {
+        for (disposition, status, verdict, word) in [
+            (Disposition::Throttled, Some(429), CheckRow::NOTE, "throttled"),
+            (Disposition::Unauthorised, Some(401), CheckRow::NO_GO, "credentials"),
+            (Disposition::Unauthorised, None, CheckRow::NO_GO, "credentials"),
+            (Disposition::Fatal, Some(403), CheckRow::NO_GO, "forbidden"),
+            (Disposition::NotFound, Some(404), CheckRow::NO_GO, "not_found"),
+            (Disposition::NotDone, None, CheckRow::NO_GO, "unreachable"),
+            (Disposition::Unknown, None, CheckRow::NO_GO, "unreachable"),
+            (Disposition::Unknown, Some(500), CheckRow::NO_GO, "refused"),
+        ] {
+            let row = refused("lane", "lab", "the list of instances", &error(disposition, status));
+            assert_eq!((row.verdict.as_str(), row.word.as_str()), (verdict, word), "{disposition:?} {status:?}: {}", row.text);
+            assert!(row.text.contains("could not be read: no; ") || word == "refused", "{}", row.text);
+        }
+    }
+
+    #[test]
+    fn clocks_are_compared_both_ways() {
+        let ours: Timestamp = "2026-11-24T00:00:00Z".parse().expect("an instant");
+        for (seconds, verdict, text) in [
+            (0, CheckRow::GO, "agree"),
+            (-20, CheckRow::GO, "within 21 s"),
+            (45, CheckRow::NOTE, "45 s behind"),
+            (-45, CheckRow::NOTE, "45 s ahead of"),
+            (301, CheckRow::NO_GO, "301 s behind"),
+            (-900, CheckRow::NO_GO, "900 s ahead of"),
+        ] {
+            let row = skew("lab", Some(ours + SignedDuration::from_secs(seconds)), ours);
+            assert!(row.verdict == verdict && row.text.contains(text), "{seconds}: {row:?}");
+        }
+        assert_eq!(skew("lab", None, ours).word, "no_date");
+    }
+
+    #[test]
+    fn a_block_is_written_and_nothing_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = folder.path().join("spool");
+        assert!(write_block(&spool).expect("a disk that takes it") > 0);
+        assert_eq!(std::fs::read_dir(&spool).expect("the folder").count(), 0);
+        assert!(write_block(Path::new("/proc/spool")).is_err());
+    }
+}

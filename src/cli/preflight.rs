@@ -1,0 +1,243 @@
+//! `preflight`: all that a plan's rollout needs, looked at before its window: go or no-go, with the reasons.
+//!
+//! Invariants: nothing is changed; one thing that stands in the way makes it a no-go, and what a look cannot tell is said to be
+//! so. The daemon looks, with its own credentials and from its own place in the network; here it is only told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::args::{Format, PreflightArgs};
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::look::Progress;
+use super::output::{aligned, line, pretty};
+use super::reach::Daemon;
+use super::text::{Style, clean, count};
+use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PreflightInstance, PreflightRequest};
+use super::{plan, term};
+use crate::domain::target::Target;
+use crate::domain::window::Opening;
+use crate::planfile::Loaded;
+
+/// Lines of one kind shown in a table; the rest is counted.
+const SHOWN: usize = 10;
+
+/// What `-o json` prints.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    go: bool,
+    checks: &'a [CheckRow],
+}
+
+/// `preflight`.
+pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
+    let loaded = plan::load(&args.plan, daemon)?;
+    let mut out = term::stdout();
+    let lines = matches!(args.output.output, Format::Jsonl);
+    let mut printed = 0;
+    let mut found = Found { rows: Vec::new(), proxies: 0, progress: Progress::new(loaded.targets.len()) };
+    found.rows.extend(of_plan(&loaded, style));
+    let interrupted = tokio::signal::ctrl_c();
+    let mut interrupted = std::pin::pin!(interrupted);
+    for mut request in requests(&loaded, !args.no_ports) {
+        found.leave_out_lanes_that_are_down(&mut request);
+        if !request.daemon && request.instances.is_empty() {
+            continue;
+        }
+        let mut take = |row| found.take(row);
+        let asked = client.preflight(&request, &mut take);
+        tokio::select! {
+            biased;
+            interrupted = &mut interrupted => {
+                interrupted?;
+                found.progress.clear();
+                return Err(Failure::new(Exit::Interrupted, "the preflight was given up; nothing was changed").into());
+            }
+            answered = asked => answered?,
+        }
+        if lines {
+            found.progress.clear();
+            printed = print(&mut out, &found.rows, printed)?;
+        }
+    }
+    found.progress.clear();
+    found.rows.extend(found.not_looked_at(&loaded));
+    let stands: Vec<&CheckRow> = found.rows.iter().filter(|row| row.verdict == CheckRow::NO_GO).collect();
+    let go = stands.is_empty();
+    match args.output.output {
+        Format::Json => writeln!(out, "{}", pretty(&Verdict { go, checks: &found.rows })?)?,
+        Format::Jsonl => drop(print(&mut out, &found.rows, printed)?),
+        Format::Table => write!(out, "{}", table(&found.rows, loaded.plan.ssl_option))?,
+        Format::Csv => anyhow::bail!("a preflight has no rows for CSV; use -o json or -o jsonl"),
+    }
+    out.flush()?;
+    let n = u32::try_from(stands.len()).unwrap_or(u32::MAX);
+    if go {
+        term::say("go: nothing stands in the way, as far as a look can tell");
+        return Ok(Exit::Done);
+    }
+    term::say(&format!("no-go: {}", count(n, "thing stands in the way", "things stand in the way")));
+    Ok(Exit::Failed)
+}
+
+/// The rows from this one on, one a line; how many are printed then.
+fn print(out: &mut impl std::io::Write, rows: &[CheckRow], from: usize) -> Result<usize> {
+    for row in &rows[from..] {
+        writeln!(out, "{}", line(row)?)?;
+    }
+    Ok(rows.len())
+}
+
+/// What the plan itself says of tonight.
+fn of_plan(loaded: &Loaded, style: &Style) -> Option<CheckRow> {
+    let note = |word: &str, text: String| CheckRow {
+        verdict: CheckRow::NOTE.into(),
+        what: "plan".into(),
+        name: loaded.plan.name.to_string(),
+        word: word.into(),
+        text,
+    };
+    let style = style.in_zone(loaded.plan.calendar.windows().first().map(|window| window.zone().name()));
+    match loaded.plan.opening(style.now, false) {
+        Opening::Open { until: Some(until) } => Some(note("open", format!("its window is open until {}", style.until(until)))),
+        Opening::Open { until: None } => None,
+        Opening::Shut { next: Some(next), .. } => Some(note("shut", format!("it may begin {}", style.until(next)))),
+        Opening::Shut { next: None, .. } => {
+            Some(CheckRow { verdict: CheckRow::NO_GO.into(), ..note("never", "no window of it opens any more".into()) })
+        }
+    }
+}
+
+/// The daemon and the lanes first, then instance by instance.
+fn requests(loaded: &Loaded, ports: bool) -> Vec<PreflightRequest> {
+    let mut instances: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for Target { lane, instance_id, proxy_id, .. } in loaded.targets.iter() {
+        instances.entry((lane.to_string(), instance_id.to_string())).or_default().push(proxy_id.to_string());
+    }
+    let lanes: BTreeSet<String> = loaded.targets.iter().map(|target| target.lane.to_string()).collect();
+    let blank =
+        PreflightRequest { ssl_option: loaded.plan.ssl_option, ports, wire: loaded.plan.wire.is_some(), ..PreflightRequest::default() };
+    let mut requests = vec![PreflightRequest { daemon: true, lanes: lanes.into_iter().collect(), ..blank.clone() }];
+    let all: Vec<PreflightInstance> =
+        instances.into_iter().map(|((lane, instance_id), proxies)| PreflightInstance { lane, instance_id, proxies }).collect();
+    requests.extend(all.chunks(LOOK_INSTANCES_MAX).map(|some| PreflightRequest { instances: some.to_vec(), ..blank.clone() }));
+    requests
+}
+
+struct Found {
+    rows: Vec<CheckRow>,
+    proxies: usize,
+    progress: Progress,
+}
+
+impl Found {
+    /// Reads of a lane that has just failed would wait until its pause is over, only to fail again.
+    fn leave_out_lanes_that_are_down(&self, request: &mut PreflightRequest) {
+        let down = |lane: &str| self.rows.iter().any(|row| row.what == "lane" && row.name == lane && row.verdict == CheckRow::NO_GO);
+        request.instances.retain(|instance| !down(&instance.lane));
+    }
+
+    /// Targets of such lanes.
+    fn not_looked_at(&self, loaded: &Loaded) -> Option<CheckRow> {
+        let left = u32::try_from(loaded.targets.len().saturating_sub(self.proxies)).unwrap_or(u32::MAX);
+        (left > 0).then(|| CheckRow {
+            verdict: CheckRow::NOTE.into(),
+            what: "proxy".into(),
+            name: String::new(),
+            word: "not_looked_at".into(),
+            text: format!("{} of lanes that cannot be reached were not looked at", count(left, "proxy", "proxies")),
+        })
+    }
+
+    fn take(&mut self, row: CheckRow) {
+        if row.what == "proxy" {
+            self.proxies += 1;
+            self.progress.tick(self.proxies);
+        }
+        self.rows.push(row);
+    }
+}
+
+/// What was looked at, in the order in which a rollout needs it.
+const KINDS: [&str; 8] = ["plan", "daemon", "store", "lane", "permission", "beta", "proxy", "port"];
+
+/// The table: what stands in the way and what is worth knowing one by one, what is as it must be summed up where it is many.
+fn table(rows: &[CheckRow], ssl_option: bool) -> String {
+    let mut cells: Vec<Vec<String>> = Vec::new();
+    for kind in KINDS {
+        let of_kind: Vec<&CheckRow> = rows.iter().filter(|row| row.what == kind).collect();
+        let many = matches!(kind, "proxy" | "port" | "beta");
+        for (verdict, shown) in [(CheckRow::NO_GO, "NO-GO"), (CheckRow::NOTE, "note"), (CheckRow::GO, "go")] {
+            let these: Vec<&&CheckRow> = of_kind.iter().filter(|row| row.verdict == verdict).collect();
+            if these.is_empty() {
+                continue;
+            }
+            if many && verdict == CheckRow::GO {
+                cells.push(vec![shown.into(), plural(kind).into(), summed(kind, &these, of_kind.len(), ssl_option)]);
+                continue;
+            }
+            for row in these.iter().take(SHOWN) {
+                cells.push(vec![shown.into(), clean(format!("{kind} {}", row.name).trim_end()), clean(&row.text)]);
+            }
+            if these.len() > SHOWN {
+                let more = these.len() - SHOWN;
+                cells.push(vec![shown.into(), plural(kind).into(), format!("and {more} more; `-o jsonl` has them all")]);
+            }
+        }
+    }
+    aligned(&["", "WHAT", ""], true, &cells, &mut Vec::new())
+}
+
+fn plural(kind: &str) -> &str {
+    match kind {
+        "proxy" => "proxies",
+        "port" => "ports",
+        other => other,
+    }
+}
+
+fn summed(kind: &str, these: &[&&CheckRow], all: usize, ssl_option: bool) -> String {
+    let n = these.len();
+    if kind == "port" {
+        return format!("{n} of {all} answer as MySQL does");
+    }
+    let right = these.iter().filter(|row| row.word == "right").count();
+    let to = if ssl_option { "on" } else { "off" };
+    format!("{n} of {all} are listed and ACTIVE: {} to switch {to}, {right} {to} already", n - right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(verdict: &str, what: &str, name: &str, word: &str, text: &str) -> CheckRow {
+        CheckRow { verdict: verdict.into(), what: what.into(), name: name.into(), word: word.into(), text: text.into() }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_comes_before_what_is_well() {
+        let mut rows = vec![
+            row("go", "port", "a", "ok", "10.0.0.1:3306 answers"),
+            row("no_go", "proxy", "b", "not_listed", "instance i has no such proxy"),
+            row("go", "proxy", "a", "right", "it shows the wanted value already"),
+            row("go", "proxy", "c", "to_switch", "it is ACTIVE"),
+            row("go", "daemon", "", "ok", "sealift runs, and nothing stops it"),
+            row("note", "permission", "lab", "not_told", "whether the account may switch is not told by a read"),
+        ];
+        rows.extend((0..13).map(|n| row("note", "port", &format!("p{n:02}"), "timed_out", "no greeting \u{1b}[31mcame")));
+        let text = table(&rows, true);
+        let expected = [
+            "       WHAT",
+            "go     daemon          sealift runs, and nothing stops it",
+            "note   permission lab  whether the account may switch is not told by a read",
+            "NO-GO  proxy b         instance i has no such proxy",
+            "go     proxies         2 of 3 are listed and ACTIVE: 1 to switch on, 1 on already",
+        ];
+        assert_eq!(text.lines().take(expected.len()).map(str::trim_end).collect::<Vec<_>>(), expected, "{text}");
+        assert!(text.contains("and 3 more; `-o jsonl` has them all") && text.contains("1 of 14 answer as MySQL does"), "{text}");
+        assert!(!text.contains('\u{1b}'), "what a server says must not act on a terminal");
+    }
+}
