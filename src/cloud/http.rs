@@ -140,7 +140,6 @@ fn host(lane: &Lane, endpoint: &str) -> Result<(String, bool), Error> {
 
 fn client(loopback: bool) -> Result<Client, Error> {
     let mut headers = HeaderMap::new();
-    headers.insert(LANGUAGE_HEADER, LANGUAGE);
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let builder = Client::builder()
         .retry(reqwest::retry::never())
@@ -220,7 +219,7 @@ impl HttpLane {
 
     async fn exchange(&self, call: &Call, gate: &Arc<Gate>, pass: &Pass) -> Result<Reply, Broken> {
         let url = format!("{}{}", self.endpoint, wire_format::path(&self.project, call));
-        // Said here and not by the client, so that it is signed.
+        // Said here and not by the client, so that it is signed, and not said to IAM, which does not know it.
         let mut request = self.client.request(wire_format::method(call), url).header(LANGUAGE_HEADER, LANGUAGE);
         let mut content: &'static [u8] = b"";
         if let Call::Submit { ssl_option, .. } = call {
