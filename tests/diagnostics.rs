@@ -481,6 +481,15 @@ lanes:
             format!("{iam}    credentials: {{access_key: {f}, secret_key: {{credential: sk}}, security_token: {{env: ST}}}}\n"),
         ),
         ("config_user", format!("{iam}    credentials: {{user: 4711, password: {f}, domain: {{file: domain}}}}\n")),
+        (
+            "config_own_tls",
+            format!(
+                "    credentials: {{token: {f}}}\n    ca_file: tls/ca.pem\n    client_cert_file: /etc/tls/c.pem\n    client_key_file: c.key\n"
+            ),
+        ),
+        ("config_own_tls_half", format!("    credentials: {{token: {f}}}\n    client_cert_file: c.pem\n")),
+        ("config_own_tls_key_alone", format!("    credentials: {{token: {f}}}\n    client_key_file: ''\n    ca_file: ~/ca.pem\n")),
+        ("config_own_tls_other_half", format!("    credentials: {{token: {f}}}\n    client_key_file: c.key\n")),
         ("config_keys_half", format!("    credentials: {{access_key: {f}}}\n")),
         ("config_keys_only_security_token", format!("    credentials: {{security_token: {f}}}\n")),
         ("config_user_half", "    credentials: {user: me}\n".to_owned()),

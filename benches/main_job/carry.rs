@@ -7,7 +7,7 @@ use std::time::Duration;
 use sealift::clock::{Clock, SystemClock};
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::change::Timing;
-use sealift::domain::lane::{Access, Credentials, Lane, SecretSource};
+use sealift::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
 use sealift::domain::quota::Quota;
 use sealift::domain::rollout::Phase;
 use sealift::engine;
@@ -82,6 +82,7 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<u32>) -> R
             endpoint: endpoint.to_owned(),
             project_id: fleet::project(),
             credentials: Credentials::Token(SecretSource::File(token)),
+            tls: Tls::default(),
         },
         quota: quota.map(|requests| Quota { requests, per: Duration::from_secs(1) }),
         max_in_flight: in_flight,

@@ -1,6 +1,7 @@
 //! The real cloud over HTTP: one call, one request, one reply.
 //!
-//! Invariants: nothing here repeats, redirects or invents; every wait ends at the lane's call timeout; a PUT is
+//! Invariants: nothing here repeats, redirects or invents; every wait ends at the lane's call timeout, an answer whose body stops coming
+//! earlier; a PUT is
 //! complete on the wire only if its last check allowed it, and what was not allowed is surely not executed; whatever
 //! may have left and was not answered clearly is `Unknown`.
 //!
@@ -21,6 +22,7 @@ use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
 use super::authenticator::{Authenticator, Pass};
 use super::guarded_body::{Gate, GuardedBody, Verdict};
 use super::iam::Iam;
+use super::lane_tls::{OwnTls, TlsError};
 use super::{Cloud, LastCheck, safe_text, wire_format};
 use crate::clock::Clock;
 use crate::domain::call::{Call, Disposition, Reply};
@@ -29,6 +31,10 @@ use crate::domain::lane::{Access, Lane};
 
 /// Longest wait for a connection, TLS included; a call timeout below it counts instead.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for the next part of an answer's body: an answer whose head has come is sent in one go, so a line that is silent in the
+/// middle of it is dead. A call timeout below it counts instead.
+pub const BODY_IDLE: Duration = Duration::from_secs(10);
 
 /// Idle connections kept for one host: twice the largest number of calls that is measured to make sense.
 const IDLE_PER_HOST: usize = 512;
@@ -54,6 +60,9 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A lane's own TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The client cannot be made, most often because no trusted certificates were found.
     #[error("cannot set up HTTP: {0}")]
     Client(#[source] reqwest::Error),
@@ -64,6 +73,19 @@ pub struct HttpCloud {
     lanes: BTreeMap<Name, HttpLane>,
 }
 
+/// The waits that are the same for all lanes.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    connect: Duration,
+    body_idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: CONNECT_TIMEOUT, body_idle: BODY_IDLE }
+    }
+}
+
 struct HttpLane {
     client: Client,
     endpoint: String,
@@ -71,22 +93,30 @@ struct HttpLane {
     project: ProjectId,
     authenticator: Authenticator,
     call_timeout: Duration,
+    body_idle: Duration,
 }
 
 impl HttpCloud {
-    /// Prepares the lanes; nothing is read or sent yet. `clock` dates signatures and ends tokens.
+    /// Prepares the lanes: reads the files of those with a TLS of their own, and sends nothing yet. `clock` dates signatures, ends tokens,
+    /// and tells which certificates have ended.
     ///
     /// # Errors
-    /// When an endpoint is no URL or no client can be made.
+    /// When an endpoint is no URL, a lane's own TLS cannot be set up, or no client can be made.
     pub fn new(lanes: &[Lane], clock: &Arc<dyn Clock>) -> Result<Self, Error> {
-        let mut clients = Clients::default();
+        Self::waiting(lanes, clock, Patience::default())
+    }
+
+    fn waiting(lanes: &[Lane], clock: &Arc<dyn Clock>, patience: Patience) -> Result<Self, Error> {
+        let mut shared = Clients::new(None, patience);
         let mut made = BTreeMap::new();
         for lane in lanes {
-            let Access { endpoint, project_id, credentials } = &lane.access;
+            let Access { endpoint, project_id, credentials, .. } = &lane.access;
+            let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
+            let clients = own.as_mut().unwrap_or(&mut shared);
             let (host, client) = clients.to(lane, endpoint)?;
             let authenticator = Authenticator::new(credentials, project_id, clock.clone(), |endpoint| {
                 let (host, client) = clients.to(lane, endpoint)?;
-                Ok(Iam::new(client, endpoint, host, project_id.clone()))
+                Ok::<_, Error>(Iam::new(client, endpoint, host, project_id.clone()))
             })?;
             let lane_made = HttpLane {
                 client,
@@ -95,6 +125,7 @@ impl HttpCloud {
                 project: project_id.clone(),
                 authenticator,
                 call_timeout: lane.call_timeout,
+                body_idle: patience.body_idle,
             };
             made.insert(lane.name.clone(), lane_made);
         }
@@ -102,14 +133,22 @@ impl HttpCloud {
     }
 }
 
-/// The clients, shared by all lanes: one for what is on this machine, one for all else.
-#[derive(Default)]
+/// The clients, one for what is on this machine, one for all else: shared by all lanes but those with a TLS of their own.
 struct Clients {
+    own: Option<OwnTls>,
+    patience: Patience,
     direct: Option<Client>,
     usual: Option<Client>,
 }
 
 impl Clients {
+    fn new(own: Option<OwnTls>, patience: Patience) -> Self {
+        for warning in own.iter().flat_map(|own| &own.warnings) {
+            tracing::warn!("{warning}");
+        }
+        Self { own, patience, direct: None, usual: None }
+    }
+
     /// The host of an endpoint and the client that speaks to it.
     fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(String, Client), Error> {
         let (host, loopback) = host(lane, endpoint)?;
@@ -117,7 +156,7 @@ impl Clients {
         let slot = if loopback { &mut self.direct } else { &mut self.usual };
         let client = match slot {
             Some(client) => Client::clone(client),
-            None => slot.insert(client(loopback)?).clone(),
+            None => slot.insert(client(loopback, self.own.as_ref(), self.patience)?).clone(),
         };
         Ok((host, client))
     }
@@ -138,19 +177,23 @@ fn host(lane: &Lane, endpoint: &str) -> Result<(String, bool), Error> {
     Ok((host, loopback))
 }
 
-fn client(loopback: bool) -> Result<Client, Error> {
+fn client(loopback: bool, own: Option<&OwnTls>, patience: Patience) -> Result<Client, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let builder = Client::builder()
         .retry(reqwest::retry::never())
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(patience.connect)
         .pool_max_idle_per_host(IDLE_PER_HOST)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .http1_only()
         .default_headers(headers)
         .user_agent(concat!("sealift/", env!("CARGO_PKG_VERSION")));
     let builder = if loopback { builder.no_proxy() } else { builder };
+    let builder = match own {
+        Some(own) => own.put_on(builder),
+        None => builder,
+    };
     builder.build().map_err(Error::Client)
 }
 
@@ -172,8 +215,8 @@ enum Broken {
     Withheld,
     /// The request ended in an error.
     Request(reqwest::Error),
-    /// The answer's body broke off.
-    Body { status: u16, request_id: Option<String>, error: reqwest::Error },
+    /// The answer's body broke off; why.
+    Body { status: u16, request_id: Option<String>, why: String },
 }
 
 impl HttpLane {
@@ -234,7 +277,7 @@ impl HttpLane {
             gate.ask().map_err(|_| Broken::Withheld)?;
         }
         let response = self.client.execute(request).await.map_err(Broken::Request)?;
-        read_answer(call, response, pass).await
+        read_answer(call, response, pass, self.body_idle).await
     }
 
     fn without_answer(&self, call: &Call, verdict: &Verdict, broken: &Broken, pass: &Pass) -> Reply {
@@ -249,8 +292,8 @@ impl HttpLane {
                 let nothing_left = *verdict == Verdict::NotAsked || (!call.is_write() && error.is_connect());
                 if nothing_left { answer::not_sent(Disposition::NotDone, &what) } else { answer::lost(&what) }
             }
-            Broken::Body { status, request_id, error } => {
-                let what = format!("answer {status} of {} broke off: {}", self.host, causes(error));
+            Broken::Body { status, request_id, why } => {
+                let what = format!("answer {status} of {} broke off: {why}", self.host);
                 let mut reply = answer::lost(&safe_text::message(&what, Some(pass.secret())));
                 reply.request_id.clone_from(request_id);
                 if let Err(error) = &mut reply.outcome {
@@ -262,7 +305,7 @@ impl HttpLane {
     }
 }
 
-async fn read_answer(call: &Call, mut response: Response, pass: &Pass) -> Result<Reply, Broken> {
+async fn read_answer(call: &Call, mut response: Response, pass: &Pass, idle: Duration) -> Result<Reply, Broken> {
     let status = response.status().as_u16();
     let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
     let headers = response.headers();
@@ -271,7 +314,12 @@ async fn read_answer(call: &Call, mut response: Response, pass: &Pass) -> Result
     let mut body = Vec::new();
     let mut cut = false;
     loop {
-        match response.chunk().await {
+        let broken = |why: String| {
+            let request_id = request_id.as_deref().and_then(safe_text::request_id);
+            Broken::Body { status, request_id, why }
+        };
+        let next = tokio::time::timeout(idle, response.chunk()).await;
+        match next.map_err(|_| broken(format!("nothing more of it came within {} ms", idle.as_millis())))? {
             Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
                 body.extend_from_slice(&chunk[..limit - body.len()]);
                 cut = true;
@@ -279,10 +327,7 @@ async fn read_answer(call: &Call, mut response: Response, pass: &Pass) -> Result
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => {
-                let request_id = request_id.as_deref().and_then(safe_text::request_id);
-                return Err(Broken::Body { status, request_id, error });
-            }
+            Err(error) => return Err(broken(causes(&error))),
         }
     }
     let wire = WireAnswer {

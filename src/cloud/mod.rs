@@ -18,6 +18,7 @@ mod guarded_body;
 pub mod http;
 mod iam;
 pub mod job_names;
+mod lane_tls;
 pub mod ledger;
 mod lenient;
 mod mix;

@@ -1,6 +1,6 @@
 //! `lanes`: from as written to [`Lane`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::credentials;
@@ -11,7 +11,8 @@ use crate::document::length::Length;
 use crate::document::share::Share;
 use crate::document::{Diagnostic, Document, Mistakes, plain, quote};
 use crate::domain::change::Timing;
-use crate::domain::lane::{Access, Lane};
+use crate::domain::id::Name;
+use crate::domain::lane::{Access, ClientCertificate, Lane, Tls};
 use crate::domain::quota::Quota;
 
 /// `max_in_flight` of a lane.
@@ -83,7 +84,8 @@ impl Reader<'_, '_> {
         let project_id = settings.push_at(key("project_id"), &path("project_id"), project_id, None);
         let reader = credentials::Reader { lane: &self.path, name: &name, base: self.base, document: self.document };
         let credentials = reader.read(written.credentials, written.iam_endpoint, &endpoint, settings, mistakes)?;
-        let access = Access { endpoint, project_id, credentials };
+        let tls = self.tls(&name, [written.ca_file, written.client_cert_file, written.client_key_file], settings, mistakes);
+        let access = Access { endpoint, project_id, credentials, tls };
         let quota = written.quota.map(|quota| {
             let headroom = quota.headroom.unwrap_or(HEADROOM_DEFAULT);
             let origin = quota.headroom.is_none().then_some(Origin::Default);
@@ -122,6 +124,30 @@ impl Reader<'_, '_> {
             mistakes.push(shorter.help("make `poll_max` at least as long as `poll`"));
         }
         (mistakes.count() == before).then_some(Lane { name, access, quota, max_in_flight, call_timeout, timing })
+    }
+
+    /// The files `ca_file`, `client_cert_file` and `client_key_file`, in this order.
+    fn tls(&self, name: &Name, files: [Option<String>; 3], settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Tls {
+        const KEYS: [&str; 3] = ["ca_file", "client_cert_file", "client_key_file"];
+        let mut files = files.into_iter().zip(KEYS).map(|(file, key)| {
+            let path: PathBuf = self.base.join(file?);
+            Some(settings.push_at(format!("lanes.{name}.{key}"), &format!("{}.{key}", self.path), path, None))
+        });
+        let (ca_file, certificate, key) = (files.next().flatten(), files.next().flatten(), files.next().flatten());
+        let client = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(ClientCertificate { certificate, key }),
+            (None, None) => None,
+            (certificate, _) => {
+                let (there, missing, what) = match certificate {
+                    Some(_) => (KEYS[1], KEYS[2], "a client certificate needs its key"),
+                    None => (KEYS[2], KEYS[1], "a client key needs its certificate"),
+                };
+                let half = Diagnostic::error("missing-key", what).at(self.document.place(&format!("{}.{there}", self.path)));
+                mistakes.push(half.help(format!("add `{missing}: PATH`; one file may hold both")));
+                None
+            }
+        };
+        Tls { ca_file, client }
     }
 
     fn read<T>(&self, key: &str, value: Result<T, String>, mistakes: &mut Mistakes) -> Option<T> {

@@ -70,6 +70,20 @@ pub struct Lane {
     pub project_id: String,
     /// Who we are there.
     pub credentials: Credentials,
+    /// File of the authorities (PEM) that the lane trusts instead of this machine's, for `endpoint` and `iam_endpoint`: of a private
+    /// endpoint behind a gateway of its own. Read when the daemon starts.
+    #[schemars(schema_with = "path")]
+    #[serde(default)]
+    pub ca_file: Option<String>,
+    /// File of the certificate (PEM, its chain behind it) that the lane shows to a gateway that wants to know its clients. Read when the
+    /// daemon starts.
+    #[schemars(schema_with = "path")]
+    #[serde(default)]
+    pub client_cert_file: Option<String>,
+    /// File of that certificate's key (PEM, without a passphrase).
+    #[schemars(schema_with = "path")]
+    #[serde(default)]
+    pub client_key_file: Option<String>,
     /// What all calls of the lane together may use. Default: no limit of ours.
     pub quota: Option<Quota>,
     /// Changes in flight on the lane, over all rollouts, at most. Default: 50.

@@ -35,6 +35,33 @@ pub struct Access {
     pub project_id: ProjectId,
     /// As whom.
     pub credentials: Credentials,
+    /// What TLS does otherwise than usual.
+    pub tls: Tls,
+}
+
+/// A lane's own TLS, for its endpoint and its IAM endpoint: private endpoints stand behind gateways of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file of the only authorities that are trusted; `None`: those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
+    /// What is shown to a gateway that wants to know its clients.
+    pub client: Option<ClientCertificate>,
+}
+
+impl Tls {
+    /// Whether nothing is otherwise.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The two PEM files of a client certificate. The key is a secret, of which only the place stands here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, its chain behind it.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// Who we are at the cloud. Of every secret only the place stands here.

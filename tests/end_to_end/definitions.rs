@@ -27,7 +27,7 @@ use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Answer, Call, JobView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::{JobId, Name};
-use sealift::domain::lane::{Access, Credentials, Lane, Naming, SecretSource};
+use sealift::domain::lane::{Access, Credentials, Lane, Naming, SecretSource, Tls};
 use sealift::domain::target::Target;
 use serde_json::{Value, json};
 use tap::Tap;
@@ -97,6 +97,7 @@ impl Bench {
             accounts: Accounts::from_yaml(ACCOUNTS).expect("an accounts file"),
             project_id: Some(PROJECT.parse().expect("an id")),
             watch: Vec::new(),
+            wire: false,
         };
         let cloud = Emulator::start(options, clock.clone()).expect("a free port");
         let tap = Tap::new(cloud.endpoint()).await;
@@ -159,7 +160,7 @@ fn lanes(secrets: &Path, endpoint: &str) -> Vec<Lane> {
     let key = |secret: &str| Credentials::AccessKey { access_key: file("ak"), secret_key: file(secret), security_token: None };
     let lane = |name: &str, project: &str, credentials: Credentials| Lane {
         name: Name::parse(name, "lane").expect("a name"),
-        access: Access { endpoint: endpoint.to_owned(), project_id: project.parse().expect("an id"), credentials },
+        access: Access { endpoint: endpoint.to_owned(), project_id: project.parse().expect("an id"), credentials, tls: Tls::default() },
         quota: None,
         max_in_flight: 10,
         call_timeout: Duration::from_secs(30),

@@ -4,6 +4,7 @@ mod credentials;
 mod definitions;
 mod field;
 mod forecast;
+mod gateway;
 mod night;
 mod sdk;
 

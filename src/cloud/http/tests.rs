@@ -12,7 +12,7 @@ use super::*;
 use crate::cloud::Withheld;
 use crate::domain::call::{Answer, CallError};
 use crate::domain::change::Timing;
-use crate::domain::lane::{Access, Credentials, SecretSource};
+use crate::domain::lane::{Access, Credentials, SecretSource, Tls};
 use crate::domain::target::Target;
 
 const TOKEN: &str = "t0ken-that-must-not-be-told";
@@ -32,6 +32,7 @@ pub(crate) fn lane_as(endpoint: &str, credentials: Credentials, call_timeout: Du
             endpoint: endpoint.to_owned(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("an id"),
             credentials,
+            tls: Tls::default(),
         },
         quota: None,
         max_in_flight: 10,
@@ -68,6 +69,8 @@ fn inspect() -> Call {
 
 /// Long enough for a loaded machine, for exchanges that end by themselves.
 const PATIENT: Duration = Duration::from_secs(30);
+/// A call timeout that is never reached: a test that waited for it would be killed as hanging.
+const UNREACHED: Duration = Duration::from_secs(3600);
 /// For exchanges that must end by the timeout.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -78,10 +81,15 @@ struct Bed {
 }
 
 fn bed(endpoint: &str, timeout: Duration) -> Bed {
+    waiting_bed(endpoint, timeout, Patience::default())
+}
+
+fn waiting_bed(endpoint: &str, timeout: Duration, patience: Patience) -> Bed {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token = dir.path().join("token");
     std::fs::write(&token, TOKEN).expect("writable");
-    let cloud = HttpCloud::new(&[lane(endpoint, SecretSource::File(token.clone()), timeout)], &clock()).expect("a client");
+    let lanes = [lane(endpoint, SecretSource::File(token.clone()), timeout)];
+    let cloud = HttpCloud::waiting(&lanes, &clock(), patience).expect("a client");
     Bed { cloud, _dir: dir, token }
 }
 
@@ -311,6 +319,90 @@ async fn a_connection_that_never_stands_is_given_up_and_nothing_leaves_later() {
     let reply = bed.cloud.perform(submit(), check).await;
     assert_eq!((error(&reply).disposition, reply.sent), (Disposition::NotDone, false), "{reply:?}");
     assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+/// What the whole call may take is far away here: what ends it is the wait for the connection.
+#[tokio::test]
+async fn a_connection_is_not_waited_for_as_long_as_an_answer() {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+    let listener = socket.listen(1).expect("listening");
+    let addr = listener.local_addr().expect("bound");
+    let mut fillers = Vec::new();
+    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(addr)).await {
+        fillers.push(stream.expect("loopback"));
+    }
+    let patience = Patience { connect: Duration::from_millis(300), ..Patience::default() };
+    let reply = waiting_bed(&format!("http://{addr}"), UNREACHED, patience).cloud.perform(submit(), allow()).await;
+    assert_eq!((error(&reply).disposition, reply.sent), (Disposition::NotDone, false), "{reply:?}");
+    assert!(!error(&reply).message.contains("no answer from"), "the call timeout ended it: {}", error(&reply).message);
+}
+
+/// The head of an answer came, and part of its body; then nothing.
+#[tokio::test]
+async fn a_body_that_stops_coming_is_not_waited_for_as_long_as_an_answer() {
+    let stopped = "HTTP/1.1 200 OK\r\nX-Request-Id: 0123456789abcdef0123456789abcdef\r\nContent-Length: 49\r\n\r\n{\"job_id\":";
+    let patience = Patience { body_idle: Duration::from_millis(300), ..Patience::default() };
+    for call in [submit(), inspect()] {
+        let (endpoint, _received) = server(Act::Send(stopped)).await;
+        let reply = waiting_bed(&endpoint, UNREACHED, patience).cloud.perform(call, allow()).await;
+        assert_eq!((error(&reply).disposition, error(&reply).status, reply.sent), (Disposition::Unknown, Some(200), true), "{reply:?}");
+        assert!(error(&reply).message.ends_with("broke off: nothing more of it came within 300 ms"), "{}", error(&reply).message);
+        assert_eq!(reply.request_id.as_deref(), Some("0123456789abcdef0123456789abcdef"));
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_to_its_limit_and_no_further() {
+    for (head, call, expected) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", submit(), "the body is longer than 1048576 bytes"),
+        ("HTTP/1.1 200 OK\r\n\r\n", inspect(), "the body is longer than 1048576 bytes"),
+        ("HTTP/1.1 404 Not Found\r\n\r\n", inspect(), "answer 404"),
+    ] {
+        let (endpoint, _received) = server(Act::Endless(head)).await;
+        let reply = bed(&endpoint, UNREACHED).cloud.perform(call, allow()).await;
+        assert!(error(&reply).message.contains(expected), "{}", error(&reply).message);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let bed = bed(&format!("http://{}", listener.local_addr().expect("bound")), UNREACHED);
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the client connects");
+        for _ in 0..3 {
+            read_request(&mut stream).await.expect("another request on the same connection");
+            stream.write_all(ACCEPTED.as_bytes()).await.expect("the client reads");
+        }
+    });
+    for _ in 0..3 {
+        // On a second connection nobody would answer.
+        assert!(bed.cloud.perform(submit(), allow()).await.outcome.is_ok());
+    }
+    served.await.expect("all three came");
+}
+
+#[tokio::test]
+async fn every_call_says_in_which_language_it_is_to_be_answered() {
+    let since = "2026-11-24T08:09:10Z".parse().expect("an instant");
+    let (lane, job) = (target().lane, JOB.parse().expect("an id"));
+    let (endpoint, mut received) = server(Act::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
+    let bed = bed(&endpoint, PATIENT);
+    for call in [
+        submit(),
+        inspect(),
+        Call::Follow { target: target(), job },
+        Call::FindJobs { target: target(), since, page: 1 },
+        Call::Jobs { lane: lane.clone(), since, page: 1 },
+        Call::Instances { lane: lane.clone(), offset: 0 },
+        Call::Proxies { lane, instance_id: target().instance_id },
+    ] {
+        let word = call.word();
+        let _reply = bed.cloud.perform(call, allow()).await;
+        let request = received.recv().await.expect("it came whole").to_ascii_lowercase();
+        assert_eq!(request.matches("x-language: en-us\r\n").count(), 1, "{word}: {request}");
+    }
 }
 
 #[tokio::test]

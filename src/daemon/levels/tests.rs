@@ -17,6 +17,7 @@ fn levels() -> Vec<Level> {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            tls: Default::default(),
         },
         quota: Some(Quota { requests: 3, per: second }),
         max_in_flight: 1,

@@ -8,7 +8,7 @@ use crate::cloud::answer::not_sent;
 use crate::domain::call::{Answer, Disposition};
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource};
+use crate::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
 use crate::domain::quota::Quota;
 use crate::engine::{Input, Options};
 
@@ -21,6 +21,7 @@ fn lane(name: &str, quota: Option<Quota>) -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            tls: Tls::default(),
         },
         quota,
         max_in_flight: 4,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::change::Timing;
 use crate::domain::id::{ChangeId, Name, RolloutId};
-use crate::domain::lane::{Access, Credentials, SecretSource};
+use crate::domain::lane::{Access, Credentials, SecretSource, Tls};
 use crate::store::scene;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,6 +18,7 @@ fn settings(quota: Option<Quota>) -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            tls: Tls::default(),
         },
         quota,
         max_in_flight: 4,

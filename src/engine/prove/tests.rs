@@ -21,6 +21,7 @@ fn lane() -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            tls: Default::default(),
         },
         quota: None,
         max_in_flight: 100,

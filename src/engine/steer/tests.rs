@@ -7,7 +7,7 @@ use crate::clock::Times;
 use crate::domain::call::Call;
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, Name};
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource};
+use crate::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
 use crate::domain::target::Target;
 use crate::engine::{Input, Options};
 use crate::store::memory::MemoryStore;
@@ -21,6 +21,7 @@ fn lane() -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            tls: Tls::default(),
         },
         quota: None,
         max_in_flight: 8,

@@ -1,0 +1,216 @@
+//! A lane's own TLS: whose signature on a server's certificate it takes, and the certificate that it shows itself.
+//!
+//! Invariants: what the configuration names is read whole before the first call, and is right or an error with its key, its file and
+//! what to do; the key goes into the client and into no message. A certificate that has ended, or will soon, is a warning: only the
+//! other side knows whether it still takes it.
+//!
+//! Deliberately not here: a lane that names nothing. It takes what this machine trusts, and shows no certificate.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, RootCertStore};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::safe_text;
+use crate::domain::id::Name;
+use crate::domain::lane::{ClientCertificate, Lane};
+
+/// Largest file that is read: the authorities of the public web, with their comments, are a quarter of it.
+pub const FILE_MAX: u64 = 1 << 20;
+
+/// Certificates that a `ca_file` may hold: all authorities of the public web are about 150.
+const AUTHORITIES_MAX: usize = 1000;
+
+/// Certificates from the client's own up to its authority: real chains have two to four.
+const CHAIN_MAX: usize = 16;
+
+/// A certificate that ends within this time is warned of: long enough to get a new one.
+const ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// A file of a lane's TLS cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("lane {lane}: `{key}` {}: {what}; {remedy}", path.display())]
+pub struct TlsError {
+    /// The lane.
+    pub lane: Name,
+    /// The key of the configuration that names the file.
+    pub key: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it, safe to print.
+    pub what: String,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// What a lane's files hold, ready for its HTTP client.
+pub struct OwnTls {
+    authorities: Vec<Certificate>,
+    identity: Option<Identity>,
+    /// What whoever runs the daemon should know.
+    pub warnings: Vec<String>,
+}
+
+impl OwnTls {
+    /// Reads what the lane names; `None` when it names nothing. `now` tells which certificates have ended.
+    ///
+    /// # Errors
+    /// The first file that cannot be used.
+    pub fn read(lane: &Lane, now: Timestamp) -> Result<Option<Self>, TlsError> {
+        let tls = &lane.access.tls;
+        if tls.is_usual() {
+            return Ok(None);
+        }
+        let mut own = Self { authorities: Vec::new(), identity: None, warnings: Vec::new() };
+        if let Some(path) = &tls.ca_file {
+            own.trust(&Place { lane: &lane.name, key: "ca_file", path }, now)?;
+        }
+        if let Some(ClientCertificate { certificate, key }) = &tls.client {
+            let certificate = Place { lane: &lane.name, key: "client_cert_file", path: certificate };
+            own.show(&certificate, &Place { lane: &lane.name, key: "client_key_file", path: key }, now)?;
+        }
+        Ok(Some(own))
+    }
+
+    fn trust(&mut self, place: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
+        let certificates = place.certificates(AUTHORITIES_MAX)?;
+        for (number, certificate) in (1..).zip(&certificates) {
+            let unusable = |why: String| place.wrong(format!("certificate {number} cannot be used: {why}"), "remove it, or get it anew");
+            RootCertStore::empty().add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
+            self.authorities.push(Certificate::from_der(certificate).map_err(|error| unusable(error.to_string()))?);
+        }
+        // One of several authorities that ended is usual while they change.
+        let ends: Vec<Timestamp> = certificates.iter().filter_map(|der| Some(life(der)?.1)).collect();
+        if ends.iter().all(|end| *end < now) {
+            self.warnings.extend(ends.iter().max().map(|end| place.warning(&format!("its last authority has ended on {}", day(*end)))));
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, certificate: &Place<'_>, key: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
+        let pem = certificate.read()?;
+        let chain = certificate.certificates_of(&pem, CHAIN_MAX)?;
+        let leaf = life(&chain[0]);
+        let mut both = key.read()?;
+        let private = key.private_key(&both)?;
+        CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                let what = format!("the key is not that of the certificate in {}", certificate.path.display());
+                key.wrong(what, "name the two files that were made together; a file's first certificate must be the client's own")
+            }
+            other => key.wrong(format!("the key cannot be used: {other}"), "write an RSA, ECDSA or Ed25519 key as PEM"),
+        })?;
+        both.push(b'\n');
+        both.extend(pem);
+        let identity = Identity::from_pem(&both);
+        self.identity = Some(identity.map_err(|error| key.wrong(super::http::causes(&error), "write key and certificates as PEM"))?);
+        if let Some((begin, end)) = leaf {
+            let soon = now.checked_add(ENDS_SOON).unwrap_or(Timestamp::MAX);
+            let told = match () {
+                () if end < now => Some(format!("the certificate has ended on {}", day(end))),
+                () if now < begin => Some(format!("the certificate begins only on {}", day(begin))),
+                () if end < soon => Some(format!("the certificate ends on {}", day(end))),
+                () => None,
+            };
+            self.warnings.extend(told.map(|what| certificate.warning(&what)));
+        }
+        Ok(())
+    }
+
+    /// Sets an HTTP client up with it.
+    pub fn put_on(&self, builder: ClientBuilder) -> ClientBuilder {
+        let builder = if self.authorities.is_empty() { builder } else { builder.tls_certs_only(self.authorities.clone()) };
+        match &self.identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        }
+    }
+}
+
+/// One file that a lane names.
+struct Place<'l> {
+    lane: &'l Name,
+    key: &'static str,
+    path: &'l Path,
+}
+
+impl Place<'_> {
+    fn wrong(&self, what: String, remedy: &'static str) -> TlsError {
+        TlsError { lane: self.lane.clone(), key: self.key, path: self.path.to_owned(), what: safe_text::message(&what, None), remedy }
+    }
+
+    fn warning(&self, what: &str) -> String {
+        let (lane, key, path) = (self.lane, self.key, self.path.display());
+        format!("lane {lane}: `{key}` {path}: {what}: renew the file and restart the daemon")
+    }
+
+    fn read(&self) -> Result<Vec<u8>, TlsError> {
+        let unreadable = |error: std::io::Error| {
+            self.wrong(
+                format!("cannot be read: {error}"),
+                "correct the path, which begins at the configuration file, or let the daemon's user read it",
+            )
+        };
+        let file = File::open(self.path).map_err(unreadable)?;
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Err(self.wrong("is no file".into(), "name a file of PEM blocks"));
+        }
+        let mut bytes = Vec::new();
+        file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > FILE_MAX {
+            return Err(self.wrong(format!("is longer than {FILE_MAX} bytes"), "keep in it only what this lane needs"));
+        }
+        Ok(bytes)
+    }
+
+    fn certificates(&self, max: usize) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        self.certificates_of(&self.read()?, max)
+    }
+
+    fn certificates_of(&self, pem: &[u8], max: usize) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        const REMEDY: &str = "write PEM blocks `BEGIN CERTIFICATE`; `openssl x509 -inform der -in FILE` makes one of a DER file";
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).take(max + 1).collect();
+        let certificates = read.map_err(|error| self.wrong(format!("cannot be read as PEM: {error}"), REMEDY))?;
+        match certificates.len() {
+            0 => Err(self.wrong("holds no certificate".into(), REMEDY)),
+            count if count > max => Err(self.wrong(format!("holds more than {max} certificates"), "keep in it only what this lane needs")),
+            _ => Ok(certificates),
+        }
+    }
+
+    fn private_key(&self, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+        const ENCRYPTED: &[u8] = b"ENCRYPTED";
+        PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
+            if pem.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED) {
+                return self.wrong(
+                    "the key is encrypted".into(),
+                    "`openssl pkey -in FILE -out NEW` takes the passphrase off; let only the daemon read it",
+                );
+            }
+            self.wrong("holds no private key".into(), "write a PEM block `BEGIN PRIVATE KEY` into it")
+        })
+    }
+}
+
+/// From when until when a certificate is good, as far as it can be read.
+fn life(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
+    let (_, parsed) = X509Certificate::from_der(der).ok()?;
+    let instant = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
+    Some((instant(parsed.validity().not_before)?, instant(parsed.validity().not_after)?))
+}
+
+fn day(instant: Timestamp) -> impl std::fmt::Display {
+    instant.strftime("%Y-%m-%d %H:%M UTC")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Every file that can be wrong, and what is said of it.
+
+use std::fs;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+
+use super::*;
+use crate::cloud::http::tests::lane;
+use crate::domain::lane::{SecretSource, Tls};
+
+fn certificate(years: std::ops::RangeInclusive<i32>, is_ca: bool) -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["client.example".to_owned()]).expect("a name");
+    params.not_before = date_time_ymd(*years.start(), 1, 1);
+    params.not_after = date_time_ymd(*years.end(), 12, 31);
+    if is_ca {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+}
+
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().expect("an instant")
+}
+
+struct Files {
+    folder: tempfile::TempDir,
+    tls: Tls,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder"), tls: Tls::default() }
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path
+    }
+
+    fn trusting(text: impl AsRef<[u8]>) -> Self {
+        let mut files = Self::new();
+        files.tls.ca_file = Some(files.write("ca.pem", text));
+        files
+    }
+
+    fn showing(cert: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        let mut files = Self::new();
+        files.tls.client = Some(ClientCertificate { certificate: files.write("cert.pem", cert), key: files.write("key.pem", key) });
+        files
+    }
+
+    fn read(&self) -> Result<OwnTls, TlsError> {
+        let mut lane = lane("https://gateway.example", SecretSource::Env("UNUSED".into()), Duration::from_secs(1));
+        lane.access.tls = self.tls.clone();
+        OwnTls::read(&lane, now()).map(|own| own.expect("it names files"))
+    }
+}
+
+#[test]
+fn a_lane_that_names_nothing_is_as_usual() {
+    let lane = lane("https://gateway.example", SecretSource::Env("UNUSED".into()), Duration::from_secs(1));
+    assert!(OwnTls::read(&lane, now()).expect("nothing to read").is_none());
+}
+
+#[test]
+fn what_cannot_be_used_is_told_with_key_file_and_remedy() {
+    let (cert, key) = certificate(2020..=2999, false);
+    let (_, other_key) = certificate(2020..=2999, false);
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let broken = "-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----\n";
+    let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (files, key, what, remedy) in [
+        (Files::trusting(""), "ca_file", "holds no certificate", "BEGIN CERTIFICATE"),
+        (Files::trusting([0x30, 0x82, 0x01]), "ca_file", "holds no certificate", "openssl x509"),
+        (Files::trusting(broken), "ca_file", "cannot be read as PEM", "PEM"),
+        (Files::trusting(empty), "ca_file", "certificate 1 cannot be used", "get it anew"),
+        (Files::trusting(vec![b' '; FILE_MAX as usize + 1]), "ca_file", "longer than", "only what this lane needs"),
+        (Files::showing(&key, &key), "client_cert_file", "holds no certificate", "BEGIN CERTIFICATE"),
+        (Files::showing(cert.repeat(CHAIN_MAX + 1), &key), "client_cert_file", "more than 16", "only what this lane needs"),
+        (Files::showing(&cert, &cert), "client_key_file", "holds no private key", "BEGIN PRIVATE KEY"),
+        (Files::showing(&cert, encrypted), "client_key_file", "encrypted", "openssl pkey"),
+        (Files::showing(&cert, &other_key), "client_key_file", "not that of the certificate in", "made together"),
+    ] {
+        let error = files.read().err().unwrap_or_else(|| panic!("{what}: it was taken"));
+        assert_eq!(error.key, key, "{error}");
+        let told = error.to_string();
+        let path = files.folder.path().to_str().expect("a text").to_owned();
+        for part in ["lane a", key, what, remedy, &path] {
+            assert!(told.contains(part), "{part} is missing in: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_file_and_a_folder_are_told() {
+    let mut files = Files::trusting("");
+    files.tls.ca_file = Some(files.folder.path().join("absent.pem"));
+    let told = files.read().err().expect("it is missing").to_string();
+    assert!(told.contains("absent.pem: cannot be read: No such file") && told.contains("begins at the configuration file"), "{told}");
+    files.tls.ca_file = Some(files.folder.path().to_owned());
+    assert!(files.read().err().expect("a folder").to_string().contains("is no file"));
+}
+
+#[test]
+fn no_message_holds_the_key() {
+    let (cert, key) = certificate(2020..=2999, false);
+    let half: String = key.lines().take(2).collect::<Vec<_>>().join("\n");
+    let told = Files::showing(&cert, &half).read().err().expect("half a key").to_string();
+    let secret = key.lines().nth(1).expect("base64");
+    assert!(!told.contains(&secret[..16]), "{told}");
+}
+
+#[test]
+fn what_has_ended_is_a_warning() {
+    let (good, good_key) = certificate(2020..=2999, false);
+    let (ended, ended_key) = certificate(2000..=2020, false);
+    let (to_come, to_come_key) = certificate(2040..=2999, false);
+    let (authority, _) = certificate(2000..=2999, true);
+    let (old_authority, _) = certificate(2000..=2020, true);
+    for (files, expected) in [
+        (Files::showing(&good, &good_key), None),
+        (Files::showing(&ended, &ended_key), Some("client_cert_file` ")),
+        (Files::showing(&ended, &ended_key), Some("has ended on 2020-12-31 00:00 UTC")),
+        (Files::showing(&to_come, &to_come_key), Some("begins only on 2040-01-01")),
+        (Files::trusting(&authority), None),
+        (Files::trusting(&old_authority), Some("its last authority has ended on 2020-12-31")),
+        (Files::trusting(format!("{old_authority}{authority}")), None),
+    ] {
+        let warnings = files.read().expect("usable").warnings;
+        match expected {
+            None => assert!(warnings.is_empty(), "{warnings:?}"),
+            Some(part) => assert!(warnings.len() == 1 && warnings[0].contains(part) && warnings[0].contains("restart"), "{warnings:?}"),
+        }
+    }
+    let (soon, soon_key) = {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["client.example".to_owned()]).expect("a name");
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2026, 12, 1);
+        (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+    };
+    let warnings = Files::showing(soon, soon_key).read().expect("usable").warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("the certificate ends on 2026-12-01"), "{warnings:?}");
+}
