@@ -31,6 +31,8 @@ mod permit;
 mod prove;
 mod question;
 mod shell;
+#[cfg(test)]
+pub(crate) mod staged;
 mod steer;
 mod sweep;
 mod watch;

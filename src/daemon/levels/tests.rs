@@ -2,30 +2,17 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::clock::Times;
-use crate::domain::change::Timing;
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource};
+use crate::domain::lane::Lane;
 use crate::domain::quota::Quota;
+use crate::engine::staged::{SECOND, lane};
 use crate::engine::{Core, Options};
 
 const BOOT: &str = "first";
 
 fn levels() -> Vec<Level> {
-    let second = Duration::from_secs(1);
-    let lane = Lane {
-        name: crate::domain::id::Name::parse("main", "lane").expect("a name"),
-        access: Access {
-            endpoint: "https://cloud.invalid".into(),
-            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
-            tls: Default::default(),
-        },
-        quota: Some(Quota { requests: 3, per: second }),
-        max_in_flight: 1,
-        call_timeout: second,
-        timing: Timing { settle: second, poll: second, poll_max: second, job_limit: second, recover_limit: second },
-    };
+    let lane = Lane { quota: Some(Quota { requests: 3, per: SECOND }), ..lane("main") };
     let options = Options { lanes: vec![lane], exclusive: true, quota_spent: true, levels: Vec::new() };
-    Core::new(options, Times { wall: Timestamp::UNIX_EPOCH, boot: second }).levels()
+    Core::new(options, Times { wall: Timestamp::UNIX_EPOCH, boot: SECOND }).levels()
 }
 
 fn at(seconds: u64) -> Duration {

@@ -6,32 +6,14 @@ use super::*;
 use crate::clock::Times;
 use crate::cloud::answer::not_sent;
 use crate::domain::call::{Answer, Disposition};
-use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+use crate::domain::lane::Lane;
 use crate::domain::quota::Quota;
+use crate::engine::staged::{SECOND, lane};
 use crate::engine::{Input, Options};
 
-const SECOND: Duration = Duration::from_secs(1);
-
-fn lane(name: &str, quota: Option<Quota>) -> Lane {
-    Lane {
-        name: Name::parse(name, "lane").expect("a name"),
-        access: Access {
-            endpoint: "https://cloud.invalid".into(),
-            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
-            tls: Tls::default(),
-        },
-        quota,
-        max_in_flight: 4,
-        call_timeout: SECOND,
-        timing: Timing { settle: SECOND, poll: SECOND, poll_max: SECOND, job_limit: 60 * SECOND, recover_limit: 60 * SECOND },
-    }
-}
-
 fn core(quota: Option<Quota>) -> Core {
-    Core::new(Options { lanes: vec![lane("main", quota)], exclusive: true, quota_spent: false, levels: Vec::new() }, times(0))
+    Core::new(Options { lanes: vec![Lane { quota, ..lane("main") }], exclusive: true, quota_spent: false, levels: Vec::new() }, times(0))
 }
 
 fn times(seconds: u64) -> Times {

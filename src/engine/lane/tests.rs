@@ -1,10 +1,9 @@
 use super::*;
 use crate::domain::change::Timing;
-use crate::domain::id::{ChangeId, Name, RolloutId};
-use crate::domain::lane::{Access, Credentials, SecretSource, Tls};
+use crate::domain::id::{ChangeId, RolloutId};
+use crate::engine::staged::{self, SECOND};
 use crate::store::scene;
 
-const SECOND: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(6);
 
 fn ms(millis: u64) -> Boot {
@@ -12,19 +11,8 @@ fn ms(millis: u64) -> Boot {
 }
 
 fn settings(quota: Option<Quota>) -> Lane {
-    Lane {
-        name: Name::parse("main", "lane").expect("a name"),
-        access: Access {
-            endpoint: "https://cloud.invalid".into(),
-            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
-            tls: Tls::default(),
-        },
-        quota,
-        max_in_flight: 4,
-        call_timeout: SECOND,
-        timing: Timing { settle: SETTLE, poll: SECOND, poll_max: SECOND, job_limit: 60 * SECOND, recover_limit: 60 * SECOND },
-    }
+    let usual = staged::lane("main");
+    Lane { quota, timing: Timing { settle: SETTLE, ..usual.timing.clone() }, ..usual }
 }
 
 fn free() -> LaneState {

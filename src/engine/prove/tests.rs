@@ -4,37 +4,15 @@ use super::*;
 use crate::clock::Times;
 use crate::domain::change::{How, Record, Shown, State};
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource};
+use crate::domain::lane::Lane;
 use crate::domain::plan::Wire;
 use crate::domain::proof::{TlsVersion, Trouble, TroubleWord};
+use crate::engine::staged::lane;
 use crate::engine::{Input, Options, Ticket};
 use crate::store::memory::MemoryStore;
 use crate::store::{Active, Store as _, scene};
 
-const SECOND: Duration = Duration::from_secs(1);
 const CHANGES: usize = PROBES_MAX + 9;
-
-fn lane() -> Lane {
-    Lane {
-        name: Name::parse("main", "lane").expect("a name"),
-        access: Access {
-            endpoint: "https://cloud.invalid".into(),
-            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
-            tls: Default::default(),
-        },
-        quota: None,
-        max_in_flight: 100,
-        call_timeout: SECOND,
-        timing: crate::domain::change::Timing {
-            settle: SECOND,
-            poll: SECOND,
-            poll_max: SECOND,
-            job_limit: 60 * SECOND,
-            recover_limit: 60 * SECOND,
-        },
-    }
-}
 
 fn times(second: i64) -> Times {
     Times { wall: scene::at(second), boot: Duration::from_secs(u64::try_from(second).expect("after the start")) }
@@ -56,7 +34,10 @@ struct Bench {
 
 impl Bench {
     fn new(exclusive: bool) -> Self {
-        let core = Core::new(Options { lanes: vec![lane()], exclusive, quota_spent: false, levels: Vec::new() }, times(0));
+        let core = Core::new(
+            Options { lanes: vec![Lane { max_in_flight: 100, ..lane("main") }], exclusive, quota_spent: false, levels: Vec::new() },
+            times(0),
+        );
         let mut bench = Self { core, probes: Vec::new(), claims: Vec::new(), rereads: 0 };
         bench.step(0, Input::Tick);
         bench.step(0, scanned());

@@ -6,29 +6,13 @@ use super::*;
 use crate::clock::Times;
 use crate::domain::call::Call;
 use crate::domain::group::GroupBy;
-use crate::domain::id::{ChangeId, Name};
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+use crate::domain::id::ChangeId;
+use crate::domain::lane::Lane;
 use crate::domain::target::Target;
+use crate::engine::staged::lane;
 use crate::engine::{Input, Options};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, scene};
-
-fn lane() -> Lane {
-    let second = Duration::from_secs(1);
-    Lane {
-        name: Name::parse("main", "lane").expect("a name"),
-        access: Access {
-            endpoint: "https://cloud.invalid".into(),
-            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
-            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
-            tls: Tls::default(),
-        },
-        quota: None,
-        max_in_flight: 8,
-        call_timeout: second,
-        timing: change::Timing { settle: second, poll: second, poll_max: second, job_limit: 60 * second, recover_limit: 60 * second },
-    }
-}
 
 /// One of several daemons on a store; what it calls is noted and never answered.
 struct Daemon<'a> {
@@ -43,7 +27,8 @@ struct Daemon<'a> {
 
 impl<'a> Daemon<'a> {
     fn new(store: &'a MemoryStore, second: i64) -> Self {
-        let options = Options { lanes: vec![lane()], exclusive: false, quota_spent: false, levels: Vec::new() };
+        let options =
+            Options { lanes: vec![Lane { max_in_flight: 8, ..lane("main") }], exclusive: false, quota_spent: false, levels: Vec::new() };
         Self { core: Core::new(options, times(second)), store, second, called: Vec::new(), looks: 0, overtaken: false }
     }
 

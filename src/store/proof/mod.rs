@@ -38,8 +38,11 @@ fn copy(from: &Path, to: &Path) {
         let place = to.join(file.file_name());
         match file.file_type() {
             Ok(kind) if kind.is_dir() => copy(&file.path(), &place),
-            Ok(_) => drop(std::fs::copy(file.path(), place).expect("room on disk")),
-            // sled renames and removes its snapshots at any time.
+            Ok(_) => match std::fs::copy(file.path(), place) {
+                // sled renames and removes its snapshots at any time, also between the list and the copy.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied.expect("room on disk")),
+            },
             Err(_) => {}
         }
     }

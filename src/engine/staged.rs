@@ -1,0 +1,25 @@
+//! A lane for the tests of the engine: quick, without a quota, and with room for four changes.
+
+use std::time::Duration;
+
+use crate::domain::change::Timing;
+use crate::domain::id::Name;
+use crate::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) fn lane(name: &str) -> Lane {
+    Lane {
+        name: Name::parse(name, "lane").expect("a name"),
+        access: Access {
+            endpoint: "https://cloud.invalid".into(),
+            project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
+            credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            tls: Tls::default(),
+        },
+        quota: None,
+        max_in_flight: 4,
+        call_timeout: SECOND,
+        timing: Timing { settle: SECOND, poll: SECOND, poll_max: SECOND, job_limit: 60 * SECOND, recover_limit: 60 * SECOND },
+    }
+}
