@@ -1,7 +1,7 @@
 //! How much of its allowance a lane uses, as its account lets it: the configured quota may be more than the account has,
 //! or others may use the account too.
 //!
-//! Invariants: the ceiling is never above the quota and never below [`FLOOR_SHARE`] of it; it falls with a refusal and
+//! Invariants: the ceiling is never above the quota and never below `FLOOR_SHARE` of it; it falls with a refusal and
 //! rises only with calls that went through. Calls that were out together and are refused together are one refusal.
 //!
 //! Deliberately not here: the promise that follows from a ceiling (`domain::quota`), and how long nothing is sent after a
