@@ -454,6 +454,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Failed { .. } | State::InDoubt { .. }, Event::Requeue) => step.requeue(),
 
         (State::Succeeded { how }, Event::Undo) => step.undo(*how),
+        (State::Failed { reason }, Event::Undo) if reason.word == ReasonWord::NotProven => step.undo_unproven(),
 
         // Everything else came late, twice or to the wrong state. Listed, so that a new event must be thought about.
         (

@@ -290,6 +290,8 @@ pub enum Event {
     Gathered {
         /// There was more than is marked in one go.
         more: bool,
+        /// How many of those that are marked had failed.
+        unfailed: u32,
     },
     /// An operator's verb.
     Command {
@@ -474,7 +476,7 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
     let mut decision = match event {
         Event::Woken => step.woken(),
         Event::Requeued => step.requeued(),
-        Event::Gathered { more } => step.gathered(*more),
+        Event::Gathered { more, unfailed } => step.gathered(*more, *unfailed),
         Event::Command { verb, mark } => step.command(verb, mark)?,
     };
     let next = &mut decision.record;

@@ -14,6 +14,7 @@ use crate::domain::change::{self, Change, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::missed::Gap;
 use crate::domain::rollout::{self, Event, RolloutWake};
+use crate::domain::tally::Standing;
 use crate::store::{ChangeMove, Durability, RolloutMove};
 
 /// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that a revert of a million
@@ -29,6 +30,8 @@ pub(super) struct Sweep {
     end: u32,
     /// How many it has moved.
     moved: u32,
+    /// How many of them had failed.
+    unfailed: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub(super) enum Broom {
 
 impl Sweep {
     pub(super) fn all(what: Broom) -> Self {
-        Self { what, from: 0, end: u32::MAX, moved: 0 }
+        Self { what, from: 0, end: u32::MAX, moved: 0, unfailed: 0 }
     }
 }
 
@@ -53,7 +56,8 @@ impl Core {
         }
         let words: &'static [&'static str] = match (sweep.what, tracked.view.record.requeue) {
             (Broom::Withdraw, _) => &["queued"],
-            (Broom::Gather, _) => &["succeeded"],
+            // Of those that failed, the ones that the wire did not prove.
+            (Broom::Gather, _) => &["succeeded", "failed"],
             (Broom::Requeue, Some(rollout::Requeue::FailedAndInDoubt)) => &["failed", "in_doubt"],
             (Broom::Requeue, Some(rollout::Requeue::Failed) | None) => &["failed"],
         };
@@ -66,7 +70,7 @@ impl Core {
     pub(super) fn gather_wave(&mut self, id: RolloutId, wave: u16, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get(&id) else { return };
         let Some(wave) = tracked.view.plan.strategy.waves.get(usize::from(wave)) else { return };
-        let sweep = Sweep { what: Broom::Gather, from: wave.first, end: wave.end(), moved: 0 };
+        let sweep = Sweep { what: Broom::Gather, from: wave.first, end: wave.end(), moved: 0, unfailed: 0 };
         self.gather_sweep(id, sweep, out);
     }
 
@@ -82,7 +86,8 @@ impl Core {
             Broom::Requeue => change::Event::Requeue,
             Broom::Gather => change::Event::Undo,
         };
-        let moves: Vec<ChangeMove> = changes.iter().filter_map(|change| self.swept(change, &event)).collect();
+        let swept = changes.iter().filter_map(|change| Some((Standing::of(&change.record.state), self.swept(change, &event)?)));
+        let (had, moves): (Vec<Standing>, Vec<ChangeMove>) = swept.unzip();
         if moves.len() < changes.len() {
             // Some of them stay where they are, and must not be found again.
             sweep.from = last.id.ordinal.saturating_add(1);
@@ -91,6 +96,7 @@ impl Core {
             return self.gather_sweep(id, sweep, out);
         }
         sweep.moved += u32::try_from(moves.len()).unwrap_or(u32::MAX);
+        sweep.unfailed += u32::try_from(had.iter().filter(|had| **had == Standing::Failed).count()).unwrap_or(u32::MAX);
         let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
         self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
     }
@@ -102,7 +108,7 @@ impl Core {
             Broom::Withdraw if sweep.moved > 0 => return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO))),
             Broom::Withdraw => return self.rest(id, RolloutWake::Change(Wake::Never)),
             Broom::Requeue => Event::Requeued,
-            Broom::Gather => Event::Gathered { more },
+            Broom::Gather => Event::Gathered { more, unfailed: sweep.unfailed },
         };
         let ctx = tracked.context(self.now.wall, Gap::None);
         if let Ok(decision) = rollout::decide(&tracked.view.record, &event, &ctx) {

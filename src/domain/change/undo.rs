@@ -61,6 +61,17 @@ impl Step<'_> {
         Ok(next.never("to be put back"))
     }
 
+    /// The same of a change that the wire did not prove: the API showed the value that this rollout set, so it is as much
+    /// this rollout's as one that succeeded, and the one that most wants to be put back.
+    pub(super) fn undo_unproven(&self) -> Result<Decision, Stale> {
+        let record = &self.change.record;
+        let ours = record.undo.is_none() && record.shown.as_ref().is_some_and(|shown| shown.how == How::Switched);
+        match record.before {
+            Some(before) if ours && before != self.change.desired => self.undo(How::Switched),
+            Some(_) | None => Err(Stale),
+        }
+    }
+
     /// The look before a PUT that puts back: what keeps the change from it, if anything does.
     pub(super) fn left_alone(&self, view: Option<&ProxyView>) -> Option<Decision> {
         self.change.record.undo?;

@@ -40,7 +40,7 @@ pub struct Revert {
 pub enum Stage {
     /// Nothing yet: what is on its way forward is followed to its end, and what waits is withdrawn.
     Settling,
-    /// What succeeded is marked to be put back.
+    /// What succeeded, or was switched and not proven on the wire, is marked to be put back.
     Gathering,
     /// What is marked is put back.
     Releasing,
@@ -131,6 +131,11 @@ impl Step<'_> {
                 let settled = Revert { failed: all.failed, in_doubt: all.in_doubt, ..revert.clone() };
                 self.to(settled.at(revert.wave, Stage::Gathering), "nothing is on its way forward any more")
             }
+            // A gathering that was broken off had marked some that had failed; nothing else can have failed meanwhile.
+            Stage::Gathering if all.failed < revert.failed => {
+                let marked = Revert { failed: all.failed, ..revert.clone() };
+                self.to(Phase::Reverting(marked.into()), "what had failed and is put back is not counted as failed any more")
+            }
             Stage::Gathering if self.record.paused.is_some() => self.stay(never, "paused"),
             Stage::Gathering => {
                 let mut decision = self.stay(never, "what this wave changed is gathered");
@@ -183,10 +188,10 @@ impl Step<'_> {
     }
 
     /// The engine has marked all that the wave changed.
-    pub(super) fn gathered(&self, more: bool) -> Decision {
+    pub(super) fn gathered(&self, more: bool, unfailed: u32) -> Decision {
         match &self.record.phase {
             Phase::Reverting(revert) if revert.stage == Stage::Gathering => {
-                let gathered = Revert { more, ..Revert::clone(revert) };
+                let gathered = Revert { more, failed: revert.failed.saturating_sub(unfailed), ..Revert::clone(revert) };
                 self.to(gathered.at(revert.wave, Stage::Releasing), "what this wave changed is gathered")
             }
             // Aborted meanwhile, or reported twice.

@@ -428,8 +428,8 @@ fn events() -> Vec<(&'static str, Event)> {
         ("retry", command(Verb::Retry(Requeue::Failed))),
         ("retry all", command(Verb::Retry(Requeue::FailedAndInDoubt))),
         ("promote", command(Verb::Promote)),
-        ("gathered", Event::Gathered { more: false }),
-        ("gathered all but some", Event::Gathered { more: true }),
+        ("gathered", Event::Gathered { more: false, unfailed: 0 }),
+        ("gathered all but some", Event::Gathered { more: true, unfailed: 0 }),
         ("pause until", command(Verb::Pause { until: Some(noon()) })),
         ("approve", command(Verb::Approve { digest: digest() })),
         ("revert", command(Verb::Revert)),
@@ -920,7 +920,7 @@ proptest! {
                     let gather = matches!(decision.effect, Effect::Gather { .. });
                     carry_out(&mut world, decision)?;
                     if gather {
-                        let decision = world.decide(&Event::Gathered { more: false }).expect("not a verb");
+                        let decision = world.decide(&Event::Gathered { more: false, unfailed: 0 }).expect("not a verb");
                         carry_out(&mut world, decision)?;
                     }
                     if requeue {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt;
 use sealift::cloud::model::Model;
 use sealift::domain::call::Call;
-use sealift::domain::change::{How, State};
+use sealift::domain::change::{How, ReasonWord, Record, State};
 use sealift::domain::id::{InstanceId, ProxyId, RolloutId};
 use sealift::domain::plan::Strategy;
 use sealift::domain::rollout::{Cause, Phase, Stage};
@@ -59,7 +59,8 @@ impl Reverts {
     fn step(&mut self, change: &ChangeMove, rollout: &Rollout, now: Nanos) -> Result<(), String> {
         let ordinal = change.ordinal;
         if change.record.undo.is_none() {
-            if matches!(change.record.state, State::Succeeded { how: How::Switched }) {
+            let shown = change.record.shown.as_ref().is_some_and(|shown| shown.how == How::Switched);
+            if matches!(change.record.state, State::Succeeded { how: How::Switched }) || is_unproven(&change.record.state) && shown {
                 self.switched.insert(ordinal);
             }
             return Ok(());
@@ -121,7 +122,9 @@ impl Reverts {
         let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
         let left = page.changes.iter().find(|active| match &active.change.record.state {
             State::Reverted { .. } | State::Skipped { .. } | State::Cancelled => false,
-            State::Failed { .. } | State::InDoubt { .. } => active.change.record.undo.is_some(),
+            State::Failed { .. } | State::InDoubt { .. } => {
+                active.change.record.undo.is_some() || Self::left_switched(&active.change.record)
+            }
             State::Succeeded { how } => *how != How::AlreadyRight,
             _ => true,
         });
@@ -129,6 +132,12 @@ impl Reverts {
             Some(left) => Err(format!("reverted, and {} is {:?}", left.change.id, left.change.record)),
             None => Ok(()),
         }
+    }
+
+    /// A change that failed before anything was put back, and that the rollout surely switched: it must not be left.
+    fn left_switched(record: &Record) -> bool {
+        let shown = record.shown.as_ref().is_some_and(|shown| shown.how == How::Switched);
+        record.undo.is_none() && is_unproven(&record.state) && shown && record.before.is_some()
     }
 
     /// Queued changes that are to be put back.
@@ -148,6 +157,11 @@ impl Reverts {
         }
         Ok(())
     }
+}
+
+/// Failed because the wire did not show what the API showed.
+fn is_unproven(state: &State) -> bool {
+    matches!(state, State::Failed { reason } if reason.word == ReasonWord::NotProven)
 }
 
 impl Invariant for Reverts {

@@ -96,6 +96,10 @@ undone      ; proved off     ; -       => reverted switched a1 before=false jobs
 undone      ; proved on      ; -       => verifying a1 before=false jobs=known undo 1 shown switched | - | poll 0
 succeeded   ; proved on      ; -       => stale
 succeeded   ; undo           ; -       => queued before=false jobs=known undo 0 | - | never
+unproven    ; undo           ; -       => queued before=false jobs=known undo 0 | - | never
+unproven    ; undo           ; unknown => stale
+unproven    ; requeue        ; -       => queued before=false jobs=known shown switched | - | never
+unundone    ; undo           ; -       => stale
 ";
 
 /// A change as a row begins with it.
@@ -107,6 +111,13 @@ fn begun(state: &str, circumstances: &str) -> Change {
         "undone" => {
             let undo = Some(super::super::Undo { puts: 1 });
             Change { desired: false, ..change(super::super::Record { shown, undo, ..verifying }) }
+        }
+        "unproven" | "unundone" => {
+            let reason = super::super::Reason { word: super::super::ReasonWord::NotProven, message: "silent".into() };
+            let shown = shown
+                .map(|shown| if circumstances == "unknown" { Box::new(Shown { how: How::SwitchedJobUnknown, ..*shown }) } else { shown });
+            let undo = (state == "unundone").then_some(super::super::Undo { puts: 1 });
+            change(super::super::Record { shown, undo, ..record(&State::Failed { reason }, "-") })
         }
         other => {
             let plain = if circumstances == "tried" { "tried" } else { "-" };
