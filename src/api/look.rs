@@ -15,8 +15,8 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream::{self, StreamExt as _};
-use serde::Deserialize;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::fault::Fault;
@@ -37,12 +37,23 @@ pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Res
     let calls = asked.instances.into_iter().map(|instance| Ok((call(&api, &instance)?, instance))).collect::<Result<Vec<_>, Fault>>()?;
     let handle = api.handle.clone();
     let rows = stream::iter(calls).map(move |(call, instance)| row(handle.clone(), call, instance)).buffer_unordered(AT_ONCE);
-    let lines = rows.map(|row| {
-        let mut line = serde_json::to_vec(&row).expect("a row is JSON");
-        line.push(b'\n');
-        Ok::<_, Infallible>(Bytes::from(line))
+    Ok(json_lines(rows.map(|row| [row])))
+}
+
+/// Tells rows as they come, each a line of JSON.
+pub(super) fn json_lines<R>(rows: impl Stream<Item = R> + Send + 'static) -> Response
+where
+    R: IntoIterator<Item: Serialize>,
+{
+    let lines = rows.map(|rows| {
+        let mut lines = Vec::new();
+        for row in rows {
+            serde_json::to_writer(&mut lines, &row).expect("a row is JSON");
+            lines.push(b'\n');
+        }
+        Ok::<_, Infallible>(Bytes::from(lines))
     });
-    Ok(([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response())
+    ([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response()
 }
 
 #[derive(Deserialize)]

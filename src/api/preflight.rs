@@ -6,7 +6,6 @@
 //!
 //! Deliberately not here: the plan, which the client reads (`sealift preflight`), and what the lines amount to.
 
-use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -14,10 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
@@ -26,7 +24,7 @@ use tokio::sync::Semaphore;
 
 use super::Api;
 use super::fault::Fault;
-use super::look::{AT_ONCE, lane};
+use super::look::{AT_ONCE, json_lines, lane};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PreflightInstance, PreflightRequest};
 use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
 use crate::domain::id::{InstanceId, Name};
@@ -78,15 +76,7 @@ pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Resul
         let targets = Targets { lane: name, instance: id, asked: instance, ssl_option, ports, wire };
         checks.push(async move { targets.look(&api).await }.boxed());
     }
-    let lines = stream::iter(checks).buffer_unordered(AT_ONCE).map(|rows| {
-        let mut lines = Vec::new();
-        for row in rows {
-            serde_json::to_writer(&mut lines, &row).expect("a row is JSON");
-            lines.push(b'\n');
-        }
-        Ok::<_, Infallible>(Bytes::from(lines))
-    });
-    Ok(([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response())
+    Ok(json_lines(stream::iter(checks).buffer_unordered(AT_ONCE)))
 }
 
 fn row(verdict: &str, what: &str, name: &str, word: &str, text: impl Into<String>) -> CheckRow {

@@ -21,14 +21,9 @@ use rustls::{InconsistentKeys, RootCertStore};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::safe_text;
+use crate::authorities::{AUTHORITIES_MAX, CA_FILE_BYTES_MAX};
 use crate::domain::id::Name;
 use crate::domain::lane::{ClientCertificate, Lane};
-
-/// Largest file that is read: the authorities of the public web, with their comments, are a quarter of it.
-pub const FILE_MAX: u64 = 1 << 20;
-
-/// Certificates that a `ca_file` may hold: all authorities of the public web are about 150.
-const AUTHORITIES_MAX: usize = 1000;
 
 /// Certificates from the client's own up to its authority: real chains have two to four.
 const CHAIN_MAX: usize = 16;
@@ -82,7 +77,7 @@ impl OwnTls {
     }
 
     fn trust(&mut self, place: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
-        let certificates = place.certificates(AUTHORITIES_MAX)?;
+        let certificates = place.certificates_of(&place.read()?, AUTHORITIES_MAX)?;
         for (number, certificate) in (1..).zip(&certificates) {
             let unusable = |why: String| place.wrong(format!("certificate {number} cannot be used: {why}"), "remove it, or get it anew");
             RootCertStore::empty().add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
@@ -165,15 +160,11 @@ impl Place<'_> {
             return Err(self.wrong("is no file".into(), "name a file of PEM blocks"));
         }
         let mut bytes = Vec::new();
-        file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > FILE_MAX {
-            return Err(self.wrong(format!("is longer than {FILE_MAX} bytes"), "keep in it only what this lane needs"));
+        file.take(CA_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > CA_FILE_BYTES_MAX {
+            return Err(self.wrong(format!("is longer than {CA_FILE_BYTES_MAX} bytes"), "keep in it only what this lane needs"));
         }
         Ok(bytes)
-    }
-
-    fn certificates(&self, max: usize) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        self.certificates_of(&self.read()?, max)
     }
 
     fn certificates_of(&self, pem: &[u8], max: usize) -> Result<Vec<CertificateDer<'static>>, TlsError> {

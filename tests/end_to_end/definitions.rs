@@ -25,7 +25,6 @@ use sealift::cloud::faults::Faults;
 use sealift::cloud::fleet::Fleet;
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Answer, Call, JobView, Reply};
-use sealift::domain::change::Timing;
 use sealift::domain::id::{JobId, Name};
 use sealift::domain::lane::{Access, Credentials, Lane, Naming, SecretSource, Tls};
 use sealift::domain::target::Target;
@@ -158,19 +157,9 @@ fn lanes(secrets: &Path, endpoint: &str) -> Vec<Lane> {
         domain: Naming::Plain("acme".into()),
     };
     let key = |secret: &str| Credentials::AccessKey { access_key: file("ak"), secret_key: file(secret), security_token: None };
-    let lane = |name: &str, project: &str, credentials: Credentials| Lane {
-        name: Name::parse(name, "lane").expect("a name"),
-        access: Access { endpoint: endpoint.to_owned(), project_id: project.parse().expect("an id"), credentials, tls: Tls::default() },
-        quota: None,
-        max_in_flight: 10,
-        call_timeout: Duration::from_secs(30),
-        timing: Timing {
-            settle: Duration::from_secs(1),
-            poll: Duration::from_secs(1),
-            poll_max: Duration::from_secs(1),
-            job_limit: Duration::from_secs(60),
-            recover_limit: Duration::from_secs(60),
-        },
+    let lane = |name: &str, project: &str, credentials: Credentials| {
+        let project_id = project.parse().expect("an id");
+        crate::lanes::lane(name, Access { endpoint: endpoint.to_owned(), project_id, credentials, tls: Tls::default() })
     };
     vec![
         lane("signed", PROJECT, key("sk")),

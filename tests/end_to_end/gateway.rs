@@ -20,7 +20,6 @@ use sealift::cloud::faults::Faults;
 use sealift::cloud::fleet::Fleet;
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Call, Disposition, Reply};
-use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
 use sealift::domain::lane::{Access, ClientCertificate, Credentials, Lane, Naming, SecretSource, Tls};
 use sealift::domain::target::Target;
@@ -135,25 +134,8 @@ impl Site {
 
     fn lane(&self, name: &str, tls: Tls) -> Lane {
         let endpoint = format!("https://localhost:{}", self.gateway);
-        Lane {
-            name: Name::parse(name, "lane").expect("a name"),
-            access: Access {
-                endpoint,
-                project_id: PROJECT.parse().expect("an id"),
-                credentials: Credentials::Token(SecretSource::File(self.at("token"))),
-                tls,
-            },
-            quota: None,
-            max_in_flight: 10,
-            call_timeout: Duration::from_secs(30),
-            timing: Timing {
-                settle: Duration::from_secs(1),
-                poll: Duration::from_secs(1),
-                poll_max: Duration::from_secs(1),
-                job_limit: Duration::from_secs(60),
-                recover_limit: Duration::from_secs(60),
-            },
-        }
+        let credentials = Credentials::Token(SecretSource::File(self.at("token")));
+        crate::lanes::lane(name, Access { endpoint, project_id: PROJECT.parse().expect("an id"), credentials, tls })
     }
 
     fn arrivals(&self) -> u64 {

@@ -5,6 +5,7 @@ mod definitions;
 mod field;
 mod forecast;
 mod gateway;
+mod lanes;
 mod night;
 mod sdk;
 

@@ -76,7 +76,7 @@ fn what_cannot_be_used_is_told_with_key_file_and_remedy() {
         (Files::trusting([0x30, 0x82, 0x01]), "ca_file", "holds no certificate", "openssl x509"),
         (Files::trusting(broken), "ca_file", "cannot be read as PEM", "PEM"),
         (Files::trusting(empty), "ca_file", "certificate 1 cannot be used", "get it anew"),
-        (Files::trusting(vec![b' '; FILE_MAX as usize + 1]), "ca_file", "longer than", "only what this lane needs"),
+        (Files::trusting(vec![b' '; CA_FILE_BYTES_MAX as usize + 1]), "ca_file", "longer than", "only what this lane needs"),
         (Files::showing(&key, &key), "client_cert_file", "holds no certificate", "BEGIN CERTIFICATE"),
         (Files::showing(cert.repeat(CHAIN_MAX + 1), &key), "client_cert_file", "more than 16", "only what this lane needs"),
         (Files::showing(&cert, &cert), "client_key_file", "holds no private key", "BEGIN PRIVATE KEY"),
