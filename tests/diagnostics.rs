@@ -147,13 +147,35 @@ ssl_option: true
 targets:
   list:
     - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01}
-  discover: [{lane: prod-sg}]
-  exclude: [{instance_name: \"legacy-*\"}]
 notify: [ops]
 ";
     plan("later_versions", text);
-    // With nothing else in `targets` only the reason is told, not also that there are none.
-    plan("later_discovery_only", &format!("{HEAD}targets: {{discover: [{{lane: prod-sg}}]}}\n"));
+}
+
+#[test]
+fn discovery_and_exclusion() {
+    let listed = "    - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01, tags: {tier: gold}}\n";
+    // Whoever has no discovery at hand is told that one is needed, and not also that there are no targets.
+    plan("discovery_needed", &format!("{HEAD}targets: {{discover: [{{lane: prod-sg}}]}}\n"));
+    let wrong = "\
+autostart: true
+enforce: {cron: \"@daily\", time_zone: UTC}
+targets:
+  discover:
+    - {instance_name: \"prod-*\"}
+    - {lane: prod-sg, tags: {env: prod}}
+    - {lane: prod-sg, tags: {env: prod}}
+    - {lane: prod-sg, name: \"prod-*\", state: 1}
+  exclude:
+    - {instance_name: \"legacy-*\"}
+    - {reason: all}
+    - {instance_id: 096c, reason: short}
+";
+    plan("discovery_mistakes", &format!("{HEAD}{wrong}"));
+    let exclude = |text: &str| format!("{HEAD}targets:\n  list:\n{listed}  exclude:\n{text}");
+    plan("exclude_all", &exclude("    - {tags: {tier: gold}, lane: a, reason: too hot}\n"));
+    plan("exclude_nothing", &exclude("    - {tags: {tier: glod}, reason: too hot}\n    - {lane: b, reason: elsewhere}\n"));
+    plan("exclude_by_name", &exclude("    - {instance_name: \"legacy-*\", reason: old JDBC clients}\n"));
 }
 
 #[test]
@@ -429,10 +451,10 @@ fn lanes_that_the_daemon_does_not_have() {
     let loaded = planfile::load(&case.path("plan.yaml")).expect("a good plan");
     let name = |text: &str| sealift::domain::id::Name::parse(text, "lane").expect("a name");
     let all = [name("prod-sg"), name("prod-hk"), name("nowhere")].into();
-    assert_eq!(planfile::check_lanes(&loaded, &all), Ok(()));
-    let told = planfile::check_lanes(&loaded, &[name("prod-sgp"), name("prod-kh")].into()).expect_err("three unknown lanes");
+    assert_eq!(loaded.lanes.check(&all), Ok(()));
+    let told = loaded.lanes.check(&[name("prod-sgp"), name("prod-kh")].into()).expect_err("three unknown lanes");
     golden("lanes", &case.plain(&told.render(false)));
-    let told = planfile::check_lanes(&loaded, &[].into()).expect_err("three unknown lanes");
+    let told = loaded.lanes.check(&[].into()).expect_err("three unknown lanes");
     golden("lanes_none", &case.plain(&told.render(false)));
 }
 

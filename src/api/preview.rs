@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::describe::{group_limits, promote};
-use super::wire::{EnforcePreview, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow, WirePreview};
+use super::wire::{EnforcePreview, ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow, WirePreview};
 use crate::authorities::Authorities;
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::{OnFailure, Plan, Wave, Wire};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
+use crate::planfile::{Excluded, LeftOut, Loaded};
 use crate::store::Submission;
 
 /// Openings shown ahead: tonight, the next and the one after.
@@ -53,6 +54,8 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         instances: count(instances.len()),
         seen: seen(targets, plan.ssl_option),
         looked_at: None,
+        discovered_at: None,
+        excluded: Vec::new(),
         lanes: lanes.into_iter().map(|(lane, targets)| (lane.to_string(), targets)).collect(),
         waves: plan.strategy.waves.iter().map(|w| wave(w, targets, per_wave)).collect(),
         max_in_flight: plan.strategy.max_in_flight,
@@ -76,6 +79,22 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         forecast: None,
         digest: digest(submission).to_string(),
     }
+}
+
+/// What the plan leaves out, with at most `shown` targets of each reason. It is no part of a submission.
+pub fn excluded(loaded: &Loaded, shown: usize) -> Vec<ExcludedRow> {
+    let target = |LeftOut { lane, instance_id, instance_name, proxy_id }: &LeftOut| ExcludedTarget {
+        lane: lane.to_string(),
+        instance_id: instance_id.to_string(),
+        instance_name: instance_name.clone(),
+        proxy_id: proxy_id.to_string(),
+    };
+    let row = |Excluded { reason, targets, first }: &Excluded| ExcludedRow {
+        reason: reason.clone(),
+        targets: *targets,
+        first: first.iter().take(shown).map(target).collect(),
+    };
+    loaded.excluded.iter().map(row).collect()
 }
 
 /// Authorities of the plan's `ca_file`. The plan reader refused one that cannot be used.

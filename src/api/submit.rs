@@ -1,7 +1,8 @@
 //! Takes a plan over: the upload, its check, and the submission.
 //!
 //! An upload is `multipart/form-data`: one part `plan`, and one part `file` for each target file, named by its path
-//! relative to the plan (`curl -F plan=@plan.yaml -F file=@fleet.csv`). The parts go to a folder of their own as they
+//! relative to the plan (`curl -F plan=@plan.yaml -F file=@fleet.csv`), and for a plan with `targets.discover` one part
+//! `discovered`, the file of the discovery. The parts go to a folder of their own as they
 //! arrive and are read from there exactly as a plan on disk is; so a large fleet is never held as JSON, and nothing
 //! is accepted that `sealift check` would refuse.
 //!
@@ -24,14 +25,20 @@ use tokio::sync::Semaphore;
 use super::Api;
 use super::fault::Fault;
 use super::peer::Peer;
-use super::preview::{digest, preview as make_preview, warning};
+use super::preview::{digest, excluded, preview as make_preview, warning};
 use super::routes::query;
 use super::wire::{Preview, SubmitAnswer};
-use crate::planfile::{self, Diagnostics, Loaded};
+use crate::planfile::{self, Diagnostics, Loaded, Read};
 use crate::store::Submission;
 
-/// Files of one upload: the plan, as many target files as a plan may name, and its file of authorities.
-const FILES_MAX: usize = 102;
+/// Files of one upload: the plan, as many target files as a plan may name, its file of authorities, and what was discovered.
+const FILES_MAX: usize = 103;
+
+/// Where the file of a discovery is kept: beside the folder of the plan, so that no plan reaches it by a name.
+const DISCOVERED: &str = "discovered.jsonl";
+
+/// Where the plan and its files are kept.
+const PLAN: &str = "plan";
 
 /// Bytes of one upload; the plan reader has closer limits for each file.
 const UPLOAD_MAX: u64 = 512 << 20;
@@ -69,9 +76,11 @@ const PER_WAVE_MAX: usize = 1000;
 
 pub(super) async fn preview(State(api): State<Arc<Api>>, peer: Peer, uri: Uri, parts: Multipart) -> Result<Json<Preview>, Fault> {
     let asked: PreviewQuery = query(&uri)?;
-    let (submission, warnings) = take(&api, peer, parts).await?;
+    let (submission, taken) = take(&api, peer, parts).await?;
     let per_wave = asked.per_wave.unwrap_or(0).min(PER_WAVE_MAX);
-    Ok(Json(make_preview(&submission, warnings, per_wave, api.now())))
+    let warnings = taken.warnings.iter().map(warning).collect();
+    let (excluded, discovered_at) = (excluded(&taken, per_wave), taken.discovered_at);
+    Ok(Json(Preview { excluded, discovered_at, ..make_preview(&submission, warnings, per_wave, api.now()) }))
 }
 
 pub(super) async fn submit(
@@ -103,30 +112,38 @@ pub(super) async fn submit(
 }
 
 /// Unpacks and checks an upload.
-async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Vec<String>), Fault> {
+async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Loaded), Fault> {
     let _place = UPLOADS.acquire().await.expect("the semaphore is never closed");
     let folder = Folder::new(&api.spool).map_err(disk)?;
-    let plan = unpack(&folder.0, parts).await?;
+    let (plan, discovered) = unpack(&folder.0, parts).await?;
     let lanes: BTreeSet<_> = api.lanes.iter().map(|lane| lane.name.clone()).collect();
     let at = api.now();
     let read = move || {
-        let loaded = planfile::load(&plan).map_err(|mistakes| refused(&mistakes, &folder.0))?;
-        planfile::check_lanes(&loaded, &lanes).map_err(|mistakes| refused(&mistakes, &folder.0))?;
-        let warnings = loaded.warnings.iter().map(warning).collect();
-        let Loaded { plan, targets, .. } = loaded;
+        let read = match &discovered {
+            None => planfile::load(&plan).map(Box::new),
+            Some(_) => planfile::read(&plan, discovered.as_deref()).map(|read| match read {
+                Read::Whole(loaded) => loaded,
+                Read::Open(_) => unreachable!("with a discovery nothing is left to discover"),
+            }),
+        };
+        let loaded =
+            read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded)).map_err(|mistakes| refused(&mistakes, &folder.0))?;
         // The folder goes away here, on the thread that may block.
         drop(folder);
-        Ok((Submission { plan, targets, by: peer.to_string(), at }, warnings))
+        let submission = Submission { plan: loaded.plan.clone(), targets: Arc::clone(&loaded.targets), by: peer.to_string(), at };
+        Ok((submission, *loaded))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
 }
 
 fn refused(mistakes: &Diagnostics, folder: &Path) -> Fault {
     // The client knows its own names, not those of our spool.
-    let ours = format!("{}/", folder.display());
-    let rendered = mistakes.render(false).replace(&ours, "");
+    let mut rendered = mistakes.render(false);
     let mut diagnostics = serde_json::to_value(mistakes).unwrap_or_default();
-    strip(&mut diagnostics, &ours);
+    for ours in [format!("{}/", folder.join(PLAN).display()), format!("{}/", folder.display())] {
+        rendered = rendered.replace(&ours, "");
+        strip(&mut diagnostics, &ours);
+    }
     Fault::plan("the plan has mistakes; `sealift check` shows them", diagnostics, rendered)
 }
 
@@ -160,12 +177,13 @@ impl Drop for Folder {
     }
 }
 
-async fn unpack(folder: &Path, mut parts: Multipart) -> Result<PathBuf, Fault> {
-    let mut plan = None;
+/// The plan's file, and that of its discovery if one came.
+async fn unpack(folder: &Path, mut parts: Multipart) -> Result<(PathBuf, Option<PathBuf>), Fault> {
+    let (mut plan, mut discovered) = (None, None);
     let mut left = UPLOAD_MAX;
     for _ in 0..=FILES_MAX {
         let Some(part) = parts.next_field().await.map_err(broken)? else {
-            return plan.ok_or_else(|| Fault::bad("the upload has no part `plan`"));
+            return plan.map(|plan| (plan, discovered)).ok_or_else(|| Fault::bad("the upload has no part `plan`"));
         };
         let name = part.name().unwrap_or_default().to_owned();
         let file = part.file_name().unwrap_or_default().to_owned();
@@ -173,11 +191,20 @@ async fn unpack(folder: &Path, mut parts: Multipart) -> Result<PathBuf, Fault> {
             relative(&file).ok_or_else(|| Fault::bad(format!("`{}` is no relative path inside the plan's folder", file.escape_debug())))?;
         match name.as_str() {
             "plan" if plan.is_some() => return Err(Fault::bad("the upload has two parts `plan`")),
-            "plan" => plan = Some(folder.join(relative)),
-            "file" => {}
-            _ => return Err(Fault::bad(format!("the upload has a part `{}`; use `plan` and `file`", name.escape_debug()))),
+            "discovered" if discovered.is_some() => return Err(Fault::bad("the upload has two parts `discovered`")),
+            "plan" | "file" | "discovered" => {}
+            _ => {
+                let message = format!("the upload has a part `{}`; use `plan`, `file` and `discovered`", name.escape_debug());
+                return Err(Fault::bad(message));
+            }
         }
-        left = write(&folder.join(relative), part, left).await?;
+        let at = if name == "discovered" { folder.join(DISCOVERED) } else { folder.join(PLAN).join(relative) };
+        left = write(&at, part, left).await?;
+        match name.as_str() {
+            "plan" => plan = Some(at),
+            "discovered" => discovered = Some(at),
+            _ => {}
+        }
     }
     Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {FILES_MAX} files")))
 }

@@ -10,11 +10,12 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use super::args::{ApplyArgs, CloudArgs, Format};
-use super::client::Client;
+use super::client::{Client, Upload};
+use super::discovered;
 use super::exit::{Exit, Failure};
 use super::follow::{Show, follow};
 use super::output::{line, pretty};
-use super::plan::{foresee, load, of_loaded, text};
+use super::plan::{foresee, of_loaded, text};
 use super::reach::Daemon;
 use super::status::view;
 use super::term::{self, ask, can_ask};
@@ -26,11 +27,12 @@ const PER_WAVE: usize = 3;
 
 /// `apply`.
 pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: Style) -> Result<Exit> {
-    let loaded = load(&args.plan, daemon)?;
-    let mut preview = of_loaded(&loaded, PER_WAVE, &style);
+    let planned = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
+    let loaded = &planned.loaded;
+    let mut preview = of_loaded(loaded, PER_WAVE, &style);
     if !args.yes && can_ask() {
         // Whoever is asked is told when it ends; with nothing else to go by, jobs take what the simulated cloud's take.
-        foresee(&mut preview, &loaded, &CloudArgs::default(), daemon, &style)?;
+        foresee(&mut preview, loaded, &CloudArgs::default(), daemon, &style)?;
     }
     if let Some(wanted) = &args.digest
         && *wanted != preview.digest
@@ -41,12 +43,13 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
     }
     let files = named_files(&args.plan)?;
     // The daemon's word comes before the question: an unknown lane is better told now than after a yes.
-    client.preview(&args.plan, &files).await?;
+    let upload = Upload { plan: &args.plan, files: &files, discovered: planned.discovered() };
+    client.preview(&upload).await?;
     let Some(confirmed) = confirm(args, &preview, &style)? else {
         term::say("nothing was submitted");
         return Ok(Exit::Error);
     };
-    let answer = client.submit(&args.plan, &files, &preview.digest, confirmed.as_deref()).await?;
+    let answer = client.submit(&upload, &preview.digest, confirmed.as_deref()).await?;
     tell(&answer);
     if args.detach {
         let mut out = term::stdout();

@@ -73,7 +73,7 @@ pub enum Verb {
     Check(CheckArgs),
     /// Show what a plan would do
     #[command(
-        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml --members -o csv\n  sealift plan fleet.yaml --look\n  sealift plan fleet.yaml --look --save-targets seen.csv\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
+        after_help = "Examples:\n  sealift plan fleet.yaml\n  sealift plan fleet.yaml --all\n  sealift plan fleet.yaml --members -o csv\n  sealift plan fleet.yaml --look\n  sealift plan fleet.yaml --look --save-targets seen.csv\n  sealift plan prod.yaml --save-discovered prod.jsonl\n  sealift plan fleet.yaml -o json --detailed-exitcode\n  sealift plan fleet.yaml --fault job_time='{min: 40s, max: 3m}'"
     )]
     Plan(PlanArgs),
     /// Run a whole rollout in virtual time, with the shipped engine against the simulated cloud
@@ -98,7 +98,7 @@ pub enum Verb {
     Preflight(PreflightArgs),
     /// Submit a plan and follow its rollout
     #[command(
-        after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test"
+        after_help = "Examples:\n  sealift apply fleet.yaml\n  sealift apply fleet.yaml --yes --detach --digest $(sealift plan fleet.yaml -o json | jq -r .digest)\n  sealift apply off.yaml --yes --confirm ssl-off-test\n  sealift apply prod.yaml --discovered prod.jsonl"
     )]
     Apply(ApplyArgs),
     /// List the rollouts, newest first
@@ -281,12 +281,26 @@ pub struct CheckArgs {
     pub output: OutputArgs,
 }
 
+/// Where the targets of a plan with `targets.discover` come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DiscoveredArgs {
+    /// Take what `plan --save-discovered` found, and discover nothing now
+    #[arg(long, value_name = "FILE")]
+    pub discovered: Option<PathBuf>,
+}
+
 /// Of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// The plan file
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Of a plan with targets to discover
+    #[command(flatten)]
+    pub discovered: DiscoveredArgs,
+    /// Write what is found for the plan's targets.discover; --discovered takes it, and the digest is bound to it
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "discovered")]
+    pub save_discovered: Option<PathBuf>,
     /// Show every target, not only the first of each wave
     #[arg(long)]
     pub all: bool,
@@ -338,6 +352,9 @@ pub struct RehearseArgs {
     /// The plan file
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Of a plan with targets to discover
+    #[command(flatten)]
+    pub discovered: DiscoveredArgs,
     /// What the simulated cloud does
     #[command(flatten)]
     pub cloud: CloudArgs,
@@ -396,6 +413,9 @@ pub struct PreflightArgs {
     /// The plan file
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Of a plan with targets to discover
+    #[command(flatten)]
+    pub discovered: DiscoveredArgs,
     /// Leave the targets' own ports alone
     #[arg(long)]
     pub no_ports: bool,
@@ -461,6 +481,9 @@ pub struct ApplyArgs {
     /// The plan file
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Of a plan with targets to discover
+    #[command(flatten)]
+    pub discovered: DiscoveredArgs,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,

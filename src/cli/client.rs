@@ -33,6 +33,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 const BODY_MAX: u64 = 64 << 20;
 
 /// A client of one daemon.
+#[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
     socket: PathBuf,
@@ -187,16 +188,16 @@ impl Client {
     }
 
     /// Lets the daemon check and preview a plan.
-    pub async fn preview(&self, plan: &Path, files: &[PathBuf]) -> Result<Preview, ClientError> {
-        let form = upload(plan, files).await?;
+    pub async fn preview(&self, upload: &Upload<'_>) -> Result<Preview, ClientError> {
+        let form = upload.form().await?;
         self.send(self.request(Method::POST, "/v1/plans/preview").timeout(SUBMISSION).multipart(form)).await
     }
 
     /// Submits a plan.
-    pub async fn submit(&self, plan: &Path, files: &[PathBuf], digest: &str, confirm: Option<&str>) -> Result<SubmitAnswer, ClientError> {
+    pub async fn submit(&self, upload: &Upload<'_>, digest: &str, confirm: Option<&str>) -> Result<SubmitAnswer, ClientError> {
         let mut query = vec![("digest", digest)];
         query.extend(confirm.map(|name| ("confirm", name)));
-        let form = upload(plan, files).await?;
+        let form = upload.form().await?;
         self.send(self.request(Method::POST, "/v1/rollouts").query(&query).timeout(SUBMISSION).multipart(form)).await
     }
 }
@@ -219,15 +220,31 @@ fn segment(reference: &str) -> String {
     if reference.is_empty() { "_".into() } else { reference.chars().map(plain).collect() }
 }
 
-/// The plan and its target files, streamed from disk.
-async fn upload(plan: &Path, files: &[PathBuf]) -> Result<Form, ClientError> {
-    let folder = plan.parent().unwrap_or(Path::new(""));
-    let name = plan.file_name().map_or_else(|| "plan.yaml".into(), |name| name.to_string_lossy().into_owned());
-    let mut form = Form::new().part("plan", part(plan, name).await?);
-    for file in files {
-        form = form.part("file", part(&folder.join(file), file.to_string_lossy().into_owned()).await?);
+/// A plan with all that travels with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Upload<'u> {
+    /// The plan file.
+    pub plan: &'u Path,
+    /// The files that it names, relative to it.
+    pub files: &'u [PathBuf],
+    /// What was found for its `targets.discover`.
+    pub discovered: Option<&'u Path>,
+}
+
+impl Upload<'_> {
+    /// The files, streamed from disk.
+    async fn form(&self) -> Result<Form, ClientError> {
+        let folder = self.plan.parent().unwrap_or(Path::new(""));
+        let name = self.plan.file_name().map_or_else(|| "plan.yaml".into(), |name| name.to_string_lossy().into_owned());
+        let mut form = Form::new().part("plan", part(self.plan, name).await?);
+        for file in self.files {
+            form = form.part("file", part(&folder.join(file), file.to_string_lossy().into_owned()).await?);
+        }
+        if let Some(path) = self.discovered {
+            form = form.part("discovered", part(path, "discovered.jsonl".into()).await?);
+        }
+        Ok(form)
     }
-    Ok(form)
 }
 
 async fn part(path: &Path, name: String) -> Result<Part, ClientError> {

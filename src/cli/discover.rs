@@ -1,8 +1,6 @@
 //! `discover`: the fleet as the cloud has it: instances, their proxies, and what each shows.
 //!
-//! Invariants: every page of every lane is read to its end, and whatever is missing makes the verb fail (a throttled list is
-//! not a small fleet); an instance is printed whole or not at all; one chunk is in memory, and one id an instance. Nothing is
-//! changed, and the reads wait behind all work of their lanes.
+//! Invariants: less than the whole fleet is an error, never a shorter list; an instance is printed whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -15,15 +13,13 @@ use serde::Serialize;
 use super::args::{DiscoverArgs, Format};
 use super::client::Client;
 use super::exit::{Exit, Failure};
-use super::look::Progress;
 use super::output::{Listing, Row};
 use super::reach::Daemon;
-use super::text::{Style, clean, count};
-use super::wire::{InstanceRow, LookInstance, LookProxy, LookRequest};
+use super::text::{Style, count};
+use super::walk::{Visitor, walk};
+use super::wire::{InstanceRow, LookInstance, LookProxy};
 use super::{target_file, term};
-
-/// Times that an instance is looked at which could not be read.
-const TRIES: u32 = 3;
+use crate::planfile::selector::Pattern;
 
 /// One proxy of the fleet.
 #[derive(Debug, Clone, Serialize)]
@@ -72,30 +68,14 @@ pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &Daemon, sty
         (None, Format::Csv) => Sink::Csv(Targets::over(Box::new(&mut out), &args.tag_columns)?),
         (None, format) => Sink::Listing(Box::new(Listing::new(&mut out, format, style))),
     };
-    let mut found = Discovery { client, args, sink, proxies: 0, unknown: 0, failed: BTreeMap::new() };
-    let walked = tokio::select! {
-        biased;
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            Err(Failure::new(Exit::Interrupted, "the discovery was given up; with --into FILE it can be resumed").into())
-        }
-        walked = found.walk(&lanes) => walked,
-    };
+    let mut found = Discovery { args, sink, proxies: 0, unknown: 0 };
+    let again = if args.into.is_some() { "run it again with --resume" } else { "run it again; --into FILE lets it be resumed" };
+    let walked = walk(client, &lanes, &mut found, "the discovery was given up; with --into FILE it can be resumed", again).await;
     found.sink.end()?;
-    walked?;
     let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    term::say(&format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown));
-    if let Some((instance, why)) = found.failed.first_key_value() {
-        let rest = if args.into.is_some() { "run it again with --resume" } else { "run it again; --into FILE lets it be resumed" };
-        let message = format!(
-            "the discovery is not complete: {} could not be read ({} of lane {}: {}); {rest}",
-            count(n(found.failed.len()), "instance", "instances"),
-            instance.instance_id,
-            instance.lane,
-            clean(why)
-        );
-        return Err(Failure::new(Exit::Error, message).into());
-    }
+    let told = format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown);
+    term::say(&told);
+    walked?;
     Ok(Exit::Done)
 }
 
@@ -111,117 +91,44 @@ fn lanes(args: &DiscoverArgs, daemon: &Daemon) -> Result<Vec<String>> {
 }
 
 struct Discovery<'a> {
-    client: &'a Client,
     args: &'a DiscoverArgs,
     sink: Sink<'a>,
     proxies: usize,
     unknown: usize,
-    failed: BTreeMap<LookInstance, String>,
 }
 
-impl Discovery<'_> {
-    async fn walk(&mut self, lanes: &[String]) -> Result<()> {
-        for lane in lanes {
-            self.lane(lane).await?;
-        }
-        Ok(())
+impl Visitor for Discovery<'_> {
+    fn wants(&self, lane: &str, instance: &InstanceRow) -> bool {
+        let there = LookInstance { lane: lane.to_owned(), instance_id: instance.instance_id.clone() };
+        self.args.wants(instance) && !self.sink.has(&there)
     }
 
-    /// Every instance of one lane, page by page.
-    async fn lane(&mut self, lane: &str) -> Result<()> {
-        let mut seen = BTreeSet::new();
-        let (mut offset, mut progress) = (0u32, Progress::new(0));
-        loop {
-            let page = self.client.instances(lane, offset).await?;
-            let total = page.total as usize;
-            progress.of(total);
-            let length = u32::try_from(page.instances.len()).unwrap_or(u32::MAX);
-            // While pages are read instances come and go, and one may stand on two pages.
-            let fresh: Vec<InstanceRow> = page.instances.into_iter().filter(|row| seen.insert(row.instance_id.clone())).collect();
-            self.chunk(lane, fresh.into_iter().filter(|row| self.args.wants(row)).collect()).await?;
-            progress.tick(seen.len());
-            offset = offset.saturating_add(length);
-            if offset as usize >= total {
-                progress.clear();
-                return Ok(());
-            }
-            if length == 0 {
-                progress.clear();
-                let message =
-                    format!("the discovery is not complete: lane {lane} has {total} instances, and its list ended after {offset}");
-                return Err(Failure::new(Exit::Error, message).into());
-            }
-        }
-    }
-
-    /// The proxies of these instances.
-    async fn chunk(&mut self, lane: &str, instances: Vec<InstanceRow>) -> Result<()> {
-        let of = |row: &InstanceRow| LookInstance { lane: lane.to_owned(), instance_id: row.instance_id.clone() };
-        let mut open: BTreeSet<LookInstance> = instances.iter().map(of).filter(|instance| !self.sink.has(instance)).collect();
-        let mut told: BTreeMap<LookInstance, Vec<LookProxy>> = BTreeMap::new();
-        for _ in 0..TRIES {
-            if open.is_empty() {
-                break;
-            }
-            let asked = LookRequest { instances: open.iter().cloned().collect() };
-            let failed = &mut self.failed;
-            self.client
-                .look(&asked, &mut |row| {
-                    let instance = LookInstance { lane: row.lane, instance_id: row.instance_id };
-                    match row.proxies {
-                        Some(proxies) => {
-                            open.remove(&instance);
-                            failed.remove(&instance);
-                            told.insert(instance, proxies);
-                        }
-                        None => drop(failed.insert(instance, row.error.unwrap_or_else(|| "no reason was given".into()))),
-                    }
-                })
-                .await?;
-        }
-        for row in &instances {
-            let Some(proxies) = told.remove(&of(row)) else { continue };
-            let rows = proxies.into_iter().map(|proxy| ProxyRow {
-                lane: lane.to_owned(),
-                instance_id: row.instance_id.clone(),
-                instance_name: row.name.clone(),
-                proxy_id: proxy.proxy_id,
-                ssl_option: proxy.ssl_option,
-                status: proxy.status,
-                tags: row.tags.clone(),
-            });
-            let rows: Vec<ProxyRow> = rows.collect();
-            self.proxies += rows.len();
-            self.unknown += rows.iter().filter(|row| row.ssl_option.is_none()).count();
-            self.sink.rows(&rows)?;
-        }
-        Ok(())
+    fn take(&mut self, lane: &str, instance: &InstanceRow, proxies: Vec<LookProxy>) -> Result<()> {
+        let rows = proxies.into_iter().map(|proxy| ProxyRow {
+            lane: lane.to_owned(),
+            instance_id: instance.instance_id.clone(),
+            instance_name: instance.name.clone(),
+            proxy_id: proxy.proxy_id,
+            ssl_option: proxy.ssl_option,
+            status: proxy.status,
+            tags: instance.tags.clone(),
+        });
+        let rows: Vec<ProxyRow> = rows.collect();
+        self.proxies += rows.len();
+        self.unknown += rows.iter().filter(|row| row.ssl_option.is_none()).count();
+        self.sink.rows(&rows)
     }
 }
 
 impl DiscoverArgs {
     /// Whether an instance is asked for.
     fn wants(&self, row: &InstanceRow) -> bool {
-        let named = self.name.as_deref().is_none_or(|pattern| matches(pattern, &row.name));
+        let named = self.name.as_deref().is_none_or(|pattern| Pattern::from(pattern).matches(&row.name));
         let tagged = self.tag.iter().all(|(name, value)| row.tags.get(name) == Some(value));
         let in_state = self.state.as_deref().is_none_or(|state| row.status.eq_ignore_ascii_case(state));
         // An instance that surely has no proxy costs a call that tells nothing.
         named && tagged && in_state && (self.every_instance || row.proxied != Some(false))
     }
-}
-
-/// Whether the text is as the pattern says, in which `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.len() >= last.len() && rest.ends_with(last)
 }
 
 /// Where the rows go.
@@ -315,25 +222,6 @@ fn written(path: &Path, tags: &[String]) -> Result<(Vec<csv::StringRecord>, BTre
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        for (pattern, text, expected) in [
-            ("prod-*", "prod-1", true),
-            ("prod-*", "prod-", true),
-            ("prod-*", "test-prod-1", false),
-            ("*-1", "prod-1", true),
-            ("*-1", "prod-11", false),
-            ("a*b*c", "aXbYc", true),
-            ("a*b*c", "acb", false),
-            ("a*a", "a", false),
-            ("exact", "exact", true),
-            ("exact", "exactly", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
-        }
-    }
 
     #[test]
     fn what_was_cut_off_is_read_again() {

@@ -10,6 +10,7 @@ pub mod args;
 mod assume;
 pub(crate) mod client;
 mod discover;
+mod discovered;
 mod emulate;
 mod enforce;
 mod exit;
@@ -34,6 +35,7 @@ mod status;
 mod target_file;
 pub(crate) mod term;
 pub(crate) mod text;
+mod walk;
 mod windows;
 
 #[cfg(test)]
@@ -54,11 +56,12 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     let style = text::Style::at(SystemClock.times().wall);
     let find = || reach::find(&cli.reach);
     let client = || Client::new(find()?.socket());
+    // Of verbs that need the daemon for some plans only.
+    let asked = || Ok(client()?);
     match &cli.verb {
         Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
-        Verb::Plan(args) if args.look => plan::plan(args, &find()?, Some(&client()?), &style).await,
-        Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, None, &style).await,
-        Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, &style),
+        Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
+        Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
         Verb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
         Verb::Preflight(args) => preflight::preflight(&client()?, args, &find()?, &style).await,
         Verb::Discover(args) => discover::discover(&client()?, args, &find()?, style).await,

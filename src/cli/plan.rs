@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -16,27 +15,26 @@ use super::look::{look, save};
 use super::output::{aligned, line, pretty};
 use super::reach::Daemon;
 use super::status::then;
-use super::term;
 use super::text::{Style, clean, clean_lines, count, seconds};
-use super::wire::Preview;
-use crate::api::preview::{preview, warning};
+use super::wire::{ExcludedRow, Preview};
+use super::{discovered, term};
+use crate::api::preview::{excluded, preview, warning};
 use crate::domain::group::GroupLimits;
-use crate::planfile::{self, Diagnostics, Loaded};
+use crate::planfile::{self, Diagnostics, Lanes, Loaded, Read};
 use crate::rehearse::Forecast;
 use crate::store::Submission;
 
 /// Targets shown of each wave unless all are asked for.
 const PER_WAVE: usize = 5;
 
-/// Reads a plan; its mistakes go to standard error, drawn in their lines.
-pub fn load(path: &Path, daemon: &Daemon) -> Result<Loaded> {
-    let refused = |mistakes: Diagnostics| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end());
-    let loaded = planfile::load(path).map_err(refused)?;
-    // Without a configuration the lanes are checked when the plan is submitted.
-    if let Some(lanes) = daemon.lanes() {
-        planfile::check_lanes(&loaded, lanes).map_err(refused)?;
-    }
-    Ok(loaded)
+/// The mistakes of a plan, drawn in their lines.
+pub fn refused(mistakes: Diagnostics) -> Failure {
+    Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end())
+}
+
+/// Checks the lanes, if the daemon's configuration is at hand; without one they are checked when the plan is submitted.
+pub fn known_lanes(daemon: &Daemon, lanes: &Lanes) -> Result<(), Failure> {
+    daemon.lanes().map_or(Ok(()), |known| lanes.check(known)).map_err(refused)
 }
 
 /// One file of `check -o json`.
@@ -60,10 +58,8 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
     let mut exit = Exit::Done;
     let mut documents = Vec::new();
     for path in &args.plans {
-        let read = planfile::load(path).and_then(|loaded| match daemon.lanes() {
-            Some(lanes) => planfile::check_lanes(&loaded, lanes).map(|()| loaded),
-            None => Ok(loaded),
-        });
+        let read =
+            planfile::read(path, None).and_then(|read| daemon.lanes().map_or(Ok(()), |known| read.lanes().check(known)).map(|()| read));
         if read.is_err() {
             exit = Exit::Error;
         }
@@ -72,13 +68,16 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
             Format::Table => told(&mut out, &file, &read)?,
             Format::Json | Format::Jsonl => {
                 let checked = match &read {
-                    Ok(loaded) => Checked {
+                    Ok(read) => Checked {
                         file,
                         ok: true,
-                        name: Some(loaded.plan.name.to_string()),
-                        targets: Some(loaded.targets.len()),
+                        name: Some(read.name().to_string()),
+                        targets: match read {
+                            Read::Whole(loaded) => Some(loaded.targets.len()),
+                            Read::Open(_) => None,
+                        },
                         mistakes: None,
-                        warnings: loaded.warnings.iter().map(warning).collect(),
+                        warnings: read.warnings().iter().map(warning).collect(),
                     },
                     Err(mistakes) => Checked { file, ok: false, name: None, targets: None, mistakes: Some(mistakes), warnings: Vec::new() },
                 };
@@ -96,22 +95,24 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
     Ok(exit)
 }
 
-fn told(out: &mut impl Write, file: &str, read: &Result<Loaded, Diagnostics>) -> Result<()> {
+fn told(out: &mut impl Write, file: &str, read: &Result<Read, Diagnostics>) -> Result<()> {
     match read {
-        Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                term::say(&planfile::render_warnings(&loaded.warnings, term::colour()));
+        Ok(read) => {
+            if !read.warnings().is_empty() {
+                term::say(&planfile::render_warnings(read.warnings(), term::colour()));
             }
-            let waves = u32::try_from(loaded.plan.strategy.waves.len()).unwrap_or(u32::MAX);
-            let targets = u32::try_from(loaded.targets.len()).unwrap_or(u32::MAX);
-            writeln!(
-                out,
-                "{file}: ok, plan {} revision {}, {} in {}",
-                loaded.plan.name,
-                loaded.plan.revision,
-                count(targets, "proxy", "proxies"),
-                count(waves, "wave", "waves")
-            )?;
+            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let targets = match read {
+                Read::Whole(loaded) => {
+                    let waves = count(number(loaded.plan.strategy.waves.len()), "wave", "waves");
+                    format!("{} in {waves}", count(number(loaded.targets.len()), "proxy", "proxies"))
+                }
+                Read::Open(outline) => {
+                    let selectors = count(number(outline.discover.len()), "entry", "entries");
+                    format!("proxies to be discovered by {selectors} of `targets.discover`")
+                }
+            };
+            writeln!(out, "{file}: ok, plan {} revision {}, {targets}", read.name(), read.revision())?;
         }
         Err(mistakes) => {
             term::say(mistakes.render(term::colour()).trim_end());
@@ -120,13 +121,17 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Loaded, Diagnostics>) ->
     Ok(())
 }
 
-/// `plan`; with a client, of what the proxies show now.
-pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: Option<&Client>, style: &Style) -> Result<Exit> {
-    let mut loaded = load(&args.plan, daemon)?;
+/// `plan`; with a look, of what the proxies show now. The daemon is asked for only where it is needed.
+pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: impl Fn() -> Result<Client>, style: &Style) -> Result<Exit> {
+    let planned = match &args.save_discovered {
+        Some(into) => discovered::load_and_save(&args.plan, into, daemon, &client).await?,
+        None => discovered::load(&args.plan, &args.discovered, daemon, &client).await?,
+    };
+    let mut loaded = planned.loaded;
     let as_listed = of_loaded(&loaded, 0, style);
     let mut looked = None;
-    if let Some(client) = client {
-        let found = look(client, &loaded.targets).await?;
+    if args.look {
+        let found = look(&client()?, &loaded.targets).await?;
         loaded.targets = Arc::clone(&found.targets);
         if let Some(path) = &args.save_targets {
             save(path, &found.targets)?;
@@ -185,7 +190,12 @@ pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon
 pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
     // Who submits it and when is not part of a preview.
     let submission = Submission { plan: loaded.plan.clone(), targets: Arc::clone(&loaded.targets), by: String::new(), at: style.now };
-    preview(&submission, loaded.warnings.iter().map(warning).collect(), per_wave, style.now)
+    let warnings = loaded.warnings.iter().map(warning).collect();
+    Preview {
+        excluded: excluded(loaded, per_wave),
+        discovered_at: loaded.discovered_at,
+        ..preview(&submission, warnings, per_wave, style.now)
+    }
 }
 
 /// The preview for people.
@@ -220,6 +230,13 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         if hidden > 0 {
             text.push_str(&format!("  ~ and {hidden} more (--all shows them)\n"));
         }
+    }
+    text.push_str(&left_out(&preview.excluded));
+    if let Some(at) = preview.discovered_at {
+        text.push_str(&format!(
+            "\ndiscovered {}; `plan --save-discovered FILE` and `apply --discovered FILE` keep to one set\n",
+            style.time(at)
+        ));
     }
     let listed = preview.seen.right + preview.seen.other > 0;
     text.push_str(&match preview.looked_at {
@@ -276,6 +293,24 @@ pub fn text(preview: &Preview, style: &Style) -> String {
     }
     text.push_str(&format!("rollout {}\ndigest  {}\n", preview.rollout, preview.digest));
     clean_lines(&text)
+}
+
+/// What `targets.exclude` leaves out, and why.
+fn left_out(excluded: &[ExcludedRow]) -> String {
+    let mut text = String::new();
+    for row in excluded {
+        text.push_str(&format!("\nleft out, {}: {}\n", count(row.targets, "proxy", "proxies"), row.reason));
+        let cells = row.first.iter().map(|target| {
+            let name = target.instance_name.clone().unwrap_or_default();
+            vec![format!("  - {}", target.proxy_id), target.lane.clone(), target.instance_id.clone(), name]
+        });
+        text.push_str(&aligned(&["", "", "", ""], false, &cells.collect::<Vec<_>>(), &mut Vec::new()));
+        let hidden = row.targets as usize - row.first.len();
+        if hidden > 0 {
+            text.push_str(&format!("  - and {hidden} more\n"));
+        }
+    }
+    text
 }
 
 /// The sign and the change of one target, by what the list says of it.

@@ -17,7 +17,7 @@ use super::output::{aligned, line, pretty};
 use super::reach::Daemon;
 use super::text::{Style, clean, count};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PreflightInstance, PreflightRequest};
-use super::{plan, term};
+use super::{discovered, term};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
 use crate::planfile::Loaded;
@@ -34,7 +34,7 @@ struct Verdict<'a> {
 
 /// `preflight`.
 pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
-    let loaded = plan::load(&args.plan, daemon)?;
+    let loaded = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?.loaded;
     let mut out = term::stdout();
     let lines = matches!(args.output.output, Format::Jsonl);
     let mut printed = 0;

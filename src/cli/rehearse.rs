@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use super::args::{Find, Format, RehearseArgs};
 use super::assume::{assume, span};
+use super::client::Client;
 use super::exit::Exit;
 use super::output::{aligned, line, pretty};
-use super::plan::load;
 use super::reach::Daemon;
-use super::term;
 use super::text::{Style, clean_lines, count, length};
 use super::windows::{clock_remark, instant};
+use super::{discovered, term};
 use crate::api::journal_row;
 use crate::domain::journal::Entry;
 use crate::domain::window::Calendar;
@@ -31,8 +31,8 @@ use crate::rehearse::{Ending, Scene, Verdict, run};
 const CRASHES_MAX: usize = 1000;
 
 /// `rehearse`.
-pub fn rehearse(args: &RehearseArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
-    let loaded = load(&args.plan, daemon)?;
+pub async fn rehearse(args: &RehearseArgs, daemon: &Daemon, client: impl FnOnce() -> Result<Client>, style: &Style) -> Result<Exit> {
+    let loaded = discovered::load(&args.plan, &args.discovered, daemon, client).await?.loaded;
     // A second is as fine as anybody reads it, and it makes the command repeatable.
     let zone = loaded.plan.calendar.windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
     let now = jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now);

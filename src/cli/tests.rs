@@ -384,6 +384,8 @@ fn a_preview() {
         instances: 420,
         seen: SeenRow { other: 0, right: 0, unknown: 500 },
         looked_at: None,
+        discovered_at: None,
+        excluded: Vec::new(),
         lanes: vec![("prod-eu".into(), 100), ("prod-sg".into(), 400)],
         waves: vec![
             PreviewWave {

@@ -12,13 +12,13 @@ use serde::Serialize;
 use super::args::{Format, WindowsArgs};
 use super::exit::{Exit, Failure};
 use super::output::{Listing, Row, aligned, pretty};
-use super::plan::load;
+use super::plan::{known_lanes, refused};
 use super::reach::Daemon;
 use super::term;
 use super::text::{Style, clean, clean_lines, count, length};
 use crate::domain::outlook::{ClockChange, Meets, SIGHTS_MAX, Sight};
-use crate::domain::plan::Plan;
 use crate::domain::zone::first_instant;
+use crate::planfile::{self, Read};
 
 /// Openings told unless more are asked for.
 const OPENINGS: usize = 10;
@@ -88,16 +88,16 @@ struct ClockDoc {
 
 /// `windows`.
 pub fn windows(args: &WindowsArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
-    let loaded = load(&args.plan, daemon)?;
-    let plan = &loaded.plan;
-    let zone = plan.calendar.windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
+    let read = planfile::read(&args.plan, None).map_err(refused)?;
+    known_lanes(daemon, read.lanes())?;
+    let zone = read.calendar().windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
     let from = args.from.as_deref().map_or(Ok(style.now), |text| instant("--from", text, &zone))?;
     let until = args.until.as_deref().map(|text| instant("--until", text, &zone)).transpose()?;
     if until.is_some_and(|until| until <= from) {
         return Err(Failure::new(Exit::Error, "--until must lie after --from (and after now, without --from)").into());
     }
     let limit = args.count.map_or(if until.is_some() { SIGHTS_MAX } else { OPENINGS }, usize::from);
-    let document = document(plan, from, until, limit, style);
+    let document = document(&read, from, until, limit, style);
     let mut out = term::stdout();
     match args.output.output {
         Format::Table => write!(out, "{}", text(&document, &zone, style))?,
@@ -122,15 +122,15 @@ pub(super) fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timesta
     })
 }
 
-fn document(plan: &Plan, from: Timestamp, until: Option<Timestamp>, limit: usize, style: &Style) -> WindowsDoc {
-    let outlook = plan.calendar.outlook(from, until, limit);
+fn document(plan: &Read, from: Timestamp, until: Option<Timestamp>, limit: usize, style: &Style) -> WindowsDoc {
+    let outlook = plan.calendar().outlook(from, until, limit);
     let new_work = outlook.sights.iter().try_fold(0, |sum: i64, sight| Some(sum.saturating_add(sight.new_work()?.as_secs())));
     WindowsDoc {
-        plan: plan.name.to_string(),
-        revision: plan.revision,
+        plan: plan.name().to_string(),
+        revision: plan.revision(),
         from,
         until,
-        not_before: plan.calendar.not_before(),
+        not_before: plan.calendar().not_before(),
         windows: outlook.sights.iter().map(|sight| row(sight, style)).collect(),
         new_work_seconds: new_work,
         more: outlook.more,

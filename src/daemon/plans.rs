@@ -19,7 +19,7 @@ use crate::api::preview::warning;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
 use crate::engine::Handle;
-use crate::planfile::{self, Loaded};
+use crate::planfile::{self, Diagnostic, Loaded, Read};
 use crate::store::{Submission, SubmitError};
 
 /// Between two scans.
@@ -151,13 +151,21 @@ impl Watcher {
     async fn take(&self, path: &Path, again: bool) -> Stage {
         let (file, lanes) = (path.to_owned(), self.lanes.clone());
         let read = move || {
-            let loaded = planfile::load(&file)?;
-            planfile::check_lanes(&loaded, &lanes)?;
-            Ok::<Loaded, planfile::Diagnostics>(loaded)
+            let read = planfile::read(&file, None)?;
+            read.lanes().check(&lanes)?;
+            Ok::<Read, planfile::Diagnostics>(read)
         };
         let shown = path.display();
         let loaded = match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(loaded)) => loaded,
+            Ok(Ok(Read::Whole(loaded))) => *loaded,
+            Ok(Ok(Read::Open(outline))) => {
+                let (name, revision) = (&outline.name, outline.revision);
+                if !again {
+                    self.warn(path, &outline.warnings);
+                    tracing::info!(plan = %shown, %name, revision, "the plan is well; `sealift apply` discovers its targets and submits it");
+                }
+                return Stage::Done;
+            }
             Ok(Err(mistakes)) => {
                 tracing::error!(plan = %shown, "the plan has mistakes, nothing was queued:\n{}", mistakes.render(false).trim_end());
                 return Stage::Done;
@@ -168,9 +176,7 @@ impl Watcher {
             }
         };
         if !again {
-            for one in &loaded.warnings {
-                tracing::warn!(plan = %shown, "{}", warning(one));
-            }
+            self.warn(path, &loaded.warnings);
         }
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         if !loaded.autostart {
@@ -182,6 +188,12 @@ impl Watcher {
             return Stage::Done;
         }
         self.submit(path, loaded, again).await
+    }
+
+    fn warn(&self, path: &Path, warnings: &[Diagnostic]) {
+        for one in warnings {
+            tracing::warn!(plan = %path.display(), "{}", warning(one));
+        }
     }
 
     async fn submit(&self, path: &Path, loaded: Loaded, again: bool) -> Stage {

@@ -6,8 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::targets::{FileSource, Fleet, Set, TARGETS_MAX};
-use super::{calendar, enforce, raw, waves, wire};
+use jiff::Timestamp;
+
+use super::selector::Selector;
+use super::targets::{Exclude, FileSource, Fleet, Set, TARGETS_MAX};
+use super::{Lanes, Outline, calendar, discover, enforce, raw, waves, wire};
 use crate::document::length::Length;
 use crate::document::shape::complained;
 use crate::document::tree::Span;
@@ -38,12 +41,32 @@ pub struct Folders<'p> {
     pub shown: &'p Path,
 }
 
-/// Understands the plan. `None` after a mistake, new or known.
-pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest, mistakes: &mut Mistakes) -> Option<(Plan, Set, bool)> {
+/// A plan that was understood.
+pub enum Understood {
+    /// All of it.
+    Whole(Box<(Plan, Set, bool, Option<Timestamp>)>),
+    /// All but its targets, which are to be discovered.
+    Open(Box<Outline>),
+}
+
+/// Understands the plan, with the file of a discovery if there is one. `None` after a mistake, new or known.
+pub fn understand(
+    document: &Document<'_>,
+    folders: &Folders<'_>,
+    source: Digest,
+    discovered: Option<&Path>,
+    mistakes: &mut Mistakes,
+) -> Option<Understood> {
     // The second reader: the whole plan at once when nothing is wrong so far. If something is, its parts are read for
     // what else may be wrong.
     let mut plan: Option<raw::Plan> = document.typed("", mistakes);
-    let set = targets(plan.as_mut().map(|plan| &mut plan.targets), document, folders, mistakes);
+    let discover = discover::selectors(plan.as_mut().map(|plan| plan.targets.discover.take()), document, mistakes);
+    if discover.is_empty() && discovered.is_some() && mistakes.count() == 0 {
+        let other = Diagnostic::error("discovery", "the plan has no `targets.discover`, so it takes nothing from a discovery");
+        mistakes.push(other.at(document.place("targets")).help("leave the file of the discovery away"));
+    }
+    let found = discovered.map(|path| (path, discover.as_slice()));
+    let (set, found_at) = targets(plan.as_mut().map(|plan| &mut plan.targets), found, !discover.is_empty(), document, folders, mistakes);
     let written = plan.as_mut().map(|plan| calendar::Written {
         windows: Some(plan.windows.take()),
         freezes: Some(plan.freezes.take()),
@@ -59,7 +82,16 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
     let on_the_wire =
         document.part(plan.as_mut().map(|plan| plan.verify.as_mut().and_then(|verify| verify.wire.take())), "verify.wire", mistakes);
     let on_the_wire = on_the_wire.and_then(|written| wire::read(written, document, folders, mistakes));
-    let (plan, set) = (plan?, set?);
+    let plan = plan?;
+    let revision = plan.revision.unwrap_or(1);
+    if !discover.is_empty() && discovered.is_none() {
+        let lanes = discover.iter().enumerate().rev();
+        let lanes = lanes.map(|(index, found)| (found.lane.clone(), document.place(&format!("targets.discover[{index}].lane"))));
+        let lanes = Lanes::new(lanes.collect());
+        let outline = Outline { name: plan.name, revision, calendar: calendar?, discover, lanes, warnings: Vec::new() };
+        return Some(Understood::Open(Box::new(outline)));
+    }
+    let set = set?;
     let autostart = plan.autostart.unwrap_or(false);
     let timeout = plan.verify.and_then(|verify| verify.timeout);
     let on_the_wire = on_the_wire?;
@@ -68,7 +100,7 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
     let digest = if required > 0 { Plan::digest(source, target::digest(&set.targets), on_the_wire.as_ref()) } else { Digest::ZERO };
     let plan = Plan {
         name: plan.name,
-        revision: plan.revision.unwrap_or(1),
+        revision,
         description: plan.description.unwrap_or_default(),
         change_ref: plan.change_ref.unwrap_or_default(),
         owner: plan.owner.unwrap_or_default(),
@@ -83,19 +115,28 @@ pub fn understand(document: &Document<'_>, folders: &Folders<'_>, source: Digest
         enforce: enforced?,
         survey: false,
     };
-    Some((plan, set, autostart))
+    Some(Understood::Whole(Box::new((plan, set, autostart, found_at))))
 }
 
-fn targets(whole: Option<&mut raw::Targets>, document: &Document<'_>, folders: &Folders<'_>, mistakes: &mut Mistakes) -> Option<Set> {
-    let node = document.exact("targets")?;
+/// The set, and when what was found of it was; `discovers`: whether there is more to be found than what stands here.
+fn targets(
+    whole: Option<&mut raw::Targets>,
+    found: Option<(&Path, &[Selector])>,
+    discovers: bool,
+    document: &Document<'_>,
+    folders: &Folders<'_>,
+    mistakes: &mut Mistakes,
+) -> (Option<Set>, Option<Timestamp>) {
+    let Some(node) = document.exact("targets") else { return (None, None) };
     let before = mistakes.count();
-    let (list, files, max) = match whole {
-        Some(whole) => (Some(whole.list.take()), Some(whole.files.take()), Some(whole.max)),
-        None => (None, None, None),
+    let (list, files, exclude, max) = match whole {
+        Some(whole) => (Some(whole.list.take()), Some(whole.files.take()), Some(whole.exclude.take()), Some(whole.max)),
+        None => (None, None, None, None),
     };
+    let exclude = Exclude::new(discover::exclusions(exclude, discovers, document, mistakes));
     let max_at = document.exact("targets.max").map(|node| node.span);
     let max = document.part(max, "targets.max", mistakes).flatten().unwrap_or(TARGETS_MAX);
-    let mut fleet = Fleet::new(document.source(), max);
+    let mut fleet = Fleet::new(document.source(), max, exclude);
     super::targets::read_list(list, document, "targets.list", &mut fleet, mistakes);
     for (index, name) in document.entries::<String>(files, "targets.files", mistakes) {
         let at = |index: usize| document.nearest(&format!("targets.files[{index}]"));
@@ -110,8 +151,10 @@ fn targets(whole: Option<&mut raw::Targets>, document: &Document<'_>, folders: &
             Err(complaint) => mistakes.push_node(document.source(), at(index).span, complained("`files`", complaint)),
         }
     }
-    let complete = mistakes.count() == before && !mistakes.touch(document.source(), node.span);
-    fleet.finish(node_key(document, "targets"), max_at, complete, mistakes)
+    let found_at = found.and_then(|(path, selectors)| fleet.read_discovered(FileSource::discovery(path), selectors, document, mistakes));
+    let all_read = found_at.is_some() || !discovers;
+    let complete = all_read && mistakes.count() == before && !mistakes.touch(document.source(), node.span);
+    (fleet.finish(node_key(document, "targets"), max_at, complete, document, mistakes), found_at)
 }
 
 fn node_key(document: &Document<'_>, key: &str) -> Span {

@@ -6,31 +6,41 @@
 //! bounded in bytes, nodes and targets; nothing outside the plan's folder is opened on the plan's word.
 //!
 //! Deliberately not here: whether lanes and proxies exist. The daemon's configuration knows the lanes
-//! ([`check_lanes`]), the cloud the proxies.
+//! ([`Lanes::check`]), the cloud the proxies. What a plan's `targets.discover` is to find comes in as a file.
 
 mod calendar;
+mod discover;
+pub mod discovery;
 mod enforce;
 mod formats;
+mod lanes;
 mod meaning;
 mod raw;
 mod schema;
+pub mod selector;
 mod targets;
 mod waves;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+pub use self::lanes::Lanes;
+use self::meaning::Understood;
 pub use self::schema::schema;
-pub use self::targets::{LANES_MAX, TARGET_FILE_BYTES_MAX, TARGETS_MAX, YAML_TARGET_FILE_BYTES_MAX};
+use self::selector::Selector;
+use self::targets::Set;
+pub use self::targets::{Excluded, LANES_MAX, LeftOut, TARGET_FILE_BYTES_MAX, TARGETS_MAX, YAML_TARGET_FILE_BYTES_MAX};
 pub use self::waves::MAX_FAILURES_DEFAULT;
 pub use crate::document::diagnostic::render_warnings;
 pub use crate::document::{Diagnostic, Diagnostics, Place};
-use crate::document::{Document, Mistakes, open, quote, suggest};
+use crate::document::{Document, Mistakes, open, quote};
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::Plan;
 use crate::domain::target::Target;
+use crate::domain::window::Calendar;
 
 /// Largest plan file: about 60,000 targets of its own; more belong into a target file.
 pub const PLAN_BYTES_MAX: u64 = 8 << 20;
@@ -46,15 +56,105 @@ pub struct Loaded {
     pub autostart: bool,
     /// What the author may want to know.
     pub warnings: Vec<Diagnostic>,
-    lanes: BTreeMap<Name, Place>,
+    /// What `targets.exclude` left out.
+    pub excluded: Vec<Excluded>,
+    /// When the discovery began that found some of the targets; `None` when the plan finds none.
+    pub discovered_at: Option<Timestamp>,
+    /// The lanes of its targets.
+    pub lanes: Lanes,
+}
+
+/// A plan without mistakes whose targets are still to be discovered.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// Its name.
+    pub name: Name,
+    /// Its revision.
+    pub revision: u32,
+    /// When changes may begin.
+    pub calendar: Calendar,
+    /// What is to be looked for; at least one.
+    pub discover: Vec<Selector>,
+    /// The lanes that are searched.
+    pub lanes: Lanes,
+    /// What the author may want to know.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A plan file that holds no mistake.
+#[derive(Debug, Clone)]
+pub enum Read {
+    /// It may be submitted.
+    Whole(Box<Loaded>),
+    /// It may once its targets are discovered; what depends on their number is not judged yet.
+    Open(Box<Outline>),
+}
+
+impl Read {
+    /// The plan's name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Whole(loaded) => &loaded.plan.name,
+            Self::Open(outline) => &outline.name,
+        }
+    }
+
+    /// Its revision.
+    pub fn revision(&self) -> u32 {
+        match self {
+            Self::Whole(loaded) => loaded.plan.revision,
+            Self::Open(outline) => outline.revision,
+        }
+    }
+
+    /// When changes may begin.
+    pub fn calendar(&self) -> &Calendar {
+        match self {
+            Self::Whole(loaded) => &loaded.plan.calendar,
+            Self::Open(outline) => &outline.calendar,
+        }
+    }
+
+    /// The lanes of its targets, or those that are searched for them.
+    pub fn lanes(&self) -> &Lanes {
+        match self {
+            Self::Whole(loaded) => &loaded.lanes,
+            Self::Open(outline) => &outline.lanes,
+        }
+    }
+
+    /// What the author may want to know.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        match self {
+            Self::Whole(loaded) => &loaded.warnings,
+            Self::Open(outline) => &outline.warnings,
+        }
+    }
 }
 
 /// Reads the plan at `path` with its target files. Symbolic links in `path` are followed; the plan's folder is that
 /// of the file they end at.
 ///
 /// # Errors
-/// Every mistake found, at least one.
+/// Every mistake found, at least one. That the plan's targets are to be discovered is one here; see [`read`].
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    match read(path, None)? {
+        Read::Whole(loaded) => Ok(*loaded),
+        Read::Open(_) => {
+            let mut mistakes = Mistakes::default();
+            let open =
+                Diagnostic::error("discovery", format!("the targets of {} are to be discovered", quote(&path.display().to_string())));
+            mistakes.push(open.help("`sealift plan` and `sealift apply` discover them, and hand over what they found"));
+            Err(mistakes.finish("").expect_err("one was pushed"))
+        }
+    }
+}
+
+/// As [`load`], of a plan that may have targets to discover: `discovered` is the file of their discovery, once there is one.
+///
+/// # Errors
+/// Every mistake found, at least one.
+pub fn read(path: &Path, discovered: Option<&Path>) -> Result<Read, Diagnostics> {
     let shown = path.display().to_string();
     let bytes = open::named(path, PLAN_BYTES_MAX).and_then(|mut file| open::read(&mut file, PLAN_BYTES_MAX));
     let bytes = bytes.map_err(|complaint| {
@@ -65,31 +165,19 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     let digest = Digest::of(&bytes);
     let source = open::text(&shown, bytes)?;
     let mut mistakes = Mistakes::default();
-    let read = Document::read(&source, &schema::PLAN, &mut mistakes).and_then(|document| {
+    let understood = Document::read(&source, &schema::PLAN, &mut mistakes).and_then(|document| {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let folders = meaning::Folders { real: real.parent().unwrap_or(Path::new("/")), shown: path.parent().unwrap_or(Path::new("")) };
-        meaning::understand(&document, &folders, digest, &mut mistakes)
+        meaning::understand(&document, &folders, digest, discovered, &mut mistakes)
     });
     let warnings = mistakes.finish(&shown)?;
-    let (plan, set, autostart) = read.expect("without a mistake a plan comes out");
-    Ok(Loaded { plan, targets: set.targets, autostart, warnings, lanes: set.lanes })
-}
-
-/// Checks that every lane of a plan is one of the daemon's.
-///
-/// # Errors
-/// One mistake for each unknown lane, at its first target.
-pub fn check_lanes(loaded: &Loaded, known: &BTreeSet<Name>) -> Result<(), Diagnostics> {
-    let mut mistakes = Mistakes::default();
-    for (lane, place) in loaded.lanes.iter().filter(|(lane, _)| !known.contains(*lane)) {
-        let unknown = Diagnostic::error("unknown-lane", format!("the daemon has no lane {}", quote(lane.as_str()))).at(place.clone());
-        mistakes.push(match suggest::nearest(lane.as_str(), known.iter().map(Name::as_str)) {
-            Some(near) => unknown.help(format!("did you mean `{near}`?")).replace(near),
-            None if known.is_empty() => unknown.help("add it to `lanes` of the daemon's configuration"),
-            None => unknown.help(format!("it has {}", known.iter().map(Name::as_str).collect::<Vec<_>>().join(", "))),
-        });
-    }
-    mistakes.finish("").map(drop)
+    Ok(match understood.expect("without a mistake a plan comes out") {
+        Understood::Whole(whole) => {
+            let (plan, Set { targets, lanes, excluded }, autostart, discovered_at) = *whole;
+            Read::Whole(Box::new(Loaded { plan, targets, autostart, warnings, excluded, discovered_at, lanes: Lanes::new(lanes) }))
+        }
+        Understood::Open(outline) => Read::Open(Box::new(Outline { warnings, ..*outline })),
+    })
 }
 
 #[cfg(test)]

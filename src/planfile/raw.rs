@@ -11,6 +11,7 @@ use jiff::civil::DateTime;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::selector::Pattern;
 use crate::document::length::Length;
 use crate::document::share::{Share, Size};
 use crate::domain::cron::Expression;
@@ -19,6 +20,12 @@ use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::plan::{APPROVALS_MAX, WAVES_MAX};
 use crate::domain::window::{FREEZES_MAX, WINDOWS_MAX};
 use crate::domain::zone::Zone;
+
+/// Most entries of `targets.discover`.
+const DISCOVER_MAX: u32 = 100;
+
+/// Most entries of `targets.exclude`: each is held against every target.
+const EXCLUDE_MAX: u32 = 1_000;
 
 /// Most changes in flight of one plan.
 const MAX_IN_FLIGHT_MAX: u32 = 10_000;
@@ -51,7 +58,7 @@ pub struct Plan {
     pub ssl_option: bool,
     /// A daemon that finds this plan in its folder of plans submits it by itself. Default: false.
     pub autostart: Option<bool>,
-    /// The proxies. `list` and `files` together are one set; a proxy named twice is an error.
+    /// The proxies. `list`, `files` and `discover` together are one set; a proxy named twice is an error.
     pub targets: Targets,
     /// When changes may begin: the union of all windows. Without any: at any time.
     #[schemars(length(min = 1, max = WINDOWS_MAX))]
@@ -87,6 +94,13 @@ pub struct Targets {
     /// YAML with the same keys. Relative to the plan, never outside its folder.
     #[schemars(length(min = 1, max = 100))]
     pub files: Option<Vec<String>>,
+    /// Proxies that are found when the plan is previewed or submitted: all of the instances that match one of these. They
+    /// run after those of `list` and `files`, by lane, instance name and id.
+    #[schemars(length(min = 1, max = DISCOVER_MAX))]
+    pub discover: Option<Vec<Discover>>,
+    /// Proxies that are left out although they are listed, in a file or found. The preview tells them with the reason.
+    #[schemars(length(min = 1, max = EXCLUDE_MAX))]
+    pub exclude: Option<Vec<Exclude>>,
     /// A larger set is refused. Default: 1,000,000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max: Option<u32>,
@@ -110,6 +124,51 @@ pub struct Target {
     /// What the proxy showed when the list was made. `sealift plan` tells it, and a proxy that shows another value when
     /// its change begins is skipped and named. Default: not known.
     pub ssl_option: Option<bool>,
+}
+
+/// Instances whose proxies are found. What is left out matches anything.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Discover {
+    /// The lane that is searched, as the daemon's configuration names it.
+    #[schemars(schema_with = "lane_name")]
+    pub lane: Name,
+    /// Its name; `*` stands for anything, as in `prod-*`.
+    #[schemars(length(min = 1, max = 200))]
+    pub instance_name: Option<Pattern>,
+    /// Tags that it has, each with this value.
+    #[schemars(length(min = 1))]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Its status in the cloud's word, such as `ACTIVE`.
+    #[schemars(length(min = 1, max = 50))]
+    pub state: Option<String>,
+}
+
+/// Proxies that are left out: those that match all of what is said here, which is one thing at least.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exclude {
+    /// Its lane.
+    #[schemars(schema_with = "lane_name")]
+    #[serde(default)]
+    pub lane: Option<Name>,
+    /// Its instance's name; `*` stands for anything. Known of targets that were discovered.
+    #[schemars(length(min = 1, max = 200))]
+    pub instance_name: Option<Pattern>,
+    /// Its instance.
+    #[schemars(schema_with = "instance_id")]
+    #[serde(default)]
+    pub instance_id: Option<InstanceId>,
+    /// The proxy.
+    #[schemars(schema_with = "proxy_id")]
+    #[serde(default)]
+    pub proxy_id: Option<ProxyId>,
+    /// Tags that it has, each with this value.
+    #[schemars(length(min = 1))]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Why; the preview tells it.
+    #[schemars(length(min = 1, max = 200))]
+    pub reason: String,
 }
 
 /// A recurring stretch of time in which changes may begin.

@@ -11,11 +11,7 @@ use crate::document::shape::Later;
 
 /// Keys and values of the contract that come with later versions. Refused by name: to ignore one would run another
 /// plan than the one that was written.
-const LATER: &[Later] = &[
-    Later { path: "targets.discover", instead: "list the targets in `targets.list` or `targets.files`" },
-    Later { path: "targets.exclude", instead: "leave the targets out of `targets.list` and `targets.files`" },
-    Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
-];
+const LATER: &[Later] = &[Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" }];
 
 /// The shape of a plan.
 pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {

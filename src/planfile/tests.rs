@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 
 use proptest::prelude::*;
@@ -72,7 +73,8 @@ fn assert_valid(loaded: &Loaded) {
     assert!(loaded.plan.strategy.max_failures > 0 && loaded.plan.strategy.max_in_flight > 0);
     let proxies: BTreeSet<_> = loaded.targets.iter().map(|target| target.proxy_id).collect();
     assert_eq!(proxies.len(), loaded.targets.len());
-    assert!(loaded.targets.iter().all(|target| loaded.lanes.contains_key(&target.lane)));
+    let lanes = loaded.targets.iter().map(|target| target.lane.clone()).collect();
+    assert_eq!(loaded.lanes.check(&lanes), Ok(()));
 }
 
 fn assert_told(told: &Diagnostics) {

@@ -2,6 +2,7 @@
 
 mod discover;
 mod look;
+mod plan_discovers;
 mod preflight;
 mod quota;
 mod wire;

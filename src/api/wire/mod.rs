@@ -20,7 +20,7 @@ pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, Enforc
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preflight::{CheckRow, PreflightInstance, PreflightRequest};
-pub use preview::{OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
+pub use preview::{ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
 

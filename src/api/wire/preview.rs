@@ -38,6 +38,12 @@ pub struct Preview {
     /// When the proxies were looked at for this preview; absent: what `seen` tells is the list's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,
+    /// When the targets were discovered; absent: the plan lists them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovered_at: Option<Timestamp>,
+    /// What `targets.exclude` leaves out, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<ExcludedRow>,
     /// The lanes used, with the number of targets of each.
     pub lanes: Vec<(String, u32)>,
     /// Its waves in their order.
@@ -142,4 +148,29 @@ pub struct SeenRow {
     pub right: u32,
     /// The list does not say.
     pub unknown: u32,
+}
+
+/// Targets that a plan leaves out for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExcludedRow {
+    /// The reason, as the plan says it.
+    pub reason: String,
+    /// How many they are.
+    pub targets: u32,
+    /// The first of them.
+    pub first: Vec<ExcludedTarget>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExcludedTarget {
+    /// Its lane.
+    pub lane: String,
+    /// Its instance.
+    pub instance_id: String,
+    /// The instance's name, of one that was discovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_name: Option<String>,
+    /// The proxy.
+    pub proxy_id: String,
 }

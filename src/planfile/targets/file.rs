@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Fleet, rows};
+use super::{Entry, Fleet, rows};
 use crate::document::format::Complaint;
 use crate::document::shape::complained;
 use crate::document::tree::Span;
@@ -19,7 +19,7 @@ pub const TARGET_FILE_BYTES_MAX: u64 = 256 << 20;
 pub const YAML_TARGET_FILE_BYTES_MAX: u64 = crate::planfile::PLAN_BYTES_MAX;
 
 /// Longest line: three ids and sixty tags of a thousand characters.
-const LINE_BYTES_MAX: usize = 64 << 10;
+pub(super) const LINE_BYTES_MAX: usize = 64 << 10;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ enum Form {
     Csv,
     JsonLines,
     Yaml,
+    /// The file of a discovery; a plan never names one.
+    Discovery,
 }
 
 /// A file of targets that a plan names.
@@ -54,6 +56,13 @@ impl FileSource {
         Ok(Self { folder: folder.to_owned(), name: name.to_owned(), shown: shown.join(name).display().to_string(), form })
     }
 
+    /// The file of a discovery, wherever it lies.
+    pub fn discovery(path: &Path) -> Self {
+        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default().to_string_lossy());
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        Self { folder: folder.to_owned(), name: name.into_owned(), shown: path.display().to_string(), form: Form::Discovery }
+    }
+
     /// The name in the plan.
     pub fn name(&self) -> &str {
         &self.name
@@ -68,10 +77,15 @@ impl FileSource {
         if self.form == Form::Yaml { YAML_TARGET_FILE_BYTES_MAX } else { TARGET_FILE_BYTES_MAX }
     }
 
+    /// Opens it.
+    pub fn open(&self) -> Result<File, Complaint> {
+        open::beneath(&self.folder, &self.name, self.max())
+    }
+
     /// Reads all rows into `fleet`. A file that cannot be opened is a mistake of the plan, at `at`; any other has its
     /// place in the file.
     pub fn read(&self, fleet: &mut Fleet<'_>, at: Span, mistakes: &mut Mistakes) {
-        let mut file = match open::beneath(&self.folder, &self.name, self.max()) {
+        let mut file = match self.open() {
             Ok(file) => file,
             Err(mut complaint) => {
                 if self.form == Form::Yaml && complaint.message.contains("MiB") {
@@ -93,6 +107,7 @@ impl FileSource {
                 self.each_line(&mut file, mistakes, |line, text, mistakes| rows::json(self.shown(), line, text, fleet, mistakes));
             }
             Form::Yaml => self.read_yaml(&mut file, fleet, mistakes),
+            Form::Discovery => unreachable!("read by `Fleet::read_discovered`"),
         }
     }
 
@@ -138,7 +153,7 @@ impl FileSource {
 
     /// Hands over the lines with these numbers; what cannot be read again is left out.
     pub fn lines(&self, wanted: &BTreeSet<u32>, mut each: impl FnMut(u32, &str)) {
-        let Ok(mut file) = open::beneath(&self.folder, &self.name, self.max()) else { return };
+        let Ok(mut file) = self.open() else { return };
         let mut ignored = Mistakes::default();
         self.each_line(&mut file, &mut ignored, |line, text, _| {
             if wanted.contains(&line) {
@@ -161,6 +176,7 @@ pub(in crate::planfile) fn read_list(
     for (index, target) in listed {
         let line = node.item(index).map_or(0, |item| document.source().line(item.span));
         let line = u32::try_from(line).expect("a document is bounded to a few MiB");
-        fleet.push(&target.lane, target.instance_id, target.proxy_id, target.tags, target.ssl_option, line);
+        let raw::Target { lane, instance_id, proxy_id, tags, ssl_option } = target;
+        fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name: None }, line);
     }
 }

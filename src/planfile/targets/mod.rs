@@ -1,4 +1,5 @@
-//! The set of targets: `targets.list` and `targets.files` in their order.
+//! The set of targets: `targets.list`, `targets.files` and what was found for `targets.discover`, in this order, without
+//! what `targets.exclude` names.
 //!
 //! Invariant: at the end the set is not empty, holds no proxy twice and not more than `max`; its order is that of the
 //! plan, so the same files give the same set on every machine.
@@ -7,17 +8,24 @@
 //! it came from, until duplicates are looked for.
 
 mod columns;
+mod discovered;
+mod excluded;
 mod file;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::selector::Selector;
 use crate::document::tree::Span;
-use crate::document::{Diagnostic, Mistakes, Place, Source, quote};
+use crate::document::{Diagnostic, Document, Mistakes, Place, Source, quote};
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::target::{Tags, Target};
 
+pub(super) use self::excluded::Exclude;
+pub use self::excluded::{Excluded, LeftOut};
 pub(super) use self::file::read_list;
 pub use self::file::{FileSource, TARGET_FILE_BYTES_MAX, YAML_TARGET_FILE_BYTES_MAX};
 
@@ -37,10 +45,27 @@ struct Origin {
     line: u32,
 }
 
+/// A target as it was read.
+pub struct Entry<'e> {
+    /// Its lane.
+    pub lane: &'e Name,
+    /// Its instance.
+    pub instance_id: InstanceId,
+    /// The proxy.
+    pub proxy_id: ProxyId,
+    /// Its labels.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// What it showed when the list was made.
+    pub seen: Option<bool>,
+    /// The instance's name, of one that was discovered.
+    pub instance_name: Option<&'e str>,
+}
+
 /// Collects targets.
 pub struct Fleet<'p> {
     plan: &'p Source,
     max: u32,
+    exclude: Exclude,
     files: Vec<FileSource>,
     /// Place in `targets` at which each file of `files` begins; the plan's own list stands before the first.
     begins: Vec<u32>,
@@ -59,14 +84,17 @@ pub struct Set {
     pub targets: Arc<[Target]>,
     /// Each lane with the place of its first target.
     pub lanes: BTreeMap<Name, Place>,
+    /// What was left out of it.
+    pub excluded: Vec<Excluded>,
 }
 
 impl<'p> Fleet<'p> {
     /// An empty set for the plan in `plan`.
-    pub fn new(plan: &'p Source, max: u32) -> Self {
+    pub fn new(plan: &'p Source, max: u32, exclude: Exclude) -> Self {
         Self {
             plan,
             max: max.min(TARGETS_MAX),
+            exclude,
             files: Vec::new(),
             begins: Vec::new(),
             targets: Vec::new(),
@@ -78,36 +106,61 @@ impl<'p> Fleet<'p> {
         }
     }
 
-    /// Adds a target of the plan's own list, which stands on `line` of the plan.
-    pub fn push(
-        &mut self,
-        lane: &Name,
-        instance_id: InstanceId,
-        proxy_id: ProxyId,
-        tags: Option<BTreeMap<String, String>>,
-        seen: Option<bool>,
-        line: u32,
-    ) {
+    /// Adds a target, which stands on `line` of the file that is read, or of the plan.
+    pub fn push(&mut self, entry: Entry<'_>, line: u32) {
+        if self.exclude.takes(&entry) {
+            return;
+        }
         self.count += 1;
         if self.count > u64::from(self.max) {
             return;
         }
-        let lane = self.lane(lane, line);
-        let tags = tags.filter(|tags| !tags.is_empty()).map(|tags| self.share(tags));
+        let lane = self.lane(entry.lane, line);
+        let tags = entry.tags.filter(|tags| !tags.is_empty()).map(|tags| self.share(tags));
+        let Entry { instance_id, proxy_id, seen, .. } = entry;
         self.targets.push(Target { lane, instance_id, proxy_id, tags, seen });
         self.lines.push(line);
     }
 
     /// Adds all targets of a file; `at` is where the plan names it.
     pub fn read(&mut self, file: FileSource, at: Span, mistakes: &mut Mistakes) {
-        self.begins.push(u32::try_from(self.targets.len()).expect("bounded by TARGETS_MAX"));
-        self.files.push(file.clone());
-        let before = (self.count, mistakes.count());
+        self.begin(&file);
+        let before = (self.read_so_far(), mistakes.count());
         file.read(self, at, mistakes);
-        if before == (self.count, mistakes.count()) {
+        if before == (self.read_so_far(), mistakes.count()) {
             let empty = Diagnostic::error("no-targets", format!("{} holds no targets", quote(file.name())));
             mistakes.push_node(self.plan, at, empty.help("add a row for each proxy or leave the file out"));
         }
+    }
+
+    /// Adds all that was found for `selectors`; when the discovery began.
+    pub fn read_discovered(
+        &mut self,
+        file: FileSource,
+        selectors: &[Selector],
+        document: &Document<'_>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Timestamp> {
+        self.begin(&file);
+        match file.open() {
+            Ok(mut opened) => discovered::read(&mut opened, file.shown(), selectors, document, self, mistakes),
+            Err(complaint) => {
+                let mut wrong = Diagnostic::error("discovery", format!("{} {}", quote(file.shown()), complaint.message));
+                wrong.help = complaint.help;
+                mistakes.push(wrong.at(document.place("targets.discover")));
+                None
+            }
+        }
+    }
+
+    fn begin(&mut self, file: &FileSource) {
+        self.begins.push(u32::try_from(self.targets.len()).expect("bounded by TARGETS_MAX"));
+        self.files.push(file.clone());
+    }
+
+    /// All that were read, those that are left out too.
+    fn read_so_far(&self) -> u64 {
+        self.count + self.exclude.count()
     }
 
     fn lane(&mut self, lane: &Name, line: u32) -> Name {
@@ -143,11 +196,22 @@ impl<'p> Fleet<'p> {
 
     /// Ends the collection: tells what only the whole set shows. `at` is where the plan says `targets`, `max_at` where
     /// it says `max`; `complete` is false when some of the set could not be read.
-    pub fn finish(mut self, at: Span, max_at: Option<Span>, complete: bool, mistakes: &mut Mistakes) -> Option<Set> {
+    pub fn finish(
+        mut self,
+        at: Span,
+        max_at: Option<Span>,
+        complete: bool,
+        document: &Document<'_>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Set> {
         let before = mistakes.count();
         if self.count == 0 && complete {
-            let empty = Diagnostic::error("no-targets", "the plan has no targets");
-            mistakes.push_node(self.plan, at, empty.help("name proxies in `targets.list` or `targets.files`"));
+            let empty = match self.exclude.count() {
+                0 => Diagnostic::error("no-targets", "the plan has no targets")
+                    .help("name proxies in `targets.list` or `targets.files`, or have them found by `targets.discover`"),
+                n => Diagnostic::error("no-targets", format!("the plan has no targets: `exclude` leaves out all {n}")),
+            };
+            mistakes.push_node(self.plan, at, empty);
         }
         if self.count > u64::from(self.max) {
             let large =
@@ -162,6 +226,7 @@ impl<'p> Fleet<'p> {
         if mistakes.count() > before || !complete {
             return None;
         }
+        let excluded = std::mem::take(&mut self.exclude).finish(document, mistakes);
         let lanes = std::mem::take(&mut self.lanes);
         let wanted: Vec<Origin> = lanes.values().copied().collect();
         let texts = self.texts(&wanted);
@@ -170,7 +235,7 @@ impl<'p> Fleet<'p> {
             (lane, place)
         });
         let lanes = lanes.collect();
-        Some(Set { targets: self.targets.into(), lanes })
+        Some(Set { targets: self.targets.into(), lanes, excluded })
     }
 
     /// A proxy belongs to one account, so the same id twice is a mistake even on two lanes.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use csv_core::ReadRecordResult;
 use serde::Deserialize;
 
-use super::Fleet;
 use super::columns::{self, Column};
+use super::{Entry, Fleet};
 use crate::document::format::Complaint;
 use crate::document::{Diagnostic, Mistakes, Place, quote, suggest};
 use crate::domain::id::{IdError, InstanceId, Name, ProxyId};
@@ -130,7 +130,8 @@ impl Row<'_> {
         let proxy: Result<ProxyId, IdError> = self.proxy_id.parse();
         match (lane, instance, proxy, self.seen) {
             (Ok(lane), Ok(instance), Ok(proxy), Ok(seen)) => {
-                fleet.push(&lane, instance, proxy, self.tags, seen, number);
+                let (instance_id, proxy_id) = (instance, proxy);
+                fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags: self.tags, seen, instance_name: None }, number);
                 *latest = Some(lane);
             }
             (lane, instance, proxy, seen) => {

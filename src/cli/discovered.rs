@@ -1,0 +1,163 @@
+//! A plan with its targets: read here, and where it has `targets.discover`, found by the daemon or taken from a file.
+//!
+//! Invariants: what is previewed, approved and submitted is one and the same discovery: it is a file, it travels with the plan,
+//! and the digest holds what it found. An incomplete discovery is no file.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempPath;
+
+use super::args::DiscoveredArgs;
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::plan::{known_lanes, refused};
+use super::reach::Daemon;
+use super::term;
+use super::text::count;
+use super::walk::{Visitor, walk};
+use super::wire::{InstanceRow, LookProxy};
+use crate::clock::{Clock as _, SystemClock};
+use crate::domain::id::Name;
+use crate::planfile::discovery::{Found, Writer};
+use crate::planfile::selector::{Instance, Selector};
+use crate::planfile::{self, Loaded, Outline, Read};
+
+/// A plan that may be submitted, with the file of its discovery.
+pub struct Planned {
+    /// The plan.
+    pub loaded: Loaded,
+    /// What was found for it; nothing for a plan that has nothing to discover.
+    discovered: Option<Kept>,
+}
+
+impl Planned {
+    /// The file of its discovery, if it has one. It goes away with this value unless a person named it.
+    pub fn discovered(&self) -> Option<&Path> {
+        match &self.discovered {
+            Some(Kept::Named(path)) => Some(path),
+            Some(Kept::Temporary(path)) => Some(path),
+            None => None,
+        }
+    }
+}
+
+/// The file of a discovery.
+enum Kept {
+    /// By a person.
+    Named(PathBuf),
+    /// For this run.
+    Temporary(TempPath),
+}
+
+/// Reads the plan, and discovers its targets if it says so and no file of an earlier discovery is given; only then `client` is
+/// asked for.
+pub async fn load(path: &Path, args: &DiscoveredArgs, daemon: &Daemon, client: impl FnOnce() -> Result<Client>) -> Result<Planned> {
+    let named = args.discovered.as_deref();
+    let (loaded, discovered) = match planfile::read(path, named).map_err(refused)? {
+        Read::Whole(loaded) => (*loaded, named.map(|path| Kept::Named(path.to_owned()))),
+        Read::Open(outline) => {
+            known_lanes(daemon, &outline.lanes)?;
+            let kept = discover(&client()?, &outline, path, None).await?;
+            found(path, kept)?
+        }
+    };
+    known_lanes(daemon, &loaded.lanes)?;
+    Ok(Planned { loaded, discovered })
+}
+
+/// As [`load`]; what is found is written to `into`, which must not exist.
+pub async fn load_and_save(path: &Path, into: &Path, daemon: &Daemon, client: impl FnOnce() -> Result<Client>) -> Result<Planned> {
+    let Read::Open(outline) = planfile::read(path, None).map_err(refused)? else {
+        let message = format!("{} has no `targets.discover`, so nothing is found that could be saved", path.display());
+        return Err(Failure::new(Exit::Error, message).into());
+    };
+    known_lanes(daemon, &outline.lanes)?;
+    let kept = discover(&client()?, &outline, path, Some(into)).await?;
+    let (loaded, discovered) = found(path, kept)?;
+    known_lanes(daemon, &loaded.lanes)?;
+    Ok(Planned { loaded, discovered })
+}
+
+fn found(plan: &Path, kept: Kept) -> Result<(Loaded, Option<Kept>)> {
+    let planned = match &kept {
+        Kept::Named(path) => planfile::read(plan, Some(path)),
+        Kept::Temporary(path) => planfile::read(plan, Some(path)),
+    };
+    match planned.map_err(refused)? {
+        Read::Whole(loaded) => Ok((*loaded, Some(kept))),
+        Read::Open(_) => unreachable!("with a discovery nothing is left to discover"),
+    }
+}
+
+async fn discover(client: &Client, outline: &Outline, plan: &Path, into: Option<&Path>) -> Result<Kept> {
+    let cannot = || format!("cannot write what is found for {}", plan.display());
+    // Beside the file that it becomes, so that what was broken off never bears its name.
+    let folder = into.map_or_else(std::env::temp_dir, |path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    });
+    if let Some(there) = into.filter(|path| path.exists()) {
+        let message = format!("{} is there already; name another file, or use it with --discovered", there.display());
+        return Err(Failure::new(Exit::Error, message).into());
+    }
+    let file = tempfile::Builder::new().prefix("sealift-").suffix(".jsonl").tempfile_in(&folder).with_context(cannot)?;
+    let (file, path) = file.into_parts();
+    let out = Writer::new(BufWriter::new(file), SystemClock.times().wall, &outline.discover).with_context(cannot)?;
+    let mut finding = Finding { selectors: &outline.discover, out, proxies: 0, instances: 0 };
+    let mut lanes: Vec<String> = Vec::new();
+    for lane in outline.discover.iter().map(|selector| selector.lane.to_string()) {
+        if !lanes.contains(&lane) {
+            lanes.push(lane);
+        }
+    }
+    walk(client, &lanes, &mut finding, "the discovery was given up; nothing was submitted", "run it again").await?;
+    let Finding { out, proxies, instances, .. } = finding;
+    let file = out.end().with_context(cannot)?.into_inner().with_context(cannot)?;
+    file.sync_all().with_context(cannot)?;
+    term::say(&format!("{} found on {}", count(proxies, "proxy", "proxies"), count(instances, "instance", "instances")));
+    Ok(match into {
+        Some(into) => {
+            path.persist_noclobber(into).with_context(|| format!("cannot write {}", into.display()))?;
+            Kept::Named(into.to_owned())
+        }
+        None => Kept::Temporary(path),
+    })
+}
+
+struct Finding<'a> {
+    selectors: &'a [Selector],
+    out: Writer<BufWriter<File>>,
+    proxies: u32,
+    instances: u32,
+}
+
+impl Visitor for Finding<'_> {
+    fn wants(&self, lane: &str, row: &InstanceRow) -> bool {
+        let instance = Instance { name: &row.name, state: &row.status, tags: &row.tags };
+        let mut here = self.selectors.iter().filter(|selector| selector.lane.as_str() == lane);
+        // An instance that surely has no proxy costs a call that tells nothing.
+        row.proxied != Some(false) && here.any(|selector| selector.wants(instance))
+    }
+
+    fn take(&mut self, lane: &str, row: &InstanceRow, proxies: Vec<LookProxy>) -> Result<()> {
+        let wrong = |what: &str, id: &str| format!("lane {lane} listed {what} whose id is {id:?}; the discovery ends");
+        let lane = Name::parse(lane, "lane").context("the daemon named a lane that is none")?;
+        self.instances += u32::from(!proxies.is_empty());
+        for LookProxy { proxy_id, ssl_option, .. } in proxies {
+            self.proxies += 1;
+            self.out.push(&Found {
+                lane: lane.clone(),
+                instance_id: row.instance_id.parse().with_context(|| wrong("an instance", &row.instance_id))?,
+                instance_name: row.name.clone(),
+                instance_state: row.status.clone(),
+                tags: row.tags.clone(),
+                proxy_id: proxy_id.parse().with_context(|| wrong("a proxy", &proxy_id))?,
+                ssl_option,
+            })?;
+        }
+        Ok(())
+    }
+}
