@@ -290,6 +290,7 @@ fn reason_word(word: ReasonWord) -> &'static str {
         ReasonWord::BeforeUnknown => "before_unknown",
         ReasonWord::RevertAborted => "revert_aborted",
         ReasonWord::Drifted => "drifted",
+        ReasonWord::GivenUp => "given_up",
     }
 }
 

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
-use super::{Api, describe, enforcement, find, hold, look, preflight, submit};
+use super::{Api, by_hand, describe, enforcement, find, hold, look, preflight, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -264,13 +264,25 @@ async fn verb(
     if asked.in_doubt && word != "retry" {
         return Err(Fault::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
     }
+    if asked.proxy.is_some() && !matches!(word.as_str(), "retry" | "resolve") {
+        return Err(Fault::bad(format!("`proxy` belongs to `retry` and `resolve`, not to `{}`", word.escape_debug())));
+    }
+    if (asked.job.is_some() || asked.give_up) && word != "resolve" {
+        return Err(Fault::bad(format!("`job` and `give_up` belong to `resolve`, not to `{}`", word.escape_debug())));
+    }
     if asked.until.is_some() && word != "pause" {
         return Err(Fault::bad(format!("`until` belongs to `pause`, not to `{}`", word.escape_debug())));
     }
     if asked.digest.is_some() && word != "approve" {
         return Err(Fault::bad(format!("`digest` belongs to `approve`, not to `{}`", word.escape_debug())));
     }
+    if asked.proxy.is_some() && asked.in_doubt {
+        return Err(Fault::bad("`in_doubt` is for all that are; the one `proxy` is retried whether it failed or is in doubt"));
+    }
+    let rollout = find::rollout(&*api.store, &reference).await?;
     let verb = match word.as_str() {
+        "retry" if asked.proxy.is_some() => by_hand::retry(&api, &rollout, asked.proxy.as_deref().unwrap_or_default()).await?,
+        "resolve" => by_hand::resolve(&api, &rollout, &asked).await?,
         "pause" => Verb::Pause { until: asked.until },
         "approve" => Verb::Approve { digest: approved(asked.digest.as_deref())? },
         "revert" => Verb::Revert,
@@ -281,7 +293,6 @@ async fn verb(
         "promote" => Verb::Promote,
         _ => return Err(nowhere(uri).await),
     };
-    let rollout = find::rollout(&*api.store, &reference).await?;
     let reason = reason(&asked.reason);
     let done = api.handle.command(Command { rollout: rollout.id, verb, by: peer.to_string(), reason }).await?;
     tracing::info!(rollout = %rollout.plan.name, id = %rollout.id.short(), verb = %word, by = %peer, phase = done.phase, "verb carried out");

@@ -2,10 +2,15 @@
 //!
 //! Invariant: flag before environment before file. Nothing here acts.
 
+mod operator;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::operator::{
+    AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs, RevertArgs, VerbArgs,
+};
 use crate::document::format::Complaint;
 use crate::document::length::Length;
 use crate::domain::proof::{Endpoint, TlsVersion};
@@ -136,9 +141,14 @@ pub enum Verb {
     Abort(AbortArgs),
     /// Put failed changes back into the queue, and go on after a halt
     #[command(
-        after_help = "Examples:\n  sealift retry proxy-ssl-2026q4\n  sealift retry proxy-ssl-2026q4 --in-doubt --reason 'looked at the proxies'"
+        after_help = "Examples:\n  sealift retry proxy-ssl-2026q4\n  sealift retry proxy-ssl-2026q4 --in-doubt --reason 'looked at the proxies'\n  sealift retry proxy-ssl-2026q4 --proxy 2ec617ba"
     )]
     Retry(RetryArgs),
+    /// Settle by hand what is in doubt: name the job that did it, or give it up
+    #[command(
+        after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state in_doubt\n  sealift resolve proxy-ssl-2026q4 --proxy 2ec617ba --job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7\n  sealift resolve proxy-ssl-2026q4 --proxy 2ec617ba --give-up --reason 'the instance is gone'\n\nTo have the proxy looked at again and switched if need be: sealift retry ROLLOUT --proxy PROXY"
+    )]
+    Resolve(ResolveArgs),
     /// Let the next wave begin
     #[command(after_help = "Example:\n  sealift promote proxy-ssl-2026q4 --reason 'canary is well'")]
     Promote(VerbArgs),
@@ -562,127 +572,6 @@ pub struct RowsArgs {
     /// How to print
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// Of the operator's verbs.
-#[derive(Debug, Args)]
-pub struct VerbArgs {
-    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
-    pub rollout: String,
-    /// Why; carried into the journal
-    #[arg(long, short, default_value = "", value_name = "TEXT")]
-    pub reason: String,
-    /// How to print the answer: table or json
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// Of `pause`.
-#[derive(Debug, Args)]
-pub struct PauseArgs {
-    /// Which, and why.
-    #[command(flatten)]
-    pub verb: VerbArgs,
-    /// Go on by itself then: `06:00` (the next one here), `2026-12-01T06:00` (here), `2026-12-01T06:00:00+08:00`, or a
-    /// length of time such as `90m`
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-}
-
-/// Of `approve`.
-#[derive(Debug, Args)]
-pub struct ApproveArgs {
-    /// Which, and why.
-    #[command(flatten)]
-    pub verb: VerbArgs,
-    /// The digest of what you looked at, as `sealift plan` prints it; anything else is refused
-    #[arg(long, value_name = "DIGEST")]
-    pub digest: String,
-}
-
-/// Of `revert`.
-#[derive(Debug, Args)]
-pub struct RevertArgs {
-    /// Which, and why.
-    #[command(flatten)]
-    pub verb: VerbArgs,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Do nothing but write a plan that puts back what the rollout changed; for one that is over
-    #[arg(long, value_name = "FILE", conflicts_with = "yes")]
-    pub write: Option<PathBuf>,
-}
-
-/// Of `abort`.
-#[derive(Debug, Args)]
-pub struct AbortArgs {
-    /// Which, and why.
-    #[command(flatten)]
-    pub verb: VerbArgs,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-/// Of `retry`.
-#[derive(Debug, Args)]
-pub struct RetryArgs {
-    /// Which, and why.
-    #[command(flatten)]
-    pub verb: VerbArgs,
-    /// Put back what failed; this is what happens anyway, and scripts may say so
-    #[arg(long)]
-    pub failed: bool,
-    /// Also put back what is in doubt, after you looked at the proxies
-    #[arg(long)]
-    pub in_doubt: bool,
-}
-
-/// Of `enforce`.
-#[derive(Debug, Args)]
-pub struct EnforceArgs {
-    /// A plan's name; without one, all that are enforced are listed
-    pub name: Option<String>,
-    /// How to print
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// What to do with it
-    #[command(subcommand)]
-    pub verb: Option<EnforceVerb>,
-}
-
-/// The verbs on an enforcement.
-#[derive(Debug, Subcommand)]
-pub enum EnforceVerb {
-    /// End it; a run that is under way goes on as the rollout that it is
-    Stop(EnforcementArgs),
-    /// Go on with what is held: drift beyond `max_drift`, and targets that flipped back again and again
-    Release(ReleaseArgs),
-}
-
-/// Of the verbs on an enforcement.
-#[derive(Debug, Args)]
-pub struct EnforcementArgs {
-    /// The plan's name
-    pub name: String,
-    /// Why; carried into the journal
-    #[arg(long, short, default_value = "", value_name = "TEXT")]
-    pub reason: String,
-    /// How to print the answer: table or json
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-/// Of `enforce release`.
-#[derive(Debug, Args)]
-pub struct ReleaseArgs {
-    /// Which, and why.
-    #[command(flatten)]
-    pub verb: EnforcementArgs,
-    /// Only this proxy, of those that flipped back
-    #[arg(long, value_name = "PROXY_ID")]
-    pub target: Option<String>,
 }
 
 /// Of `probe`.

@@ -79,6 +79,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Resume(args) => operate::plain(&client()?, "resume", args).await,
         Verb::Promote(args) => operate::plain(&client()?, "promote", args).await,
         Verb::Retry(args) => operate::retry(&client()?, args).await,
+        Verb::Resolve(args) => operate::resolve(&client()?, args).await,
         Verb::Abort(args) => operate::abort(&client()?, args).await,
         Verb::Probe(args) => probe::probe(args, &style).await,
         Verb::Schema(args) => offline::schema(args),

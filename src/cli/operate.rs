@@ -1,10 +1,10 @@
-//! The operator's verbs: `pause`, `resume`, `abort`, `retry`, `promote`, `approve`.
+//! The operator's verbs: `pause`, `resume`, `abort`, `retry`, `resolve`, `promote`, `approve`.
 
 use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{AbortArgs, ApproveArgs, Format, OutputArgs, PauseArgs, RetryArgs, VerbArgs};
+use super::args::{AbortArgs, ApproveArgs, Format, OutputArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::moment::moment;
@@ -44,8 +44,16 @@ pub async fn approve(client: &Client, args: &ApproveArgs) -> Result<Exit> {
 
 /// `retry`.
 pub async fn retry(client: &Client, args: &RetryArgs) -> Result<Exit> {
-    let request = VerbRequest { in_doubt: args.in_doubt, ..because(&args.verb) };
+    let request = VerbRequest { in_doubt: args.in_doubt, proxy: args.proxy.clone(), ..because(&args.verb) };
     let answer = client.verb(&args.verb.rollout, "retry", &request).await?;
+    tell(&answer, &args.verb.output)
+}
+
+/// `resolve`.
+pub async fn resolve(client: &Client, args: &ResolveArgs) -> Result<Exit> {
+    let (proxy, job) = (Some(args.proxy.clone()), args.job.clone());
+    let request = VerbRequest { proxy, job, give_up: args.give_up, ..because(&args.verb) };
+    let answer = client.verb(&args.verb.rollout, "resolve", &request).await?;
     tell(&answer, &args.verb.output)
 }
 

@@ -109,6 +109,7 @@ fn understand(call: &Call, answer: &WireAnswer<'_>, beside: &mut Vec<ProxySeen>)
         Call::Submit { .. } => accepted(answer.body),
         Call::Inspect { target } => proxy(answer.body, &target.proxy_id, beside),
         Call::Follow { job, .. } => job_view(answer.body, job, answer.secret),
+        Call::ShowJob { job, .. } => job_shown(answer.body, job, answer.secret),
         Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
         Call::Jobs { .. } => listed(answer.body, answer.secret),
         Call::Instances { .. } => instances::read(answer.body),
@@ -268,16 +269,38 @@ struct Job<'a> {
     process: Scalar<'a>,
     #[serde(default, borrow)]
     fail_reason: Scalar<'a>,
+    #[serde(default, borrow)]
+    name: Scalar<'a>,
+    #[serde(default, borrow)]
+    instance: Object<JobInstance<'a>>,
 }
 
-fn job_view(body: &[u8], asked: &JobId, secret: Option<&str>) -> Result<Answer, String> {
+#[derive(Deserialize)]
+struct JobInstance<'a> {
+    #[serde(default, borrow)]
+    id: Scalar<'a>,
+}
+
+/// The job that was asked for, and how it stands.
+fn job<'a>(body: &'a [u8], asked: &JobId, secret: Option<&str>) -> Result<(Job<'a>, JobView), String> {
     let body: JobBody<'_> = parse(body)?;
     let job = body.job.0.ok_or("there is no job")?;
     if job.id.text().is_some_and(|id| id != asked.as_str()) {
         return Err("it tells of another job".into());
     }
     let status = job.status.text().ok_or("the job has no status")?;
-    Ok(Answer::Job(stands(status, job.process.text(), job.fail_reason.text(), secret)))
+    let view = stands(status, job.process.text(), job.fail_reason.text(), secret);
+    Ok((job, view))
+}
+
+fn job_view(body: &[u8], asked: &JobId, secret: Option<&str>) -> Result<Answer, String> {
+    Ok(Answer::Job(job(body, asked, secret)?.1))
+}
+
+fn job_shown(body: &[u8], asked: &JobId, secret: Option<&str>) -> Result<Answer, String> {
+    let (job, view) = job(body, asked, secret)?;
+    let instance_id = job.instance.0.as_ref().and_then(|instance| instance.id.text()?.parse().ok());
+    Ok(Answer::JobShown { instance_id, name: safe_text::message(job.name.text().unwrap_or_default(), secret), view })
 }
 
 /// How a job stands, by its status word; a word that we do not know is not final.

@@ -43,7 +43,7 @@ fn request(call: &Call) -> Request<'_> {
         Call::Submit { target, ssl_option } => {
             Request::Switch { instance_id: target.instance_id, proxy_id: target.proxy_id, ssl_option: *ssl_option }
         }
-        Call::Follow { job, .. } => Request::Job { id: job.as_str() },
+        Call::Follow { job, .. } | Call::ShowJob { job, .. } => Request::Job { id: job.as_str() },
         Call::Instances { offset, .. } => Request::Instances { offset: *offset as usize, limit: INSTANCES_PAGE },
         Call::FindJobs { since, page, .. } | Call::Jobs { since, page, .. } => {
             let (start, end) = find_window(*since);

@@ -46,7 +46,7 @@ pub fn path(project: &ProjectId, call: &Call) -> String {
         Call::Submit { target, .. } => {
             format!("/v3/{project}/instances/{}/proxy/{}/ssl", target.instance_id.as_str(), target.proxy_id.as_str())
         }
-        Call::Follow { job, .. } => format!("/v3/{project}/jobs?id={}", job.as_str()),
+        Call::Follow { job, .. } | Call::ShowJob { job, .. } => format!("/v3/{project}/jobs?id={}", job.as_str()),
         Call::FindJobs { since, page, .. } | Call::Jobs { since, page, .. } => {
             let (start, end) = find_window(*since);
             let mut path = format!("/v3/{project}/immediate-jobs?start_time=");

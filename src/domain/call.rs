@@ -51,6 +51,13 @@ pub enum Call {
         /// Page number, from 1.
         page: u32,
     },
+    /// Show one job with the instance that it works on: a read, asked for by a person and by no change.
+    ShowJob {
+        /// The lane that reaches the project.
+        lane: Name,
+        /// The job.
+        job: JobId,
+    },
     /// One page of the project's instances: a read, asked for by a person and by no change.
     Instances {
         /// The lane that reaches the project.
@@ -74,7 +81,7 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 &target.lane
             }
-            Self::Instances { lane, .. } | Self::Proxies { lane, .. } | Self::Jobs { lane, .. } => lane,
+            Self::Instances { lane, .. } | Self::Proxies { lane, .. } | Self::Jobs { lane, .. } | Self::ShowJob { lane, .. } => lane,
         }
     }
 
@@ -84,7 +91,7 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 Some(target)
             }
-            Self::Instances { .. } | Self::Proxies { .. } | Self::Jobs { .. } => None,
+            Self::Instances { .. } | Self::Proxies { .. } | Self::Jobs { .. } | Self::ShowJob { .. } => None,
         }
     }
 
@@ -98,6 +105,7 @@ impl Call {
             Self::Instances { .. } => "instances",
             Self::Proxies { .. } => "proxies",
             Self::Jobs { .. } => "jobs",
+            Self::ShowJob { .. } => "show_job",
         }
     }
 
@@ -194,6 +202,15 @@ pub enum Answer {
     Accepted(Option<JobId>),
     /// To [`Call::Follow`].
     Job(JobView),
+    /// To [`Call::ShowJob`].
+    JobShown {
+        /// The instance that it works on, where the answer tells it.
+        instance_id: Option<InstanceId>,
+        /// The operation's name; empty where the answer has none.
+        name: String,
+        /// How it stands.
+        view: JobView,
+    },
     /// To [`Call::FindJobs`]: the rows of one page, and whether more pages may follow.
     Jobs {
         /// Rows of the page, any instance.

@@ -69,6 +69,9 @@ pub struct Record {
     /// The job ids read for this change, oldest first; at most one per PUT and [`JOBS_MAX`] in all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<JobId>,
+    /// The job that a person named for a change in doubt: it is followed once the change is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<JobId>,
     /// Set once its rollout puts the change back: from then on the wanted value is `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
@@ -96,6 +99,7 @@ impl Record {
             misses: 0,
             before: None,
             jobs: Vec::new(),
+            adopted: None,
             undo: None,
             shown: None,
             proof: None,
@@ -283,6 +287,8 @@ pub enum ReasonWord {
     RevertAborted,
     /// Looked at only: the proxy does not show the wanted value.
     Drifted,
+    /// It was in doubt, and a person gave it up.
+    GivenUp,
 }
 
 /// What can happen to a change.
@@ -296,6 +302,10 @@ pub enum Event {
     Cancel,
     /// A person wants it tried again.
     Requeue,
+    /// A person names its job.
+    Adopt(JobId),
+    /// A person gives it up; who, and why.
+    GiveUp(String),
     /// Its rollout puts it back.
     Undo,
     /// [`Call::Inspect`] answered.
@@ -314,13 +324,15 @@ pub enum Event {
 
 impl Event {
     /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`Event::Found`];
-    /// [`Answer::Listed`], [`Answer::Instances`] and [`Answer::Proxies`] answer no one change.
+    /// [`Answer::Listed`] and what people ask for answer no one change.
     pub fn of(outcome: Result<Answer, CallError>) -> Option<Self> {
         match outcome {
             Ok(Answer::Proxy(view)) => Some(Self::Observed(view)),
             Ok(Answer::Accepted(job)) => Some(Self::Accepted(job)),
             Ok(Answer::Job(view)) => Some(Self::Job(view)),
-            Ok(Answer::Jobs { .. } | Answer::Listed { .. } | Answer::Instances { .. } | Answer::Proxies(_)) => None,
+            Ok(Answer::Jobs { .. } | Answer::Listed { .. } | Answer::JobShown { .. } | Answer::Instances { .. } | Answer::Proxies(_)) => {
+                None
+            }
             Err(error) => Some(Self::Error(error)),
         }
     }
@@ -452,6 +464,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Verifying { .. }, Event::Error(error)) if change.record.shown.is_none() => Ok(step.verify_failed(error)),
 
         (State::Failed { .. } | State::InDoubt { .. }, Event::Requeue) => step.requeue(),
+        (State::InDoubt { .. }, Event::Adopt(job)) => step.adopt(job),
+        (State::InDoubt { .. }, Event::GiveUp(why)) => step.give_up(why),
 
         (State::Succeeded { how }, Event::Undo) => step.undo(*how),
         (State::Failed { reason }, Event::Undo) if reason.word == ReasonWord::NotProven => step.undo_unproven(),
@@ -461,6 +475,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             State::Queued,
             Event::Woken
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
@@ -473,6 +489,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             State::Ready,
             Event::Release
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
@@ -486,6 +504,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             Event::Release
             | Event::Cancel
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Undo
             | Event::Accepted(_)
             | Event::Job(_)
@@ -497,6 +517,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             Event::Release
             | Event::Cancel
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Undo
             | Event::Observed(_)
             | Event::Job(_)
@@ -505,13 +527,23 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         )
         | (
             State::Recovering { .. },
-            Event::Release | Event::Cancel | Event::Requeue | Event::Undo | Event::Accepted(None) | Event::Job(_) | Event::Proved(_),
+            Event::Release
+            | Event::Cancel
+            | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
+            | Event::Undo
+            | Event::Accepted(None)
+            | Event::Job(_)
+            | Event::Proved(_),
         )
         | (
             State::Following { .. },
             Event::Release
             | Event::Cancel
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
@@ -523,6 +555,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             Event::Release
             | Event::Cancel
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
@@ -550,6 +584,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Release
             | Event::Cancel
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
@@ -563,6 +599,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Release
             | Event::Cancel
             | Event::Requeue
+            | Event::Adopt(_)
+            | Event::GiveUp(_)
             | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
@@ -570,7 +608,8 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Found(_)
             | Event::Proved(_)
             | Event::Error(_),
-        ) => Err(Stale),
+        )
+        | (State::Failed { .. }, Event::Adopt(_) | Event::GiveUp(_)) => Err(Stale),
     }
 }
 
@@ -656,7 +695,10 @@ impl<'a> Step<'a> {
             Gate::Open => {}
         }
         match &self.ctx.window {
-            Opening::Open { .. } => self.to(State::Inspecting).call(self.inspect(), "look before"),
+            Opening::Open { .. } => match &self.change.record.adopted {
+                Some(job) => self.follow(job, "the job that a person named"),
+                None => self.to(State::Inspecting).call(self.inspect(), "look before"),
+            },
             // A place in flight and an instance are not kept over a closed window; the rollout releases it again.
             Opening::Shut { .. } => self.to(State::Queued).never("the window is shut"),
         }
@@ -812,10 +854,14 @@ impl<'a> Step<'a> {
 
     fn follow(&self, job: &JobId, why: &str) -> Decision {
         let mut next = self.to(State::Following { job: job.clone() });
-        if next.record.jobs.len() == JOBS_MAX {
-            next.record.jobs.remove(0);
+        // The job that a person names may be one that was read before.
+        let known = next.record.adopted.take().is_some() && next.record.jobs.contains(job);
+        if !known {
+            if next.record.jobs.len() == JOBS_MAX {
+                next.record.jobs.remove(0);
+            }
+            next.record.jobs.push(job.clone());
         }
-        next.record.jobs.push(job.clone());
         next.record.waits = 0;
         next.after(self.ctx.timing.poll, why)
     }
@@ -904,9 +950,18 @@ impl<'a> Step<'a> {
         self.next_poll(error.message.clone())
     }
 
+    /// Its rollout is being put back, and it is not: it goes no way any more.
+    fn left_behind(&self) -> bool {
+        self.ctx.gate == Gate::Withdrawn && self.change.record.undo.is_none()
+    }
+
+    fn give_up(&self, why: &str) -> Result<Decision, Stale> {
+        // What failed before a revert began is counted as it stood then.
+        if self.left_behind() { Err(Stale) } else { Ok(self.fail(ReasonWord::GivenUp, why.to_owned())) }
+    }
+
     fn requeue(&self) -> Result<Decision, Stale> {
-        if self.ctx.gate == Gate::Withdrawn && self.change.record.undo.is_none() {
-            // Its rollout is being put back: it goes no way but that one.
+        if self.left_behind() {
             return Err(Stale);
         }
         let mut next = self.to(State::Queued);
@@ -914,6 +969,17 @@ impl<'a> Step<'a> {
         next.record.waits = 0;
         next.record.misses = 0;
         Ok(next.never("tried again on request"))
+    }
+
+    /// As a retry, but the job is followed first, before anything is sent again. It waits for its release as all do, so that no
+    /// limit is passed by.
+    fn adopt(&self, job: &JobId) -> Result<Decision, Stale> {
+        let mut decision = self.requeue()?;
+        // One PUT is known to have been taken.
+        decision.record.attempts = self.change.record.attempts.min(1);
+        decision.record.adopted = Some(job.clone());
+        decision.why = format!("a person named job {job}");
+        Ok(decision)
     }
 
     fn done(&self, how: How, why: &str) -> Decision {

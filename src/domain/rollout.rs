@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 pub use self::approval::Approved;
 pub use self::revert::{Cause, Revert, Stage};
 
-use super::change::{Gate, Wake};
-use super::id::Digest;
+use super::change::{self, Gate, Wake};
+use super::id::{Digest, JobId};
 use super::missed::{Facts, Gap, Windows};
 use super::plan::{OnFailure, Plan, Promote};
 use super::tally::Tally;
@@ -239,6 +239,17 @@ pub enum Requeue {
     FailedAndInDoubt,
 }
 
+/// What a person says of one change that failed or is in doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByHand {
+    /// Try it again.
+    Again,
+    /// In doubt: this is its job.
+    Adopt(JobId),
+    /// In doubt: it counts as failed.
+    GiveUp,
+}
+
 /// An operator's verb.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
@@ -253,6 +264,13 @@ pub enum Verb {
     Abort,
     /// Put failed changes back, and go on if halted.
     Retry(Requeue),
+    /// Say what becomes of one change that failed or is in doubt.
+    ByHand {
+        /// The change's place in the list of targets.
+        ordinal: u32,
+        /// What.
+        what: ByHand,
+    },
     /// Let the next wave begin.
     Promote,
     /// Let it begin at all: what was looked at is what will run.
@@ -271,7 +289,8 @@ impl Verb {
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
             Self::Abort => "abort",
-            Self::Retry(_) => "retry",
+            Self::Retry(_) | Self::ByHand { what: ByHand::Again, .. } => "retry",
+            Self::ByHand { what: ByHand::Adopt(_) | ByHand::GiveUp, .. } => "resolve",
             Self::Promote => "promote",
             Self::Approve { .. } => "approve",
             Self::Revert => "revert",
@@ -339,6 +358,13 @@ pub enum Effect {
     },
     /// Cancel every queued change.
     Withdraw,
+    /// Give this change this event, in the same commit; a change for which it means nothing refuses the verb.
+    ByHand {
+        /// The change's place in the list of targets.
+        ordinal: u32,
+        /// The event.
+        event: change::Event,
+    },
     /// Put the changes back that [`Record::requeue`] names; then report [`Event::Requeued`].
     Requeue,
     /// Mark what succeeded in this wave to be put back; then report [`Event::Gathered`].
@@ -396,6 +422,16 @@ pub enum Refusal {
     /// There is nothing to retry.
     #[error("nothing to retry: no change of this rollout failed")]
     NothingToRetry,
+    /// The one change that was named is not to be decided by hand.
+    #[error("nothing to {verb}: the change is {state}; {help}")]
+    NotByHand {
+        /// The verb.
+        verb: &'static str,
+        /// The change's state.
+        state: &'static str,
+        /// What it is for.
+        help: &'static str,
+    },
     /// Changes failed only in a way that `retry` leaves to a person.
     #[error("nothing to retry: {in_doubt} changes are in doubt; look at the proxies, then use `retry --in-doubt`")]
     OnlyInDoubt {
@@ -760,7 +796,9 @@ impl Step<'_> {
         let phase = &self.record.phase;
         if phase.is_final() {
             let hint = match verb {
-                Verb::Retry(_) => "; raise the plan's revision and apply it again: what is right already is left alone",
+                Verb::Retry(_) | Verb::ByHand { .. } => {
+                    "; raise the plan's revision and apply it again: what is right already is left alone"
+                }
                 Verb::Revert if *phase != Phase::Reverted => "; `sealift revert --write FILE` writes a plan that puts back what it changed",
                 Verb::Revert | Verb::Pause { .. } | Verb::Resume | Verb::Abort | Verb::Promote | Verb::Approve { .. } => "",
             };
@@ -776,6 +814,7 @@ impl Step<'_> {
                 Ok(decision)
             }
             Verb::Retry(scope) => self.retry(*scope, mark),
+            Verb::ByHand { ordinal, what } => self.by_hand(*ordinal, what, mark),
             Verb::Promote => self.promote(mark),
             Verb::Approve { digest } => self.approve(*digest, mark),
             Verb::Revert => self.revert(mark),
@@ -833,14 +872,29 @@ impl Step<'_> {
             Requeue::Failed | Requeue::FailedAndInDoubt if all.failures() == 0 && !stalled => return Err(Refusal::NothingToRetry),
             Requeue::Failed | Requeue::FailedAndInDoubt => {}
         }
-        let wave = self.record.phase.wave().ok_or(Refusal::NothingToRetry)?;
-        let next = self.record.revert().map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone().into()));
-        let mut decision = self.to(next, told("retried", mark));
+        let mut decision = self.to(self.goes_on()?, told("retried", mark));
         // A narrower retry does not take back what a wider one, still being carried out, has promised.
         let wider = self.record.requeue == Some(Requeue::FailedAndInDoubt);
         decision.record.requeue = Some(if wider { Requeue::FailedAndInDoubt } else { scope });
         decision.effect = Effect::Requeue;
         Ok(decision)
+    }
+
+    fn by_hand(&self, ordinal: u32, what: &ByHand, mark: &Mark) -> Result<Decision, Refusal> {
+        let (phase, event, why) = match what {
+            ByHand::GiveUp => (self.record.phase.clone(), change::Event::GiveUp(told("given up", mark)), "given up".to_owned()),
+            ByHand::Again => (self.goes_on()?, change::Event::Requeue, "retried".to_owned()),
+            ByHand::Adopt(job) => (self.goes_on()?, change::Event::Adopt(job.clone()), format!("job {job} named")),
+        };
+        let mut decision = self.to(phase, told(&why, mark));
+        decision.effect = Effect::ByHand { ordinal, event };
+        Ok(decision)
+    }
+
+    /// The phase in which changes that are queued again are released.
+    fn goes_on(&self) -> Result<Phase, Refusal> {
+        let wave = self.record.phase.wave().ok_or(Refusal::NothingToRetry)?;
+        Ok(self.record.revert().map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone().into())))
     }
 
     fn promote(&self, mark: &Mark) -> Result<Decision, Refusal> {

@@ -19,6 +19,7 @@
 
 mod ask;
 mod board;
+mod by_hand;
 mod core;
 mod effect;
 pub mod enforce;

@@ -16,7 +16,7 @@ use super::watch::Watch;
 use super::work::SEND_WITHIN;
 use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
-use crate::domain::id::RolloutId;
+use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::missed::Gap;
 use crate::domain::plan::Wire;
 use crate::domain::quota::Boot;
@@ -37,7 +37,7 @@ pub(super) struct Tracked {
     opening_reverts: bool,
     pub(super) stage: Stage,
     /// Something happened since the last look began.
-    again: bool,
+    pub(super) again: bool,
     pub(super) verbs: VecDeque<(u64, Command)>,
     wake: Option<Boot>,
     /// Open-window time since a change last ended.
@@ -54,6 +54,8 @@ pub(super) enum Stage {
     Picking(Box<Decision>),
     /// Changes to put back, or to cancel, are read.
     Gathering(Sweep),
+    /// The one change is read that a verb names.
+    Choosing(Box<Decision>),
     /// A commit is out.
     Committing(Box<Moving>),
 }
@@ -199,8 +201,8 @@ impl Core {
 
     fn may_forget(&self, id: RolloutId) -> bool {
         let idle = self.rollouts.get(&id).is_some_and(|tracked| matches!(tracked.stage, Stage::Idle) && tracked.verbs.is_empty());
-        let first = crate::domain::id::ChangeId { rollout: id, ordinal: 0 };
-        let last = crate::domain::id::ChangeId { rollout: id, ordinal: u32::MAX };
+        let first = ChangeId { rollout: id, ordinal: 0 };
+        let last = ChangeId { rollout: id, ordinal: u32::MAX };
         idle && self.work.range(first..=last).next().is_none()
     }
 
@@ -317,7 +319,10 @@ impl Core {
             }
             (Stage::Picking(decision), Found::Candidates(candidates)) => self.release(id, *decision, candidates, out),
             (Stage::Gathering(sweep), Found::Stored(changes)) => self.sweep(id, sweep, changes, out),
-            (Stage::Reading | Stage::Picking(_) | Stage::Gathering(_) | Stage::Idle | Stage::Committing(_), _) => {
+            (Stage::Choosing(decision), Found::Change(found)) => {
+                self.by_hand(id, *decision, found.map(|found| found.0.change), out);
+            }
+            (Stage::Reading | Stage::Picking(_) | Stage::Gathering(_) | Stage::Choosing(_) | Stage::Idle | Stage::Committing(_), _) => {
                 self.count("unknown_ticket");
             }
         }
@@ -377,6 +382,11 @@ impl Core {
             let ticket = self.ticket(Owner::Rollout(id));
             return out.push(Effect::Read { ticket, query: Query::Candidates { rollout: id, wave, limit } });
         }
+        if let Act::ByHand { ordinal, .. } = decision.effect {
+            tracked.stage = Stage::Choosing(Box::new(decision));
+            let ticket = self.ticket(Owner::Rollout(id));
+            return out.push(Effect::Read { ticket, query: Query::Change(ChangeId { rollout: id, ordinal }) });
+        }
         let note = decision.record.version == tracked.view.record.version && decision.record != tracked.view.record;
         if note && !verb {
             let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
@@ -393,7 +403,7 @@ impl Core {
                 Act::Requeue => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
                 Act::Withdraw => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
                 Act::Gather { wave } => self.gather_wave(id, wave, out),
-                Act::None | Act::Release { .. } => self.rest(id, decision.wake),
+                Act::None | Act::Release { .. } | Act::ByHand { .. } => self.rest(id, decision.wake),
             };
         }
         let by = tracked.verbs.front().map(|(_, command)| command.by.clone());
@@ -524,7 +534,7 @@ impl Core {
                 self.gather_sweep(id, Sweep::all(Broom::Withdraw), out);
             }
             (Act::Gather { wave }, None) => self.gather_wave(id, wave, out),
-            (Act::None | Act::Release { .. }, None) => self.rest(id, moving.wake),
+            (Act::None | Act::Release { .. } | Act::ByHand { .. }, None) => self.rest(id, moving.wake),
         }
     }
 

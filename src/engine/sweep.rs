@@ -122,7 +122,7 @@ impl Core {
         }
     }
 
-    fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
+    pub(super) fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
         let tracked = self.rollouts.get(&change.id.rollout)?;
         let lane = self.lanes.get(&change.target.lane)?;
         let ctx = tracked.change_context(change, &lane.lane.timing, self.now.wall);

@@ -174,8 +174,9 @@ impl Draft<'_> {
         let (from, to) = (Standing::of(&found.state), Standing::of(&record.state));
         match from {
             Standing::Queued | Standing::Active => {}
-            // Settled changes move only by a person's retry, or when their rollout is put back.
+            // Settled changes move only on a person's word, or when their rollout is put back.
             Standing::Failed | Standing::InDoubt if to == Standing::Queued => {}
+            Standing::InDoubt if to == Standing::Failed && by.is_some() => {}
             Standing::Succeeded if self.undone(&record, to) => {}
             Standing::Failed | Standing::InDoubt | Standing::Succeeded | Standing::Cancelled | Standing::Reverted | Standing::Skipped => {
                 return Err(CommitError::Conflict);

@@ -70,6 +70,15 @@ pub struct VerbRequest {
     /// Only for `retry`: also put back what is in doubt, after a person looked at the proxies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
+    /// Only for `retry` and `resolve`: the one change of this proxy; a unique beginning of its id is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Only for `resolve`: the id of the job that did the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Only for `resolve`: the change counts as failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub give_up: bool,
     /// Only for `pause`: when it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,

@@ -237,6 +237,8 @@ verifying    ; error fatal         ; -         => verifying a1 before=false jobs
 verifying    ; error fatal         ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
 failed       ; requeue             ; -         => queued before=false jobs=known | - | never
 in_doubt     ; requeue             ; -         => queued before=false jobs=known | - | never
+in_doubt     ; adopt               ; -         => queued a1 before=false jobs=known adopted | - | never
+in_doubt     ; give up             ; -         => failed given_up a1 before=false jobs=known | - | never
 succeeded    ; undo                ; -         => queued before=false jobs=known undo 0 | - | never
 ";
 
@@ -279,6 +281,8 @@ pub(super) fn events() -> BTreeMap<String, Event> {
         ("release".to_owned(), Event::Release),
         ("cancel".to_owned(), Event::Cancel),
         ("requeue".to_owned(), Event::Requeue),
+        ("adopt".to_owned(), Event::Adopt(job("named"))),
+        ("give up".to_owned(), Event::GiveUp("given up by alice".into())),
         ("undo".to_owned(), Event::Undo),
         ("observed none".to_owned(), Event::Observed(None)),
         ("observed right".to_owned(), view(Some(true), ProxyStatus::Idle, "ACTIVE")),
@@ -385,6 +389,9 @@ fn told_record(record: &Record) -> String {
         let jobs: Vec<&str> = record.jobs.iter().map(JobId::as_str).collect();
         told += &format!(" jobs={}", jobs.join(","));
     }
+    if record.adopted.is_some() {
+        told += " adopted";
+    }
     if let Some(undo) = record.undo {
         told += &format!(" undo {}", undo.puts);
     }
@@ -466,10 +473,30 @@ fn every_other_cell_is_stale() {
             }
         }
         // A rollout that goes no way but back puts nothing into the queue again.
-        let wanted = |cell: &&(String, String)| gate != Gate::Withdrawn || cell.1 != "requeue";
+        let wanted = |cell: &&(String, String)| gate != Gate::Withdrawn || !["requeue", "adopt", "give up"].contains(&&*cell.1);
         assert_eq!(moving, listed.iter().filter(wanted).cloned().collect());
     }
     assert_eq!(states().values().map(State::word).collect::<BTreeSet<_>>(), BTreeSet::from(State::WORDS), "every state is tried");
+}
+
+/// The job that a person names is followed before anything is sent, once its change has a place and an open window again.
+#[test]
+fn a_named_job_is_followed_first() {
+    let in_doubt = change(record(&State::InDoubt { reason: reason() }, "-"));
+    let open = context(Gate::Open, false, Duration::ZERO);
+    let named = decide(&in_doubt, &Event::Adopt(job("named")), &open).expect("not stale").record;
+    let ready = change(Record { state: State::Ready, ..named });
+    let held = decide(&ready, &Event::Woken, &context(Gate::Open, true, Duration::ZERO)).expect("not stale");
+    assert_eq!((held.record.state, held.record.adopted), (State::Queued, Some(job("named"))), "it is kept over a shut window");
+    let followed = decide(&ready, &Event::Woken, &open).expect("not stale");
+    assert_eq!((followed.call, &followed.record.state), (None, &State::Following { job: job("named") }));
+    assert_eq!((followed.record.jobs.last(), &followed.record.adopted), (Some(&job("named")), &None));
+    let following = change(followed.record);
+    let broken = decide(&following, &Event::Job(JobView::Broken { reason: "disk full".into() }), &open).expect("not stale");
+    assert_eq!((broken.record.state, broken.record.adopted), (State::Ready, None), "then it is tried again, after a look");
+    let known = change(Record { state: State::Ready, adopted: Some(job("known")), ..ready.record.clone() });
+    let again = decide(&known, &Event::Woken, &open).expect("not stale").record;
+    assert_eq!(again.jobs, vec![job("known")], "a job that it has already is not written down twice");
 }
 
 #[test]
@@ -564,15 +591,17 @@ fn any_record() -> impl Strategy<Value = Record> {
         any::<Option<bool>>(),
         0..JOBS_MAX,
         any_undo(),
+        any::<bool>(),
         0..u64::MAX / 2,
     )
-        .prop_map(|(state, attempts, waits, misses, before, jobs, undo, version)| Record {
+        .prop_map(|(state, attempts, waits, misses, before, jobs, undo, named, version)| Record {
             state,
             attempts,
             waits,
             misses,
             before,
             jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
+            adopted: named.then(|| job("named")),
             undo,
             shown: None,
             proof: None,
@@ -584,12 +613,15 @@ fn any_record() -> impl Strategy<Value = Record> {
 fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision) -> Result<(), TestCaseError> {
     let (was, is) = (&change.record, &decision.record);
     if was.state.is_settled() {
-        let retried = matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Requeue;
+        let in_doubt = matches!(was.state, State::InDoubt { .. });
+        let named_job = in_doubt && matches!(event, Event::Adopt(_));
+        let retried = named_job || matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Requeue;
+        let given_up = in_doubt && matches!(event, Event::GiveUp(_)) && matches!(is.state, State::Failed { .. });
         let undone = matches!(was.state, State::Succeeded { .. }) && *event == Event::Undo;
-        prop_assert!(retried || undone, "settled is settled");
+        prop_assert!(retried || undone || given_up, "settled is settled");
         let named = undone && matches!(is.state, State::Skipped { .. });
-        prop_assert!(named || is.state == State::Queued);
-        prop_assert!(retried || named || is.undo == Some(Undo::default()), "what is put back is marked");
+        prop_assert!(named || given_up || is.state == State::Queued);
+        prop_assert!(retried || named || given_up || is.undo == Some(Undo::default()), "what is put back is marked");
     } else {
         prop_assert_eq!(is.undo.is_some(), was.undo.is_some(), "nothing else marks a change, and the mark stays");
     }

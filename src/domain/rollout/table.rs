@@ -326,6 +326,45 @@ reverted        ; retry all    ; failed                  => refused final
 reverted        ; promote      ; -                       => refused final
 reverted        ; approve      ; -                       => refused final
 reverted        ; revert       ; -                       => refused final
+scheduled       ; retry one    ; -                       => refused nothing_to_retry
+scheduled       ; name job     ; -                       => refused nothing_to_retry
+scheduled       ; give up      ; -                       => scheduled | 3 given up | now
+advancing 1     ; retry one    ; -                       => advancing 1 | again 3 | now
+advancing 1     ; name job     ; -                       => advancing 1 | 3 did named | now
+advancing 1     ; give up      ; -                       => advancing 1 | 3 given up | now
+soaking 0       ; retry one    ; -                       => advancing 0 | again 3 | now
+soaking 0       ; name job     ; -                       => advancing 0 | 3 did named | now
+soaking 0       ; give up      ; -                       => soaking 0 | 3 given up | now
+awaiting 0      ; retry one    ; -                       => advancing 0 | again 3 | now
+awaiting 0      ; name job     ; -                       => advancing 0 | 3 did named | now
+awaiting 0      ; give up      ; -                       => awaiting 0 | 3 given up | now
+halted failures ; retry one    ; -                       => advancing 1 | again 3 | now
+halted failures ; name job     ; -                       => advancing 1 | 3 did named | now
+halted failures ; give up      ; -                       => halted 1 failures 3/3 | 3 given up | now
+halted stalled  ; retry one    ; -                       => advancing 1 | again 3 | now
+halted stalled  ; name job     ; -                       => advancing 1 | 3 did named | now
+halted stalled  ; give up      ; -                       => halted 1 stalled | 3 given up | now
+completed       ; retry one    ; -                       => refused final
+completed       ; name job     ; -                       => refused final
+completed       ; give up      ; -                       => refused final
+aborted         ; retry one    ; -                       => refused final
+aborted         ; name job     ; -                       => refused final
+aborted         ; give up      ; -                       => refused final
+settling        ; retry one    ; -                       => reverting 1 settling | again 3 | now
+settling        ; name job     ; -                       => reverting 1 settling | 3 did named | now
+settling        ; give up      ; -                       => reverting 1 settling | 3 given up | now
+gathering       ; retry one    ; -                       => reverting 1 gathering | again 3 | now
+gathering       ; name job     ; -                       => reverting 1 gathering | 3 did named | now
+gathering       ; give up      ; -                       => reverting 1 gathering | 3 given up | now
+releasing       ; retry one    ; -                       => reverting 1 releasing | again 3 | now
+releasing       ; name job     ; -                       => reverting 1 releasing | 3 did named | now
+releasing       ; give up      ; -                       => reverting 1 releasing | 3 given up | now
+halted revert   ; retry one    ; -                       => reverting 1 releasing | again 3 | now
+halted revert   ; name job     ; -                       => reverting 1 releasing | 3 did named | now
+halted revert   ; give up      ; -                       => halted 1 revert 1 back releasing | 3 given up | now
+reverted        ; retry one    ; -                       => refused final
+reverted        ; name job     ; -                       => refused final
+reverted        ; give up      ; -                       => refused final
 ";
 
 fn start() -> Timestamp {
@@ -427,6 +466,9 @@ fn events() -> Vec<(&'static str, Event)> {
         ("abort", command(Verb::Abort)),
         ("retry", command(Verb::Retry(Requeue::Failed))),
         ("retry all", command(Verb::Retry(Requeue::FailedAndInDoubt))),
+        ("retry one", command(Verb::ByHand { ordinal: 3, what: ByHand::Again })),
+        ("name job", command(Verb::ByHand { ordinal: 3, what: ByHand::Adopt("named".parse().expect("a job id")) })),
+        ("give up", command(Verb::ByHand { ordinal: 3, what: ByHand::GiveUp })),
         ("promote", command(Verb::Promote)),
         ("gathered", Event::Gathered { more: false, unfailed: 0 }),
         ("gathered all but some", Event::Gathered { more: true, unfailed: 0 }),
@@ -587,6 +629,7 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
                 Refusal::AlreadyPaused { .. } => "already_paused",
                 Refusal::NotPaused { .. } => "not_paused",
                 Refusal::NothingToRetry => "nothing_to_retry",
+                Refusal::NotByHand { .. } => unreachable!("the engine says so, with the change in hand"),
                 Refusal::OnlyInDoubt { .. } => "only_in_doubt",
                 Refusal::NothingToPromote { .. } => "nothing_to_promote",
                 Refusal::UntilPassed { .. } => "until_passed",
@@ -639,6 +682,13 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         Effect::Withdraw => "withdraw".into(),
         Effect::Requeue => "requeue".into(),
         Effect::Gather { wave } => format!("gather {wave}"),
+        Effect::ByHand { ordinal, event: change::Event::Requeue } => format!("again {ordinal}"),
+        Effect::ByHand { ordinal, event: change::Event::Adopt(job) } => format!("{ordinal} did {job}"),
+        Effect::ByHand { ordinal, event: change::Event::GiveUp(why) } => {
+            assert_eq!(why, "given up by alice: network trouble");
+            format!("{ordinal} given up")
+        }
+        Effect::ByHand { event, .. } => unreachable!("no verb is {event:?}"),
     };
     let wake = match decision.wake {
         RolloutWake::Change(Wake::Never) => "never".into(),
@@ -814,6 +864,17 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
                 prop_assert!(tally.failures() + tally.active <= wave.max_failures, "the wave's budget holds");
             }
         }
+        Effect::ByHand { ref event, .. } => {
+            let reverts = decision.record.revert().is_some();
+            for (tally, settled) in world.tallies.iter_mut().zip(&world.settled) {
+                let kept = if reverts { *settled } else { Tally::default() };
+                if tally.in_doubt > kept.in_doubt {
+                    let to = if matches!(event, change::Event::GiveUp(_)) { Standing::Failed } else { Standing::Queued };
+                    tally.shift(Standing::InDoubt, to, 1);
+                    break;
+                }
+            }
+        }
         Effect::Withdraw => {
             for tally in &mut world.tallies {
                 tally.shift(Standing::Queued, Standing::Cancelled, tally.queued);
@@ -832,9 +893,11 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
             }
         }
     }
+    let by_hand = matches!(decision.effect, Effect::ByHand { .. });
     if world.record.phase != decision.record.phase
         && let Phase::Advancing { wave } = decision.record.phase
         && decision.record.requeue.is_none()
+        && !by_hand
     {
         for tally in &world.tallies[..usize::from(wave)] {
             prop_assert!(tally.queued == 0 && tally.active == 0, "a wave begins when those before it are settled");

@@ -45,7 +45,7 @@ impl Invariant for Attempts {
                 for change in &commit.changes {
                     match change.record.state {
                         State::Submitting { .. } => self.counts.entry(change.ordinal).or_default().meant += 1,
-                        State::Queued if REQUEUED.contains(&change.why.as_str()) => {
+                        State::Queued if REQUEUED.iter().any(|why| change.why.starts_with(why)) => {
                             self.counts.remove(&change.ordinal);
                         }
                         _ => {}

@@ -1,7 +1,7 @@
 //! What a scenario lets happen by the clock: crashes, freezes, verbs, the kill switch, steps of the wall clock.
 
 use fastrand::Rng;
-use sealift::domain::rollout::{Requeue, Verb};
+use sealift::domain::rollout::{ByHand, Requeue, Verb};
 
 use super::{Nanos, S, What, World};
 
@@ -9,6 +9,9 @@ use super::{Nanos, S, What, World};
 const JUMPS_WITHIN: Nanos = 90 * S;
 /// Longest standstill of a host.
 const FREEZE_MAX: Nanos = 60 * S;
+
+/// Places that a person's word on one change is about.
+const BY_HAND_UP_TO: u32 = 8;
 
 impl World {
     pub(super) fn draw_events(&mut self) {
@@ -62,6 +65,8 @@ pub fn draw_verb(rng: &mut Rng) -> Verb {
         8 => Verb::Abort,
         9 => Verb::Promote,
         10 => Verb::Retry(Requeue::Failed),
-        _ => Verb::Retry(Requeue::FailedAndInDoubt),
+        _ if rng.bool() => Verb::Retry(Requeue::FailedAndInDoubt),
+        // Mostly refused: few changes failed or are in doubt.
+        _ => Verb::ByHand { ordinal: rng.u32(0..BY_HAND_UP_TO), what: if rng.bool() { ByHand::Again } else { ByHand::GiveUp } },
     }
 }
