@@ -51,7 +51,10 @@ impl Invariant for AcknowledgedVerbs {
                 }
             }
             Fact::End { entries, .. } => {
-                let told = entries.iter().filter(|entry| matches!(&entry.what, What::Rollout { by: Some(_), .. } | What::Change { by: Some(_), .. })).count() as u64;
+                let told = entries
+                    .iter()
+                    .filter(|entry| matches!(&entry.what, What::Rollout { by: Some(_), .. } | What::Change { by: Some(_), .. }))
+                    .count() as u64;
                 if told < self.acknowledged {
                     return Err(format!("{} verbs were acknowledged, the journal has {told}", self.acknowledged));
                 }
