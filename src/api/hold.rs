@@ -50,8 +50,10 @@ pub async fn of_changes(
         let queued = change.record.state == State::Queued;
         let instance_taken = if queued { store.holder(&change.target.instance()).await? } else { None };
         let group_full = if queued { store.full_group(rollout.id, &change.target).await? } else { None };
-        let lane = snapshot.lanes.iter().find(|lane| lane.lane == change.target.lane).map(standing);
-        let waiting = Waiting { change, now, wake: active.due, instance_taken, group_full: group_full.as_ref(), lane };
+        let lane = snapshot.lanes.iter().find(|lane| lane.lane == change.target.lane);
+        let occupied = lane.and_then(|lane| lane.occupied.get(&change.target.instance_id));
+        let (group_full, lane) = (group_full.as_ref(), lane.map(standing));
+        let waiting = Waiting { change, now, wake: active.due, instance_taken, occupied, group_full, lane };
         holds.push(hold::of_change(&situation, &waiting).map(Hold::from));
     }
     Ok(holds)

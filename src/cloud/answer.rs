@@ -112,6 +112,7 @@ fn understand(call: &Call, answer: &WireAnswer<'_>, beside: &mut Vec<ProxySeen>)
         Call::ShowJob { job, .. } => job_shown(answer.body, job, answer.secret),
         Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
         Call::Jobs { .. } => listed(answer.body, answer.secret),
+        Call::Running { .. } => running(answer.body, answer.secret),
         Call::Instances { .. } => instances::read(answer.body),
         Call::Proxies { .. } => proxies(answer.body),
     }
@@ -346,6 +347,21 @@ fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
         Some((job, stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret)))
     };
     Ok(Answer::Listed { jobs: rows.iter().flatten().filter_map(stands).collect(), more })
+}
+
+/// What runs, by instance. A row that cannot be read is left out: the list is for people.
+fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
+    let body: JobsBody<'_> = parse(body)?;
+    let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
+    let more = rows.len() >= JOBS_PAGE as usize;
+    let runs = |row: &JobRow<'_>| {
+        let view = stands(row.status.text()?, None, None, secret);
+        let name = safe_text::message(row.job_name.text().unwrap_or(""), secret);
+        let seen = JobSeen { job: row.job_id.text()?.parse().ok()?, instance_id: row.instance_id.text()?.parse().ok()?, name };
+        // A cloud that does not know the filter tells of all.
+        matches!(view, JobView::Running { .. }).then_some(seen)
+    };
+    Ok(Answer::Jobs { jobs: rows.iter().flatten().filter_map(runs).collect(), more })
 }
 
 fn jobs(body: &[u8], instance: &InstanceId) -> Result<Answer, String> {

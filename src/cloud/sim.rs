@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::answer::{self, WireAnswer};
 use super::model::{Content, Model, Request, Response};
-use super::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, find_window};
+use super::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, RUNNING, find_window};
 use crate::domain::call::{Call, Reply};
 use crate::domain::target::Target;
 
@@ -47,8 +47,9 @@ fn request(call: &Call) -> Request<'_> {
         Call::Instances { offset, .. } => Request::Instances { offset: *offset as usize, limit: INSTANCES_PAGE },
         Call::FindJobs { since, page, .. } | Call::Jobs { since, page, .. } => {
             let (start, end) = find_window(*since);
-            Request::Jobs { start: Some(start), end: Some(end), page: *page, limit: JOBS_PAGE }
+            Request::Jobs { status: None, start: Some(start), end: Some(end), page: *page, limit: JOBS_PAGE }
         }
+        Call::Running { page, .. } => Request::Jobs { status: Some(RUNNING), start: None, end: None, page: *page, limit: JOBS_PAGE },
     }
 }
 

@@ -22,6 +22,9 @@ pub const INSTANCES_PAGE: usize = 100;
 /// Rows of a page of the job list: 10, 20 or 50 are allowed.
 pub const JOBS_PAGE: u32 = 50;
 
+/// The status that the list of running jobs is asked for, in the vendor's word.
+pub const RUNNING: &str = "Running";
+
 /// How far beyond `since` the job list is searched. A call in doubt lands within minutes; the wide end costs little
 /// while a lane is followed closely, and keeps a daemon that was down for days from reading days of jobs. It also
 /// covers a cloud whose filter means the end of a job: no job of this kind is known to take longer.
@@ -58,6 +61,7 @@ pub fn path(project: &ProjectId, call: &Call) -> String {
             let _infallible = write!(path, "&offset={page}&limit={JOBS_PAGE}");
             path
         }
+        Call::Running { page, .. } => format!("/v3/{project}/immediate-jobs?status={RUNNING}&offset={page}&limit={JOBS_PAGE}"),
     }
 }
 
@@ -99,6 +103,7 @@ mod tests {
             ),
             (Call::Inspect { target: target.clone() }, format!("{base}{instance}/proxies?offset=0&limit=100")),
             (Call::Follow { target: target.clone(), job }, format!("{base}/jobs?id=e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7")),
+            (Call::Running { lane: target.lane.clone(), page: 2 }, format!("{base}/immediate-jobs?status=Running&offset=2&limit=50")),
             (
                 Call::FindJobs { target, since, page: 3 },
                 format!(

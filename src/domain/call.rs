@@ -51,6 +51,14 @@ pub enum Call {
         /// Page number, from 1.
         page: u32,
     },
+    /// One page of the immediate jobs that run now, whoever began them: a read that tells what an instance is busy with, and
+    /// belongs to no change.
+    Running {
+        /// The lane.
+        lane: Name,
+        /// Page number, from 1.
+        page: u32,
+    },
     /// Show one job with the instance that it works on: a read, asked for by a person and by no change.
     ShowJob {
         /// The lane that reaches the project.
@@ -81,7 +89,11 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 &target.lane
             }
-            Self::Instances { lane, .. } | Self::Proxies { lane, .. } | Self::Jobs { lane, .. } | Self::ShowJob { lane, .. } => lane,
+            Self::Instances { lane, .. }
+            | Self::Proxies { lane, .. }
+            | Self::Jobs { lane, .. }
+            | Self::Running { lane, .. }
+            | Self::ShowJob { lane, .. } => lane,
         }
     }
 
@@ -91,7 +103,7 @@ impl Call {
             Self::Inspect { target } | Self::Submit { target, .. } | Self::Follow { target, .. } | Self::FindJobs { target, .. } => {
                 Some(target)
             }
-            Self::Instances { .. } | Self::Proxies { .. } | Self::Jobs { .. } | Self::ShowJob { .. } => None,
+            Self::Instances { .. } | Self::Proxies { .. } | Self::Jobs { .. } | Self::Running { .. } | Self::ShowJob { .. } => None,
         }
     }
 
@@ -105,6 +117,7 @@ impl Call {
             Self::Instances { .. } => "instances",
             Self::Proxies { .. } => "proxies",
             Self::Jobs { .. } => "jobs",
+            Self::Running { .. } => "running_jobs",
             Self::ShowJob { .. } => "show_job",
         }
     }
@@ -193,6 +206,14 @@ pub struct JobSeen {
     pub name: String,
 }
 
+impl std::fmt::Display for JobSeen {
+    /// The operation's name and its job, for people.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = if self.name.is_empty() { "an operation without a name" } else { self.name.as_str() };
+        write!(f, "{name} (job {})", self.job)
+    }
+}
+
 /// The answer that was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -211,7 +232,8 @@ pub enum Answer {
         /// How it stands.
         view: JobView,
     },
-    /// To [`Call::FindJobs`]: the rows of one page, and whether more pages may follow.
+    /// To [`Call::FindJobs`], without what is surely another operation, and to [`Call::Running`], with it: the rows of one
+    /// page, and whether more pages may follow.
     Jobs {
         /// Rows of the page, any instance.
         jobs: Vec<JobSeen>,

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::undo::Undo;
 pub use self::wire::Shown;
 
-use super::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView};
+use super::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView};
 use super::id::{ChangeId, JobId};
 use super::proof::{self, Demand, Endpoint, Proof};
 use super::retry;
@@ -399,6 +399,8 @@ pub struct Context<'a> {
     pub survey: bool,
     /// What the wire must show, if it must ([`super::plan::Plan::wire`]).
     pub wire: Option<Demand>,
+    /// What runs on its instance, as far as a list of the lane's running jobs has told of late.
+    pub occupied: Option<&'a JobSeen>,
 }
 
 /// When a change wants to be woken next.
@@ -820,7 +822,12 @@ impl<'a> Step<'a> {
         record.attempts > 0 || !record.jobs.is_empty() || record.before.is_some()
     }
 
+    /// Other work is waited out, and named where the cloud tells its name.
     fn busy(&self, mut next: Next<'a>, what: String) -> Decision {
+        let what = match self.ctx.occupied {
+            Some(job) => format!("{what}; {job} runs on its instance"),
+            None => what,
+        };
         next.record.waits = next.record.waits.saturating_add(1);
         let waits = next.record.waits;
         if waits >= BUSY_WAITS_MAX {

@@ -14,6 +14,7 @@ mod tests;
 
 use jiff::Timestamp;
 
+use super::call::JobSeen;
 use super::change::{Change, State};
 use super::group::FullGroup;
 use super::id::{ChangeId, Name};
@@ -111,6 +112,8 @@ pub struct Waiting<'a> {
     pub wake: Option<Timestamp>,
     /// Another change that is active on the same instance.
     pub instance_taken: Option<ChangeId>,
+    /// A job of somebody else that runs on its instance.
+    pub occupied: Option<&'a JobSeen>,
     /// A group of it all of whose places are taken.
     pub group_full: Option<&'a FullGroup>,
     /// Its lane; `None`: the configuration has no lane of that name.
@@ -331,7 +334,8 @@ impl Waiting<'_> {
             return Some(Hold::new("backoff", Some(until), text));
         }
         if record.waits > 0 {
-            let text = format!("the instance is busy with other work, told {} times in a row; it is asked again", record.waits);
+            let work = self.occupied.map_or_else(|| "other work".to_owned(), ToString::to_string);
+            let text = format!("the instance is busy with {work}, told {} times in a row; it is asked again", record.waits);
             return Some(Hold::new("instance_busy", Some(until), text));
         }
         let text = format!("attempt {} of {} did not succeed; the next follows", record.attempts, plan.retry.max_attempts);

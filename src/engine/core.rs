@@ -58,6 +58,8 @@ pub(super) enum Owner {
     Ask(u64),
     /// The list of the jobs that are followed on a lane.
     List(Name),
+    /// The list of the jobs that run on a lane.
+    Running(Name),
 }
 
 /// What a timer wakes.
@@ -168,26 +170,31 @@ impl Core {
                 Some(Owner::Change(id)) => self.work_read(id, *found, out),
                 Some(Owner::Rollout(id)) => self.rollout_read(id, *found, out),
                 Some(Owner::Stranger(id)) => self.stranger(id, *found, out),
-                Some(Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => self.count("unknown_ticket"),
             },
             Input::Committed { ticket, result } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_committed(id, result, out),
                 Some(Owner::Rollout(id)) => self.rollout_committed(id, result, out),
-                Some(Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => self.count("unknown_ticket"),
             },
             Input::Touched { ticket, held } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_touched(id, held, out),
-                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => {
+                    self.count("unknown_ticket")
+                }
             },
             Input::Answered { ticket, reply } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_answered(id, reply, out),
                 Some(Owner::Ask(id)) => self.ask_answered(id, reply, out),
                 Some(Owner::List(lane)) => self.list_answered(&lane, reply, out),
+                Some(Owner::Running(lane)) => self.running_answered(&lane, reply),
                 Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
             },
             Input::Probed { ticket, proof } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_probed(id, proof, out),
-                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_)) | None => self.count("unknown_ticket"),
+                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => {
+                    self.count("unknown_ticket")
+                }
             },
             Input::Command { id, command } => self.command(id, command, out),
             Input::Asked { id, call } => self.asked(id, call, out),
@@ -231,6 +238,7 @@ impl Core {
             waiting: u32::try_from(lane.line.waiting()).unwrap_or(u32::MAX),
             paused: lane.paused(self.now.boot).map(|paused| (self.wall_at(paused.until), paused.why.clone())),
             quota: lane.standing(self.now.boot),
+            occupied: lane.occupied.known(self.now.boot),
         });
         Snapshot {
             passes,

@@ -3,14 +3,15 @@
 //! Invariant: what a method here answers with success is durable. Every method answers within a second or fails with
 //! the reason; none waits for the cloud.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::lane::QuotaStanding;
-use crate::domain::call::{Call, Reply};
-use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::domain::call::{Call, JobSeen, Reply};
+use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
 use crate::domain::quota::Quota;
 use crate::domain::rollout::{Refusal, Verb};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
@@ -125,6 +126,8 @@ pub struct LaneSnapshot {
     pub paused: Option<(Timestamp, String)>,
     /// How it stands to its quota; `None`: it has none.
     pub quota: Option<QuotaStanding>,
+    /// What runs on instances that changes wait for, by the latest list of running jobs.
+    pub occupied: Arc<BTreeMap<InstanceId, JobSeen>>,
 }
 
 impl Handle {

@@ -23,6 +23,7 @@ use super::follow::Followed;
 use super::fresh::Fresh;
 use super::line::Line;
 pub(super) use super::line::{Rank, Waiter};
+use super::occupied::Occupied;
 use crate::domain::call::{CallError, Disposition};
 use crate::domain::ceiling::Ceiling;
 use crate::domain::id::Name;
@@ -53,6 +54,8 @@ pub(super) struct LaneState {
     pub(super) fresh: Fresh,
     /// The jobs that are followed.
     pub(super) followed: Followed,
+    /// What its instances are busy with.
+    pub(super) occupied: Occupied,
     /// Pauses in a row, for growing waits.
     pauses: u32,
 }
@@ -111,6 +114,7 @@ impl LaneState {
             paused: None,
             fresh: Fresh::default(),
             followed: Followed::default(),
+            occupied: Occupied::default(),
             pauses: 0,
         }
     }

@@ -32,6 +32,8 @@ pub(super) enum Waiter {
     Ask(u64),
     /// The list of the jobs that are followed.
     List,
+    /// The list of the jobs that run, whoever began them.
+    Running,
 }
 
 impl Waiter {
@@ -39,7 +41,7 @@ impl Waiter {
     fn payer(self) -> Option<RolloutId> {
         match self {
             Self::Change(id) => Some(id.rollout),
-            Self::Ask(_) | Self::List => None,
+            Self::Ask(_) | Self::List | Self::Running => None,
         }
     }
 }
@@ -143,11 +145,11 @@ impl Line {
         self.remove(rank, place, who);
         match who {
             Waiter::Ask(id) => Some(id),
-            Waiter::Change(_) | Waiter::List => None,
+            Waiter::Change(_) | Waiter::List | Waiter::Running => None,
         }
     }
 
-    /// Changes in the line, and a list that waits with them.
+    /// Changes in the line, and lists that wait with them.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len() - self.asks
     }

@@ -28,6 +28,7 @@ mod fresh;
 mod handle;
 mod lane;
 mod line;
+mod occupied;
 mod permit;
 mod prove;
 mod question;

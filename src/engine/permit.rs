@@ -55,6 +55,10 @@ impl Core {
                     self.list_out(name, out);
                     continue;
                 }
+                Waiter::Running => {
+                    self.running_out(name, out);
+                    continue;
+                }
             };
             let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
             assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");

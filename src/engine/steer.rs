@@ -139,6 +139,7 @@ impl Tracked {
             looks: 0,
             survey: self.view.plan.survey,
             wire: self.view.plan.wire.as_ref().map(Wire::demand),
+            occupied: None,
         }
     }
 

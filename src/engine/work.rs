@@ -182,7 +182,8 @@ impl Core {
             Gate::Open if self.stop.is_some() || self.draining => Gate::Held,
             gate => gate,
         };
-        let ctx = Context { gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, ..ctx };
+        let occupied = lane.occupied.on(&work.change.target.instance_id, self.now.boot);
+        let ctx = Context { gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, occupied, ..ctx };
         Some(change::decide(&work.change, &work.event, &ctx))
     }
 
@@ -386,6 +387,7 @@ impl Core {
             work.asks_alone = false;
             work.gathered.clear();
         }
+        let waits = decision.record.waits > work.change.record.waits;
         work.due = due;
         let completed = work.event == Event::Job(JobView::Completed);
         work.change.record = decision.record;
@@ -394,6 +396,9 @@ impl Core {
             ("submitting", "following") => self.follows(id),
             ("following", other) if other != "following" => self.follows_no_more(id, &lane, completed),
             _ => {}
+        }
+        if waits {
+            self.ask_what_runs(&lane);
         }
         self.done_with_event(id);
         if self.count_in_flight(id) {

@@ -141,6 +141,7 @@ impl Bench {
             Call::Follow { target: target.clone(), job },
             Call::FindJobs { target: target.clone(), since, page: 1 },
             Call::Jobs { lane: lane.clone(), since, page: 1 },
+            Call::Running { lane: lane.clone(), page: 1 },
         ] {
             replies.push(self.call(call).await);
         }

@@ -49,6 +49,7 @@ const MUST_FIRE: &[&str] = &[
     "resume",
     "retry",
     "revert",
+    "running_listed",
     "slow",
     "slow_to_wire",
     "slow_way",

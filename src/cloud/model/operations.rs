@@ -13,6 +13,9 @@ use crate::cloud::mix;
 use crate::cloud::vendor_json as json;
 use crate::domain::id::{InstanceId, ProxyId};
 
+/// From when to when; `None`: open at that end.
+type Span = (Option<Timestamp>, Option<Timestamp>);
+
 impl Model {
     pub(super) fn operate(&mut self, request: &Request<'_>) -> (u16, String, bool) {
         match *request {
@@ -26,7 +29,7 @@ impl Model {
                 Some(index) => (200, self.show_job(index), false),
                 None => (400, json::error("DBS.200543", "The job does not exist."), false),
             },
-            Request::Jobs { start, end, page, limit } => (200, self.list_jobs(start, end, page, limit), false),
+            Request::Jobs { status, start, end, page, limit } => (200, self.list_jobs(status, (start, end), page, limit), false),
             Request::Refused(_) => unreachable!("refused requests are answered before any operation"),
         }
     }
@@ -187,10 +190,11 @@ impl Model {
     }
 
     /// The newest job first, as task centres show them; the vendor does not say.
-    fn list_jobs(&self, start: Option<Timestamp>, end: Option<Timestamp>, page: u32, limit: u32) -> String {
+    fn list_jobs(&self, status: Option<&str>, (start, end): Span, page: u32, limit: u32) -> String {
         let from = start.map_or(0, |start| self.jobs.partition_point(|job| self.start + Duration::from_nanos(job.created) < start));
         let to = end.map_or(self.jobs.len(), |end| self.jobs.partition_point(|job| self.start + Duration::from_nanos(job.created) <= end));
-        let visible = (from..to.max(from)).rev().filter(|index| self.jobs[*index].visible <= self.now);
+        let wanted = |job: &Job| job.visible <= self.now && status.is_none_or(|status| self.job_status(job).word() == status);
+        let visible = (from..to.max(from)).rev().filter(|index| wanted(&self.jobs[*index]));
         let total = visible.clone().count();
         let skip = (page.max(1) as usize - 1).saturating_mul(limit as usize);
         json::jobs(total, visible.skip(skip).take(limit as usize).map(|index| self.job_row(index as u32)))

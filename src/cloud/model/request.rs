@@ -41,6 +41,8 @@ pub enum Request<'a> {
     },
     /// `GET …/immediate-jobs`.
     Jobs {
+        /// Only jobs with this status word.
+        status: Option<&'a str>,
         /// Created at this instant or later.
         start: Option<Timestamp>,
         /// Created at this instant or earlier.

@@ -345,7 +345,19 @@ pub(super) fn change(record: Record) -> Change {
 pub(super) fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'static> {
     let window = if shut { Opening::Shut { next: None, by: ShutBy::Window } } else { Opening::Open { until: None } };
     let verify_timeout = Duration::from_secs(180);
-    Context { now: SENT, gate, window, timing: &TIMING, retry: &RETRY, verify_timeout, waited, looks: 0, survey: false, wire: None }
+    Context {
+        now: SENT,
+        gate,
+        window,
+        timing: &TIMING,
+        retry: &RETRY,
+        verify_timeout,
+        waited,
+        looks: 0,
+        survey: false,
+        wire: None,
+        occupied: None,
+    }
 }
 
 /// The record with which a row begins.
@@ -736,4 +748,16 @@ fn a_survey_tells_drifted_from_right_and_from_unknown() {
     let busy = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "MODIFYING".into(), endpoint: None };
     let decision = decide(&looked, &Event::Observed(Some(busy)), &ctx).expect("a look's answer");
     assert_eq!(decision.record.state, State::Ready, "what is being changed is looked at again");
+}
+
+#[test]
+fn other_work_is_named_where_it_is_known() {
+    let running = JobSeen { job: job("theirs"), instance_id: change(Record::queued()).target.instance_id, name: "RebootInstance".into() };
+    let looking = change(Record { state: State::Inspecting, ..Record::queued() });
+    let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
+    let ctx = Context { occupied: Some(&running), ..context(Gate::Open, false, Duration::ZERO) };
+    let why = |ctx: &Context<'_>| decide(&looking, &Event::Observed(Some(view.clone())), ctx).expect("its answer").why;
+    let named = format!("the proxy is REBOOTING; RebootInstance (job {}) runs on its instance", job("theirs"));
+    assert_eq!(why(&ctx), named);
+    assert_eq!(why(&Context { occupied: None, ..ctx }), "the proxy is REBOOTING");
 }

@@ -43,6 +43,7 @@ struct Facts {
     change: Change,
     wake: Option<Timestamp>,
     instance_taken: Option<ChangeId>,
+    occupied: Option<JobSeen>,
     group_full: Option<FullGroup>,
     groups_full: bool,
 }
@@ -98,6 +99,7 @@ impl Facts {
             change: Change { id, target, wave: 0, desired: true, record: change::Record::queued() },
             wake: None,
             instance_taken: None,
+            occupied: None,
             group_full: None,
             groups_full: false,
         }
@@ -153,6 +155,7 @@ impl Facts {
             now: now(),
             wake: self.wake,
             instance_taken: self.instance_taken,
+            occupied: self.occupied.as_ref(),
             group_full: self.group_full.as_ref(),
             lane: self.configured.then(|| self.lane()),
         };
@@ -427,6 +430,12 @@ fn a_ready_change_tells_what_it_waits_for() {
     let busy = Facts::ready(|r| r.waits = 4);
     let text = "the instance is busy with other work, told 4 times in a row; it is asked again";
     assert_eq!(busy.change(), hold("instance_busy", Some(later()), text));
+    let mut named = Facts::ready(|r| r.waits = 4);
+    let (job, instance_id) = ("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"), named.change.target.instance_id);
+    named.occupied = Some(JobSeen { job, instance_id, name: "EnlargeGaussDBforMySQLProxy".into() });
+    let text = "the instance is busy with EnlargeGaussDBforMySQLProxy (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7), told 4 times in a \
+                row; it is asked again";
+    assert_eq!(named.change(), hold("instance_busy", Some(later()), text));
     let failed = Facts::ready(|r| r.attempts = 2);
     assert_eq!(failed.change(), hold("backoff", Some(later()), "attempt 2 of 6 did not succeed; the next follows"));
     let missed = Facts::ready(|r| (r.misses, r.waits) = (3, 1));

@@ -8,6 +8,7 @@ use super::super::story::{Setting, with};
 use super::super::verdict::{Ending, Verdict};
 use super::{World, run, verdict};
 use crate::domain::group::GroupBy;
+use crate::domain::journal::{Entry, What};
 use crate::domain::plan::Promote;
 use crate::domain::quota::Quota;
 use crate::rehearse::Scene;
@@ -64,6 +65,20 @@ fn every_fault_and_five_crashes_and_every_promise_holds() {
     assert!(verdict.faults.len() >= 10, "too little went wrong: {:?}", verdict.faults);
     let worst = verdict.worst.iter().find(|worst| worst.allowed.is_some()).expect("the quota's interval is told");
     assert!(worst.calls <= 30 && worst.calls >= 20, "{worst:?}");
+}
+
+#[test]
+fn work_of_others_is_waited_out_by_its_name() {
+    let mut scene = stage().scene;
+    faulted(&mut scene, &[("foreign_job", "0.3"), ("job_time", "2m")]);
+    let run = run(&scene).expect("a fleet");
+    let told = |entry: &Entry| match &entry.what {
+        What::Change { why, .. } if why.contains("runs on its instance") => Some(why.clone()),
+        _ => None,
+    };
+    let told: Vec<String> = run.journal.iter().filter_map(told).collect();
+    assert!(told.len() > 5, "{told:?}");
+    assert!(told.iter().all(|why| why.contains("; EnlargeGaussDBforMySQLProxy (job ")), "{told:?}");
 }
 
 #[test]

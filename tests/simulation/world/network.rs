@@ -96,7 +96,7 @@ impl World {
                 let real = self.fleet.proxies().iter().find(|proxy| proxy.proxy_id == target.proxy_id).expect("of the fleet");
                 target.instance_id = real.instance_id;
             }
-            Call::Instances { .. } | Call::Proxies { .. } | Call::Jobs { .. } | Call::ShowJob { .. } => {}
+            Call::Instances { .. } | Call::Proxies { .. } | Call::Jobs { .. } | Call::Running { .. } | Call::ShowJob { .. } => {}
         }
         call
     }
