@@ -344,12 +344,22 @@ pub fn entry(entry: &Entry) -> JournalRow {
             by: Some(by.clone()),
             ..blank
         },
-        What::Rollout { from, to, why, by, .. } => {
-            JournalRow { kind: "rollout".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
-        }
-        What::Enforcement { from, to, why, by, .. } => {
-            JournalRow { kind: "enforcement".into(), from: Some(from.clone()), to: to.clone(), why: why.clone(), by: by.clone(), ..blank }
-        }
+        What::Rollout { from, to, why, by, .. } => JournalRow {
+            kind: "rollout".into(),
+            from: Some(from.to_string()),
+            to: to.to_string(),
+            why: why.clone(),
+            by: by.clone(),
+            ..blank
+        },
+        What::Enforcement { from, to, why, by, .. } => JournalRow {
+            kind: "enforcement".into(),
+            from: Some(from.to_string()),
+            to: to.to_string(),
+            why: why.clone(),
+            by: by.clone(),
+            ..blank
+        },
         What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
             let Trace { request_id, status, code, proof, .. } = answer.clone().unwrap_or_default();
             JournalRow {
@@ -357,10 +367,10 @@ pub fn entry(entry: &Entry) -> JournalRow {
                 ordinal: Some(*ordinal),
                 instance_id: Some(instance_id.to_string()),
                 proxy_id: Some(proxy_id.to_string()),
-                from: Some(from.clone()),
-                to: to.clone(),
+                from: Some(from.to_string()),
+                to: to.to_string(),
                 why: why.clone(),
-                call: call.clone(),
+                call: call.as_deref().map(str::to_owned),
                 request_id,
                 status,
                 code,

@@ -88,7 +88,8 @@ impl Default for Patience {
 
 struct HttpLane {
     client: Client,
-    endpoint: String,
+    /// Read once: to read a whole URL for every call costs more than the rest of the request.
+    endpoint: Url,
     host: String,
     project: ProjectId,
     authenticator: Authenticator,
@@ -113,14 +114,16 @@ impl HttpCloud {
             let Access { endpoint, project_id, credentials, .. } = &lane.access;
             let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
             let clients = own.as_mut().unwrap_or(&mut shared);
-            let (host, client) = clients.to(lane, endpoint)?;
+            let (base, client) = clients.to(lane, endpoint)?;
+            let host = base.host_str().unwrap_or_default().to_owned();
             let authenticator = Authenticator::new(credentials, project_id, clock.clone(), |endpoint| {
-                let (host, client) = clients.to(lane, endpoint)?;
+                let (base, client) = clients.to(lane, endpoint)?;
+                let host = base.host_str().unwrap_or_default().to_owned();
                 Ok::<_, Error>(Iam::new(client, endpoint, host, project_id.clone()))
             })?;
             let lane_made = HttpLane {
                 client,
-                endpoint: endpoint.trim_end_matches('/').to_owned(),
+                endpoint: base,
                 host,
                 project: project_id.clone(),
                 authenticator,
@@ -149,20 +152,20 @@ impl Clients {
         Self { own, patience, direct: None, usual: None }
     }
 
-    /// The host of an endpoint and the client that speaks to it.
-    fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(String, Client), Error> {
-        let (host, loopback) = host(lane, endpoint)?;
+    /// An endpoint, which has a host, and the client that speaks to it.
+    fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(Url, Client), Error> {
+        let (base, loopback) = base(lane, endpoint)?;
         // A proxy of the environment is for the way out of the machine, not for an emulator on it.
         let slot = if loopback { &mut self.direct } else { &mut self.usual };
         let client = match slot {
             Some(client) => Client::clone(client),
             None => slot.insert(client(loopback, self.own.as_ref(), self.patience)?).clone(),
         };
-        Ok((host, client))
+        Ok((base, client))
     }
 }
 
-fn host(lane: &Lane, endpoint: &str) -> Result<(String, bool), Error> {
+fn base(lane: &Lane, endpoint: &str) -> Result<(Url, bool), Error> {
     let bad = |what: String| Error::Endpoint { lane: lane.name.clone(), endpoint: endpoint.to_owned(), what };
     let url = Url::parse(endpoint).map_err(|error| bad(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -171,10 +174,10 @@ fn host(lane: &Lane, endpoint: &str) -> Result<(String, bool), Error> {
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(bad("it may hold no user, password, query or fragment".into()));
     }
-    let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?.to_owned();
+    let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?;
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    Ok((host, loopback))
+    Ok((url, loopback))
 }
 
 fn client(loopback: bool, own: Option<&OwnTls>, patience: Patience) -> Result<Client, Error> {
@@ -261,7 +264,7 @@ impl HttpLane {
     }
 
     async fn exchange(&self, call: &Call, gate: &Arc<Gate>, pass: &Pass) -> Result<Reply, Broken> {
-        let url = format!("{}{}", self.endpoint, wire_format::path(&self.project, call));
+        let url = wire_format::url(&self.endpoint, &self.project, call);
         // Said here and not by the client, so that it is signed, and not said to IAM, which does not know it.
         let mut request = self.client.request(wire_format::method(call), url).header(LANGUAGE_HEADER, LANGUAGE);
         let mut content: &'static [u8] = b"";

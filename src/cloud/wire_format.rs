@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::Url;
 
 use crate::domain::call::Call;
 use crate::domain::id::ProjectId;
@@ -38,8 +39,21 @@ pub fn method(call: &Call) -> reqwest::Method {
     if call.is_write() { reqwest::Method::PUT } else { reqwest::Method::GET }
 }
 
+/// Where a call goes: below the endpoint, which may have a path of its own.
+pub fn url(endpoint: &Url, project: &ProjectId, call: &Call) -> Url {
+    let path = path(project, call);
+    let (path, query) = path.split_once('?').map_or((path.as_str(), None), |(path, query)| (path, Some(query)));
+    let mut url = endpoint.clone();
+    match endpoint.path().trim_end_matches('/') {
+        "" => url.set_path(path),
+        prefix => url.set_path(&format!("{prefix}{path}")),
+    }
+    url.set_query(query);
+    url
+}
+
 /// Path and query of a call.
-pub fn path(project: &ProjectId, call: &Call) -> String {
+fn path(project: &ProjectId, call: &Call) -> String {
     let project = project.as_str();
     match call {
         Call::Inspect { target: Target { instance_id, .. } } | Call::Proxies { instance_id, .. } => {
@@ -112,6 +126,14 @@ mod tests {
             ),
         ] {
             assert_eq!(path(&project, &call), expected);
+            for (endpoint, before) in
+                [("https://cloud.example.com", ""), ("https://cloud.example.com/", ""), ("http://[::1]:80/gate/way/", "/gate/way")]
+            {
+                let endpoint: Url = endpoint.parse().expect("a URL");
+                let whole = url(&endpoint, &project, &call);
+                let told = whole.query().map_or_else(|| whole.path().to_owned(), |query| format!("{}?{query}", whole.path()));
+                assert_eq!((told, whole.origin()), (format!("{before}{expected}"), endpoint.origin()));
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 /// Why a text is not an id of the kind asked for. The message names the rule and, where one is likely, the slip.
@@ -80,8 +80,8 @@ fn cloud_id(text: &str, kind: &'static str, suffix: &'static str) -> Result<[u8;
 macro_rules! cloud_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $suffix:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name([u8; CLOUD_ID_LEN]);
 
         impl $name {
@@ -102,9 +102,9 @@ macro_rules! cloud_id {
                 text.parse()
             }
         }
-        impl From<$name> for String {
-            fn from(id: $name) -> String {
-                id.as_str().to_owned()
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
         impl fmt::Display for $name {
@@ -161,8 +161,8 @@ impl fmt::Display for ProjectId {
 
 /// A job of the cloud. Examples are UUIDs with hyphens, scheduled jobs 32 hex digits; we accept letters, digits and
 /// hyphens up to [`JobId::LEN_MAX`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct JobId(Arc<str>);
 
 impl JobId {
@@ -192,9 +192,9 @@ impl TryFrom<String> for JobId {
         text.parse()
     }
 }
-impl From<JobId> for String {
-    fn from(id: JobId) -> String {
-        id.as_str().to_owned()
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 impl fmt::Display for JobId {
@@ -209,8 +209,8 @@ impl fmt::Debug for JobId {
 }
 
 /// A name of ours: `[a-z0-9-]{1,63}`, the same rule for plans, lanes and waves. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(Arc<str>);
 
 impl Name {
@@ -235,9 +235,9 @@ impl TryFrom<String> for Name {
         Self::parse(&text, "name")
     }
 }
-impl From<Name> for String {
-    fn from(name: Name) -> String {
-        name.as_str().to_owned()
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 impl fmt::Display for Name {
@@ -251,9 +251,15 @@ impl fmt::Debug for Name {
     }
 }
 
+/// Bytes as hexadecimal digits, without an allocation: every line of the journal has some.
+fn as_hex<'t>(bytes: &[u8], text: &'t mut [u8]) -> &'t str {
+    hex::encode_to_slice(bytes, text).expect("the text has two places a byte");
+    std::str::from_utf8(text).expect("digits are ASCII")
+}
+
 /// A SHA-256 over content: of a plan with its targets, or of a journal line. Shown and stored as 64 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -289,9 +295,9 @@ impl TryFrom<String> for Digest {
         text.parse()
     }
 }
-impl From<Digest> for String {
-    fn from(digest: Digest) -> String {
-        hex::encode(digest.0)
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(as_hex(&self.0, &mut [0; 64]))
     }
 }
 impl fmt::Display for Digest {
@@ -307,8 +313,8 @@ impl fmt::Debug for Digest {
 
 /// One run of a plan. Derived from the plan's name, its revision, the wanted value and its targets, so that the same
 /// plan submitted twice is one rollout. Shown as 32 hex digits; people may type any unique prefix.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RolloutId([u8; 16]);
 
 impl RolloutId {
@@ -352,9 +358,9 @@ impl TryFrom<String> for RolloutId {
         text.parse()
     }
 }
-impl From<RolloutId> for String {
-    fn from(id: RolloutId) -> String {
-        hex::encode(id.0)
+impl Serialize for RolloutId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(as_hex(&self.0, &mut [0; 32]))
     }
 }
 impl fmt::Display for RolloutId {

@@ -4,12 +4,17 @@
 //! record it led to, and nothing else moves anything. The chain of hashes is the store's business; no secret ever
 //! stands in an entry.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::id::{Digest, InstanceId, Name, ProxyId, RolloutId};
 use super::proof::Proof;
 use super::{change, enforce, rollout};
+
+/// A word of a fixed set: borrowed where we write it, owned where it was read.
+pub type Word = Cow<'static, str>;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,14 +61,14 @@ pub enum What {
         /// Its proxy.
         proxy_id: ProxyId,
         /// The word of the state it left.
-        from: String,
+        from: Word,
         /// The word of the state it entered.
-        to: String,
+        to: Word,
         /// Why.
         why: String,
         /// The call that follows this entry, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        call: Option<String>,
+        call: Option<Word>,
         /// The answer that led here, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<Trace>,
@@ -76,9 +81,9 @@ pub enum What {
     /// A rollout moved.
     Rollout {
         /// The word of the phase it left.
-        from: String,
+        from: Word,
         /// The word of the phase it entered.
-        to: String,
+        to: Word,
         /// Why.
         why: String,
         /// Who made it move, if a person did.
@@ -92,9 +97,9 @@ pub enum What {
         /// The plan's name.
         name: Name,
         /// The word of the stage it left; `none` when it begins.
-        from: String,
+        from: Word,
         /// The word of the stage it entered.
-        to: String,
+        to: Word,
         /// Why.
         why: String,
         /// Who made it move, if a person did.
@@ -109,7 +114,7 @@ pub enum What {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// The call's word; `probe` for a look at the wire.
-    pub call: String,
+    pub call: Word,
     /// `X-Request-Id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

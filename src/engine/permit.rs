@@ -128,7 +128,7 @@ impl Core {
 pub(super) fn trace(call: &Call, reply: &Reply) -> Trace {
     let error = reply.outcome.as_ref().err();
     Trace {
-        call: call.word().to_owned(),
+        call: call.word().into(),
         request_id: reply.request_id.clone(),
         status: error.and_then(|error| error.status),
         code: error.and_then(|error| error.code.clone()),

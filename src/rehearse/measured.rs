@@ -37,7 +37,7 @@ impl Measured {
             if let Some((was, since)) = before.insert(*ordinal, (to, entry.at))
                 && let Ok(took) = Duration::try_from(entry.at.duration_since(since))
             {
-                match (was, to.as_str()) {
+                match (was, &**to) {
                     ("submitting", "following") => measured.calls.push(took),
                     // A job that broke took its time too.
                     ("following", "verifying" | "ready") if why != FORGOTTEN => measured.job_times.push(unpolled(took, timing)),

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::change::{self, State};
 use crate::domain::id::{ChangeId, RolloutId};
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, What, Word};
 use crate::domain::rollout;
 use crate::domain::tally::Standing;
 use crate::domain::target::{InstanceKey, Target};
@@ -57,7 +57,7 @@ impl Book {
         };
         if let Some(RolloutMove { record: next, why, by }) = moved {
             fits(&next, marks_len(&next))?;
-            let (from, to) = (record.phase.word().to_owned(), next.phase.word().to_owned());
+            let (from, to) = (record.phase.word().into(), next.phase.word().into());
             lines.push((entry(0, What::Rollout { from, to, why, by, record: next }), None));
         }
         let single = commit.changes.len() == 1;
@@ -192,10 +192,10 @@ impl Draft<'_> {
             ordinal,
             instance_id: target.instance_id,
             proxy_id: target.proxy_id,
-            from: state.word().to_owned(),
-            to: record.state.word().to_owned(),
+            from: state.word().into(),
+            to: record.state.word().into(),
             why,
-            call: call.map(str::to_owned),
+            call: call.map(Word::from),
             answer,
             by,
             record,

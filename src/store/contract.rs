@@ -416,9 +416,9 @@ pub(crate) async fn journal_pages(store: &dyn Store) {
     assert_eq!(store.journal(Some(second), 0, 99).await.expect("available"), all[2..4]);
     assert_eq!(store.journal(Some(first), 1, 2).await.expect("available"), [all[1].clone(), all[4].clone()]);
     let What::Rollout { from, to, why, record, .. } = &all[4].what else { panic!("a release is the rollout's move first") };
-    assert_eq!((from.as_str(), to.as_str(), why.as_str(), record.cursor), ("advancing", "advancing", "release", 3));
+    assert_eq!((from.as_ref(), to.as_ref(), why.as_str(), record.cursor), ("advancing", "advancing", "release", 3));
     let What::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else { panic!("the changes in the order given") };
-    assert_eq!((from.as_str(), to.as_str(), *proxy_id), ("queued", "ready", target(1, 2).proxy_id));
+    assert_eq!((from.as_ref(), to.as_ref(), *proxy_id), ("queued", "ready", target(1, 2).proxy_id));
 }
 
 pub(crate) async fn jobs_are_remembered(store: &dyn Store) {

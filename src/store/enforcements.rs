@@ -37,8 +37,8 @@ impl Book {
             let what = format!("the enforcement of {name} names the rollout {}, which is not there", record.origin);
             return Err(CommitError::Unavailable(Unavailable(what)));
         }
-        let from = known.map_or(NONE, |known| known.record.stage.word()).to_owned();
-        let to = record.stage.word().to_owned();
+        let from = known.map_or(NONE, |known| known.record.stage.word()).into();
+        let to = record.stage.word().into();
         let rollout = record.origin;
         let what = What::Enforcement { name, from, to, why, by, record: Box::new(record) };
         let line = Line { entry: Entry { seq: self.seq() + 1, at, rollout, what }, due: None, more: 0 };

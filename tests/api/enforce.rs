@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use sealift::domain::journal::What;
+use sealift::domain::journal::{What, Word};
 use sealift::engine::enforce::Enforcer;
 use sealift::store::Store as _;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn night(world: &World, enforcer: &mut Enforcer, day: u32) -> Answered {
 async fn assert_one_run_at_a_time(world: &World) {
     let entries = world.store.journal(None, 0, usize::MAX).await.expect("a store in memory");
     let (mut ticks, mut version) = (BTreeSet::new(), 0);
-    let mut stage = "none".to_owned();
+    let mut stage = Word::from("none");
     for entry in &entries {
         if let What::Enforcement { from, to, record, .. } = &entry.what {
             assert_eq!((from, record.version), (&stage, version + 1), "the entries are a chain");

@@ -28,7 +28,7 @@ pub(crate) async fn an_enforcement_is_one_a_name(store: &dyn Store) {
         .iter()
         .filter_map(|entry| {
             if let What::Enforcement { from, to, record, .. } = &entry.what {
-                Some((from.as_str(), to.as_str(), record.version))
+                Some((from.as_ref(), to.as_ref(), record.version))
             } else {
                 None
             }

@@ -53,7 +53,7 @@ impl Rules<'_> {
                 }
                 self.open.insert(entry.rollout, name.to_string());
             }
-            What::Rollout { to, .. } if ["completed", "aborted", "reverted"].contains(&to.as_str()) => {
+            What::Rollout { to, .. } if ["completed", "aborted", "reverted"].contains(&to.as_ref()) => {
                 self.open.remove(&entry.rollout);
             }
             What::Change { proxy_id, record, .. } => self.change(entry, *proxy_id, &record.state),
