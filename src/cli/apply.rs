@@ -42,9 +42,11 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
         return Err(Failure::new(Exit::Error, message).into());
     }
     let files = named_files(&args.plan)?;
-    // The daemon's word comes before the question: an unknown lane is better told now than after a yes.
     let upload = Upload { plan: &args.plan, files: &files, discovered: planned.discovered() };
-    client.preview(&upload).await?;
+    if !args.yes {
+        // The daemon's word comes before the question: an unknown lane is better told now than after a yes.
+        client.preview(&upload).await?;
+    }
     let Some(confirmed) = confirm(args, &preview, &style)? else {
         term::say("nothing was submitted");
         return Ok(Exit::Error);

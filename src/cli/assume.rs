@@ -3,7 +3,6 @@
 //!
 //! Invariant: whatever nobody gave is told in words.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,12 +14,12 @@ use super::reach::Daemon;
 use crate::cloud::faults::Faults;
 use crate::document::length::Length;
 use crate::domain::plan::{Plan, Promote};
-use crate::domain::target::Target;
+use crate::domain::target::TargetList;
 use crate::rehearse::Scene;
 use crate::rehearse::story::{Setting, with};
 
 /// The scene, and what it rests on.
-pub fn assume(plan: Plan, targets: Arc<[Target]>, daemon: &Daemon, given: &CloudArgs, from: Timestamp) -> Result<(Scene, Vec<String>)> {
+pub fn assume(plan: Plan, targets: TargetList, daemon: &Daemon, given: &CloudArgs, from: Timestamp) -> Result<(Scene, Vec<String>)> {
     let mut scene = Scene::new(plan, targets, daemon.configured(), from);
     let settings: Vec<Setting> = given.fault.iter().map(|text| setting(text)).collect::<Result<_>>()?;
     let mut job_time_given = settings.iter().any(|setting| setting.key == "job_time");

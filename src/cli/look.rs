@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -18,7 +17,7 @@ use super::text::{clean, count};
 use super::wire::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 use super::{target_file, term};
 use crate::clock::{Clock as _, SystemClock};
-use crate::domain::target::Target;
+use crate::domain::target::{Target, TargetList};
 
 /// Without an answer for so long, it is said what is waited for.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -32,7 +31,7 @@ const NAMED: usize = 3;
 /// What a look found.
 pub struct Looked {
     /// The targets, each with the value that its proxy showed; unknown where none could be read.
-    pub targets: Arc<[Target]>,
+    pub targets: TargetList,
     /// When the look was over.
     pub at: Timestamp,
     /// What a person should know of it.
@@ -145,7 +144,7 @@ impl Found {
             }
             Target { seen, ..target.clone() }
         };
-        let targets: Arc<[Target]> = targets.iter().map(seen).collect();
+        let targets: TargetList = targets.iter().map(seen).collect();
         let mut warnings = Vec::new();
         if let Some((instance, why)) = self.failed.first_key_value() {
             let n = u32::try_from(self.failed.len()).unwrap_or(u32::MAX);

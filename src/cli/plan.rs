@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -132,7 +131,7 @@ pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: impl Fn() -> Result<
     let mut looked = None;
     if args.look {
         let found = look(&client()?, &loaded.targets).await?;
-        loaded.targets = Arc::clone(&found.targets);
+        loaded.targets = found.targets.clone();
         if let Some(path) = &args.save_targets {
             save(path, &found.targets)?;
         }
@@ -172,7 +171,7 @@ pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon
         // That nothing would ever be done is told already.
         return Ok(());
     }
-    let (scene, basis) = assume(loaded.plan.clone(), Arc::clone(&loaded.targets), daemon, cloud, style.now)?;
+    let (scene, basis) = assume(loaded.plan.clone(), loaded.targets.clone(), daemon, cloud, style.now)?;
     match Forecast::of(&scene, basis)? {
         Some(forecast) => {
             preview.warnings.extend(forecast.warnings.iter().cloned());
@@ -189,7 +188,7 @@ pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon
 /// The preview of a plan that was read here.
 pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
     // Who submits it and when is not part of a preview.
-    let submission = Submission { plan: loaded.plan.clone(), targets: Arc::clone(&loaded.targets), by: String::new(), at: style.now };
+    let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: String::new(), at: style.now };
     let warnings = loaded.warnings.iter().map(warning).collect();
     Preview {
         excluded: excluded(loaded, per_wave),

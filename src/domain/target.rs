@@ -27,6 +27,37 @@ pub struct Target {
     pub seen: Option<bool>,
 }
 
+/// The targets of a plan, shared: cheap to clone. Not an `Arc<[Target]>`, for to make that of a million targets that were
+/// read row by row would hold them twice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TargetList(Arc<Vec<Target>>);
+
+impl std::ops::Deref for TargetList {
+    type Target = [Target];
+
+    fn deref(&self) -> &[Target] {
+        &self.0
+    }
+}
+
+impl From<Vec<Target>> for TargetList {
+    fn from(targets: Vec<Target>) -> Self {
+        Self(Arc::new(targets))
+    }
+}
+
+impl<const N: usize> From<[Target; N]> for TargetList {
+    fn from(targets: [Target; N]) -> Self {
+        Vec::from(targets).into()
+    }
+}
+
+impl FromIterator<Target> for TargetList {
+    fn from_iter<I: IntoIterator<Item = Target>>(targets: I) -> Self {
+        Vec::from_iter(targets).into()
+    }
+}
+
 /// Digest over ordered targets, with their tags, which may limit the pace, and what they were seen to show: part of a rollout's identity.
 pub fn digest(targets: &[Target]) -> Digest {
     use sha2::{Digest as _, Sha256};

@@ -23,7 +23,6 @@ mod waves;
 mod wire;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -39,7 +38,7 @@ pub use crate::document::{Diagnostic, Diagnostics, Place};
 use crate::document::{Document, Mistakes, open, quote};
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::Plan;
-use crate::domain::target::Target;
+use crate::domain::target::TargetList;
 use crate::domain::window::Calendar;
 
 /// Largest plan file: about 60,000 targets of its own; more belong into a target file.
@@ -51,7 +50,7 @@ pub struct Loaded {
     /// The plan, resolved.
     pub plan: Plan,
     /// Its targets in their order; never empty, no proxy twice.
-    pub targets: Arc<[Target]>,
+    pub targets: TargetList,
     /// Whether a daemon that finds the file submits it by itself.
     pub autostart: bool,
     /// What the author may want to know.

@@ -12,7 +12,7 @@ use crate::cloud::fleet::FleetError;
 use crate::domain::id::Name;
 use crate::domain::lane::Lane;
 use crate::domain::plan::{Plan, Wave};
-use crate::domain::target::Target;
+use crate::domain::target::TargetList;
 
 /// Longest rehearsal when nothing else is said: a quarter of a year holds every window that a rollout plausibly needs.
 pub const FOR_DEFAULT: Duration = Duration::from_secs(92 * 24 * 3600);
@@ -26,7 +26,7 @@ pub struct Scene {
     /// The plan.
     pub plan: Plan,
     /// Its targets in their order; never empty, as long as the plan's waves.
-    pub targets: Arc<[Target]>,
+    pub targets: TargetList,
     /// A lane for each that the targets name.
     pub lanes: Vec<Lane>,
     /// What the simulated cloud does, and how long its jobs take.
@@ -56,7 +56,7 @@ pub enum SceneError {
 
 impl Scene {
     /// A plan over its targets, in a cloud where nothing goes wrong. Lanes that `known` does not have are assumed.
-    pub fn new(plan: Plan, targets: Arc<[Target]>, known: &[Lane], from: Timestamp) -> Self {
+    pub fn new(plan: Plan, targets: TargetList, known: &[Lane], from: Timestamp) -> Self {
         let mut lanes: BTreeMap<Name, Lane> = BTreeMap::new();
         for target in targets.iter() {
             if !lanes.contains_key(&target.lane) {

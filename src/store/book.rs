@@ -185,7 +185,10 @@ impl Book {
         }
         for seq in &self.open {
             let (other, case) = self.at(*seq);
-            let Some(theirs) = &case.prints else { continue };
+            let Some(theirs) = &case.prints else {
+                let what = format!("the proxies of the open rollout {other} were not read; this is a defect, please report it");
+                return Err(Unavailable(what).into());
+            };
             if let Some(Overlap { proxy, count }) = overlap(targets, prints, case.targets.as_ref(), theirs)? {
                 let more = if count > 1 { format!(" and {} more of its proxies", count - 1) } else { String::new() };
                 return Err(SubmitError::Overlap { proxy, name: case.plan.name.clone(), rollout: other, more });
@@ -240,14 +243,16 @@ impl Book {
         }
     }
 
-    /// Open rollouts whose proxies are not known yet.
+    /// Open rollouts that were found at the start, whose proxies are not known yet.
     pub fn unprinted(&self) -> Vec<RolloutId> {
         self.open.iter().map(|seq| self.at(*seq)).filter(|(_, case)| case.prints.is_none()).map(|(id, _)| id).collect()
     }
 
     /// Makes an open rollout's proxies known.
     pub fn print(&mut self, id: RolloutId, prints: Fingerprints) {
-        if let Some(case) = self.cases.get_mut(&id) {
+        if let Some(case) = self.cases.get_mut(&id)
+            && case.sheet.is_open()
+        {
             case.prints = Some(prints);
         }
     }
@@ -294,21 +299,24 @@ impl Book {
     }
 
     fn replace(&mut self, id: ChangeId, seq: u64, old: Option<Row>, mut row: Row, due: Option<Timestamp>) -> Option<InstanceKey> {
-        let instance = row.target.instance();
-        if let Some(old) = &old
-            && old.standing() == Standing::Active
-        {
-            self.locks.remove(&instance);
-            if let Some(due) = old.due {
-                self.due.remove(&(due, id));
-            }
+        let was_active = old.as_ref().is_some_and(|old| old.standing() == Standing::Active);
+        let is_active = row.standing() == Standing::Active;
+        if let Some(due) = old.as_ref().filter(|_| was_active).and_then(|old| old.due) {
+            self.due.remove(&(due, id));
+        }
+        // Most moves are those of an active change that stays active: it has the lock, and keeps it.
+        match (was_active, is_active) {
+            (true, false) => drop(self.locks.remove(&row.target.instance())),
+            (false, true) => drop(self.locks.insert(row.target.instance(), id)),
+            (true, true) | (false, false) => {}
         }
         let mut learnt = None;
         if let Some(job) = row.record.jobs.last()
             && old.and_then(|old| old.record.jobs.last().cloned()).as_ref() != Some(job)
         {
+            let instance = row.target.instance();
             self.fresh.jobs.entry(instance.clone()).or_default().push((seq, job.clone()));
-            learnt = Some(instance.clone());
+            learnt = Some(instance);
         }
         if is_settled(row.standing()) {
             self.fresh.rows.insert(id, (seq, row));
@@ -316,9 +324,8 @@ impl Book {
             return learnt;
         }
         self.fresh.rows.remove(&id);
-        if row.standing() == Standing::Active {
+        if is_active {
             row.due = due;
-            self.locks.insert(instance, id);
             self.due.extend(due.map(|due| (due, id)));
         }
         if let Some(case) = self.cases.get_mut(&id.rollout) {

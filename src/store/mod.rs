@@ -60,7 +60,7 @@ use crate::domain::journal::{Entry, Trace};
 use crate::domain::plan::Plan;
 use crate::domain::rollout;
 use crate::domain::tally::Tally;
-use crate::domain::target::{self, InstanceKey, Target};
+use crate::domain::target::{self, InstanceKey, Target, TargetList};
 
 /// A future that any executor may run; the memory store's are ready at once.
 pub type Pending<'a, T> = BoxFuture<'a, T>;
@@ -151,7 +151,7 @@ pub struct Submission {
     /// The frozen plan.
     pub plan: Plan,
     /// The targets in their order; never empty, no proxy twice, as long as the plan's waves.
-    pub targets: Arc<[Target]>,
+    pub targets: TargetList,
     /// Who submits.
     pub by: String,
     /// When, by our wall clock.

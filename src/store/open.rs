@@ -24,7 +24,6 @@ use super::probe::Probe;
 use super::queue::{Queue, QueueError};
 use super::step::Step;
 use super::submission::{Stored, sweep};
-use super::targets::Fingerprints;
 
 /// Lines that are brought to the queue in one transaction while it is built or catches up.
 const CHUNK: usize = 1_000;
@@ -280,10 +279,10 @@ fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed
         absorb(&mut steps, reached, book)?;
     }
     queue.sync()?;
+    // Damage is told now and not in the middle of a window. Which proxies they have is asked by the next submission only.
     for id in book.unprinted() {
         let Some(case) = book.case(id) else { continue };
-        let prints = Fingerprints::read(case.targets.as_ref()).map_err(OpenError::Submission)?;
-        book.print(id, prints);
+        case.targets.check().map_err(OpenError::Submission)?;
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! Everything is drawn from a seed, so that a failure replays.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -15,7 +14,7 @@ use crate::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave}
 use crate::domain::retry::Policy;
 use crate::domain::rollout::{self, Mark, Phase};
 use crate::domain::tally::Tally;
-use crate::domain::target::Target;
+use crate::domain::target::{Target, TargetList};
 use crate::domain::window::Calendar;
 
 use super::{Active, ChangeMove, Commit, CommitError, Durability, EnforcementCommit, Rollout, RolloutMove, Store, Submission};
@@ -44,7 +43,7 @@ pub(crate) fn target(instance: u32, n: u32) -> Target {
 }
 
 /// `count` targets from proxy `first` on, two proxies an instance.
-pub(crate) fn targets(first: u32, count: u32) -> Arc<[Target]> {
+pub(crate) fn targets(first: u32, count: u32) -> TargetList {
     (first..first + count).map(|n| target(n / 2, n)).collect()
 }
 

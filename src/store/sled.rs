@@ -359,6 +359,7 @@ enum Taken {
 fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermit, probe: &Probe) -> Result<Taken, SubmitError> {
     let id = submission.id();
     let prints = Fingerprints::of(submission.targets.iter());
+    know_proxies(shared)?;
     if shared.books()?.book.admit(id, &submission.plan, &submission.targets, &prints)? {
         return Ok(Taken::There(id));
     }
@@ -398,6 +399,20 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
     let (waits, durable) = oneshot::channel();
     shared.enqueue(inner, Item { steps: vec![step], waits: Some(waits), _place: place });
     Ok(Taken::InLine(id, durable))
+}
+
+/// Reads the proxies of the open rollouts that were found at the start: they are first asked for here, and a start shall
+/// not wait for them.
+fn know_proxies(shared: &Shared) -> Result<(), Unavailable> {
+    let unknown: Vec<_> = {
+        let book = &shared.books()?.book;
+        book.unprinted().into_iter().filter_map(|id| Some((id, Arc::clone(&book.case(id)?.targets)))).collect()
+    };
+    for (id, targets) in unknown {
+        let prints = Fingerprints::read(targets.as_ref())?;
+        shared.books()?.book.print(id, prints);
+    }
+    Ok(())
 }
 
 impl Store for SledStore {

@@ -155,11 +155,6 @@ impl Stored {
         Ok((Self { path, digest, count, index: OnceLock::new(), blocks: Mutex::default() }, header))
     }
 
-    /// Reads the file once from end to end and checks its digest, so that no later question has to.
-    pub fn check(&self) -> Result<(), Unavailable> {
-        self.index().map(drop)
-    }
-
     fn index(&self) -> Result<&Index, Unavailable> {
         if let Some(index) = self.index.get() {
             return Ok(index);
@@ -261,6 +256,10 @@ impl Stored {
 impl Targets for Stored {
     fn count(&self) -> u32 {
         self.count
+    }
+
+    fn check(&self) -> Result<(), Unavailable> {
+        self.index().map(drop)
     }
 
     fn get(&self, ordinal: u32) -> Result<Target, Unavailable> {

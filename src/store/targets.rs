@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::target::Target;
+use crate::domain::target::{Target, TargetList};
 
 use super::Unavailable;
 
@@ -16,6 +16,9 @@ use super::Unavailable;
 pub(crate) trait Targets: Send + Sync + std::fmt::Debug {
     /// Number of targets.
     fn count(&self) -> u32;
+
+    /// Reads the list once from end to end, so that no later question meets damage in it.
+    fn check(&self) -> Result<(), Unavailable>;
 
     /// The target at this place.
     fn get(&self, ordinal: u32) -> Result<Target, Unavailable>;
@@ -34,9 +37,13 @@ pub(crate) fn all(targets: &dyn Targets) -> Result<Vec<Target>, Unavailable> {
     Ok(list)
 }
 
-impl Targets for Arc<[Target]> {
+impl Targets for TargetList {
     fn count(&self) -> u32 {
         u32::try_from(self.len()).expect("a plan is cut to fewer than 2^32 targets")
+    }
+
+    fn check(&self) -> Result<(), Unavailable> {
+        Ok(())
     }
 
     fn get(&self, ordinal: u32) -> Result<Target, Unavailable> {

@@ -14,7 +14,6 @@ mod file;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -22,7 +21,7 @@ use super::selector::Selector;
 use crate::document::tree::Span;
 use crate::document::{Diagnostic, Document, Mistakes, Place, Source, quote};
 use crate::domain::id::{InstanceId, Name, ProxyId};
-use crate::domain::target::{Tags, Target};
+use crate::domain::target::{Tags, Target, TargetList};
 
 pub(super) use self::excluded::Exclude;
 pub use self::excluded::{Excluded, LeftOut};
@@ -81,7 +80,7 @@ pub struct Fleet<'p> {
 /// The finished set.
 pub struct Set {
     /// In the plan's order.
-    pub targets: Arc<[Target]>,
+    pub targets: TargetList,
     /// Each lane with the place of its first target.
     pub lanes: BTreeMap<Name, Place>,
     /// What was left out of it.

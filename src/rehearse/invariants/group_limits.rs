@@ -1,25 +1,24 @@
 //! Never more changes of one group in flight than the plan's `max_in_flight_per`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::super::fact::Fact;
 use super::super::scene::Scene;
 use super::Invariant;
 use crate::domain::group::GroupLimits;
 use crate::domain::tally::Standing;
-use crate::domain::target::Target;
+use crate::domain::target::TargetList;
 
 pub(super) struct GroupLimitsKept {
     limits: GroupLimits,
-    targets: Arc<[Target]>,
+    targets: TargetList,
     /// What is in flight, by the limit's place and the lane or the tag's value.
     active: BTreeMap<(usize, String), BTreeSet<u32>>,
 }
 
 impl GroupLimitsKept {
     pub(super) fn new(scene: &Scene) -> Self {
-        Self { limits: scene.plan.strategy.max_in_flight_per.clone(), targets: Arc::clone(&scene.targets), active: BTreeMap::new() }
+        Self { limits: scene.plan.strategy.max_in_flight_per.clone(), targets: scene.targets.clone(), active: BTreeMap::new() }
     }
 }
 
@@ -57,6 +56,7 @@ mod tests {
     use super::*;
     use crate::domain::change::{How, State};
     use crate::domain::group::GroupBy;
+    use crate::domain::target::Target;
     use crate::rehearse::invariants::staged::Stage;
 
     #[test]

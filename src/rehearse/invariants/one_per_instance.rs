@@ -6,10 +6,10 @@ use super::super::fact::Fact;
 use super::super::scene::Scene;
 use super::Invariant;
 use crate::domain::tally::Standing;
-use crate::domain::target::{InstanceKey, Target};
+use crate::domain::target::{InstanceKey, TargetList};
 
 pub(super) struct OnePerInstance {
-    targets: std::sync::Arc<[Target]>,
+    targets: TargetList,
     active: BTreeMap<InstanceKey, u32>,
 }
 

@@ -20,7 +20,7 @@ use crate::domain::proof::Proof;
 use crate::domain::retry::Policy;
 use crate::domain::rollout::{self, Phase};
 use crate::domain::tally::Tally;
-use crate::domain::target::Target;
+use crate::domain::target::{Target, TargetList};
 use crate::domain::window::{Calendar, Window};
 use crate::store::{ChangeMove, Commit, Durability, Rollout, Submission};
 
@@ -48,7 +48,7 @@ impl Stage {
     /// So many proxies over so many instances, in waves of these names and sizes.
     pub(crate) fn of(proxies: u32, instances: usize, sizes: &[(&str, u32)]) -> Self {
         let fleet = Fleet::generate(proxies as usize, instances, 1).expect("possible numbers");
-        let targets: Arc<[Target]> = fleet
+        let targets: TargetList = fleet
             .proxies()
             .iter()
             .map(|proxy| Target { lane: name("lab"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None })

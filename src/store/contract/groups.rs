@@ -1,12 +1,11 @@
 //! What every store must do for a plan that limits what is in flight of one group.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::domain::change::State;
 use crate::domain::group::GroupBy;
 use crate::domain::id::RolloutId;
-use crate::domain::target::{Tags, Target};
+use crate::domain::target::{Tags, Target, TargetList};
 use crate::store::contract::name_of;
 use crate::store::scene::*;
 use crate::store::{Candidates, CommitError, Obstacle, Store, Submission};
@@ -124,6 +123,6 @@ pub(crate) async fn a_long_list_is_looked_through_in_stretches(store: &dyn Store
     assert_eq!(release(store, id, 0, 9).await, [2]);
     let none = asked(store, id, 9).await;
     assert_eq!((none.free.len(), none.passed.len(), none.more), (0, 0, false));
-    let targets: Arc<[Target]> = tiers.iter().zip(0..).map(|(tier, n)| tagged(n, tier)).collect();
+    let targets: TargetList = tiers.iter().zip(0..).map(|(tier, n)| tagged(n, tier)).collect();
     assert!(store.full_group(id, &targets[5]).await.expect("available").is_some());
 }

@@ -15,7 +15,7 @@ use sealift::domain::id::{Digest, Name};
 use sealift::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
 use sealift::domain::retry;
 use sealift::domain::rollout::{Requeue, Verb};
-use sealift::domain::target::Target;
+use sealift::domain::target::{Target, TargetList};
 use sealift::domain::window::Calendar;
 use sealift::engine::enforce::{Asked, EnforceError, Enforcer, command};
 use sealift::engine::{self, Command, Handle, Options};
@@ -69,7 +69,7 @@ impl Script {
             tags: None,
             seen: None,
         };
-        let targets: Arc<[Target]> = fleet.proxies().iter().map(target).collect();
+        let targets: TargetList = fleet.proxies().iter().map(target).collect();
         let plan = plan(&mut rng, targets.len());
         let name = plan.name.clone();
         let submission = Submission { plan, targets, by: "owner".into(), at: start() };
