@@ -10,7 +10,7 @@
 //!
 //! Deliberately not here: what a view means (`domain::change`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::core::Core;
@@ -33,20 +33,34 @@ type Told = (Boot, Vec<(ProxyId, ProxyView)>);
 
 /// The lists of one lane.
 #[derive(Debug, Default)]
-pub(super) struct Fresh(BTreeMap<InstanceId, Told>);
+pub(super) struct Fresh {
+    told: BTreeMap<InstanceId, Told>,
+    /// The same by age, so that one more list costs no walk over all of them.
+    by_age: BTreeSet<(Boot, InstanceId)>,
+}
 
 impl Fresh {
     fn told(&mut self, instance: InstanceId, proxies: impl Iterator<Item = ProxySeen>, now: Boot) {
-        if self.0.len() >= INSTANCES_MAX && !self.0.contains_key(&instance) {
-            self.0.retain(|_, (at, _)| now < *at + FRESH);
+        while let Some((at, oldest)) = self.by_age.first().copied()
+            && now >= at + FRESH
+        {
+            self.forget(&oldest);
         }
-        if self.0.len() < INSTANCES_MAX {
-            self.0.insert(instance, (now, proxies.map(|seen| (seen.proxy_id, seen.view)).collect()));
+        self.forget(&instance);
+        if self.told.len() < INSTANCES_MAX {
+            self.by_age.insert((now, instance));
+            self.told.insert(instance, (now, proxies.map(|seen| (seen.proxy_id, seen.view)).collect()));
+        }
+    }
+
+    fn forget(&mut self, instance: &InstanceId) {
+        if let Some((at, _)) = self.told.remove(instance) {
+            self.by_age.remove(&(at, *instance));
         }
     }
 
     fn of(&self, instance: &InstanceId, proxy: &ProxyId, now: Boot) -> Option<&ProxyView> {
-        let (_, proxies) = self.0.get(instance).filter(|(at, _)| now < *at + FRESH)?;
+        let (_, proxies) = self.told.get(instance).filter(|(at, _)| now < *at + FRESH)?;
         proxies.iter().find(|(known, _)| known == proxy).map(|(_, view)| view)
     }
 }
@@ -60,7 +74,8 @@ impl Core {
             (Call::Proxies { instance_id, .. }, Ok(Answer::Proxies(proxies))) => {
                 lane.fresh.told(*instance_id, proxies.iter().cloned(), now);
             }
-            (Call::Inspect { target }, Ok(Answer::Proxy(view))) => {
+            // A look at an instance's only proxy spares nobody anything.
+            (Call::Inspect { target }, Ok(Answer::Proxy(view))) if !reply.beside.is_empty() => {
                 let own = view.iter().map(|view| ProxySeen { proxy_id: target.proxy_id, view: view.clone() });
                 lane.fresh.told(target.instance_id, own.chain(reply.beside.iter().cloned()), now);
             }
@@ -71,7 +86,7 @@ impl Core {
     /// A switch leaves: what was told of its instance holds no longer.
     pub(super) fn no_longer_fresh(&mut self, lane: &Name, instance: &InstanceId) {
         if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.fresh.0.remove(instance);
+            lane.fresh.forget(instance);
         }
     }
 
@@ -114,5 +129,37 @@ impl Core {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::scene::target;
+
+    fn tell(fresh: &mut Fresh, n: u32, now: Boot) {
+        let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
+        let of = target(n, n);
+        fresh.told(of.instance_id, std::iter::once(ProxySeen { proxy_id: of.proxy_id, view }), now);
+    }
+
+    fn knows(fresh: &Fresh, n: u32, now: Boot) -> bool {
+        fresh.of(&target(n, n).instance_id, &target(n, n).proxy_id, now).is_some()
+    }
+
+    #[test]
+    fn lists_age_and_make_room_and_are_no_more_than_the_bound() {
+        let (mut fresh, second) = (Fresh::default(), Duration::from_secs(1));
+        let most = u32::try_from(INSTANCES_MAX).expect("few");
+        (0..most).for_each(|n| tell(&mut fresh, n, second * (n % 2)));
+        tell(&mut fresh, most, second);
+        assert!(knows(&fresh, 0, second) && !knows(&fresh, most, second), "what is fresh is not given up for what came later");
+        tell(&mut fresh, most, FRESH);
+        assert!(knows(&fresh, most, FRESH) && !knows(&fresh, 0, FRESH) && knows(&fresh, 1, FRESH));
+        assert_eq!((fresh.told.len(), fresh.by_age.len()), (INSTANCES_MAX / 2 + 1, INSTANCES_MAX / 2 + 1));
+        tell(&mut fresh, most, FRESH + second);
+        assert_eq!(fresh.told.len(), fresh.by_age.len(), "one told again has one age");
+        fresh.forget(&target(most, most).instance_id);
+        assert!(!knows(&fresh, most, FRESH + second) && fresh.told.len() == fresh.by_age.len());
     }
 }
