@@ -63,18 +63,18 @@ pub struct Run {
 /// # Errors
 /// [`SceneError`] when the simulated cloud has no such fleet, or the time is beyond what can be told.
 pub fn run(scene: &Scene) -> Result<Run, SceneError> {
-    let mut world = World::new(scene)?;
+    let mut world = World::new(scene, MemoryStore::new())?;
     world.run();
     let journal = ready(world.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
     Ok(Run { verdict: world.finish(), journal })
 }
 
-/// The same without its journal.
+/// The same without its journal, which is not kept meanwhile either: it is the most of what a long run would hold.
 ///
 /// # Errors
 /// As [`run`].
 pub(super) fn verdict(scene: &Scene) -> Result<Verdict, SceneError> {
-    let mut world = World::new(scene)?;
+    let mut world = World::new(scene, MemoryStore::without_journal())?;
     world.run();
     Ok(world.finish())
 }
@@ -110,15 +110,14 @@ fn ready<T>(pending: BoxFuture<'_, T>) -> T {
 }
 
 impl<'a> World<'a> {
-    fn new(scene: &'a Scene) -> Result<Self, SceneError> {
-        Self::judged(scene, scene)
+    fn new(scene: &'a Scene, store: MemoryStore) -> Result<Self, SceneError> {
+        Self::judged(scene, scene, store)
     }
 
     /// A world whose promises are read from another scene than the one that happens in it.
-    fn judged(scene: &'a Scene, judge: &Scene) -> Result<Self, SceneError> {
+    fn judged(scene: &'a Scene, judge: &Scene, store: MemoryStore) -> Result<Self, SceneError> {
         let until = scene.until()?;
         let clouds = Clouds::new(scene)?;
-        let store = MemoryStore::new();
         let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: PERSON.into(), at: scene.from };
         let rollout = submission.id();
         ready(store.submit(submission)).expect("an empty store takes any submission");

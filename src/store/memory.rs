@@ -41,6 +41,8 @@ struct State {
     settled: BTreeMap<ChangeId, Row>,
     jobs: BTreeMap<InstanceKey, Vec<JobId>>,
     journal: Vec<Line>,
+    /// Entries are counted and not kept: what nobody will read is the most of what a long run holds.
+    forgets: bool,
     /// The chain is computed only when somebody asks for it: lines hashed so far, and the last one's digest.
     head: (usize, Option<Digest>),
 }
@@ -49,6 +51,11 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store that keeps no journal: it reads as empty, and its head as zero.
+    pub fn without_journal() -> Self {
+        Self { state: Mutex::new(State { forgets: true, ..State::default() }) }
     }
 
     /// A copy of everything as it is now; the two go separate ways from here on.
@@ -80,10 +87,16 @@ impl State {
             change_ref: plan.change_ref.clone(),
             by: by.clone(),
         };
-        self.journal.push(Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
+        self.note(Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
         let opening = Opening { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };
         self.book.submitted(id, seq, opening);
         Ok(Submitted { id, new: true })
+    }
+
+    fn note(&mut self, line: Line) {
+        if !self.forgets {
+            self.journal.push(line);
+        }
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
@@ -98,7 +111,7 @@ impl State {
                     remember(self.jobs.entry(instance).or_default(), job);
                 }
             }
-            self.journal.push(line);
+            self.note(line);
         }
         self.settled.extend(self.book.landed(u64::MAX));
         Ok(())
@@ -106,7 +119,7 @@ impl State {
 
     fn enforce(&mut self, commit: EnforcementCommit) -> Result<(), CommitError> {
         let Step { line, .. } = self.book.enforce(commit)?;
-        self.journal.push(line);
+        self.note(line);
         Ok(())
     }
 

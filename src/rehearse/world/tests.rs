@@ -13,6 +13,7 @@ use crate::domain::plan::Promote;
 use crate::domain::quota::Quota;
 use crate::rehearse::Scene;
 use crate::rehearse::invariants::staged::{Stage, after};
+use crate::store::memory::MemoryStore;
 
 fn stage() -> Stage {
     let mut stage = Stage::of(40, 20, &[("canary", 4), ("rest", 36)]);
@@ -47,6 +48,14 @@ fn the_same_seed_gives_the_same_journal() {
     assert_eq!(first, text(&scene));
     scene.seed += 1;
     assert_ne!(first, text(&scene), "another seed is another history");
+}
+
+#[test]
+fn what_keeps_no_journal_ends_the_same() {
+    let mut scene = stage().scene;
+    faulted(&mut scene, &[("error_500_after", "0.2"), ("job_fails", "0.1"), ("foreign_job", "0.1")]);
+    scene.crashes = vec![Duration::from_secs(30)];
+    assert_eq!(format!("{:#?}", verdict(&scene).expect("a fleet")), format!("{:#?}", run(&scene).expect("a fleet").verdict));
 }
 
 #[test]
@@ -185,7 +194,7 @@ fn a_run_beyond_its_promises_is_found_out() {
         let scene = stage().scene;
         let mut judge = stage();
         stricter(&mut judge);
-        let mut world = World::judged(&scene, &judge.scene).expect("a fleet");
+        let mut world = World::judged(&scene, &judge.scene, MemoryStore::new()).expect("a fleet");
         world.run();
         let verdict = world.finish();
         let broken: Vec<_> = verdict.invariants.iter().filter(|checked| checked.broken.is_some()).map(|checked| checked.promise).collect();

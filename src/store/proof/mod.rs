@@ -134,6 +134,18 @@ async fn a_restart_counts_its_groups_again() {
 }
 
 #[tokio::test]
+async fn a_restart_knows_whose_proxies_are_taken() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = reopened(dir.path());
+    let first = super::scene::started(&store, super::scene::submission("alpha", &[6], 0)).await;
+    drop(store);
+    let store = reopened(dir.path());
+    let refused = store.submit(super::scene::submission("beta", &[2], 5)).await.expect_err("one of them is taken");
+    assert!(matches!(&refused, super::SubmitError::Overlap { rollout, .. } if *rollout == first), "{refused}");
+    assert!(store.submit(super::scene::submission("gamma", &[2], 6)).await.expect("nobody's").new);
+}
+
+#[tokio::test]
 async fn memory_and_disk_live_the_same_life() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = reopened(dir.path());
