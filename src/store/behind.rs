@@ -16,7 +16,7 @@ use super::step::Step;
 const LINES_ENOUGH: usize = 2_048;
 
 /// Lines with which the journal waits for the queue: about 3 MiB.
-const LINES_MAX: usize = 4_096;
+pub(super) const LINES_MAX: usize = 4_096;
 
 /// The line.
 #[derive(Debug)]

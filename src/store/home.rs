@@ -10,14 +10,25 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::Digest;
 
 use super::open::OpenError;
+use super::upkeep::standing;
 
 /// The layout of everything below the directory that this program writes, and the highest that it reads.
 pub(crate) const SCHEMA: u32 = 1;
+
+/// Name of the file that says which store it is.
+pub(crate) const IDENTITY: &str = "store";
+
+/// Name of the mark's file.
+pub(crate) const MARK: &str = "mark";
+
+/// Name of the lock's file; it holds the owner's pid.
+pub(crate) const LOCK: &str = "lock";
 
 /// An owned directory; ownership ends with the value.
 #[derive(Debug)]
@@ -54,13 +65,16 @@ impl Home {
             move |source| OpenError::Directory { what, path, source }
         };
         create_dir(dir).map_err(wrong("create the directory"))?;
-        let lock = lock(&dir.join("lock"))?;
+        // Before anything is written into a backup, and again when nobody else can hand the store over any more.
+        standing::may_serve(dir)?;
+        let lock = lock(&dir.join(LOCK))?;
+        standing::may_serve(dir)?;
         for sub in ["journal", "submissions"] {
             create_dir(&dir.join(sub)).map_err(wrong("create a directory in"))?;
         }
         let identity = identity(dir)?;
         if identity.schema > SCHEMA {
-            return Err(OpenError::Schema { path: dir.join("store"), found: identity.schema, known: SCHEMA });
+            return Err(OpenError::Schema { path: dir.join(IDENTITY), found: identity.schema, known: SCHEMA });
         }
         sync_dir(dir).map_err(wrong("sync"))?;
         Ok(Self { dir: dir.to_owned(), identity, _lock: lock })
@@ -74,6 +88,11 @@ impl Home {
     /// The store's own id.
     pub fn id(&self) -> &str {
         &self.identity.id
+    }
+
+    /// What it says of itself.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Where the journal's segments lie.
@@ -110,20 +129,13 @@ impl Home {
 
     /// The mark, if one was ever written.
     pub fn mark(&self) -> Result<Option<Mark>, OpenError> {
-        let path = self.dir.join("mark");
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(OpenError::Directory { what: "read", path, source }),
-        };
-        let mark = serde_json::from_slice(&bytes);
-        mark.map(Some).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() })
+        read_small(&self.dir, MARK)
     }
 
     /// Writes the mark. Only for lines that are synced.
     pub fn write_mark(&self, mark: Mark) -> io::Result<()> {
         let bytes = serde_json::to_vec(&mark)?;
-        write_whole(&self.dir, "mark", &bytes)
+        write_whole(&self.dir, MARK, &bytes)
     }
 
     /// Bytes that are left for us on the file system.
@@ -134,21 +146,26 @@ impl Home {
 }
 
 fn identity(dir: &Path) -> Result<Identity, OpenError> {
-    let path = dir.join("store");
-    let fail = |what: &'static str| {
-        let path = path.clone();
-        move |source| OpenError::Directory { what, path, source }
-    };
-    match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let identity = Identity { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) };
-            let bytes = serde_json::to_vec(&identity).expect("a struct with string keys");
-            write_whole(dir, "store", &bytes).map_err(fail("write"))?;
-            Ok(identity)
-        }
-        Err(source) => Err(fail("read")(source)),
+    if let Some(identity) = read_small(dir, IDENTITY)? {
+        return Ok(identity);
     }
+    let identity = Identity { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) };
+    let bytes = serde_json::to_vec(&identity).expect("a struct with string keys");
+    let written = write_whole(dir, IDENTITY, &bytes);
+    written.map_err(|source| OpenError::Directory { what: "write", path: dir.join(IDENTITY), source })?;
+    Ok(identity)
+}
+
+/// Reads a small file of one JSON document; `None` when it is not there.
+pub(crate) fn read_small<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, OpenError> {
+    let path = dir.join(name);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(OpenError::Directory { what: "read", path, source }),
+    };
+    let document = serde_json::from_slice(&bytes);
+    document.map(Some).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() })
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
@@ -170,7 +187,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-fn create_dir(path: &Path) -> io::Result<()> {
+/// Makes a directory that nobody else may look into, and its name durable.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

@@ -41,6 +41,7 @@ pub mod sled;
 mod step;
 mod submission;
 mod targets;
+pub mod upkeep;
 mod value;
 mod workers;
 mod writer;
@@ -61,6 +62,7 @@ use crate::domain::plan::Plan;
 use crate::domain::rollout;
 use crate::domain::tally::Tally;
 use crate::domain::target::{self, InstanceKey, Target, TargetList};
+use upkeep::export::Export;
 
 /// A future that any executor may run; the memory store's are ready at once.
 pub type Pending<'a, T> = BoxFuture<'a, T>;
@@ -139,6 +141,11 @@ pub trait Store: Send + Sync {
     /// then waits here, so that nothing shown can be lost. Every other read waits by itself.
     fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// A copy of what survives a power cut now, made while the store goes on.
+    fn export(&self) -> Result<Export, Unavailable> {
+        Err(Unavailable("this store is in memory: there is nothing to copy".into()))
     }
 
     /// Facts about the store for `status` and preflight.

@@ -11,6 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::journal::What;
 
@@ -22,11 +24,13 @@ use super::landed::Landed;
 use super::line::Line;
 use super::probe::Probe;
 use super::queue::{Queue, QueueError};
+use super::reader::Reader;
 use super::step::Step;
 use super::submission::{Stored, sweep};
+use super::upkeep::compact;
 
 /// Lines that are brought to the queue in one transaction while it is built or catches up.
-const CHUNK: usize = 1_000;
+pub(super) const CHUNK: usize = 1_000;
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// A small file is not what was written.
-    #[error("{}:{line} cannot be read: {what}; restore the state directory from a backup", path.display())]
+    #[error("{}:{line} cannot be read: {what}; `sealift store check` tells all that is wrong, `sealift store repair` mends it", path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -58,6 +62,40 @@ pub enum OpenError {
         line: u64,
         /// What is wrong.
         what: String,
+    },
+    /// Its store goes on elsewhere.
+    #[error(
+        "{} was handed over at {at}, with entry {seq}, into {to}: the store goes on where that file was imported, and two daemons would both act; \
+         only if it was imported nowhere: sealift store take-back --state {}", path.display(), path.display()
+    )]
+    HandedOver {
+        /// The directory.
+        path: PathBuf,
+        /// The last entry that was handed over.
+        seq: u64,
+        /// When.
+        at: Timestamp,
+        /// The file.
+        to: String,
+    },
+    /// A copy to keep, not one to work on.
+    #[error(
+        "{} is a backup (up to entry {seq}, made at {at}) and is kept as it is; to work with what it holds: \
+         sealift store import {} --state DIR", path.display(), path.display()
+    )]
+    Backup {
+        /// The directory.
+        path: PathBuf,
+        /// The last entry that it holds.
+        seq: u64,
+        /// When it was made.
+        at: Timestamp,
+    },
+    /// Nothing of a store is there.
+    #[error("{} holds no store", path.display())]
+    NoStore {
+        /// The directory.
+        path: PathBuf,
     },
     /// Written by a newer program.
     #[error("{} has schema {found}, this program knows up to {known}; use the newer program", path.display())]
@@ -70,7 +108,7 @@ pub enum OpenError {
         known: u32,
     },
     /// The journal is damaged before its end.
-    #[error("the journal is damaged: {}:{line} {what}; nothing was changed, restore the file from a backup", path.display())]
+    #[error("the journal is damaged: {}:{line} {what}; nothing was changed; `sealift store check` tells all that is wrong, `sealift store repair` mends it", path.display())]
     Damaged {
         /// The segment.
         path: PathBuf,
@@ -82,7 +120,7 @@ pub enum OpenError {
     /// The journal ends before what was acknowledged.
     #[error(
         "the journal ends with entry {found}, but {witness} has seen entry {seen}: acknowledged entries are missing; \
-         nothing was changed, restore the journal from a backup"
+         nothing was changed; `sealift store repair --from` a copy that holds them puts them back"
     )]
     Forgotten {
         /// Who has seen more.
@@ -101,7 +139,9 @@ pub enum OpenError {
         seq: u64,
     },
     /// The queue must be built anew and the journal does not begin with its first entry.
-    #[error("the queue must be built anew ({reason}), but the journal begins with entry {first}; restore its older segments")]
+    #[error(
+        "the queue must be built anew ({reason}), but the journal begins with entry {first}; `sealift store repair --from` a copy puts its older segments back"
+    )]
     Incomplete {
         /// Why it must be built.
         reason: String,
@@ -144,12 +184,13 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
     let home = Home::take(dir)?;
     let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
+    compact::sweep(home.dir()).map_err(fail("clean", home.dir().to_owned()))?;
     let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.probe.clone())?;
     if let Some(torn) = &torn {
         tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
     }
     if let Some(mark) = home.mark()? {
-        check_witness(&journal, "the mark", mark)?;
+        witnessed(&journal, "the mark", mark)?;
     }
     let suspect = match std::fs::read_to_string(home.suspect()) {
         Ok(reason) => Some(reason.trim().to_owned()),
@@ -171,7 +212,7 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
 }
 
 /// Why the queue was not taken as it is.
-enum Refused {
+pub(super) enum Refused {
     /// It must be built anew.
     Damaged(String),
     /// Nothing may be done.
@@ -199,7 +240,7 @@ impl From<QueueError> for Refused {
 }
 
 /// sled panics on much damage instead of returning an error, and tallies that do not add up panic in our own code.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Refused::Damaged(told(panic.as_ref()))))
 }
 
@@ -209,17 +250,21 @@ pub(crate) fn told(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panicked: {}", text.unwrap_or("without a word"))
 }
 
-fn check_witness(journal: &Journal, witness: &'static str, seen: Mark) -> Result<(), OpenError> {
-    let found = journal.mark().seq;
+/// Whether a journal that begins with `first` and ends with `found` still has what a witness has seen.
+pub(super) fn check_witness(reader: &Reader, (first, found): (u64, u64), witness: &'static str, seen: Mark) -> Result<(), OpenError> {
     if seen.seq > found {
         return Err(OpenError::Forgotten { witness, seen: seen.seq, found });
     }
     // Entry 0 stands for an empty journal; older segments may have been taken away.
-    if seen.seq < journal.first() {
+    if seen.seq < first {
         return Ok(());
     }
-    let digest = journal.reader().digest_at(seen.seq).map_err(OpenError::Submission)?;
+    let digest = reader.digest_at(seen.seq).map_err(OpenError::Submission)?;
     if digest == Some(seen.head) { Ok(()) } else { Err(OpenError::Forked { witness, seq: seen.seq }) }
+}
+
+fn witnessed(journal: &Journal, witness: &'static str, seen: Mark) -> Result<(), OpenError> {
+    check_witness(&journal.reader(), (journal.first(), journal.mark().seq), witness, seen)
 }
 
 type Parts = (Queue, Book, Landed);
@@ -228,10 +273,10 @@ fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts
     let fresh = journal.mark().seq == 0;
     let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), fresh, settings.probe.clone())?;
     let loaded = queue.load(home.id())?;
-    check_witness(journal, "the queue", loaded.applied)?;
+    witnessed(journal, "the queue", loaded.applied)?;
     let (mut book, mut landed) = (Book::default(), Landed::default());
     for (id, stored, sheet) in loaded.rollouts {
-        let opening = opening(home, id, stored.submission)?;
+        let opening = opening(&home.submissions(), id, stored.submission)?;
         book.restore(id, opening.clone(), sheet.clone(), stored.moved_at, stored.first, stored.last);
         landed.restore(id, &opening, stored, sheet);
     }
@@ -257,6 +302,7 @@ fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts
 
 /// Brings books and queue from where they stand to the journal's end.
 fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed: &mut Landed) -> Result<(), Refused> {
+    let submissions = home.submissions();
     let after = book.seq();
     let mut steps: Vec<Step> = Vec::new();
     let mut reached = Mark { seq: after, head: Digest::ZERO };
@@ -269,7 +315,7 @@ fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed
     journal.replay(after, &mut |line, digest| {
         let whole = line.more == 0;
         reached = Mark { seq: line.entry.seq, head: digest };
-        steps.push(fold(home, book, line)?);
+        steps.push(fold(&submissions, book, line)?);
         if whole && steps.len() >= CHUNK {
             absorb(&mut steps, reached, book)?;
         }
@@ -287,10 +333,11 @@ fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed
     Ok(())
 }
 
-fn fold(home: &Home, book: &mut Book, line: Line) -> Result<Step, OpenError> {
+/// Folds a line into the books; submissions lie in the directory given.
+pub(super) fn fold(submissions: &Path, book: &mut Book, line: Line) -> Result<Step, OpenError> {
     let entry = &line.entry;
     if let What::Submitted { submission, .. } = &entry.what {
-        let opening = opening(home, entry.rollout, *submission)?;
+        let opening = opening(submissions, entry.rollout, *submission)?;
         book.submitted(entry.rollout, entry.seq, opening.clone());
         return Ok(Step { line, learnt: None, opening: Some(Box::new(opening)) });
     }
@@ -298,8 +345,8 @@ fn fold(home: &Home, book: &mut Book, line: Line) -> Result<Step, OpenError> {
     Ok(Step { line, learnt, opening: None })
 }
 
-fn opening(home: &Home, id: RolloutId, submission: Digest) -> Result<Opening, OpenError> {
-    let (stored, header) = Stored::open(&home.submissions(), submission).map_err(OpenError::Submission)?;
+fn opening(submissions: &Path, id: RolloutId, submission: Digest) -> Result<Opening, OpenError> {
+    let (stored, header) = Stored::open(submissions, submission).map_err(OpenError::Submission)?;
     if header.id != id {
         let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
         return Err(OpenError::Submission(Unavailable(what)));

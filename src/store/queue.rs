@@ -282,6 +282,18 @@ impl Queue {
         Ok(self.probe.at(Point::QueueSynced)?)
     }
 
+    /// Every tree with its name.
+    pub fn trees(&self) -> [(&'static str, &Tree); 6] {
+        [
+            ("active", &self.active),
+            ("settled", &self.settled),
+            ("failed", &self.failures),
+            ("rollouts", &self.rollouts),
+            ("instances", &self.instances),
+            ("meta", &self.meta),
+        ]
+    }
+
     /// A settled change.
     pub fn settled(&self, id: ChangeId) -> Result<Option<StoredRow>, QueueError> {
         let value = self.settled.get(change_key(id))?;

@@ -33,6 +33,11 @@ impl Reader {
         Self { dir: dir.into(), firsts: firsts.into(), seq }
     }
 
+    /// First sequences of the segments that it reads.
+    pub fn firsts(&self) -> &[u64] {
+        &self.firsts
+    }
+
     /// Entries after `after` and up to `last`, of one rollout or of all; at most `limit`.
     pub fn entries(&self, rollout: Option<RolloutId>, after: u64, last: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
         let last = last.min(self.seq);

@@ -8,7 +8,7 @@
 //! all: checks are the books', order is the writer's, and what is done at start is `open`'s.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::domain::journal::{Entry, What};
 use crate::domain::target::{InstanceKey, Target};
 
 use super::book::Opening;
+use super::home::Identity;
 use super::jobs::remember;
 use super::line::Line;
 use super::open::{OpenError, Opened, Settings, open};
@@ -31,10 +32,12 @@ use super::page::Query;
 use super::probe::Probe;
 use super::queue_writer::QueueWriter;
 use super::row::change;
-use super::shared::{Inner, Item, Progress, Shared};
+use super::shared::{Inner, Item, Progress, Shared, Synced};
 use super::step::Step;
 use super::submission::{Stored, path, write};
 use super::targets::{Fingerprints, Targets, all};
+use super::upkeep::export::Export;
+use super::upkeep::standing;
 use super::workers::{NoAnswer, Workers};
 use super::writer::{Writer, synced};
 use super::{
@@ -94,6 +97,7 @@ pub struct SledStore {
     options: SledOptions,
     rebuilt: Option<String>,
     torn: Option<String>,
+    fresh_import: Option<String>,
 }
 
 impl SledStore {
@@ -104,6 +108,7 @@ impl SledStore {
         let settings = Settings { segment_bytes: options.segment_bytes, cache_bytes: options.cache_bytes, probe: probe.clone() };
         let Opened { home, journal, queue, book, landed, rebuilt, torn } = open(dir, &settings)?;
         let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
+        let fresh_import = standing::fresh_import(dir, journal.mark())?;
         let shared = Arc::new(Shared::new(home, queue, book, landed, synced(&journal)));
         let workers = Workers::start().map_err(fail)?;
         let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather };
@@ -123,7 +128,7 @@ impl SledStore {
             fail(error)
         })?;
         let places = Arc::new(Semaphore::new(LINE_MAX));
-        Ok(Self { shared, workers, places, writer: Mutex::new(Some(writer)), options, rebuilt, torn })
+        Ok(Self { shared, workers, places, writer: Mutex::new(Some(writer)), options, rebuilt, torn, fresh_import })
     }
 
     /// Becomes `Some` with the reason when the store has failed for good: the process must end with an error, so that
@@ -140,6 +145,22 @@ impl SledStore {
     /// What was cut off the journal's end at start: a commit that a crash left unfinished, and nobody was told of.
     pub fn torn(&self) -> Option<&str> {
         self.torn.as_deref()
+    }
+
+    /// Where the journal lies, and what is synced of it.
+    pub(crate) fn synced_journal(&self) -> (PathBuf, Synced) {
+        (self.shared.home.journal(), self.shared.synced())
+    }
+
+    /// The directory, and what it says of itself.
+    pub(crate) fn home(&self) -> (PathBuf, Identity) {
+        (self.shared.home.dir().to_owned(), self.shared.home.identity().clone())
+    }
+
+    /// What there is to know of a store that was imported and has not moved since: calls that its original made are in no
+    /// journal of ours.
+    pub fn fresh_import(&self) -> Option<&str> {
+        self.fresh_import.as_deref()
     }
 
     /// Writes all that waits, renews the mark and ends the threads. Blocks. Later calls are refused.
@@ -504,6 +525,11 @@ impl Store for SledStore {
 
     fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
         Box::pin(self.synced_up())
+    }
+
+    fn export(&self) -> Result<Export, Unavailable> {
+        // An open store's own journal is sound; what fails here is the disk.
+        Export::of_store(self).map_err(|error| Unavailable(error.to_string()))
     }
 
     fn health(&self) -> Health {

@@ -23,11 +23,11 @@ fn options(probe: Probe) -> SledOptions {
     SledOptions { floor_bytes: 0, segment_bytes: 16 * 1024, mark_every: 7, gather: Duration::ZERO, probe, ..SledOptions::default() }
 }
 
-fn open_plain(dir: &Path) -> Result<SledStore, OpenError> {
+pub(super) fn open_plain(dir: &Path) -> Result<SledStore, OpenError> {
     SledStore::open(dir, options(Probe::default()))
 }
 
-fn reopened(dir: &Path) -> SledStore {
+pub(super) fn reopened(dir: &Path) -> SledStore {
     open_plain(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
 }
 
@@ -48,7 +48,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn image(dir: &Path) -> tempfile::TempDir {
+pub(super) fn image(dir: &Path) -> tempfile::TempDir {
     let image = tempfile::tempdir().expect("a directory");
     copy(dir, image.path());
     image
@@ -61,7 +61,7 @@ const TITLES: [&str; 2] = ["alpha", "beta"];
 const WAVES: [u32; 3] = [2, 8, 10];
 
 /// A short life of two small rollouts, the same for every store; `each` hears of every step's end.
-async fn life(store: &dyn Store, seed: u64, steps: usize, mut each: impl AsyncFnMut(&dyn Store)) {
+pub(super) async fn life(store: &dyn Store, seed: u64, steps: usize, mut each: impl AsyncFnMut(&dyn Store)) {
     let mut driver = Driver::new(seed);
     driver.begin_with(store, &TITLES, &WAVES).await;
     each(store).await;

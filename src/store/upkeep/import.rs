@@ -1,0 +1,93 @@
+//! Makes a directory of an export or a backup: one to keep, or one that a daemon goes on with.
+//!
+//! Invariants: a directory that has anything in it is refused; the new one appears whole, verified and synced, or not at
+//! all; one that a daemon goes on with has its queue, built from the very journal that was verified.
+//!
+//! What a copy cannot know: what its original did after it was made. An import of a backup believes its changes as they
+//! stood then. The engine looks at a proxy before its PUT and asks for a call in doubt, so nothing is switched a second
+//! time without need; but two daemons that work at once, on original and copy, are kept apart by nobody.
+
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::anew;
+use super::export::Export;
+use super::manifest::Manifest;
+use super::refusal::CopyError;
+use super::standing::{Kind, Origin};
+use super::unpack::{Unpacked, free, unpack};
+
+/// Where a copy is read from.
+pub enum Source<'s> {
+    /// A stream: a file, standard input, a daemon's answer.
+    Stream(Box<dyn Read + 's>),
+    /// The directory of a backup, or of a store that nobody works on.
+    Directory(&'s Path),
+}
+
+impl<'s> Source<'s> {
+    /// What lies at this path.
+    pub fn at(path: &'s Path) -> Result<Self, CopyError> {
+        if path.is_dir() {
+            return Ok(Self::Directory(path));
+        }
+        let file = File::open(path).map_err(CopyError::system("open", path))?;
+        Ok(Self::Stream(Box::new(file)))
+    }
+}
+
+/// Keeps a copy: a directory that can be checked, imported and repaired from, and that no daemon works on.
+pub fn keep(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Manifest, CopyError> {
+    let unpacked = take(source, name, dir, now)?;
+    let Manifest { seq, head, at, .. } = unpacked.manifest;
+    unpacked.appear(dir, &Origin { kind: Kind::Backup, seq, head, at })
+}
+
+/// Makes a directory that a daemon goes on with.
+pub fn import(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Manifest, CopyError> {
+    let unpacked = take(source, name, dir, now)?;
+    let Manifest { seq, head, at, hand_over, .. } = unpacked.manifest;
+    let (path, store) = (unpacked.path().to_owned(), unpacked.manifest.store.clone());
+    drop(anew::build(&path, &store, &unpacked.extent, u64::MAX, &super::quiet::queue(&path))?);
+    let kind = if hand_over { Kind::HandOver } else { Kind::Copy };
+    unpacked.appear(dir, &Origin { kind, seq, head, at })
+}
+
+/// Reads a copy into a directory beside `dir`.
+pub(super) fn take(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Unpacked, CopyError> {
+    free(dir)?;
+    match source {
+        Source::Stream(stream) => unpack(stream, name, dir),
+        Source::Directory(from) => {
+            let export = Export::of_directory(from)?;
+            // A backup is as old as what it holds.
+            let at = export.origin_at().unwrap_or(now);
+            through(&export, at, |stream| unpack(stream, name, dir))
+        }
+    }
+}
+
+/// Copies a directory that nobody works on, as a stream.
+pub fn through<T>(export: &Export, at: Timestamp, read: impl FnOnce(io::PipeReader) -> Result<T, CopyError>) -> Result<T, CopyError> {
+    let (reader, mut writer) = io::pipe().map_err(CopyError::system("make", "a pipe"))?;
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            let written = export.write(at, false, &mut writer);
+            // The reader sees the end only when this is gone.
+            let _ = writer.flush();
+            drop(writer);
+            written
+        });
+        let taken = read(reader);
+        match writing.join() {
+            Ok(Ok(_)) => taken,
+            // The reader went away first, and knows why.
+            Ok(Err(error @ CopyError::Unwritten { .. })) => Err(taken.err().unwrap_or(error)),
+            Ok(Err(error)) => Err(error),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
