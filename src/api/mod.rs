@@ -7,6 +7,7 @@
 //! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or refuse it.
 
 mod by_hand;
+mod copy;
 mod describe;
 mod enforcement;
 mod fault;

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
-use super::{Api, by_hand, describe, enforcement, find, hold, look, preflight, submit};
+use super::{Api, by_hand, copy, describe, enforcement, find, hold, look, preflight, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -80,6 +80,7 @@ pub fn router(api: Arc<Api>) -> Router {
         // The upload counts its own bytes, part by part.
         .layer(DefaultBodyLimit::disable())
         // The answer is told as it comes: it takes as long as the quota asks for.
+        .route("/v1/store/export", get(copy::export))
         .route("/v1/instances", get(look::instances))
         .route("/v1/looks", post(look::look).layer(DefaultBodyLimit::max(VERB_BODY_MAX)))
         .route("/v1/preflight", post(preflight::preflight).layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX)))

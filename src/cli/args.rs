@@ -3,6 +3,7 @@
 //! Invariant: flag before environment before file. Nothing here acts.
 
 mod operator;
+mod store;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::operator::{
     AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs, RevertArgs, VerbArgs,
+};
+pub use self::store::{
+    BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
 use crate::document::format::Complaint;
 use crate::document::length::Length;
@@ -173,6 +177,11 @@ pub enum Verb {
         after_help = "Examples:\n  sealift probe 192.0.2.7:3306\n  sealift probe 192.0.2.7:3306 --ca-file ca.pem --min-tls 1.3\n  sealift probe 192.0.2.7:3306 --expect off\n  sealift probe db.example.com:3306 -o json | jq -r .verdict.word\n\nOne connection, ended by a login as `sealift-probe` that the server refuses, so that it counts no broken connection.\n\nExit codes:\n  0  the wire shows what is expected\n  3  the wire shows something else\n  5  the wire could not be seen well enough to tell\n  1  usage or internal error"
     )]
     Probe(ProbeArgs),
+    /// Look after the store: check, backup, export, import, repair, compact
+    #[command(
+        after_help = "Examples:\n  sealift store check\n  sealift store backup /backup/sealift-$(date +%F)\n  sealift store export --hand-over sealift.tar\n  sealift store import sealift.tar --state /var/lib/sealift/queue\n  sealift store repair --from /backup/sealift-2026-11-27\n  sealift store compact"
+    )]
+    Store(StoreArgs),
     /// Print the JSON Schema of plans or of the configuration, for editors
     #[command(after_help = "Example:\n  sealift schema plan > plans/plan.schema.json")]
     Schema(SchemaArgs),

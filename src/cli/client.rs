@@ -6,10 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncRead;
+use tokio_util::io::StreamReader;
 
 use super::exit::{Exit, Failure};
 use super::wire::{
@@ -167,6 +170,12 @@ impl Client {
     /// Lets the daemon look at all that a rollout needs; each row is told as it comes.
     pub async fn preflight(&self, asked: &PreflightRequest, told: &mut dyn FnMut(CheckRow)) -> Result<(), ClientError> {
         self.lines("/v1/preflight", asked, told).await
+    }
+
+    /// A copy of the daemon's store, as one stream.
+    pub async fn export(&self) -> Result<impl AsyncRead + Send + Unpin + use<>, ClientError> {
+        let response = self.answer(self.request(Method::GET, "/v1/store/export").timeout(LOOKS)).await?;
+        Ok(StreamReader::new(response.bytes_stream().map_err(std::io::Error::other)))
     }
 
     async fn lines<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize, told: &mut dyn FnMut(T)) -> Result<(), ClientError> {

@@ -32,6 +32,7 @@ mod rehearse;
 mod revert;
 mod rows;
 mod status;
+mod store;
 mod target_file;
 pub(crate) mod term;
 pub(crate) mod text;
@@ -82,6 +83,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Resolve(args) => operate::resolve(&client()?, args).await,
         Verb::Abort(args) => operate::abort(&client()?, args).await,
         Verb::Probe(args) => probe::probe(args, &style).await,
+        Verb::Store(args) => store::store(args, &cli.reach, &style).await,
         Verb::Schema(args) => offline::schema(args),
         Verb::Completions { shell } => offline::completions(*shell),
         Verb::Config(args) => offline::config(args, &cli.reach),

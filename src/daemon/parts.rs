@@ -99,7 +99,10 @@ impl Parts {
         let socket = api::bind(&setup.socket)?;
         let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
-        let quota_spent = calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;
+        let quota_spent = store.fresh_import().is_some() || calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;
+        if let Some(import) = store.fresh_import() {
+            tracing::warn!("{import}");
+        }
         let levels = levels::take(&setup.state, clock.times().boot)?;
         let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent, levels };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));

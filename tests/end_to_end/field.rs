@@ -90,6 +90,18 @@ impl Field {
         self.folder.path().join(file)
     }
 
+    /// The path of something in the folder, as it is typed.
+    pub fn path(&self, file: &str) -> String {
+        self.at(file).to_str().expect("a plain path").to_owned()
+    }
+
+    /// From now on the configuration says that the daemon's store lies there.
+    pub fn keep_store_at(&self, place: &str) {
+        let text = fs::read_to_string(self.at("sealift.yaml")).expect("written before");
+        let lines = text.lines().map(|line| if line.starts_with("store:") { format!("store: {{sled: {place}}}") } else { line.to_owned() });
+        fs::write(self.at("sealift.yaml"), lines.map(|line| line + "\n").collect::<String>()).expect("written");
+    }
+
     fn sealift(&self) -> Command {
         let mut command = Command::new(SEALIFT);
         command.env("SEALIFT_CONFIG", self.at("sealift.yaml")).env_remove("SEALIFT_ADDR").env("NO_COLOR", "1");

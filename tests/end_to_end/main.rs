@@ -6,6 +6,7 @@ mod field;
 mod forecast;
 mod gateway;
 mod lanes;
+mod moved;
 mod night;
 mod sdk;
 

@@ -1,0 +1,46 @@
+//! A copy of the store, told as one stream while the store goes on.
+//!
+//! Invariants: what is told is what survives a power cut, up to one entry; one copy is made at a time, on a thread of its
+//! own, so that work goes on; memory stays bounded. A copy that cannot be finished ends with the reason, and whoever reads
+//! it refuses it.
+//!
+//! Deliberately not here: the form of a copy (`store::upkeep`), and the place where it is kept: the client writes it.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::Semaphore;
+use tokio_util::io::{ReaderStream, SyncIoBridge};
+
+use super::Api;
+use super::fault::Fault;
+use super::peer::Peer;
+
+/// Bytes between the thread that reads the disk and the socket.
+const BETWEEN: usize = 256 * 1024;
+
+/// One copy at a time: each takes a core for the chain and the disk's bandwidth.
+static COPIES: Semaphore = Semaphore::const_new(1);
+
+pub(super) async fn export(State(api): State<Arc<Api>>, peer: Peer) -> Result<Response, Fault> {
+    let Ok(place) = COPIES.try_acquire() else {
+        return Err(Fault::new(StatusCode::CONFLICT, "another copy of the store is being made; wait for its end"));
+    };
+    let (store, now) = (Arc::clone(&api.store), api.now());
+    let broke = |error: tokio::task::JoinError| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
+    let export = tokio::task::spawn_blocking(move || store.export()).await.map_err(broke)??;
+    let (reader, writer) = tokio::io::duplex(BETWEEN);
+    tracing::info!(seq = export.seq(), by = %peer, "a copy of the store is being made");
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        match export.write(now, false, SyncIoBridge::new(writer)) {
+            Ok(manifest) => tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %peer, "a copy of the store was made"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), by = %peer, "a copy of the store was not finished"),
+        }
+    });
+    Ok(([(CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReaderStream::with_capacity(reader, BETWEEN))).into_response())
+}

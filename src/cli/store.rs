@@ -1,0 +1,342 @@
+//! `store`: looks after a store's directory: check, backup, export, import, repair, compact.
+//!
+//! Invariant: a copy of a store on which a daemon works is made by that daemon, which knows what is synced; everything
+//! else is refused while a daemon works there.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio_util::io::SyncIoBridge;
+
+use super::args::{
+    BackupArgs, CompactArgs, ExportArgs, Format, ImportArgs, OutputArgs, Reach, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs,
+    StoreVerb, TakeBackArgs,
+};
+use super::client::{Client, ClientError};
+use super::exit::{Exit, Failure};
+use super::output::{aligned, line, pretty};
+use super::reach;
+use super::term::{self, ask, can_ask};
+use super::text::{Style, clean, clean_lines, count};
+use crate::store::upkeep::check::{QueueReport, Report, check};
+use crate::store::upkeep::compact::compact;
+use crate::store::upkeep::export::{Export, new_file};
+use crate::store::upkeep::hand_over::{hand_over, take_back, told};
+use crate::store::upkeep::import::{Source, import, keep};
+use crate::store::upkeep::manifest::Manifest;
+use crate::store::upkeep::refusal::CopyError;
+use crate::store::upkeep::relay::relay;
+use crate::store::upkeep::repair::repair;
+
+/// Stands for standard input or output.
+const STREAM: &str = "-";
+
+/// `store`.
+pub async fn store(args: &StoreArgs, reach: &Reach, style: &Style) -> Result<Exit> {
+    quiet_threads();
+    match &args.verb {
+        StoreVerb::Check(args) => check_up(args, reach),
+        StoreVerb::Backup(args) => backup(args, reach, style).await,
+        StoreVerb::Export(args) => export(args, reach, style).await,
+        StoreVerb::Import(args) => take_in(args, reach, style),
+        StoreVerb::TakeBack(args) => back(args, reach, style),
+        StoreVerb::Repair(args) => mend(args, reach, style),
+        StoreVerb::Compact(args) => smaller(args, reach),
+    }
+}
+
+/// sled panics on much damage; it is caught and told with the place, so the panic itself is not printed.
+fn quiet_threads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let of_sled = panic.location().is_some_and(|place| place.file().contains("sled-"));
+        if !of_sled {
+            usual(panic);
+        }
+    }));
+}
+
+fn directory(state: Option<&Path>, reach: &Reach) -> Result<PathBuf> {
+    match state {
+        Some(state) => Ok(state.to_owned()),
+        None => Ok(reach::config(reach)?.store),
+    }
+}
+
+fn of(args: &StateArgs, reach: &Reach) -> Result<PathBuf> {
+    directory(args.state.as_deref(), reach)
+}
+
+/// Where a copy comes from.
+enum From {
+    Daemon(Client),
+    Directory(PathBuf),
+}
+
+/// The daemon, if one answers and no directory was named; else the directory.
+async fn from(state: Option<&Path>, reach: &Reach) -> Result<From> {
+    if state.is_none() {
+        let client = Client::new(reach::find(reach)?.socket())?;
+        match client.get::<super::wire::DaemonDoc>("/v1/daemon", &[]).await {
+            Ok(_) => return Ok(From::Daemon(client)),
+            Err(ClientError::Unreachable { .. }) if reach.addr.is_none() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(From::Directory(directory(state, reach)?))
+}
+
+fn check_up(args: &StoreCheckArgs, reach: &Reach) -> Result<Exit> {
+    let dir = of(&args.state, reach)?;
+    let report = check(&dir)?;
+    let mut out = term::stdout();
+    match args.output.output {
+        Format::Json => writeln!(out, "{}", pretty(&report)?)?,
+        Format::Jsonl => {
+            for finding in &report.findings {
+                writeln!(out, "{}", line(finding)?)?;
+            }
+        }
+        Format::Table => write!(out, "{}", view(&dir, &report))?,
+        Format::Csv => anyhow::bail!("a check has no rows for CSV; use -o jsonl"),
+    }
+    out.flush()?;
+    Ok(if report.sound { Exit::Done } else { Exit::Failed })
+}
+
+fn view(dir: &Path, report: &Report) -> String {
+    let mut text = format!("{}\n", clean(&dir.display().to_string()));
+    let mut row = |name: &str, told: String| text.push_str(&format!("  {name:<12} {}\n", clean(&told)));
+    row("store", report.store.clone().unwrap_or_else(|| "cannot be told".into()));
+    if let Some(pid) = &report.daemon {
+        row("daemon", format!("pid {pid} works on it; journal and submissions are checked as far as they are written"));
+    }
+    let segments = count(u32::try_from(report.segments).unwrap_or(u32::MAX), "segment", "segments");
+    row("journal", format!("{} entries in {segments}, up to {} {}", report.entries, report.seq, report.head));
+    row("submissions", report.submissions.to_string());
+    match &report.queue {
+        QueueReport::Compared { keys, behind: 0, .. } => row("queue", format!("{keys} keys compared with the journal")),
+        QueueReport::Compared { keys, reached, behind } => {
+            row(
+                "queue",
+                format!("{keys} keys compared with the journal up to entry {reached}; the next start brings the {behind} after it"),
+            );
+        }
+        QueueReport::No { why } => row("queue", format!("not compared: {why}")),
+    }
+    let findings = report.findings.iter().map(|finding| {
+        let cells = [finding.severity.word(), &finding.place, &finding.what, &finding.remedy];
+        cells.map(clean)
+    });
+    for [severity, place, what, remedy] in findings {
+        text.push_str(&format!("{severity}: {place}\n    {what}\n    remedy: {remedy}\n"));
+    }
+    text.push_str(if report.sound { "sound\n" } else { "DAMAGED\n" });
+    text
+}
+
+async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit> {
+    let (dir, now) = (args.dir.clone(), style.now);
+    let manifest = match from(args.state.as_deref(), reach).await? {
+        From::Daemon(client) => {
+            let stream = client.export().await?;
+            blocking(move || keep(Source::Stream(Box::new(SyncIoBridge::new(stream))), "of the daemon", &dir, now)).await?
+        }
+        From::Directory(state) => {
+            say_notes(&state)?;
+            keep(Source::Directory(&state), &state.display().to_string(), &dir, now)?
+        }
+    };
+    tell(&manifest, &format!("{} is a backup", args.dir.display()), &args.output, false, style)?;
+    term::say(&format!(
+        "what happens from now on is not in it; to work with it: sealift store import {} --state DIR",
+        clean(&args.dir.display().to_string())
+    ));
+    Ok(Exit::Done)
+}
+
+/// What a copy of a directory cannot make sure of.
+fn say_notes(dir: &Path) -> Result<()> {
+    for note in Export::of_directory(dir)?.notes() {
+        term::say(&format!("note: {}", clean(note)));
+    }
+    Ok(())
+}
+
+async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
+    let (now, streams) = (style.now, args.file.as_os_str() == STREAM);
+    if streams && io::stdout().is_terminal() {
+        return Err(Failure::new(Exit::Error, "standard output is a terminal; name a file, or send it through a pipe").into());
+    }
+    let file = args.file.clone();
+    let manifest = match from(args.state.as_deref(), reach).await? {
+        From::Daemon(_) if args.hand_over => {
+            let message =
+                "a daemon works on the store; stop it (systemctl stop sealift) and say this again: after a hand-over none starts here";
+            return Err(Failure::new(Exit::Error, message).into());
+        }
+        From::Daemon(client) => {
+            let stream = client.export().await?;
+            blocking(move || {
+                let stream = SyncIoBridge::new(stream);
+                if streams {
+                    relay(stream, "of the daemon", &mut io::stdout())
+                } else {
+                    new_file(&file, |out| relay(stream, "of the daemon", out))
+                }
+            })
+            .await?
+        }
+        From::Directory(state) => offline(&state, &args.file, args.hand_over, now)?,
+    };
+    let what = if args.hand_over { "holds the store, which goes on where it is imported" } else { "holds a copy of the store" };
+    let name = if streams { "the export".into() } else { args.file.display().to_string() };
+    tell(&manifest, &format!("{name} {what}"), &args.output, streams, style)?;
+    if args.hand_over {
+        term::say("no daemon starts on the old directory any more; `sealift store take-back` undoes it, if the file is imported nowhere");
+    }
+    Ok(Exit::Done)
+}
+
+fn offline(dir: &Path, file: &Path, over: bool, now: Timestamp) -> Result<Manifest, CopyError> {
+    let export = Export::of_directory(dir)?;
+    for note in export.notes() {
+        term::say(&format!("note: {}", clean(note)));
+    }
+    let write = |export: &Export| match file.as_os_str() == STREAM {
+        true => export.write(now, over, io::stdout()),
+        false => export.write_file(now, over, file),
+    };
+    if over { hand_over(dir, now, &file.display().to_string(), &export, write) } else { write(&export) }
+}
+
+fn take_in(args: &ImportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
+    let dir = of(&args.state, reach)?;
+    let name = if args.from.as_os_str() == STREAM { "on standard input".into() } else { args.from.display().to_string() };
+    let source = if args.from.as_os_str() == STREAM { Source::Stream(Box::new(io::stdin())) } else { Source::at(&args.from)? };
+    let manifest = import(source, &name, &dir, style.now)?;
+    tell(&manifest, &format!("{} is ready for a daemon", dir.display()), &args.output, false, style)?;
+    if !manifest.hand_over {
+        term::say(&clean_lines(&format!(
+            "This is the store as it was at {}. What its original did after that is not known here: job ids saved and verbs given\n\
+             since then are missing, and changes that it believes queued may have been switched. A proxy is looked at before it is\n\
+             switched, and a call in doubt is asked for, so nothing is switched again without need; but never start a daemon here\n\
+             while the original's still works.",
+            style.time(manifest.at)
+        )));
+    }
+    Ok(Exit::Done)
+}
+
+fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
+    let dir = of(&args.state, reach)?;
+    if !args.yes {
+        if let Some(handed) = told(&dir)? {
+            let what = format!(
+                "{} was handed over at {}, with entry {}, into {}.\nIf that file was imported anywhere, two daemons will act on the same proxies.",
+                dir.display(),
+                style.time(handed.at),
+                handed.seq,
+                handed.to
+            );
+            term::say(&clean_lines(&what));
+        }
+        if !can_ask() {
+            return Err(Failure::new(Exit::Error, "say --yes to take a hand-over back without being asked").into());
+        }
+        if !matches!(ask("Take it back? [y/N]")?.as_str(), "y" | "Y" | "yes") {
+            term::say("nothing was done");
+            return Ok(Exit::Error);
+        }
+    }
+    let handed = take_back(&dir)?;
+    let mut out = term::stdout();
+    writeln!(
+        out,
+        "{}: taken back; a daemon may work on it again. {} must not be imported any more.",
+        clean(&dir.display().to_string()),
+        clean(&handed.to)
+    )?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn mend(args: &RepairArgs, reach: &Reach, style: &Style) -> Result<Exit> {
+    let dir = of(&args.state, reach)?;
+    let name = args.from.as_ref().map(|from| from.display().to_string()).unwrap_or_default();
+    let from = args.from.as_deref().map(Source::at).transpose()?.map(|source| (source, name.as_str()));
+    let repaired = repair(&dir, from, style.now)?;
+    let mut out = term::stdout();
+    for done in &repaired.done {
+        writeln!(out, "{}", clean(done))?;
+    }
+    let verdict = if repaired.done.is_empty() { "nothing was to be repaired" } else { "repaired" };
+    writeln!(out, "{}: {verdict}; the journal is sound up to entry {}", clean(&dir.display().to_string()), repaired.seq)?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn smaller(args: &CompactArgs, reach: &Reach) -> Result<Exit> {
+    let dir = of(&args.state, reach)?;
+    let compacted = compact(&dir)?;
+    for mended in &compacted.mended {
+        term::say(&format!("note: {}", clean(mended)));
+    }
+    let mut out = term::stdout();
+    let (before, after) = (compacted.before, compacted.after);
+    writeln!(
+        out,
+        "{}: the queue took {before} bytes and takes {after}; it shows entry {}",
+        clean(&dir.display().to_string()),
+        compacted.seq
+    )?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// Runs what waits for the disk beside the client, which goes on reading.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, CopyError> + Send + 'static) -> Result<T> {
+    Ok(tokio::task::spawn_blocking(work).await??)
+}
+
+/// What a copy holds, as JSON.
+#[derive(Serialize)]
+struct CopyDoc<'m> {
+    what: &'m str,
+    #[serde(flatten)]
+    manifest: &'m Manifest,
+}
+
+fn tell(manifest: &Manifest, what: &str, output: &OutputArgs, beside: bool, style: &Style) -> Result<()> {
+    let doc = CopyDoc { what, manifest };
+    let text = match output.output {
+        Format::Json => pretty(&doc)? + "\n",
+        Format::Jsonl => line(&doc)? + "\n",
+        Format::Csv => anyhow::bail!("a copy has no rows for CSV; use -o json (it was made)"),
+        Format::Table => {
+            let rows: Vec<Vec<String>> = [
+                ("store", manifest.store.clone()),
+                ("as of", style.time(manifest.at)),
+                ("journal", format!("{} entries in {}", manifest.seq, count(manifest.segments, "segment", "segments"))),
+                ("head", manifest.head.to_string()),
+                ("submissions", manifest.submissions.to_string()),
+                ("bytes", manifest.bytes.to_string()),
+            ]
+            .into_iter()
+            .map(|(name, told)| vec![name.to_owned(), clean(&told)])
+            .collect();
+            format!("{}\n{}", clean(what), aligned(&["", ""], false, &rows, &mut Vec::new()))
+        }
+    };
+    if beside {
+        term::say(text.trim_end());
+    } else {
+        let mut out = term::stdout();
+        write!(out, "{text}")?;
+        out.flush()?;
+    }
+    Ok(())
+}
