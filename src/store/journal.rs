@@ -54,12 +54,17 @@ impl Journal {
         for pair in firsts.windows(2) {
             let path = segment::path(dir, pair[0]);
             let (last, digest) = segment::last_line(&path)?;
+            if last.more == 0 && last.seq + 1 < pair[1] {
+                let what =
+                    format!("is missing: {} ends with sequence {}, and the next segment begins with {}", path.display(), last.seq, pair[1]);
+                return Err(OpenError::Damaged { path: segment::path(dir, last.seq + 1), line: 0, what });
+            }
             if last.seq + 1 != pair[1] || last.more != 0 {
                 let what = format!("ends with sequence {}, and the next segment begins with {}", last.seq, pair[1]);
                 return Err(OpenError::Damaged { path, line: 0, what });
             }
             if first_prev(&segment::path(dir, pair[1]))?.is_some_and(|prev| prev != digest) {
-                let what = "its first line does not carry the digest of the segment before it".into();
+                let what = format!("does not carry the digest of the last line of {}: one of the two was changed", path.display());
                 return Err(OpenError::Damaged { path: segment::path(dir, pair[1]), line: 1, what });
             }
             (seq, head) = (last.seq, digest);

@@ -240,6 +240,16 @@ async fn a_changed_byte_in_the_journal_is_refused_with_its_place() {
             assert!(number == line + 1 || number == line + 2, "line {} was told as {number}", line + 1);
         }
     }
+    // Between two segments it cannot be told which of the two lines was changed: both files are named.
+    let dir = image(dir.path());
+    let [first, second] = [0, 1].map(|index| segments(dir.path()).remove(index));
+    let bytes = std::fs::read(&first).expect("there");
+    let last_line = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("several lines") + 1;
+    let instant = bytes[last_line..].windows(5).position(|part| part == b"\"at\":").expect("an entry has one");
+    flip(&first, last_line + instant + 6);
+    let told = refused(dir.path());
+    assert!(matches!(&told, OpenError::Damaged { path, line: 1, .. } if *path == second), "{told}");
+    assert!(told.to_string().contains(&first.display().to_string()), "{told}");
     // In an older segment, it is met when the queue must be built from it.
     let dir = image(dir.path());
     flip(&segments(dir.path())[0], 12);
@@ -275,8 +285,10 @@ async fn a_journal_that_forgot_is_refused() {
     std::fs::remove_dir_all(gone.path().join("journal")).expect("there");
     assert!(matches!(refused(gone.path()), OpenError::Forgotten { found: 0, .. }));
     let hole = image(dir.path());
-    std::fs::remove_file(&segments(hole.path())[1]).expect("there");
-    assert!(matches!(refused(hole.path()), OpenError::Damaged { .. }));
+    let missing = segments(hole.path()).remove(1);
+    std::fs::remove_file(&missing).expect("there");
+    let told = refused(hole.path());
+    assert!(matches!(&told, OpenError::Damaged { path, what, .. } if *path == missing && what.starts_with("is missing")), "{told}");
 }
 
 #[tokio::test]
