@@ -45,9 +45,8 @@ seed: ## simulate one SEED and print its journal
 bench: setup ## measure the main job beside wrk and a bare client, in one run
 	$(CARGO) bench --locked --bench main_job
 
-torture: setup ## the long loops: 500 SIGKILLs over a busy store, and 100 over a busy daemon
-	STORE_KILLS=500 SEALIFT_DAEMON_KILLS=100 $(CARGO) nextest run --locked --release --no-capture \
-		-E 'test(nothing_told_is_lost_by_a_kill) or test(killed_ten_times)'
+torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 4000 damages, full and read-only disks
+	CARGO="$(CARGO)" sh scripts/torture.sh
 
 install: build ## install binary, unit and example configuration below DESTDIR
 	install -D -m 0755 $(BIN) $(DESTDIR)/usr/bin/sealift

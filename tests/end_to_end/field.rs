@@ -1,5 +1,6 @@
 //! The field of one test: a folder, an emulated cloud, a daemon that can be killed, and the client verbs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -125,6 +126,25 @@ impl Field {
         panic!("the daemon does not answer\n{}", self.log_tail());
     }
 
+    /// Waits until the daemon ends by itself; gives its exit code and what it had logged.
+    pub fn ended(&mut self) -> (Option<i32>, String) {
+        let mut daemon = self.daemon.take().expect("a daemon runs");
+        for _ in 0..LOOKS_MAX {
+            if let Some(status) = daemon.try_wait().expect("it can be asked") {
+                return (status.code(), self.log_tail());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let _ = daemon.kill();
+        let _ = daemon.wait();
+        panic!("the daemon goes on\n{}", self.log_tail());
+    }
+
+    /// Where the daemon keeps its state.
+    pub fn state(&self) -> PathBuf {
+        self.at("state")
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         let mut daemon = self.daemon.take().expect("a daemon runs");
@@ -215,8 +235,34 @@ impl Field {
             .collect()
     }
 
+    /// After the end: every one of so many proxies was switched by exactly one effective call, and the saved job ids are
+    /// precisely those that the cloud handed out. Gives their number.
+    pub fn assert_nothing_is_lost_or_repeated(&self, proxies: usize) -> usize {
+        let tally = self.status()["tally"].clone();
+        assert_eq!(tally["succeeded"], proxies, "every change succeeded: {tally}");
+        let ledger = self.ledger();
+        let rows = ledger["proxies"].as_array().expect("a list");
+        assert_eq!(rows.len(), proxies);
+        for proxy in rows {
+            assert_eq!(proxy["ssl_option"], true, "switched: {proxy}");
+            assert_eq!(proxy["effective"], 1, "exactly one effective call: {proxy}");
+        }
+        let handed_out = ledger["jobs"].as_array().expect("a list");
+        let made: BTreeSet<&str> = handed_out.iter().map(|job| job["job_id"].as_str().expect("an id")).collect();
+        let saved = self.jobs();
+        let saved: BTreeSet<&str> = saved.iter().map(String::as_str).collect();
+        let stories: Vec<String> = handed_out
+            .iter()
+            .filter(|job| !saved.contains(job["job_id"].as_str().expect("an id")))
+            .map(|job| format!("{job}\n{}", self.story_of(job["proxy_id"].as_str().expect("an id"))))
+            .collect();
+        assert!(stories.is_empty(), "job ids handed out and not saved:\n{}", stories.join("\n\n"));
+        assert_eq!(saved, made, "saved and never handed out");
+        made.len()
+    }
+
     /// The journal of one proxy's change, for telling what went wrong.
-    pub fn story_of(&self, proxy: &str) -> String {
+    fn story_of(&self, proxy: &str) -> String {
         let ran = self.run(&["journal", &self.rollout, "-o", "jsonl"]);
         ran.stdout.lines().filter(|line| line.contains(proxy)).collect::<Vec<_>>().join("\n")
     }

@@ -2,18 +2,23 @@
 
 mod credentials;
 mod definitions;
+mod disk;
 mod field;
 mod forecast;
 mod gateway;
 mod lanes;
+#[path = "../../src/store/proof/mounts.rs"]
+mod mounts;
 mod moved;
 mod night;
+#[path = "../../src/store/proof/score.rs"]
+mod score;
 mod sdk;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use field::Field;
+use score::Score;
 
 const FAULTS: &str = "\
 error_500_before: 0.05
@@ -44,30 +49,13 @@ fn killed_ten_times_and_nothing_is_lost_or_repeated() {
     }
     field.wait_until("the end", |status| status["phase"] == "completed");
 
-    let tally = field.status()["tally"].clone();
-    assert_eq!(tally["succeeded"], PROXIES, "every change succeeded: {tally}");
+    let told = field.assert_nothing_is_lost_or_repeated(PROXIES);
     let ledger = field.ledger();
-    let proxies = ledger["proxies"].as_array().expect("a list");
-    assert_eq!(proxies.len(), PROXIES);
-    for proxy in proxies {
-        assert_eq!(proxy["ssl_option"], true, "switched: {proxy}");
-        assert_eq!(proxy["effective"], 1, "exactly one effective call: {proxy}");
-    }
-    let handed_out = ledger["jobs"].as_array().expect("a list");
-    let made: BTreeSet<&str> = handed_out.iter().map(|job| job["job_id"].as_str().expect("an id")).collect();
-    let saved = field.jobs();
-    let saved: BTreeSet<&str> = saved.iter().map(String::as_str).collect();
-    let stories: Vec<String> = handed_out
-        .iter()
-        .filter(|job| !saved.contains(job["job_id"].as_str().expect("an id")))
-        .map(|job| format!("{job}\n{}", field.story_of(job["proxy_id"].as_str().expect("an id"))))
-        .collect();
-    assert!(stories.is_empty(), "job ids handed out and not saved:\n{}", stories.join("\n\n"));
-    assert_eq!(saved, made, "saved and never handed out");
     let fired = &ledger["fired"];
     for fault in ["error_500_before", "error_500_after", "drop_before", "drop_after"] {
         assert!(fired[fault].as_u64() > Some(0), "{fault} never fired: {fired}");
     }
+    Score { times: kills, told, sound: kills, ..Score::of("SIGKILL of a busy daemon") }.settle();
 }
 
 /// At a limit of 100 calls a second the server's own log never has more than 100 in any sliding second, over a restart too.

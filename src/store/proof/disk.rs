@@ -1,8 +1,9 @@
 //! A directory that somebody else holds, that is read-only, or that is full.
 
 use std::path::Path;
-use std::process::Command;
 
+use super::mounts::{given_dir, in_own_mounts};
+use super::score::Score;
 use super::{life, open_plain, options, reopened};
 use crate::store::open::OpenError;
 use crate::store::probe::Probe;
@@ -54,28 +55,6 @@ async fn below_the_floor_nothing_new_is_accepted() {
     assert_eq!(store.health().refusing, None);
 }
 
-/// Runs one of the ignored tests below in a mount namespace of its own, where `mount` prepares the directory. `false`
-/// when this user may not: then the same outcome is shown by the failing probe in `crash`.
-fn in_own_mounts(test: &str, mount: &str) -> bool {
-    let dir = tempfile::tempdir().expect("a directory");
-    let may = Command::new("unshare").args(["-m", "true"]).status();
-    if !may.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: a mount namespace needs root and `unshare`");
-        return false;
-    }
-    let script = format!("set -e; D='{}'; {mount}; exec \"$0\" --exact {test} --ignored --nocapture", dir.path().display());
-    let exe = std::env::current_exe().expect("this test has a file");
-    let done = Command::new("unshare").args(["-m", "sh", "-c", &script]).arg(exe).env("STORE_DIR", dir.path()).output();
-    let done = done.expect("unshare was there a moment ago");
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && said.contains("1 passed"), "{said}\n{}", String::from_utf8_lossy(&done.stderr));
-    true
-}
-
-fn given_dir() -> std::path::PathBuf {
-    std::env::var_os("STORE_DIR").expect("run by another test only").into()
-}
-
 #[test]
 fn a_full_disk() {
     in_own_mounts("store::proof::disk::on_a_full_disk", "mount -t tmpfs -o size=6m,mode=700 tmpfs \"$D\"");
@@ -122,6 +101,8 @@ async fn on_a_full_disk() {
     let before = picture(&store).await;
     started(&store, submission("after", &[2], 990_000)).await;
     assert_ne!(picture(&store).await, before);
+    Score { times: 1, told: usize::try_from(told).expect("few"), sound: 1, ..Score::of("full disk under the store, then room again") }
+        .settle();
 }
 
 #[test]
@@ -142,4 +123,5 @@ fn in_a_read_only_directory() {
     let Err(error) = open_plain(&given_dir()) else { panic!("a read-only directory was opened") };
     assert!(matches!(&error, OpenError::Directory { .. }), "{error}");
     assert!(error.to_string().contains(&given_dir().display().to_string()), "{error}");
+    Score { times: 1, refused: 1, ..Score::of("start in a read-only directory") }.settle();
 }

@@ -1,10 +1,14 @@
-//! What the store on disk promises, shown by breaking it: crashes at every write boundary, damage of every file, full
-//! and read-only disks, kills; and how fast it is.
+//! What the store on disk promises, shown by breaking it: crashes at every write boundary, power cuts, damage of every
+//! file, full and read-only disks, kills; and how fast it is.
 
 mod crash;
 mod damage;
 mod disk;
 mod kill;
+mod mounts;
+mod power;
+mod random_damage;
+mod score;
 mod speed;
 
 use std::collections::BTreeMap;

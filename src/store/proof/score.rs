@@ -1,0 +1,44 @@
+//! What an ordeal came to, as one row of the table that `make torture` ends with.
+//!
+//! Rows of all tests go to the file that `SEALIFT_SCORES` names, tabs between the columns; without it they are only
+//! printed. `tests/end_to_end` shares this file.
+
+use std::io::Write as _;
+
+/// One row: how often something was done to a store, and what came of it.
+#[derive(Debug, Default, Clone)]
+pub struct Score {
+    /// What was done.
+    pub what: String,
+    /// How often.
+    pub times: usize,
+    /// Entries, or job ids, that somebody had been told were safe.
+    pub told: usize,
+    /// It opened with all of it.
+    pub sound: usize,
+    /// It opened with all of it after the queue was built anew, and said so.
+    pub rebuilt: usize,
+    /// It was not opened, or not read to the end, and said why.
+    pub refused: usize,
+    /// What was told was not there, or another state was shown, each with its story.
+    pub wrong: Vec<String>,
+}
+
+impl Score {
+    /// An empty row.
+    pub fn of(what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..Self::default() }
+    }
+
+    /// Writes the row down, then fails if anything went wrong.
+    pub fn settle(&self) {
+        let Self { what, times, told, sound, rebuilt, refused, wrong } = self;
+        let row = format!("{what}\t{times}\t{told}\t{sound}\t{rebuilt}\t{refused}\t{}\n", wrong.len());
+        print!("{row}");
+        if let Some(path) = std::env::var_os("SEALIFT_SCORES") {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            file.and_then(|mut file| file.write_all(row.as_bytes())).expect("the table can be written");
+        }
+        assert!(wrong.is_empty(), "{what}: {} of {times} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    }
+}
