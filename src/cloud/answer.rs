@@ -107,14 +107,14 @@ fn understand(call: &Call, answer: &WireAnswer<'_>, beside: &mut Vec<ProxySeen>)
     }
     match call {
         Call::Submit { .. } => accepted(answer.body),
-        Call::Inspect { target } => proxy(answer.body, &target.proxy_id, beside),
+        Call::Inspect { target } => proxy(answer.body, &target.proxy_id, beside, answer.secret),
         Call::Follow { job, .. } => job_view(answer.body, job, answer.secret),
         Call::ShowJob { job, .. } => job_shown(answer.body, job, answer.secret),
-        Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id),
+        Call::FindJobs { target, .. } => jobs(answer.body, &target.instance_id, answer.secret),
         Call::Jobs { .. } => listed(answer.body, answer.secret),
         Call::Running { .. } => running(answer.body, answer.secret),
-        Call::Instances { .. } => instances::read(answer.body),
-        Call::Proxies { .. } => proxies(answer.body),
+        Call::Instances { .. } => instances::read(answer.body, answer.secret),
+        Call::Proxies { .. } => proxies(answer.body, answer.secret),
     }
 }
 
@@ -181,7 +181,7 @@ struct ProxyBody<'a> {
 /// Where MySQL listens when nothing else is said.
 const MYSQL_PORT: u16 = 3306;
 
-fn proxy(body: &[u8], wanted: &ProxyId, beside: &mut Vec<ProxySeen>) -> Result<Answer, String> {
+fn proxy(body: &[u8], wanted: &ProxyId, beside: &mut Vec<ProxySeen>, secret: Option<&str>) -> Result<Answer, String> {
     let body: ProxiesBody<'_> = parse(body)?;
     let rows = body.proxy_list.rows.ok_or("there is no proxy_list")?;
     let mut found = None;
@@ -195,34 +195,34 @@ fn proxy(body: &[u8], wanted: &ProxyId, beside: &mut Vec<ProxySeen>) -> Result<A
         }
     }
     let answer = match found {
-        Some(proxy) => Ok(Answer::Proxy(Some(view(proxy)))),
+        Some(proxy) => Ok(Answer::Proxy(Some(view(proxy, secret)))),
         // It may stand on the next page, or in the row that cannot be read: that is not absence.
         None if rows.len() >= PROXIES_PAGE => Err(format!("{} proxies of one instance, and ours is not among them", rows.len())),
         None if nameless => Err("a proxy without pool_id".into()),
         None => Ok(Answer::Proxy(None)),
     }?;
     // One that cannot be read is left out, for nothing is concluded from that.
-    beside.extend(rows.iter().filter_map(proxy_seen).filter(|seen| seen.proxy_id != *wanted));
+    beside.extend(rows.iter().filter_map(|row| proxy_seen(row, secret)).filter(|seen| seen.proxy_id != *wanted));
     Ok(answer)
 }
 
-fn proxy_seen(row: &Option<ProxyRow<'_>>) -> Option<ProxySeen> {
+fn proxy_seen(row: &Option<ProxyRow<'_>>, secret: Option<&str>) -> Option<ProxySeen> {
     let proxy = row.as_ref()?.proxy.0.as_ref()?;
-    Some(ProxySeen { proxy_id: proxy.pool_id.text()?.parse().ok()?, view: view(proxy) })
+    Some(ProxySeen { proxy_id: proxy.pool_id.text()?.parse().ok()?, view: view(proxy, secret) })
 }
 
-fn proxies(body: &[u8]) -> Result<Answer, String> {
+fn proxies(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let body: ProxiesBody<'_> = parse(body)?;
     let rows = body.proxy_list.rows.ok_or("there is no proxy_list")?;
     if rows.len() >= PROXIES_PAGE {
         return Err(format!("{} proxies of one instance, and there may be more", rows.len()));
     }
-    let seen: Option<Vec<ProxySeen>> = rows.iter().map(proxy_seen).collect();
+    let seen: Option<Vec<ProxySeen>> = rows.iter().map(|row| proxy_seen(row, secret)).collect();
     // A list with a row that cannot be read is not the whole list.
     seen.map(Answer::Proxies).ok_or_else(|| "a proxy without a readable pool_id".into())
 }
 
-fn view(proxy: &ProxyBody<'_>) -> ProxyView {
+fn view(proxy: &ProxyBody<'_>, secret: Option<&str>) -> ProxyView {
     let (status, pool_status) = (proxy.status.text(), proxy.pool_status.text());
     let word = match (status, pool_status) {
         // The pool's own word is the graver one when the proxy calls itself active.
@@ -233,7 +233,7 @@ fn view(proxy: &ProxyBody<'_>) -> ProxyView {
     ProxyView {
         ssl_option: proxy.ssl_option.boolean(),
         status: meaning(word),
-        word: safe_text::message(word, None),
+        word: safe_text::message(word, secret),
         endpoint: endpoint(proxy),
     }
 }
@@ -364,7 +364,7 @@ fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     Ok(Answer::Jobs { jobs: rows.iter().flatten().filter_map(runs).collect(), more })
 }
 
-fn jobs(body: &[u8], instance: &InstanceId) -> Result<Answer, String> {
+fn jobs(body: &[u8], instance: &InstanceId, secret: Option<&str>) -> Result<Answer, String> {
     let body: JobsBody<'_> = parse(body)?;
     let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
     let more = rows.len() >= JOBS_PAGE as usize;
@@ -374,7 +374,7 @@ fn jobs(body: &[u8], instance: &InstanceId) -> Result<Answer, String> {
         // Jobs of other products' or deleted instances may name them otherwise: they are not ours.
         let Some(instance_id) = row.instance_id.text().and_then(|text| text.parse::<InstanceId>().ok()) else { continue };
         match row.job_id.text().and_then(|text| text.parse().ok()) {
-            Some(job) => jobs.push(JobSeen { job, instance_id, name: safe_text::message(row.job_name.text().unwrap_or(""), None) }),
+            Some(job) => jobs.push(JobSeen { job, instance_id, name: safe_text::message(row.job_name.text().unwrap_or(""), secret) }),
             // One unnamed job of our instance may be the one that is sought.
             None if instance_id == *instance => return Err("a job of the instance without a readable job_id".into()),
             None => {}

@@ -44,17 +44,17 @@ struct Tag<'a> {
     value: Scalar<'a>,
 }
 
-pub(super) fn read(body: &[u8]) -> Result<Answer, String> {
+pub(super) fn read(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let body: Body<'_> = parse(body)?;
     let rows = body.instances.rows.ok_or("there is no list of instances")?;
     let total = body.total_count.text().and_then(|text| text.parse().ok()).ok_or("there is no total_count")?;
-    let instances: Option<Vec<InstanceSeen>> = rows.iter().map(|row| seen(row.as_ref()?)).collect();
+    let instances: Option<Vec<InstanceSeen>> = rows.iter().map(|row| seen(row.as_ref()?, secret)).collect();
     let instances = instances.ok_or("an instance without a readable id")?;
     Ok(Answer::Instances { instances, total })
 }
 
-fn seen(row: &Row<'_>) -> Option<InstanceSeen> {
-    let safe = |text: &Scalar<'_>| safe_text::message(text.text().unwrap_or_default(), None);
+fn seen(row: &Row<'_>, secret: Option<&str>) -> Option<InstanceSeen> {
+    let safe = |text: &Scalar<'_>| safe_text::message(text.text().unwrap_or_default(), secret);
     let tag = |tag: &Tag<'_>| (safe(&tag.key), safe(&tag.value));
     Some(InstanceSeen {
         instance_id: row.id.text()?.parse().ok()?,

@@ -232,3 +232,25 @@ proptest::proptest! {
         }
     }
 }
+
+/// A gateway may repeat what it got wherever it likes, also in a success.
+#[test]
+fn a_secret_that_a_success_repeats_is_starred() {
+    let lane = || Name::parse("a", "lane").expect("a name");
+    let echo = "x tok3n-0f-ours";
+    let proxies = format!(r#"{{"proxy_list":[{{"proxy":{{"pool_id":"{PROXY}","status":"{echo}"}}}}]}}"#);
+    let jobs = format!(r#"{{"jobs":[{{"instance_id":"{INSTANCE}","job_id":"{JOB}","job_name":"{echo}"}}]}}"#);
+    let instances = format!(
+        r#"{{"instances":[{{"id":"{INSTANCE}","name":"{echo}","status":"{echo}","tags":[{{"key":"{echo}","value":"{echo}"}}]}}],"total_count":1}}"#
+    );
+    for (call, body) in [
+        (inspect(), &proxies),
+        (Call::Proxies { lane: lane(), instance_id: INSTANCE.parse().expect("an id") }, &proxies),
+        (find(), &jobs),
+        (Call::Instances { lane: lane(), offset: 0 }, &instances),
+    ] {
+        let answer = WireAnswer { secret: Some("tok3n-0f-ours"), ..wire(200, body.as_bytes()) };
+        let told = format!("{:?}", read(&call, &answer).outcome.expect("readable"));
+        assert!(told.contains("x ***") && !told.contains("tok3n"), "{told}");
+    }
+}
