@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::document::plain;
 pub use between::Between;
 pub use rate::Rate;
 pub(super) use rate::Subject;
@@ -115,16 +116,16 @@ impl Faults {
             return Ok(Self::default());
         }
         serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text))
-            .map_err(|error| FaultsError { path: error.path().to_string(), source: error.into_inner() })
+            .map_err(|error| FaultsError { path: plain(&error.path().to_string()), what: plain(&error.inner().to_string()) })
     }
 }
 
-/// The fault file cannot be read.
+/// The fault file cannot be read. Safe to print, whatever stands in the file.
 #[derive(Debug, thiserror::Error)]
-#[error("fault file, at `{path}`: {source}")]
+#[error("fault file, at `{path}`: {what}")]
 pub struct FaultsError {
     path: String,
-    source: serde_yaml::Error,
+    what: String,
 }
 
 /// What can fire, for counting. The order is that of [`Fault::WORDS`].
@@ -273,6 +274,7 @@ mod tests {
             ("busy: [{on: 0.5, from: -1}]", "busy[0].from"),
             ("latency: {min: 2s, max: 1s}", "latency"),
             ("job_time: soon", "job_time"),
+            ("\"a\\u001bb\": 1", "\\u{1b}"),
         ] {
             let error = Faults::from_yaml(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -8,6 +8,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
+use crate::document::plain;
+
 /// Life of a token as IAM documents it.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -111,7 +113,7 @@ impl Accounts {
         }
         serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
             let place = error.inner().location().map(|at| format!(", line {}, column {}", at.line(), at.column())).unwrap_or_default();
-            AccountsError { path: error.path().to_string(), place }
+            AccountsError { path: plain(&error.path().to_string()), place }
         })
     }
 }
