@@ -198,7 +198,7 @@ pub struct Wave {
 impl Wave {
     /// Place after its last target.
     pub fn end(&self) -> u32 {
-        self.first + self.size
+        self.first.saturating_add(self.size)
     }
 }
 
