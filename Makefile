@@ -26,11 +26,13 @@ test: setup ## run everything
 
 check: ## what must be clean before a commit: format, lints, docs (read-only)
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path benches/peers/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
 fix: ## rewrite what `check` can rewrite
 	$(CARGO) fmt
+	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml
 	$(CARGO) clippy --locked --all-targets --fix --allow-dirty
 
 golden: ## write the golden files anew; read the diff before committing it
