@@ -44,8 +44,9 @@ seeds: ## simulate SEEDS seeds (a million unless told) on a release build
 seed: ## simulate one SEED and print its journal
 	SEALIFT_SEED=$(SEED) $(CARGO) nextest run --locked --release --test simulation --no-capture -E 'test(=seeds::seeds)'
 
-bench: setup ## measure the main job beside wrk and a bare client, in one run
-	$(CARGO) bench --locked --bench main_job
+bench: setup ## measure the main job beside others into docs/performance; SHORT=1 tries it out, ARGS='--parts quota' takes a piece
+	sh scripts/setup-bench.sh
+	$(CARGO) bench --locked --bench main_job -- $(if $(SHORT),--short,--publish) $(ARGS)
 
 torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 4000 damages, full and read-only disks
 	CARGO="$(CARGO)" sh scripts/torture.sh

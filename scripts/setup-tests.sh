@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, wrk is the
-# benchmark's yardstick, Python's croniter is the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB
-# is what the probe looks at, ext4's tools make the disks whose power is cut. Does nothing where everything is there.
+# Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, Python's croniter is
+# the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at, ext4's tools make
+# the disks whose power is cut. Does nothing where everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,6 @@ need() { # command, package
 }
 need cc gcc
 need systemd-analyze systemd
-need wrk wrk
 need column bsdextrautils
 [ -x /usr/sbin/mkfs.ext4 ] || packages="$packages e2fsprogs"
 need python3 python3

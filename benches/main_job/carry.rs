@@ -1,5 +1,6 @@
 //! The path that ships: the engine over the store on disk and the HTTP client, from a submitted plan to `completed`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use sealift::clock::{Clock, SystemClock};
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::change::Timing;
+use sealift::domain::id::RolloutId;
+use sealift::domain::journal::{Entry, What};
 use sealift::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
 use sealift::domain::quota::Quota;
 use sealift::domain::rollout::Phase;
@@ -30,14 +33,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct Task {
     /// The server.
     pub endpoint: String,
-    /// An empty directory on the disk to be measured.
+    /// A directory with the plan, on the disk to be measured.
     pub dir: PathBuf,
-    /// Changes.
+    /// Changes of the plan.
     pub changes: u32,
     /// In flight at most.
     pub in_flight: u32,
-    /// Calls a second; `None`: no limit.
-    pub quota: Option<u32>,
+    /// The lane's allowance; `None`: no limit.
+    pub quota: Option<Quota>,
+    /// How soon a job is looked at while nothing is known of how long jobs take.
+    pub poll: Duration,
 }
 
 /// What came of it.
@@ -63,17 +68,25 @@ pub struct Told {
     pub memory_mib: [f64; 3],
     /// Most memory, in MiB.
     pub memory_peak_mib: f64,
+    /// Half of the changes took at most so long from the decision to look to the proof, by the journal, in microseconds.
+    pub p50_us: u64,
+    /// 99 of 100 changes took at most so long.
+    pub p99_us: u64,
 }
 
-/// The lane as it would be configured, but for the intervals: jobs end at once here.
-pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<u32>) -> Result<Lane, Failure> {
+/// The longest that a job is left alone, in polls.
+const POLL_MAX: u32 = 20;
+
+/// The lane as it would be configured, but for the intervals, which follow from how long jobs take here.
+pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, poll: Duration) -> Result<Lane, Failure> {
     let token = dir.join("token");
     std::fs::write(&token, fleet::TOKEN)?;
     let timing = Timing {
         settle: Duration::from_secs(5),
-        poll: Duration::from_millis(1),
-        poll_max: Duration::from_millis(20),
-        job_limit: Duration::from_secs(60),
+        poll,
+        poll_max: poll * POLL_MAX,
+        // At a small quota many jobs are asked for only after minutes.
+        job_limit: Duration::from_secs(3_600),
         recover_limit: Duration::from_secs(60),
     };
     Ok(Lane {
@@ -84,7 +97,7 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<u32>) -> R
             credentials: Credentials::Token(SecretSource::File(token)),
             tls: Tls::default(),
         },
-        quota: quota.map(|requests| Quota { requests, per: Duration::from_secs(1) }),
+        quota,
         max_in_flight: in_flight,
         call_timeout: Duration::from_secs(30),
         timing,
@@ -100,10 +113,9 @@ pub fn run(task: &str) -> Result<(), Failure> {
 }
 
 async fn work(task: &Task) -> Result<Told, Failure> {
-    let plan = fleet::write_plan(&task.dir, task.changes, task.in_flight, "")?;
-    let loaded = fleet::load(&plan)?;
+    let loaded = fleet::load(&task.dir.join("plan.yaml"))?;
     let store = Arc::new(SledStore::open(&task.dir.join("store"), SledOptions::default())?);
-    let lanes = vec![lane(&task.dir, &task.endpoint, task.in_flight, task.quota)?];
+    let lanes = vec![lane(&task.dir, &task.endpoint, task.in_flight, task.quota, task.poll)?];
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
     let options = engine::Options { lanes, exclusive: true, quota_spent: false, levels: Vec::new() };
@@ -142,6 +154,8 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     handle.drain().await;
     running.await??;
     let calls = handle.snapshot().borrow().calls;
+    let memory_peak_mib = usage::memory_peak_mib()?;
+    let [p50_us, p99_us] = latencies(&*store, id).await?;
     store.close()?;
     let health = store.health();
     Ok(Told {
@@ -154,6 +168,33 @@ async fn work(task: &Task) -> Result<Told, Failure> {
         journal_bytes: health.journal_bytes,
         queue_bytes: health.queue_bytes,
         memory_mib: memory,
-        memory_peak_mib: usage::memory_peak_mib()?,
+        memory_peak_mib,
+        p50_us,
+        p99_us,
     })
+}
+
+/// Entries of the journal read at once.
+const ENTRIES: usize = 10_000;
+
+/// How long changes took, from the journal.
+async fn latencies(store: &dyn Store, id: RolloutId) -> Result<[u64; 2], Failure> {
+    let (mut begun, mut took, mut after) = (BTreeMap::new(), Vec::new(), 0);
+    loop {
+        let entries = store.journal(Some(id), after, ENTRIES).await?;
+        let Some(last) = entries.last() else { break };
+        after = last.seq;
+        for Entry { at, what, .. } in entries {
+            let What::Change { ordinal, to, .. } = what else { continue };
+            match &*to {
+                "inspecting" => _ = begun.entry(ordinal).or_insert(at),
+                "succeeded" => took.extend(begun.remove(&ordinal).map(|begun| at.duration_since(begun).as_micros())),
+                _ => {}
+            }
+        }
+    }
+    took.sort_unstable();
+    let share = |share: f64| took.get((took.len().saturating_sub(1) as f64 * share) as usize).copied();
+    let (Some(p50), Some(p99)) = (share(0.5), share(0.99)) else { return Err("the journal tells of no change".into()) };
+    Ok([u64::try_from(p50)?, u64::try_from(p99)?])
 }

@@ -1,9 +1,11 @@
-//! This program, started again in a role of its own.
+//! A process of the benchmark: this program started again in a role of its own, or a peer.
 //!
-//! Invariant: a child ends when its parent does: it is killed when dropped, and the server reads its standard input
+//! Invariant: a child ends when its parent does: it is killed when dropped, and roles that serve read their standard input
 //! until that closes.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 
 use serde::Serialize;
@@ -15,17 +17,28 @@ use crate::Failure;
 pub struct Child {
     process: std::process::Child,
     told: BufReader<ChildStdout>,
-    role: &'static str,
+    role: String,
 }
 
 impl Child {
     /// Starts this program in `role` with `task`.
-    pub fn start(role: &'static str, task: &impl Serialize) -> Result<Self, Failure> {
-        let task = serde_json::to_string(task)?;
-        let mut command = Command::new(std::env::current_exe()?);
-        let mut process = command.arg(role).arg(task).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    pub fn start(role: &str, task: &impl Serialize) -> Result<Self, Failure> {
+        let program = std::env::current_exe()?;
+        Self::program(&program, role, [OsStr::new(role)], task)
+    }
+
+    /// Starts a program that takes the task as its last argument.
+    pub fn program<'a>(
+        program: &Path,
+        role: &str,
+        arguments: impl IntoIterator<Item = &'a OsStr>,
+        task: &impl Serialize,
+    ) -> Result<Self, Failure> {
+        let mut command = Command::new(program);
+        command.args(arguments).arg(serde_json::to_string(task)?).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
         let told = BufReader::new(process.stdout.take().expect("asked for above"));
-        Ok(Self { process, told, role })
+        Ok(Self { process, told, role: role.to_owned() })
     }
 
     /// The next line that it tells, as JSON.
@@ -40,11 +53,6 @@ impl Child {
         let told = self.line()?;
         let ended = self.process.wait()?;
         if ended.success() { Ok(told) } else { Err(format!("the {} process ended with {ended}", self.role).into()) }
-    }
-
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.process.id()
     }
 }
 

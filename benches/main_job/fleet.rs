@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use sealift::cloud::fleet::Fleet;
-use sealift::domain::id::{Name, ProjectId};
+use sealift::cloud::fleet::{Fleet, FleetProxy};
+use sealift::domain::id::{IdError, Name, ProjectId};
 use sealift::planfile;
 
 use crate::Failure;
@@ -29,9 +29,14 @@ pub fn project() -> ProjectId {
     PROJECT.parse().expect("32 digits")
 }
 
-/// One proxy an instance, SSL off.
+/// One proxy an instance, SSL off. A proxy has the digits of its instance, so that a server without memory can name it.
 pub fn generate(proxies: u32) -> Result<Fleet, Failure> {
-    Ok(Fleet::generate(proxies as usize, proxies as usize, SEED)?)
+    let made = Fleet::generate(proxies as usize, proxies as usize, SEED)?;
+    let named = made.proxies().iter().map(|proxy| {
+        let digits = proxy.instance_id.as_str().trim_end_matches("in07");
+        Ok(FleetProxy { proxy_id: format!("{digits}po01").parse()?, ..*proxy })
+    });
+    Ok(Fleet::new(named.collect::<Result<_, IdError>>()?)?)
 }
 
 /// Writes the target file, and tells its path.
@@ -42,12 +47,12 @@ pub fn write_targets(dir: &Path, proxies: u32) -> Result<PathBuf, Failure> {
 }
 
 /// Writes a plan over the target file beside it, and tells its path. The budget lets all fail, so that it does not
-/// bound the pace.
-pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, more: &str) -> Result<PathBuf, Failure> {
+/// bound the pace. `waves` and `more` are YAML of `strategy` and of the plan.
+pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, waves: &str, more: &str) -> Result<PathBuf, Failure> {
     write_targets(dir, proxies)?;
     let text = format!(
         "version: 1\nname: bench\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy:\n  max_in_flight: {in_flight}\n  \
-         max_failures: {{wave: {proxies}, rollout: {proxies}}}\n{more}"
+         max_failures: {{wave: {proxies}, rollout: {proxies}}}\n{waves}{more}"
     );
     let path = dir.join("plan.yaml");
     std::fs::write(&path, text)?;

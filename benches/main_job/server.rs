@@ -1,121 +1,71 @@
-//! The server that all contestants call: the emulated cloud over HTTP, without quota and faults.
+//! The servers that all contestants call.
 
-use std::io::Read as _;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
 
-use sealift::clock::SystemClock;
-use sealift::cloud::emulator::accounts::Accounts;
-use sealift::cloud::emulator::{Emulator, Options};
-use sealift::cloud::faults::{Between, Faults};
 use serde::{Deserialize, Serialize};
 
-use crate::child::{Child, tell};
-use crate::{Failure, fleet};
+use crate::Failure;
+use crate::emulator::{Emulator, JOB_TIME};
+use crate::nginx::Nginx;
 
-/// The role's name.
-pub const ROLE: &str = "serve-emulator";
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Stock nginx, which costs next to nothing.
+    Nginx,
+    /// The emulated cloud, which knows what it answers.
+    Emulator,
+}
 
-/// How long each job takes. Short, so that nothing waits for it; not nothing, because a job takes time.
-const JOB_TIME: Duration = Duration::from_millis(1);
-
-#[derive(Serialize, Deserialize)]
-struct Task {
-    proxies: u32,
+impl Kind {
+    /// Its name in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Emulator => "emulator",
+        }
+    }
 }
 
 /// A running server.
-pub struct Server {
-    /// The base of its URLs.
-    pub endpoint: String,
-    child: Child,
-}
-
-/// What it counted.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Counted {
-    /// Requests.
-    pub arrivals_total: u64,
-    /// Switch calls that were executed.
-    pub executed_total: u64,
-    /// Proxies switched on.
-    pub ssl_on: u64,
-    /// Proxies switched more than once.
-    pub repeated: u64,
+pub enum Server {
+    /// Stock nginx.
+    Nginx(Nginx),
+    /// The emulated cloud.
+    Emulator(Emulator),
 }
 
 impl Server {
-    /// Starts one over a fleet of its own.
-    pub fn start(proxies: u32) -> Result<Self, Failure> {
-        let mut child = Child::start(ROLE, &Task { proxies })?;
-        Ok(Self { endpoint: child.line()?, child })
-    }
-
-    fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let url = format!("{}/_emulator/{path}", self.endpoint);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let client = reqwest::Client::builder().no_proxy().build()?;
-            Ok(client.get(url).send().await?.error_for_status()?.json().await?)
+    /// Starts a fresh one for a fleet of `proxies`, with what it writes below `dir`.
+    pub fn start(kind: Kind, proxies: u32, dir: &Path) -> Result<Self, Failure> {
+        Ok(match kind {
+            Kind::Nginx => Self::Nginx(Nginx::start(dir)?),
+            Kind::Emulator => Self::Emulator(Emulator::start(proxies, JOB_TIME)?),
         })
     }
 
-    /// What it counted so far.
-    pub fn counted(&self) -> Result<Counted, Failure> {
-        self.get("summary")
-    }
-
-    /// Nanoseconds after its start of the arrivals, oldest first.
-    pub fn arrivals(&self) -> Result<Vec<u64>, Failure> {
-        self.get("arrivals")
-    }
-
-    /// Processor seconds that it used so far.
-    pub fn cpu_seconds(&self) -> Result<f64, Failure> {
-        crate::usage::cpu_seconds(self.child.id())
-    }
-
-    /// Switches the first proxy, so that there is a job to ask for; tells the job's id.
-    pub fn first_job(&self) -> Result<String, Failure> {
-        #[derive(Deserialize)]
-        struct Accepted {
-            job_id: String,
+    /// The base of its URLs.
+    pub fn endpoint(&self) -> &str {
+        match self {
+            Self::Nginx(nginx) => &nginx.endpoint,
+            Self::Emulator(emulator) => &emulator.endpoint,
         }
-        let fleet = fleet::generate(1)?;
-        let proxy = fleet.proxies()[0];
-        let (project, instance, proxy) = (fleet::PROJECT, proxy.instance_id, proxy.proxy_id);
-        let url = format!("{}/v3/{project}/instances/{instance}/proxy/{proxy}/ssl", self.endpoint);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let client = reqwest::Client::builder().no_proxy().build()?;
-            let request = client.put(url).header("X-Auth-Token", fleet::TOKEN).body(r#"{"ssl_option":true}"#);
-            Ok(request.send().await?.error_for_status()?.json::<Accepted>().await?.job_id)
-        })
     }
-}
 
-/// Serves until the parent closes our standard input.
-pub fn run(task: &str) -> Result<(), Failure> {
-    let Task { proxies } = serde_json::from_str(task)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let faults = Faults { job_time: Between::exactly(JOB_TIME), ..Faults::default() };
-    let running = {
-        let _entered = runtime.enter();
-        let options = Options {
-            listen: "127.0.0.1:0".parse()?,
-            fleet: fleet::generate(proxies)?,
-            faults,
-            seed: fleet::SEED,
-            token: None,
-            project_id: Some(fleet::project()),
-            accounts: Accounts::default(),
-            watch: Vec::new(),
-            wire: false,
-        };
-        Emulator::start(options, Arc::new(SystemClock))?
-    };
-    tell(&running.endpoint())?;
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    runtime.block_on(running.stop())?;
-    Ok(())
+    /// A job to ask for.
+    pub fn first_job(&self) -> Result<String, Failure> {
+        match self {
+            Self::Nginx(nginx) => Ok(nginx.first_job()),
+            Self::Emulator(emulator) => emulator.first_job(),
+        }
+    }
+
+    /// That the server saw what was told. A run that did not do its work is no measurement.
+    pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), Failure> {
+        match self {
+            Self::Nginx(nginx) => nginx.agrees(changes, succeeded, calls),
+            Self::Emulator(emulator) => emulator.agrees(changes, succeeded, calls),
+        }
+    }
 }

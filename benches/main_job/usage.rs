@@ -37,19 +37,29 @@ pub fn own_cpu_seconds() -> Result<f64, Failure> {
     cpu_seconds(std::process::id())
 }
 
-fn memory(field: &str) -> Result<f64, Failure> {
-    let status = read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("/proc/self/status has another form")?;
+fn memory(process: &str, field: &str) -> Result<f64, Failure> {
+    let status = read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("a process that has ended has no memory")?;
     let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
     Ok(kib / 1024.0)
 }
 
 /// Memory of this process in MiB, now.
 pub fn memory_mib() -> Result<f64, Failure> {
-    memory("VmRSS")
+    memory("self", "VmRSS")
+}
+
+/// Memory of a process in MiB, now.
+pub fn memory_mib_of(process: u32) -> Result<f64, Failure> {
+    memory(&process.to_string(), "VmRSS")
 }
 
 /// Most memory that this process ever held, in MiB.
 pub fn memory_peak_mib() -> Result<f64, Failure> {
-    memory("VmHWM")
+    memory("self", "VmHWM")
+}
+
+/// Most memory that a process ever held, in MiB.
+pub fn memory_peak_mib_of(process: u32) -> Result<f64, Failure> {
+    memory(&process.to_string(), "VmHWM")
 }

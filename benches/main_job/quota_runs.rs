@@ -1,0 +1,241 @@
+//! Runs at a quota, judged by what arrived at the server: how much of it is used, whether ever more, how soon after a
+//! window's opening, and how long a rollout in waves takes beside what cannot be done faster.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sealift::domain::quota::Quota;
+use serde::{Deserialize, Serialize};
+
+use crate::busy::{self, Busy};
+use crate::child::Child;
+use crate::emulator::Emulator;
+use crate::medians::{number, percent, span};
+use crate::room::Room;
+use crate::settings::Settings;
+use crate::table::Row;
+use crate::{Failure, carry, fleet};
+
+/// How long a job takes here: long enough that it must be waited for.
+const JOB_TIME: Duration = Duration::from_secs(1);
+
+/// Calls of a change that none can be without: the look before, the switch, the look after.
+const CALLS_LEAST: u32 = 3;
+
+/// Jobs that one page of the job list tells of.
+const JOBS_A_PAGE: u32 = 50;
+
+/// Of each minute of the run with windows, so many seconds are open.
+const OPEN_SECONDS: u32 = 20;
+
+/// Before an opening nothing arrives for so long.
+const SHUT: i64 = 10_000_000_000;
+
+/// Shares of the waves.
+const WAVES: &str = "  waves: [{name: canary, size: 5%}, {name: early, size: 25%}, {name: rest, size: rest}]\n";
+
+/// All runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Quotas {
+    /// While there is work.
+    pub used: Vec<Used>,
+    /// From the opening of a window.
+    pub openings: Vec<Openings>,
+    /// In waves.
+    pub rollouts: Vec<Makespan>,
+}
+
+/// How a quota was used while there was work.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Used {
+    /// The allowance.
+    pub quota: Quota,
+    /// Other processes spin.
+    pub busy: bool,
+    /// Seconds looked at, from the first call on.
+    pub seconds: u32,
+    /// Calls that arrived in them, as a share of what was allowed.
+    pub utilisation: f64,
+    /// Most calls that arrived in any half-open interval.
+    pub worst: usize,
+}
+
+/// First calls after the openings of windows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Openings {
+    /// Other processes spin.
+    pub busy: bool,
+    /// Seconds after each opening; below zero: too early.
+    pub first_calls: Vec<f64>,
+}
+
+/// A rollout in waves.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Makespan {
+    /// The allowance.
+    pub quota: Quota,
+    /// Other processes spin.
+    pub busy: bool,
+    /// Its changes.
+    pub changes: u32,
+    /// From the first call's arrival to the last one's.
+    pub seconds: f64,
+    /// What it cannot be faster than.
+    pub bound: f64,
+}
+
+/// Measures all.
+pub fn measure(settings: &Settings) -> Result<Quotas, Failure> {
+    let mut quotas = Quotas { used: Vec::new(), openings: Vec::new(), rollouts: Vec::new() };
+    let hosts: &[bool] = if settings.short { &[false] } else { &[false, true] };
+    for busy in hosts.iter().copied() {
+        for (quota, seconds) in settings.quotas() {
+            quotas.used.push(used(settings, quota, seconds, busy)?);
+        }
+        let quota = Quota { requests: 100, per: Duration::from_secs(1) };
+        quotas.rollouts.push(rollout(settings, quota, busy)?);
+        if settings.openings() > 0 {
+            quotas.openings.push(openings(settings, quota, busy)?);
+        }
+    }
+    Ok(quotas)
+}
+
+fn host(busy: bool) -> String {
+    if busy { format!(", beside {} spinning processes", busy::PROCESSES) } else { String::new() }
+}
+
+fn named(quota: Quota) -> String {
+    match quota.per.as_secs() {
+        1 => format!("{} calls a second", number(f64::from(quota.requests))),
+        per => format!("{} calls in {}", quota.requests, span(per as f64)),
+    }
+}
+
+/// A whole rollout at a quota; when it began at the server, and its arrivals in nanoseconds after that.
+fn run(settings: &Settings, quota: Quota, busy: bool, changes: u32, waves: &str, more: &str) -> Result<(Timestamp, Vec<u64>), Failure> {
+    let room = Room::make(&settings.dir)?;
+    let emulator = Emulator::start(changes, JOB_TIME)?;
+    // Twice what is in flight at this pace, so that it is never what bounds.
+    let pace = f64::from(quota.requests) / quota.per.as_secs_f64() / f64::from(CALLS_LEAST);
+    let in_flight = (pace * JOB_TIME.as_secs_f64() * 2.0) as u32 + 50;
+    fleet::write_plan(room.path(), changes, in_flight, waves, more)?;
+    let _busy = if busy { Some(Busy::begin()?) } else { None };
+    let (endpoint, dir) = (emulator.endpoint.clone(), room.path().to_owned());
+    let task = carry::Task { endpoint, dir, changes, in_flight, quota: Some(quota), poll: JOB_TIME / 4 };
+    let told: carry::Told = Child::start(carry::ROLE, &task)?.result()?;
+    let counted = emulator.counted()?;
+    emulator.agrees(changes, told.succeeded, told.calls)?;
+    Ok((counted.began, emulator.arrivals()?))
+}
+
+fn used(settings: &Settings, quota: Quota, seconds: u32, busy: bool) -> Result<Used, Failure> {
+    eprintln!("{seconds} s at {}{}", named(quota), host(busy));
+    // Work for a little longer than is looked at.
+    let per = u32::try_from(quota.per.as_secs())?;
+    let changes = quota.requests * (seconds + seconds / 10 + 2) / per / CALLS_LEAST;
+    let (_, arrivals) = run(settings, quota, busy, changes, "", "")?;
+    Ok(judge(&arrivals, quota, seconds, busy))
+}
+
+fn judge(arrivals: &[u64], quota: Quota, seconds: u32, busy: bool) -> Used {
+    let first = arrivals.first().copied().unwrap_or(0);
+    let within = arrivals.partition_point(|at| *at < first + u64::from(seconds) * 1_000_000_000);
+    let per = quota.per.as_nanos() as u64;
+    let worst = arrivals.iter().enumerate().map(|(place, at)| arrivals.partition_point(|other| *other < at + per) - place);
+    let allowed = f64::from(quota.requests) * f64::from(seconds) / quota.per.as_secs_f64();
+    Used { quota, busy, seconds, utilisation: within as f64 / allowed, worst: worst.max().unwrap_or(0) }
+}
+
+fn openings(settings: &Settings, quota: Quota, busy: bool) -> Result<Openings, Failure> {
+    let wanted = settings.openings();
+    eprintln!("{wanted} openings of a window, one a minute{}", host(busy));
+    let more = format!("windows: [{{cron: \"* * * * *\", duration: {OPEN_SECONDS}s, time_zone: UTC}}]\n");
+    // Work for all of them, the one that may be open at the start, and a part of the last.
+    let changes = quota.requests * OPEN_SECONDS / CALLS_LEAST * wanted;
+    let (began, arrivals) = run(settings, quota, busy, changes, "", &more)?;
+    let began = i64::try_from(began.as_nanosecond())?;
+    let minute = 60_000_000_000;
+    let mut first_calls = Vec::new();
+    for pair in arrivals.windows(2) {
+        let (before, at) = (began + i64::try_from(pair[0])?, began + i64::try_from(pair[1])?);
+        if at - before > SHUT {
+            // The opening is the minute nearest to the call.
+            let opening = (at + minute / 2).div_euclid(minute) * minute;
+            first_calls.push((at - opening) as f64 / 1e9);
+        }
+    }
+    Ok(Openings { busy, first_calls })
+}
+
+fn rollout(settings: &Settings, quota: Quota, busy: bool) -> Result<Makespan, Failure> {
+    let seconds = settings.rollout_seconds();
+    eprintln!("a rollout in waves of about {seconds} s at {}{}", named(quota), host(busy));
+    let changes = quota.requests * seconds / u32::try_from(quota.per.as_secs())? / CALLS_LEAST;
+    let (_, arrivals) = run(settings, quota, busy, changes, WAVES, "")?;
+    let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else { return Err("no call arrived".into()) };
+    // As the plan rounds: shares up, the rest to the last wave.
+    let (canary, early) = (changes.div_ceil(20), changes.div_ceil(4));
+    let waves = [canary, early, changes - canary - early];
+    Ok(Makespan { quota, busy, changes, seconds: (last - first) as f64 / 1e9, bound: bound(quota, &waves) })
+}
+
+/// Seconds from the first call to the last that no client can do with less, were each answered at once, and calls spaced
+/// evenly as the lane publishes it. Of each wave first all looks and switches are made, then, as soon as its job has ended,
+/// the look after each; one page of the job list, which 50 jobs share, must tell of its end. The next wave begins with the
+/// last look.
+fn bound(quota: Quota, waves: &[u32]) -> f64 {
+    let step = quota.per.as_secs_f64() / f64::from(quota.requests);
+    let job = JOB_TIME.as_secs_f64();
+    let (mut slot, mut last) = (0.0, 0.0);
+    let mut call = |earliest: f64| {
+        last = f64::max(slot, earliest);
+        slot = last + step;
+        last
+    };
+    let mut begun = 0.0;
+    for wave in waves {
+        let mut ends: VecDeque<f64> = VecDeque::new();
+        for _ in 0..*wave {
+            call(begun);
+            ends.push_back(call(begun) + job);
+        }
+        let mut told = 0;
+        for end in ends {
+            if told == 0 {
+                call(end);
+                told = JOBS_A_PAGE;
+            }
+            told -= 1;
+            begun = call(end);
+        }
+    }
+    last
+}
+
+impl Quotas {
+    /// For the table.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![Row::heading("At a quota, in the server's own log")];
+        for Used { quota, busy, seconds, utilisation, worst } in &self.used {
+            let what = format!("{}{}", named(*quota), host(*busy));
+            let used = format!("{:.1} %", utilisation * 100.0);
+            rows.push(Row::new(format!("{what}: used in {seconds} s"), used.clone()).to(used, "allowed").aim("98 %, 99.5 %"));
+            let share = percent(*worst as f64 / f64::from(quota.requests));
+            let most = format!("at most {}", quota.requests);
+            rows.push(Row::new(format!("{what}: most in any interval"), worst.to_string()).to(share, "allowed").aim(most));
+        }
+        for Makespan { quota, busy, changes, seconds, bound } in &self.rollouts {
+            let what = format!("{} changes in three waves, {}{}", number(f64::from(*changes)), named(*quota), host(*busy));
+            let ratio = format!("{:.1} %", seconds / bound * 100.0);
+            rows.push(Row::new(what, span(*seconds)).to(ratio, format!("bound, {}", span(*bound))).aim("103 %"));
+        }
+        for Openings { busy, first_calls } in &self.openings {
+            let worst = first_calls.iter().copied().fold(f64::NAN, f64::max);
+            let what = format!("first call after an opening, worst of {}{}", first_calls.len(), host(*busy));
+            rows.push(Row::new(what, format!("{:.1} ms", worst * 1e3)).aim("50 ms"));
+        }
+        rows
+    }
+}
