@@ -6,7 +6,7 @@ SEED  ?= 0
 BIN   := target/release/sealift
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fix golden seeds seed bench torture setup install
+.PHONY: help build demo test check fix golden seeds seed bench profile torture setup install
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -47,6 +47,10 @@ seed: ## simulate one SEED and print its journal
 bench: setup ## measure the main job beside others into docs/performance; SHORT=1 tries it out, ARGS='--parts quota' takes a piece
 	sh scripts/setup-bench.sh
 	$(CARGO) bench --locked --bench main_job -- $(if $(SHORT),--short,--publish) $(ARGS)
+
+profile: setup ## where the processor time of the carried path goes: shares and a flame graph in target/bench/profile
+	sh scripts/setup-bench.sh
+	sh scripts/profile.sh $(ARGS)
 
 torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 4000 damages, full and read-only disks
 	CARGO="$(CARGO)" sh scripts/torture.sh
