@@ -288,7 +288,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Unavailable {
 }
 
 fn damaged(path: &Path, line: u64, what: &dyn std::fmt::Display) -> Unavailable {
-    Unavailable(format!("the submission {}:{line} is damaged: {what}; restore the file from a backup", path.display()))
+    Unavailable(format!("the submission {}:{line} is damaged: {what}; `sealift store repair --from` a copy puts it back", path.display()))
 }
 
 #[cfg(test)]
