@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 export STORE_KILLS="${STORE_KILLS:-500}"
 export STORE_POWER_CUTS="${STORE_POWER_CUTS:-300}"
-export STORE_DAMAGES="${STORE_DAMAGES:-4000}"
+export STORE_DAMAGES="${STORE_DAMAGES:-2000}"
 export SEALIFT_DAEMON_KILLS="${SEALIFT_DAEMON_KILLS:-100}"
 export SEALIFT_SCORES="$PWD/target/torture.tsv"
 

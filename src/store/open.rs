@@ -189,6 +189,9 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
     if let Some(torn) = &torn {
         tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
     }
+    if journal.first() > 1 {
+        tracing::warn!(first = journal.first(), "the journal begins with a later entry: its older segments were taken away");
+    }
     if let Some(mark) = home.mark()? {
         witnessed(&journal, "the mark", mark)?;
     }

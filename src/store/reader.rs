@@ -38,23 +38,33 @@ impl Reader {
         &self.firsts
     }
 
-    /// Entries after `after` and up to `last`, of one rollout or of all; at most `limit`.
+    /// Entries after `after` and up to `last`, of one rollout or of all; at most `limit`. Every line on the way, and the one
+    /// after the last, must carry the digest of the line before it: what was changed is told, never shown.
     pub fn entries(&self, rollout: Option<RolloutId>, after: u64, last: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
         let last = last.min(self.seq);
         let mut entries = Vec::new();
         // A line names its rollout literally near its begin; only lines that name ours are worth reading.
         let name = rollout.map(|id| format!("\"rollout\":\"{id}\"").into_bytes());
         let start = self.firsts.partition_point(|first| *first <= after.saturating_add(1)).saturating_sub(1);
+        let mut chain: Option<(u64, Digest)> = None;
+        let mut more = true;
         for first in self.firsts.iter().skip(start) {
-            if *first > last || entries.len() >= limit {
+            if !more {
                 break;
             }
             let segment = Segment::open(segment::path(&self.dir, *first))?;
             let offset = if *first > after { 0 } else { segment.find(after + 1)? };
             segment.walk(offset, &mut |seq, bytes| {
-                if seq > last || entries.len() >= limit {
+                if let Some((before, digest)) = chain
+                    && (seq != before + 1 || prev_of(bytes) != Some(digest))
+                {
+                    return Err(segment.broken(seq, before));
+                }
+                more = seq <= last && entries.len() < limit;
+                if !more {
                     return Ok(false);
                 }
+                chain = Some((seq, Digest::of(bytes)));
                 let ours = name.as_ref().is_none_or(|name| bytes.windows(name.len()).take(HEAD).any(|part| part == name));
                 if ours && seq > after {
                     let (line, _) = Line::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
@@ -104,6 +114,19 @@ impl Segment {
 
     fn unreadable(&self, what: &dyn std::fmt::Display) -> Unavailable {
         Unavailable(format!("cannot read {}: {what}", self.path.display()))
+    }
+
+    /// Two lines that do not fit together; the first may stand at the end of the segment before.
+    fn broken(&self, seq: u64, before: u64) -> Unavailable {
+        let what =
+            format!("entry {seq} does not carry the digest of entry {before}, or stands in another's place: one of the two was changed");
+        let earlier = segment::list(self.path.parent().unwrap_or(Path::new(""))).ok();
+        let earlier = earlier.and_then(|firsts| firsts.into_iter().rfind(|first| *first <= before));
+        let earlier = earlier.map(|first| self.path.with_file_name(segment::path(Path::new(""), first))).filter(|path| *path != self.path);
+        match earlier {
+            Some(path) => self.unreadable(&format!("{what}; entry {before} stands in {}", path.display())),
+            None => self.unreadable(&what),
+        }
     }
 
     /// An offset at or before the line with this sequence, where a line begins.
@@ -180,6 +203,14 @@ fn seq_of(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
 }
 
+/// The digest that a line carries for the one before it; it stands at the line's end.
+fn prev_of(bytes: &[u8]) -> Option<Digest> {
+    let rest = bytes.strip_suffix(b"\"}")?;
+    let (head, digest) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
+    head.ends_with(b"\"prev\":\"").then_some(())?;
+    std::str::from_utf8(digest).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +250,34 @@ mod tests {
         assert_eq!(reader.digest_at(LINES + 1).expect("readable"), None);
         let odd = reader.entries(Some(RolloutId::from_bytes([1; 16])), 2_000, 2_010, 99).expect("readable");
         assert_eq!(odd.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [2_001, 2_003, 2_005, 2_007, 2_009]);
+    }
+
+    #[test]
+    fn what_was_changed_is_told_and_never_shown() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let reader = journal(dir.path()).reader();
+        let path = segment::path(dir.path(), reader.firsts[0]);
+        let whole = std::fs::read(&path).expect("there");
+        let line = |seq: u64| {
+            let begins = format!("{{\"seq\":{seq},");
+            whole.windows(begins.len()).position(|part| part == begins.as_bytes()).expect("in the first segment")
+        };
+        // In the words of an entry, in its instant, in its sequence, in the digest that it carries, in its rollout.
+        let of =
+            |seq, part: &str| line(seq) + whole[line(seq)..].windows(part.len()).position(|found| found == part.as_bytes()).expect("there");
+        let last = reader.firsts[1] - 1;
+        for at in [of(90, "xxx"), of(90, "\"at\"") + 7, line(90) + 8, of(90, "\"prev\"") + 12, of(90, "\"rollout\"") + 12, of(last, "xxx")]
+        {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).expect("room on disk");
+            for (rollout, after) in [(None, 0), (None, 85), (Some(RolloutId::from_bytes([0; 16])), 0)] {
+                let told = reader.entries(rollout, after, u64::MAX, usize::MAX).expect_err("changed").to_string();
+                assert!(told.contains(&path.display().to_string()), "{told}");
+            }
+        }
+        std::fs::write(&path, whole).expect("room on disk");
+        assert_eq!(reader.entries(None, 0, u64::MAX, usize::MAX).expect("whole again").len() as u64, LINES);
     }
 
     #[test]

@@ -17,17 +17,23 @@ use crate::store::{Store, reader::Reader, segment};
 /// Kills in the normal run; `STORE_KILLS` asks for more.
 const KILLS: usize = 20;
 
+/// Kills that one directory lives through; each leaves more to be counted after the next one.
+const KILLS_A_LIFE: usize = 100;
+
 /// Tasks of the child that commit at the same time.
 const TASKS: usize = 6;
 
 #[tokio::test]
 async fn nothing_told_is_lost_by_a_kill() {
     let kills = std::env::var("STORE_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
-    let kept = tempfile::tempdir().expect("a directory");
+    let mut kept = tempfile::tempdir().expect("a directory");
     let mut random = fastrand::Rng::with_seed(0x5ea1);
     let mut scores =
         ["SIGKILL of a busy store, queue in step", "SIGKILL of a busy store, queue behind", "SIGKILL of a store that opens"].map(Score::of);
     for kill in 0..kills {
+        if kill > 0 && kill % KILLS_A_LIFE == 0 {
+            kept = tempfile::tempdir().expect("a directory");
+        }
         // Every fifth dies while it opens the directory that all use, or one that is new.
         let opening = kill % 5 == 4;
         let new = tempfile::tempdir().expect("a directory");
@@ -63,7 +69,7 @@ async fn nothing_told_is_lost_by_a_kill() {
         store.close().expect("nothing failed");
     }
     assert!(scores.iter().map(|score| score.told).sum::<usize>() > kills, "the children did nothing");
-    scores.iter().for_each(Score::settle);
+    Score::settle_all(&scores);
 }
 
 /// Those of the told entries that a journal which ends with `last` does not hold.

@@ -71,10 +71,8 @@ async fn on_a_disk_of_its_own() {
         unmount(&live);
     }
     assert!(scores.iter().map(|score| score.told).sum::<usize>() > cuts, "the writers did nothing");
-    for score in scores {
-        score.settle();
-        assert_eq!(score.refused, 0, "{}: a power cut must not need a person", score.what);
-    }
+    Score::settle_all(&scores);
+    assert!(scores.iter().all(|score| score.refused == 0), "a power cut must not need a person");
 }
 
 /// A line of the writer's that came out whole.

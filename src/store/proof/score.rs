@@ -31,7 +31,19 @@ impl Score {
     }
 
     /// Writes the row down, then fails if anything went wrong.
-    pub fn settle(&self) {
+    pub fn settle(self) {
+        Self::settle_all(&[self]);
+    }
+
+    /// Writes all rows down, then fails if anything went wrong in one of them.
+    pub fn settle_all(scores: &[Self]) {
+        scores.iter().for_each(Self::write);
+        let wrong: Vec<String> =
+            scores.iter().flat_map(|score| score.wrong.iter().map(|story| format!("{}: {story}", score.what))).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    fn write(&self) {
         let Self { what, times, told, sound, rebuilt, refused, wrong } = self;
         let row = format!("{what}\t{times}\t{told}\t{sound}\t{rebuilt}\t{refused}\t{}\n", wrong.len());
         print!("{row}");
@@ -39,6 +51,5 @@ impl Score {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
             file.and_then(|mut file| file.write_all(row.as_bytes())).expect("the table can be written");
         }
-        assert!(wrong.is_empty(), "{what}: {} of {times} went wrong:\n{}", wrong.len(), wrong.join("\n"));
     }
 }
