@@ -3,10 +3,11 @@
 CARGO ?= cargo
 SEEDS ?= 1000000
 SEED  ?= 0
+FUZZ_SECONDS ?= 30
 BIN   := target/release/sealift
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fix golden seeds seed bench profile torture setup install
+.PHONY: help build demo test check fix golden seeds seed bench profile torture fuzz setup install
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -54,6 +55,9 @@ profile: setup ## where the processor time of the carried path goes: shares and 
 
 torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 2000 damages, full and read-only disks
 	CARGO="$(CARGO)" sh scripts/torture.sh
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
+	CARGO="$(CARGO)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh scripts/fuzz.sh
 
 install: build ## install binary, unit and example configuration below DESTDIR
 	install -D -m 0755 $(BIN) $(DESTDIR)/usr/bin/sealift

@@ -47,3 +47,9 @@ pub mod clock;
 
 // Pure: what a plan, a rollout and a change are, and what each does next.
 pub mod domain;
+
+// For the tests: the fuzzer's corpus.
+#[cfg(test)]
+mod tests {
+    pub(crate) mod corpus;
+}

@@ -48,7 +48,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[];
 const LINES_MAX: usize = 500;
 
 /// Folders that hold rust code of ours.
-const CODE: &[&str] = &["src", "tests", "benches"];
+const CODE: &[&str] = &["src", "tests", "benches", "fuzz/fuzz_targets"];
 
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "misc", "manager", "shared_code"];

@@ -90,7 +90,7 @@ impl Iam {
             } } },
             "scope": { "project": { "id": self.project.as_str() } },
         } });
-        let failed = |what: String| LoginError::Failed(self.message(&what, who), None);
+        let failed = |what: String| LoginError::Failed(self.about(who).message(&what), None);
         let request = self.client.post(&self.url).header(CONTENT_TYPE, JSON).body(body.to_string());
         let exchange = async {
             let response = request.send().await.map_err(|error| failed(http::causes(&error)))?;
@@ -105,7 +105,7 @@ impl Iam {
     async fn read(&self, mut response: Response, who: &Identity) -> Result<(Secret, Duration), LoginError> {
         let status = response.status().as_u16();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (token, wait, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
+        let (token, retry_after, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
         let mut body = Vec::new();
         // An answer that breaks off tells what it told so far: the token is in the head.
         while let Ok(Some(chunk)) = response.chunk().await
@@ -113,26 +113,63 @@ impl Iam {
         {
             body.extend_from_slice(&chunk);
         }
-        if status == 201 || status == 200 {
-            let token = token.ok_or("without a token").and_then(|token| Secret::new(&token));
-            let token = token.map_err(|wrong| LoginError::Failed(self.message(&format!("answer {status}: {wrong}"), who), None))?;
-            return Ok((token, life(&body)));
-        }
-        let said = Envelope::find(&body).message.unwrap_or_default();
-        let message = self.message(&format!("answer {status}: {said}"), who);
-        match status {
-            // Too early or too often is no judgement of the password.
-            408 | 425 | 429 => {}
-            400..500 => return Err(LoginError::Refused(message)),
-            _ => {}
-        }
-        let wait = wait.and_then(|value| retry_after::read(&value, date.as_deref()));
-        Err(LoginError::Failed(message, wait.map(|seconds| Duration::from_secs(u64::from(seconds)))))
+        let (token, retry_after, date) = (token.as_deref(), retry_after.as_deref(), date.as_deref());
+        understand(&self.about(who), &TokenAnswer { status, token, retry_after, date, body: &body })
     }
 
-    fn message(&self, what: &str, who: &Identity) -> String {
-        safe_text::message(&format!("IAM at {} gives user {} no token: {what}", self.host, who.user), Some(who.password.expose()))
+    fn about<'a>(&'a self, who: &'a Identity) -> About<'a> {
+        About { host: &self.host, user: &who.user, password: who.password.expose() }
     }
+}
+
+/// Of whom a message speaks, and what must not stand in it.
+pub(super) struct About<'a> {
+    /// Host of IAM.
+    pub host: &'a str,
+    /// Name of the user.
+    pub user: &'a str,
+    /// The password.
+    pub password: &'a str,
+}
+
+impl About<'_> {
+    fn message(&self, what: &str) -> String {
+        safe_text::message(&format!("IAM at {} gives user {} no token: {what}", self.host, self.user), Some(self.password))
+    }
+}
+
+/// An answer as it came, before anything is understood.
+pub(super) struct TokenAnswer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// Header `X-Subject-Token`.
+    pub token: Option<&'a str>,
+    /// Header `Retry-After`.
+    pub retry_after: Option<&'a str>,
+    /// Header `Date`.
+    pub date: Option<&'a str>,
+    /// The body as far as it was read.
+    pub body: &'a [u8],
+}
+
+/// Understands an answer: the token with its life, or why there is none.
+pub(super) fn understand(about: &About<'_>, answer: &TokenAnswer<'_>) -> Result<(Secret, Duration), LoginError> {
+    let TokenAnswer { status, token, retry_after, date, body } = *answer;
+    if status == 201 || status == 200 {
+        let token = token.ok_or("without a token").and_then(Secret::new);
+        let token = token.map_err(|wrong| LoginError::Failed(about.message(&format!("answer {status}: {wrong}")), None))?;
+        return Ok((token, life(body)));
+    }
+    let said = Envelope::find(body).message.unwrap_or_default();
+    let message = about.message(&format!("answer {status}: {said}"));
+    match status {
+        // Too early or too often is no judgement of the password.
+        408 | 425 | 429 => {}
+        400..500 => return Err(LoginError::Refused(message)),
+        _ => {}
+    }
+    let wait = retry_after.and_then(|value| retry_after::read(value, date));
+    Err(LoginError::Failed(message, wait.map(|seconds| Duration::from_secs(u64::from(seconds)))))
 }
 
 fn life(body: &[u8]) -> Duration {

@@ -23,6 +23,8 @@ pub mod ledger;
 mod lenient;
 mod mix;
 pub mod model;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod retry_after;
 pub mod safe_text;
 pub mod secret;

@@ -13,6 +13,8 @@
 mod credentials;
 mod formats;
 mod lanes;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod raw;
 mod setting;
 

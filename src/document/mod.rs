@@ -12,6 +12,8 @@ pub mod diagnostic;
 pub mod format;
 pub mod length;
 pub mod open;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod quote;
 mod render;
 pub mod schema;

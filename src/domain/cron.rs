@@ -13,6 +13,8 @@
 //! of it, nor of `chrono`, leaves this file. Deliberately not here: how long a window lasts (`window`).
 
 mod field;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 #[cfg(test)]
 mod tests;
 

@@ -15,6 +15,8 @@ mod enforce;
 mod formats;
 mod lanes;
 mod meaning;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod raw;
 mod schema;
 pub mod selector;

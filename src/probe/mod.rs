@@ -18,6 +18,8 @@ mod chain;
 mod greeting;
 mod login;
 mod packet;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod roots;
 mod text;
 mod tls;

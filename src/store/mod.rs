@@ -28,6 +28,8 @@ mod page;
 mod probe;
 #[cfg(test)]
 mod proof;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod queue;
 mod queue_writer;
 mod reader;

@@ -1,0 +1,5 @@
+//! A cron expression.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sealift::domain::cron::properties::cron(data));
