@@ -61,8 +61,9 @@ impl Endpoint {
     pub fn new(host: &str, port: u16) -> Option<Self> {
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let plain = (1..=HOST_MAX).contains(&host.len()) && host.chars().all(named);
-        let fits = port > 0 && (plain || host.parse::<std::net::Ipv6Addr>().is_ok());
-        fits.then(|| Self { host: host.to_owned(), port })
+        // An address is written in one way only, so that what is kept and read back is the same endpoint.
+        let host = if plain { host.to_owned() } else { host.parse::<std::net::Ipv6Addr>().ok()?.to_string() };
+        (port > 0).then_some(Self { host, port })
     }
 }
 
