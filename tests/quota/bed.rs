@@ -79,6 +79,16 @@ impl Bed {
     /// A rollout for each size and limit of changes in flight, over proxies with an instance each; the cloud admits what
     /// `account` says.
     pub async fn new(rollouts: &[(u32, u32)], account: Option<Quota>, job_time: Duration) -> Arc<Self> {
+        Self::beginning(None, rollouts, account, job_time).await
+    }
+
+    /// The same, where nothing begins before an instant.
+    pub async fn beginning(
+        not_before: Option<Timestamp>,
+        rollouts: &[(u32, u32)],
+        account: Option<Quota>,
+        job_time: Duration,
+    ) -> Arc<Self> {
         let all = rollouts.iter().map(|(size, _)| *size as usize).sum();
         let fleet = Fleet::generate(all, all, 7).expect("a valid fleet");
         let faults = Faults {
@@ -93,7 +103,8 @@ impl Bed {
             let (own, others) = rest.split_at(*size as usize);
             rest = others;
             owners.extend(own.iter().map(|proxy| (proxy.proxy_id, place)));
-            let plan = plan(&format!("rollout-{place}"), *size, *in_flight);
+            let calendar = Calendar::new(Vec::new(), Vec::new(), not_before);
+            let plan = Plan { calendar, ..plan(&format!("rollout-{place}"), *size, *in_flight) };
             let submission = Submission { plan, targets: own.iter().map(target).collect(), by: "owner".into(), at: Timestamp::UNIX_EPOCH };
             ids.push(store.submit(submission).await.expect("an empty store takes any submission").id);
         }
@@ -121,6 +132,10 @@ impl Bed {
 
     pub async fn rollout(&self, place: usize) -> Rollout {
         self.store.rollout(self.rollouts[place]).await.expect("memory").expect("submitted")
+    }
+
+    pub async fn targets(&self, place: usize) -> Vec<Target> {
+        self.store.targets(self.rollouts[place]).await.expect("memory").expect("submitted")
     }
 
     /// Whether each rollout still has changes that nobody has begun.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bed::{Bed, quota};
 use figures::{jain, used, within, worst};
+use sealift::domain::call::Call;
 use sealift::domain::quota::Quota;
 use tokio::time::sleep;
 
@@ -39,6 +40,33 @@ async fn the_whole_allowance_is_used_and_never_more() {
         assert!(arrived.iter().all(|call| !call.refused), "the cloud, which counts for itself, refused a call");
         daemon.kill();
     }
+}
+
+/// The calls that a plain client makes for a change whose job takes a minute: a look before, the switch, the job every ten
+/// seconds, a look after.
+const PLAIN_CALLS: u32 = 9;
+
+/// The most that a change may cost after a discovery: the switch and the look after, and a share in the lists of jobs.
+const CALLS_MAX: f64 = 2.5;
+
+#[tokio::test(start_paused = true)]
+async fn a_change_costs_few_calls_after_a_discovery() {
+    const CHANGES: u32 = 80;
+    let begins = jiff::Timestamp::UNIX_EPOCH + seconds(30);
+    let bed = Bed::beginning(Some(begins), &[(CHANGES, 20)], None, seconds(60)).await;
+    let daemon = bed.start(None, false, Vec::new());
+    for target in bed.targets(0).await {
+        let call = Call::Proxies { lane: target.lane, instance_id: target.instance_id };
+        daemon.handle.ask(call).await.expect("the lane is there").outcome.expect("the cloud answers");
+    }
+    let discovery = bed.arrived().len();
+    assert!(bed.now() < seconds(30), "nothing but the discovery was sent so far");
+    bed.all_succeed(seconds(3_600)).await;
+    let each = |calls: usize| calls as f64 / f64::from(CHANGES);
+    let (calls, all) = (each(bed.arrived().len() - discovery), each(bed.arrived().len()));
+    println!("{calls:.2} calls a change at 20 in flight and jobs of 60 s, {all:.2} with the discovery; a plain client makes {PLAIN_CALLS}");
+    assert!(calls <= CALLS_MAX, "{calls} calls a change");
+    daemon.kill();
 }
 
 #[tokio::test(start_paused = true)]
