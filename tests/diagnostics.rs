@@ -413,6 +413,8 @@ fn bombs() {
 #[test]
 fn a_long_line_is_shown_around_the_mistake() {
     plan("long_line", &format!("{HEAD}owner: {}\ntargets: {{list: [{}{{lane: a, colour: red}}]}}\n", "x".repeat(10), " ".repeat(9_000)));
+    // Two bytes that some terminals obey as they obey an escape.
+    plan("control_characters_of_two_bytes", &format!("{HEAD}{TARGETS}owner: a\u{9d}0;title\u{9c}\n"));
     plan("control_characters", &format!("{HEAD}{TARGETS}\"\\e[31mred\\u202e\": 1\n\"{}\": 2\n", "k".repeat(300)));
 }
 

@@ -33,7 +33,8 @@ pub struct Place {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    /// The line, or the piece of it around the place.
+    /// The line, or the piece of it around the place, with a dot for each of the control characters that take two bytes:
+    /// some terminals obey them, and the renderer, which draws all others, lets them through.
     pub text: String,
     /// The marked bytes of `text`.
     #[serde(skip)]
@@ -49,7 +50,9 @@ impl Place {
         let from = text.floor_char_boundary(start.saturating_sub(LINE_SHOWN_MAX / 2));
         let to = text.floor_char_boundary((start + LINE_SHOWN_MAX / 2).min(text.len())).max(start);
         let span = start - from..end.min(to) - from;
-        Self { file: file.to_owned(), line, column, text: text[from..to].to_owned(), span }
+        // The dot takes two bytes as well, so that the marked bytes stay where they are.
+        let text = text[from..to].replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "·");
+        Self { file: file.to_owned(), line, column, text, span }
     }
 }
 
