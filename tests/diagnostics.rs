@@ -117,6 +117,7 @@ fn keys() {
     plan("missing_keys", "description: nothing else\nwindows:\n  - {duration: 4h}\nfreezes:\n  - {}\n");
     plan("empty_values", &format!("{HEAD}{TARGETS}owner:\nstrategy: ~\nwindows: []\nretry: {{max: null}}\n"));
     plan("keys_that_are_no_texts", &format!("{HEAD}{TARGETS}? [a, b]\n: c\n"));
+    plan("a_key_of_nothing", &format!("{HEAD}{TARGETS}retry:\n  ?\t"));
 }
 
 #[test]

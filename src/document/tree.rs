@@ -237,7 +237,7 @@ impl<'s> Reader<'s, '_> {
                 loop {
                     match self.next()? {
                         (Event::SequenceEnd, end) => {
-                            let span = self.until(marked, end, items.last());
+                            let span = self.until(marked, end, items.last().map(|item: &Node<'_>| item.span));
                             return Ok(Node { span, kind: Kind::Sequence(items) });
                         }
                         other => items.push(self.node(other)?),
@@ -258,10 +258,12 @@ impl<'s> Reader<'s, '_> {
 
     fn mapping(&mut self, start: Marked) -> Result<Node<'s>, Told> {
         let mut entries: Vec<(Node<'s>, Node<'s>)> = Vec::new();
+        // Also of an entry that is refused below: its mistake must lie within the map, which is then not read any further.
+        let mut last = None;
         loop {
             let key = match self.next()? {
                 (Event::MappingEnd, end) => {
-                    let span = self.until(start, end, entries.last().map(|(_, value)| value));
+                    let span = self.until(start, end, last);
                     return Ok(Node { span, kind: Kind::Mapping(entries) });
                 }
                 other => self.node(other)?,
@@ -271,6 +273,7 @@ impl<'s> Reader<'s, '_> {
             if matches!(value.kind, Kind::Sequence(_)) {
                 value.span = self.with_first_dash(value.span);
             }
+            last = Some(value.span);
             let Some(name) = key.text().filter(|_| !key.is_null()) else {
                 self.tell(key.span, Diagnostic::error("key", "a key must be a text"));
                 continue;
@@ -318,11 +321,11 @@ impl<'s> Reader<'s, '_> {
 
     /// From the start of a collection to its end, without the white space that the parser counts to it, but with its
     /// last node, which may be one that was left out and so stand in that white space.
-    fn until(&self, start: Marked, end: Marked, last: Option<&Node<'_>>) -> Span {
+    fn until(&self, start: Marked, end: Marked, last: Option<Span>) -> Span {
         let start = span(start).range().start;
         let end = span(end).range().end.max(start);
         let text = start + self.source.text()[start..end].trim_end().len();
-        Span::of(start..last.map_or(text, |last| text.max(last.span.range().end)))
+        Span::of(start..last.map_or(text, |last| text.max(last.range().end)))
     }
 }
 
