@@ -54,9 +54,13 @@ impl Journal {
         for pair in firsts.windows(2) {
             let path = segment::path(dir, pair[0]);
             let (last, digest) = segment::last_line(&path)?;
-            if last.more == 0 && last.seq + 1 < pair[1] {
-                let what =
-                    format!("is missing: {} ends with sequence {}, and the next segment begins with {}", path.display(), last.seq, pair[1]);
+            if last.more == 0 && last.seq >= pair[0] && last.seq + 1 < pair[1] {
+                let what = format!(
+                    "is missing, or {} was cut: that one ends with sequence {}, and the next segment begins with {}",
+                    path.display(),
+                    last.seq,
+                    pair[1]
+                );
                 return Err(OpenError::Damaged { path: segment::path(dir, last.seq + 1), line: 0, what });
             }
             if last.seq + 1 != pair[1] || last.more != 0 {
