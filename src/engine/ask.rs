@@ -22,10 +22,10 @@ impl Core {
         if self.asks.len() >= ASKS_MAX {
             return refuse(AskError::TooMany);
         }
-        let Some(lane) = self.lanes.get_mut(call.lane()) else { return refuse(AskError::NoLane(call.lane().clone())) };
-        lane.line.enqueue(Rank::Ask, self.next_place, Waiter::Ask(id));
-        self.next_place += 1;
-        self.stirred.insert(call.lane().clone());
+        if !self.lanes.contains_key(call.lane()) {
+            return refuse(AskError::NoLane(call.lane().clone()));
+        }
+        self.line_up_at(call.lane(), Rank::Ask, Waiter::Ask(id));
         self.asks.insert(id, call);
     }
 

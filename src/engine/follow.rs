@@ -121,7 +121,7 @@ impl Core {
 
     /// Lists the lane's jobs as soon as the last list is long enough ago.
     pub(super) fn list_soon(&mut self, name: &Name) {
-        let (now, place) = (self.now.boot, self.next_place);
+        let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
         let followed = &lane.followed;
         if followed.question.is_some() || followed.due.is_empty() {
@@ -137,9 +137,7 @@ impl Core {
         let oldest = told_of.map(|(_, since)| since.wall).min().unwrap_or(self.now.wall);
         let since = oldest.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
         lane.followed.question = Some(Question { since, page: 1, open });
-        lane.line.enqueue(Rank::InFlight, place, Waiter::List);
-        self.next_place += 1;
-        self.stirred.insert(name.clone());
+        self.line_up_at(name, Rank::InFlight, Waiter::List);
     }
 
     /// The list's turn has come; the permit is in hand.
@@ -180,12 +178,9 @@ impl Core {
     }
 
     fn next_page(&mut self, name: &Name, question: Question) {
-        let place = self.next_place;
-        self.next_place += 1;
         if let Some(lane) = self.lanes.get_mut(name) {
             lane.followed.question = Some(Question { page: question.page + 1, ..question });
-            lane.line.enqueue(Rank::InFlight, place, Waiter::List);
-            self.stirred.insert(name.clone());
+            self.line_up_at(name, Rank::InFlight, Waiter::List);
         }
     }
 

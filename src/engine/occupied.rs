@@ -60,16 +60,7 @@ impl Core {
         let recent = lane.occupied.listed_at.is_some_and(|at| now < at + lane.lane.timing.poll_max);
         if lane.occupied.question.is_none() && !recent {
             lane.occupied.question = Some((1, Vec::new()));
-            self.line_up_running(name);
-        }
-    }
-
-    fn line_up_running(&mut self, name: &Name) {
-        let place = self.next_place;
-        self.next_place += 1;
-        if let Some(lane) = self.lanes.get_mut(name) {
-            lane.line.enqueue(Rank::InFlight, place, Waiter::Running);
-            self.stirred.insert(name.clone());
+            self.line_up_at(name, Rank::InFlight, Waiter::Running);
         }
     }
 
@@ -98,7 +89,7 @@ impl Core {
         seen.extend(jobs.into_iter().filter(|job| awaited.contains(&job.instance_id)));
         if more && page < PAGES_MAX {
             occupied.question = Some((page + 1, seen));
-            return self.line_up_running(name);
+            return self.line_up_at(name, Rank::InFlight, Waiter::Running);
         }
         occupied.known = Arc::new(seen.into_iter().map(|job| (job.instance_id, job)).collect());
         occupied.listed_at = Some(now);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::core::{Core, Timer};
 use super::effect::Effect;
-use super::lane::{NotYet, Waiter};
+use super::lane::{NotYet, Rank, Waiter};
 use super::work::Stage;
 use crate::domain::call::{Answer, Call, CallError, Reply};
 use crate::domain::change::Stale;
@@ -78,6 +78,16 @@ impl Core {
                     self.sleep(id, Duration::from_secs(1));
                 }
             }
+        }
+    }
+
+    /// Who belongs to no change takes the next place in a lane's line.
+    pub(super) fn line_up_at(&mut self, name: &Name, rank: Rank, who: Waiter) {
+        let place = self.next_place;
+        self.next_place += 1;
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.line.enqueue(rank, place, who);
+            self.stirred.insert(name.clone());
         }
     }
 
