@@ -337,11 +337,17 @@ struct JobRow<'a> {
     fail_reason: Scalar<'a>,
 }
 
-/// How the jobs of a page stand. A row that cannot be read is left out: whoever misses a job asks for it alone.
-fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
+/// The rows of a page of the job list, `None` for what is no object, and whether more pages may follow.
+fn job_rows(body: &[u8]) -> Result<(Vec<Option<JobRow<'_>>>, bool), String> {
     let body: JobsBody<'_> = parse(body)?;
     let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
     let more = rows.len() >= JOBS_PAGE as usize;
+    Ok((rows, more))
+}
+
+/// How the jobs of a page stand. A row that cannot be read is left out: whoever misses a job asks for it alone.
+fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
+    let (rows, more) = job_rows(body)?;
     let stands = |row: &JobRow<'_>| {
         let job = row.job_id.text()?.parse().ok()?;
         Some((job, stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret)))
@@ -351,9 +357,7 @@ fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
 
 /// What runs, by instance. A row that cannot be read is left out: the list is for people.
 fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
-    let body: JobsBody<'_> = parse(body)?;
-    let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
-    let more = rows.len() >= JOBS_PAGE as usize;
+    let (rows, more) = job_rows(body)?;
     let runs = |row: &JobRow<'_>| {
         let view = stands(row.status.text()?, None, None, secret);
         let name = safe_text::message(row.job_name.text().unwrap_or(""), secret);
@@ -365,9 +369,7 @@ fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
 }
 
 fn jobs(body: &[u8], instance: &InstanceId, secret: Option<&str>) -> Result<Answer, String> {
-    let body: JobsBody<'_> = parse(body)?;
-    let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
-    let more = rows.len() >= JOBS_PAGE as usize;
+    let (rows, more) = job_rows(body)?;
     let mut jobs = Vec::new();
     for row in rows {
         let row = row.ok_or("a job that is no object")?;

@@ -115,10 +115,10 @@ impl HttpCloud {
             let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
             let clients = own.as_mut().unwrap_or(&mut shared);
             let (base, client) = clients.to(lane, endpoint)?;
-            let host = base.host_str().unwrap_or_default().to_owned();
+            let host = host_of(&base);
             let authenticator = Authenticator::new(credentials, project_id, clock.clone(), |endpoint| {
                 let (base, client) = clients.to(lane, endpoint)?;
-                let host = base.host_str().unwrap_or_default().to_owned();
+                let host = host_of(&base);
                 Ok::<_, Error>(Iam::new(client, endpoint, host, project_id.clone()))
             })?;
             let lane_made = HttpLane {
@@ -163,6 +163,11 @@ impl Clients {
         };
         Ok((base, client))
     }
+}
+
+/// The host of an endpoint that [`base`] has read.
+fn host_of(base: &Url) -> String {
+    base.host_str().unwrap_or_default().to_owned()
 }
 
 fn base(lane: &Lane, endpoint: &str) -> Result<(Url, bool), Error> {
