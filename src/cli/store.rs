@@ -146,8 +146,8 @@ async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit>
             blocking(move || keep(Source::Stream(Box::new(SyncIoBridge::new(stream))), "of the daemon", &dir, now)).await?
         }
         From::Directory(state) => {
-            say_notes(&state)?;
-            keep(Source::Directory(&state), &state.display().to_string(), &dir, now)?
+            let export = looked_at(&state)?;
+            keep(Source::Export(Box::new(export)), &state.display().to_string(), &dir, now)?
         }
     };
     tell(&manifest, &format!("{} is a backup", args.dir.display()), &args.output, false, style)?;
@@ -158,12 +158,13 @@ async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit>
     Ok(Exit::Done)
 }
 
-/// What a copy of a directory cannot make sure of.
-fn say_notes(dir: &Path) -> Result<()> {
-    for note in Export::of_directory(dir)?.notes() {
+/// A directory that is to be copied; says what a copy of it cannot make sure of.
+fn looked_at(dir: &Path) -> Result<Export, CopyError> {
+    let export = Export::of_directory(dir)?;
+    for note in export.notes() {
         term::say(&format!("note: {}", clean(note)));
     }
-    Ok(())
+    Ok(export)
 }
 
 async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
@@ -202,10 +203,7 @@ async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit>
 }
 
 fn offline(dir: &Path, file: &Path, over: bool, now: Timestamp) -> Result<Manifest, CopyError> {
-    let export = Export::of_directory(dir)?;
-    for note in export.notes() {
-        term::say(&format!("note: {}", clean(note)));
-    }
+    let export = looked_at(dir)?;
     let write = |export: &Export| match file.as_os_str() == STREAM {
         true => export.write(now, over, io::stdout()),
         false => export.write_file(now, over, file),

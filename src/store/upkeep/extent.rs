@@ -3,9 +3,11 @@
 //! Invariant: a walk checks every line's place in the chain, from the first entry on, and refuses at the first one that
 //! is wrong; what it has told is the beginning of exactly one history.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::domain::id::Digest;
+use crate::domain::journal::What;
 use crate::store::home::Mark;
 use crate::store::line::Line;
 use crate::store::open::OpenError;
@@ -74,6 +76,18 @@ impl Extent {
     /// Path of one segment.
     pub fn path_of(&self, first: u64) -> PathBuf {
         segment::path(&self.dir, first)
+    }
+
+    /// The submissions that it speaks of, from a walk over all of it.
+    pub fn submissions(&self) -> Result<BTreeSet<Digest>, OpenError> {
+        let mut submissions = BTreeSet::new();
+        self.walk::<OpenError>(u64::MAX, &mut |walked| {
+            if let What::Submitted { submission, .. } = walked.line.entry.what {
+                submissions.insert(submission);
+            }
+            Ok(())
+        })?;
+        Ok(submissions)
     }
 
     /// Tells every line up to the entry `until`, in order; says where it ended.

@@ -26,6 +26,8 @@ pub enum Source<'s> {
     Stream(Box<dyn Read + 's>),
     /// The directory of a backup, or of a store that nobody works on.
     Directory(&'s Path),
+    /// The same, looked at already.
+    Export(Box<Export>),
 }
 
 impl<'s> Source<'s> {
@@ -61,13 +63,15 @@ pub(super) fn take(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -
     free(dir)?;
     match source {
         Source::Stream(stream) => unpack(stream, name, dir),
-        Source::Directory(from) => {
-            let export = Export::of_directory(from)?;
-            // A backup is as old as what it holds.
-            let at = export.origin_at().unwrap_or(now);
-            through(&export, at, |stream| unpack(stream, name, dir))
-        }
+        Source::Directory(from) => copy(&Export::of_directory(from)?, name, dir, now),
+        Source::Export(export) => copy(&export, name, dir, now),
     }
+}
+
+fn copy(export: &Export, name: &str, dir: &Path, now: Timestamp) -> Result<Unpacked, CopyError> {
+    // A backup is as old as what it holds.
+    let at = export.origin_at().unwrap_or(now);
+    through(export, at, |stream| unpack(stream, name, dir))
 }
 
 /// Copies a directory that nobody works on, as a stream.

@@ -28,7 +28,6 @@ use super::unpack::{Unpacked, digest_of};
 use super::witness::{applied, copied};
 use super::{check_queue, standing};
 use crate::domain::id::Digest;
-use crate::domain::journal::What;
 use crate::store::home::{IDENTITY, Identity, LOCK, MARK, Mark, SCHEMA, create_dir, create_file, sync_dir, write_whole};
 use crate::store::line::Line;
 use crate::store::open::{OpenError, Refused, check_witness, guarded};
@@ -335,13 +334,7 @@ fn beyond(path: &Path, line: u64, what: &str) -> CopyError {
 fn settle(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path, done: &mut Vec<String>) -> Result<Repaired, CopyError> {
     sync_dir(new).map_err(CopyError::system("sync", new))?;
     let extent = Extent::of_journal(new)?;
-    let mut wanted = BTreeSet::new();
-    extent.walk::<OpenError>(u64::MAX, &mut |walked| {
-        if let What::Submitted { submission, .. } = walked.line.entry.what {
-            wanted.insert(submission);
-        }
-        Ok(())
-    })?;
+    let wanted = extent.submissions()?;
     let reader = Reader::new(new, &extent.firsts, extent.mark.seq);
     for (witness, seen) in &witnesses.seen {
         check_witness(&reader, (1, extent.mark.seq), witness, *seen)?;

@@ -3,7 +3,6 @@
 //! Invariants: it works in a directory beside the wanted place and gives it that name only when everything in it was
 //! verified and synced; what is wrong is told with its member and line.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,7 +15,6 @@ use super::quiet::{journal, submissions};
 use super::refusal::CopyError;
 use super::standing::{Origin, write_origin};
 use crate::domain::id::Digest;
-use crate::domain::journal::What;
 use crate::store::home::{IDENTITY, Identity, LOCK, MARK, Mark, SCHEMA, create_dir, create_file, sync_dir, write_whole};
 use crate::store::open::OpenError;
 use crate::store::segment;
@@ -235,13 +233,7 @@ impl Taker<'_> {
 /// Makes sure of a copy: the chain from the first entry on, and every submission that the journal speaks of.
 fn verify(dir: &Path) -> Result<Extent, CopyError> {
     let extent = Extent::of_journal(&journal(dir))?;
-    let mut wanted = BTreeSet::new();
-    extent.walk::<OpenError>(u64::MAX, &mut |walked| {
-        if let What::Submitted { submission, .. } = walked.line.entry.what {
-            wanted.insert(submission);
-        }
-        Ok(())
-    })?;
+    let wanted = extent.submissions()?;
     if extent.torn > 0 {
         let what = format!("ends in the middle of a commit, {} lines behind the last whole one", extent.torn);
         return Err(OpenError::Damaged { path: journal(dir), line: 0, what }.into());
