@@ -32,8 +32,14 @@ const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// Rows or entries read at once: a few hundred kilobytes.
 const BATCH: usize = 1000;
 
-/// Time that one question may spend on reading rows; the next goes on from there.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// Time that one question may spend on reading rows; [`Meter::follow`] goes on from there.
+const PATIENCE: Duration = Duration::from_millis(25);
+
+/// Time that [`Meter::follow`] spends on reading rows in each [`PACE`], while a question waits for them.
+const ROWS_A_TICK: Duration = Duration::from_millis(100);
+
+/// A change that nobody touched has no row and tells nothing; a row in any state does.
+const ROWS: &[&str] = &State::WORDS;
 
 /// The stretch that a rate looks back over: long enough for jobs of a minute, short enough to follow a change of pace.
 const RATE_WINDOW: SignedDuration = SignedDuration::from_mins(5);
@@ -134,13 +140,14 @@ impl Meter {
         let Some(Scan::After(_)) = scan() else { return Ok(()) };
         let _one = self.scanning.lock().await;
         while let Some(Scan::After(after)) = scan() {
-            let page = self.store.page(id, Vec::new(), after, BATCH).await?;
+            let places = after.map_or(0, |after| after + 1)..u32::MAX;
+            let rows = self.store.settled(id, ROWS, places, BATCH).await?;
             self.with(|gauges| {
                 let Some(gauge) = gauges.get_mut(&id) else { return };
-                for active in &page.changes {
-                    gauge.mark(active.change.id.ordinal, &active.change.record);
+                for change in &rows {
+                    gauge.mark(change.id.ordinal, &change.record);
                 }
-                gauge.scan = if page.next.is_some() { Scan::After(page.next) } else { Scan::Whole };
+                gauge.scan = rows.last().filter(|_| rows.len() == BATCH).map_or(Scan::Whole, |last| Scan::After(Some(last.id.ordinal)));
             });
         }
         Ok(())
@@ -156,12 +163,24 @@ impl Meter {
                 biased;
                 () = stop.cancelled() => return,
                 changed = snapshot.changed() => if changed.is_err() { return },
+                // Somebody has asked for rows that are not read yet.
+                () = std::future::ready(()), if self.unread().is_some() => {}
             }
             tick.tick().await;
             if self.read_along().await.is_err() {
                 return;
             }
+            if let Some(id) = self.unread()
+                && let Ok(Err(_)) = tokio::time::timeout(ROWS_A_TICK, self.scan(id)).await
+            {
+                return;
+            }
         }
+    }
+
+    /// A rollout that was asked for and whose rows are not all read.
+    fn unread(&self) -> Option<RolloutId> {
+        self.with(|gauges| gauges.iter().find(|(_, gauge)| matches!(gauge.scan, Scan::After(_))).map(|(id, _)| *id))
     }
 
     /// Marks what the journal tells up to now.

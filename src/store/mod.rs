@@ -101,7 +101,7 @@ pub trait Store: Send + Sync {
     /// each. Of a rollout that is put back: only those to be put back, and only of this wave.
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
 
-    /// Stored changes in one of these states (words of [`change::State::word`] for settled ones, or `queued` for those
+    /// Stored changes in one of these states (words of [`change::State::word`]; `queued` are those
     /// queued again or passed over, but not those never touched), whose place lies in `places`, in the list's order.
     fn settled(
         &self,
