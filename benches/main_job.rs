@@ -9,6 +9,8 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "../tests/quota/bound.rs"]
+mod bound;
 #[path = "main_job/busy.rs"]
 mod busy;
 #[path = "main_job/carry.rs"]

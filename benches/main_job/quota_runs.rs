@@ -1,13 +1,13 @@
 //! Runs at a quota, judged by what arrived at the server: how much of it is used, whether ever more, how soon after a
 //! window's opening, and how long a rollout in waves takes beside what cannot be done faster.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use sealift::domain::quota::Quota;
 use serde::{Deserialize, Serialize};
 
+use crate::bound::bound;
 use crate::busy::{self, Busy};
 use crate::child::Child;
 use crate::emulator::Emulator;
@@ -22,9 +22,6 @@ const JOB_TIME: Duration = Duration::from_secs(1);
 
 /// Calls of a change that none can be without: the look before, the switch, the look after.
 const CALLS_LEAST: u32 = 3;
-
-/// Jobs that one page of the job list tells of.
-const JOBS_A_PAGE: u32 = 50;
 
 /// Of each minute of the run with windows, so many seconds are open.
 const OPEN_SECONDS: u32 = 20;
@@ -178,40 +175,7 @@ fn rollout(settings: &Settings, quota: Quota, busy: bool) -> Result<Makespan, Fa
     // As the plan rounds: shares up, the rest to the last wave.
     let (canary, early) = (changes.div_ceil(20), changes.div_ceil(4));
     let waves = [canary, early, changes - canary - early];
-    Ok(Makespan { quota, busy, changes, seconds: (last - first) as f64 / 1e9, bound: bound(quota, &waves) })
-}
-
-/// Seconds from the first call to the last that no client can do with less, were each answered at once, and calls spaced
-/// evenly as the lane publishes it. Of each wave first all looks and switches are made, then, as soon as its job has ended,
-/// the look after each; one page of the job list, which 50 jobs share, must tell of its end. The next wave begins with the
-/// last look.
-fn bound(quota: Quota, waves: &[u32]) -> f64 {
-    let step = quota.per.as_secs_f64() / f64::from(quota.requests);
-    let job = JOB_TIME.as_secs_f64();
-    let (mut slot, mut last) = (0.0, 0.0);
-    let mut call = |earliest: f64| {
-        last = f64::max(slot, earliest);
-        slot = last + step;
-        last
-    };
-    let mut begun = 0.0;
-    for wave in waves {
-        let mut ends: VecDeque<f64> = VecDeque::new();
-        for _ in 0..*wave {
-            call(begun);
-            ends.push_back(call(begun) + job);
-        }
-        let mut told = 0;
-        for end in ends {
-            if told == 0 {
-                call(end);
-                told = JOBS_A_PAGE;
-            }
-            told -= 1;
-            begun = call(end);
-        }
-    }
-    last
+    Ok(Makespan { quota, busy, changes, seconds: (last - first) as f64 / 1e9, bound: bound(quota, JOB_TIME, &waves) })
 }
 
 impl Quotas {

@@ -7,6 +7,9 @@
 
 mod instances;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::classify::classify;
@@ -15,7 +18,7 @@ use super::job_names;
 use super::lenient::{List, Object, Scalar};
 use super::wire_format::{JOBS_PAGE, PROXIES_PAGE};
 use super::{retry_after, safe_text};
-use crate::domain::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
+use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobSeen, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
 use crate::domain::id::{InstanceId, JobId, ProxyId};
 use crate::domain::proof::Endpoint;
 
@@ -334,6 +337,10 @@ struct JobRow<'a> {
     #[serde(default, borrow)]
     process: Scalar<'a>,
     #[serde(default, borrow)]
+    created_time: Scalar<'a>,
+    #[serde(default, borrow)]
+    ended_time: Scalar<'a>,
+    #[serde(default, borrow)]
     fail_reason: Scalar<'a>,
 }
 
@@ -350,9 +357,17 @@ fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let (rows, more) = job_rows(body)?;
     let stands = |row: &JobRow<'_>| {
         let job = row.job_id.text()?.parse().ok()?;
-        Some((job, stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret)))
+        let view = stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret);
+        let took = || Duration::try_from(instant(row.ended_time.text()?)?.duration_since(instant(row.created_time.text()?)?)).ok();
+        let took = if matches!(view, JobView::Running { .. }) { None } else { took() };
+        Some(JobListed { job, view, took })
     };
     Ok(Answer::Listed { jobs: rows.iter().flatten().filter_map(stands).collect(), more })
+}
+
+/// An instant as the vendor writes it, `2026-11-24T08:09:10+0000`; anything else is none.
+fn instant(text: &str) -> Option<Timestamp> {
+    Timestamp::strptime("%Y-%m-%dT%H:%M:%S%z", text).ok()
 }
 
 /// What runs, by instance. A row that cannot be read is left out: the list is for people.

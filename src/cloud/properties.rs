@@ -103,9 +103,9 @@ fn fits(call: &Call, answer: &Answer) {
             id(seen.instance_id.as_str());
             safe(&seen.name);
         }),
-        (Call::Jobs { .. }, Answer::Listed { jobs, .. }) => jobs.iter().for_each(|(job, view)| {
-            id(job.as_str());
-            stands(view);
+        (Call::Jobs { .. }, Answer::Listed { jobs, .. }) => jobs.iter().for_each(|row| {
+            id(row.job.as_str());
+            stands(&row.view);
         }),
         (Call::Instances { .. }, Answer::Instances { instances, .. }) => instances.iter().for_each(|seen| {
             id(seen.instance_id.as_str());

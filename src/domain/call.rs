@@ -3,6 +3,8 @@
 //! Invariant: one [`Call`] is one request to the cloud, never repeated below this level. What the cloud's HTTP looks
 //! like stays in `cloud`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +180,18 @@ pub enum ProxyStatus {
     Faulty,
 }
 
+/// One row of the job list, as the jobs that are followed are looked for in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobListed {
+    /// Its id.
+    pub job: JobId,
+    /// How it stands.
+    pub view: JobView,
+    /// For one that has ended: from its `created_time` to its `ended_time`, by the cloud's clock, in whole seconds; `None` if
+    /// the cloud does not tell it.
+    pub took: Option<Duration>,
+}
+
 /// What the cloud says of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobView {
@@ -242,8 +256,8 @@ pub enum Answer {
     },
     /// To [`Call::Jobs`]: the rows of one page that can be read, and whether more pages may follow.
     Listed {
-        /// Jobs of any instance, and how each stands.
-        jobs: Vec<(JobId, JobView)>,
+        /// Jobs of any instance.
+        jobs: Vec<JobListed>,
         /// False on a short page: the list is complete.
         more: bool,
     },

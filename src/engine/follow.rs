@@ -21,9 +21,9 @@ use super::core::{Core, Owner, Timer};
 use super::effect::Effect;
 use super::lane::{Rank, Waiter};
 use super::permit::trace;
-use super::work::{SEND_WITHIN, Stage};
+use super::work::{SEND_WITHIN, Stage, Work};
 use crate::cloud::wire_format::FIND_SPAN;
-use crate::domain::call::{Answer, Call, CallError, Disposition, JobView, Reply};
+use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobView, Reply};
 use crate::domain::change::{CLOCK_SKEW, Event, State};
 use crate::domain::id::{ChangeId, JobId, Name};
 use crate::domain::quota::Boot;
@@ -34,6 +34,14 @@ const PAGES_MAX: u32 = 10;
 
 /// Lists in a row that cannot be read, or are refused, after which a lane asks for each job alone until the next start.
 const FAILURES_MAX: u32 = 3;
+
+/// While a rollout that has a lane for itself has other work waiting for permits, a page of a list is one of so many calls
+/// at most: lists then take 2 % of the quota, and whose job has ended waits for the next one instead of what is yet to
+/// begin. Where several share the lane, one with few changes in flight would lose its share by that.
+const CALLS_A_PAGE: u32 = 50;
+
+/// Calls that begin a change: the look before, and the switch.
+const CALLS_TO_BEGIN: u32 = 2;
 
 /// A job is in a list's window for so long after its PUT; older ones are asked for alone.
 const IN_WINDOW: Duration = Duration::from_secs(FIND_SPAN.as_secs() / 2);
@@ -47,6 +55,8 @@ pub(super) struct Followed {
     due: BTreeSet<ChangeId>,
     question: Option<Question>,
     listed_at: Option<Boot>,
+    /// Pages of the last list.
+    pages: u32,
     failures: u32,
     pub(super) times: JobTimes,
 }
@@ -55,6 +65,10 @@ struct Since {
     job: JobId,
     wall: Timestamp,
     boot: Boot,
+    /// When it was last seen to run; at first the PUT.
+    running: Boot,
+    /// How long it took, as the cloud tells it.
+    took: Option<Duration>,
 }
 
 /// A list that waits for its permit or its answer.
@@ -70,9 +84,18 @@ impl Core {
     pub(super) fn follows(&mut self, id: ChangeId) {
         let Some(work) = self.work.get(&id) else { return };
         let State::Following { job } = &work.change.record.state else { return };
-        let since = Since { job: job.clone(), wall: self.now.wall, boot: self.now.boot };
+        let since = Since { job: job.clone(), wall: self.now.wall, boot: self.now.boot, running: self.now.boot, took: None };
         if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
             lane.followed.jobs.insert(id, since);
+        }
+    }
+
+    /// A change's job was seen to run.
+    pub(super) fn still_runs(&mut self, id: ChangeId) {
+        let Some(work) = self.work.get(&id) else { return };
+        let lane = self.lanes.get_mut(&work.change.target.lane);
+        if let Some(since) = lane.and_then(|lane| lane.followed.jobs.get_mut(&id)) {
+            since.running = self.now.boot;
         }
     }
 
@@ -83,8 +106,13 @@ impl Core {
         lane.followed.due.remove(&id);
         if let Some(since) = lane.followed.jobs.remove(&id)
             && completed
+            && lane.followed.times.add(since.running.saturating_sub(since.boot), now.saturating_sub(since.boot), since.took)
         {
-            lane.followed.times.add(now.saturating_sub(since.boot));
+            // Who sleeps as somebody who knows nothing is woken in time.
+            let others: Vec<ChangeId> = lane.followed.jobs.keys().copied().collect();
+            for id in others {
+                self.rest_anew(id);
+            }
         }
     }
 
@@ -127,7 +155,10 @@ impl Core {
         if followed.question.is_some() || followed.due.is_empty() {
             return;
         }
-        let from = followed.listed_at.map_or(now, |at| at + followed.times.step(&lane.lane.timing));
+        let room = lane.in_flight < lane.lane.max_in_flight;
+        let can_wait = room && lane.line.one_has_work();
+        let share = if can_wait { lane.time_for(followed.pages * CALLS_A_PAGE) } else { Duration::ZERO };
+        let from = followed.listed_at.map_or(now, |at| at + followed.times.step(&lane.lane.timing).max(share));
         if now < from {
             return self.set_timer(Timer::List(name.clone()), None, from);
         }
@@ -161,16 +192,19 @@ impl Core {
                 let Some(lane) = self.lanes.get_mut(name) else { return };
                 lane.followed.failures = 0;
                 let by_job: BTreeMap<&JobId, ChangeId> = lane.followed.jobs.iter().map(|(id, since)| (&since.job, *id)).collect();
-                let found: Vec<(ChangeId, JobView)> = jobs.into_iter().filter_map(|(job, view)| Some((*by_job.get(&job)?, view))).collect();
-                for (id, view) in found {
+                let found: Vec<(ChangeId, JobListed)> = jobs.into_iter().filter_map(|row| Some((*by_job.get(&row.job)?, row))).collect();
+                for (id, JobListed { view, took, .. }) in found {
                     question.open.remove(&id);
+                    if let Some(since) = self.lanes.get_mut(name).and_then(|lane| lane.followed.jobs.get_mut(&id)) {
+                        since.took = took;
+                    }
                     self.tell(id, view, &told, out);
                 }
                 question.open.retain(|id| self.lanes[name].followed.jobs.contains_key(id));
                 if more && !question.open.is_empty() && question.page < PAGES_MAX {
                     return self.next_page(name, question);
                 }
-                self.listed(name, &question.open, out);
+                self.listed(name, &question, out);
             }
             Ok(_) => self.not_listed(name, &unexpected(), out),
             Err(error) => self.not_listed(name, &error, out),
@@ -197,11 +231,12 @@ impl Core {
     }
 
     /// The list is read as far as it goes: whoever it does not tell of, and whose time has come, asks alone.
-    fn listed(&mut self, name: &Name, missed: &BTreeSet<ChangeId>, out: &mut Vec<Effect>) {
+    fn listed(&mut self, name: &Name, question: &Question, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
         lane.followed.listed_at = Some(now);
-        let alone: Vec<ChangeId> = missed.intersection(&lane.followed.due).copied().collect();
+        lane.followed.pages = question.page;
+        let alone: Vec<ChangeId> = question.open.intersection(&lane.followed.due).copied().collect();
         for id in alone {
             self.count("not_in_the_list");
             self.leave_list(id);
@@ -232,6 +267,27 @@ impl Core {
             } else {
                 self.decide_with(id, Event::Error(error.clone()), out);
             }
+        }
+    }
+
+    /// Whether the look after a change may wait until what its wave has left to begin has begun. It may when that is soon:
+    /// within two of the lane's jobs. In the time that the last of those jobs take there would be nothing else to do.
+    pub(super) fn may_wait(&self, id: ChangeId) -> bool {
+        let Some(work) = self.work.get(&id) else { return false };
+        let (Some(lane), Some(tracked)) = (self.lanes.get(&work.change.target.lane), self.rollouts.get(&id.rollout)) else { return false };
+        let Some(job) = lane.lane.quota.and_then(|_| lane.followed.times.middle()) else { return false };
+        let queued = tracked.view.tallies.get(work.change.wave as usize).map_or(0, |tally| tally.queued);
+        let left = u32::try_from(lane.line.starts()).unwrap_or(u32::MAX).saturating_add(queued);
+        left > 0 && lane.time_for(left.saturating_mul(CALLS_TO_BEGIN)) <= job * 2
+    }
+
+    /// Lets a change that sleeps over its job sleep as long as is known now, if that is shorter.
+    fn rest_anew(&mut self, id: ChangeId) {
+        let asleep = self.work.get(&id).filter(|work| matches!(work.stage, Stage::Asleep)).and_then(Work::wake);
+        let Some(wait) = asleep.map(|at| at.saturating_sub(self.now.boot)) else { return };
+        let known = self.patience(id, wait);
+        if known < wait {
+            self.sleep(id, known);
         }
     }
 

@@ -171,6 +171,11 @@ impl LaneState {
         Some(QuotaStanding { quota: ceiling.quota(), ceiling: ceiling.allowed(), used, refused: ceiling.refused_of_late(now) })
     }
 
+    /// How long so many calls take at the lane's pace; nothing without a quota.
+    pub(super) fn time_for(&self, calls: u32) -> Duration {
+        self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.period.saturating_mul(calls))
+    }
+
     pub(super) fn out(&self) -> u32 {
         self.count.out()
     }

@@ -1,6 +1,7 @@
 //! The line of a lane: who waits for a permit, and who is next.
 //!
-//! Invariants: a higher [`Rank`] goes before a lower one; within a rank the rollout that has had the fewest permits goes
+//! Invariants: a higher [`Rank`] goes before a lower one, but no rollout's new work before another one's
+//! [`Rank::LookAfter`]; within a rank the rollout that has had the fewest permits goes
 //! first, and within a rollout who came first. So rollouts that have work share a lane's permits evenly, however much
 //! each of them has in the line; one that had none for a while saves nothing up.
 //!
@@ -19,6 +20,9 @@ pub(super) enum Rank {
     InFlight,
     /// New work.
     Start,
+    /// Looks after, near the end of a wave: what is left to begin goes first, for its jobs take their time, and meanwhile
+    /// these are made.
+    LookAfter,
     /// What a person asked to be looked at: never before work.
     Ask,
 }
@@ -65,6 +69,7 @@ pub(super) struct Line {
     shares: BTreeMap<RolloutId, Share>,
     /// What the last payer had had: who comes into the line begins from there.
     level: u64,
+    starts: usize,
     asks: usize,
 }
 
@@ -74,6 +79,7 @@ impl Line {
         if !self.waiting.insert((rank, payer, place, who)) {
             return;
         }
+        self.starts += usize::from(rank == Rank::Start);
         self.asks += usize::from(rank == Rank::Ask);
         let mut had = 0;
         if let Some(rollout) = payer {
@@ -92,6 +98,7 @@ impl Line {
         if !self.waiting.remove(&(rank, payer, place, who)) {
             return;
         }
+        self.starts -= usize::from(rank == Rank::Start);
         self.asks -= usize::from(rank == Rank::Ask);
         let had = self.had(payer);
         if self.first_of(rank, payer).is_none() {
@@ -109,7 +116,7 @@ impl Line {
         let (before, after) = (share.had, share.had + 1);
         share.had = after;
         self.level = self.level.max(before);
-        for rank in [Rank::Switch, Rank::InFlight, Rank::Start, Rank::Ask] {
+        for rank in [Rank::Switch, Rank::InFlight, Rank::Start, Rank::LookAfter, Rank::Ask] {
             if self.payers.remove(&(rank, before, Some(rollout))) {
                 self.payers.insert((rank, after, Some(rollout)));
             }
@@ -122,8 +129,12 @@ impl Line {
     /// The first of those waiting; without `new_work`, of those that need no place in flight.
     pub(super) fn first(&self, new_work: bool) -> Option<(Rank, u64, Waiter)> {
         let (rank, _, payer) = match self.payers.first() {
-            // However long the line of new work is, the questions behind it are found in one step.
-            Some((Rank::Start, ..)) if !new_work => self.payers.range((Rank::Ask, 0, None)..).next()?,
+            // However long the line of new work is, what is behind it is found in one step.
+            Some(start @ (Rank::Start, _, payer)) => match self.payers.range((Rank::LookAfter, 0, None)..).next() {
+                Some(behind) if !new_work || behind.0 == Rank::LookAfter && behind.2 != *payer => behind,
+                _ if !new_work => return None,
+                _ => start,
+            },
             first => first?,
         };
         self.first_of(*rank, *payer)
@@ -147,6 +158,17 @@ impl Line {
             Waiter::Ask(id) => Some(id),
             Waiter::Change(_) | Waiter::List | Waiter::Running => None,
         }
+    }
+
+    /// Whether one rollout alone is here, and has anything to do but to hear of its jobs.
+    pub(super) fn one_has_work(&self) -> bool {
+        let later = |rank: &Rank| matches!(rank, Rank::Start | Rank::LookAfter);
+        self.shares.len() == 1 && self.payers.iter().any(|(rank, ..)| later(rank))
+    }
+
+    /// Changes in the line that are to begin.
+    pub(super) fn starts(&self) -> usize {
+        self.starts
     }
 
     /// Changes in the line, and lists that wait with them.

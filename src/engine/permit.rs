@@ -34,7 +34,13 @@ impl Core {
             let now = self.now.boot;
             let Some(lane) = self.lanes.get_mut(name) else { return };
             let room = lane.in_flight < lane.lane.max_in_flight;
-            let Some((rank, place, who)) = lane.line.first(room) else { return };
+            let Some((rank, place, who)) = lane.line.first(room) else {
+                if lane.lane.quota.is_some() {
+                    // With nobody else to serve, a list need not wait for its share.
+                    self.list_soon(name);
+                }
+                return;
+            };
             match lane.take(now) {
                 Ok(()) => {}
                 Err(NotYet::Answer) => return,

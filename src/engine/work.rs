@@ -75,6 +75,13 @@ pub(super) enum Stage {
     Reading,
 }
 
+impl Work {
+    /// When its timer wakes it.
+    pub(super) fn wake(&self) -> Option<Boot> {
+        self.wake
+    }
+}
+
 impl Core {
     /// Takes a change into hand that nobody works on.
     pub(super) fn take_over(&mut self, active: Active) {
@@ -191,6 +198,8 @@ impl Core {
         let rank = match (&decision.call, &self.work[&id].change.record.state) {
             (Some(call), _) if call.is_write() => Rank::Switch,
             (_, State::Ready) => Rank::Start,
+            // The state that the decision leads to: that the job has ended is committed with the look's permit in hand.
+            _ if matches!(decision.record.state, State::Verifying { .. }) && self.may_wait(id) => Rank::LookAfter,
             _ => Rank::InFlight,
         };
         let place = self.next_place;
@@ -381,6 +390,7 @@ impl Core {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
         let (was, is) = (work.change.record.state.word(), decision.record.state.word());
+        let completed = work.event == Event::Job(JobView::Completed);
         if was != is {
             work.entered = now;
             work.looks = 0;
@@ -389,7 +399,6 @@ impl Core {
         }
         let waits = decision.record.waits > work.change.record.waits;
         work.due = due;
-        let completed = work.event == Event::Job(JobView::Completed);
         work.change.record = decision.record;
         let lane = work.change.target.lane.clone();
         match (was, is) {
@@ -534,6 +543,9 @@ impl Core {
     }
 
     pub(super) fn decide_with(&mut self, id: ChangeId, event: Event, out: &mut Vec<Effect>) {
+        if matches!(event, Event::Job(JobView::Running { .. })) {
+            self.still_runs(id);
+        }
         if let Some(work) = self.work.get_mut(&id) {
             work.event = event;
             self.consider(id, out);

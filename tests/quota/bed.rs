@@ -82,6 +82,11 @@ impl Bed {
         Self::beginning(None, rollouts, account, job_time).await
     }
 
+    /// One rollout in waves of these sizes.
+    pub async fn in_waves(waves: &[u32], in_flight: u32, account: Quota, job_time: Duration) -> Arc<Self> {
+        Self::with_plans(vec![plan("in-waves", waves, in_flight)], Some(account), job_time).await
+    }
+
     /// The same, where nothing begins before an instant.
     pub async fn beginning(
         not_before: Option<Timestamp>,
@@ -89,7 +94,17 @@ impl Bed {
         account: Option<Quota>,
         job_time: Duration,
     ) -> Arc<Self> {
-        let all = rollouts.iter().map(|(size, _)| *size as usize).sum();
+        let calendar = || Calendar::new(Vec::new(), Vec::new(), not_before);
+        let plan = |(place, (size, in_flight)): (usize, &(u32, u32))| Plan {
+            calendar: calendar(),
+            ..plan(&format!("rollout-{place}"), &[*size], *in_flight)
+        };
+        Self::with_plans(rollouts.iter().enumerate().map(plan).collect(), account, job_time).await
+    }
+
+    async fn with_plans(plans: Vec<Plan>, account: Option<Quota>, job_time: Duration) -> Arc<Self> {
+        let size = |plan: &Plan| plan.strategy.waves.iter().map(|wave| wave.size as usize).sum::<usize>();
+        let all = plans.iter().map(size).sum();
         let fleet = Fleet::generate(all, all, 7).expect("a valid fleet");
         let faults = Faults {
             quota: account.map(|quota| QuotaRule { requests: quota.requests, per: quota.per }),
@@ -99,12 +114,10 @@ impl Bed {
         };
         let store = Arc::new(MemoryStore::new());
         let (mut owners, mut ids, mut rest) = (HashMap::new(), Vec::new(), fleet.proxies());
-        for (place, (size, in_flight)) in rollouts.iter().enumerate() {
-            let (own, others) = rest.split_at(*size as usize);
+        for (place, plan) in plans.into_iter().enumerate() {
+            let (own, others) = rest.split_at(size(&plan));
             rest = others;
             owners.extend(own.iter().map(|proxy| (proxy.proxy_id, place)));
-            let calendar = Calendar::new(Vec::new(), Vec::new(), not_before);
-            let plan = Plan { calendar, ..plan(&format!("rollout-{place}"), *size, *in_flight) };
             let submission = Submission { plan, targets: own.iter().map(target).collect(), by: "owner".into(), at: Timestamp::UNIX_EPOCH };
             ids.push(store.submit(submission).await.expect("an empty store takes any submission").id);
         }
@@ -155,7 +168,7 @@ impl Bed {
                 let rollout = self.rollout(place).await;
                 if rollout.record.phase.is_final() {
                     let total = rollout.total();
-                    assert_eq!((rollout.record.phase.word(), total.succeeded), ("completed", rollout.plan.strategy.waves[0].size));
+                    assert_eq!((rollout.record.phase.word(), total.succeeded), ("completed", rollout.targets));
                     break;
                 }
                 assert!(self.now() < until, "rollout {place} goes on and on: {:?}", rollout.total());
@@ -271,8 +284,14 @@ fn lane(quota: Option<Quota>) -> Lane {
     }
 }
 
-fn plan(text: &str, size: u32, max_in_flight: u32) -> Plan {
-    let wave = Wave { name: name("all"), first: 0, size, soak_ms: 0, promote: Promote::Auto, max_failures: size };
+fn plan(text: &str, sizes: &[u32], max_in_flight: u32) -> Plan {
+    let mut all = 0;
+    let wave = |(place, size): (usize, &u32)| {
+        let (first, size) = (all, *size);
+        all += size;
+        Wave { name: name(&format!("wave-{place}")), first, size, soak_ms: 0, promote: Promote::Auto, max_failures: size }
+    };
+    let waves = sizes.iter().enumerate().map(wave).collect();
     Plan {
         name: name(text),
         revision: 1,
@@ -285,8 +304,8 @@ fn plan(text: &str, size: u32, max_in_flight: u32) -> Plan {
         strategy: Strategy {
             max_in_flight,
             max_in_flight_per: GroupLimits::default(),
-            waves: vec![wave],
-            max_failures: size,
+            waves,
+            max_failures: all,
             progress_deadline_ms: 24 * 3_600_000,
             revert: RevertPolicy::default(),
         },

@@ -2,11 +2,13 @@
 //! `cargo nextest run --test quota --no-capture` shows them.
 
 mod bed;
+mod bound;
 mod figures;
 
 use std::time::Duration;
 
 use bed::{Bed, quota};
+use bound::bound;
 use figures::{jain, used, within, worst};
 use sealift::domain::call::Call;
 use sealift::domain::quota::Quota;
@@ -67,6 +69,35 @@ async fn a_change_costs_few_calls_after_a_discovery() {
     println!("{calls:.2} calls a change at 20 in flight and jobs of 60 s, {all:.2} with the discovery; a plain client makes {PLAIN_CALLS}");
     assert!(calls <= CALLS_MAX, "{calls} calls a change");
     daemon.kill();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollout_in_waves_takes_little_longer_than_it_must() {
+    let mut late = Vec::new();
+    // The last: with jobs this long the lane lists them every `poll_max`, and the end of each wave waits for a list.
+    for (allowed, job, waves, most) in [
+        (quota(600, 60), seconds(20), [60, 300, 840], 1.03),
+        (quota(150, 300), seconds(60), [20, 100, 280], 1.03),
+        (quota(100, 60), seconds(300), [20, 100, 280], 1.05),
+    ] {
+        let bed = Bed::in_waves(&waves, 1_000, allowed, job).await;
+        let daemon = bed.start(Some(allowed), false, Vec::new());
+        bed.all_succeed(seconds(24 * 3_600)).await;
+        let arrived = bed.arrived();
+        let (first, last) = (arrived[0].at, arrived[arrived.len() - 1].at);
+        let (took, bound) = ((last - first).as_secs_f64(), bound(allowed, job, &waves));
+        let lists = arrived.iter().filter(|call| call.rollout.is_none()).count();
+        println!(
+            "waves {waves:?} at {} in {:?}, jobs of {job:?}: {took:.1} s, {:.2} % of the bound, {lists} lists",
+            allowed.requests,
+            allowed.per,
+            took / bound * 100.0
+        );
+        within(&arrived, allowed);
+        daemon.kill();
+        late.extend((took > bound * most).then_some((allowed, took, bound)));
+    }
+    assert!(late.is_empty(), "{late:?}");
 }
 
 #[tokio::test(start_paused = true)]

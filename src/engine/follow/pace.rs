@@ -1,8 +1,9 @@
 //! How long the jobs of a lane take of late, and how often it pays to look.
 //!
 //! Invariants: nothing is concluded from fewer than [`TOLD_BY`] jobs; a wait is never shorter than the lane's `poll`, and
-//! between two lists never longer than its `poll_max`. Times are as seen, so at most one step too long; since every list
-//! tells of all jobs, those that became shorter are noticed by the lists of the others.
+//! between two lists never longer than its `poll_max`. Where the cloud does not tell them, times are off by half of the time
+//! between two looks at most; that jobs became shorter is noticed by the lists of the others, and where there is no list by
+//! looks that find them ended at once.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,12 +24,18 @@ const STEPS: u32 = 8;
 pub(in crate::engine) struct JobTimes(VecDeque<Duration>);
 
 impl JobTimes {
-    /// One more has ended.
-    pub(in crate::engine) fn add(&mut self, took: Duration) {
+    /// One more has ended: it was seen to run at the first of these ages (zero: nobody had looked) and to have ended at the
+    /// second. In between lies what the cloud says that it took; where it does not say, the middle is remembered. With the
+    /// second age every look would wait for the one before it, and nobody would notice that jobs are shorter than the time
+    /// between two looks. Tells whether enough is known only now.
+    pub(in crate::engine) fn add(&mut self, running: Duration, ended: Duration, told: Option<Duration>) -> bool {
+        let ended = ended.max(running);
+        let took = told.map_or(running + (ended - running) / 2, |told| told.clamp(running, ended));
         if self.0.len() == KEPT {
             self.0.pop_front();
         }
         self.0.push_back(took);
+        self.0.len() == TOLD_BY
     }
 
     /// The shortest and the middle one.
@@ -39,6 +46,11 @@ impl JobTimes {
         let mut sorted: Vec<Duration> = self.0.iter().copied().collect();
         sorted.sort_unstable();
         Some((sorted[0], sorted[sorted.len() / 2]))
+    }
+
+    /// The middle one, once enough is known.
+    pub(in crate::engine) fn middle(&self) -> Option<Duration> {
+        self.known().map(|(_, middle)| middle)
     }
 
     /// Between two lists.
@@ -76,7 +88,9 @@ mod tests {
 
     fn times(seconds: &[u64]) -> JobTimes {
         let mut times = JobTimes::default();
-        seconds.iter().for_each(|took| times.add(s(*took)));
+        for took in seconds {
+            times.add(s(*took), s(*took), None);
+        }
         times
     }
 
@@ -105,7 +119,21 @@ mod tests {
     #[test]
     fn what_is_long_ago_is_forgotten() {
         let mut changed = times(&[600; 40]);
-        (0..KEPT).for_each(|_| changed.add(s(16)));
+        for _ in 0..KEPT {
+            changed.add(s(16), s(16), None);
+        }
         assert_eq!(changed.step(&timing()), s(2));
+    }
+
+    #[test]
+    fn a_look_that_finds_jobs_ended_comes_sooner_the_next_time() {
+        let mut known = times(&[60; KEPT]);
+        let mut age = Duration::ZERO;
+        for _ in 0..10 * KEPT {
+            // The first look at a job that takes no time at all.
+            age = known.patience(Duration::ZERO, s(2), &timing());
+            known.add(Duration::ZERO, age, None);
+        }
+        assert_eq!(age, s(2));
     }
 }

@@ -88,6 +88,31 @@ fn within_a_rollout_who_came_first_goes_first_and_a_list_goes_before_all_of_its_
 }
 
 #[test]
+fn a_look_after_that_may_wait_goes_after_the_starts_of_its_own_rollout_alone() {
+    let mut line = Line::default();
+    fill(&mut line, 0, 0, 2);
+    line.enqueue(Rank::LookAfter, 5, change(0, 5));
+    line.enqueue(Rank::Ask, 6, Waiter::Ask(6));
+    assert_eq!(line.starts(), 2);
+    let order: Vec<_> = std::iter::from_fn(|| serve(&mut line)).collect();
+    assert_eq!(order, [change(0, 0), change(0, 1), change(0, 5), Waiter::Ask(6)]);
+
+    // Another rollout's new work never ends.
+    fill(&mut line, 0, 0, 1);
+    line.enqueue(Rank::LookAfter, 5, change(0, 5));
+    fill(&mut line, 1, 0, 100);
+    let before = std::iter::from_fn(|| serve(&mut line)).position(|who| who == change(0, 5));
+    assert!(before.is_some_and(|before| before <= 2), "{before:?}");
+
+    // Where nothing new may begin it goes.
+    let mut line = Line::default();
+    fill(&mut line, 0, 0, 2);
+    assert_eq!(line.first(false), None);
+    line.enqueue(Rank::LookAfter, 5, change(0, 5));
+    assert_eq!(line.first(false).map(|(_, _, who)| who), Some(change(0, 5)));
+}
+
+#[test]
 fn what_is_kept_of_rollouts_that_have_gone_is_bounded() {
     let mut line = Line::default();
     for turn in 0..100 {

@@ -86,7 +86,7 @@ impl World {
         let mut arrival = self.cloud.arrive(now, call);
         self.oracle.arrived(self.now);
         if let (Planted::ListTellsTooEarly, Ok(Answer::Listed { jobs, .. })) = (self.planted, &mut arrival.reply.outcome) {
-            jobs.iter_mut().for_each(|(_, view)| *view = JobView::Completed);
+            jobs.iter_mut().for_each(|row| row.view = JobView::Completed);
         }
         let back = way + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
         self.ask_told(back, daemon, (life, ticket), arrival.reply);
