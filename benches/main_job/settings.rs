@@ -46,7 +46,7 @@ pub struct Settings {
     /// Seconds that one of the others runs in one round, at most [default: 4, short 1]
     #[arg(long)]
     seconds: Option<u32>,
-    /// Changes of the sizes at which growth is looked at [default: 1000,10000,100000, short 1000,3000]
+    /// Changes of the sizes at which growth is looked at [default: 1000,10000,100000,1000000, short 1000,3000]
     #[arg(long, value_delimiter = ',')]
     growth: Vec<u32>,
     /// Openings of a window that are waited for, one a minute [default: 3, short 0]
@@ -125,7 +125,7 @@ impl Settings {
     pub fn growth(&self) -> Vec<u32> {
         match (self.growth.as_slice(), self.short) {
             ([], true) => vec![1_000, 3_000],
-            ([], false) => vec![1_000, 10_000, 100_000],
+            ([], false) => vec![1_000, 10_000, 100_000, 1_000_000],
             (asked, _) => asked.to_vec(),
         }
     }
