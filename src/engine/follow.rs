@@ -21,7 +21,7 @@ use super::core::{Core, Owner, Timer};
 use super::effect::Effect;
 use super::lane::{Rank, Waiter};
 use super::permit::trace;
-use super::work::{SEND_WITHIN, Stage, Work};
+use super::work::{SEND_WITHIN, Stage};
 use crate::cloud::wire_format::FIND_SPAN;
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobView, Reply};
 use crate::domain::change::{CLOCK_SKEW, Event, State};
@@ -283,7 +283,7 @@ impl Core {
 
     /// Lets a change that sleeps over its job sleep as long as is known now, if that is shorter.
     fn rest_anew(&mut self, id: ChangeId) {
-        let asleep = self.work.get(&id).filter(|work| matches!(work.stage, Stage::Asleep)).and_then(Work::wake);
+        let asleep = self.work.get(&id).filter(|work| matches!(work.stage, Stage::Asleep)).and_then(|work| work.wake);
         let Some(wait) = asleep.map(|at| at.saturating_sub(self.now.boot)) else { return };
         let known = self.patience(id, wait);
         if known < wait {

@@ -128,16 +128,16 @@ impl Line {
 
     /// The first of those waiting; without `new_work`, of those that need no place in flight.
     pub(super) fn first(&self, new_work: bool) -> Option<(Rank, u64, Waiter)> {
-        let (rank, _, payer) = match self.payers.first() {
+        let (mut rank, _, mut payer) = *self.payers.first()?;
+        if rank == Rank::Start {
             // However long the line of new work is, what is behind it is found in one step.
-            Some(start @ (Rank::Start, _, payer)) => match self.payers.range((Rank::LookAfter, 0, None)..).next() {
-                Some(behind) if !new_work || behind.0 == Rank::LookAfter && behind.2 != *payer => behind,
-                _ if !new_work => return None,
-                _ => start,
-            },
-            first => first?,
-        };
-        self.first_of(*rank, *payer)
+            let behind = self.payers.range((Rank::LookAfter, 0, None)..).next();
+            let look_of_another = behind.is_some_and(|(rank, _, of)| *rank == Rank::LookAfter && *of != payer);
+            if !new_work || look_of_another {
+                (rank, _, payer) = *behind?;
+            }
+        }
+        self.first_of(rank, payer)
     }
 
     fn first_of(&self, rank: Rank, payer: Option<RolloutId>) -> Option<(Rank, u64, Waiter)> {

@@ -37,7 +37,8 @@ pub(super) struct Work {
     pub(super) trace: Option<Trace>,
     /// From then on others may take it over, as the store has it.
     pub(super) due: Option<Timestamp>,
-    wake: Option<Boot>,
+    /// When its timer wakes it.
+    pub(super) wake: Option<Boot>,
     /// When the present state was entered, or taken over.
     entered: Boot,
     pub(super) looks: u32,
@@ -73,13 +74,6 @@ pub(super) enum Stage {
     Out(Box<Call>),
     /// The store is asked what moved, or which jobs are explained.
     Reading,
-}
-
-impl Work {
-    /// When its timer wakes it.
-    pub(super) fn wake(&self) -> Option<Boot> {
-        self.wake
-    }
 }
 
 impl Core {
