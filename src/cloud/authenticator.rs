@@ -13,8 +13,8 @@ mod user;
 
 use std::sync::Arc;
 
-use reqwest::Request;
-use reqwest::header::HeaderName;
+use http::Request;
+use http::header::HeaderName;
 
 use self::access_key::{AccessKey, SignedPass};
 use self::user::{Issued, User};
@@ -102,7 +102,7 @@ impl Authenticator {
 
 impl Pass {
     /// Puts it on a request that is complete but for it. `body` is what the body will be.
-    pub fn put_on(&self, request: &mut Request, body: &[u8]) {
+    pub fn put_on<B>(&self, request: &mut Request<B>, body: &[u8]) {
         match self {
             Self::Token { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.header())),
             Self::Signed(pass) => pass.sign(request, body),

@@ -8,21 +8,26 @@
 //! Deliberately not here: pacing and quota (`engine`), the meaning of an answer (`cloud::answer`).
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, Url};
+use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::client::proxy::matcher::Matcher;
+use url::Url;
 
 use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
 use super::authenticator::{Authenticator, Pass};
 use super::guarded_body::{Gate, GuardedBody, Verdict};
+use super::http_client::{HttpClient, causes};
 use super::iam::Iam;
-use super::lane_tls::{OwnTls, TlsError};
+use super::lane_tls::{self, OwnTls, TlsError};
 use super::{Cloud, LastCheck, safe_text, wire_format};
 use crate::clock::Clock;
 use crate::domain::call::{Call, Disposition, Reply};
@@ -35,13 +40,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the next part of an answer's body: an answer whose head has come is sent in one go, so a line that is silent in the
 /// middle of it is dead. A call timeout below it counts instead.
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
-
-/// Idle connections kept for one host: twice the largest number of calls that is measured to make sense.
-const IDLE_PER_HOST: usize = 512;
-
-/// How long an idle connection is kept. Short of what gateways keep (a minute and more), because a PUT on a connection
-/// that the other side is just closing comes back in doubt.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 const LANGUAGE_HEADER: HeaderName = HeaderName::from_static("x-language");
 const LANGUAGE: HeaderValue = HeaderValue::from_static("en-us");
@@ -63,9 +61,9 @@ pub enum Error {
     /// A lane's own TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The client cannot be made, most often because no trusted certificates were found.
-    #[error("cannot set up HTTP: {0}")]
-    Client(#[source] reqwest::Error),
+    /// This machine trusts nobody.
+    #[error("cannot set up HTTPS: {0}")]
+    Trust(#[from] lane_tls::NoAuthorities),
 }
 
 /// The real cloud, by all configured lanes.
@@ -87,9 +85,9 @@ impl Default for Patience {
 }
 
 struct HttpLane {
-    client: Client,
-    /// Read once: to read a whole URL for every call costs more than the rest of the request.
-    endpoint: Url,
+    client: HttpClient,
+    /// What the URL of every call begins with, as [`base`] has read it.
+    base: String,
     host: String,
     project: ProjectId,
     authenticator: Authenticator,
@@ -114,16 +112,14 @@ impl HttpCloud {
             let Access { endpoint, project_id, credentials, .. } = &lane.access;
             let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
             let clients = own.as_mut().unwrap_or(&mut shared);
-            let (base, client) = clients.to(lane, endpoint)?;
-            let host = host_of(&base);
+            let (Base { text: base, host, .. }, client) = clients.to(lane, endpoint)?;
             let authenticator = Authenticator::new(credentials, project_id, clock.clone(), |endpoint| {
                 let (base, client) = clients.to(lane, endpoint)?;
-                let host = host_of(&base);
-                Ok::<_, Error>(Iam::new(client, endpoint, host, project_id.clone()))
+                Ok::<_, Error>(Iam::new(client, &base.text, base.host, project_id.clone()))
             })?;
             let lane_made = HttpLane {
                 client,
-                endpoint: base,
+                base,
                 host,
                 project: project_id.clone(),
                 authenticator,
@@ -140,8 +136,8 @@ impl HttpCloud {
 struct Clients {
     own: Option<OwnTls>,
     patience: Patience,
-    direct: Option<Client>,
-    usual: Option<Client>,
+    direct: Option<HttpClient>,
+    usual: Option<HttpClient>,
 }
 
 impl Clients {
@@ -152,25 +148,31 @@ impl Clients {
         Self { own, patience, direct: None, usual: None }
     }
 
-    /// An endpoint, which has a host, and the client that speaks to it.
-    fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(Url, Client), Error> {
-        let (base, loopback) = base(lane, endpoint)?;
+    /// An endpoint and the client that speaks to it.
+    fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(Base, HttpClient), Error> {
+        let base = base(lane, endpoint)?;
         // A proxy of the environment is for the way out of the machine, not for an emulator on it.
-        let slot = if loopback { &mut self.direct } else { &mut self.usual };
+        let slot = if base.loopback { &mut self.direct } else { &mut self.usual };
         let client = match slot {
-            Some(client) => Client::clone(client),
-            None => slot.insert(client(loopback, self.own.as_ref(), self.patience)?).clone(),
+            Some(client) => client.clone(),
+            None => {
+                let proxies = (!base.loopback).then(|| Arc::new(Matcher::from_env()));
+                slot.insert(HttpClient::new(lane_tls::config(self.own.as_ref())?, proxies, self.patience.connect)).clone()
+            }
         };
         Ok((base, client))
     }
 }
 
-/// The host of an endpoint that [`base`] has read.
-fn host_of(base: &Url) -> String {
-    base.host_str().unwrap_or_default().to_owned()
+/// An endpoint that was read.
+struct Base {
+    /// What the URL of every call begins with: no slash at its end.
+    text: String,
+    host: String,
+    loopback: bool,
 }
 
-fn base(lane: &Lane, endpoint: &str) -> Result<(Url, bool), Error> {
+fn base(lane: &Lane, endpoint: &str) -> Result<Base, Error> {
     let bad = |what: String| Error::Endpoint { lane: lane.name.clone(), endpoint: endpoint.to_owned(), what };
     let url = Url::parse(endpoint).map_err(|error| bad(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -182,27 +184,7 @@ fn base(lane: &Lane, endpoint: &str) -> Result<(Url, bool), Error> {
     let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?;
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    Ok((url, loopback))
-}
-
-fn client(loopback: bool, own: Option<&OwnTls>, patience: Patience) -> Result<Client, Error> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let builder = Client::builder()
-        .retry(reqwest::retry::never())
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(patience.connect)
-        .pool_max_idle_per_host(IDLE_PER_HOST)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .http1_only()
-        .default_headers(headers)
-        .user_agent(concat!("sealift/", env!("CARGO_PKG_VERSION")));
-    let builder = if loopback { builder.no_proxy() } else { builder };
-    let builder = match own {
-        Some(own) => own.put_on(builder),
-        None => builder,
-    };
-    builder.build().map_err(Error::Client)
+    Ok(Base { text: url.as_str().trim_end_matches('/').to_owned(), host: host.to_owned(), loopback })
 }
 
 impl Cloud for HttpCloud {
@@ -221,8 +203,10 @@ impl Cloud for HttpCloud {
 enum Broken {
     /// The last check of a read refused.
     Withheld,
+    /// No connection came about.
+    Connection(String),
     /// The request ended in an error.
-    Request(reqwest::Error),
+    Request(String),
     /// The answer's body broke off; why.
     Body { status: u16, request_id: Option<String>, why: String },
 }
@@ -269,22 +253,27 @@ impl HttpLane {
     }
 
     async fn exchange(&self, call: &Call, gate: &Arc<Gate>, pass: &Pass) -> Result<Reply, Broken> {
-        let url = wire_format::url(&self.endpoint, &self.project, call);
+        let content = match call {
+            Call::Submit { ssl_option, .. } => wire_format::body(*ssl_option),
+            _ => b"",
+        };
+        let mut request = Request::new(GuardedBody::new(gate.clone(), Bytes::from_static(content)));
+        *request.method_mut() = wire_format::method(call);
+        *request.uri_mut() = wire_format::uri(&self.base, &self.project, call).map_err(|error| Broken::Request(error.to_string()))?;
         // Said here and not by the client, so that it is signed, and not said to IAM, which does not know it.
-        let mut request = self.client.request(wire_format::method(call), url).header(LANGUAGE_HEADER, LANGUAGE);
-        let mut content: &'static [u8] = b"";
-        if let Call::Submit { ssl_option, .. } = call {
-            content = wire_format::body(*ssl_option);
-            let body = GuardedBody::new(gate.clone(), content);
-            request = request.header(CONTENT_TYPE, wire_format::CONTENT_TYPE).body(reqwest::Body::wrap(body));
+        request.headers_mut().insert(LANGUAGE_HEADER, LANGUAGE);
+        if !content.is_empty() {
+            request.headers_mut().insert(CONTENT_TYPE, wire_format::CONTENT_TYPE);
         }
-        let mut request = request.build().map_err(Broken::Request)?;
         pass.put_on(&mut request, content);
         if !call.is_write() {
             // A read cannot be held back half-sent: it is decided before it leaves.
             gate.ask().map_err(|_| Broken::Withheld)?;
         }
-        let response = self.client.execute(request).await.map_err(Broken::Request)?;
+        let response = self.client.send(request).await.map_err(|error| {
+            let why = causes(&error);
+            if error.is_connect() { Broken::Connection(why) } else { Broken::Request(why) }
+        })?;
         read_answer(call, response, pass, self.body_idle).await
     }
 
@@ -294,10 +283,10 @@ impl HttpLane {
         }
         match broken {
             Broken::Withheld => answer::not_sent(Disposition::Withheld, "the last check refused"),
-            Broken::Request(error) => {
-                let what = safe_text::message(&format!("{}: {}", self.host, causes(error)), Some(pass.secret()));
+            Broken::Connection(why) | Broken::Request(why) => {
+                let what = safe_text::message(&format!("{}: {why}", self.host), Some(pass.secret()));
                 // For a write the check's verdict is the proof; for a read, that no connection came about.
-                let nothing_left = *verdict == Verdict::NotAsked || (!call.is_write() && error.is_connect());
+                let nothing_left = *verdict == Verdict::NotAsked || (!call.is_write() && matches!(broken, Broken::Connection(_)));
                 if nothing_left { answer::not_sent(Disposition::NotDone, &what) } else { answer::lost(&what) }
             }
             Broken::Body { status, request_id, why } => {
@@ -313,12 +302,13 @@ impl HttpLane {
     }
 }
 
-async fn read_answer(call: &Call, mut response: Response, pass: &Pass, idle: Duration) -> Result<Reply, Broken> {
+async fn read_answer(call: &Call, response: Response<Incoming>, pass: &Pass, idle: Duration) -> Result<Reply, Broken> {
     let status = response.status().as_u16();
     let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
     let headers = response.headers();
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (request_id, retry_after, date) = (header(REQUEST_ID_HEADER), header(RETRY_AFTER), header(DATE));
+    let mut incoming = response.into_body();
     let mut body = Vec::new();
     let mut cut = false;
     loop {
@@ -326,17 +316,17 @@ async fn read_answer(call: &Call, mut response: Response, pass: &Pass, idle: Dur
             let request_id = request_id.as_deref().and_then(safe_text::request_id);
             Broken::Body { status, request_id, why }
         };
-        let next = tokio::time::timeout(idle, response.chunk()).await;
-        match next.map_err(|_| broken(format!("nothing more of it came within {} ms", idle.as_millis())))? {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                body.extend_from_slice(&chunk[..limit - body.len()]);
-                cut = true;
-                break;
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) => return Err(broken(causes(&error))),
+        let next = tokio::time::timeout(idle, incoming.frame()).await;
+        let next = next.map_err(|_| broken(format!("nothing more of it came within {} ms", idle.as_millis())))?;
+        let Some(frame) = next.transpose().map_err(|error| broken(causes(&error)))? else { break };
+        // What is no data are trailers, in which the API says nothing.
+        let chunk = frame.into_data().unwrap_or_default();
+        if body.len() + chunk.len() > limit {
+            body.extend_from_slice(&chunk[..limit - body.len()]);
+            cut = true;
+            break;
         }
+        body.extend_from_slice(&chunk);
     }
     let wire = WireAnswer {
         status,
@@ -348,21 +338,6 @@ async fn read_answer(call: &Call, mut response: Response, pass: &Pass, idle: Dur
         secret: Some(pass.secret()),
     };
     Ok(answer::read(call, &wire))
-}
-
-/// The chain of causes in one line: what reqwest prints by itself is the URL and "error sending request".
-pub(super) fn causes(error: &reqwest::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        // Each layer repeats the one below it.
-        if parts.last().is_none_or(|last| !last.contains(&text)) {
-            parts.push(text);
-        }
-        next = cause.source();
-    }
-    if parts.is_empty() { "the request could not be made".to_owned() } else { parts.join(": ") }
 }
 
 #[cfg(test)]

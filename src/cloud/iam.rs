@@ -7,16 +7,20 @@
 
 use std::time::Duration;
 
+use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::ERROR_BODY_MAX;
 use super::envelope::Envelope;
+use super::guarded_body::{Gate, GuardedBody};
+use super::http_client::{HttpClient, causes};
 use super::secret::Secret;
-use super::{http, retry_after, safe_text};
+use super::{retry_after, safe_text};
 use crate::domain::id::ProjectId;
 
 /// Where tokens are made. Without the catalogue, which nobody here reads, the answer is short.
@@ -39,7 +43,7 @@ const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The way to IAM of one lane.
 pub(super) struct Iam {
-    client: Client,
+    client: HttpClient,
     url: String,
     host: String,
     project: ProjectId,
@@ -77,9 +81,9 @@ struct Lifetime {
 }
 
 impl Iam {
-    /// `endpoint` is the base of all URLs, `host` its host.
-    pub(super) fn new(client: Client, endpoint: &str, host: String, project: ProjectId) -> Self {
-        Self { client, url: format!("{}{PATH}", endpoint.trim_end_matches('/')), host, project }
+    /// `base` is the endpoint without a slash at its end, `host` its host.
+    pub(super) fn new(client: HttpClient, base: &str, host: String, project: ProjectId) -> Self {
+        Self { client, url: format!("{base}{PATH}"), host, project }
     }
 
     /// Asks for a token. Gives it with its life from the answer on.
@@ -91,9 +95,12 @@ impl Iam {
             "scope": { "project": { "id": self.project.as_str() } },
         } });
         let failed = |what: String| LoginError::Failed(self.about(who).message(&what), None);
-        let request = self.client.post(&self.url).header(CONTENT_TYPE, JSON).body(body.to_string());
+        // Nothing can forbid a login: it changes nothing.
+        let body = GuardedBody::new(Gate::new(Box::new(|| Ok(()))), body.to_string().into());
+        let request = Request::builder().method(Method::POST).uri(&self.url).header(CONTENT_TYPE, JSON).body(body);
+        let request = request.map_err(|error| failed(causes(&error)))?;
         let exchange = async {
-            let response = request.send().await.map_err(|error| failed(http::causes(&error)))?;
+            let response = self.client.send(request).await.map_err(|error| failed(causes(&error)))?;
             self.read(response, who).await
         };
         match tokio::time::timeout(TIMEOUT, exchange).await {
@@ -102,16 +109,17 @@ impl Iam {
         }
     }
 
-    async fn read(&self, mut response: Response, who: &Identity) -> Result<(Secret, Duration), LoginError> {
+    async fn read(&self, response: Response<Incoming>, who: &Identity) -> Result<(Secret, Duration), LoginError> {
         let status = response.status().as_u16();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (token, retry_after, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
+        let mut incoming = response.into_body();
         let mut body = Vec::new();
         // An answer that breaks off tells what it told so far: the token is in the head.
-        while let Ok(Some(chunk)) = response.chunk().await
+        while let Some(Ok(frame)) = incoming.frame().await
             && body.len() < ERROR_BODY_MAX
         {
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(&frame.into_data().unwrap_or_default());
         }
         let (token, retry_after, date) = (token.as_deref(), retry_after.as_deref(), date.as_deref());
         understand(&self.about(who), &TokenAnswer { status, token, retry_after, date, body: &body })

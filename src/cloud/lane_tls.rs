@@ -1,23 +1,26 @@
-//! A lane's own TLS: whose signature on a server's certificate it takes, and the certificate that it shows itself.
+//! A lane's TLS: whose signature on a server's certificate it takes, and the certificate that it shows itself.
 //!
 //! Invariants: what the configuration names is read whole before the first call, and is right or an error with its key, its file and
 //! what to do; the key goes into the client and into no message. A certificate that has ended, or will soon, is a warning: only the
 //! other side knows whether it still takes it.
 //!
-//! Deliberately not here: a lane that names nothing. It takes what this machine trusts, and shows no certificate.
+//! A lane that names nothing takes what this machine trusts, and shows no certificate.
+//!
+//! Deliberately not here: connections (`cloud::connector`).
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-use rustls::{InconsistentKeys, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::safe_text;
@@ -47,10 +50,21 @@ pub struct TlsError {
     pub remedy: &'static str,
 }
 
+/// Nobody vouches for the servers of a lane that names no `ca_file`.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this machine trusts no authority of certificates{}; install your system's `ca-certificates`, set SSL_CERT_FILE, or name a `ca_file`",
+    .why.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
+)]
+pub struct NoAuthorities {
+    /// What was met while they were looked for.
+    why: Option<rustls_native_certs::Error>,
+}
+
 /// What a lane's files hold, ready for its HTTP client.
 pub struct OwnTls {
-    authorities: Vec<Certificate>,
-    identity: Option<Identity>,
+    authorities: Option<Arc<RootCertStore>>,
+    identity: Option<Arc<SingleCertAndKey>>,
     /// What whoever runs the daemon should know.
     pub warnings: Vec<String>,
 }
@@ -65,7 +79,7 @@ impl OwnTls {
         if tls.is_usual() {
             return Ok(None);
         }
-        let mut own = Self { authorities: Vec::new(), identity: None, warnings: Vec::new() };
+        let mut own = Self { authorities: None, identity: None, warnings: Vec::new() };
         if let Some(path) = &tls.ca_file {
             own.trust(&Place { lane: &lane.name, key: "ca_file", path }, now)?;
         }
@@ -78,11 +92,12 @@ impl OwnTls {
 
     fn trust(&mut self, place: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
         let certificates = place.certificates_of(&place.read()?, AUTHORITIES_MAX)?;
+        let mut authorities = RootCertStore::empty();
         for (number, certificate) in (1..).zip(&certificates) {
-            let unusable = |why: String| place.wrong(format!("certificate {number} cannot be used: {why}"), "remove it, or get it anew");
-            RootCertStore::empty().add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
-            self.authorities.push(Certificate::from_der(certificate).map_err(|error| unusable(error.to_string()))?);
+            let unusable = |why| place.wrong(format!("certificate {number} cannot be used: {why}"), "remove it, or get it anew");
+            authorities.add(certificate.clone()).map_err(unusable)?;
         }
+        self.authorities = Some(Arc::new(authorities));
         // One of several authorities that ended is usual while they change.
         let ends: Vec<Timestamp> = certificates.iter().filter_map(|der| Some(life(der)?.1)).collect();
         if ends.iter().all(|end| *end < now) {
@@ -92,22 +107,17 @@ impl OwnTls {
     }
 
     fn show(&mut self, certificate: &Place<'_>, key: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
-        let pem = certificate.read()?;
-        let chain = certificate.certificates_of(&pem, CHAIN_MAX)?;
+        let chain = certificate.certificates_of(&certificate.read()?, CHAIN_MAX)?;
         let leaf = life(&chain[0]);
-        let mut both = key.read()?;
-        let private = key.private_key(&both)?;
-        CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(|error| match error {
+        let private = key.private_key(&key.read()?)?;
+        let certified = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 let what = format!("the key is not that of the certificate in {}", certificate.path.display());
                 key.wrong(what, "name the two files that were made together; a file's first certificate must be the client's own")
             }
             other => key.wrong(format!("the key cannot be used: {other}"), "write an RSA, ECDSA or Ed25519 key as PEM"),
         })?;
-        both.push(b'\n');
-        both.extend(pem);
-        let identity = Identity::from_pem(&both);
-        self.identity = Some(identity.map_err(|error| key.wrong(super::http::causes(&error), "write key and certificates as PEM"))?);
+        self.identity = Some(Arc::new(SingleCertAndKey::from(certified)));
         if let Some((begin, end)) = leaf {
             let soon = now.checked_add(ENDS_SOON).unwrap_or(Timestamp::MAX);
             let told = match () {
@@ -120,15 +130,34 @@ impl OwnTls {
         }
         Ok(())
     }
+}
 
-    /// Sets an HTTP client up with it.
-    pub fn put_on(&self, builder: ClientBuilder) -> ClientBuilder {
-        let builder = if self.authorities.is_empty() { builder } else { builder.tls_certs_only(self.authorities.clone()) };
-        match &self.identity {
-            Some(identity) => builder.identity(identity.clone()),
-            None => builder,
-        }
-    }
+/// How TLS is spoken: with what a lane's files hold, or as usual.
+///
+/// # Errors
+/// When this machine trusts nobody, and the lane names no authority either.
+pub fn config(own: Option<&OwnTls>) -> Result<ClientConfig, NoAuthorities> {
+    let authorities = match own.and_then(|own| own.authorities.clone()) {
+        Some(authorities) => authorities,
+        None => of_this_machine()?,
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("aws-lc-rs has the suites of TLS 1.2 and 1.3");
+    let builder = builder.with_root_certificates(authorities);
+    let mut config = match own.and_then(|own| own.identity.clone()) {
+        Some(identity) => builder.with_client_cert_resolver(identity as Arc<dyn ResolvesClientCert>),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Those that can be read of the authorities that this machine trusts.
+fn of_this_machine() -> Result<Arc<RootCertStore>, NoAuthorities> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(found.certs);
+    if store.is_empty() { Err(NoAuthorities { why: found.errors.into_iter().next() }) } else { Ok(Arc::new(store)) }
 }
 
 /// One file that a lane names.

@@ -6,8 +6,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use http::uri::InvalidUri;
+use http::{HeaderValue, Method, Uri};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::Url;
 
 use crate::domain::call::Call;
 use crate::domain::id::ProjectId;
@@ -32,24 +33,19 @@ pub const RUNNING: &str = "Running";
 pub const FIND_SPAN: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// `Content-Type` of the switch, as the specification has it.
-pub const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 
 /// Method of a call.
-pub fn method(call: &Call) -> reqwest::Method {
-    if call.is_write() { reqwest::Method::PUT } else { reqwest::Method::GET }
+pub fn method(call: &Call) -> Method {
+    if call.is_write() { Method::PUT } else { Method::GET }
 }
 
-/// Where a call goes: below the endpoint, which may have a path of its own.
-pub fn url(endpoint: &Url, project: &ProjectId, call: &Call) -> Url {
-    let path = path(project, call);
-    let (path, query) = path.split_once('?').map_or((path.as_str(), None), |(path, query)| (path, Some(query)));
-    let mut url = endpoint.clone();
-    match endpoint.path().trim_end_matches('/') {
-        "" => url.set_path(path),
-        prefix => url.set_path(&format!("{prefix}{path}")),
-    }
-    url.set_query(query);
-    url
+/// Where a call goes: below the endpoint, which may have a path of its own. `base` is the endpoint without a slash at its end.
+///
+/// # Errors
+/// When the base cannot be the beginning of a URL.
+pub fn uri(base: &str, project: &ProjectId, call: &Call) -> Result<Uri, InvalidUri> {
+    format!("{base}{}", path(project, call)).try_into()
 }
 
 /// Path and query of a call.
@@ -126,13 +122,8 @@ mod tests {
             ),
         ] {
             assert_eq!(path(&project, &call), expected);
-            for (endpoint, before) in
-                [("https://cloud.example.com", ""), ("https://cloud.example.com/", ""), ("http://[::1]:80/gate/way/", "/gate/way")]
-            {
-                let endpoint: Url = endpoint.parse().expect("a URL");
-                let whole = url(&endpoint, &project, &call);
-                let told = whole.query().map_or_else(|| whole.path().to_owned(), |query| format!("{}?{query}", whole.path()));
-                assert_eq!((told, whole.origin()), (format!("{before}{expected}"), endpoint.origin()));
+            for base in ["https://cloud.example.com", "http://[::1]:8080/gate/way"] {
+                assert_eq!(uri(base, &project, &call).expect("a URL").to_string(), format!("{base}{expected}"));
             }
         }
     }

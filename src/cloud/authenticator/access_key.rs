@@ -8,9 +8,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::Request;
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::Request;
-use reqwest::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
 use super::Denied;
@@ -204,24 +204,19 @@ fn origin_of(now: Times) -> Timestamp {
 
 impl SignedPass {
     /// Signs the request as of now. Every header that it has by now is signed; what the client adds later is not.
-    pub(super) fn sign(&self, request: &mut Request, body: &[u8]) {
+    pub(super) fn sign<B>(&self, request: &mut Request<B>, body: &[u8]) {
         let date = self.key.clock.times().wall.strftime(DATE_FORMAT).to_string();
-        let url = request.url();
-        let host = match (url.host_str().unwrap_or(""), url.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.to_owned(),
-        };
-        let (path, query) = (url.path().to_owned(), url.query().unwrap_or("").to_owned());
-        let method = request.method().clone();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let headers = request.headers_mut();
-        headers.insert(HOST, plain(&host));
+        headers.insert(HOST, plain(uri.authority().map_or("", |authority| authority.as_str())));
         headers.insert(DATE, plain(&date));
         headers.insert(PROJECT, plain(self.key.project.as_str()));
         if let Some(token) = &self.pair.security_token {
             headers.insert(SECURITY_TOKEN, token.header());
         }
         let signed: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let signable = Signable { method: method.as_str(), path: &path, query: &query, headers: &signed, body };
+        let (path, query) = (uri.path(), uri.query().unwrap_or(""));
+        let signable = Signable { method: method.as_str(), path, query, headers: &signed, body };
         let authorization = signable.authorization(self.pair.access_key.expose(), self.pair.secret_key.expose(), &date);
         let mut authorization = plain(&authorization);
         authorization.set_sensitive(true);
