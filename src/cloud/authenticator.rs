@@ -34,7 +34,7 @@ const SOON: u32 = 1;
 pub(super) struct Authenticator(Kind);
 
 enum Kind {
-    Token(Arc<SecretReader>),
+    Token(Arc<SecretReader>, Arc<dyn Clock>),
     AccessKey(Arc<AccessKey>),
     User(Arc<User>),
 }
@@ -72,7 +72,7 @@ impl Authenticator {
     ) -> Result<Self, E> {
         let reader = |what, source: &SecretSource| SecretReader::new(what, source.clone());
         Ok(Self(match credentials {
-            Credentials::Token(source) => Kind::Token(Arc::new(reader("token", source))),
+            Credentials::Token(source) => Kind::Token(Arc::new(reader("token", source)), clock),
             Credentials::AccessKey { access_key, secret_key, security_token } => Kind::AccessKey(Arc::new(AccessKey::new(
                 reader("access key", access_key),
                 reader("secret key", secret_key),
@@ -90,8 +90,8 @@ impl Authenticator {
     /// stops waiting disturbs nobody.
     pub async fn admit(&self) -> Result<Pass, Denied> {
         match &self.0 {
-            Kind::Token(reader) => {
-                let token = reader.current().map_err(|error| Denied::new(error.to_string()))?;
+            Kind::Token(reader, clock) => {
+                let token = reader.lately(clock.times().boot).map_err(|error| Denied::new(error.to_string()))?;
                 Ok(Pass::Token { token, reader: reader.clone() })
             }
             Kind::AccessKey(key) => key.admit().await.map(Pass::Signed),

@@ -1,6 +1,6 @@
 //! The secrets of a lane: found where the configuration says, and found again when they change.
 //!
-//! Invariants: a secret is read when a call needs it, so a renewed file works from the next call on without a restart;
+//! Invariants: a secret is looked for when a call needs it, so a renewed file works without a restart, [`LOOK_EVERY`] later at most;
 //! it is never printed, neither by `Debug` nor in an error; a missing secret is an error of the call, never a panic.
 //!
 //! Deliberately not here: which secrets a call needs (`cloud::authenticator`).
@@ -10,6 +10,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,6 +19,9 @@ use crate::domain::lane::SecretSource;
 
 /// Longest secret: a token with a full catalogue has several kilobytes, and gateways refuse headers beyond 32.
 pub const SECRET_MAX: usize = 32 << 10;
+
+/// How long what was found may count without another look: a busy lane makes thousands of calls a second.
+pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why there is no secret. The message names the place and never the content.
 #[derive(Debug, thiserror::Error)]
@@ -124,19 +128,38 @@ impl Stamp {
 
 /// Gives one secret of one lane.
 ///
-/// A file of some bytes is asked for its state before each call and read when that has changed; both are a matter of
+/// A file of some bytes is asked for its state at each look and read when that has changed; both are a matter of
 /// microseconds on any disk that holds secrets.
 #[derive(Debug)]
 pub struct SecretReader {
     what: &'static str,
     source: SecretSource,
     read: Mutex<Option<(Stamp, Arc<Secret>)>>,
+    /// What was found last, and when.
+    found: Mutex<Option<(Duration, Arc<Secret>)>>,
 }
 
 impl SecretReader {
     /// Reads nothing yet. `what` is the secret's name in messages: `token`, `password`.
     pub fn new(what: &'static str, source: SecretSource) -> Self {
-        Self { what, source, read: Mutex::new(None) }
+        Self { what, source, read: Mutex::new(None), found: Mutex::new(None) }
+    }
+
+    /// The secret as it stood there within [`LOOK_EVERY`] before `now`, which is boot time. That there is none is never remembered.
+    ///
+    /// # Errors
+    /// As for [`Self::current`].
+    pub fn lately(&self, now: Duration) -> Result<Arc<Secret>, SecretError> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, secret)) = &*found
+            && now.saturating_sub(*at) < LOOK_EVERY
+        {
+            return Ok(secret.clone());
+        }
+        *found = None;
+        let secret = self.current()?;
+        *found = Some((now, secret.clone()));
+        Ok(secret)
     }
 
     /// The secret as it stands there now.
@@ -213,6 +236,22 @@ mod tests {
         assert!(error.contains(path.to_str().expect("UTF-8")), "{error}");
         std::fs::write(&path, "third").expect("writable");
         assert_eq!(reader.current().expect("it is back").expose(), "third");
+    }
+
+    #[test]
+    fn what_was_found_counts_for_a_moment() {
+        let (_dir, path) = file("first\n");
+        let reader = SecretReader::new("token", SecretSource::File(path.clone()));
+        let now = Duration::from_secs(1000);
+        let token = |now| reader.lately(now).map(|token| token.expose().to_owned());
+        assert_eq!(token(now).expect("a token"), "first");
+        std::fs::write(&path, "second").expect("writable");
+        assert_eq!(token(now + LOOK_EVERY - Duration::from_nanos(1)).expect("a token"), "first");
+        assert_eq!(token(now + LOOK_EVERY).expect("a token"), "second");
+        std::fs::remove_file(&path).expect("it is there");
+        assert!(token(now + 2 * LOOK_EVERY).is_err(), "it is gone");
+        std::fs::write(&path, "third").expect("writable");
+        assert_eq!(token(now + 2 * LOOK_EVERY).expect("looked for again at once"), "third");
     }
 
     #[test]

@@ -110,25 +110,28 @@ impl AccessKey {
     }
 
     fn look(self: &Arc<Self>) -> Result<Option<SignedPass>, Denied> {
+        let now = self.clock.times();
         let mut state = self.state();
         // Read under the lock, so that an older reading never comes after a newer one.
-        let pair = self.read().map_err(|error| Denied::new(error.to_string()))?;
-        state.admit(self, pair)
+        let kept = state.pair.as_deref();
+        let pair = self.once(|half| half.lately(now.boot)).and_then(|pair| if kept == Some(&pair) { Ok(pair) } else { self.read() });
+        state.admit(self, pair.map_err(|error| Denied::new(error.to_string()))?, now)
+    }
+
+    fn once(&self, find: impl Fn(&SecretReader) -> Result<Arc<Secret>, SecretError>) -> Result<Pair, SecretError> {
+        Ok(Pair {
+            access_key: find(&self.access_key)?,
+            secret_key: find(&self.secret_key)?,
+            security_token: self.security_token.as_ref().map(find).transpose()?,
+        })
     }
 
     /// Both halves as they stand now. A half that is replaced under the reading is read again; a rotation that is
     /// slower than that is told by the cloud.
     fn read(&self) -> Result<Pair, SecretError> {
-        let once = || {
-            Ok(Pair {
-                access_key: self.access_key.current()?,
-                secret_key: self.secret_key.current()?,
-                security_token: self.security_token.as_ref().map(SecretReader::current).transpose()?,
-            })
-        };
-        let mut pair: Pair = once()?;
+        let mut pair = self.once(SecretReader::current)?;
         for _ in 1..READS_MAX {
-            let again = once()?;
+            let again = self.once(SecretReader::current)?;
             if again == pair {
                 break;
             }
@@ -148,8 +151,7 @@ impl AccessKey {
 
 impl State {
     /// A pass, or none while another call tries the pair.
-    fn admit(&mut self, key: &Arc<AccessKey>, read: Pair) -> Result<Option<SignedPass>, Denied> {
-        let now = key.clock.times();
+    fn admit(&mut self, key: &Arc<AccessKey>, read: Pair, now: Times) -> Result<Option<SignedPass>, Denied> {
         let pair = match &self.pair {
             Some(pair) if **pair == read => pair.clone(),
             before => {

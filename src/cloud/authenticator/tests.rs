@@ -17,6 +17,7 @@ use crate::cloud::faults::{Faults, Rate};
 use crate::cloud::fleet::Fleet;
 use crate::cloud::http::HttpCloud;
 use crate::cloud::http::tests::{Act, lane_as, server};
+use crate::cloud::secret::LOOK_EVERY;
 use crate::cloud::{Cloud as _, LastCheck, Withheld};
 use crate::domain::call::{Call, CallError};
 use crate::domain::lane::Naming;
@@ -129,6 +130,7 @@ fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
 impl Bed {
     fn write(&self, name: &str, text: &str) {
         write(self.dir.path(), name, text);
+        self.pass(LOOK_EVERY);
     }
 
     fn pass(&self, time: Duration) {
@@ -279,6 +281,7 @@ async fn a_call_that_was_out_when_the_key_was_replaced_is_told_to_come_again() {
     let reply = bed.inspect_after(check).await;
     assert_eq!((refused(&reply).retry_after, reply.sent), (Some(SOON), true));
     assert_eq!(bed.arrivals(), 2, "not repeated by the client");
+    bed.pass(Duration::from_secs(u64::from(SOON)));
     assert!(bed.inspect().await.outcome.is_ok());
 }
 

@@ -82,10 +82,10 @@ impl Name {
         }
     }
 
-    fn current(&self) -> Result<String, SecretError> {
+    fn lately(&self, now: Duration) -> Result<String, SecretError> {
         match self {
             Self::Plain(name) => Ok(name.clone()),
-            Self::Found(reader) => Ok(reader.current()?.expose().to_owned()),
+            Self::Found(reader) => Ok(reader.lately(now)?.expose().to_owned()),
         }
     }
 }
@@ -96,8 +96,8 @@ impl User {
         Self { iam, name, password, domain, clock, state: Mutex::new(State::default()) }
     }
 
-    fn identity(&self) -> Result<Identity, SecretError> {
-        Ok(Identity { user: self.name.current()?, domain: self.domain.current()?, password: self.password.current()? })
+    fn identity(&self, now: Duration) -> Result<Identity, SecretError> {
+        Ok(Identity { user: self.name.lately(now)?, domain: self.domain.lately(now)?, password: self.password.lately(now)? })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,7 +120,7 @@ impl User {
         let now = self.clock.times().boot;
         let mut state = self.state();
         // Read under the lock, so that an older reading never comes after a newer one.
-        let who = self.identity().map_err(|error| Denied::new(error.to_string()))?;
+        let who = self.identity(now).map_err(|error| Denied::new(error.to_string()))?;
         // Somebody new is asked for at once: holds and gaps are for those who failed.
         let changed = state.asked.as_ref().is_some_and(|asked| *asked != who);
         if changed {
