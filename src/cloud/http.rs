@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -100,7 +100,7 @@ impl HttpCloud {
     /// and tells which certificates have ended.
     ///
     /// # Errors
-    /// When an endpoint is no URL, a lane's own TLS cannot be set up, or no client can be made.
+    /// When an endpoint is no URL, a lane's own TLS cannot be set up, or this machine trusts nobody.
     pub fn new(lanes: &[Lane], clock: &Arc<dyn Clock>) -> Result<Self, Error> {
         Self::waiting(lanes, clock, Patience::default())
     }
@@ -184,7 +184,10 @@ fn base(lane: &Lane, endpoint: &str) -> Result<Base, Error> {
     let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?;
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    Ok(Base { text: url.as_str().trim_end_matches('/').to_owned(), host: host.to_owned(), loopback })
+    let text = url.as_str().trim_end_matches('/').to_owned();
+    // Two libraries read URLs here; what one of them refuses is a mistake now and not at every call.
+    text.parse::<Uri>().map_err(|error| bad(error.to_string()))?;
+    Ok(Base { text, host: host.to_owned(), loopback })
 }
 
 impl Cloud for HttpCloud {
