@@ -61,8 +61,8 @@ pub enum Error {
     /// A lane's own TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// This machine trusts nobody.
-    #[error("cannot set up HTTPS: {0}")]
+    /// An endpoint is to be spoken to by TLS, and this machine trusts nobody.
+    #[error(transparent)]
     Trust(#[from] lane_tls::NoAuthorities),
 }
 
@@ -132,12 +132,12 @@ impl HttpCloud {
     }
 }
 
-/// The clients, one for what is on this machine, one for all else: shared by all lanes but those with a TLS of their own.
+/// The clients, apart for what is on this machine and what is not, by TLS or without: shared by all lanes but those with a TLS of their own.
 struct Clients {
     own: Option<OwnTls>,
     patience: Patience,
-    direct: Option<HttpClient>,
-    usual: Option<HttpClient>,
+    /// By whether the endpoint is on this machine, and whether TLS is spoken.
+    made: BTreeMap<(bool, bool), HttpClient>,
 }
 
 impl Clients {
@@ -145,21 +145,24 @@ impl Clients {
         for warning in own.iter().flat_map(|own| &own.warnings) {
             tracing::warn!("{warning}");
         }
-        Self { own, patience, direct: None, usual: None }
+        Self { own, patience, made: BTreeMap::new() }
     }
 
     /// An endpoint and the client that speaks to it.
     fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(Base, HttpClient), Error> {
         let base = base(lane, endpoint)?;
-        // A proxy of the environment is for the way out of the machine, not for an emulator on it.
-        let slot = if base.loopback { &mut self.direct } else { &mut self.usual };
-        let client = match slot {
-            Some(client) => client.clone(),
-            None => {
-                let proxies = (!base.loopback).then(|| Arc::new(Matcher::from_env()));
-                slot.insert(HttpClient::new(lane_tls::config(self.own.as_ref())?, proxies, self.patience.connect)).clone()
-            }
+        let kind = (base.loopback, base.encrypted);
+        if let Some(client) = self.made.get(&kind) {
+            return Ok((base, client.clone()));
+        }
+        let tls = match lane_tls::config(self.own.as_ref()) {
+            Err(_) if !base.encrypted => lane_tls::trusting_nobody(),
+            made => made?,
         };
+        // A proxy of the environment is for the way out of the machine, not for an emulator on it.
+        let proxies = (!base.loopback).then(|| Arc::new(Matcher::from_env()));
+        let client = HttpClient::new(tls, proxies, self.patience.connect);
+        self.made.insert(kind, client.clone());
         Ok((base, client))
     }
 }
@@ -170,6 +173,7 @@ struct Base {
     text: String,
     host: String,
     loopback: bool,
+    encrypted: bool,
 }
 
 fn base(lane: &Lane, endpoint: &str) -> Result<Base, Error> {
@@ -187,7 +191,7 @@ fn base(lane: &Lane, endpoint: &str) -> Result<Base, Error> {
     let text = url.as_str().trim_end_matches('/').to_owned();
     // Two libraries read URLs here; what one of them refuses is a mistake now and not at every call.
     text.parse::<Uri>().map_err(|error| bad(error.to_string()))?;
-    Ok(Base { text, host: host.to_owned(), loopback })
+    Ok(Base { text, host: host.to_owned(), loopback, encrypted: url.scheme() == "https" })
 }
 
 impl Cloud for HttpCloud {

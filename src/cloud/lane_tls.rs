@@ -53,7 +53,7 @@ pub struct TlsError {
 /// Nobody vouches for the servers of a lane that names no `ca_file`.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "this machine trusts no authority of certificates{}; install your system's `ca-certificates`, set SSL_CERT_FILE, or name a `ca_file`",
+    "cannot speak TLS: this machine trusts no authority of certificates{}; install your system's `ca-certificates`, set SSL_CERT_FILE, or name a `ca_file`",
     .why.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
 )]
 pub struct NoAuthorities {
@@ -141,15 +141,24 @@ pub fn config(own: Option<&OwnTls>) -> Result<ClientConfig, NoAuthorities> {
         Some(authorities) => authorities,
         None => of_this_machine()?,
     };
+    Ok(speaking(authorities, own.and_then(|own| own.identity.clone())))
+}
+
+/// For endpoints without TLS, on a machine that trusts nobody.
+pub fn trusting_nobody() -> ClientConfig {
+    speaking(Arc::new(RootCertStore::empty()), None)
+}
+
+fn speaking(authorities: Arc<RootCertStore>, identity: Option<Arc<SingleCertAndKey>>) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("aws-lc-rs has the suites of TLS 1.2 and 1.3");
     let builder = builder.with_root_certificates(authorities);
-    let mut config = match own.and_then(|own| own.identity.clone()) {
+    let mut config = match identity {
         Some(identity) => builder.with_client_cert_resolver(identity as Arc<dyn ResolvesClientCert>),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    config
 }
 
 /// Those that can be read of the authorities that this machine trusts.

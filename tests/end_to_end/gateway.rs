@@ -340,3 +340,35 @@ fn a_daemon_with_a_wrong_key_says_so_and_ends() {
         assert!(told.contains(part), "{part} is missing in: {told}");
     }
 }
+
+/// As in a bare container: an `https` endpoint stops the daemon at its start, an `http` one on the same machine needs no trust.
+#[test]
+fn a_machine_that_trusts_nobody_speaks_no_tls_and_says_why() {
+    let folder = tempfile::Builder::new().prefix("sealift-gateway-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    std::fs::create_dir(folder.path().join("plans.d")).expect("made");
+    let serve = |endpoint: &str| {
+        let config = format!(
+            "plans: plans.d\nstore: {{sled: state/queue}}\napi: {{socket: api.sock}}\nlanes:\n  - name: bare\n    endpoint: {endpoint}\n    \
+             project_id: {PROJECT}\n    credentials: {{token: {{file: token}}}}\n"
+        );
+        std::fs::write(folder.path().join("sealift.yaml"), config).expect("written");
+        let mut serve = sealift(folder.path());
+        serve.env("SSL_CERT_FILE", folder.path().join("absent")).env("SSL_CERT_DIR", folder.path().join("absent")).arg("serve");
+        serve.stdin(Stdio::null());
+        serve
+    };
+    let ran = serve(&format!("https://{PRIVATE_NAME}")).output().expect("it runs");
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success(), "{told}");
+    for part in ["this machine trusts no authority", "install your system's `ca-certificates`", "`ca_file`"] {
+        assert_eq!(told.matches(part).count(), 1, "{part} in: {told}");
+    }
+    let mut child = serve("http://127.0.0.1:9").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the daemon starts");
+    let begun = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        sealift(folder.path()).arg("list").output().expect("it runs").status.success()
+    });
+    let _gone = child.kill();
+    let _gone = child.wait();
+    assert!(begun, "the daemon does not answer");
+}
