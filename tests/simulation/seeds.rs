@@ -15,6 +15,8 @@ use crate::{ENOUGH, number, on_all_cores};
 const SEEDS: u64 = 5_000;
 /// Seeds whose journal's digest is kept in the repository: the same on every machine, in debug and release alike.
 const GOLDEN_SEEDS: u64 = 40;
+/// A long run says how far it is, each time so many seeds are done.
+const TOLD_EVERY: u64 = 20_000;
 
 /// Faults and branches that the seeds of one test run must meet; a word that never fires means a test of nothing.
 const MUST_FIRE: &[&str] = &[
@@ -74,6 +76,7 @@ const MUST_FIRE: &[&str] = &[
 #[derive(Default)]
 struct Sums {
     fired: BTreeMap<&'static str, u64>,
+    done: u64,
     seconds: u64,
     calls: u64,
 }
@@ -91,12 +94,16 @@ fn seeds() {
         for (word, count) in &outcome.fired {
             *sums.fired.entry(word).or_insert(0) += count;
         }
+        sums.done += 1;
         sums.seconds += outcome.virtual_seconds;
         sums.calls += outcome.calls;
+        if sums.done.is_multiple_of(TOLD_EVERY) {
+            println!("{} of {count} seeds, {:.0} virtual days", sums.done, sums.seconds as f64 / 86_400.0);
+        }
         outcome.violations.into_iter().next().map(|violation| (base + place, violation))
     });
     found.sort();
-    let Sums { fired, seconds, calls } = sums.into_inner().expect("no panic");
+    let Sums { fired, seconds, calls, .. } = sums.into_inner().expect("no panic");
     println!("{count} seeds from {base}, {:.1} virtual days, {calls} calls\nfired: {fired:#?}", seconds as f64 / 86_400.0);
     assert!(found.is_empty(), "violations, each to be seen again with SEALIFT_SEED=<seed>: {found:#?}");
     if count >= SEEDS {
