@@ -1,9 +1,9 @@
-//! Authorities of certificates, as PEM text: what a plan's or a lane's `ca_file` holds.
+//! Authorities of certificates: what a plan's or a lane's `ca_file` holds as PEM text, or what this machine trusts.
 //!
 //! Invariant: a text without a certificate, or with one that can be no authority, is a mistake, never an empty set that
 //! every chain fails against.
 //!
-//! Deliberately not here: what this machine trusts by itself, and verifying anything.
+//! Deliberately not here: verifying anything.
 
 use std::sync::Arc;
 
@@ -24,6 +24,14 @@ pub struct Authorities {
     pub store: Arc<RootCertStore>,
     /// The certificates themselves: a server's own, self-signed one may stand among them.
     pub listed: Arc<[CertificateDer<'static>]>,
+}
+
+/// The authorities that this machine trusts, as far as they can be read, and what went wrong while they were looked for.
+pub fn of_this_machine() -> (RootCertStore, Vec<rustls_native_certs::Error>) {
+    let found = rustls_native_certs::load_native_certs();
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(found.certs);
+    (store, found.errors)
 }
 
 /// A text that holds no usable authorities.

@@ -24,7 +24,7 @@ use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::safe_text;
-use crate::authorities::{AUTHORITIES_MAX, CA_FILE_BYTES_MAX};
+use crate::authorities::{AUTHORITIES_MAX, CA_FILE_BYTES_MAX, of_this_machine};
 use crate::domain::id::Name;
 use crate::domain::lane::{ClientCertificate, Lane};
 
@@ -139,7 +139,13 @@ impl OwnTls {
 pub fn config(own: Option<&OwnTls>) -> Result<ClientConfig, NoAuthorities> {
     let authorities = match own.and_then(|own| own.authorities.clone()) {
         Some(authorities) => authorities,
-        None => of_this_machine()?,
+        None => {
+            let (store, errors) = of_this_machine();
+            if store.is_empty() {
+                return Err(NoAuthorities { why: errors.into_iter().next() });
+            }
+            Arc::new(store)
+        }
     };
     Ok(speaking(authorities, own.and_then(|own| own.identity.clone())))
 }
@@ -159,14 +165,6 @@ fn speaking(authorities: Arc<RootCertStore>, identity: Option<Arc<SingleCertAndK
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config
-}
-
-/// Those that can be read of the authorities that this machine trusts.
-fn of_this_machine() -> Result<Arc<RootCertStore>, NoAuthorities> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(found.certs);
-    if store.is_empty() { Err(NoAuthorities { why: found.errors.into_iter().next() }) } else { Ok(Arc::new(store)) }
 }
 
 /// One file that a lane names.

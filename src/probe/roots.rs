@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-use crate::authorities::{Authorities, AuthoritiesError};
+use crate::authorities::{Authorities, AuthoritiesError, of_this_machine};
 use crate::domain::id::Digest;
 use crate::domain::proof::Anchors;
 
@@ -38,8 +38,7 @@ impl Roots {
     /// The authorities that this machine trusts. What cannot be read of them is left out: the chain's issuer is then
     /// unknown, which the proof says.
     pub fn platform() -> Self {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let (store, _) = of_this_machine();
         Self { store: Arc::new(store), listed: Arc::default(), anchors: Anchors::Platform }
     }
 }
