@@ -56,8 +56,8 @@ impl HttpClient {
         let forwards = request.uri().scheme() != Some(&Scheme::HTTPS);
         let proxy = self.proxies.as_ref().filter(|_| forwards).and_then(|proxies| proxies.intercept(request.uri()));
         let headers = request.headers_mut();
-        headers.entry(ACCEPT).or_insert(JSON);
-        headers.entry(USER_AGENT).or_insert(WHO_WE_ARE);
+        headers.insert(ACCEPT, JSON);
+        headers.insert(USER_AGENT, WHO_WE_ARE);
         if let Some(auth) = proxy.as_ref().and_then(|proxy| proxy.basic_auth()) {
             headers.insert(PROXY_AUTHORIZATION, auth.clone());
         }

@@ -285,6 +285,14 @@ fn sealift(folder: &Path) -> Command {
     command
 }
 
+/// Waits until the daemon answers; tells whether it came to that.
+fn answers(folder: &Path) -> bool {
+    (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        sealift(folder).arg("list").output().expect("it runs").status.success()
+    })
+}
+
 /// Configuration file, proxy variable, daemon, verb: the whole way to a private endpoint.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_reaches_a_private_endpoint_through_a_proxy() {
@@ -302,12 +310,7 @@ async fn a_daemon_reaches_a_private_endpoint_through_a_proxy() {
     let child = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the daemon starts");
     let daemon = Daemon { site: &site, child };
     let discovered = tokio::task::spawn_blocking(move || {
-        for _ in 0..600 {
-            if sealift(&folder).arg("list").output().expect("it runs").status.success() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        assert!(answers(&folder), "the daemon does not answer");
         sealift(&folder).args(["discover", "-o", "json"]).output().expect("it runs")
     });
     let discovered = discovered.await.expect("it comes to an end");
@@ -364,10 +367,7 @@ fn a_machine_that_trusts_nobody_speaks_no_tls_and_says_why() {
         assert_eq!(told.matches(part).count(), 1, "{part} in: {told}");
     }
     let mut child = serve("http://127.0.0.1:9").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the daemon starts");
-    let begun = (0..600).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        sealift(folder.path()).arg("list").output().expect("it runs").status.success()
-    });
+    let begun = answers(folder.path());
     let _gone = child.kill();
     let _gone = child.wait();
     assert!(begun, "the daemon does not answer");

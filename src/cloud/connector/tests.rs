@@ -21,13 +21,16 @@ const BASIC: &str = "proxy-authorization: basic b3bzonbhc3m=";
 /// TLS of a client and of a server named `localhost` that it trusts.
 fn tls() -> (ClientConfig, TlsAcceptor) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let provider = || ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
-    let server = provider().with_safe_default_protocol_versions().expect("versions").with_no_client_auth();
+    let server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth();
     let server = server.with_single_cert(vec![cert.der().clone()], key).expect("a pair");
     let mut trusted = RootCertStore::empty();
     trusted.add(cert.der().clone()).expect("an authority");
-    let client = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let client = ClientConfig::builder_with_provider(provider);
     let client = client.with_safe_default_protocol_versions().expect("versions").with_root_certificates(trusted).with_no_client_auth();
     (client, TlsAcceptor::from(Arc::new(server)))
 }
