@@ -36,7 +36,8 @@ pub struct Reverts {
     stepped: BTreeMap<u32, Nanos>,
     /// The latest look that was answered while the proxy had the value that the rollout set.
     shown: BTreeMap<u32, Nanos>,
-    failed_at: Option<Nanos>,
+    /// Since when a change stands that failed to be put back. A person's retry moves it, and it no longer counts.
+    failed: BTreeMap<u32, Nanos>,
 }
 
 impl Reverts {
@@ -52,7 +53,7 @@ impl Reverts {
             switched: BTreeSet::new(),
             stepped: BTreeMap::new(),
             shown: BTreeMap::new(),
-            failed_at: None,
+            failed: BTreeMap::new(),
         }
     }
 
@@ -75,10 +76,13 @@ impl Reverts {
             }
             State::Ready if change.why == "released" => self.released(ordinal, rollout, now),
             State::Failed { .. } | State::InDoubt { .. } => {
-                self.failed_at.get_or_insert(now);
+                self.failed.entry(ordinal).or_insert(now);
                 Ok(())
             }
-            _ => Ok(()),
+            _ => {
+                self.failed.remove(&ordinal);
+                Ok(())
+            }
         }
     }
 
@@ -91,18 +95,16 @@ impl Reverts {
         if let Some(newer) = rollout.tallies.iter().skip(usize::from(wave) + 1).find(|tally| tally.queued + tally.active > 0) {
             return Err(format!("target {ordinal} of wave {wave} is put back before a newer wave: {newer:?}"));
         }
-        match self.failed_at.filter(|failed| now > *failed + self.halts_within) {
-            Some(failed) => Err(format!("target {ordinal} is put back {} s after another one failed to be", (now - failed) / S)),
+        match self.failed.iter().find(|(_, since)| now > **since + self.halts_within) {
+            Some((failed, since)) => {
+                Err(format!("target {ordinal} is put back {} s after target {failed} failed to be", (now - since) / S))
+            }
             None => Ok(()),
         }
     }
 
     fn moved(&mut self, commit: &Commit, rollout: &Rollout, store: &MemoryStore) -> Result<(), String> {
         let Some(moves) = &commit.moves else { return Ok(()) };
-        if moves.record.requeue.is_some() {
-            // A person's retry: what failed is tried again.
-            self.failed_at = None;
-        }
         let total = rollout.total();
         if let Phase::Reverting(revert) = &moves.record.phase {
             // A verb may come while some are marked already: these wait in the queue, and go no way but back.
@@ -180,7 +182,7 @@ impl Invariant for Reverts {
             // Steps may have been taken back: what was seen before them counts again.
             Fact::Seen(Seen::Rebuilt) => {
                 self.stepped.clear();
-                self.failed_at = None;
+                self.failed.clear();
                 Ok(())
             }
             Fact::Committed { commit, rollout, store, now, .. } => {

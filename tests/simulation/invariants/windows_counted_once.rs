@@ -69,8 +69,10 @@ impl WindowsCountedOnce {
         Ok(())
     }
 
-    fn follows(&self, entry: &Entry, was: &Windows) -> Result<(), String> {
+    /// `next`: the entry after it. A verb about one change leaves its person's name with the change, in the same commit.
+    fn follows(&self, entry: &Entry, next: Option<&Entry>, was: &Windows) -> Result<(), String> {
         let What::Rollout { from, why, by, record, .. } = &entry.what else { return Ok(()) };
+        let by_hand = next.is_some_and(|next| next.at == entry.at && matches!(next.what, What::Change { by: Some(_), .. }));
         let is = &record.windows;
         let wrong = |what: &str| Err(format!("entry {}: {what}: {was:?}, then {is:?} ({why})", entry.seq));
         if is.upto < was.upto {
@@ -84,7 +86,7 @@ impl WindowsCountedOnce {
         // The window that this entry opens is none of those that ended unused before.
         let opens_new = is.opened != was.opened && is.opened == is.upto && is.upto != was.upto;
         let ended = self.between(begin, end).saturating_sub(u32::from(opens_new));
-        let passed = from == "soaking" || by.is_some();
+        let passed = from == "soaking" || by.is_some() || by_hand;
         let after_all = is.opened != was.opened && !opens_new;
         match is.missed.checked_sub(was.missed) {
             Some(more) if more == ended || (passed && more <= ended) => Ok(()),
@@ -117,8 +119,8 @@ impl Invariant for WindowsCountedOnce {
             }
             Fact::End { entries, .. } => {
                 let mut was = Windows::default();
-                for entry in *entries {
-                    self.follows(entry, &was)?;
+                for (place, entry) in entries.iter().enumerate() {
+                    self.follows(entry, entries.get(place + 1), &was)?;
                     if let What::Rollout { record, .. } = &entry.what {
                         was.clone_from(&record.windows);
                     }
