@@ -305,12 +305,16 @@ pub enum Event {
     Woken,
     /// The engine put back all that a retry asked for.
     Requeued,
+    /// A stretch of what [`Effect::Gather`] asked for is about to be marked; the decision is committed with the stretch, so
+    /// that no crash and no other daemon comes between the two.
+    Marking {
+        /// How many of the stretch had failed.
+        failed: u32,
+    },
     /// The engine marked what [`Effect::Gather`] asked for.
     Gathered {
         /// There was more than is marked in one go.
         more: bool,
-        /// How many of those that are marked had failed.
-        unfailed: u32,
     },
     /// An operator's verb.
     Command {
@@ -512,7 +516,8 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
     let mut decision = match event {
         Event::Woken => step.woken(),
         Event::Requeued => step.requeued(),
-        Event::Gathered { more, unfailed } => step.gathered(*more, *unfailed),
+        Event::Marking { failed } => step.marking(*failed),
+        Event::Gathered { more } => step.gathered(*more),
         Event::Command { verb, mark } => step.command(verb, mark)?,
     };
     let next = &mut decision.record;

@@ -13,7 +13,7 @@ use super::steer::{Moving, STRETCH, Stage, change_move};
 use crate::domain::change::{self, Change, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::missed::Gap;
-use crate::domain::rollout::{self, Event, RolloutWake};
+use crate::domain::rollout::{self, Decision, Event, RolloutWake};
 use crate::domain::tally::Standing;
 use crate::store::{ChangeMove, Durability, RolloutMove};
 
@@ -30,8 +30,6 @@ pub(super) struct Sweep {
     end: u32,
     /// How many it has moved.
     moved: u32,
-    /// How many of them had failed.
-    unfailed: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,7 @@ pub(super) enum Broom {
 
 impl Sweep {
     pub(super) fn all(what: Broom) -> Self {
-        Self { what, from: 0, end: u32::MAX, moved: 0, unfailed: 0 }
+        Self { what, from: 0, end: u32::MAX, moved: 0 }
     }
 }
 
@@ -70,7 +68,7 @@ impl Core {
     pub(super) fn gather_wave(&mut self, id: RolloutId, wave: u16, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get(&id) else { return };
         let Some(wave) = tracked.view.plan.strategy.waves.get(usize::from(wave)) else { return };
-        let sweep = Sweep { what: Broom::Gather, from: wave.first, end: wave.end(), moved: 0, unfailed: 0 };
+        let sweep = Sweep { what: Broom::Gather, from: wave.first, end: wave.end(), moved: 0 };
         self.gather_sweep(id, sweep, out);
     }
 
@@ -96,30 +94,38 @@ impl Core {
             return self.gather_sweep(id, sweep, out);
         }
         sweep.moved += u32::try_from(moves.len()).unwrap_or(u32::MAX);
-        sweep.unfailed += u32::try_from(had.iter().filter(|had| **had == Standing::Failed).count()).unwrap_or(u32::MAX);
-        let moving = Moving { sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
-        self.commit_rollout(id, None, moves, moving, Durability::Ordered, out);
+        let failed = u32::try_from(had.iter().filter(|had| **had == Standing::Failed).count()).unwrap_or(u32::MAX);
+        let marking = sweep.what == Broom::Gather && failed > 0;
+        let decision = if marking { self.swept_on(id, &Event::Marking { failed }) } else { None };
+        let record = decision.as_ref().map(|decision| decision.record.clone());
+        let own = decision.map(|Decision { record, why, .. }| RolloutMove { record, why, by: None });
+        let moving = Moving { record, sweep: Some(sweep), ..Moving::then(RolloutWake::Change(Wake::Never)) };
+        self.commit_rollout(id, own, moves, moving, Durability::Ordered, out);
     }
 
     fn swept_all(&mut self, id: RolloutId, sweep: Sweep, more: bool, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let event = match sweep.what {
             // A revert goes on as soon as what waited is withdrawn.
             Broom::Withdraw if sweep.moved > 0 => return self.rest(id, RolloutWake::Change(Wake::In(Duration::ZERO))),
             Broom::Withdraw => return self.rest(id, RolloutWake::Change(Wake::Never)),
             Broom::Requeue => Event::Requeued,
-            Broom::Gather => Event::Gathered { more, unfailed: sweep.unfailed },
+            Broom::Gather => Event::Gathered { more },
         };
-        let ctx = tracked.context(self.now.wall, Gap::None);
-        if let Ok(decision) = rollout::decide(&tracked.view.record, &event, &ctx) {
-            tracked.goes_on();
-            if decision.record.version == tracked.view.record.version {
-                return self.rest(id, decision.wake);
-            }
-            let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
-            let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
-            self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
+        let Some(decision) = self.swept_on(id, &event) else { return };
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        tracked.goes_on();
+        if decision.record.version == tracked.view.record.version {
+            return self.rest(id, decision.wake);
         }
+        let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
+        let moving = Moving { record: Some(decision.record), ..Moving::then(decision.wake) };
+        self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
+    }
+
+    /// What the rollout makes of a sweep's step.
+    fn swept_on(&self, id: RolloutId, event: &Event) -> Option<Decision> {
+        let tracked = self.rollouts.get(&id)?;
+        rollout::decide(&tracked.view.record, event, &tracked.context(self.now.wall, Gap::None)).ok()
     }
 
     pub(super) fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {

@@ -131,11 +131,6 @@ impl Step<'_> {
                 let settled = Revert { failed: all.failed, in_doubt: all.in_doubt, ..revert.clone() };
                 self.to(settled.at(revert.wave, Stage::Gathering), "nothing is on its way forward any more")
             }
-            // A gathering that was broken off had marked some that had failed; nothing else can have failed meanwhile.
-            Stage::Gathering if all.failed < revert.failed => {
-                let marked = Revert { failed: all.failed, ..revert.clone() };
-                self.to(Phase::Reverting(marked.into()), "what had failed and is put back is not counted as failed any more")
-            }
             Stage::Gathering if self.record.paused.is_some() => self.stay(never, "paused"),
             Stage::Gathering => {
                 let mut decision = self.stay(never, "what this wave changed is gathered");
@@ -187,15 +182,30 @@ impl Step<'_> {
         decision
     }
 
+    /// The engine marks some that had failed: they do not stay as they are, and when they fail again, it is the revert that
+    /// failed.
+    pub(super) fn marking(&self, failed: u32) -> Decision {
+        let Some(revert) = self.gathering() else { return self.gathers_nothing() };
+        let marked = Revert { failed: revert.failed.saturating_sub(failed), ..revert.clone() };
+        self.to(Phase::Reverting(marked.into()), "what had failed and is put back is not counted as failed any more")
+    }
+
     /// The engine has marked all that the wave changed.
-    pub(super) fn gathered(&self, more: bool, unfailed: u32) -> Decision {
+    pub(super) fn gathered(&self, more: bool) -> Decision {
+        let Some(revert) = self.gathering() else { return self.gathers_nothing() };
+        let gathered = Revert { more, ..revert.clone() };
+        self.to(gathered.at(revert.wave, Stage::Releasing), "what this wave changed is gathered")
+    }
+
+    fn gathering(&self) -> Option<&Revert> {
         match &self.record.phase {
-            Phase::Reverting(revert) if revert.stage == Stage::Gathering => {
-                let gathered = Revert { more, failed: revert.failed.saturating_sub(unfailed), ..Revert::clone(revert) };
-                self.to(gathered.at(revert.wave, Stage::Releasing), "what this wave changed is gathered")
-            }
-            // Aborted meanwhile, or reported twice.
-            _ => self.stay(RolloutWake::Change(Wake::In(Duration::ZERO)), "nothing is gathered any more"),
+            Phase::Reverting(revert) if revert.stage == Stage::Gathering => Some(revert),
+            _ => None,
         }
+    }
+
+    /// Aborted meanwhile, or reported twice.
+    fn gathers_nothing(&self) -> Decision {
+        self.stay(RolloutWake::Change(Wake::In(Duration::ZERO)), "nothing is gathered any more")
     }
 }

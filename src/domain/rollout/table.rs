@@ -169,6 +169,7 @@ aborted         ; abort        ; -                       => refused final
 aborted         ; retry        ; failed                  => refused final
 aborted         ; retry all    ; failed                  => refused final
 aborted         ; promote      ; -                       => refused final
+scheduled       ; marking one  ; -                       => scheduled | none | now
 scheduled       ; gathered     ; -                       => scheduled | none | now
 scheduled       ; revert       ; -                       => refused nothing_to_revert
 scheduled       ; pause until  ; -                       => scheduled paused until | none | now
@@ -191,6 +192,7 @@ advancing 1     ; woken        ; paused until+budget     => halted 1 failures 3/
 advancing 1     ; woken        ; budget+on failure       => reverting 1 settling | withdraw | now
 advancing 1     ; woken        ; budget+on failure+paused => reverting 1 settling paused | withdraw | now
 advancing 1     ; woken        ; stalled+on failure      => halted 1 stalled | none | now
+advancing 1     ; marking one  ; -                       => advancing 1 | none | now
 advancing 1     ; gathered     ; -                       => advancing 1 | none | now
 advancing 1     ; pause until  ; -                       => advancing 1 paused until | none | now
 advancing 1     ; pause until  ; paused                  => refused already_paused
@@ -205,28 +207,34 @@ advancing 1     ; revert       ; paused                  => reverting 1 settling
 advancing 1     ; revert       ; failed+requeueing       => reverting 1 settling | withdraw | now
 soaking 0       ; woken        ; paused until            => soaking 0 paused until | none | at its end
 soaking 0       ; woken        ; paused until+over       => soaking 0 | none | now
+soaking 0       ; marking one  ; -                       => soaking 0 | none | now
 soaking 0       ; gathered     ; -                       => soaking 0 | none | now
 soaking 0       ; pause until  ; -                       => soaking 0 paused until | none | now
 soaking 0       ; approve      ; -                       => refused no_approval_asked
 soaking 0       ; revert       ; -                       => reverting 0 settling | withdraw | now
 awaiting 0      ; woken        ; paused until            => awaiting 0 paused until | none | when the pause ends
+awaiting 0      ; marking one  ; -                       => awaiting 0 | none | now
 awaiting 0      ; gathered     ; -                       => awaiting 0 | none | now
 awaiting 0      ; pause until  ; -                       => awaiting 0 paused until | none | now
 awaiting 0      ; approve      ; -                       => refused no_approval_asked
 awaiting 0      ; revert       ; -                       => reverting 0 settling | withdraw | now
 halted failures ; woken        ; paused until+over       => halted 1 failures 3/3 | none | now
+halted failures ; marking one  ; -                       => halted 1 failures 3/3 | none | now
 halted failures ; gathered     ; -                       => halted 1 failures 3/3 | none | now
 halted failures ; pause until  ; -                       => halted 1 failures 3/3 paused until | none | now
 halted failures ; approve      ; -                       => refused no_approval_asked
 halted failures ; revert       ; -                       => reverting 1 settling | withdraw | now
+halted stalled  ; marking one  ; -                       => halted 1 stalled | none | now
 halted stalled  ; gathered     ; -                       => halted 1 stalled | none | now
 halted stalled  ; pause until  ; -                       => halted 1 stalled paused until | none | now
 halted stalled  ; approve      ; -                       => refused no_approval_asked
 halted stalled  ; revert       ; -                       => reverting 1 settling | withdraw | now
+completed       ; marking one  ; -                       => completed | none | now
 completed       ; gathered     ; -                       => completed | none | now
 completed       ; pause until  ; -                       => refused final
 completed       ; approve      ; -                       => refused final
 completed       ; revert       ; -                       => refused final
+aborted         ; marking one  ; -                       => aborted | none | now
 aborted         ; gathered     ; -                       => aborted | none | now
 aborted         ; pause until  ; -                       => refused final
 aborted         ; approve      ; -                       => refused final
@@ -240,6 +248,7 @@ settling        ; woken        ; done+shut               => reverting 1 gatherin
 settling        ; woken        ; failed+done             => reverting 1 gathering but 1 | none | now
 settling        ; woken        ; budget+done             => reverting 1 gathering but 3 | none | now
 settling        ; requeued     ; -                       => reverting 1 settling | none | now
+settling        ; marking one  ; -                       => reverting 1 settling | none | now
 settling        ; gathered     ; -                       => reverting 1 settling | none | now
 settling        ; pause        ; -                       => reverting 1 settling paused | none | now
 settling        ; pause until  ; -                       => reverting 1 settling paused until | none | now
@@ -255,6 +264,9 @@ gathering       ; woken        ; paused                  => reverting 1 gatherin
 gathering       ; woken        ; paused until            => reverting 1 gathering paused until | none | when the pause ends
 gathering       ; woken        ; shut                    => reverting 1 gathering | gather 1 | never
 gathering       ; requeued     ; -                       => reverting 1 gathering | none | now
+gathering       ; marking one  ; failed before           => reverting 1 gathering | none | now
+gathering       ; marking one  ; failed before+paused    => reverting 1 gathering paused | none | now
+gathering       ; gathered     ; failed before           => reverting 1 releasing but 1 | none | now
 gathering       ; gathered     ; marked                  => reverting 1 releasing | none | now
 gathering       ; gathered     ; -                       => reverting 1 releasing | none | now
 gathering       ; gathered all but some ; marked         => reverting 1 releasing more | none | now
@@ -288,6 +300,7 @@ releasing       ; woken        ; put back+more           => reverting 1 gatherin
 releasing       ; woken        ; put back+first          => reverted | none | never
 releasing       ; woken        ; put back+first+failed before => reverted | none | never
 releasing       ; requeued     ; requeueing              => reverting 1 releasing | none | now
+releasing       ; marking one  ; failed before+marked    => reverting 1 releasing but 1 | none | now
 releasing       ; gathered     ; -                       => reverting 1 releasing | none | now
 releasing       ; pause        ; -                       => reverting 1 releasing paused | none | now
 releasing       ; pause until  ; -                       => reverting 1 releasing paused until | none | now
@@ -302,6 +315,7 @@ releasing       ; approve      ; -                       => refused no_approval_
 releasing       ; revert       ; -                       => refused reverting_already
 halted revert   ; woken        ; -                       => halted 1 revert 1 back releasing | none | never
 halted revert   ; requeued     ; -                       => halted 1 revert 1 back releasing | none | now
+halted revert   ; marking one  ; -                       => halted 1 revert 1 back releasing | none | now
 halted revert   ; gathered     ; -                       => halted 1 revert 1 back releasing | none | now
 halted revert   ; pause        ; -                       => halted 1 revert 1 back releasing paused | none | now
 halted revert   ; pause until  ; -                       => halted 1 revert 1 back releasing paused until | none | now
@@ -316,6 +330,7 @@ halted revert   ; approve      ; -                       => refused no_approval_
 halted revert   ; revert       ; -                       => refused reverting_already
 reverted        ; woken        ; -                       => reverted | none | never
 reverted        ; requeued     ; -                       => reverted | none | now
+reverted        ; marking one  ; -                       => reverted | none | now
 reverted        ; gathered     ; -                       => reverted | none | now
 reverted        ; pause        ; -                       => refused final
 reverted        ; pause until  ; -                       => refused final
@@ -470,8 +485,9 @@ fn events() -> Vec<(&'static str, Event)> {
         ("name job", command(Verb::ByHand { ordinal: 3, what: ByHand::Adopt("named".parse().expect("a job id")) })),
         ("give up", command(Verb::ByHand { ordinal: 3, what: ByHand::GiveUp })),
         ("promote", command(Verb::Promote)),
-        ("gathered", Event::Gathered { more: false, unfailed: 0 }),
-        ("gathered all but some", Event::Gathered { more: true, unfailed: 0 }),
+        ("marking one", Event::Marking { failed: 1 }),
+        ("gathered", Event::Gathered { more: false }),
+        ("gathered all but some", Event::Gathered { more: true }),
         ("pause until", command(Verb::Pause { until: Some(noon()) })),
         ("approve", command(Verb::Approve { digest: digest() })),
         ("revert", command(Verb::Revert)),
@@ -983,7 +999,7 @@ proptest! {
                     let gather = matches!(decision.effect, Effect::Gather { .. });
                     carry_out(&mut world, decision)?;
                     if gather {
-                        let decision = world.decide(&Event::Gathered { more: false, unfailed: 0 }).expect("not a verb");
+                        let decision = world.decide(&Event::Gathered { more: false }).expect("not a verb");
                         carry_out(&mut world, decision)?;
                     }
                     if requeue {
