@@ -13,7 +13,7 @@ use super::lane::{NotYet, Rank, Waiter};
 use super::work::Stage;
 use crate::domain::call::{Answer, Call, CallError, Reply};
 use crate::domain::change::Stale;
-use crate::domain::id::Name;
+use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::quota::Quota;
 
@@ -68,21 +68,27 @@ impl Core {
             };
             let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
             assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
-            match self.decide(id) {
-                Some(Ok(decision)) => {
-                    if decision.call.is_none() {
-                        self.permit_unused(name);
-                    }
-                    self.carry_out(id, decision, out);
+            self.permitted(id, out);
+        }
+    }
+
+    /// A change has a permit of its lane in hand: it decides, and what it does without a call gives the permit back.
+    pub(super) fn permitted(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+        let Some(name) = self.work.get(&id).map(|work| work.change.target.lane.clone()) else { return };
+        match self.decide(id) {
+            Some(Ok(decision)) => {
+                if decision.call.is_none() {
+                    self.permit_unused(&name);
                 }
-                Some(Err(Stale)) => {
-                    self.permit_unused(name);
-                    self.stale(id);
-                }
-                None => {
-                    self.permit_unused(name);
-                    self.sleep(id, Duration::from_secs(1));
-                }
+                self.carry_out(id, decision, out);
+            }
+            Some(Err(Stale)) => {
+                self.permit_unused(&name);
+                self.stale(id);
+            }
+            None => {
+                self.permit_unused(&name);
+                self.sleep(id, Duration::from_secs(1));
             }
         }
     }

@@ -28,6 +28,9 @@ pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// What others wait beyond a call's longest life, or beyond a planned wake, before they take a change over.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
+/// How long a commit takes at most while the store is well: a claim that ends sooner is made again before.
+const LANDS_WITHIN: Duration = Duration::from_secs(2);
+
 /// One change in hand.
 pub(super) struct Work {
     pub(super) change: Change,
@@ -70,6 +73,8 @@ pub(super) enum Stage {
     Committing(Box<Decision>, Option<Timestamp>, Times),
     /// The claim of a repeated read is on its way, with the same; the permit is in hand.
     Claiming(Box<Call>, Timestamp, Times),
+    /// A claim that ran out while the change stood in line is on its way again; the permit is in hand.
+    Renewing(Timestamp),
     /// The call is out.
     Out(Box<Call>),
     /// The store is asked what moved, or which jobs are explained.
@@ -214,6 +219,7 @@ impl Core {
             | Stage::Lined { .. }
             | Stage::Committing(..)
             | Stage::Claiming(..)
+            | Stage::Renewing(_)
             | Stage::ClaimingProbe(..)
             | Stage::Out(_)
             | Stage::Probing
@@ -244,6 +250,9 @@ impl Core {
         let Some(work) = self.work.get(&id) else { return };
         let due = self.due_after(id, &decision);
         if decision.record.version != work.change.record.version {
+            if decision.call.is_some() && self.claim_runs_out(work) {
+                return self.renew_claim(id, due, out);
+            }
             let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
             let synced = matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
             let change = ChangeMove {
@@ -285,6 +294,22 @@ impl Core {
             (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
             (None, Wake::Never) => self.set_stage(id, Stage::Asleep),
         }
+    }
+
+    /// Whether another daemon may have taken the change over while it stood in line, or may by the time its commit lands.
+    fn claim_runs_out(&self, work: &Work) -> bool {
+        !self.exclusive && work.due.is_some_and(|due| due <= self.wall_at(self.now.boot + LANDS_WITHIN))
+    }
+
+    /// Claims the change before it moves: a commit compares what the change is, not who works on it, and a call of who took
+    /// it over would be in flight beside this one's.
+    fn renew_claim(&mut self, id: ChangeId, due: Option<Timestamp>, out: &mut Vec<Effect>) {
+        let due = due.expect("a change with a call is active");
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let (version, was) = (work.change.record.version, work.due);
+        work.stage = Stage::Renewing(due);
+        let ticket = self.ticket(Owner::Change(id));
+        out.push(Effect::Touch { ticket, id, version, was, due });
     }
 
     /// From when on others may take the change over, after this decision.
@@ -442,14 +467,22 @@ impl Core {
 
     pub(super) fn work_touched(&mut self, id: ChangeId, held: bool, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let (call, due, decided) = match std::mem::replace(&mut work.stage, Stage::Asleep) {
-            Stage::Claiming(call, due, decided) => (call, due, decided),
+        let (call, due) = match std::mem::replace(&mut work.stage, Stage::Asleep) {
+            Stage::Claiming(call, due, decided) => (Some((*call, decided)), due),
+            Stage::Renewing(due) => (None, due),
             Stage::ClaimingProbe(endpoint, due) => return self.probe_claimed(id, *endpoint, due, held, out),
             _ => return,
         };
         if held {
             work.due = Some(due);
-            self.send(id, *call, decided, out);
+            match call {
+                Some((call, decided)) => self.send(id, call, decided, out),
+                // What was decided before the claim may be no more.
+                None => {
+                    self.stirred.insert(work.change.target.lane.clone());
+                    self.permitted(id, out);
+                }
+            }
         } else {
             let lane = work.change.target.lane.clone();
             self.count("claim_lost");

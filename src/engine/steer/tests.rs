@@ -4,22 +4,25 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::clock::Times;
+use crate::cloud::answer::lost;
 use crate::domain::call::Call;
 use crate::domain::group::GroupBy;
 use crate::domain::id::ChangeId;
 use crate::domain::lane::Lane;
+use crate::domain::quota::Quota;
 use crate::domain::target::Target;
 use crate::engine::staged::lane;
-use crate::engine::{Input, Options};
+use crate::engine::{Input, Options, Ticket};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, scene};
 
-/// One of several daemons on a store; what it calls is noted and never answered.
+/// One of several daemons on a store; what it calls is noted, and answered only when a test does.
 struct Daemon<'a> {
     core: Core,
     store: &'a MemoryStore,
     second: i64,
     called: Vec<Call>,
+    unanswered: VecDeque<Ticket>,
     looks: usize,
     /// Another daemon releases, and a scan shows it, while candidates are read for the first time.
     overtaken: bool,
@@ -27,14 +30,29 @@ struct Daemon<'a> {
 
 impl<'a> Daemon<'a> {
     fn new(store: &'a MemoryStore, second: i64) -> Self {
-        let options =
-            Options { lanes: vec![Lane { max_in_flight: 8, ..lane("main") }], exclusive: false, quota_spent: false, levels: Vec::new() };
-        Self { core: Core::new(options, times(second)), store, second, called: Vec::new(), looks: 0, overtaken: false }
+        Self::with_quota(store, second, None)
+    }
+
+    fn with_quota(store: &'a MemoryStore, second: i64, quota: Option<Quota>) -> Self {
+        let lanes = vec![Lane { max_in_flight: 8, quota, ..lane("main") }];
+        let options = Options { lanes, exclusive: false, quota_spent: false, levels: Vec::new() };
+        let core = Core::new(options, times(second));
+        Self { core, store, second, called: Vec::new(), unanswered: VecDeque::new(), looks: 0, overtaken: false }
     }
 
     fn wait(&mut self, seconds: i64) {
         self.second += seconds;
-        let mut inputs = VecDeque::from([Input::Tick]);
+        self.step(Input::Tick);
+    }
+
+    /// The oldest call that was not answered yet gets no answer in time.
+    fn lose_answer(&mut self) {
+        let ticket = self.unanswered.pop_front().expect("a call is out");
+        self.step(Input::Answered { ticket, reply: lost("no answer in time") });
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
             self.core.step(times(self.second), input, &mut effects);
@@ -63,12 +81,18 @@ impl<'a> Daemon<'a> {
                 inputs.push(Input::Read { ticket, found: Box::new(found) });
                 inputs
             }
+            Effect::Read { ticket, query: Query::Change(id) } => {
+                let change = ready(store.change(id)).expect("memory").expect("there");
+                let rollout = ready(store.rollout(id.rollout)).expect("memory").expect("there");
+                vec![Input::Read { ticket, found: Box::new(Found::Change(Some(Box::new((change, rollout))))) }]
+            }
             Effect::Commit { ticket, commit } => vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }],
             Effect::Touch { ticket, id, version, was, due } => {
                 vec![Input::Touched { ticket, held: ready(store.touch(id, version, was, due)).expect("memory") }]
             }
-            Effect::Call { call, .. } => {
+            Effect::Call { ticket, call, .. } => {
                 self.called.push(call);
+                self.unanswered.push_back(ticket);
                 Vec::new()
             }
             other => panic!("nothing here leads to {other:?}"),
@@ -183,4 +207,54 @@ fn a_release_is_not_committed_beside_one_that_it_did_not_see() {
     daemon.wait(0);
     let rollout = ready(store.rollout(id)).expect("memory").expect("there");
     assert_eq!((rollout.total().active, rollout.record.releases, daemon.overtaken), (1, 1, false));
+}
+
+/// Two changes, and a quota that lets one call out a minute: the second stands in line for longer than its claim is its own.
+fn one_call_a_minute(store: &MemoryStore) -> (Daemon<'_>, ChangeId) {
+    let mut submission = scene::submission("alpha", &[2], 0);
+    submission.targets = (0..2).map(|n| scene::target(n, n)).collect();
+    let id = ready(scene::started(store, submission));
+    let mut daemon = Daemon::with_quota(store, 5, Some(Quota { requests: 1, per: Duration::from_secs(60) }));
+    daemon.wait(0);
+    daemon.lose_answer();
+    assert_eq!(daemon.called.len(), 1);
+    let second = ChangeId { rollout: id, ordinal: 1 };
+    for _ in 0..30 {
+        daemon.wait(1);
+    }
+    let due = claimed_until(store, second).expect("released");
+    assert!(due < scene::at(daemon.second), "its claim has run out");
+    (daemon, second)
+}
+
+fn claimed_until(store: &MemoryStore, id: ChangeId) -> Option<Timestamp> {
+    ready(store.change(id)).expect("memory").expect("there").due
+}
+
+#[test]
+fn a_change_whose_claim_ran_out_in_line_moves_with_a_new_one() {
+    let store = MemoryStore::new();
+    let (mut daemon, second) = one_call_a_minute(&store);
+    for _ in 0..40 {
+        daemon.wait(1);
+    }
+    let active = ready(store.change(second)).expect("memory").expect("there");
+    assert_eq!(daemon.called[1..], [Call::Inspect { target: active.change.target }]);
+    assert!(active.due.expect("active") > scene::at(daemon.second));
+}
+
+#[test]
+fn what_another_daemon_took_over_while_it_stood_in_line_is_left_to_that_one() {
+    let store = MemoryStore::new();
+    let (mut daemon, second) = one_call_a_minute(&store);
+    let active = ready(store.change(second)).expect("memory").expect("there");
+    let theirs = scene::at(daemon.second + 60);
+    assert!(ready(store.touch(second, active.change.record.version, active.due, theirs)).expect("memory"));
+    for _ in 0..40 {
+        daemon.wait(1);
+    }
+    let change = ready(store.change(second)).expect("memory").expect("there");
+    assert_eq!((change.change.record, change.due), (active.change.record, Some(theirs)));
+    let first = ready(store.change(ChangeId { ordinal: 0, ..second })).expect("memory").expect("there").change.target;
+    assert!(daemon.called.iter().all(|call| call.target() == Some(&first)), "only the other change is looked at");
 }
