@@ -43,7 +43,7 @@ impl Core {
 
 fn help(event: &Event) -> &'static str {
     match event {
-        Event::Requeue => "`retry` is for what failed or is in doubt, in a rollout that is not being put back",
+        Event::Requeue => "`retry` is for what failed or is in doubt; in a rollout that is put back, only for what failed to be",
         _ => "`resolve` is for what is in doubt, in a rollout that is not being put back",
     }
 }
