@@ -36,7 +36,8 @@ impl WaveOrder {
 
     fn advanced(&self, last: &Phase, commit: &Commit, rollout: &Rollout) -> Result<(), String> {
         let Some(moves) = &commit.moves else { return Ok(()) };
-        let by_person = moves.by.is_some();
+        // A verb about one change leaves its person's name with the change.
+        let by_person = moves.by.is_some() || commit.changes.iter().any(|change| change.by.is_some());
         match (last, &moves.record.phase) {
             (Phase::Soaking { until, .. }, Phase::Advancing { .. } | Phase::Awaiting { .. }) if !by_person && commit.at < *until => {
                 return Err(format!("the soak until {until} ended at {}", commit.at));
