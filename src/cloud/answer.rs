@@ -376,9 +376,10 @@ fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let runs = |row: &JobRow<'_>| {
         let view = stands(row.status.text()?, None, None, secret);
         let name = safe_text::message(row.job_name.text().unwrap_or(""), secret);
-        let seen = JobSeen { job: row.job_id.text()?.parse().ok()?, instance_id: row.instance_id.text()?.parse().ok()?, name };
+        let (job, instance_id) = (row.job_id.text()?.parse().ok()?, row.instance_id.text()?.parse().ok()?);
+        let created = row.created_time.text().and_then(instant);
         // A cloud that does not know the filter tells of all.
-        matches!(view, JobView::Running { .. }).then_some(seen)
+        matches!(view, JobView::Running { .. }).then_some(JobSeen { job, instance_id, name, created })
     };
     Ok(Answer::Jobs { jobs: rows.iter().flatten().filter_map(runs).collect(), more })
 }
@@ -391,7 +392,10 @@ fn jobs(body: &[u8], instance: &InstanceId, secret: Option<&str>) -> Result<Answ
         // Jobs of other products' or deleted instances may name them otherwise: they are not ours.
         let Some(instance_id) = row.instance_id.text().and_then(|text| text.parse::<InstanceId>().ok()) else { continue };
         match row.job_id.text().and_then(|text| text.parse().ok()) {
-            Some(job) => jobs.push(JobSeen { job, instance_id, name: safe_text::message(row.job_name.text().unwrap_or(""), secret) }),
+            Some(job) => {
+                let name = safe_text::message(row.job_name.text().unwrap_or(""), secret);
+                jobs.push(JobSeen { job, instance_id, name, created: row.created_time.text().and_then(instant) });
+            }
             // One unnamed job of our instance may be the one that is sought.
             None if instance_id == *instance => return Err("a job of the instance without a readable job_id".into()),
             None => {}

@@ -218,6 +218,8 @@ pub struct JobSeen {
     pub instance_id: InstanceId,
     /// `job_name`: a known name of another operation rules the job out.
     pub name: String,
+    /// `created_time`, to the second and by the cloud's clock; `None`: it does not say, or not as it usually does.
+    pub created: Option<Timestamp>,
 }
 
 impl std::fmt::Display for JobSeen {

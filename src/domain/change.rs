@@ -369,7 +369,7 @@ pub struct Timing {
 pub const BUSY_WAITS_MAX: u16 = 150;
 
 /// How much the cloud's clock may be behind ours when jobs are sought by their creation; explained jobs that this lets in
-/// are ruled out by their ids.
+/// are ruled out by their ids, and what is older than these by its date (`domain::doubt`).
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.

@@ -7,6 +7,7 @@ use super::effect::{Effect, Query};
 use super::work::Stage;
 use crate::domain::call::{Call, CallError, Disposition, JobSeen};
 use crate::domain::change::Event;
+use crate::domain::doubt::unexplained;
 use crate::domain::id::{ChangeId, JobId};
 
 /// Pages of the job list read for one question: 10,000 jobs. Longer lists are given up until the next try.
@@ -36,10 +37,8 @@ impl Core {
 
     pub(super) fn questioned(&mut self, id: ChangeId, known: &[JobId], out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let mut jobs: Vec<JobId> = std::mem::take(&mut work.gathered).into_iter().map(|seen| seen.job).collect();
-        jobs.retain(|job| !known.contains(job) && !work.change.record.jobs.contains(job));
-        jobs.sort();
-        jobs.dedup();
+        let seen = std::mem::take(&mut work.gathered);
+        let jobs = unexplained(seen, |job| known.contains(job) || work.change.record.jobs.contains(job));
         self.decide_with(id, Event::Found(jobs), out);
     }
 }

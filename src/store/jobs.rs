@@ -4,8 +4,8 @@
 
 use crate::domain::id::JobId;
 
-/// Job ids kept an instance. Only one change an instance is active, and a job sought in the cloud's list is younger
-/// than the PUT in doubt, so two would do; the rest is for clocks that differ.
+/// Job ids kept an instance. Of an instance one change is active, and what the cloud made before a job that is explained
+/// is none that is sought (`domain::doubt`), so one would do; the rest is for dates that are close, or missing.
 pub(crate) const JOBS_KEPT: usize = 8;
 
 /// Adds a job id to a list.

@@ -168,6 +168,21 @@ fn the_job_list_keeps_what_may_be_ours() {
 }
 
 #[test]
+fn the_job_list_says_when_a_job_was_made() {
+    let created = |more: &str| {
+        let body = format!(r#"{{"jobs":[{{"job_name":"SomethingNew","job_id":"job-1","instance_id":"{INSTANCE}"{more}}}]}}"#);
+        match outcome(&find(), 200, &body) {
+            Ok(Answer::Jobs { jobs, .. }) => jobs[0].created.map(|at| at.to_string()),
+            other => panic!("no list: {other:?}"),
+        }
+    };
+    assert_eq!(created(r#","created_time":"2018-08-06T10:41:14+0800""#).as_deref(), Some("2018-08-06T02:41:14Z"));
+    for unknown in ["", r#","created_time":"""#, r#","created_time":null"#, r#","created_time":"yesterday""#] {
+        assert_eq!(created(unknown), None, "{unknown}");
+    }
+}
+
+#[test]
 fn every_envelope_is_found() {
     for (body, code, message) in [
         (r#"{"error_code":"DBS.200019","error_msg":"busy"}"#, Some("DBS.200019"), "answer 409, DBS.200019: busy"),

@@ -752,7 +752,12 @@ fn a_survey_tells_drifted_from_right_and_from_unknown() {
 
 #[test]
 fn other_work_is_named_where_it_is_known() {
-    let running = JobSeen { job: job("theirs"), instance_id: change(Record::queued()).target.instance_id, name: "RebootInstance".into() };
+    let running = JobSeen {
+        job: job("theirs"),
+        instance_id: change(Record::queued()).target.instance_id,
+        name: "RebootInstance".into(),
+        created: None,
+    };
     let looking = change(Record { state: State::Inspecting, ..Record::queued() });
     let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
     let ctx = Context { occupied: Some(&running), ..context(Gate::Open, false, Duration::ZERO) };

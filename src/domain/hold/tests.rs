@@ -432,7 +432,7 @@ fn a_ready_change_tells_what_it_waits_for() {
     assert_eq!(busy.change(), hold("instance_busy", Some(later()), text));
     let mut named = Facts::ready(|r| r.waits = 4);
     let (job, instance_id) = ("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"), named.change.target.instance_id);
-    named.occupied = Some(JobSeen { job, instance_id, name: "EnlargeGaussDBforMySQLProxy".into() });
+    named.occupied = Some(JobSeen { job, instance_id, name: "EnlargeGaussDBforMySQLProxy".into(), created: None });
     let text = "the instance is busy with EnlargeGaussDBforMySQLProxy (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7), told 4 times in a \
                 row; it is asked again";
     assert_eq!(named.change(), hold("instance_busy", Some(later()), text));

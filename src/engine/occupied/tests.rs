@@ -41,7 +41,7 @@ fn step(core: &mut Core, seconds: u64, inputs: Vec<Input>) -> Vec<(u64, u32)> {
 
 fn seen(instance: u32, name: &str) -> JobSeen {
     let job = format!("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bd{instance:02}").parse().expect("an id");
-    JobSeen { job, instance_id: target(instance, instance).instance_id, name: name.into() }
+    JobSeen { job, instance_id: target(instance, instance).instance_id, name: name.into(), created: None }
 }
 
 fn told(ticket: u64, jobs: Vec<JobSeen>, more: bool) -> Vec<Input> {
