@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::claim::GRACE;
 use super::core::{Core, Owner};
 use super::effect::Effect;
-use super::work::{GRACE, Stage};
+use super::work::Stage;
 use crate::domain::change::Event;
 use crate::domain::id::ChangeId;
 use crate::domain::journal::Trace;
@@ -75,11 +76,7 @@ impl Core {
             return self.probe(id, endpoint, out);
         }
         let due = self.wall_at(self.now.boot + PROBE_WITHIN + GRACE);
-        let Some(work) = self.work.get_mut(&id) else { return };
-        let (version, was) = (work.change.record.version, work.due);
-        work.stage = Stage::ClaimingProbe(Box::new(endpoint), due);
-        let ticket = self.ticket(Owner::Change(id));
-        out.push(Effect::Touch { ticket, id, version, was, due });
+        self.claim(id, due, Stage::ClaimingProbe(Box::new(endpoint), due), out);
     }
 
     /// The answer to the claim.

@@ -25,12 +25,6 @@ use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 /// From the decision to the wire instant: past it a call is not sent, because others may take the change over.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
 
-/// What others wait beyond a call's longest life, or beyond a planned wake, before they take a change over.
-pub(super) const GRACE: Duration = Duration::from_secs(10);
-
-/// How long a commit takes at most while the store is well: a claim that ends sooner is made again before.
-const LANDS_WITHIN: Duration = Duration::from_secs(2);
-
 /// One change in hand.
 pub(super) struct Work {
     pub(super) change: Change,
@@ -251,7 +245,8 @@ impl Core {
         let due = self.due_after(id, &decision);
         if decision.record.version != work.change.record.version {
             if decision.call.is_some() && self.claim_runs_out(work) {
-                return self.renew_claim(id, due, out);
+                let due = due.expect("a change with a call is active");
+                return self.claim(id, due, Stage::Renewing(due), out);
             }
             let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
             let synced = matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
@@ -280,51 +275,17 @@ impl Core {
             out.push(Effect::Commit { ticket, commit: Box::new(commit) });
             return;
         }
-        let (version, was) = (work.change.record.version, work.due);
         self.done_with_event(id);
         match (decision.call, decision.wake) {
             _ if decision.probe.is_some() => self.line_up(id),
             (Some(call), _) if self.exclusive => self.send(id, call, self.now, out),
             (Some(call), _) => {
                 let due = due.expect("a change with a call is active");
-                let ticket = self.ticket(Owner::Change(id));
-                self.set_stage(id, Stage::Claiming(Box::new(call), due, self.now));
-                out.push(Effect::Touch { ticket, id, version, was, due });
+                self.claim(id, due, Stage::Claiming(Box::new(call), due, self.now), out);
             }
             (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
             (None, Wake::Never) => self.set_stage(id, Stage::Asleep),
         }
-    }
-
-    /// Whether another daemon may have taken the change over while it stood in line, or may by the time its commit lands.
-    fn claim_runs_out(&self, work: &Work) -> bool {
-        !self.exclusive && work.due.is_some_and(|due| due <= self.wall_at(self.now.boot + LANDS_WITHIN))
-    }
-
-    /// Claims the change before it moves: a commit compares what the change is, not who works on it, and a call of who took
-    /// it over would be in flight beside this one's.
-    fn renew_claim(&mut self, id: ChangeId, due: Option<Timestamp>, out: &mut Vec<Effect>) {
-        let due = due.expect("a change with a call is active");
-        let Some(work) = self.work.get_mut(&id) else { return };
-        let (version, was) = (work.change.record.version, work.due);
-        work.stage = Stage::Renewing(due);
-        let ticket = self.ticket(Owner::Change(id));
-        out.push(Effect::Touch { ticket, id, version, was, due });
-    }
-
-    /// From when on others may take the change over, after this decision.
-    fn due_after(&self, id: ChangeId, decision: &Decision) -> Option<Timestamp> {
-        if decision.record.state.is_settled() || decision.record.state == State::Queued {
-            return None;
-        }
-        let work = self.work.get(&id)?;
-        let lane = self.lanes.get(&work.change.target.lane)?;
-        let ahead = match (&decision.call, decision.wake) {
-            (Some(_), _) => SEND_WITHIN + lane.lane.call_timeout,
-            (None, Wake::In(wait)) => wait,
-            (None, Wake::Never) => Duration::ZERO,
-        };
-        Some(self.wall_at(self.now.boot + ahead + GRACE))
     }
 
     pub(super) fn set_stage(&mut self, id: ChangeId, stage: Stage) {
@@ -362,7 +323,7 @@ impl Core {
 
     /// Lets a call go that was decided then. Its deadline counts from the decision, because so does the instant from which
     /// others may take the change over: a commit that took long has used the time up.
-    fn send(&mut self, id: ChangeId, call: Call, decided: Times, out: &mut Vec<Effect>) {
+    pub(super) fn send(&mut self, id: ChangeId, call: Call, decided: Times, out: &mut Vec<Effect>) {
         if let (Call::Inspect { .. }, Some(view)) = (&call, self.seen_of_late(id)) {
             return self.decide_by(id, view, out);
         }
@@ -462,33 +423,6 @@ impl Core {
                 recount(&mut work, &mut self.lanes, &mut self.stirred);
             }
             self.rollout_stirred(id.rollout, settled);
-        }
-    }
-
-    pub(super) fn work_touched(&mut self, id: ChangeId, held: bool, out: &mut Vec<Effect>) {
-        let Some(work) = self.work.get_mut(&id) else { return };
-        let (call, due) = match std::mem::replace(&mut work.stage, Stage::Asleep) {
-            Stage::Claiming(call, due, decided) => (Some((*call, decided)), due),
-            Stage::Renewing(due) => (None, due),
-            Stage::ClaimingProbe(endpoint, due) => return self.probe_claimed(id, *endpoint, due, held, out),
-            _ => return,
-        };
-        if held {
-            work.due = Some(due);
-            match call {
-                Some((call, decided)) => self.send(id, call, decided, out),
-                // What was decided before the claim may be no more.
-                None => {
-                    self.stirred.insert(work.change.target.lane.clone());
-                    self.permitted(id, out);
-                }
-            }
-        } else {
-            let lane = work.change.target.lane.clone();
-            self.count("claim_lost");
-            self.permit_unused(&lane);
-            self.stirred.insert(lane);
-            self.reread(id, out);
         }
     }
 
