@@ -141,7 +141,7 @@ impl Meter {
         let _one = self.scanning.lock().await;
         while let Some(Scan::After(after)) = scan() {
             let places = after.map_or(0, |after| after + 1)..u32::MAX;
-            let rows = self.store.settled(id, ROWS, places, BATCH).await?;
+            let rows = self.store.stored(id, ROWS, places, BATCH).await?;
             self.with(|gauges| {
                 let Some(gauge) = gauges.get_mut(&id) else { return };
                 for change in &rows {

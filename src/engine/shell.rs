@@ -282,7 +282,7 @@ async fn read(store: &dyn Store, query: Query) -> Result<Found, Unavailable> {
     Ok(match query {
         Query::Rollout(id) => Found::Rollout(store.rollout(id).await?.map(Box::new)),
         Query::Candidates { rollout, wave, limit } => Found::Candidates(store.candidates(rollout, wave, limit).await?),
-        Query::Stored { rollout, words, places, limit } => Found::Stored(store.settled(rollout, words, places, limit).await?),
+        Query::Stored { rollout, words, places, limit } => Found::Stored(store.stored(rollout, words, places, limit).await?),
         Query::Change(id) => {
             let change = store.change(id).await?;
             let rollout = store.rollout(id.rollout).await?;

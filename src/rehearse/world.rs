@@ -331,7 +331,7 @@ impl<'a> World<'a> {
             Query::Rollout(id) => Found::Rollout(ready(store.rollout(id)).expect(never).map(Box::new)),
             Query::Candidates { rollout, wave, limit } => Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect(never)),
             Query::Stored { rollout, words, places, limit } => {
-                Found::Stored(ready(store.settled(rollout, words, places, limit)).expect(never))
+                Found::Stored(ready(store.stored(rollout, words, places, limit)).expect(never))
             }
             Query::Change(id) => {
                 let change = ready(store.change(id)).expect(never);

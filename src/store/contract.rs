@@ -305,7 +305,7 @@ pub(crate) async fn an_abort_withdraws(store: &dyn Store) {
     assert_eq!(store.open_rollouts().await.expect("available").len(), 1);
     let waiting = store.page(id, vec!["queued".into()], None, 9).await.expect("available").changes;
     assert_eq!(waiting.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), [1]);
-    let waiting = store.settled(id, &["queued"], 0..u32::MAX, 9).await.expect("available");
+    let waiting = store.stored(id, &["queued"], 0..u32::MAX, 9).await.expect("available");
     assert_eq!(waiting.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1]);
     for (ordinal, end) in [(1, State::Cancelled), (0, switched()), (2, State::Cancelled)] {
         put(store, id, ordinal, end).await.expect("free");
@@ -332,16 +332,16 @@ pub(crate) async fn settled_changes_move_only_back(store: &dyn Store) {
     for ordinal in [0, 3] {
         assert!(matches!(put(store, id, ordinal, State::Queued).await, Err(CommitError::Conflict)));
     }
-    let failures = store.settled(id, &["failed", "in_doubt"], 0..u32::MAX, 9).await.expect("available");
+    let failures = store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 9).await.expect("available");
     assert_eq!(failures.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(store.settled(id, &["in_doubt"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal, 2);
-    assert_eq!(store.settled(id, &["failed", "in_doubt"], 0..u32::MAX, 1).await.expect("available").len(), 1);
-    assert_eq!(store.settled(id, &["succeeded"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal, 0);
+    assert_eq!(store.stored(id, &["in_doubt"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal, 2);
+    assert_eq!(store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 1).await.expect("available").len(), 1);
+    assert_eq!(store.stored(id, &["succeeded"], 0..u32::MAX, 9).await.expect("available")[0].id.ordinal, 0);
     for ordinal in [1, 2] {
         put(store, id, ordinal, State::Queued).await.expect("a retry");
     }
-    assert!(store.settled(id, &["failed", "in_doubt"], 0..u32::MAX, 9).await.expect("available").is_empty());
-    let queued = store.settled(id, &["queued"], 0..u32::MAX, 9).await.expect("available");
+    assert!(store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 9).await.expect("available").is_empty());
+    let queued = store.stored(id, &["queued"], 0..u32::MAX, 9).await.expect("available");
     assert_eq!(queued.iter().map(|change| change.id.ordinal).collect::<Vec<_>>(), [1, 2], "what was put back is stored as queued");
     let total = rollout(store, id).await.total();
     assert_eq!((total.queued, total.failed, total.in_doubt, total.succeeded, total.cancelled), (2, 0, 0, 1, 1));

@@ -153,7 +153,7 @@ impl State {
         Ok(Some(Active { change, due: None, moved_at: None }))
     }
 
-    fn settled(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize) -> Vec<Change> {
+    fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize) -> Vec<Change> {
         let Some(case) = self.book.case(id) else { return Vec::new() };
         let inside = self.rows_from(id, places.start).take_while(|(ordinal, _)| *ordinal < places.end);
         let wanted = inside.filter(|(_, row)| words.contains(&row.record.state.word())).take(limit);
@@ -230,14 +230,14 @@ impl Store for MemoryStore {
         Box::pin(ready(self.state().book.candidates(id, wave, limit)))
     }
 
-    fn settled(
+    fn stored(
         &self,
         id: RolloutId,
         words: &'static [&'static str],
         places: Range<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().settled(id, words, places, limit))))
+        Box::pin(ready(Ok(self.state().stored(id, words, places, limit))))
     }
 
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {

@@ -103,7 +103,7 @@ pub trait Store: Send + Sync {
 
     /// Stored changes in one of these states (words of [`change::State::word`]; `queued` are those
     /// queued again or passed over, but not those never touched), whose place lies in `places`, in the list's order.
-    fn settled(
+    fn stored(
         &self,
         id: RolloutId,
         words: &'static [&'static str],

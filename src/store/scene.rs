@@ -246,7 +246,7 @@ impl Driver {
             return;
         }
         if self.random.u8(..12) == 0 {
-            let failed = store.settled(id, &["failed", "in_doubt"], 0..u32::MAX, 3).await.expect("available");
+            let failed = store.stored(id, &["failed", "in_doubt"], 0..u32::MAX, 3).await.expect("available");
             let changes = failed.iter().map(|change| step(change.id.ordinal, &change.record, State::Queued, self.second)).collect();
             store.commit(Commit { changes, durability, ..blank(&now, self.second) }).await.expect("settled changes are free");
             return;

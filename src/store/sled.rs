@@ -337,7 +337,7 @@ impl SledStore {
         Ok(page)
     }
 
-    async fn settled_now(
+    async fn stored_now(
         &self,
         id: RolloutId,
         words: &'static [&'static str],
@@ -477,14 +477,14 @@ impl Store for SledStore {
         self.books_say(|inner| inner.book.candidates(id, wave, limit))
     }
 
-    fn settled(
+    fn stored(
         &self,
         id: RolloutId,
         words: &'static [&'static str],
         places: Range<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        Box::pin(self.settled_now(id, words, places, limit))
+        Box::pin(self.stored_now(id, words, places, limit))
     }
 
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {

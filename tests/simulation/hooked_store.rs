@@ -76,14 +76,14 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().candidates(id, wave, limit)
     }
 
-    fn settled(
+    fn stored(
         &self,
         id: RolloutId,
         words: &'static [&'static str],
         places: std::ops::Range<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        self.0.store().settled(id, words, places, limit)
+        self.0.store().stored(id, words, places, limit)
     }
 
     fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {

@@ -21,7 +21,7 @@ pub async fn of(store: &dyn Store, record: &Record, rollout: &Rollout) -> Result
     };
     // Its list is what the survey found, in the same order, without what is held.
     let places: Vec<u32> = found.iter().map(|found| found.ordinal).filter(|ordinal| left_out.binary_search(ordinal).is_err()).collect();
-    let done = store.settled(rollout.id, &["succeeded"], 0..u32::MAX, usize::MAX).await?;
+    let done = store.stored(rollout.id, &["succeeded"], 0..u32::MAX, usize::MAX).await?;
     let ours = |change: &&Change| matches!(change.record.state, State::Succeeded { how: How::Switched | How::SwitchedJobUnknown });
     let switched = done.iter().filter(ours).filter_map(|change| places.get(change.id.ordinal as usize).copied()).collect();
     Ok(Event::Applied { switched, failed: total.total().saturating_sub(total.succeeded), phase })
@@ -29,7 +29,7 @@ pub async fn of(store: &dyn Store, record: &Record, rollout: &Rollout) -> Result
 
 /// The targets that a survey found drifted, in the list's order.
 pub async fn drifted(store: &dyn Store, survey: RolloutId) -> Result<Vec<Drifted>, Unavailable> {
-    let skipped = store.settled(survey, &["skipped"], 0..u32::MAX, usize::MAX).await?;
+    let skipped = store.stored(survey, &["skipped"], 0..u32::MAX, usize::MAX).await?;
     let is_drifted = |change: &Change| matches!(&change.record.state, State::Skipped { reason } if reason.word == ReasonWord::Drifted);
     let found = skipped.into_iter().filter(is_drifted);
     Ok(found.map(|change| Drifted { ordinal: change.id.ordinal, target: change.target }).collect())

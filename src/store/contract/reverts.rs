@@ -40,10 +40,10 @@ pub(crate) async fn a_revert_marks_what_succeeded(store: &dyn Store) {
     let now = rollout(store, id).await;
     assert!(store.open_rollouts().await.expect("available").iter().any(|open| open.id == id));
 
-    let found = store.settled(id, &["succeeded"], 2..6, 9).await.expect("available");
+    let found = store.stored(id, &["succeeded"], 2..6, 9).await.expect("available");
     let places: Vec<u32> = found.iter().map(|change| change.id.ordinal).collect();
     assert_eq!(places, [2, 3, 5], "only of the places asked for");
-    assert_eq!(store.settled(id, &["succeeded"], 3..6, 1).await.expect("available")[0].id.ordinal, 3);
+    assert_eq!(store.stored(id, &["succeeded"], 3..6, 1).await.expect("available")[0].id.ordinal, 3);
     let skipped = State::Skipped { reason: Reason { word: ReasonWord::NotSurelyOurs, message: "cannot be told".into() } };
     let plain = step(2, &change_of(store, id, 2).await.change.record, State::Queued, 6);
     let refused = store.commit(Commit { changes: vec![plain], ..blank(&now, 6) }).await;

@@ -190,7 +190,7 @@ async fn a_settled_change_that_is_lost_is_noticed() {
         let mut refused = None;
         for open in store.open_rollouts().await.expect("sound so far") {
             let met = if failures_only {
-                store.settled(open.id, &["failed", "in_doubt"], 0..u32::MAX, 1_000).await.map(drop)
+                store.stored(open.id, &["failed", "in_doubt"], 0..u32::MAX, 1_000).await.map(drop)
             } else {
                 store.page(open.id, Vec::new(), None, 1_000).await.map(drop)
             };

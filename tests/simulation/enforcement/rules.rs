@@ -215,7 +215,7 @@ impl Rules<'_> {
 
     /// What a survey saw drifted, in the list's order.
     fn drifted(&self, survey: RolloutId) -> Vec<ProxyId> {
-        let skipped = self.bed.store.settled(survey, &["skipped"], 0..u32::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let skipped = self.bed.store.stored(survey, &["skipped"], 0..u32::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
         let drifted =
             skipped.iter().filter(|change| matches!(&change.record.state, State::Skipped { reason } if reason.word == ReasonWord::Drifted));
         drifted.map(|change| change.target.proxy_id).collect()

@@ -140,7 +140,7 @@ impl World {
             Query::Stored { rollout, words, places, limit } => {
                 // Whoever offers the wrong wave first has marked all of them.
                 let places = if self.puts_first_wave_back() && words.contains(&"succeeded") { 0..u32::MAX } else { places };
-                let found = store.settled(rollout, words, places, limit).now_or_never().expect("ready").expect("memory");
+                let found = store.stored(rollout, words, places, limit).now_or_never().expect("ready").expect("memory");
                 Found::Stored(found.into_iter().map(|change| self.told_success(change)).collect())
             }
             Query::Change(id) => {
