@@ -463,8 +463,10 @@ impl Core {
             return self.let_go(id);
         }
         // An answer belongs to the state in which its call was made. A job id alone is worth telling in whatever state the
-        // change is by now; everything else is the business of whoever moved it.
-        let told_job = matches!(self.work[&id].event, Event::Accepted(Some(_)));
+        // change is by now, unless the change has it: then it is of an earlier PUT than the one that the state speaks of.
+        // Everything else is the business of whoever moved it.
+        let work = &self.work[&id];
+        let told_job = matches!(&work.event, Event::Accepted(Some(job)) if !work.change.record.jobs.contains(job));
         if (moved || theirs) && !told_job {
             return self.let_go(id);
         }
