@@ -40,6 +40,9 @@ const FAILURES_MAX: u32 = 3;
 /// begin. Where several share the lane, one with few changes in flight would lose its share by that.
 const CALLS_A_PAGE: u32 = 50;
 
+/// A list does not wait longer for its share, however few calls the account lets out.
+const SHARE_WITHIN: Duration = Duration::from_secs(120);
+
 /// Calls that begin a change: the look before, and the switch.
 const CALLS_TO_BEGIN: u32 = 2;
 
@@ -55,6 +58,8 @@ pub(super) struct Followed {
     due: BTreeSet<ChangeId>,
     question: Option<Question>,
     listed_at: Option<Boot>,
+    /// The last list was read to its end.
+    told: bool,
     /// Pages of the last list.
     pages: u32,
     failures: u32,
@@ -156,8 +161,9 @@ impl Core {
             return;
         }
         let room = lane.in_flight < lane.lane.max_in_flight;
-        let can_wait = room && lane.line.one_has_work();
-        let share = if can_wait { lane.time_for(followed.pages * CALLS_A_PAGE) } else { Duration::ZERO };
+        // One that failed told nothing: what it would have told has waited long enough.
+        let can_wait = room && followed.told && lane.line.one_has_work();
+        let share = if can_wait { lane.time_for(followed.pages * CALLS_A_PAGE).min(SHARE_WITHIN) } else { Duration::ZERO };
         let from = followed.listed_at.map_or(now, |at| at + followed.times.step(&lane.lane.timing).max(share));
         if now < from {
             return self.set_timer(Timer::List(name.clone()), None, from);
@@ -234,7 +240,7 @@ impl Core {
     fn listed(&mut self, name: &Name, question: &Question, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
-        lane.followed.listed_at = Some(now);
+        (lane.followed.listed_at, lane.followed.told) = (Some(now), true);
         lane.followed.pages = question.page;
         let alone: Vec<ChangeId> = question.open.intersection(&lane.followed.due).copied().collect();
         for id in alone {
@@ -252,7 +258,7 @@ impl Core {
     fn not_listed(&mut self, name: &Name, error: &CallError, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
-        lane.followed.listed_at = Some(now);
+        (lane.followed.listed_at, lane.followed.told) = (Some(now), false);
         let of_the_list = matches!(error.disposition, Disposition::NotFound | Disposition::Fatal | Disposition::Unknown);
         lane.followed.failures += u32::from(of_the_list);
         let waiting: Vec<ChangeId> = lane.followed.due.iter().copied().collect();
