@@ -29,13 +29,14 @@ pub struct WindowsCountedOnce {
     stopped: bool,
     up: BTreeSet<usize>,
     next_look: Nanos,
-    untold_since: Option<Nanos>,
+    /// What was accounted for when a window was first seen to be neither opened nor missed, and when that was.
+    untold: Option<(Timestamp, Nanos)>,
 }
 
 impl WindowsCountedOnce {
     pub fn new(setting: &Setting<'_>) -> Self {
         let calendar = setting.submission.plan.calendar.clone();
-        Self { rollout: setting.rollout, calendar, stopped: false, up: BTreeSet::new(), next_look: 0, untold_since: None }
+        Self { rollout: setting.rollout, calendar, stopped: false, up: BTreeSet::new(), next_look: 0, untold: None }
     }
 
     /// How many windows end after `from` and by `to`.
@@ -59,10 +60,12 @@ impl WindowsCountedOnce {
             || from >= wall
             || self.between(from, wall) == 0
         {
-            self.untold_since = None;
+            self.untold = None;
             return Ok(());
         }
-        let since = *self.untold_since.get_or_insert(now);
+        // Where a window ends each minute and commits are slow, one more is always open; each is told in its time.
+        let told = self.untold.filter(|(upto, _)| *upto == from);
+        let (_, since) = *self.untold.insert(told.unwrap_or((from, now)));
         if now > since + UNTOLD_MAX {
             return Err(format!("a window that ended after {from} is neither opened nor missed at {wall}, {} s later", (now - since) / S));
         }
@@ -104,14 +107,14 @@ impl Invariant for WindowsCountedOnce {
         }
         match fact {
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
-            Fact::Seen(Seen::Disturbed { .. }) => self.untold_since = None,
+            Fact::Seen(Seen::Disturbed { .. }) => self.untold = None,
             Fact::Seen(Seen::Started { daemon, .. }) => {
                 self.up.insert(*daemon);
-                self.untold_since = None;
+                self.untold = None;
             }
             Fact::Seen(Seen::Crashed { daemon, .. }) => {
                 self.up.remove(daemon);
-                self.untold_since = None;
+                self.untold = None;
             }
             Fact::Instant { now, wall, store } if *now >= self.next_look => {
                 self.next_look = *now + LOOK_EVERY;
