@@ -5,9 +5,9 @@ use futures_util::FutureExt;
 use super::*;
 use crate::clock::Times;
 use crate::cloud::answer::lost;
-use crate::domain::call::Call;
+use crate::domain::call::{Answer, Call, ProxyStatus, ProxyView, Reply};
 use crate::domain::group::GroupBy;
-use crate::domain::id::ChangeId;
+use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
 use crate::domain::quota::Quota;
 use crate::domain::target::Target;
@@ -47,8 +47,13 @@ impl<'a> Daemon<'a> {
 
     /// The oldest call that was not answered yet gets no answer in time.
     fn lose_answer(&mut self) {
+        self.answer(lost("no answer in time"));
+    }
+
+    /// The oldest call that was not answered yet is.
+    fn answer(&mut self, reply: Reply) {
         let ticket = self.unanswered.pop_front().expect("a call is out");
-        self.step(Input::Answered { ticket, reply: lost("no answer in time") });
+        self.step(Input::Answered { ticket, reply });
     }
 
     fn step(&mut self, input: Input) {
@@ -257,4 +262,49 @@ fn what_another_daemon_took_over_while_it_stood_in_line_is_left_to_that_one() {
     assert_eq!((change.change.record, change.due), (active.change.record, Some(theirs)));
     let first = ready(store.change(ChangeId { ordinal: 0, ..second })).expect("memory").expect("there").change.target;
     assert!(daemon.called.iter().all(|call| call.target() == Some(&first)), "only the other change is looked at");
+}
+
+fn answered(answer: Answer) -> Reply {
+    Reply { outcome: Ok(answer), ..lost("never told") }
+}
+
+/// A change whose first PUT this daemon has sent. Meanwhile another one has given that up, found its job, seen it fail and
+/// is in doubt about the next PUT.
+fn overtaken_after_the_switch(store: &MemoryStore) -> (Daemon<'_>, ChangeId) {
+    let id = ready(scene::started(store, scene::submission("alpha", &[1], 0)));
+    let mut daemon = Daemon::new(store, 5);
+    daemon.wait(0);
+    let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
+    daemon.answer(answered(Answer::Proxy(Some(view))));
+    assert!(daemon.called[1].is_write());
+    let recovering = |second| State::Recovering { sent: scene::at(second), candidates: None };
+    let others =
+        [recovering(5), State::Following { job: job("first") }, State::Ready, State::Submitting { sent: scene::at(9) }, recovering(9)];
+    for state in others {
+        ready(scene::put(store, id, 0, state)).expect("free to move");
+    }
+    (daemon, ChangeId { rollout: id, ordinal: 0 })
+}
+
+fn job(name: &str) -> JobId {
+    name.parse().expect("a job id")
+}
+
+#[test]
+fn the_late_answer_of_an_earlier_put_ends_no_doubt_about_a_later_one() {
+    let store = MemoryStore::new();
+    let (mut daemon, change) = overtaken_after_the_switch(&store);
+    let was = ready(store.change(change)).expect("memory").expect("there").change.record;
+    daemon.answer(answered(Answer::Accepted(Some(job("first")))));
+    let is = ready(store.change(change)).expect("memory").expect("there").change.record;
+    assert_eq!(is, was);
+}
+
+#[test]
+fn a_late_answer_that_names_a_new_job_is_told() {
+    let store = MemoryStore::new();
+    let (mut daemon, change) = overtaken_after_the_switch(&store);
+    daemon.answer(answered(Answer::Accepted(Some(job("second")))));
+    let is = ready(store.change(change)).expect("memory").expect("there").change.record;
+    assert_eq!((is.state, is.jobs), (State::Following { job: job("second") }, vec![job("first"), job("second")]));
 }
