@@ -100,7 +100,10 @@ fn seeds() {
         if sums.done.is_multiple_of(TOLD_EVERY) {
             println!("{} of {count} seeds, {:.0} virtual days", sums.done, sums.seconds as f64 / 86_400.0);
         }
-        outcome.violations.into_iter().next().map(|violation| (base + place, violation))
+        let violation = outcome.violations.into_iter().next()?;
+        // At once, for a long run may be broken off.
+        println!("seed {}: {violation}", base + place);
+        Some((base + place, violation))
     });
     found.sort();
     let Sums { fired, seconds, calls, .. } = sums.into_inner().expect("no panic");
