@@ -466,8 +466,13 @@ impl Core {
         // change is by now, unless the change has it: then it is of an earlier PUT than the one that the state speaks of.
         // Everything else is the business of whoever moved it.
         let work = &self.work[&id];
-        let told_job = matches!(&work.event, Event::Accepted(Some(job)) if !work.change.record.jobs.contains(job));
-        if (moved || theirs) && !told_job {
+        let named = if let Event::Accepted(job) = &work.event { job.as_ref() } else { None };
+        let told_before = named.is_some_and(|job| work.change.record.jobs.contains(job));
+        let news = named.is_some() && !told_before;
+        if (moved || theirs) && !news {
+            if told_before {
+                self.count("job_told_before");
+            }
             return self.let_go(id);
         }
         match self.decide(id) {
