@@ -90,6 +90,9 @@ pub struct Carried {
     pub seconds: f64,
     /// Its processor seconds, its start included.
     pub cpu_seconds: f64,
+    /// Processor microseconds of a change in each quarter of them: what rises within one run is growth, and not the host.
+    #[serde(default)]
+    pub cpu_quarters_us: Vec<f64>,
     /// Memory when it was ready and when a quarter, half, three quarters and all were done, in MiB.
     pub memory_mib: Vec<f64>,
     /// Most memory, in MiB.
@@ -197,6 +200,7 @@ fn until(daemon: &Daemon, phase: &str) -> Result<RolloutRow, Failure> {
 fn carried(daemon: &Daemon, emulator: &Emulator, started: Timestamp) -> Result<(f64, Carried), Failure> {
     let begin = row(daemon)?.tally;
     let mut memory_mib = vec![usage::memory_mib_of(daemon.id())?];
+    let mut reached = vec![(begin.succeeded.into(), usage::cpu_seconds(daemon.id())?)];
     let mut first_call = None;
     // The server looks at every proxy to answer, so the more there are the rarer it is asked.
     let pause = Duration::from_millis(u64::from(begin.total / 2_000).clamp(5, 500));
@@ -212,6 +216,7 @@ fn carried(daemon: &Daemon, emulator: &Emulator, started: Timestamp) -> Result<(
         let quarters = memory_mib.len() as u32;
         if quarters < 4 && on >= u64::from(begin.total / 4 * quarters) {
             memory_mib.push(usage::memory_mib_of(daemon.id())?);
+            reached.push((on, usage::cpu_seconds(daemon.id())?));
         }
         if on >= u64::from(begin.total) {
             break;
@@ -224,6 +229,7 @@ fn carried(daemon: &Daemon, emulator: &Emulator, started: Timestamp) -> Result<(
     let end = until(daemon, "completed")?.tally;
     let cpu_seconds = usage::cpu_seconds(daemon.id())?;
     memory_mib.push(usage::memory_mib_of(daemon.id())?);
+    reached.push((end.total.into(), cpu_seconds));
     let counted = emulator.counted()?;
     if end.succeeded != begin.total || counted.repeated > 0 {
         return Err(format!("{end:?} was told, and the emulator counted {counted:?}").into());
@@ -232,7 +238,13 @@ fn carried(daemon: &Daemon, emulator: &Emulator, started: Timestamp) -> Result<(
     let last = emulator.arrivals()?.last().copied().ok_or("no call arrived")?;
     let seconds = since(counted.began, last, started) - first_call;
     let (changes, memory_peak_mib) = (begin.total - begin.succeeded, usage::memory_peak_mib_of(daemon.id())?);
-    Ok((first_call, Carried { changes, seconds, cpu_seconds, memory_mib, memory_peak_mib }))
+    let cpu_quarters_us = reached.windows(2).map(|pair| quarter_us(pair[0], pair[1])).collect();
+    Ok((first_call, Carried { changes, seconds, cpu_seconds, cpu_quarters_us, memory_mib, memory_peak_mib }))
+}
+
+/// Processor microseconds of a change between two counts, each with the processor seconds by then.
+fn quarter_us((from, before): (u64, f64), (to, after): (u64, f64)) -> f64 {
+    (after - before) * 1e6 / (to.saturating_sub(from)).max(1) as f64
 }
 
 /// Seconds from `started` to an arrival, which is told in nanoseconds after the server's begin.
@@ -310,6 +322,10 @@ impl Size {
         rows.push(Row::new("carried", span(self.carried.seconds)).to(format!("{} µs", number(self.carry_each())), "a change"));
         let cpu = Row::new("… on the processors", span(self.carried.cpu_seconds));
         rows.push(cpu.to(format!("{} µs", number(self.carry_cpu_each())), "a change"));
+        let quarters: Vec<String> = self.carried.cpu_quarters_us.iter().map(|us| number(*us)).collect();
+        if !quarters.is_empty() {
+            rows.push(Row::new("… on the processors, a change of each quarter", format!("{} µs", quarters.join(", "))));
+        }
         rows.push(Row::new("… memory at 0, 1/4, 1/2, 3/4 and all of it", format!("{} MiB", memory_mib.join(", "))));
         rows.push(Row::new("… memory at most", format!("{} MiB", number(self.carried.memory_peak_mib))));
         rows.push(Row::new("journal and queue at the end, a change", ended));
