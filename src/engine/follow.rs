@@ -277,14 +277,15 @@ impl Core {
     }
 
     /// Whether the look after a change may wait until what its wave has left to begin has begun. It may when that is soon:
-    /// within two of the lane's jobs. In the time that the last of those jobs take there would be nothing else to do.
-    pub(super) fn may_wait(&self, id: ChangeId) -> bool {
-        let Some(work) = self.work.get(&id) else { return false };
-        let (Some(lane), Some(tracked)) = (self.lanes.get(&work.change.target.lane), self.rollouts.get(&id.rollout)) else { return false };
-        let Some(job) = lane.lane.quota.and_then(|_| lane.followed.times.middle()) else { return false };
+    /// within two of the lane's jobs. In the time that the last of those jobs take there would be nothing else to do. Told is
+    /// how long it may wait before that is asked again.
+    pub(super) fn may_wait(&self, id: ChangeId) -> Option<Duration> {
+        let work = self.work.get(&id)?;
+        let (lane, tracked) = (self.lanes.get(&work.change.target.lane)?, self.rollouts.get(&id.rollout)?);
+        let job = lane.lane.quota.and_then(|_| lane.followed.times.middle())?;
         let queued = tracked.view.tallies.get(work.change.wave as usize).map_or(0, |tally| tally.queued);
         let left = u32::try_from(lane.line.starts()).unwrap_or(u32::MAX).saturating_add(queued);
-        left > 0 && lane.time_for(left.saturating_mul(CALLS_TO_BEGIN)) <= job * 2
+        (left > 0 && lane.time_for(left.saturating_mul(CALLS_TO_BEGIN)) <= job * 2).then_some(job * 2)
     }
 
     /// Lets a change that sleeps over its job sleep as long as is known now, if that is shorter.

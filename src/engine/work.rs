@@ -188,11 +188,13 @@ impl Core {
     }
 
     fn queue(&mut self, id: ChangeId, decision: &Decision) {
+        let verifies = matches!(decision.record.state, State::Verifying { .. });
+        let may_wait = if verifies { self.may_wait(id) } else { None };
         let rank = match (&decision.call, &self.work[&id].change.record.state) {
             (Some(call), _) if call.is_write() => Rank::Switch,
             (_, State::Ready) => Rank::Start,
             // The state that the decision leads to: that the job has ended is committed with the look's permit in hand.
-            _ if matches!(decision.record.state, State::Verifying { .. }) && self.may_wait(id) => Rank::LookAfter,
+            _ if may_wait.is_some() => Rank::LookAfter,
             _ => Rank::InFlight,
         };
         let place = self.next_place;
@@ -220,6 +222,14 @@ impl Core {
             | Stage::Reading => return,
         }
         self.stirred.insert(lane);
+        if rank == Rank::LookAfter
+            && let Some(long) = may_wait
+        {
+            // The lane may send less by then than it was taken to: whether it may go on waiting is looked at again.
+            let at = self.now.boot + long;
+            let was = self.work.get_mut(&id).and_then(|work| work.wake.replace(at));
+            self.set_timer(Timer::Change(id), was, at);
+        }
     }
 
     fn leave_queue(&mut self, id: ChangeId) {
