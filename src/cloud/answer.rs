@@ -344,6 +344,18 @@ struct JobRow<'a> {
     fail_reason: Scalar<'a>,
 }
 
+impl JobRow<'_> {
+    fn created(&self) -> Option<Timestamp> {
+        self.created_time.text().and_then(instant)
+    }
+
+    /// What is seen of it, its ids read already.
+    fn seen(&self, job: JobId, instance_id: InstanceId, secret: Option<&str>) -> JobSeen {
+        let name = safe_text::message(self.job_name.text().unwrap_or(""), secret);
+        JobSeen { job, instance_id, name, created: self.created() }
+    }
+}
+
 /// The rows of a page of the job list, `None` for what is no object, and whether more pages may follow.
 fn job_rows(body: &[u8]) -> Result<(Vec<Option<JobRow<'_>>>, bool), String> {
     let body: JobsBody<'_> = parse(body)?;
@@ -358,7 +370,7 @@ fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let stands = |row: &JobRow<'_>| {
         let job = row.job_id.text()?.parse().ok()?;
         let view = stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret);
-        let took = || Duration::try_from(instant(row.ended_time.text()?)?.duration_since(instant(row.created_time.text()?)?)).ok();
+        let took = || Duration::try_from(instant(row.ended_time.text()?)?.duration_since(row.created()?)).ok();
         let took = if matches!(view, JobView::Running { .. }) { None } else { took() };
         Some(JobListed { job, view, took })
     };
@@ -375,11 +387,9 @@ fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
     let (rows, more) = job_rows(body)?;
     let runs = |row: &JobRow<'_>| {
         let view = stands(row.status.text()?, None, None, secret);
-        let name = safe_text::message(row.job_name.text().unwrap_or(""), secret);
-        let (job, instance_id) = (row.job_id.text()?.parse().ok()?, row.instance_id.text()?.parse().ok()?);
-        let created = row.created_time.text().and_then(instant);
+        let seen = row.seen(row.job_id.text()?.parse().ok()?, row.instance_id.text()?.parse().ok()?, secret);
         // A cloud that does not know the filter tells of all.
-        matches!(view, JobView::Running { .. }).then_some(JobSeen { job, instance_id, name, created })
+        matches!(view, JobView::Running { .. }).then_some(seen)
     };
     Ok(Answer::Jobs { jobs: rows.iter().flatten().filter_map(runs).collect(), more })
 }
@@ -392,10 +402,7 @@ fn jobs(body: &[u8], instance: &InstanceId, secret: Option<&str>) -> Result<Answ
         // Jobs of other products' or deleted instances may name them otherwise: they are not ours.
         let Some(instance_id) = row.instance_id.text().and_then(|text| text.parse::<InstanceId>().ok()) else { continue };
         match row.job_id.text().and_then(|text| text.parse().ok()) {
-            Some(job) => {
-                let name = safe_text::message(row.job_name.text().unwrap_or(""), secret);
-                jobs.push(JobSeen { job, instance_id, name, created: row.created_time.text().and_then(instant) });
-            }
+            Some(job) => jobs.push(row.seen(job, instance_id, secret)),
             // One unnamed job of our instance may be the one that is sought.
             None if instance_id == *instance => return Err("a job of the instance without a readable job_id".into()),
             None => {}

@@ -22,10 +22,11 @@ pub const DATED_WITHIN: Duration = Duration::from_secs(5);
 /// The jobs of these that may be the one that is sought, each once and in the order of their ids; `explained` tells which
 /// are known to be of another PUT.
 pub fn unexplained(seen: Vec<JobSeen>, explained: impl Fn(&JobId) -> bool) -> Vec<JobId> {
-    let newest = seen.iter().filter(|seen| explained(&seen.job)).filter_map(|seen| seen.created).max();
+    let (ours, others): (Vec<JobSeen>, Vec<JobSeen>) = seen.into_iter().partition(|seen| explained(&seen.job));
+    let newest = ours.iter().filter_map(|seen| seen.created).max();
     let from = newest.and_then(|newest| newest.checked_sub(DATED_WITHIN).ok());
     let older = |seen: &JobSeen| matches!((seen.created, from), (Some(created), Some(from)) if created < from);
-    let mut jobs: Vec<JobId> = seen.into_iter().filter(|seen| !explained(&seen.job) && !older(seen)).map(|seen| seen.job).collect();
+    let mut jobs: Vec<JobId> = others.into_iter().filter(|seen| !older(seen)).map(|seen| seen.job).collect();
     jobs.sort();
     jobs.dedup();
     jobs

@@ -77,8 +77,8 @@ impl Core {
             Some((call, decided)) => self.send(id, call, decided, out),
             // What was decided before the claim may be no more.
             None => {
+                self.permitted(id, &lane, out);
                 self.stirred.insert(lane);
-                self.permitted(id, out);
             }
         }
     }

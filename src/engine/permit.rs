@@ -68,26 +68,25 @@ impl Core {
             };
             let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
             assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
-            self.permitted(id, out);
+            self.permitted(id, name, out);
         }
     }
 
     /// A change has a permit of its lane in hand: it decides, and what it does without a call gives the permit back.
-    pub(super) fn permitted(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
-        let Some(name) = self.work.get(&id).map(|work| work.change.target.lane.clone()) else { return };
+    pub(super) fn permitted(&mut self, id: ChangeId, name: &Name, out: &mut Vec<Effect>) {
         match self.decide(id) {
             Some(Ok(decision)) => {
                 if decision.call.is_none() {
-                    self.permit_unused(&name);
+                    self.permit_unused(name);
                 }
                 self.carry_out(id, decision, out);
             }
             Some(Err(Stale)) => {
-                self.permit_unused(&name);
+                self.permit_unused(name);
                 self.stale(id);
             }
             None => {
-                self.permit_unused(&name);
+                self.permit_unused(name);
                 self.sleep(id, Duration::from_secs(1));
             }
         }

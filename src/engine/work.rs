@@ -226,9 +226,7 @@ impl Core {
             && let Some(long) = may_wait
         {
             // The lane may send less by then than it was taken to: whether it may go on waiting is looked at again.
-            let at = self.now.boot + long;
-            let was = self.work.get_mut(&id).and_then(|work| work.wake.replace(at));
-            self.set_timer(Timer::Change(id), was, at);
+            self.wake_in(id, long);
         }
     }
 
@@ -323,9 +321,14 @@ impl Core {
     pub(super) fn sleep(&mut self, id: ChangeId, wait: Duration) {
         self.leave_queue(id);
         self.leave_list(id);
+        self.set_stage(id, Stage::Asleep);
+        self.wake_in(id, wait);
+    }
+
+    /// Its timer wakes it after this wait; an earlier one no longer does.
+    fn wake_in(&mut self, id: ChangeId, wait: Duration) {
         let at = self.now.boot + wait;
         if let Some(work) = self.work.get_mut(&id) {
-            work.stage = Stage::Asleep;
             let was = work.wake.replace(at);
             self.set_timer(Timer::Change(id), was, at);
         }

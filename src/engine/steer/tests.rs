@@ -14,7 +14,7 @@ use crate::domain::target::Target;
 use crate::engine::staged::lane;
 use crate::engine::{Input, Options, Ticket};
 use crate::store::memory::MemoryStore;
-use crate::store::{Store, scene};
+use crate::store::{Active, Store, scene};
 
 /// One of several daemons on a store; what it calls is noted, and answered only when a test does.
 struct Daemon<'a> {
@@ -227,13 +227,13 @@ fn one_call_a_minute(store: &MemoryStore) -> (Daemon<'_>, ChangeId) {
     for _ in 0..30 {
         daemon.wait(1);
     }
-    let due = claimed_until(store, second).expect("released");
+    let due = stored(store, second).due.expect("released");
     assert!(due < scene::at(daemon.second), "its claim has run out");
     (daemon, second)
 }
 
-fn claimed_until(store: &MemoryStore, id: ChangeId) -> Option<Timestamp> {
-    ready(store.change(id)).expect("memory").expect("there").due
+fn stored(store: &MemoryStore, id: ChangeId) -> Active {
+    ready(scene::change_of(store, id.rollout, id.ordinal))
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_change_whose_claim_ran_out_in_line_moves_with_a_new_one() {
     for _ in 0..40 {
         daemon.wait(1);
     }
-    let active = ready(store.change(second)).expect("memory").expect("there");
+    let active = stored(&store, second);
     assert_eq!(daemon.called[1..], [Call::Inspect { target: active.change.target }]);
     assert!(active.due.expect("active") > scene::at(daemon.second));
 }
@@ -252,15 +252,15 @@ fn a_change_whose_claim_ran_out_in_line_moves_with_a_new_one() {
 fn what_another_daemon_took_over_while_it_stood_in_line_is_left_to_that_one() {
     let store = MemoryStore::new();
     let (mut daemon, second) = one_call_a_minute(&store);
-    let active = ready(store.change(second)).expect("memory").expect("there");
+    let active = stored(&store, second);
     let theirs = scene::at(daemon.second + 60);
     assert!(ready(store.touch(second, active.change.record.version, active.due, theirs)).expect("memory"));
     for _ in 0..40 {
         daemon.wait(1);
     }
-    let change = ready(store.change(second)).expect("memory").expect("there");
+    let change = stored(&store, second);
     assert_eq!((change.change.record, change.due), (active.change.record, Some(theirs)));
-    let first = ready(store.change(ChangeId { ordinal: 0, ..second })).expect("memory").expect("there").change.target;
+    let first = stored(&store, ChangeId { ordinal: 0, ..second }).change.target;
     assert!(daemon.called.iter().all(|call| call.target() == Some(&first)), "only the other change is looked at");
 }
 
@@ -294,9 +294,9 @@ fn job(name: &str) -> JobId {
 fn the_late_answer_of_an_earlier_put_ends_no_doubt_about_a_later_one() {
     let store = MemoryStore::new();
     let (mut daemon, change) = overtaken_after_the_switch(&store);
-    let was = ready(store.change(change)).expect("memory").expect("there").change.record;
+    let was = stored(&store, change).change.record;
     daemon.answer(answered(Answer::Accepted(Some(job("first")))));
-    let is = ready(store.change(change)).expect("memory").expect("there").change.record;
+    let is = stored(&store, change).change.record;
     assert_eq!(is, was);
 }
 
@@ -305,6 +305,6 @@ fn a_late_answer_that_names_a_new_job_is_told() {
     let store = MemoryStore::new();
     let (mut daemon, change) = overtaken_after_the_switch(&store);
     daemon.answer(answered(Answer::Accepted(Some(job("second")))));
-    let is = ready(store.change(change)).expect("memory").expect("there").change.record;
+    let is = stored(&store, change).change.record;
     assert_eq!((is.state, is.jobs), (State::Following { job: job("second") }, vec![job("first"), job("second")]));
 }
