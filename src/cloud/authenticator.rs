@@ -3,7 +3,8 @@
 //! Invariants: a call goes out once, with what was valid when it left; a refused call is never repeated here, because
 //! every request needs the last check and a permit of the quota of its own; what is said to the engine is only how
 //! soon to come again. Access keys are held before they are refused so often in a row that the cloud locks them, a
-//! password that IAM refused is left alone, and the number of logins is bounded.
+//! password that IAM refused is left alone, and the number of logins is bounded. One identity is one identity: what the
+//! cloud counts for an access key or a user is kept for it once ([`Identities`]), however many lanes are known by it.
 //!
 //! Deliberately not here: pacing (`engine`), HTTP of the calls (`cloud::http`).
 
@@ -16,19 +17,25 @@ use std::sync::Arc;
 use http::Request;
 use http::header::HeaderName;
 
-use self::access_key::{AccessKey, SignedPass};
-use self::user::{Issued, User};
+use self::access_key::{AccessKey, Keys, SignedPass};
+use self::user::{Issued, User, Users};
 use super::iam::Iam;
 use super::secret::{Secret, SecretReader};
 use crate::clock::Clock;
 use crate::domain::call::{Disposition, Reply};
-use crate::domain::id::ProjectId;
-use crate::domain::lane::{Credentials, SecretSource};
+use crate::domain::lane::{Access, Credentials, SecretSource};
 
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-auth-token");
 
 /// How soon the engine comes again, in seconds, when what was refused has been replaced: the shortest wait there is.
 const SOON: u32 = 1;
+
+/// What was learnt of access keys and users, over all lanes.
+#[derive(Default)]
+pub(super) struct Identities {
+    keys: Arc<Keys>,
+    users: Arc<Users>,
+}
 
 /// Lets the calls of one lane in.
 pub(super) struct Authenticator(Kind);
@@ -65,23 +72,25 @@ impl Denied {
 impl Authenticator {
     /// For one lane; nothing is read or sent yet. `iam` makes the way to IAM for a lane that needs it.
     pub fn new<E>(
-        credentials: &Credentials,
-        project: &ProjectId,
+        access: &Access,
         clock: Arc<dyn Clock>,
+        identities: &Identities,
         iam: impl FnOnce(&str) -> Result<Iam, E>,
     ) -> Result<Self, E> {
         let reader = |what, source: &SecretSource| SecretReader::new(what, source.clone());
-        Ok(Self(match credentials {
+        Ok(Self(match &access.credentials {
             Credentials::Token(source) => Kind::Token(Arc::new(reader("token", source)), clock),
             Credentials::AccessKey { access_key, secret_key, security_token } => Kind::AccessKey(Arc::new(AccessKey::new(
-                reader("access key", access_key),
-                reader("secret key", secret_key),
+                [reader("access key", access_key), reader("secret key", secret_key)],
                 security_token.as_ref().map(|source| reader("security token", source)),
-                project.clone(),
+                &access.endpoint,
+                access.project_id.clone(),
                 clock,
+                identities.keys.clone(),
             ))),
             Credentials::Password { iam_endpoint, user, password, domain } => {
-                Kind::User(Arc::new(User::new(iam(iam_endpoint)?, user, reader("password", password), domain, clock)))
+                let password = reader("password", password);
+                Kind::User(Arc::new(User::new(iam(iam_endpoint)?, [user, domain], password, clock, identities.users.clone())))
             }
         }))
     }

@@ -23,7 +23,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
 use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
-use super::authenticator::{Authenticator, Pass};
+use super::authenticator::{Authenticator, Identities, Pass};
 use super::guarded_body::{Gate, GuardedBody, Verdict};
 use super::http_client::{HttpClient, causes};
 use super::iam::Iam;
@@ -107,13 +107,14 @@ impl HttpCloud {
 
     fn waiting(lanes: &[Lane], clock: &Arc<dyn Clock>, patience: Patience) -> Result<Self, Error> {
         let mut shared = Clients::new(None, patience);
+        let identities = Identities::default();
         let mut made = BTreeMap::new();
         for lane in lanes {
-            let Access { endpoint, project_id, credentials, .. } = &lane.access;
+            let Access { endpoint, project_id, .. } = &lane.access;
             let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
             let clients = own.as_mut().unwrap_or(&mut shared);
             let (Base { text: base, host, .. }, client) = clients.to(lane, endpoint)?;
-            let authenticator = Authenticator::new(credentials, project_id, clock.clone(), |endpoint| {
+            let authenticator = Authenticator::new(&lane.access, clock.clone(), &identities, |endpoint| {
                 let (base, client) = clients.to(lane, endpoint)?;
                 Ok::<_, Error>(Iam::new(client, &base.text, base.host, project_id.clone()))
             })?;

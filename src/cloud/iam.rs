@@ -44,6 +44,7 @@ const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The way to IAM of one lane.
 pub(super) struct Iam {
     client: HttpClient,
+    endpoint: String,
     url: String,
     host: String,
     project: ProjectId,
@@ -63,7 +64,9 @@ pub(super) struct Identity {
 /// Why there is no token. The messages are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LoginError {
-    /// IAM knows better: asking again with the same would lock the account.
+    /// IAM does not take the name with the password: asking again with the same would lock the account.
+    WrongPassword(String),
+    /// IAM gives none for this project, whoever is right about the password: asking again changes nothing.
     Refused(String),
     /// Nobody knows: IAM is out of order or out of reach. Not before this long, if it said so.
     Failed(String, Option<Duration>),
@@ -83,7 +86,12 @@ struct Lifetime {
 impl Iam {
     /// `base` is the endpoint without a slash at its end, `host` its host.
     pub(super) fn new(client: HttpClient, base: &str, host: String, project: ProjectId) -> Self {
-        Self { client, url: format!("{base}{PATH}"), host, project }
+        Self { client, endpoint: base.to_owned(), url: format!("{base}{PATH}"), host, project }
+    }
+
+    /// Where it is: a base of URLs.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// Asks for a token. Gives it with its life from the answer on.
@@ -173,6 +181,7 @@ pub(super) fn understand(about: &About<'_>, answer: &TokenAnswer<'_>) -> Result<
     match status {
         // Too early or too often is no judgement of the password.
         408 | 425 | 429 => {}
+        401 => return Err(LoginError::WrongPassword(message)),
         400..500 => return Err(LoginError::Refused(message)),
         _ => {}
     }

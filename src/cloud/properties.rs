@@ -166,9 +166,13 @@ pub fn login(bytes: &[u8]) {
             assert!(Secret::new(token.expose()).is_ok(), "it can be sent");
             assert!(life > Duration::ZERO && life <= Duration::from_secs(86_400), "{life:?}");
         }
+        Err(LoginError::WrongPassword(message)) => {
+            safe(&message);
+            assert_eq!(status, 401);
+        }
         Err(LoginError::Refused(message)) => {
             safe(&message);
-            assert!((400..500).contains(&status));
+            assert!((400..500).contains(&status) && status != 401);
         }
         Err(LoginError::Failed(message, wait)) => {
             safe(&message);

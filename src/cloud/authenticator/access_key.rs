@@ -1,12 +1,14 @@
-//! A lane with an access key: every request signed, the halves of the key read together, and a key that is not proven
-//! tried by one call at a time.
+//! Lanes with an access key: every request signed, the halves of the key read together, and a key that is not proven
+//! tried by one call at a time, whichever lane makes it.
 //!
-//! Invariants: a pair that no answer has accepted yet is with one call at a time, the others wait for its answer, so a
-//! wrong pair costs one refusal and not one for each call in flight; the same holds after a step of the wall clock,
-//! which makes every signature wrong at once. A rotation that replaces one file after the other costs a refusal or two,
-//! of calls that were surely not executed.
+//! Invariants: the cloud counts failures for each access key, so the lanes that sign with the same one share its count and
+//! its holds; a pair that no answer of its endpoint has accepted yet is with one call at a time, the others wait for its
+//! answer, so a wrong pair costs one refusal and not one for each call in flight; the same holds after a step of the wall
+//! clock, which makes every signature wrong at once. A rotation that replaces one file after the other costs a refusal or
+//! two, of calls that were surely not executed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::Request;
 use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
@@ -38,42 +40,85 @@ struct Pair {
     security_token: Option<Arc<Secret>>,
 }
 
-pub(super) struct AccessKey {
-    access_key: SecretReader,
-    secret_key: SecretReader,
-    security_token: Option<SecretReader>,
-    project: ProjectId,
-    clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+/// The access keys of all lanes.
+pub(super) struct Keys {
+    /// By the public half. A key that no lane signs with any more is forgotten.
+    known: Mutex<BTreeMap<String, Weak<Key>>>,
     /// Told whenever those who wait should look again.
     news: watch::Sender<()>,
 }
 
+impl Default for Keys {
+    fn default() -> Self {
+        Self { known: Mutex::default(), news: watch::Sender::new(()) }
+    }
+}
+
+impl Keys {
+    fn of(&self, access_key: &Secret) -> Arc<Key> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known.get(access_key.expose()).and_then(Weak::upgrade) {
+            return key;
+        }
+        known.retain(|_, key| key.strong_count() > 0);
+        let key = Arc::<Key>::default();
+        known.insert(access_key.expose().to_owned(), Arc::downgrade(&key));
+        key
+    }
+}
+
+/// One access key, with what was learnt of it over all lanes.
+#[derive(Default)]
+struct Key(Mutex<State>);
+
+#[derive(Default)]
 struct State {
-    pair: Option<Arc<Pair>>,
-    /// One half came with the pair, the other stood before: a rotation may be half way.
-    half_new: bool,
-    standing: Standing,
+    /// One call is out with a pair that is not proven.
+    on_trial: bool,
+    /// In a row, whatever secret was tried: what the cloud counts.
     refusals: Refusals,
     /// What the cloud said to the last one.
     said: String,
     /// What the wall clock showed at boot, at the last verdict of the cloud.
     origin: Option<Timestamp>,
+    /// The pairs that lanes sign with now: one, unless their files disagree.
+    uses: Vec<Use>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// No answer yet.
-    Unproven,
-    /// One call is out with it.
-    OnTrial,
-    /// Accepted.
-    Proven,
+/// A pair as one endpoint knows it.
+struct Use {
+    endpoint: Arc<str>,
+    pair: Arc<Pair>,
+    /// Accepted by the endpoint's last verdict.
+    proven: bool,
+    /// Of this pair alone: the key's own count begins anew whenever another pair is accepted.
+    refusals: Refusals,
+}
+
+/// A lane that signs.
+pub(super) struct AccessKey {
+    access_key: SecretReader,
+    secret_key: SecretReader,
+    security_token: Option<SecretReader>,
+    endpoint: Arc<str>,
+    project: ProjectId,
+    clock: Arc<dyn Clock>,
+    keys: Arc<Keys>,
+    latest: Mutex<Option<Latest>>,
+}
+
+/// What a lane has read last.
+struct Latest {
+    key: Arc<Key>,
+    pair: Arc<Pair>,
+    /// One half came with the pair, the other stood before: a rotation may be half way.
+    half_new: bool,
 }
 
 /// One call's pair.
 pub(in crate::cloud) struct SignedPass {
-    key: Arc<AccessKey>,
+    lane: Arc<AccessKey>,
+    key: Arc<Key>,
     pair: Arc<Pair>,
     /// The others wait for this one.
     trial: bool,
@@ -81,25 +126,18 @@ pub(in crate::cloud) struct SignedPass {
 
 impl AccessKey {
     pub(super) fn new(
-        access_key: SecretReader,
-        secret_key: SecretReader,
+        [access_key, secret_key]: [SecretReader; 2],
         security_token: Option<SecretReader>,
+        endpoint: &str,
         project: ProjectId,
         clock: Arc<dyn Clock>,
+        keys: Arc<Keys>,
     ) -> Self {
-        let state = State {
-            pair: None,
-            half_new: false,
-            standing: Standing::Unproven,
-            refusals: Refusals::default(),
-            said: String::new(),
-            origin: None,
-        };
-        Self { access_key, secret_key, security_token, project, clock, state: Mutex::new(state), news: watch::Sender::new(()) }
+        Self { access_key, secret_key, security_token, endpoint: endpoint.into(), project, clock, keys, latest: Mutex::new(None) }
     }
 
     pub(super) async fn admit(self: &Arc<Self>) -> Result<SignedPass, Denied> {
-        let mut news = self.news.subscribe();
+        let mut news = self.keys.news.subscribe();
         loop {
             if let Some(pass) = self.look()? {
                 return Ok(pass);
@@ -111,11 +149,32 @@ impl AccessKey {
 
     fn look(self: &Arc<Self>) -> Result<Option<SignedPass>, Denied> {
         let now = self.clock.times();
-        let mut state = self.state();
+        let mut latest = self.latest();
         // Read under the lock, so that an older reading never comes after a newer one.
-        let kept = state.pair.as_deref();
+        let kept = latest.as_ref().map(|latest| &*latest.pair);
         let pair = self.once(|half| half.lately(now.boot)).and_then(|pair| if kept == Some(&pair) { Ok(pair) } else { self.read() });
-        state.admit(self, pair.map_err(|error| Denied::new(error.to_string()))?, now)
+        let pair = pair.map_err(|error| Denied::new(error.to_string()))?;
+        let (key, replaced) = match &*latest {
+            Some(latest) if latest.pair.access_key == pair.access_key => (latest.key.clone(), *latest.pair != pair),
+            Some(_) | None => (self.keys.of(&pair.access_key), false),
+        };
+        let mut state = key.state();
+        let (place, new) = state.place(&self.endpoint, pair);
+        if replaced && new {
+            // Somebody has written another secret: worth a try, though the cloud counts on.
+            state.refusals.lift();
+        }
+        let pair = state.uses[place].pair.clone();
+        if latest.as_ref().is_none_or(|latest| latest.pair != pair) {
+            let half_new = latest.as_ref().is_some_and(|before| {
+                let same_access = before.pair.access_key == pair.access_key;
+                same_access != (before.pair.secret_key == pair.secret_key)
+            });
+            *latest = Some(Latest { key: key.clone(), pair: pair.clone(), half_new });
+        }
+        let trial = state.admit(place, now)?;
+        drop(state);
+        Ok(trial.map(|trial| SignedPass { lane: self.clone(), key, pair, trial }))
     }
 
     fn once(&self, find: impl Fn(&SecretReader) -> Result<Arc<Secret>, SecretError>) -> Result<Pair, SecretError> {
@@ -140,62 +199,64 @@ impl AccessKey {
         Ok(pair)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Taken before a key's own lock.
+    fn latest(&self) -> MutexGuard<'_, Option<Latest>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self) {
-        self.news.send_replace(());
+    /// Whether a half of the pair was just new; told once.
+    fn was_half_new(&self, pair: &Arc<Pair>) -> bool {
+        let mut latest = self.latest();
+        latest.as_mut().filter(|latest| Arc::ptr_eq(&latest.pair, pair)).is_some_and(|latest| std::mem::take(&mut latest.half_new))
+    }
+}
+
+impl Key {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// A pass, or none while another call tries the pair.
-    fn admit(&mut self, key: &Arc<AccessKey>, read: Pair, now: Times) -> Result<Option<SignedPass>, Denied> {
-        let pair = match &self.pair {
-            Some(pair) if **pair == read => pair.clone(),
-            before => {
-                let same = |half: fn(&Pair) -> &Arc<Secret>| before.as_ref().is_some_and(|before| half(before) == half(&read));
-                let (same_access, same_secret) = (same(|pair| &pair.access_key), same(|pair| &pair.secret_key));
-                self.half_new = same_access != same_secret;
-                // The cloud counts for each access key, whatever was tried with it.
-                if same_access {
-                    self.refusals.lift();
-                } else {
-                    self.refusals = Refusals::default();
-                }
-                self.standing = Standing::Unproven;
-                self.pair.insert(Arc::new(read)).clone()
-            }
-        };
+    /// Where a pair stands, and whether it came just now. Pairs that no lane has any more are forgotten.
+    fn place(&mut self, endpoint: &Arc<str>, pair: Pair) -> (usize, bool) {
+        let same = |known: &Use| known.endpoint == *endpoint && *known.pair == pair;
+        if let Some(place) = self.uses.iter().position(same) {
+            return (place, false);
+        }
+        self.uses.retain(|known| Arc::strong_count(&known.pair) > 1);
+        self.uses.push(Use { endpoint: endpoint.clone(), pair: Arc::new(pair), proven: false, refusals: Refusals::default() });
+        (self.uses.len() - 1, true)
+    }
+
+    /// Whether a call may go out with a pair, and whether the others wait for it; `None`: it waits itself.
+    fn admit(&mut self, place: usize, now: Times) -> Result<Option<bool>, Denied> {
         if self.origin.is_some_and(|origin| origin.duration_until(origin_of(now)).abs() > STEP) {
             // What was right may be wrong now, and the other way round.
             self.origin = None;
             self.refusals.lift();
-            if self.standing == Standing::Proven {
-                self.standing = Standing::Unproven;
+            for known in &mut self.uses {
+                known.refusals.lift();
+                known.proven = false;
             }
         }
-        if let Some((count, left)) = self.refusals.held(now.boot) {
+        let known = &self.uses[place];
+        if known.proven {
+            return Ok(Some(false));
+        }
+        if let Some((count, left)) = self.refusals.held(now.boot).or_else(|| known.refusals.held(now.boot)) {
             let left = minutes(left);
             return Err(Denied::new(format!(
                 "the access key was refused {count} times in a row; not tried for {left}, or until its files change: {}",
                 self.said
             )));
         }
-        let trial = match self.standing {
-            Standing::Proven => false,
-            Standing::OnTrial => return Ok(None),
-            Standing::Unproven => {
-                self.standing = Standing::OnTrial;
-                true
-            }
-        };
-        Ok(Some(SignedPass { key: key.clone(), pair, trial }))
+        let free = !std::mem::replace(&mut self.on_trial, true);
+        Ok(free.then_some(true))
     }
 
-    fn is_current(&self, pair: &Arc<Pair>) -> bool {
-        self.pair.as_ref().is_some_and(|current| Arc::ptr_eq(current, pair))
+    fn of(&mut self, pair: &Arc<Pair>) -> Option<&mut Use> {
+        self.uses.iter_mut().find(|known| Arc::ptr_eq(&known.pair, pair))
     }
 }
 
@@ -207,12 +268,12 @@ fn origin_of(now: Times) -> Timestamp {
 impl SignedPass {
     /// Signs the request as of now. Every header that it has by now is signed; what the client adds later is not.
     pub(super) fn sign<B>(&self, request: &mut Request<B>, body: &[u8]) {
-        let date = self.key.clock.times().wall.strftime(DATE_FORMAT).to_string();
+        let date = self.lane.clock.times().wall.strftime(DATE_FORMAT).to_string();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let headers = request.headers_mut();
         headers.insert(HOST, plain(uri.authority().map_or("", |authority| authority.as_str())));
         headers.insert(DATE, plain(&date));
-        headers.insert(PROJECT, plain(self.key.project.as_str()));
+        headers.insert(PROJECT, plain(self.lane.project.as_str()));
         if let Some(token) = &self.pair.security_token {
             headers.insert(SECURITY_TOKEN, token.header());
         }
@@ -231,42 +292,38 @@ impl SignedPass {
     }
 
     pub(super) fn let_in(self) {
+        let now = self.lane.clock.times();
         let mut state = self.key.state();
-        if state.is_current(&self.pair) {
-            state.standing = Standing::Proven;
+        if let Some(known) = state.of(&self.pair) {
+            known.proven = true;
+            known.refusals = Refusals::default();
             state.refusals = Refusals::default();
-            state.origin = Some(origin_of(self.key.clock.times()));
+            state.origin = Some(origin_of(now));
         }
     }
 
     /// Tells whether it is worth coming again soon: the files hold another pair by now, or a half of it was just new.
     pub(super) fn refused(self, said: &str) -> bool {
-        let now = self.key.clock.times();
-        let mut half_way = false;
-        {
-            let mut state = self.key.state();
-            // Calls that were out with a pair that is gone already count no more: the cloud's count is for that key.
-            if state.is_current(&self.pair) {
-                state.refusals.add(now.boot);
-                said.clone_into(&mut state.said);
-                state.standing = Standing::Unproven;
-                state.origin = Some(origin_of(now));
-                half_way = std::mem::take(&mut state.half_new);
-            }
+        let now = self.lane.clock.times();
+        let mut state = self.key.state();
+        // Calls that were out with a pair that is gone already count no more.
+        if let Some(known) = state.of(&self.pair) {
+            known.proven = false;
+            known.refusals.add(now.boot);
+            state.refusals.add(now.boot);
+            said.clone_into(&mut state.said);
+            state.origin = Some(origin_of(now));
         }
-        half_way || self.key.read().is_ok_and(|read| read != *self.pair)
+        drop(state);
+        self.lane.was_half_new(&self.pair) || self.lane.read().is_ok_and(|read| read != *self.pair)
     }
 }
 
 impl Drop for SignedPass {
     fn drop(&mut self) {
         if self.trial {
-            let mut state = self.key.state();
-            if state.is_current(&self.pair) && state.standing == Standing::OnTrial {
-                state.standing = Standing::Unproven;
-            }
-            drop(state);
-            self.key.tell();
+            self.key.state().on_trial = false;
+            self.lane.keys.news.send_replace(());
         }
     }
 }

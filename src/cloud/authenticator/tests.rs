@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+mod many_lanes;
+
 use super::refusals::{HOLD, HOLD_LONG};
 use super::*;
 use crate::clock::Times;
@@ -58,7 +60,7 @@ fn key(access_key: &str, secret_key: &str) -> Key {
 }
 
 fn user(password: &str) -> Known {
-    Known { domain: "acme".into(), user: "sealift".into(), password: password.into() }
+    Known { domain: "acme".into(), user: "sealift".into(), password: password.into(), projects: None }
 }
 
 fn accounts(keys: Vec<Key>, users: Vec<Known>) -> Accounts {

@@ -1,10 +1,13 @@
-//! A lane with a user and a password: tokens of IAM, got when they are needed and renewed before they end.
+//! Lanes with a user and a password: tokens of IAM, got when they are needed and renewed before they end.
 //!
-//! Invariants: one login at a time, shared by all calls that wait; after IAM has refused a password it is not tried
-//! again until it changes or a long time has passed; logins are apart by a growing gap, whatever the calls ask for; a
-//! token that is refused is replaced once, and if the new one is refused too, the waits are those of a refused key.
+//! Invariants: a lane has one login out at a time, shared by all its calls that wait; a password that IAM has not accepted
+//! yet is in one login at a time over all lanes of its user, and one that IAM refused is not tried again by any of them
+//! until a long time has passed, so that a wrong password costs one login; what IAM says of a lane's project is that
+//! lane's own. Logins are apart by a growing gap, whatever the calls ask for; a token that is refused is replaced once, and
+//! if the new one is refused too, the waits are those of a refused key.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -30,6 +33,134 @@ const GAP_MAX: Duration = Duration::from_secs(5 * 60);
 /// hour. Source: IAM's default account policy.
 const REFUSED_HOLD: Duration = Duration::from_secs(60 * 60);
 
+/// Passwords of one user that may be refused in that time. Lanes whose files hold still other ones wait; one that was just
+/// written is tried all the same.
+const REFUSED_MAX: usize = 3;
+
+/// The users of all lanes.
+pub(super) struct Users {
+    /// By domain and name. A user that no lane is known as any more is forgotten.
+    known: Mutex<BTreeMap<(String, String), Weak<Account>>>,
+    /// Told whenever those who wait should look again.
+    news: watch::Sender<()>,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self { known: Mutex::default(), news: watch::Sender::new(()) }
+    }
+}
+
+impl Users {
+    fn of(&self, who: &Identity) -> Arc<Account> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = (who.domain.clone(), who.user.clone());
+        if let Some(account) = known.get(&name).and_then(Weak::upgrade) {
+            return account;
+        }
+        known.retain(|_, account| account.strong_count() > 0);
+        let account = Arc::<Account>::default();
+        known.insert(name, Arc::downgrade(&account));
+        account
+    }
+}
+
+/// One user of IAM, with what was learnt of it over all lanes.
+#[derive(Default)]
+struct Account(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// A login is out with a password that is not proven.
+    on_trial: bool,
+    /// The password that IAM accepted.
+    proven: Option<Arc<Secret>>,
+    /// Those that it refused.
+    refused: Vec<Refused>,
+    /// By IAM endpoint: those that gave no verdict.
+    failing: BTreeMap<String, Failing>,
+}
+
+/// A password that is left alone.
+struct Refused {
+    password: Arc<Secret>,
+    /// Boot time.
+    until: Duration,
+    said: String,
+}
+
+/// An IAM that is out of order or out of reach.
+struct Failing {
+    password: Arc<Secret>,
+    /// Boot time before which it is not asked again for the same password.
+    not_before: Duration,
+    in_row: u32,
+    said: String,
+}
+
+impl Account {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Why nobody may ask for this password now. `changed`: somebody has just written it.
+    fn denies(&self, iam: &str, password: &Arc<Secret>, changed: bool, now: Duration) -> Option<Denied> {
+        let refused = || self.refused.iter().filter(|refused| now < refused.until);
+        if let Some(refused) = refused().find(|refused| refused.password == *password) {
+            let left = minutes(refused.until - now);
+            return Some(Denied::new(format!("{}; not asked again for {left}, or until the password changes", refused.said)));
+        }
+        if self.proven.as_ref() != Some(password)
+            && !changed
+            && refused().count() >= REFUSED_MAX
+            && let Some(first) = refused().next()
+        {
+            let left = minutes(first.until - now);
+            let message = format!(
+                "{}; {REFUSED_MAX} passwords were refused, and one more could lock the account: the next is not tried for {left}, or until the password changes",
+                first.said
+            );
+            return Some(Denied::new(message));
+        }
+        let failing = self.failing.get(iam).filter(|failing| now < failing.not_before && failing.password == *password)?;
+        Some(Denied { message: failing.said.clone(), retry_after: Some(seconds(failing.not_before - now)) })
+    }
+
+    /// IAM's verdict on a password is that it is wrong; whether it stands for all lanes. One that was accepted before is
+    /// refused only when the next login, which goes alone, is refused too: until then it may be this lane's project.
+    fn refuse(&mut self, password: Arc<Secret>, said: String, now: Duration) -> bool {
+        if self.proven.take_if(|proven| *proven == password).is_some() {
+            return false;
+        }
+        self.refused.retain(|refused| now < refused.until && refused.password != password);
+        self.refused.push(Refused { password, until: now + REFUSED_HOLD, said });
+        true
+    }
+
+    /// IAM at this endpoint gave no verdict; the gap until it is asked again.
+    fn fail(&mut self, iam: &str, password: Arc<Secret>, said: &str, wait: Option<Duration>, now: Duration) -> Duration {
+        let before = self.failing.get(iam).map_or(0, |failing| failing.in_row);
+        let grown = GAP.saturating_mul(1 << before.min(10)).min(GAP_MAX);
+        let gap = wait.map_or(grown, |wait| wait.max(grown));
+        let failing = Failing { password, not_before: now + gap, in_row: before.saturating_add(1), said: said.to_owned() };
+        self.failing.insert(iam.to_owned(), failing);
+        gap
+    }
+
+    fn accept(&mut self, iam: &str, password: Arc<Secret>) {
+        self.proven = Some(password);
+        self.refused.clear();
+        self.failing.remove(iam);
+    }
+}
+
+/// In whole seconds, rounded up.
+fn seconds(left: Duration) -> u32 {
+    u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX)
+}
+
 /// A token of IAM.
 pub(in crate::cloud) struct Issued {
     pub(super) token: Secret,
@@ -48,6 +179,7 @@ pub(in crate::cloud) struct User {
     password: SecretReader,
     domain: Name,
     clock: Arc<dyn Clock>,
+    users: Arc<Users>,
     state: Mutex<State>,
 }
 
@@ -56,16 +188,14 @@ struct State {
     token: Option<Arc<Issued>>,
     /// Whether the cloud has let a call in with it.
     proven: bool,
-    /// Who asked last.
-    asked: Option<Identity>,
+    /// Who asked last, and as whom that is known.
+    asked: Option<(Identity, Arc<Account>)>,
     /// The login that is under way.
     flight: Option<watch::Receiver<Option<Outcome>>>,
     /// Boot time before which there is none.
     not_before: Duration,
-    failures: u32,
-    /// What IAM said last, if it gave none.
-    failure: String,
-    refused: Option<(Identity, Duration)>,
+    /// For this lane's project alone: who, until when, and what IAM said.
+    refused: Option<(Identity, Duration, String)>,
     refusals: Refusals,
 }
 
@@ -91,9 +221,9 @@ impl Name {
 }
 
 impl User {
-    pub(super) fn new(iam: Iam, name: &Naming, password: SecretReader, domain: &Naming, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(iam: Iam, [name, domain]: [&Naming; 2], password: SecretReader, clock: Arc<dyn Clock>, users: Arc<Users>) -> Self {
         let (name, domain) = (Name::new("user name", name), Name::new("domain name", domain));
-        Self { iam, name, password, domain, clock, state: Mutex::new(State::default()) }
+        Self { iam, name, password, domain, clock, users, state: Mutex::new(State::default()) }
     }
 
     fn identity(&self, now: Duration) -> Result<Identity, SecretError> {
@@ -105,9 +235,14 @@ impl User {
     }
 
     pub(super) async fn admit(self: &Arc<Self>) -> Outcome {
-        let mut flight = match self.look()? {
-            Look::Settled(token) => return Ok(token),
-            Look::Wait(flight) => flight,
+        let mut news = self.users.news.subscribe();
+        let mut flight = loop {
+            match self.look()? {
+                Look::Settled(token) => return Ok(token),
+                Look::Wait(flight) => break flight,
+                // The sender is ours, so it cannot be gone.
+                Look::OnTrial => drop(news.changed().await),
+            }
         };
         match flight.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
             Ok(Some(outcome)) => outcome,
@@ -115,14 +250,14 @@ impl User {
         }
     }
 
-    /// A token, the reason why there is none, or the login to wait for.
+    /// A token, the reason why there is none, or what to wait for.
     fn look(self: &Arc<Self>) -> Result<Look, Denied> {
         let now = self.clock.times().boot;
         let mut state = self.state();
         // Read under the lock, so that an older reading never comes after a newer one.
         let who = self.identity(now).map_err(|error| Denied::new(error.to_string()))?;
         // Somebody new is asked for at once: holds and gaps are for those who failed.
-        let changed = state.asked.as_ref().is_some_and(|asked| *asked != who);
+        let changed = state.asked.as_ref().is_some_and(|(asked, _)| *asked != who);
         if changed {
             state.refusals.lift();
         }
@@ -137,27 +272,33 @@ impl User {
         if let Some(token) = usable.as_ref().filter(|token| now < token.due) {
             return Ok(Look::Settled(token.clone()));
         }
-        let refused = state.refused.as_ref().filter(|(whom, until)| *whom == who && now < *until).map(|(_, until)| *until);
         // A token that is still good is used while a new one is on its way, or cannot be had.
         let instead = |denied: Denied| usable.clone().map(Look::Settled).ok_or(denied);
-        if let Some(until) = refused {
-            let left = minutes(until - now);
-            return instead(Denied::new(format!("{}; not asked again for {left}, or until the password changes", state.failure)));
+        if let Some((_, until, said)) = state.refused.as_ref().filter(|(whom, until, _)| *whom == who && now < *until) {
+            let left = minutes(*until - now);
+            return instead(Denied::new(format!("{said}; not asked again for {left}, or until the password changes")));
         }
         if state.flight.is_none() {
-            if now < state.not_before && !changed {
-                let seconds = (state.not_before - now).as_secs() + 1;
-                let said = if state.failure.is_empty() {
-                    "the last token of IAM is not good any more, and a new one was got just before"
-                } else {
-                    &state.failure
-                };
-                let denied = Denied { message: said.to_owned(), retry_after: u32::try_from(seconds).ok() };
+            let account = match &state.asked {
+                Some((asked, account)) if (&asked.domain, &asked.user) == (&who.domain, &who.user) => account.clone(),
+                Some(_) | None => self.users.of(&who),
+            };
+            let mut known = account.known();
+            if let Some(denied) = known.denies(self.iam.endpoint(), &who.password, changed, now) {
                 return instead(denied);
             }
+            if now < state.not_before && !changed {
+                let message = "the last token of IAM is not good any more, and a new one was got just before".to_owned();
+                return instead(Denied { message, retry_after: Some(seconds(state.not_before - now)) });
+            }
+            let trial = known.proven.as_ref() != Some(&who.password);
+            if trial && std::mem::replace(&mut known.on_trial, true) {
+                return Ok(usable.map_or(Look::OnTrial, Look::Settled));
+            }
+            drop(known);
             state.not_before = now + GAP;
-            state.asked = Some(who.clone());
-            state.flight = Some(self.clone().start(who));
+            state.asked = Some((who.clone(), account.clone()));
+            state.flight = Some(self.clone().start(who, account, trial));
         }
         let flight = state.flight.clone().expect("it was just put there");
         Ok(match usable {
@@ -167,45 +308,52 @@ impl User {
     }
 
     /// A task of its own: whoever waits may stop waiting.
-    fn start(self: Arc<Self>, who: Identity) -> watch::Receiver<Option<Outcome>> {
+    fn start(self: Arc<Self>, who: Identity, account: Arc<Account>, trial: bool) -> watch::Receiver<Option<Outcome>> {
         let (tell, told) = watch::channel(None);
         tokio::spawn(async move {
             let answer = self.iam.login(&who).await;
-            let outcome = self.land(who, answer);
+            let outcome = self.land(who, &account, answer);
+            if trial {
+                account.known().on_trial = false;
+                self.users.news.send_replace(());
+            }
             tell.send_replace(Some(outcome));
         });
         told
     }
 
-    fn land(&self, who: Identity, answer: Result<(Secret, Duration), LoginError>) -> Outcome {
+    fn land(&self, who: Identity, account: &Account, answer: Result<(Secret, Duration), LoginError>) -> Outcome {
         let now = self.clock.times().boot;
         let mut state = self.state();
+        let mut known = account.known();
         state.flight = None;
         match answer {
             Ok((token, life)) => {
                 let due = now + life * RENEW_AFTER_FIFTHS / 5;
                 // A token that lives shorter than the gap may be renewed in its time.
                 state.not_before = state.not_before.min(due);
+                known.accept(self.iam.endpoint(), who.password.clone());
                 let token = Arc::new(Issued { token, to: who, due, ends: now + life });
                 state.token = Some(token.clone());
-                (state.proven, state.failures, state.refused) = (false, 0, None);
-                state.failure.clear();
+                (state.proven, state.refused) = (false, None);
                 tracing::info!(life_s = life.as_secs(), "IAM gave a token");
                 Ok(token)
             }
-            Err(LoginError::Refused(message)) => {
+            Err(LoginError::WrongPassword(message)) => {
                 tracing::error!("{message}; not asked again until the password changes");
-                state.refused = Some((who, now + REFUSED_HOLD));
-                state.failure.clone_from(&message);
+                if !known.refuse(who.password.clone(), message.clone(), now) {
+                    state.refused = Some((who, now + REFUSED_HOLD, message.clone()));
+                }
+                Err(Denied::new(message))
+            }
+            Err(LoginError::Refused(message)) => {
+                tracing::error!("{message}; not asked again for {}, or until the password changes", minutes(REFUSED_HOLD));
+                state.refused = Some((who, now + REFUSED_HOLD, message.clone()));
                 Err(Denied::new(message))
             }
             Err(LoginError::Failed(message, wait)) => {
                 tracing::warn!("{message}");
-                state.failures = state.failures.saturating_add(1);
-                let grown = GAP.saturating_mul(1 << (state.failures - 1).min(10)).min(GAP_MAX);
-                let gap = wait.map_or(grown, |wait| wait.max(grown));
-                state.not_before = now + gap;
-                state.failure.clone_from(&message);
+                let gap = known.fail(self.iam.endpoint(), who.password, &message, wait, now);
                 Err(Denied { message, retry_after: u32::try_from(gap.as_secs()).ok() })
             }
         }
@@ -228,6 +376,10 @@ impl User {
             return true;
         }
         state.token = None;
+        // It died before its time: the password may have been changed at IAM, so the next login goes alone.
+        if let Some((_, account)) = &state.asked {
+            account.known().proven = None;
+        }
         if state.proven {
             return true;
         }
@@ -245,4 +397,6 @@ impl State {
 enum Look {
     Settled(Arc<Issued>),
     Wait(watch::Receiver<Option<Outcome>>),
+    /// A login of another lane is out with the same password.
+    OnTrial,
 }

@@ -55,6 +55,9 @@ pub struct User {
     pub user: String,
     /// The password.
     pub password: Hidden,
+    /// The projects in which the user has a role; left out: all.
+    #[serde(default)]
+    pub projects: Option<Vec<String>>,
 }
 
 /// A text that is not printed.
@@ -95,7 +98,7 @@ impl<'de> Deserialize<'de> for Hidden {
 /// The accounts file cannot be read. What stands in it is not shown.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "accounts file, at `{path}`{place}: not as expected; the fields are token_life, keys (access_key, secret_key, security_token) and users (domain, user, password)"
+    "accounts file, at `{path}`{place}: not as expected; the fields are token_life, keys (access_key, secret_key, security_token) and users (domain, user, password, projects)"
 )]
 pub struct AccountsError {
     path: String,

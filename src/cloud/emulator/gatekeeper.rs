@@ -2,7 +2,8 @@
 //! fixed token.
 //!
 //! Invariants: with no accounts and no fixed token any token will do, which is what most tests and the benchmarks want;
-//! an access key is locked after more than five failures in a row, whatever comes then is refused for five minutes.
+//! an access key is locked after more than five failures in a row, whatever comes then is refused for five minutes; an
+//! account is locked by five wrong passwords, the right one included.
 //!
 //! Deliberately not here: HTTP (`super`), how a token is asked for (`super::login`).
 
@@ -30,6 +31,15 @@ const LOCK_AFTER: u32 = 5;
 /// For how long. Source: as before.
 const LOCK: Duration = Duration::from_secs(5 * 60);
 
+/// So many wrong passwords in a row within [`WRONG_WITHIN`] lock an account. Source: IAM's default account policy.
+const WRONG_MAX: u32 = 5;
+
+/// Wrong passwords further apart than this are no row. Source: as before.
+const WRONG_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+
+/// For how long an account is locked. Source: as before.
+const ACCOUNT_LOCK: Duration = Duration::from_secs(15 * 60);
+
 /// Issued tokens that are remembered; the oldest is forgotten first.
 const TOKENS_MAX: usize = 10_000;
 
@@ -40,6 +50,8 @@ pub struct Admissions {
     pub logins: u64,
     /// Logins that were refused.
     pub logins_refused: u64,
+    /// How often a user was locked for wrong passwords.
+    pub account_locks: u64,
     /// Requests with a good signature.
     pub signed: u64,
     /// Requests whose signature was refused, those of unknown keys too.
@@ -58,6 +70,23 @@ pub(super) struct Refused {
     pub refusal: Refusal,
     /// What the gateway says after its own words.
     pub detail: String,
+}
+
+/// Why a login gives no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoLogin {
+    WrongPassword,
+    Locked,
+    /// The user has no role in the project.
+    NoRole,
+}
+
+/// Wrong passwords of one user.
+#[derive(Debug)]
+struct Wrong {
+    in_row: u32,
+    first: Timestamp,
+    locked_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -79,12 +108,15 @@ pub(super) struct Gatekeeper {
     seed: u64,
     issued: VecDeque<Token>,
     rows: BTreeMap<String, Row>,
+    /// By domain and name.
+    wrong: BTreeMap<(String, String), Wrong>,
     seen: Admissions,
 }
 
 impl Gatekeeper {
     pub(super) fn new(fixed: Option<SecretString>, accounts: Accounts, seed: u64) -> Self {
-        Self { fixed, accounts, seed, issued: VecDeque::new(), rows: BTreeMap::new(), seen: Admissions::default() }
+        let (rows, wrong) = (BTreeMap::new(), BTreeMap::new());
+        Self { fixed, accounts, seed, issued: VecDeque::new(), rows, wrong, seen: Admissions::default() }
     }
 
     /// Lets a request in or not.
@@ -163,13 +195,18 @@ impl Gatekeeper {
         verdict
     }
 
-    /// A token with the instant of its end, if somebody has this name and password.
-    pub(super) fn login(&mut self, now: Timestamp, domain: &str, user: &str, password: &str) -> Option<(String, Timestamp)> {
-        let known = self.accounts.users.iter().find(|known| known.domain == domain && known.user == user);
-        let Some(of) = known.filter(|known| known.password.expose() == password).cloned() else {
-            self.seen.logins_refused += 1;
-            return None;
-        };
+    /// A token with the instant of its end, if somebody has this name and password and a role in the project.
+    pub(super) fn login(
+        &mut self,
+        now: Timestamp,
+        [domain, user, password]: [&str; 3],
+        project: Option<&str>,
+    ) -> Result<(String, Timestamp), NoLogin> {
+        let login = self.known_user(now, [domain, user, password]).and_then(|of| match (&of.projects, project) {
+            (Some(projects), Some(project)) if !projects.iter().any(|known| known == project) => Err(NoLogin::NoRole),
+            _ => Ok(of),
+        });
+        let of = login.inspect_err(|_| self.seen.logins_refused += 1)?;
         self.seen.logins += 1;
         let text = token_text(self.seed, self.seen.logins);
         let ends = now.checked_add(self.accounts.token_life).unwrap_or(Timestamp::MAX);
@@ -177,7 +214,28 @@ impl Gatekeeper {
             self.issued.pop_front();
         }
         self.issued.push_back(Token { text: text.clone(), ends, of });
-        Some((text, ends))
+        Ok((text, ends))
+    }
+
+    fn known_user(&mut self, now: Timestamp, [domain, user, password]: [&str; 3]) -> Result<User, NoLogin> {
+        // There is no such user to lock.
+        let known = self.accounts.users.iter().find(|known| known.domain == domain && known.user == user);
+        let known = known.ok_or(NoLogin::WrongPassword)?;
+        let name = (domain.to_owned(), user.to_owned());
+        let before = self.wrong.get(&name);
+        if before.is_some_and(|wrong| wrong.locked_until.is_some_and(|until| now < until)) {
+            return Err(NoLogin::Locked);
+        }
+        if known.password.expose() == password {
+            self.wrong.remove(&name);
+            return Ok(known.clone());
+        }
+        let row = before.filter(|wrong| wrong.locked_until.is_none() && wrong.first.duration_until(now) < WRONG_WITHIN);
+        let (in_row, first) = row.map_or((1, now), |row| (row.in_row + 1, row.first));
+        let locked_until = (in_row >= WRONG_MAX).then(|| now.checked_add(ACCOUNT_LOCK).unwrap_or(Timestamp::MAX));
+        self.seen.account_locks += u64::from(locked_until.is_some());
+        self.wrong.insert(name, Wrong { in_row, first, locked_until });
+        Err(NoLogin::WrongPassword)
     }
 
     /// Other accounts from now on. Tokens of users who are gone, or have another password, are worth nothing any more.
@@ -203,4 +261,38 @@ fn token_text(seed: u64, count: u64) -> String {
         text.push_str(&format!("{:016x}", mix(seed ^ 0x70c3, count << 8 | part)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_wrong_passwords_in_a_row_lock_the_account() {
+        let known = User { domain: "acme".into(), user: "sealift".into(), password: "right".into(), projects: None };
+        let accounts = Accounts { users: vec![known], ..Accounts::default() };
+        let start: Timestamp = "2026-11-24T00:00:00Z".parse().expect("an instant");
+        let at = |minutes| start + SignedDuration::from_mins(minutes);
+        let login =
+            |keeper: &mut Gatekeeper, minutes, password: &str| keeper.login(at(minutes), ["acme", "sealift", password], None).map(drop);
+        let wrong = Err(NoLogin::WrongPassword);
+        let mut keeper = Gatekeeper::new(None, accounts.clone(), 1);
+        for minutes in 0..4 {
+            assert_eq!(login(&mut keeper, minutes, "wrong"), wrong);
+        }
+        assert_eq!(login(&mut keeper, 4, "right"), Ok(()), "four are borne, and the row begins anew");
+        for minutes in 5..10 {
+            assert_eq!(login(&mut keeper, minutes, "wrong"), wrong);
+        }
+        assert_eq!(login(&mut keeper, 10, "right"), Err(NoLogin::Locked));
+        assert_eq!(login(&mut keeper, 23, "right"), Err(NoLogin::Locked));
+        assert_eq!(login(&mut keeper, 24, "right"), Ok(()));
+        assert_eq!(keeper.seen().account_locks, 1);
+        // Far apart they are no row.
+        let mut keeper = Gatekeeper::new(None, accounts, 1);
+        for place in 0..9 {
+            assert_eq!(login(&mut keeper, place * 5, "wrong"), wrong);
+        }
+        assert_eq!(keeper.seen().account_locks, 0);
+    }
 }

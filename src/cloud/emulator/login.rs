@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::gatekeeper::NoLogin;
 
 /// Where tokens are asked for.
 pub(super) const PATH: &str = "/v3/auth/tokens";
@@ -72,9 +73,14 @@ pub(super) fn answer(shared: &Shared, body: &Bytes) -> Response {
     let User { name, password, domain } = auth.identity.password.user;
     let project = auth.scope.project.and_then(|project| project.id);
     let now = shared.now();
-    let issued = shared.gatekeeper().login(now, &domain.name, &name, &password);
-    let Some((token, ends)) = issued else {
-        return refused(StatusCode::UNAUTHORIZED, "Unauthorized", "The username or password is wrong.");
+    let issued = shared.gatekeeper().login(now, [&domain.name, &name, &password], project.as_deref());
+    let (token, ends) = match issued {
+        Ok(issued) => issued,
+        Err(NoLogin::WrongPassword) => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", "The username or password is wrong."),
+        Err(NoLogin::Locked) => return refused(StatusCode::UNAUTHORIZED, "Unauthorized", "The account is locked. Try again later."),
+        Err(NoLogin::NoRole) => {
+            return refused(StatusCode::FORBIDDEN, "Forbidden", "You are not authorized to perform the requested action.");
+        }
     };
     let known = match (&project, &shared.project) {
         (Some(wanted), Some(only)) => wanted == only.as_str(),
