@@ -80,7 +80,7 @@ const POLL_MAX: u32 = 20;
 /// The lane as it would be configured, but for the intervals, which follow from how long jobs take here.
 pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, poll: Duration) -> Result<Lane, Failure> {
     let token = dir.join("token");
-    std::fs::write(&token, fleet::TOKEN)?;
+    fleet::write_token(&token)?;
     let timing = Timing {
         settle: Duration::from_secs(5),
         poll,

@@ -31,7 +31,7 @@ impl Daemon {
     /// Writes the configuration of a daemon that calls `endpoint`, as it would be written but for the intervals: jobs end at
     /// once here, and what a killed daemon sent has landed by the time that the next one looks.
     pub fn configure(dir: &Path, endpoint: &str, in_flight: u32) -> Result<PathBuf, Failure> {
-        std::fs::write(dir.join("token"), fleet::TOKEN)?;
+        fleet::write_token(&dir.join("token"))?;
         let [store, socket, token] = ["store", "api.sock", "token"].map(|name| dir.join(name).display().to_string());
         let text = format!(
             "store: {{sled: {store}}}\napi: {{socket: {socket}}}\nlanes:\n  - name: {}\n    endpoint: {endpoint}\n    project_id: {}\n    \

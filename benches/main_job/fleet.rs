@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sealift::cloud::fleet::{Fleet, FleetProxy};
@@ -37,6 +38,12 @@ pub fn generate(proxies: u32) -> Result<Fleet, Failure> {
         Ok(FleetProxy { proxy_id: format!("{digits}po01").parse()?, ..*proxy })
     });
     Ok(Fleet::new(named.collect::<Result<_, IdError>>()?)?)
+}
+
+/// Writes the token's file, which nobody else may read.
+pub fn write_token(path: &Path) -> Result<(), Failure> {
+    std::fs::write(path, TOKEN)?;
+    Ok(std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?)
 }
 
 /// Writes the target file, and tells its path.

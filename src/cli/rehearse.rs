@@ -19,6 +19,7 @@ use super::text::{Style, clean_lines, count, length};
 use super::windows::{clock_remark, instant};
 use super::{discovered, term};
 use crate::api::journal_row;
+use crate::cloud::safe_text::for_a_shell;
 use crate::domain::journal::Entry;
 use crate::domain::window::Calendar;
 use crate::rehearse::scene::FOR_MAX;
@@ -250,13 +251,7 @@ fn command(args: &RehearseArgs, base: &Scene, story: &Story) -> String {
     words.extend(["--from".to_owned(), base.from.to_string()]);
     words.extend(args.lasts.iter().flat_map(|lasts| ["--for".to_owned(), lasts.to_string()]));
     words.extend(story.arguments());
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// The word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:+,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    words.iter().map(|word| for_a_shell(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn search_text(found: &SearchDoc, find: Find) -> String {
@@ -464,7 +459,7 @@ mod tests {
         };
         golden("search", &search_text(&found, Find::Halted));
         golden("search-nothing", &search_text(&SearchDoc { story: None, ..found }, Find::Broken));
-        assert_eq!(quoted("job_time={min: 1s, max: 2s}"), "'job_time={min: 1s, max: 2s}'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(for_a_shell("job_time={min: 1s, max: 2s}"), "'job_time={min: 1s, max: 2s}'");
+        assert_eq!(for_a_shell("it's"), r"'it'\''s'");
     }
 }

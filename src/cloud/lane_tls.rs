@@ -8,6 +8,7 @@
 //!
 //! Deliberately not here: connections (`cloud::connector`).
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::safe_text;
+use super::secret::line_to_type;
 use crate::authorities::{AUTHORITIES_MAX, CA_FILE_BYTES_MAX, of_this_machine};
 use crate::domain::id::Name;
 use crate::domain::lane::{ClientCertificate, Lane};
@@ -47,7 +49,7 @@ pub struct TlsError {
     /// What is wrong with it, safe to print.
     pub what: String,
     /// What to do.
-    pub remedy: &'static str,
+    pub remedy: Cow<'static, str>,
 }
 
 /// Nobody vouches for the servers of a lane that names no `ca_file`.
@@ -109,7 +111,7 @@ impl OwnTls {
     fn show(&mut self, certificate: &Place<'_>, key: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
         let chain = certificate.certificates_of(&certificate.read()?, CHAIN_MAX)?;
         let leaf = life(&chain[0]);
-        let private = key.private_key(&key.read()?)?;
+        let private = key.private_key(&key.read_secret()?)?;
         let certified = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 let what = format!("the key is not that of the certificate in {}", certificate.path.display());
@@ -175,13 +177,23 @@ struct Place<'l> {
 }
 
 impl Place<'_> {
-    fn wrong(&self, what: String, remedy: &'static str) -> TlsError {
-        TlsError { lane: self.lane.clone(), key: self.key, path: self.path.to_owned(), what: safe_text::message(&what, None), remedy }
+    fn wrong(&self, what: String, remedy: impl Into<Cow<'static, str>>) -> TlsError {
+        let (what, remedy) = (safe_text::message(&what, None), remedy.into());
+        TlsError { lane: self.lane.clone(), key: self.key, path: self.path.to_owned(), what, remedy }
     }
 
     fn warning(&self, what: &str) -> String {
         let (lane, key, path) = (self.lane, self.key, self.path.display());
         format!("lane {lane}: `{key}` {path}: {what}: renew the file and restart the daemon")
+    }
+
+    /// The key is a secret.
+    fn read_secret(&self) -> Result<Vec<u8>, TlsError> {
+        let metadata = std::fs::metadata(self.path).ok();
+        match metadata.and_then(|metadata| line_to_type(self.path, &metadata)) {
+            Some(line) => Err(self.wrong("others may read or write it, so it is not used".into(), line)),
+            None => self.read(),
+        }
     }
 
     fn read(&self) -> Result<Vec<u8>, TlsError> {

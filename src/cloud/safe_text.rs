@@ -67,6 +67,12 @@ fn word(text: &str, longest: usize) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
+/// A word as a shell takes it.
+pub fn for_a_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

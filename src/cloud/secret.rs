@@ -1,7 +1,8 @@
 //! The secrets of a lane: found where the configuration says, and found again when they change.
 //!
 //! Invariants: a secret is looked for when a call needs it, so a renewed file works without a restart, [`LOOK_EVERY`] later at most;
-//! it is never printed, neither by `Debug` nor in an error; a missing secret is an error of the call, never a panic.
+//! it is never printed, neither by `Debug` nor in an error; a missing secret is an error of the call, never a panic; a file that
+//! others may read or write is no secret and not used.
 //!
 //! Deliberately not here: which secrets a call needs (`cloud::authenticator`).
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::safe_text::for_a_shell;
 use crate::domain::lane::SecretSource;
 
 /// Longest secret: a token with a full catalogue has several kilobytes, and gateways refuse headers beyond 32.
@@ -35,6 +37,16 @@ pub enum SecretError {
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// Others may read or write the file.
+    #[error("others may read or write {path}, which holds the {what}, so it is not used: {line}")]
+    Exposed {
+        /// What stands there.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What to type.
+        line: String,
     },
     /// The variable is not set or holds no text.
     #[error("the environment variable {name}, which should hold the {what}, is not set or holds no text")]
@@ -102,6 +114,15 @@ impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()
     }
+}
+
+/// Rights that nobody needs on a secret's file: the group's to write, and those of others to read or write. The group may read,
+/// as it does where root owns the file and the daemon's user is in its group.
+const OTHERS: u32 = 0o026;
+
+/// The line to type that keeps others from a secret's file, if they may read or write it.
+pub(super) fn line_to_type(path: &Path, metadata: &Metadata) -> Option<String> {
+    (metadata.mode() & OTHERS != 0).then(|| format!("chmod g-w,o-rwx {}", for_a_shell(&path.display().to_string())))
 }
 
 /// What tells one state of a file from another: also a file that was replaced by a rename at the same size.
@@ -198,7 +219,11 @@ impl SecretReader {
         *read = None;
         let file = File::open(path).map_err(unreadable)?;
         // The stamp of the opened file, not of the path: it may have been replaced in between.
-        let stamp = Stamp::of(&file.metadata().map_err(unreadable)?);
+        let metadata = file.metadata().map_err(unreadable)?;
+        let stamp = Stamp::of(&metadata);
+        if let Some(line) = line_to_type(path, &metadata) {
+            return Err(SecretError::Exposed { what, path: path.to_owned(), line });
+        }
         let mut text = String::new();
         file.take(SECRET_MAX as u64 + 2).read_to_string(&mut text).map_err(unreadable)?;
         let secret = Secret::new(&text).map_err(|wrong| SecretError::NoSecret { what, place: path.display().to_string(), wrong })?;
@@ -208,6 +233,19 @@ impl SecretReader {
     }
 }
 
+/// Writes a secret for tests, which nobody else may read.
+#[cfg(test)]
+pub(crate) fn write(path: &Path, content: &str) {
+    std::fs::write(path, content).expect("writable");
+    set_mode(path, 0o600);
+}
+
+#[cfg(test)]
+fn set_mode(path: &Path, mode: u32) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(path, mode).expect("our own file");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,8 +253,30 @@ mod tests {
     fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("token");
-        std::fs::write(&path, content).expect("writable");
+        write(&path, content);
         (dir, path)
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_or_write_is_refused_with_the_line_to_type() {
+        let (dir, path) = file("s3cr3t");
+        let odd = dir.path().join("it's a key");
+        std::fs::copy(&path, &odd).expect("copied");
+        for path in [path, odd] {
+            let reader = SecretReader::new("token", SecretSource::File(path.clone()));
+            for good in [0o400, 0o440, 0o600, 0o640, 0o700, 0o750] {
+                set_mode(&path, good);
+                assert!(reader.current().is_ok(), "{good:o}");
+            }
+            for bad in [0o604, 0o644, 0o444, 0o602, 0o660, 0o620, 0o777] {
+                set_mode(&path, bad);
+                let error = reader.current().expect_err("others may").to_string();
+                assert!(error.contains("others may read or write") && !error.contains("s3cr3t"), "{bad:o}: {error}");
+                let (_, line) = error.split_once("it is not used: ").expect("a line to type");
+                let done = std::process::Command::new("sh").args(["-c", line]).status().expect("a shell");
+                assert!(done.success() && reader.current().is_ok(), "{bad:o}: {line}");
+            }
+        }
     }
 
     #[test]
@@ -228,13 +288,13 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &reader.current().expect("a token")), "not read twice");
         // Same size, replaced by a rename, as a rotation does it.
         let other = dir.path().join("new");
-        std::fs::write(&other, "other\n").expect("writable");
+        write(&other, "other\n");
         std::fs::rename(&other, &path).expect("same directory");
         assert_eq!(reader.current().expect("a token").expose(), "other");
         std::fs::remove_file(&path).expect("it is there");
         let error = reader.current().expect_err("it is gone").to_string();
         assert!(error.contains(path.to_str().expect("UTF-8")), "{error}");
-        std::fs::write(&path, "third").expect("writable");
+        write(&path, "third");
         assert_eq!(reader.current().expect("it is back").expose(), "third");
     }
 
@@ -245,12 +305,12 @@ mod tests {
         let now = Duration::from_secs(1000);
         let token = |now| reader.lately(now).map(|token| token.expose().to_owned());
         assert_eq!(token(now).expect("a token"), "first");
-        std::fs::write(&path, "second").expect("writable");
+        write(&path, "second");
         assert_eq!(token(now + LOOK_EVERY - Duration::from_nanos(1)).expect("a token"), "first");
         assert_eq!(token(now + LOOK_EVERY).expect("a token"), "second");
         std::fs::remove_file(&path).expect("it is there");
         assert!(token(now + 2 * LOOK_EVERY).is_err(), "it is gone");
-        std::fs::write(&path, "third").expect("writable");
+        write(&path, "third");
         assert_eq!(token(now + 2 * LOOK_EVERY).expect("looked for again at once"), "third");
     }
 

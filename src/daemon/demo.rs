@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,7 +146,9 @@ fn emulator(seed: u64) -> Result<Running> {
 fn write(folder: &Path, emulator: &Running, seed: u64) -> Result<Files> {
     let put = |name: &str, text: &str| {
         let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        // The token is a secret: nobody else may read it.
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
         Ok::<PathBuf, anyhow::Error>(path)
     };
     let endpoint = emulator.endpoint();

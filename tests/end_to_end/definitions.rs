@@ -107,7 +107,7 @@ impl Bench {
             ("password", "a-password"),
             ("wrong", "another-password"),
         ] {
-            std::fs::write(secrets.path().join(name), text).expect("written");
+            crate::field::write_secret(&secrets.path().join(name), text);
         }
         let lanes = lanes(secrets.path(), &tap.endpoint);
         let clock_of_ours: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,6 +21,12 @@ pub struct Field {
     endpoint: String,
     daemon: Option<Child>,
     rollout: String,
+}
+
+/// A file that nobody else may read, as a secret must be.
+pub fn write_secret(path: &Path, text: &str) {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own file");
 }
 
 /// What a client verb printed.
@@ -56,9 +62,9 @@ impl Field {
             tempfile::Builder::new().prefix(&format!("sealift-{name}-")).tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let at = |file: &str| folder.path().join(file);
         fs::write(at("faults.yaml"), faults).expect("written");
-        fs::write(at("token"), "test-token").expect("written");
+        write_secret(&at("token"), "test-token");
         for (file, text) in secrets {
-            fs::write(at(file), text).expect("written");
+            write_secret(&at(file), text);
         }
         fs::write(at("accounts.yaml"), accounts).expect("written");
         fs::create_dir(at("plans.d")).expect("made");
@@ -294,7 +300,7 @@ impl Field {
 
     /// A file of the folder is replaced, as a rotation does it.
     pub fn replace(&self, file: &str, text: &str) {
-        fs::write(self.at("being-written"), text).expect("written");
+        write_secret(&self.at("being-written"), text);
         fs::rename(self.at("being-written"), self.at(file)).expect("moved");
     }
 

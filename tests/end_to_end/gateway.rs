@@ -83,7 +83,7 @@ impl Site {
             ("token", "a-token".into()),
             ("password", "a-password".into()),
         ] {
-            std::fs::write(folder.path().join(name), text).expect("written");
+            crate::field::write_secret(&folder.path().join(name), &text);
         }
         let fleet = Fleet::generate(4, 2, 1).expect("a fleet");
         let proxy = fleet.proxies()[0];
@@ -334,7 +334,7 @@ fn a_daemon_with_a_wrong_key_says_so_and_ends() {
          project_id: {PROJECT}\n    credentials: {{token: {{file: token}}}}\n    client_cert_file: client.pem\n    client_key_file: client-key.pem\n"
     );
     for (name, text) in [("sealift.yaml", &config), ("client.pem", &certificate), ("client-key.pem", &key)] {
-        std::fs::write(folder.path().join(name), text).expect("written");
+        crate::field::write_secret(&folder.path().join(name), text);
     }
     let ran = sealift(folder.path()).arg("serve").stdin(Stdio::null()).output().expect("it runs");
     let told = String::from_utf8_lossy(&ran.stderr);

@@ -124,7 +124,7 @@ fn password(text: &str, iam: Option<&str>) -> impl FnOnce(&Path, &str) -> Creden
 
 fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
     let (path, new) = (dir.join(name), dir.join("new"));
-    std::fs::write(&new, text).expect("writable");
+    crate::cloud::secret::write(&new, text);
     std::fs::rename(&new, &path).expect("same directory");
     path
 }

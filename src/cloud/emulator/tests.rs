@@ -49,7 +49,7 @@ async fn bed(faults: Faults) -> Bed {
     let fleet = Fleet::generate(6, 3, 1).expect("possible numbers");
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token = dir.path().join("token");
-    std::fs::write(&token, TOKEN).expect("writable");
+    crate::cloud::secret::write(&token, TOKEN);
     let options = Options {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         fleet: fleet.clone(),

@@ -87,7 +87,7 @@ fn bed(endpoint: &str, timeout: Duration) -> Bed {
 fn waiting_bed(endpoint: &str, timeout: Duration, patience: Patience) -> Bed {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token = dir.path().join("token");
-    std::fs::write(&token, TOKEN).expect("writable");
+    crate::cloud::secret::write(&token, TOKEN);
     let lanes = [lane(endpoint, SecretSource::File(token.clone()), timeout)];
     let cloud = HttpCloud::waiting(&lanes, &clock(), patience).expect("a client");
     Bed { cloud, _dir: dir, token }
@@ -442,7 +442,7 @@ async fn without_a_token_nothing_is_sent_and_a_new_one_is_taken_up() {
     assert_eq!((error(&reply).disposition, reply.sent), (Disposition::Unauthorised, false));
     assert!(error(&reply).message.contains("token"), "{}", error(&reply).message);
     assert!(received.try_recv().is_err());
-    std::fs::write(&bed.token, "the-next-one\n").expect("writable");
+    crate::cloud::secret::write(&bed.token, "the-next-one\n");
     assert!(bed.cloud.perform(submit(), allow()).await.outcome.is_ok());
     assert!(received.recv().await.expect("it came").contains("the-next-one\r\n"));
 }

@@ -1,6 +1,7 @@
 //! Every file that can be wrong, and what is said of it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 
@@ -36,6 +37,7 @@ impl Files {
     fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, text).expect("written");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("our own file");
         path
     }
 
@@ -143,4 +145,14 @@ fn what_has_ended_is_a_warning() {
     };
     let warnings = Files::showing(soon, soon_key).read().expect("usable").warnings;
     assert!(warnings.len() == 1 && warnings[0].contains("the certificate ends on 2026-12-01"), "{warnings:?}");
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused_with_the_line_to_type() {
+    let (cert, key) = certificate(2026..=2027, false);
+    let files = Files::showing(&cert, &key);
+    let path = files.tls.client.as_ref().expect("a client certificate").key.clone();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("our own file");
+    let error = files.read().err().expect("others may read it").to_string();
+    assert!(error.contains("client_key_file") && error.ends_with(&format!("; chmod g-w,o-rwx {}", path.display())), "{error}");
 }
