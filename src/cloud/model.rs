@@ -147,7 +147,7 @@ impl Model {
             proxies,
             instances,
             instance_index,
-            addresses: Addresses::PRIVATE,
+            addresses: Addresses::loopback(Addresses::USUAL_PORT),
             jobs: Vec::new(),
             ending: BinaryHeap::new(),
             ledger: Ledger::new(&watched),

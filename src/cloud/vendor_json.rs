@@ -148,7 +148,7 @@ pub(super) fn instances<'a>(total: usize, rows: impl Iterator<Item = (&'a Instan
         let address = addresses.of(proxy);
         let _infallible = write!(
             text,
-            r#"{comma}{{"id":"{id}","name":"emulated-{number}","status":"ACTIVE","private_ips":["10.255.{b}.{c}"],"readonly_private_ips":[],"proxy_ips":["{address}"],"public_ips":[],"port":"3306","type":"Cluster","region":"emulated","datastore":{{"type":"gaussdb-mysql","version":"8.0","kernel_version":"2.0.54.240600"}},"flavor_ref":"gaussdb.mysql.xlarge.x86.8","tags":[{{"key":"env","value":"{env}"}}]}}"#,
+            r#"{comma}{{"id":"{id}","name":"emulated-{number}","status":"ACTIVE","private_ips":["127.255.{b}.{c}"],"readonly_private_ips":[],"proxy_ips":["{address}"],"public_ips":[],"port":"3306","type":"Cluster","region":"emulated","datastore":{{"type":"gaussdb-mysql","version":"8.0","kernel_version":"2.0.54.240600"}},"flavor_ref":"gaussdb.mysql.xlarge.x86.8","tags":[{{"key":"env","value":"{env}"}}]}}"#,
         );
     }
     let _infallible = write!(text, r#"],"total_count":{total}}}"#);

@@ -58,7 +58,7 @@ impl Model {
         self.addresses.number_of(address).and_then(|number| self.shown_by(number))
     }
 
-    /// The proxies listen on this machine from now on, all on this port.
+    /// The proxies' port is open from now on: this one.
     pub(in crate::cloud) fn listen_here(&mut self, port: u16) {
         self.addresses = Addresses::loopback(port);
     }
