@@ -10,7 +10,7 @@ use sealift::cloud::http::HttpCloud;
 use sealift::domain::change::Timing;
 use sealift::domain::id::RolloutId;
 use sealift::domain::journal::{Entry, What};
-use sealift::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+use sealift::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
 use sealift::domain::quota::Quota;
 use sealift::domain::rollout::Phase;
 use sealift::engine;
@@ -95,6 +95,7 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, po
             endpoint: endpoint.to_owned(),
             project_id: fleet::project(),
             credentials: Credentials::Token(SecretSource::File(token)),
+            language: Language::default(),
             tls: Tls::default(),
         },
         quota,

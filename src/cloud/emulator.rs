@@ -42,6 +42,7 @@ use super::fleet::Fleet;
 use super::model::{self, Content, Model, Refusal};
 use crate::clock::{Clock, Times};
 use crate::domain::id::ProjectId;
+use crate::domain::lane::Language;
 
 /// Longest request body: the switch's has 21 bytes.
 const BODY_MAX: usize = 64 << 10;
@@ -253,6 +254,9 @@ async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     {
         response.content.say(detail);
     }
+    if parts.headers.get(LANGUAGE).is_some_and(|language| language == Language::ZhCn.tag()) {
+        response.content.in_chinese();
+    }
     if !response.delay.is_zero() {
         tokio::time::sleep(response.delay).await;
     }
@@ -273,6 +277,7 @@ fn admit(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<route::Route, Re
     routed.map_err(|refusal| Refused { refusal, detail: String::new() })
 }
 
+const LANGUAGE: HeaderName = HeaderName::from_static("x-language");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 fn send(content: Content) -> Response {

@@ -42,7 +42,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
 
 const LANGUAGE_HEADER: HeaderName = HeaderName::from_static("x-language");
-const LANGUAGE: HeaderValue = HeaderValue::from_static("en-us");
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Why there is no client.
@@ -91,6 +90,7 @@ struct HttpLane {
     host: String,
     project: ProjectId,
     authenticator: Authenticator,
+    language: HeaderValue,
     call_timeout: Duration,
     body_idle: Duration,
 }
@@ -124,6 +124,7 @@ impl HttpCloud {
                 host,
                 project: project_id.clone(),
                 authenticator,
+                language: HeaderValue::from_static(lane.access.language.tag()),
                 call_timeout: lane.call_timeout,
                 body_idle: patience.body_idle,
             };
@@ -269,10 +270,8 @@ impl HttpLane {
         *request.method_mut() = wire_format::method(call);
         *request.uri_mut() = wire_format::uri(&self.base, &self.project, call).map_err(|error| Broken::Request(error.to_string()))?;
         // Said here and not by the client, so that it is signed, and not said to IAM, which does not know it.
-        request.headers_mut().insert(LANGUAGE_HEADER, LANGUAGE);
-        if !content.is_empty() {
-            request.headers_mut().insert(CONTENT_TYPE, wire_format::CONTENT_TYPE);
-        }
+        request.headers_mut().insert(LANGUAGE_HEADER, self.language.clone());
+        request.headers_mut().insert(CONTENT_TYPE, wire_format::content_type(call));
         pass.put_on(&mut request, content);
         if !call.is_write() {
             // A read cannot be held back half-sent: it is decided before it leaves.

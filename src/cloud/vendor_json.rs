@@ -17,6 +17,25 @@ use crate::domain::id::{InstanceId, ProxyId};
 pub(super) const HTML_502: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
      <hr><center>api-gateway</center>\r\n</body>\r\n</html>\r\n";
 
+/// What the service says, in English and in Chinese. What stands before it, the gateway, speaks English alone.
+const IN_CHINESE: &[(&str, &str)] = &[
+    ("Another operation is being performed on the instance, or it is faulty.", "实例正在执行其他操作，或实例故障。"),
+    ("Parameter error.", "参数错误。"),
+    ("Server failure. Contact customer service.", "服务器故障，请联系客服。"),
+    ("The DB instance does not exist.", "实例不存在。"),
+    ("The database proxy does not exist.", "数据库代理不存在。"),
+    ("The instance ID or node ID format is invalid.", "实例ID或节点ID格式错误。"),
+    ("The instance status does not allow this operation.", "实例状态不允许该操作。"),
+    ("The job does not exist.", "任务不存在。"),
+    ("The limit is invalid.", "limit参数错误。"),
+    ("the proxy could not be restarted with the new configuration", "数据库代理无法以新的配置重启。"),
+];
+
+/// A body in Chinese: the same but for what is told to people.
+pub(super) fn in_chinese(body: &str) -> String {
+    IN_CHINESE.iter().fold(body.to_owned(), |body, (english, chinese)| body.replace(english, chinese))
+}
+
 pub(super) fn error(code: &str, message: &str) -> String {
     format!(r#"{{"error_code":"{code}","error_msg":"{message}"}}"#)
 }

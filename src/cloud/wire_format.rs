@@ -32,12 +32,14 @@ pub const RUNNING: &str = "Running";
 /// covers a cloud whose filter means the end of a job: no job of this kind is known to take longer.
 pub const FIND_SPAN: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// `Content-Type` of the switch, as the specification has it.
-pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
-
 /// Method of a call.
 pub fn method(call: &Call) -> Method {
     if call.is_write() { Method::PUT } else { Method::GET }
+}
+
+/// `Content-Type` of a call, as the vendor's clients send it: with every request, whether or not it has a body.
+pub fn content_type(call: &Call) -> HeaderValue {
+    HeaderValue::from_static(if call.is_write() { "application/json;charset=utf-8" } else { "application/json" })
 }
 
 /// Where a call goes: below the endpoint, which may have a path of its own. `base` is the endpoint without a slash at its end.

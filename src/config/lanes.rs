@@ -12,7 +12,7 @@ use crate::document::share::Share;
 use crate::document::{Diagnostic, Document, Mistakes, plain, quote};
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, ClientCertificate, Lane, Tls};
+use crate::domain::lane::{Access, ClientCertificate, Lane, Language, Tls};
 use crate::domain::quota::Quota;
 
 /// `max_in_flight` of a lane.
@@ -85,7 +85,13 @@ impl Reader<'_, '_> {
         let reader = credentials::Reader { lane: &self.path, name: &name, base: self.base, document: self.document };
         let credentials = reader.read(written.credentials, written.iam_endpoint, &endpoint, settings, mistakes)?;
         let tls = self.tls(&name, [written.ca_file, written.client_cert_file, written.client_key_file], settings, mistakes);
-        let access = Access { endpoint, project_id, credentials, tls };
+        let origin = written.language.is_none().then_some(Origin::Default);
+        let language = written.language.map_or_else(Language::default, |language| match language {
+            raw::Language::EnUs => Language::EnUs,
+            raw::Language::ZhCn => Language::ZhCn,
+        });
+        let language = settings.push_at(key("language"), &path("language"), language, origin);
+        let access = Access { endpoint, project_id, credentials, language, tls };
         let quota = written.quota.map(|quota| {
             let headroom = quota.headroom.unwrap_or(HEADROOM_DEFAULT);
             let origin = quota.headroom.is_none().then_some(Origin::Default);

@@ -70,6 +70,8 @@ pub struct Lane {
     pub project_id: String,
     /// Who we are there.
     pub credentials: Credentials,
+    /// In which language the cloud tells its errors (the API's `X-Language`). Default: `en-us`.
+    pub language: Option<Language>,
     /// File of the authorities (PEM) that the lane trusts instead of this machine's, for `endpoint` and `iam_endpoint`: of a private
     /// endpoint behind a gateway of its own. Read when the daemon starts.
     #[schemars(schema_with = "path")]
@@ -102,6 +104,17 @@ pub struct Lane {
     /// How long the fate of a call without an answer may stay unclear before its change is given to a person.
     /// Default: 30m.
     pub recover_limit: Option<Length>,
+}
+
+/// A language of the API.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum Language {
+    /// English.
+    #[serde(rename = "en-us")]
+    EnUs,
+    /// Chinese.
+    #[serde(rename = "zh-cn")]
+    ZhCn,
 }
 
 /// Who we are at the cloud, in one of three ways: a finished token; an access key; a user with a password.

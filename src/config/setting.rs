@@ -123,6 +123,12 @@ impl Shown for crate::domain::id::ProjectId {
     }
 }
 
+impl Shown for crate::domain::lane::Language {
+    fn shown(&self) -> Value {
+        self.tag().into()
+    }
+}
+
 impl Shown for crate::domain::lane::SecretSource {
     fn shown(&self) -> Value {
         match self {

@@ -35,8 +35,30 @@ pub struct Access {
     pub project_id: ProjectId,
     /// As whom.
     pub credentials: Credentials,
+    /// In which language errors are told.
+    pub language: Language,
     /// What TLS does otherwise than usual.
     pub tls: Tls,
+}
+
+/// The languages of the API (`X-Language`). Codes, states and names of jobs are the same in both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    EnUs,
+    /// Chinese.
+    ZhCn,
+}
+
+impl Language {
+    /// As the API and the configuration write it.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::EnUs => "en-us",
+            Self::ZhCn => "zh-cn",
+        }
+    }
 }
 
 /// A lane's own TLS, for its endpoint and its IAM endpoint: private endpoints stand behind gateways of their own.

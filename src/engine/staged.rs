@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+use crate::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -15,6 +15,7 @@ pub(crate) fn lane(name: &str) -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            language: Language::default(),
             tls: Tls::default(),
         },
         quota: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cloud::faults::Between;
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+use crate::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
 
 /// How long a job takes. The vendor publishes no number; a switch restarts the proxy's nodes one after the other.
 pub const JOB_TIME: Between = Between { min: Duration::from_secs(30), max: Duration::from_secs(120) };
@@ -30,6 +30,7 @@ pub fn lane(name: Name) -> Lane {
             endpoint: "https://rehearsal.invalid".into(),
             project_id: "00000000000000000000000000000000".parse().expect("32 digits are a project id"),
             credentials: Credentials::Token(SecretSource::Env("SEALIFT_REHEARSAL_NEEDS_NONE".into())),
+            language: Language::default(),
             tls: Tls::default(),
         },
         quota: None,

@@ -17,7 +17,7 @@ use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
-use sealift::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+use sealift::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
 use sealift::domain::plan::Wire;
 use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
@@ -129,6 +129,7 @@ fn lane() -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            language: Language::default(),
             tls: Tls::default(),
         },
         quota: None,

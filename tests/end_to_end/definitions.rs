@@ -26,7 +26,7 @@ use sealift::cloud::fleet::Fleet;
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Answer, Call, JobView, Reply};
 use sealift::domain::id::{JobId, Name};
-use sealift::domain::lane::{Access, Credentials, Lane, Naming, SecretSource, Tls};
+use sealift::domain::lane::{Access, Credentials, Lane, Language, Naming, SecretSource, Tls};
 use sealift::domain::target::Target;
 use serde_json::{Value, json};
 use tap::Tap;
@@ -160,7 +160,10 @@ fn lanes(secrets: &Path, endpoint: &str) -> Vec<Lane> {
     let key = |secret: &str| Credentials::AccessKey { access_key: file("ak"), secret_key: file(secret), security_token: None };
     let lane = |name: &str, project: &str, credentials: Credentials| {
         let project_id = project.parse().expect("an id");
-        crate::lanes::lane(name, Access { endpoint: endpoint.to_owned(), project_id, credentials, tls: Tls::default() })
+        crate::lanes::lane(
+            name,
+            Access { endpoint: endpoint.to_owned(), project_id, credentials, language: Language::default(), tls: Tls::default() },
+        )
     };
     vec![
         lane("signed", PROJECT, key("sk")),

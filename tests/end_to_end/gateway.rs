@@ -21,7 +21,7 @@ use sealift::cloud::fleet::Fleet;
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Call, Disposition, Reply};
 use sealift::domain::id::Name;
-use sealift::domain::lane::{Access, ClientCertificate, Credentials, Lane, Naming, SecretSource, Tls};
+use sealift::domain::lane::{Access, ClientCertificate, Credentials, Lane, Language, Naming, SecretSource, Tls};
 use sealift::domain::target::Target;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -135,7 +135,10 @@ impl Site {
     fn lane(&self, name: &str, tls: Tls) -> Lane {
         let endpoint = format!("https://localhost:{}", self.gateway);
         let credentials = Credentials::Token(SecretSource::File(self.at("token")));
-        crate::lanes::lane(name, Access { endpoint, project_id: PROJECT.parse().expect("an id"), credentials, tls })
+        crate::lanes::lane(
+            name,
+            Access { endpoint, project_id: PROJECT.parse().expect("an id"), credentials, language: Language::default(), tls },
+        )
     }
 
     fn arrivals(&self) -> u64 {

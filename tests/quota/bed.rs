@@ -269,6 +269,7 @@ fn lane(quota: Option<Quota>) -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a valid project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            language: Default::default(),
             tls: Default::default(),
         },
         quota,

@@ -8,7 +8,7 @@ use sealift::cloud::fleet::Fleet;
 use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
-use sealift::domain::lane::{Access, Credentials, Lane, SecretSource, Tls};
+use sealift::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
 use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave, Wire};
 use sealift::domain::proof::TlsVersion;
 use sealift::domain::quota::Quota;
@@ -116,6 +116,7 @@ pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
             endpoint: "https://cloud.invalid".into(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a valid project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
+            language: Language::default(),
             tls: Tls::default(),
         },
         quota: scenario.quota.map(|(requests, per)| Quota { requests, per }),

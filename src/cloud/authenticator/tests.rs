@@ -183,6 +183,20 @@ async fn signed_calls_are_let_in() {
 }
 
 #[tokio::test]
+async fn what_is_signed_is_what_the_vendors_clients_sign() {
+    let (endpoint, mut asked) = server(Act::Silence).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [access_key, secret_key] = [("ak", AK), ("sk", SK)].map(|(name, text)| SecretSource::File(write(dir.path(), name, text)));
+    let lane = lane_as(&endpoint, Credentials::AccessKey { access_key, secret_key, security_token: None }, SHORT);
+    let call = Call::Instances { lane: lane.name.clone(), offset: 0 };
+    let cloud = HttpCloud::new(&[lane], &crate::cloud::http::tests::clock()).expect("a client");
+    let _reply = cloud.perform(call, Box::new(|| Ok(()))).await;
+    let request = asked.recv().await.expect("it came whole");
+    // Theirs has their user agent besides.
+    assert!(request.contains("SignedHeaders=content-type;host;x-language;x-project-id;x-sdk-date,"), "{request}");
+}
+
+#[tokio::test]
 async fn a_temporary_key_carries_its_security_token() {
     let temporary = Key { security_token: Some(SECURITY_TOKEN.into()), ..key(AK, SK) };
     let bed = bed(accounts(vec![temporary], vec![]), |dir, _| {

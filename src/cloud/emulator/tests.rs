@@ -14,7 +14,7 @@ use crate::cloud::http::HttpCloud;
 use crate::cloud::http::tests::lane;
 use crate::domain::call::{Answer, Call, Disposition, JobView, ProxyStatus, Reply};
 use crate::domain::id::JobId;
-use crate::domain::lane::SecretSource;
+use crate::domain::lane::{Language, SecretSource};
 use crate::domain::target::Target;
 
 /// A clock that only the test moves.
@@ -45,6 +45,10 @@ struct Bed {
 }
 
 async fn bed(faults: Faults) -> Bed {
+    bed_in(Language::EnUs, faults).await
+}
+
+async fn bed_in(language: Language, faults: Faults) -> Bed {
     let clock = Arc::new(HandClock(Mutex::new(Duration::from_secs(1000))));
     let fleet = Fleet::generate(6, 3, 1).expect("possible numbers");
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -62,7 +66,8 @@ async fn bed(faults: Faults) -> Bed {
         wire: false,
     };
     let running = Emulator::start(options, clock.clone()).expect("loopback");
-    let lane = lane(&running.endpoint(), SecretSource::File(token), Duration::from_secs(30));
+    let mut lane = lane(&running.endpoint(), SecretSource::File(token), Duration::from_secs(30));
+    lane.access.language = language;
     let targets = fleet
         .proxies()
         .iter()
@@ -165,10 +170,11 @@ async fn each_fault_comes_through_as_its_class() {
         ("no_job_id_200", |f| f.no_job_id_200 = always(), Some(true), Ok(())),
         ("busy", |f| f.busy = always(), Some(false), Err(Disposition::Busy)),
     ];
-    for (word, set, executed, outcome) in cases {
+    let in_both = cases.into_iter().flat_map(|case| [Language::EnUs, Language::ZhCn].map(|language| (language, case)));
+    for (language, (word, set, executed, outcome)) in in_both {
         let mut faults = calm();
         set(&mut faults);
-        let bed = bed(faults).await;
+        let bed = bed_in(language, faults).await;
         let reply = bed.submit(0).await;
         assert_eq!(reply.outcome.as_ref().map(|_| ()).map_err(|error| error.disposition), outcome, "{word}: {reply:?}");
         assert!(reply.sent, "{word}");
@@ -177,6 +183,8 @@ async fn each_fault_comes_through_as_its_class() {
         }
         assert_eq!(bed.running.with_model(|model| model.fired()[word]), 1, "{word}: one request, not repeated");
         assert_eq!(bed.running.with_model(|model| model.ledger().arrivals_total()), 1, "{word}");
+        let service = reply.outcome.as_ref().err().filter(|error| error.code.as_ref().is_some_and(|code| code.starts_with("DBS")));
+        assert!(service.is_none_or(|error| error.message.is_ascii() == (language == Language::EnUs)), "{word}: {reply:?}");
         if word == "throttle_with_retry_after" {
             assert_eq!(reply.outcome.expect_err("a 429").retry_after, Some(2));
         }
@@ -185,11 +193,50 @@ async fn each_fault_comes_through_as_its_class() {
 
 #[tokio::test]
 async fn a_failed_job_and_a_hidden_job_come_through() {
-    let bed = bed(Faults { job_fails: always(), visibility_lag: Between::exactly(Duration::from_secs(1)), ..calm() }).await;
-    let id = job(&bed.submit(0).await);
-    assert_eq!(disposition(&bed.follow(&id).await), Disposition::NotFound);
-    bed.clock.pass(Duration::from_secs(2));
-    assert!(matches!(bed.follow(&id).await.outcome, Ok(Answer::Job(JobView::Broken { .. }))));
+    for language in [Language::EnUs, Language::ZhCn] {
+        let faults = Faults { job_fails: always(), visibility_lag: Between::exactly(Duration::from_secs(1)), ..calm() };
+        let bed = bed_in(language, faults).await;
+        let id = job(&bed.submit(0).await);
+        assert_eq!(disposition(&bed.follow(&id).await), Disposition::NotFound);
+        bed.clock.pass(Duration::from_secs(2));
+        let reply = bed.follow(&id).await;
+        assert!(matches!(reply.outcome, Ok(Answer::Job(JobView::Broken { .. }))), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_comes_through_in_both_languages() {
+    for language in [Language::EnUs, Language::ZhCn] {
+        let bed = bed_in(language, calm()).await;
+        let [mut elsewhere, mut gone] = [bed.targets[0].clone(), bed.targets[0].clone()];
+        elsewhere.instance_id = "f96c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id");
+        gone.proxy_id = "fec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id");
+        for call in [
+            Call::Inspect { target: elsewhere.clone() },
+            Call::Submit { target: elsewhere, ssl_option: true },
+            Call::Submit { target: gone, ssl_option: true },
+        ] {
+            let reply = bed.perform(call).await;
+            assert_eq!(disposition(&reply), Disposition::NotFound, "{reply:?}");
+        }
+    }
+}
+
+/// Whoever goes where the emulated cloud says, a preflight say, must not knock in somebody's network.
+#[tokio::test]
+async fn every_address_that_is_told_is_on_this_machine() {
+    let bed = bed(calm()).await;
+    let project = "056538411200d4cd2f79c003c7606412";
+    let instance = bed.targets[0].instance_id;
+    let mut told = 0;
+    for path in [format!("/v3/{project}/instances"), format!("/v3/{project}/instances/{instance}/proxies")] {
+        let answer = bed.raw(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Auth-Token: {TOKEN}\r\n\r\n")).await;
+        for address in answer.split('"').filter_map(|text| text.parse::<std::net::IpAddr>().ok()) {
+            assert!(address.is_loopback(), "{address} in {answer}");
+            told += 1;
+        }
+    }
+    assert!(told > 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use super::*;
 use crate::cloud::Withheld;
 use crate::domain::call::{Answer, CallError};
 use crate::domain::change::Timing;
-use crate::domain::lane::{Access, Credentials, SecretSource, Tls};
+use crate::domain::lane::{Access, Credentials, Language, SecretSource, Tls};
 use crate::domain::target::Target;
 
 const TOKEN: &str = "t0ken-that-must-not-be-told";
@@ -32,6 +32,7 @@ pub(crate) fn lane_as(endpoint: &str, credentials: Credentials, call_timeout: Du
             endpoint: endpoint.to_owned(),
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("an id"),
             credentials,
+            language: Language::default(),
             tls: Tls::default(),
         },
         quota: None,
@@ -384,24 +385,34 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
-async fn every_call_says_in_which_language_it_is_to_be_answered() {
+async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
     let since = "2026-11-24T08:09:10Z".parse().expect("an instant");
-    let (lane, job) = (target().lane, JOB.parse().expect("an id"));
+    let (name, job) = (target().lane, JOB.parse().expect("an id"));
     let (endpoint, mut received) = server(Act::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let token = dir.path().join("token");
+    crate::cloud::secret::write(&token, TOKEN);
+    let mut own = lane(&endpoint, SecretSource::File(token), PATIENT);
+    own.access.language = Language::ZhCn;
+    let chinese = HttpCloud::new(&[own], &clock()).expect("a client");
     let bed = bed(&endpoint, PATIENT);
     for call in [
         submit(),
         inspect(),
         Call::Follow { target: target(), job },
         Call::FindJobs { target: target(), since, page: 1 },
-        Call::Jobs { lane: lane.clone(), since, page: 1 },
-        Call::Instances { lane: lane.clone(), offset: 0 },
-        Call::Proxies { lane, instance_id: target().instance_id },
+        Call::Jobs { lane: name.clone(), since, page: 1 },
+        Call::Instances { lane: name.clone(), offset: 0 },
+        Call::Proxies { lane: name, instance_id: target().instance_id },
     ] {
         let word = call.word();
-        let _reply = bed.cloud.perform(call, allow()).await;
-        let request = received.recv().await.expect("it came whole").to_ascii_lowercase();
-        assert_eq!(request.matches("x-language: en-us\r\n").count(), 1, "{word}: {request}");
+        let content = if call.is_write() { "application/json;charset=utf-8" } else { "application/json" };
+        for (cloud, language) in [(&bed.cloud, "en-us"), (&chinese, "zh-cn")] {
+            let _reply = cloud.perform(call.clone(), allow()).await;
+            let request = received.recv().await.expect("it came whole").to_ascii_lowercase();
+            assert_eq!(request.matches(&format!("x-language: {language}\r\n")).count(), 1, "{word}: {request}");
+            assert_eq!(request.matches(&format!("content-type: {content}\r\n")).count(), 1, "{word}: {request}");
+        }
     }
 }
 

@@ -111,6 +111,13 @@ pub enum Content {
 }
 
 impl Content {
+    /// Tells people in Chinese what it tells them.
+    pub fn in_chinese(&mut self) {
+        if let Self::Answer { body, .. } = self {
+            *body = super::super::vendor_json::in_chinese(body);
+        }
+    }
+
     /// Lets a refusal of the gateway say what it refuses, with the request's id as gateways write it.
     pub fn say(&mut self, detail: &str) {
         if let Self::Answer { body, request_id, .. } = self {
