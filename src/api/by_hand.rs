@@ -76,7 +76,7 @@ async fn find(api: &Api, rollout: &Rollout, proxy: &str, words: &'static [&'stat
 async fn believed(api: &Api, change: &Change, job: &JobId) -> Result<(), Fault> {
     let target = &change.target;
     let conflict = |message: String| Err(Fault::new(StatusCode::CONFLICT, message));
-    if !change.record.jobs.contains(job) && api.store.known_jobs(&target.instance()).await?.contains(job) {
+    if !change.record.jobs.contains(job) && api.store.known_jobs(&target.instance_id).await?.contains(job) {
         return conflict(format!("job {job} is that of another change; `sealift jobs` lists whose"));
     }
     let call = Call::ShowJob { lane: target.lane.clone(), job: job.clone() };

@@ -48,7 +48,7 @@ pub async fn of_changes(
     for active in changes {
         let change = &active.change;
         let queued = change.record.state == State::Queued;
-        let instance_taken = if queued { store.holder(&change.target.instance()).await? } else { None };
+        let instance_taken = if queued { store.holder(&change.target.instance_id).await? } else { None };
         let group_full = if queued { store.full_group(rollout.id, &change.target).await? } else { None };
         let lane = snapshot.lanes.iter().find(|lane| lane.lane == change.target.lane);
         let occupied = lane.and_then(|lane| lane.occupied.get(&change.target.instance_id));

@@ -116,22 +116,6 @@ impl<'de> Deserialize<'de> for Tags {
     }
 }
 
-/// Names one instance across every rollout: what the one-change-at-a-time rule is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct InstanceKey {
-    /// The lane that reaches it.
-    pub lane: Name,
-    /// The instance.
-    pub instance_id: InstanceId,
-}
-
-impl Target {
-    /// The instance of this target.
-    pub fn instance(&self) -> InstanceKey {
-        InstanceKey { lane: self.lane.clone(), instance_id: self.instance_id }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

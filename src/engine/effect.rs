@@ -12,10 +12,9 @@ use super::board::CheckSpec;
 use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
-use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
+use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
-use crate::domain::target::InstanceKey;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
 
 /// Pairs an effect with its answer; unique within one run of the core.
@@ -204,7 +203,7 @@ pub enum Query {
     /// One change with its rollout, after a conflict.
     Change(ChangeId),
     /// Jobs of the instance that are explained.
-    KnownJobs(InstanceKey),
+    KnownJobs(InstanceId),
 }
 
 /// What the store answered.

@@ -29,10 +29,9 @@ impl Core {
             work.next_page = Some(Call::FindJobs { target: target.clone(), since: *since, page: page + 1 });
             return self.consider(id, out);
         }
-        let key = work.change.target.instance();
         let ticket = self.ticket(Owner::Change(id));
         self.set_stage(id, Stage::Reading);
-        out.push(Effect::Read { ticket, query: Query::KnownJobs(key) });
+        out.push(Effect::Read { ticket, query: Query::KnownJobs(instance) });
     }
 
     pub(super) fn questioned(&mut self, id: ChangeId, known: &[JobId], out: &mut Vec<Effect>) {

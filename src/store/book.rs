@@ -9,23 +9,25 @@
 //!
 //! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::domain::change;
 use crate::domain::group::FullGroup;
-use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
+use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::What;
 use crate::domain::plan::Plan;
 use crate::domain::tally::{Standing, Tally};
-use crate::domain::target::{InstanceKey, Target};
+use crate::domain::target::Target;
 
 use super::groups::Groups;
 use super::line::Line;
+use super::locks::Locks;
 use super::row::{Row, is_settled};
 use super::sheet::Sheet;
+use super::step::InstanceOfLane;
 use super::targets::{Fingerprints, Overlap, Targets, overlap};
 use super::{Active, Enforcement, Rollout, SubmitError, Unavailable};
 
@@ -40,7 +42,7 @@ pub(crate) struct Book {
     names: BTreeMap<(Name, u32), RolloutId>,
     /// By the plan's name.
     pub(super) enforcements: BTreeMap<Name, Enforcement>,
-    locks: HashMap<InstanceKey, ChangeId>,
+    locks: Locks,
     due: BTreeSet<(Timestamp, ChangeId)>,
     fresh: Fresh,
     seq: u64,
@@ -92,7 +94,7 @@ pub(crate) struct Opening {
 #[derive(Debug, Clone, Default)]
 struct Fresh {
     rows: BTreeMap<ChangeId, (u64, Row)>,
-    jobs: BTreeMap<InstanceKey, Vec<(u64, JobId)>>,
+    jobs: BTreeMap<InstanceId, Vec<(u64, JobId)>>,
     order: VecDeque<(u64, ChangeId)>,
 }
 
@@ -163,8 +165,13 @@ impl Book {
     }
 
     /// The change that holds an instance.
-    pub fn holder(&self, instance: &InstanceKey) -> Option<ChangeId> {
-        self.locks.get(instance).copied()
+    pub fn holder(&self, instance: &InstanceId) -> Option<ChangeId> {
+        self.locks.holder(instance)
+    }
+
+    /// The changes that hold an instance: several only where the store is older than the rule that one may.
+    pub fn holders(&self, instance: &InstanceId) -> impl Iterator<Item = ChangeId> {
+        self.locks.holders(instance)
     }
 
     /// A change that is active, explicitly queued, or settled so recently that the backing store may not have it.
@@ -219,16 +226,18 @@ impl Book {
     }
 
     /// Puts an active or explicitly queued change back as the backing store had it. `false` when it cannot be: its
-    /// rollout is unknown, it is neither active nor queued, or its instance is taken.
+    /// rollout is unknown, it is neither active nor queued, or its instance is taken by the same lane. (By another one it
+    /// may be: instances were locked for each lane once.)
     pub fn restore_row(&mut self, id: ChangeId, row: Row) -> bool {
-        let Some(case) = self.cases.get_mut(&id.rollout) else { return false };
-        if is_settled(row.standing()) {
+        let instance = row.target.instance_id;
+        let taken = |other| self.row(other).is_some_and(|other| other.target.lane == row.target.lane);
+        let active = row.standing() == Standing::Active;
+        if is_settled(row.standing()) || (active && self.locks.holders(&instance).any(taken)) {
             return false;
         }
-        if row.standing() == Standing::Active {
-            if self.locks.insert(row.target.instance(), id).is_some() {
-                return false;
-            }
+        let Some(case) = self.cases.get_mut(&id.rollout) else { return false };
+        if active {
+            self.locks.take(instance, id);
             self.due.extend(row.due.map(|due| (due, id)));
         }
         case.groups.enter(id.ordinal, &row);
@@ -261,7 +270,7 @@ impl Book {
 
     /// Takes in one line about a rollout that is in the books; says whose job id it brings, if it brings a new one.
     /// Submissions come by [`Self::submitted`].
-    pub fn fold(&mut self, line: &Line, target: Option<Target>) -> Result<Option<InstanceKey>, Unavailable> {
+    pub fn fold(&mut self, line: &Line, target: Option<Target>) -> Result<Option<InstanceOfLane>, Unavailable> {
         let entry = &line.entry;
         let unknown = || Unavailable(format!("journal entry {} is about the unknown rollout {}", entry.seq, entry.rollout));
         if let What::Enforcement { name, record, .. } = &entry.what {
@@ -298,7 +307,7 @@ impl Book {
         Ok(learnt)
     }
 
-    fn replace(&mut self, id: ChangeId, seq: u64, old: Option<Row>, mut row: Row, due: Option<Timestamp>) -> Option<InstanceKey> {
+    fn replace(&mut self, id: ChangeId, seq: u64, old: Option<Row>, mut row: Row, due: Option<Timestamp>) -> Option<InstanceOfLane> {
         let was_active = old.as_ref().is_some_and(|old| old.standing() == Standing::Active);
         let is_active = row.standing() == Standing::Active;
         if let Some(due) = old.as_ref().filter(|_| was_active).and_then(|old| old.due) {
@@ -306,17 +315,16 @@ impl Book {
         }
         // Most moves are those of an active change that stays active: it has the lock, and keeps it.
         match (was_active, is_active) {
-            (true, false) => drop(self.locks.remove(&row.target.instance())),
-            (false, true) => drop(self.locks.insert(row.target.instance(), id)),
+            (true, false) => self.locks.free(&row.target.instance_id, id),
+            (false, true) => self.locks.take(row.target.instance_id, id),
             (true, true) | (false, false) => {}
         }
         let mut learnt = None;
         if let Some(job) = row.record.jobs.last()
             && old.and_then(|old| old.record.jobs.last().cloned()).as_ref() != Some(job)
         {
-            let instance = row.target.instance();
-            self.fresh.jobs.entry(instance.clone()).or_default().push((seq, job.clone()));
-            learnt = Some(instance);
+            self.fresh.jobs.entry(row.target.instance_id).or_default().push((seq, job.clone()));
+            learnt = Some(InstanceOfLane { lane: row.target.lane.clone(), instance_id: row.target.instance_id });
         }
         if is_settled(row.standing()) {
             self.fresh.rows.insert(id, (seq, row));
@@ -366,7 +374,7 @@ impl Book {
     }
 
     /// Job ids of this instance that the backing store may not have yet, oldest first.
-    pub fn fresh_jobs(&self, instance: &InstanceKey) -> impl Iterator<Item = &JobId> {
+    pub fn fresh_jobs(&self, instance: &InstanceId) -> impl Iterator<Item = &JobId> {
         self.fresh.jobs.get(instance).into_iter().flatten().map(|(_, job)| job)
     }
 

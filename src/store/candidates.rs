@@ -9,9 +9,8 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::ops::{ControlFlow, Range};
 
 use crate::domain::change;
-use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::id::{ChangeId, InstanceId, RolloutId};
 use crate::domain::tally::Standing;
-use crate::domain::target::InstanceKey;
 
 use super::book::{Book, Case};
 use super::groups::{Class, Room};
@@ -75,7 +74,7 @@ struct Pick<'b> {
     id: RolloutId,
     limit: usize,
     room: Room<'b>,
-    chosen: BTreeSet<InstanceKey>,
+    chosen: BTreeSet<InstanceId>,
     found: Candidates,
 }
 
@@ -88,7 +87,7 @@ impl Pick<'_> {
         ChangeId { rollout: self.id, ordinal }
     }
 
-    fn is_free(&self, instance: &InstanceKey) -> bool {
+    fn is_free(&self, instance: &InstanceId) -> bool {
         self.book.holder(instance).is_none() && !self.chosen.contains(instance)
     }
 
@@ -108,7 +107,7 @@ impl Pick<'_> {
                 continue;
             }
             if let Some(row) = case.rows.get(&ordinal).filter(|row| wanted(row)) {
-                let instance = row.target.instance();
+                let instance = row.target.instance_id;
                 if self.is_free(&instance) {
                     self.chosen.insert(instance);
                     self.room.take(class);
@@ -136,7 +135,7 @@ impl Pick<'_> {
                 return ControlFlow::Break(());
             }
             let class = case.groups.class(target);
-            let instance = target.instance();
+            let instance = target.instance_id;
             let obstacle = if !self.is_free(&instance) {
                 Some(Obstacle::Instance)
             } else if !self.room.has(&class) {

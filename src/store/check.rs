@@ -3,14 +3,14 @@
 //! Invariants: a commit that passes can be folded without a further question; what its decision read has not moved;
 //! afterwards every ordinal before the cursor has a row and none after it; at most one change an instance is active.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::change::{self, State};
-use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::id::{ChangeId, InstanceId, RolloutId};
 use crate::domain::journal::{Entry, What, Word};
 use crate::domain::rollout;
 use crate::domain::tally::Standing;
-use crate::domain::target::{InstanceKey, Target};
+use crate::domain::target::Target;
 
 use super::book::{Book, Case};
 use super::line::Line;
@@ -46,7 +46,16 @@ impl Book {
         if cursor < record.cursor || cursor > case.targets.count() {
             return Err(misuse(format_args!("cursor {cursor} after {} of {}", record.cursor, case.targets.count())));
         }
-        let mut draft = Draft { book: self, case, rollout: commit.rollout, cursor, locks: HashMap::new(), first: 0, seen: BTreeSet::new() };
+        let mut draft = Draft {
+            book: self,
+            case,
+            rollout: commit.rollout,
+            cursor,
+            taken: BTreeMap::new(),
+            freed: BTreeSet::new(),
+            first: 0,
+            seen: BTreeSet::new(),
+        };
         let mut lines = Vec::new();
         let count = commit.changes.len() + usize::from(moved.is_some());
         lines.reserve(count);
@@ -148,8 +157,10 @@ struct Draft<'a> {
     rollout: RolloutId,
     /// The cursor after the commit.
     cursor: u32,
-    /// Instances whose holder the commit's earlier changes have changed.
-    locks: HashMap<InstanceKey, Option<ChangeId>>,
+    /// What the commit's earlier changes have taken.
+    taken: BTreeMap<InstanceId, ChangeId>,
+    /// Those of them that have left their instance.
+    freed: BTreeSet<ChangeId>,
     /// Changes that get their first row.
     first: u32,
     /// Changes that moved so far, when there is more than one.
@@ -232,18 +243,22 @@ impl Draft<'_> {
     }
 
     fn lock(&mut self, id: ChangeId, target: &Target, from: Standing, to: Standing, single: bool) -> Result<(), CommitError> {
-        if from != Standing::Active && to != Standing::Active {
-            return Ok(());
-        }
-        let instance = target.instance();
-        if to == Standing::Active {
-            let holder = self.locks.get(&instance).copied().unwrap_or_else(|| self.book.holder(&instance));
-            if holder.is_some_and(|holder| holder != id) {
-                return Err(CommitError::InstanceTaken { ordinal: id.ordinal });
+        let instance = target.instance_id;
+        match (from == Standing::Active, to == Standing::Active) {
+            // Who is in stays in, also where an older store let in several.
+            (true, true) | (false, false) => {}
+            (true, false) if single => {}
+            (true, false) => {
+                self.freed.insert(id);
+                self.taken.retain(|_, holder| *holder != id);
             }
-        }
-        if !single {
-            self.locks.insert(instance, (to == Standing::Active).then_some(id));
+            (false, true) => {
+                let stays = |holder: ChangeId| holder != id && !self.freed.contains(&holder);
+                if self.taken.contains_key(&instance) || self.book.holders(&instance).any(stays) {
+                    return Err(CommitError::InstanceTaken { ordinal: id.ordinal });
+                }
+                self.taken.insert(instance, id);
+            }
         }
         Ok(())
     }

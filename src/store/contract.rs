@@ -15,6 +15,7 @@ use crate::domain::id::ChangeId;
 use crate::domain::journal::What;
 use crate::domain::plan::Promote;
 use crate::domain::rollout::{self, Phase};
+use crate::domain::target::Target;
 
 use super::scene::*;
 use super::{Candidates, Commit, CommitError, Durability, Store, SubmitError};
@@ -24,7 +25,7 @@ macro_rules! suite {
     ($make:expr) => {
         $crate::store::contract::suite! { $make;
             submitting_twice_is_one_rollout, other_content_is_refused, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
-            a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change,
+            a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change, an_instance_and_a_proxy_are_one_whatever_the_lane,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
             due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
             rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, an_enforcement_is_one_a_name, a_long_enforcement_is_kept, the_targets_are_those_submitted,
@@ -76,16 +77,11 @@ pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
     };
     assert_eq!((proxy, name.as_str(), other), (target(1, 2).proxy_id.to_string(), "alpha", first));
     assert_eq!(more, " and 1 more of its proxies");
-    // The same proxy over another lane is another proxy to us; only the cloud could tell.
-    let mut lane = submission("gamma", &[1], 3);
-    lane.targets = [crate::domain::target::Target { lane: name_of("other"), ..target(1, 3) }].into();
-    store.submit(lane).await.expect("another lane");
-
     assert_eq!(release(store, first, 0, 1).await, [0]);
     abort(store, first).await;
     // It is over for people, but a change of it is still in flight.
     assert!(matches!(store.submit(submission("beta", &[4], 2)).await, Err(SubmitError::Overlap { .. })));
-    assert_eq!(store.open_rollouts().await.expect("available").len(), 2);
+    assert_eq!(store.open_rollouts().await.expect("available").len(), 1);
     put(store, first, 0, switched()).await.expect("free");
     assert!(store.submit(submission("beta", &[4], 2)).await.expect("free now").new);
     assert!(store.open_rollouts().await.expect("available").iter().all(|open| open.id != first));
@@ -187,13 +183,40 @@ pub(crate) async fn an_instance_has_one_active_change(store: &dyn Store) {
         Commit { releases: Some(0), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) }
     };
     assert!(matches!(store.commit(take(&[0])).await, Err(CommitError::InstanceTaken { ordinal: 0 })));
-    let instance = target(0, 1).instance();
+    let instance = target(0, 1).instance_id;
     assert_eq!(store.holder(&instance).await.expect("available"), Some(ChangeId { rollout: first, ordinal: 0 }));
     put(store, first, 0, switched()).await.expect("free");
     assert_eq!(store.holder(&instance).await.expect("available"), None);
     // Two changes of one commit may not take one instance either.
     assert!(matches!(store.commit(take(&[0, 1, 2])).await, Err(CommitError::InstanceTaken { ordinal: 2 })));
     store.commit(take(&[0])).await.expect("the instance is free now");
+}
+
+pub(crate) async fn an_instance_and_a_proxy_are_one_whatever_the_lane(store: &dyn Store) {
+    let by_other = |target: Target| Target { lane: name("other"), ..target };
+    let first = started(store, submission("alpha", &[1], 0)).await;
+    let mut shares = submission("beta", &[2], 0);
+    shares.targets = [by_other(target(9, 18)), by_other(target(0, 0))].into();
+    let Err(SubmitError::Overlap { proxy, name: of, .. }) = store.submit(shares.clone()).await else { panic!("a proxy is shared") };
+    assert_eq!((proxy, of), (target(0, 0).proxy_id.to_string(), name("alpha")));
+    shares.targets = [by_other(target(0, 1)), by_other(target(9, 18))].into();
+    let second = started(store, shares).await;
+    assert_eq!(release(store, first, 0, 1).await, [0]);
+    let now = rollout(store, second).await;
+    let take = Commit {
+        releases: Some(0),
+        moves: Some(moves(rollout::Record { releases: 1, cursor: 1, ..now.record.clone() }, "release")),
+        changes: vec![step(0, &change::Record::queued(), State::Ready, 4)],
+        ..blank(&now, 4)
+    };
+    assert!(matches!(store.commit(take).await, Err(CommitError::InstanceTaken { ordinal: 0 })));
+    assert_eq!(release(store, second, 0, 2).await, [1], "passed over as long as the other lane's change works on it");
+    put(store, first, 0, State::Following { job: job(1) }).await.expect("free");
+    put(store, first, 0, switched()).await.expect("free");
+    put(store, second, 0, State::Ready).await.expect("the instance is free now");
+    put(store, second, 0, State::Following { job: job(2) }).await.expect("free");
+    let known = store.known_jobs(&target(0, 1).instance_id).await.expect("available");
+    assert_eq!(known, [job(1), job(2)], "a job that one lane saved is explained to the other");
 }
 
 pub(crate) async fn one_commit_may_hand_an_instance_on(store: &dyn Store) {
@@ -423,7 +446,7 @@ pub(crate) async fn journal_pages(store: &dyn Store) {
 
 pub(crate) async fn jobs_are_remembered(store: &dyn Store) {
     let id = started(store, submission("alpha", &[2], 0)).await;
-    let instance = target(0, 0).instance();
+    let instance = target(0, 0).instance_id;
     assert!(store.known_jobs(&instance).await.expect("available").is_empty());
     release(store, id, 0, 1).await;
     let mut expected = Vec::new();
@@ -436,7 +459,7 @@ pub(crate) async fn jobs_are_remembered(store: &dyn Store) {
     assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "the latest eight, oldest first");
     put(store, id, 0, failed("no")).await.expect("free");
     assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "they outlive the change");
-    assert!(store.known_jobs(&target(1, 2).instance()).await.expect("available").is_empty());
+    assert!(store.known_jobs(&target(1, 2).instance_id).await.expect("available").is_empty());
 }
 
 pub(crate) async fn a_busy_life_adds_up(store: &dyn Store) {

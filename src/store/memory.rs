@@ -13,9 +13,9 @@ use jiff::Timestamp;
 
 use crate::domain::change::Change;
 use crate::domain::group::FullGroup;
-use crate::domain::id::{ChangeId, Digest, JobId, Name, RolloutId};
+use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, What};
-use crate::domain::target::{InstanceKey, Target};
+use crate::domain::target::Target;
 
 use super::book::{Book, Opening};
 use super::jobs::remember;
@@ -39,7 +39,7 @@ pub struct MemoryStore {
 struct State {
     book: Book,
     settled: BTreeMap<ChangeId, Row>,
-    jobs: BTreeMap<InstanceKey, Vec<JobId>>,
+    jobs: BTreeMap<InstanceId, Vec<JobId>>,
     journal: Vec<Line>,
     /// Entries are counted and not kept: what nobody will read is the most of what a long run holds.
     forgets: bool,
@@ -108,7 +108,7 @@ impl State {
                     self.settled.remove(&ChangeId { rollout: line.entry.rollout, ordinal: *ordinal });
                 }
                 if let (Some(instance), Some(job)) = (learnt, record.jobs.last()) {
-                    remember(self.jobs.entry(instance).or_default(), job);
+                    remember(self.jobs.entry(instance.instance_id).or_default(), job);
                 }
             }
             self.note(line);
@@ -240,7 +240,7 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.state().stored(id, words, places, limit))))
     }
 
-    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
+    fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
         Box::pin(ready(Ok(self.state().book.holder(instance))))
     }
 
@@ -248,7 +248,7 @@ impl Store for MemoryStore {
         Box::pin(ready(Ok(self.state().book.full_group(id, target))))
     }
 
-    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
+    fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
         Box::pin(ready(Ok(self.state().jobs.get(instance).cloned().unwrap_or_default())))
     }
 

@@ -22,6 +22,7 @@ mod jobs;
 mod journal;
 mod landed;
 mod line;
+mod locks;
 pub mod memory;
 pub mod open;
 mod page;
@@ -58,12 +59,12 @@ use jiff::Timestamp;
 use crate::domain::change::{self, Change};
 use crate::domain::enforce;
 use crate::domain::group::FullGroup;
-use crate::domain::id::{ChangeId, Digest, JobId, Name, RolloutId};
+use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, Trace};
 use crate::domain::plan::Plan;
 use crate::domain::rollout;
 use crate::domain::tally::Tally;
-use crate::domain::target::{self, InstanceKey, Target, TargetList};
+use crate::domain::target::{self, Target, TargetList};
 use upkeep::export::Export;
 
 /// A future that any executor may run; the memory store's are ready at once.
@@ -111,14 +112,14 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Pending<'_, Result<Vec<Change>, Unavailable>>;
 
-    /// The change that is active on this instance, whatever its rollout.
-    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>>;
+    /// The change that is active on this instance, whatever its rollout and its lane.
+    fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>>;
 
     /// The first of the rollout's group limits that keeps a change to this target from being released now.
     fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>>;
 
-    /// The latest job ids saved for changes of this instance, whatever their rollout: jobs that are explained.
-    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
+    /// The latest job ids saved for changes of this instance, whatever their rollout and their lane: jobs that are explained.
+    fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>>;
 
     /// One page of a rollout's changes in the list's order, `after` exclusive; `words` empty: every state.
     fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>>;

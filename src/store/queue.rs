@@ -23,9 +23,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::change;
-use crate::domain::id::{ChangeId, Digest, JobId, RolloutId};
+use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, RolloutId};
 use crate::domain::journal::What;
-use crate::domain::target::InstanceKey;
 
 use super::Enforcement;
 use super::enforcements;
@@ -33,8 +32,10 @@ use super::home::{Mark, SCHEMA};
 use super::jobs::remember;
 use super::probe::{Point, Probe};
 use super::sheet::Sheet;
-use super::step::Step;
-use super::value::{ValueError, change_key, change_of, instance_key, read_json, read_tallies, tallies_key, write_json, write_tallies};
+use super::step::{InstanceOfLane, Step};
+use super::value::{
+    ValueError, change_key, change_of, instance_key, lane_of, read_json, read_tallies, tallies_key, write_json, write_tallies,
+};
 
 /// What went wrong in the queue.
 #[derive(Debug, thiserror::Error)]
@@ -218,7 +219,7 @@ impl Queue {
     ) -> Result<Draft, QueueError> {
         let mut draft = Draft::default();
         let mut latest: BTreeMap<ChangeId, Latest<'_>> = BTreeMap::new();
-        let mut jobs: BTreeMap<&InstanceKey, Vec<JobId>> = BTreeMap::new();
+        let mut jobs: BTreeMap<&InstanceOfLane, Vec<JobId>> = BTreeMap::new();
         let mut moved = BTreeSet::new();
         let mut enforced = BTreeMap::new();
         for step in steps {
@@ -233,7 +234,7 @@ impl Queue {
             if let (Some(instance), Some(job)) = (&step.learnt, record.jobs.last()) {
                 let jobs = match jobs.entry(instance) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(place) => place.insert(self.jobs(instance)?),
+                    Entry::Vacant(place) => place.insert(self.jobs_by(instance.lane.as_str().as_bytes(), &instance.instance_id)?),
                 };
                 remember(jobs, job);
             }
@@ -242,7 +243,8 @@ impl Queue {
             latest.put(change_key(id), &mut draft)?;
         }
         for (instance, jobs) in jobs {
-            draft.put(TreeName::Instances, instance_key(instance), Some(write_json("an instance's jobs", &jobs)?));
+            let key = instance_key(instance.lane.as_str().as_bytes(), &instance.instance_id);
+            draft.put(TreeName::Instances, key, Some(write_json("an instance's jobs", &jobs)?));
         }
         for id in moved {
             let Some((stored, sheet)) = rollouts(id) else { continue };
@@ -300,14 +302,21 @@ impl Queue {
         Ok(value.map(|value| read_json("a change", &value)).transpose()?)
     }
 
-    /// The job ids of an instance.
-    pub fn jobs(&self, instance: &InstanceKey) -> Result<Vec<JobId>, QueueError> {
-        Ok(self
-            .instances
-            .get(instance_key(instance))?
-            .map(|value| read_json("an instance's jobs", &value))
-            .transpose()?
-            .unwrap_or_default())
+    /// The job ids of an instance, whatever the lane: a look for each lane that ever had one, of which there are few.
+    pub fn jobs(&self, instance: &InstanceId) -> Result<Vec<JobId>, QueueError> {
+        let (mut jobs, mut from) = (Vec::new(), Vec::new());
+        while let Some(pair) = self.instances.range(from..).next() {
+            let (key, _) = pair?;
+            let (lane, after) = lane_of(&key);
+            jobs.extend(self.jobs_by(lane, instance)?);
+            from = after;
+        }
+        Ok(jobs)
+    }
+
+    fn jobs_by(&self, lane: &[u8], instance: &InstanceId) -> Result<Vec<JobId>, QueueError> {
+        let value = self.instances.get(instance_key(lane, instance))?;
+        Ok(value.map(|value| read_json("an instance's jobs", &value)).transpose()?.unwrap_or_default())
     }
 
     /// Stored changes of a rollout from `first` on, in the list's order, as far as `words` may want them (empty: all).

@@ -305,7 +305,7 @@ pub(crate) async fn picture(store: &dyn Store) -> String {
         for mut active in all_changes(store, rollout.id).await {
             assert_eq!(store.change(active.change.id).await.expect("available").as_ref(), Some(&active));
             active.due = None;
-            let jobs = store.known_jobs(&active.change.target.instance()).await.expect("available");
+            let jobs = store.known_jobs(&active.change.target.instance_id).await.expect("available");
             writeln!(picture, "{active:?} {jobs:?}").expect("a string takes everything");
         }
     }

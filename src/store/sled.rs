@@ -19,9 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::domain::change::Change;
 use crate::domain::group::FullGroup;
-use crate::domain::id::{ChangeId, JobId, Name, RolloutId};
+use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, What};
-use crate::domain::target::{InstanceKey, Target};
+use crate::domain::target::Target;
 
 use super::book::Opening;
 use super::home::Identity;
@@ -312,7 +312,7 @@ impl SledStore {
         Err(self.shared.distrust(&format!("the row of change {id} is missing")))
     }
 
-    fn known_jobs_now(&self, instance: &InstanceKey) -> Result<Vec<JobId>, Unavailable> {
+    fn known_jobs_now(&self, instance: &InstanceId) -> Result<Vec<JobId>, Unavailable> {
         let fresh: Vec<JobId> = self.shared.books()?.book.fresh_jobs(instance).cloned().collect();
         let mut jobs = self.shared.queue.jobs(instance).map_err(|error| self.shared.read_failed(error.into()))?;
         for job in &fresh {
@@ -487,8 +487,8 @@ impl Store for SledStore {
         Box::pin(self.stored_now(id, words, places, limit))
     }
 
-    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
-        let instance = instance.clone();
+    fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
+        let instance = *instance;
         self.books_say(move |inner| Ok(inner.book.holder(&instance)))
     }
 
@@ -496,7 +496,7 @@ impl Store for SledStore {
         self.books_say(|inner| Ok(inner.book.full_group(id, target)))
     }
 
-    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
+    fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
         Box::pin(ready(self.known_jobs_now(instance)))
     }
 

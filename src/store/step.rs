@@ -2,10 +2,19 @@
 //!
 //! Invariant: it carries all that the queue needs, as it was at this line; the books themselves may be ahead.
 
-use crate::domain::target::InstanceKey;
+use crate::domain::id::{InstanceId, Name};
 
 use super::book::Opening;
 use super::line::Line;
+
+/// An instance as a lane reaches it: under this the queue keeps the job ids, for as long as it has been written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct InstanceOfLane {
+    /// The lane.
+    pub lane: Name,
+    /// The instance.
+    pub instance_id: InstanceId,
+}
 
 /// A line with what stands behind it.
 #[derive(Debug, Clone)]
@@ -13,7 +22,7 @@ pub(crate) struct Step {
     /// The line.
     pub line: Line,
     /// The instance, when the line brings a job id that was not known before.
-    pub learnt: Option<InstanceKey>,
+    pub learnt: Option<InstanceOfLane>,
     /// The rollout, when the line takes one over.
     pub opening: Option<Box<Opening>>,
 }

@@ -127,13 +127,13 @@ pub(crate) fn overlap(
     let mut theirs = std::collections::HashSet::new();
     there.scan(0, &mut |_, target| {
         if shared.binary_search(&fingerprint(target)).is_ok() {
-            theirs.insert((target.lane.clone(), target.proxy_id));
+            theirs.insert(target.proxy_id);
         }
         ControlFlow::Continue(())
     })?;
     let mut found: Option<Overlap> = None;
     newer.scan(0, &mut |_, target| {
-        if shared.binary_search(&fingerprint(target)).is_ok() && theirs.contains(&(target.lane.clone(), target.proxy_id)) {
+        if shared.binary_search(&fingerprint(target)).is_ok() && theirs.contains(&target.proxy_id) {
             let overlap = found.get_or_insert_with(|| Overlap { proxy: target.proxy_id.to_string(), count: 0 });
             overlap.count += 1;
         }
@@ -142,11 +142,8 @@ pub(crate) fn overlap(
     Ok(found)
 }
 
+/// A proxy is one, whatever the lane that reaches it.
 fn fingerprint(target: &Target) -> u128 {
-    let mut hash = Sha256::new();
-    hash.update(target.lane.as_str());
-    hash.update([0]);
-    hash.update(target.proxy_id.as_str());
-    let full: [u8; 32] = hash.finalize().into();
+    let full: [u8; 32] = Sha256::digest(target.proxy_id.as_str()).into();
     u128::from_be_bytes(full[..16].try_into().expect("sixteen bytes of thirty-two"))
 }

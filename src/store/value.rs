@@ -7,9 +7,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::id::{ChangeId, InstanceId, RolloutId};
 use crate::domain::tally::Tally;
-use crate::domain::target::InstanceKey;
 
 /// Most bytes of one value, its checksum included.
 pub(crate) const VALUE_MAX: usize = 4_096;
@@ -111,9 +110,15 @@ pub(crate) fn tallies_key(id: RolloutId) -> [u8; 17] {
     key
 }
 
-/// Key of an instance: a lane's name has no byte 0.
-pub(crate) fn instance_key(instance: &InstanceKey) -> Vec<u8> {
-    [instance.lane.as_str().as_bytes(), &[0], instance.instance_id.as_str().as_bytes()].concat()
+/// Key of an instance as a lane reaches it: a lane's name has no byte 0.
+pub(crate) fn instance_key(lane: &[u8], instance: &InstanceId) -> Vec<u8> {
+    [lane, &[0], instance.as_str().as_bytes()].concat()
+}
+
+/// The lane of an [`instance_key`], and where the keys of the lanes after it begin.
+pub(crate) fn lane_of(key: &[u8]) -> (&[u8], Vec<u8>) {
+    let lane = key.split(|byte| *byte == 0).next().unwrap_or(key);
+    (lane, [lane, &[1]].concat())
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use sealift::domain::change::Change;
 use sealift::domain::group::FullGroup;
-use sealift::domain::id::{ChangeId, JobId, Name, RolloutId};
+use sealift::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use sealift::domain::journal::Entry;
-use sealift::domain::target::{InstanceKey, Target};
+use sealift::domain::target::Target;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{
     Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
@@ -86,7 +86,7 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().stored(id, words, places, limit)
     }
 
-    fn holder(&self, instance: &InstanceKey) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
+    fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
         self.0.store().holder(instance)
     }
 
@@ -94,7 +94,7 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().full_group(id, target)
     }
 
-    fn known_jobs(&self, instance: &InstanceKey) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
+    fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
         self.0.store().known_jobs(instance)
     }
 

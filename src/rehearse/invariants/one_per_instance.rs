@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::super::fact::Fact;
 use super::super::scene::Scene;
 use super::Invariant;
+use crate::domain::id::InstanceId;
 use crate::domain::tally::Standing;
-use crate::domain::target::{InstanceKey, TargetList};
+use crate::domain::target::TargetList;
 
 pub(super) struct OnePerInstance {
     targets: TargetList,
-    active: BTreeMap<InstanceKey, u32>,
+    active: BTreeMap<InstanceId, u32>,
 }
 
 impl OnePerInstance {
@@ -27,7 +28,7 @@ impl Invariant for OnePerInstance {
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Committed { commit, .. } = fact else { return Ok(()) };
         for change in &commit.changes {
-            let instance = self.targets[change.ordinal as usize].instance();
+            let instance = self.targets[change.ordinal as usize].instance_id;
             if Standing::of(&change.record.state) != Standing::Active {
                 if self.active.get(&instance) == Some(&change.ordinal) {
                     self.active.remove(&instance);

@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod kill;
 mod mounts;
+mod older;
 mod power;
 mod random_damage;
 mod score;

@@ -73,7 +73,7 @@ impl NeverIdle {
         let queued = store.page(self.rollout, vec!["queued".into()], None, usize::MAX).now_or_never().expect("ready").expect("memory");
         let full = self.groups.full(store);
         queued.changes.iter().map(|active| &active.change).filter(|change| wanted(change)).any(|change| {
-            let taken = store.holder(&change.target.instance()).now_or_never().expect("ready").expect("memory");
+            let taken = store.holder(&change.target.instance_id).now_or_never().expect("ready").expect("memory");
             taken.is_none() && self.groups.of(&change.target).all(|group| !full.contains(&group))
         })
     }
