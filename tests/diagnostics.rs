@@ -1,6 +1,7 @@
 //! Every mistake that a plan, a target file or the configuration can hold, as the user reads it: golden files under
 //! `tests/golden`. To take over a changed text: `INSTA_UPDATE=always cargo test --test diagnostics`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -51,7 +52,10 @@ impl Case {
 
     fn config(&self) -> String {
         let text = match Config::load(Some(&self.path("sealift.yaml")), &|_| None) {
-            Ok(config) => format!("{}\n{}", config.to_yaml(), planfile::render_warnings(&config.warnings, false)),
+            Ok(config) => {
+                let told = [&config.warnings, &config.shared].map(|list| planfile::render_warnings(list, false));
+                format!("{}\n{}", config.to_yaml(), told.concat())
+            }
             Err(diagnostics) => diagnostics.render(false),
         };
         self.plain(&text)
@@ -453,9 +457,13 @@ fn lanes_that_the_daemon_does_not_have() {
     let case = Case::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv", fleet.as_bytes())]);
     let loaded = planfile::load(&case.path("plan.yaml")).expect("a good plan");
     let name = |text: &str| sealift::domain::id::Name::parse(text, "lane").expect("a name");
-    let all = [name("prod-sg"), name("prod-hk"), name("nowhere")].into();
+    let known = |lanes: &[&str]| lanes.iter().map(|lane| (name(lane), None)).collect();
+    let mut all: BTreeMap<_, _> = known(&["prod-sg", "prod-hk", "nowhere"]);
     assert_eq!(loaded.lanes.check(&all), Ok(()));
-    let told = loaded.lanes.check(&[name("prod-sgp"), name("prod-kh")].into()).expect_err("three unknown lanes");
+    all.insert(name("prod-hk"), Some(name("prod-sg")));
+    let told = loaded.lanes.check(&all).expect_err("two to one project");
+    golden("lanes_shared", &case.plain(&told.render(false)));
+    let told = loaded.lanes.check(&known(&["prod-sgp", "prod-kh"])).expect_err("three unknown lanes");
     golden("lanes", &case.plain(&told.render(false)));
     let told = loaded.lanes.check(&[].into()).expect_err("three unknown lanes");
     golden("lanes_none", &case.plain(&told.render(false)));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::wire::Hold;
 use crate::domain::change::State;
-use crate::domain::hold::{self, LaneStanding, Situation, Waiting};
+use crate::domain::hold::{self, LaneStanding, Situation, Unserved, Waiting};
 use crate::domain::window::Opening;
 use crate::engine::{LaneSnapshot, Snapshot};
 use crate::store::{Active, Rollout, Store, Unavailable};
@@ -21,7 +21,9 @@ pub fn opening(rollout: &Rollout, now: Timestamp) -> Opening {
 pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now: Timestamp) -> Vec<Hold> {
     let window = opening(rollout, now);
     let lanes: Vec<LaneStanding<'_>> = snapshot.lanes.iter().map(standing).collect();
-    let situation = Situation { groups_full, ..situation(rollout, snapshot, &window) };
+    let mine = snapshot.unserved.iter().filter(|one| one.rollout == rollout.id);
+    let unserved: Vec<Unserved<'_>> = mine.map(|one| Unserved { lane: &one.lane, shares: one.shares.as_ref() }).collect();
+    let situation = Situation { groups_full, unserved: &unserved, ..situation(rollout, snapshot, &window) };
     hold::of_rollout(&situation, &lanes).into_iter().map(Hold::from).collect()
 }
 
@@ -69,12 +71,14 @@ fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Openi
         stop: snapshot.stop.as_deref(),
         draining: snapshot.draining,
         groups_full: false,
+        unserved: &[],
     }
 }
 
 fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
     LaneStanding {
         name: &lane.lane,
+        shares: lane.shares.as_ref(),
         paused: lane.paused.as_ref().map(|(until, why)| (*until, why.as_str())),
         waits_for_quota: lane.waiting > 0,
     }

@@ -9,7 +9,6 @@
 //! Invariants: no part is written outside its folder; the folder goes away with the request; what is answered with
 //! success is durable.
 
-use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +27,7 @@ use super::peer::Peer;
 use super::preview::{digest, excluded, preview as make_preview, warning};
 use super::routes::query;
 use super::wire::{Preview, SubmitAnswer};
+use crate::domain::lane::reached;
 use crate::planfile::{self, Diagnostics, Loaded, Read};
 use crate::store::Submission;
 
@@ -116,7 +116,7 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Lo
     let _place = UPLOADS.acquire().await.expect("the semaphore is never closed");
     let folder = Folder::new(&api.spool).map_err(disk)?;
     let (plan, discovered) = unpack(&folder.0, parts).await?;
-    let lanes: BTreeSet<_> = api.lanes.iter().map(|lane| lane.name.clone()).collect();
+    let lanes = reached(&api.lanes);
     let at = api.now();
     let read = move || {
         let read = match &discovered {

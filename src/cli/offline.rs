@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::CommandFactory as _;
 
 use super::args::{Cli, ConfigArgs, Format, Reach, SchemaArgs, SchemaOf};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::{aligned, pretty};
 use super::reach;
 use super::term;
@@ -28,6 +28,11 @@ pub fn schema(args: &SchemaArgs) -> Result<Exit> {
 /// `config`: every value in force with its origin. A secret is never read for it: only its place is known here.
 pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
     let config = reach::config(at)?;
+    if !config.shared.is_empty() {
+        // A daemon starts with it, so that an upgrade takes nothing down; here it is told as what it is.
+        let mistakes = document::Diagnostics { list: config.shared, more: 0 };
+        return Err(Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into());
+    }
     if !config.warnings.is_empty() {
         term::say(&document::diagnostic::render_warnings(&config.warnings, term::colour()));
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the client verbs and the daemon read the same configuration, so what one listens on the other finds.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::args::Reach;
@@ -10,13 +10,13 @@ use super::exit::{Exit, Failure};
 use super::term;
 use crate::config::Config;
 use crate::domain::id::Name;
-use crate::domain::lane::Lane;
+use crate::domain::lane::{Lane, reached};
 
 /// What is known of the daemon without asking it.
 #[derive(Debug)]
 pub struct Daemon {
     socket: PathBuf,
-    lanes: Option<BTreeSet<Name>>,
+    lanes: Option<BTreeMap<Name, Option<Name>>>,
     configured: Vec<Lane>,
 }
 
@@ -26,8 +26,9 @@ impl Daemon {
         &self.socket
     }
 
-    /// Its lanes, if its configuration is at hand; without one the daemon itself tells which it has not.
-    pub fn lanes(&self) -> Option<&BTreeSet<Name>> {
+    /// Its lanes, as a plan is checked against them, if its configuration is at hand; without one the daemon itself tells
+    /// which it has not.
+    pub fn lanes(&self) -> Option<&BTreeMap<Name, Option<Name>>> {
         self.lanes.as_ref()
     }
 
@@ -54,7 +55,7 @@ pub fn find(reach: &Reach) -> Result<Daemon, Failure> {
         return Ok(Daemon::at(&socket(addr)?));
     }
     let config = config(reach)?;
-    let lanes = config.file.is_some().then(|| config.lanes.iter().map(|lane| lane.name.clone()).collect());
+    let lanes = config.file.is_some().then(|| reached(&config.lanes));
     Ok(Daemon { socket: config.socket, lanes, configured: config.lanes })
 }
 

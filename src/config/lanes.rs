@@ -28,15 +28,17 @@ const POLL_MAX_DEFAULT: Duration = Duration::from_secs(30);
 const JOB_LIMIT_DEFAULT: Duration = Duration::from_secs(60 * 60);
 const RECOVER_LIMIT_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
-/// Reads all lanes; `None` after a mistake. What holds a mistake already is passed over, its neighbours are not.
+/// Reads all lanes, and a mistake for each that reaches the project of one before it; `None` after any other mistake. What
+/// holds a mistake already is passed over, its neighbours are not.
 pub fn read(
     whole: Option<Option<Vec<raw::Lane>>>,
     document: &Document<'_>,
     base: &Path,
     settings: &mut Settings<'_>,
     mistakes: &mut Mistakes,
-) -> Option<Vec<Lane>> {
+) -> Option<(Vec<Lane>, Vec<Diagnostic>)> {
     let before = mistakes.count();
+    let mut shared = Vec::new();
     let mut lanes: Vec<(usize, Lane)> = Vec::new();
     for (index, written) in document.entries(whole, "lanes", mistakes) {
         let path = format!("lanes[{index}]");
@@ -48,19 +50,20 @@ pub fn read(
         }
         let reader = Reader { path, base, document };
         let Some(lane) = reader.lane(written, settings, mistakes) else { continue };
-        let same = |other: &Lane| other.access.endpoint == lane.access.endpoint && other.access.project_id == lane.access.project_id;
-        if let Some((_, other)) = lanes.iter().find(|(_, other)| same(other)) {
+        if let Some((first, other)) = lanes.iter().find(|(_, other)| other.access.project_id == lane.access.project_id) {
             let message = format!(
                 "the lanes {} and {} reach the same project: what one spends of the account's quota the other does not see",
                 quote(other.name.as_str()),
                 quote(lane.name.as_str())
             );
-            mistakes.push(Diagnostic::warning("shared-project", message).at(document.place(&format!("{}.project_id", reader.path))));
+            let twice = Diagnostic::error("shared-project", message).at(document.place(&format!("{}.project_id", reader.path)));
+            let twice = twice.also(document.place(&format!("lanes[{first}].project_id")), "the first one");
+            shared.push(twice.help("keep one of the two lanes, or correct its `project_id`"));
         }
         lanes.push((index, lane));
     }
     let complete = mistakes.count() == before && !mistakes.touch(document.source(), document.nearest("lanes").span);
-    complete.then(|| lanes.into_iter().map(|(_, lane)| lane).collect())
+    complete.then(|| (lanes.into_iter().map(|(_, lane)| lane).collect(), shared))
 }
 
 struct Reader<'r, 'd> {

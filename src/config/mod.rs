@@ -82,6 +82,9 @@ pub struct Config {
     pub settings: Vec<Setting>,
     /// What the author of the file may want to know.
     pub warnings: Vec<Diagnostic>,
+    /// A mistake for each lane that reaches the project of one before it. A start goes on with the first, so that an
+    /// upgrade takes nothing down.
+    pub shared: Vec<Diagnostic>,
 }
 
 impl Config {
@@ -110,8 +113,8 @@ impl Config {
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", Source::name))?;
-        let (plans, store, socket, lanes, settings) = config.expect("without a mistake a configuration comes out");
-        Ok(Self { file: path, plans, store, socket, lanes, settings, warnings })
+        let (plans, store, socket, (lanes, shared), settings) = config.expect("without a mistake a configuration comes out");
+        Ok(Self { file: path, plans, store, socket, lanes, settings, warnings, shared })
     }
 
     /// Every value with its origin, as YAML.
@@ -136,7 +139,7 @@ fn read(path: &Path) -> Result<Source, Diagnostics> {
     Ok(open::text(&shown, bytes)?.starred())
 }
 
-type Understood = (PathBuf, PathBuf, PathBuf, Vec<Lane>, Vec<Setting>);
+type Understood = (PathBuf, PathBuf, PathBuf, (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
 
 fn understand(
     document: Option<&Document<'_>>,
@@ -165,7 +168,7 @@ fn understand(
     let socket = path("api.socket", "SEALIFT_SOCKET", socket, SOCKET_DEFAULT);
     let lanes = match filled {
         Some(document) => lanes::read(written, document, base, &mut settings, mistakes)?,
-        None => Vec::new(),
+        None => Default::default(),
     };
     Some((plans, store, socket, lanes, settings.list))
 }

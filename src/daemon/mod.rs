@@ -28,7 +28,7 @@ use crate::cli::{Exit, configuration};
 use crate::config::Config;
 use crate::document::length::Length;
 use crate::domain::id::Name;
-use crate::domain::lane::Lane;
+use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Quota;
 use crate::engine::Handle;
 use crate::store::sled::SledOptions;
@@ -76,7 +76,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         "ready"
     );
     let (folder, watched) = watch::channel(config.plans.clone());
-    let lanes = config.lanes.iter().map(|lane| lane.name.clone()).collect();
+    let lanes = lane::reached(&config.lanes);
     // These three end with the runtime: none of them holds anything that must be put away.
     tokio::spawn(plans::watch(watched, lanes, parts.handle.clone()));
     tokio::spawn(stop_file::watch(state, parts.handle.clone(), stop));
@@ -129,6 +129,9 @@ fn state_dir(store: &Path) -> PathBuf {
 fn warn(config: &Config) {
     for warning in &config.warnings {
         tracing::warn!("{}", crate::api::preview::warning(warning));
+    }
+    for shared in &config.shared {
+        tracing::error!("{}; the first of them goes on, the other's switches are held", crate::api::preview::warning(shared));
     }
     match &config.file {
         Some(file) => tracing::info!(file = %file.display(), "configuration"),

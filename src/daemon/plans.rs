@@ -7,7 +7,7 @@
 //! A scan is the truth; there are no file events. A file counts once it was the same in two scans, so that a plan that
 //! is still being written is not taken for a shorter one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,7 +57,7 @@ enum Stage {
 }
 
 /// Watches a folder. The folder's path may change (SIGHUP); sending it again, changed or not, looks at every file anew.
-pub async fn watch(mut folder: watch::Receiver<PathBuf>, lanes: BTreeSet<Name>, handle: Handle) {
+pub async fn watch(mut folder: watch::Receiver<PathBuf>, lanes: BTreeMap<Name, Option<Name>>, handle: Handle) {
     let mut watcher = Watcher { known: BTreeMap::new(), complaint: None, lanes, handle };
     let mut tick = tokio::time::interval(SCAN_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -79,7 +79,7 @@ struct Watcher {
     known: BTreeMap<PathBuf, Known>,
     /// What was last said about the folder itself.
     complaint: Option<String>,
-    lanes: BTreeSet<Name>,
+    lanes: BTreeMap<Name, Option<Name>>,
     handle: Handle,
 }
 

@@ -39,7 +39,7 @@ impl Hold {
     pub const AWAITING_APPROVAL: &'static str = "awaiting_approval";
 
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 21] = [
+    pub const WORDS: [&'static str; 22] = [
         "halted",
         "stop_file",
         "paused",
@@ -54,6 +54,7 @@ impl Hold {
         "wave",
         "settling",
         "lane_missing",
+        "lane_shared",
         "instance_busy",
         "backoff",
         "lane_paused",
@@ -88,6 +89,17 @@ pub struct Situation<'a> {
     pub draining: bool,
     /// Under the plan's group limits no queued change may begin, whatever places the rollout has left.
     pub groups_full: bool,
+    /// Lanes that do not serve changes of the rollout that are in hand.
+    pub unserved: &'a [Unserved<'a>],
+}
+
+/// A lane that does not serve the changes that need it.
+#[derive(Debug, Clone, Copy)]
+pub struct Unserved<'a> {
+    /// Its name.
+    pub lane: &'a Name,
+    /// The lane before it that reaches the same project; `None`: the configuration has no lane of that name.
+    pub shares: Option<&'a Name>,
 }
 
 /// How a lane stands.
@@ -95,6 +107,8 @@ pub struct Situation<'a> {
 pub struct LaneStanding<'a> {
     /// Its name.
     pub name: &'a Name,
+    /// The lane before it that reaches the same project: its switches are held.
+    pub shares: Option<&'a Name>,
     /// Paused by the cloud until then, and why.
     pub paused: Option<(Timestamp, &'a str)>,
     /// A call waits for the lane's quota.
@@ -127,12 +141,15 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
     let mut holds = situation.held_as_a_whole();
     if let Phase::Reverting(revert) = &situation.record.phase {
         holds.extend(situation.settles(revert));
+        holds.extend(situation.unserved.iter().map(Unserved::hold));
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
         let queued: u32 = situation.tallies.iter().map(|tally| tally.queued).sum();
         let waits = revert.stage == Stage::Releasing && queued > 0 && situation.no_place().is_none();
         holds.extend(situation.groups().filter(|_| waits));
         return holds;
     }
+    // Also of one that is over: what is in flight is followed to its end.
+    holds.extend(situation.unserved.iter().map(Unserved::hold));
     let Phase::Advancing { wave } = situation.record.phase else { return holds };
     let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
     if queued > 0 {
@@ -152,7 +169,9 @@ pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hol
     let as_a_whole = || situation.held_as_a_whole().into_iter().next();
     match &change.record.state {
         State::Queued => as_a_whole().or_else(|| situation.queued(waiting)),
-        State::Ready => as_a_whole().or_else(|| waiting.pausing(situation.plan)).or_else(|| waiting.lane_holds()),
+        State::Ready => {
+            as_a_whole().or_else(|| waiting.shared()).or_else(|| waiting.pausing(situation.plan)).or_else(|| waiting.lane_holds())
+        }
         // A question or an intent is on its way; only the lane can hold it up.
         State::Inspecting | State::Submitting { .. } | State::Recovering { .. } | State::Following { .. } | State::Verifying { .. } => {
             waiting.lane_holds()
@@ -257,6 +276,7 @@ impl Situation<'_> {
         if let Phase::Reverting(revert) = &self.record.phase {
             return self
                 .settles(revert)
+                .or_else(|| waiting.shared())
                 .or_else(|| waiting.taken())
                 .or_else(|| waiting.lane_holds())
                 .or_else(|| waiting.group())
@@ -267,7 +287,12 @@ impl Situation<'_> {
             let text = format!("wave {} begins after wave {}", self.wave_name(change.wave), self.wave_name(current));
             return Some(Hold::new("wave", None, text));
         }
-        waiting.taken().or_else(|| waiting.lane_holds()).or_else(|| waiting.group()).or_else(|| self.no_room(current))
+        waiting
+            .shared()
+            .or_else(|| waiting.taken())
+            .or_else(|| waiting.lane_holds())
+            .or_else(|| waiting.group())
+            .or_else(|| self.no_room(current))
     }
 
     /// What keeps a revert from putting back anything yet.
@@ -353,18 +378,35 @@ impl Waiting<'_> {
         Some(Hold::new("group_limit", None, format!("{full}; it begins when one of them ends")))
     }
 
+    /// No switch goes out on its lane; what is out is followed all the same.
+    fn shared(&self) -> Option<Hold> {
+        let LaneStanding { name, shares: Some(first), .. } = self.lane? else { return None };
+        Some(Unserved { lane: name, shares: Some(first) }.hold())
+    }
+
     fn lane_holds(&self) -> Option<Hold> {
-        let Some(lane) = &self.lane else {
-            let name = &self.change.target.lane;
-            let text = format!("the configuration has no lane {name}; put it back and restart the daemon");
-            return Some(Hold::new("lane_missing", None, text));
-        };
+        let Some(lane) = &self.lane else { return Some(Unserved { lane: &self.change.target.lane, shares: None }.hold()) };
         lane.pause().or_else(|| {
             lane.waits_for_quota.then(|| {
                 let text = format!("lane {} has used its quota; the next call goes out as soon as a permit is free", lane.name);
                 Hold::new("quota", None, text)
             })
         })
+    }
+}
+
+impl Unserved<'_> {
+    fn hold(&self) -> Hold {
+        let lane = self.lane;
+        let Some(first) = self.shares else {
+            let text = format!("the configuration has no lane {lane}; put it back and restart the daemon");
+            return Hold::new("lane_missing", None, text);
+        };
+        let text = format!(
+            "lane {lane} reaches the same project as lane {first}: its switches are held, what is out is followed; \
+             correct its `project_id` or keep one of the two, and restart the daemon"
+        );
+        Hold::new("lane_shared", None, text)
     }
 }
 

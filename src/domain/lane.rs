@@ -2,6 +2,7 @@
 //!
 //! Invariant: no secret stands in here, only where one is found; so a lane may be printed and logged.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,21 @@ pub struct Lane {
     pub call_timeout: Duration,
     /// Intervals and limits of its calls.
     pub timing: Timing,
+}
+
+/// The lanes by name, each with the first one before it that reaches the same project, if one does. A project is one,
+/// whatever the endpoint: what one lane spends of its quota the other would not see.
+pub fn reached(lanes: &[Lane]) -> BTreeMap<Name, Option<Name>> {
+    let mut first: BTreeMap<&ProjectId, &Name> = BTreeMap::new();
+    let mut reached = BTreeMap::new();
+    for lane in lanes {
+        let before = first.get(&lane.access.project_id).map(|name| (*name).clone());
+        if before.is_none() {
+            first.insert(&lane.access.project_id, &lane.name);
+        }
+        reached.insert(lane.name.clone(), before);
+    }
+    reached
 }
 
 /// Where a lane's calls go and as whom.

@@ -25,7 +25,7 @@ use super::work::Work;
 use crate::clock::Times;
 use crate::domain::call::Call;
 use crate::domain::id::{ChangeId, Name, RolloutId};
-use crate::domain::lane::Lane;
+use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Boot;
 
 /// How often the store is asked for rollouts and for changes that nobody works on.
@@ -99,14 +99,22 @@ pub struct Core {
     pub(super) asks: BTreeMap<u64, Call>,
     /// Looks at the wire.
     pub(super) probes: Probes,
+    /// Changes in hand whose lane does not serve them, by rollout and lane.
+    pub(super) unserved: BTreeMap<(RolloutId, Name), u32>,
 }
 
 impl Core {
     /// A core that knows nothing yet; its first step scans the store.
     pub fn new(options: Options, now: Times) -> Self {
+        let shared = lane::reached(&options.lanes);
         let lanes = options.lanes.into_iter();
         let mut lanes: BTreeMap<_, _> =
             lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
+        for (name, first) in shared {
+            if let Some(lane) = lanes.get_mut(&name) {
+                lane.shares = first;
+            }
+        }
         for level in options.levels {
             if let Some(lane) = lanes.get_mut(&level.lane) {
                 lane.resume(level, now.boot);
@@ -134,6 +142,7 @@ impl Core {
             strangers: BTreeMap::new(),
             asks: BTreeMap::new(),
             probes: Probes::default(),
+            unserved: BTreeMap::new(),
         }
     }
 
@@ -234,6 +243,7 @@ impl Core {
     pub fn snapshot(&self, passes: u64) -> Snapshot {
         let lanes = self.lanes.values().map(|lane| LaneSnapshot {
             lane: lane.lane.name.clone(),
+            shares: lane.shares.clone(),
             out: lane.out(),
             waiting: u32::try_from(lane.line.waiting()).unwrap_or(u32::MAX),
             paused: lane.paused(self.now.boot).map(|paused| (self.wall_at(paused.until), paused.why.clone())),
@@ -245,6 +255,7 @@ impl Core {
             stop: self.stop.clone(),
             draining: self.draining,
             lanes: lanes.collect(),
+            unserved: self.unserved(),
             calls: self.counters.get("calls").copied().unwrap_or(0),
         }
     }

@@ -109,8 +109,21 @@ pub struct Snapshot {
     pub draining: bool,
     /// One entry a lane.
     pub lanes: Vec<LaneSnapshot>,
+    /// Lanes that do not serve changes in hand, rollout by rollout.
+    pub unserved: Vec<Unserved>,
     /// Calls sent since the start.
     pub calls: u64,
+}
+
+/// A lane that does not serve changes of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unserved {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The lane.
+    pub lane: Name,
+    /// The lane before it that reaches the same project; `None`: the configuration has no such lane.
+    pub shares: Option<Name>,
 }
 
 /// How a lane stands.
@@ -118,6 +131,8 @@ pub struct Snapshot {
 pub struct LaneSnapshot {
     /// Its name.
     pub lane: Name,
+    /// The lane before it that reaches the same project: its PUTs are held.
+    pub shares: Option<Name>,
     /// Calls that are out.
     pub out: u32,
     /// Changes that wait for a permit of this lane.

@@ -43,6 +43,8 @@ const PAUSE_CREDENTIALS: Duration = Duration::from_secs(60);
 /// A lane at work.
 pub(super) struct LaneState {
     pub(super) lane: Lane,
+    /// A lane before it reaches the same project: its PUTs are held.
+    pub(super) shares: Option<Name>,
     pub(super) line: Line,
     count: SlidingCount,
     ceiling: Option<Ceiling>,
@@ -108,6 +110,7 @@ impl LaneState {
             ceiling: lane.quota.map(Ceiling::new),
             pace: lane.quota.map(|quota| Pace::new(period(quota, quota.requests))),
             lane,
+            shares: None,
             line: Line::default(),
             count,
             in_flight: 0,

@@ -39,13 +39,14 @@ mod shell;
 pub(crate) mod staged;
 mod steer;
 mod sweep;
+mod unserved;
 mod watch;
 mod work;
 
 pub use self::board::{Board, CheckSpec};
 pub use self::core::{Core, Options};
 pub use self::effect::{Effect, Found, Input, PlanRef, Query, Ticket};
-pub use self::handle::{ASKS_MAX, Acknowledged, AskError, Command, CommandError, Handle, LaneSnapshot, Snapshot};
+pub use self::handle::{ASKS_MAX, Acknowledged, AskError, Command, CommandError, Handle, LaneSnapshot, Snapshot, Unserved};
 pub use self::lane::{Level, QuotaStanding};
 pub use self::prove::PROBES_MAX;
 pub use self::shell::start;

@@ -6,7 +6,7 @@
 //!
 //! Deliberately not here: decisions, and any retry. A store that is out of order ends the loop with the reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::board::Board;
 use super::core::{Core, Options, TAKE_OVER_MAX};
 use super::effect::{Effect, Found, Input, Query, Ticket};
-use super::handle::{Acknowledged, AskError, CommandError, Handle, REQUESTS_MAX, Request, Snapshot};
+use super::handle::{Acknowledged, AskError, CommandError, Handle, REQUESTS_MAX, Request, Snapshot, Unserved};
 use super::lane::Level;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, Withheld};
@@ -70,6 +70,7 @@ pub fn start(
         published: Duration::ZERO,
         passes: 0,
         draining: false,
+        warned: BTreeSet::new(),
     };
     (Handle { requests, snapshot }, shell.run(received, inputs))
 }
@@ -92,6 +93,8 @@ struct Shell {
     published: Boot,
     passes: u64,
     draining: bool,
+    /// What is unserved and was warned of.
+    warned: BTreeSet<Unserved>,
 }
 
 impl Shell {
@@ -153,8 +156,30 @@ impl Shell {
     fn publish(&mut self) {
         self.published = self.clock.times().boot;
         let passes = if self.core.is_ready() { self.passes } else { 0 };
+        let snapshot = self.core.snapshot(passes);
+        self.warn_of(&snapshot.unserved);
         // Nobody listening is fine: the next one that does gets the latest.
-        self.publish.send_replace(Arc::new(self.core.snapshot(passes)));
+        self.publish.send_replace(Arc::new(snapshot));
+    }
+
+    /// Each once: `status` goes on telling it.
+    fn warn_of(&mut self, unserved: &[Unserved]) {
+        for one in unserved {
+            if self.warned.contains(one) {
+                continue;
+            }
+            let Unserved { rollout, lane, shares } = one;
+            match shares {
+                None => {
+                    tracing::warn!(rollout = %rollout.short(), %lane, "the configuration has no such lane any more, and changes in hand need it; put it back and restart the daemon")
+                }
+                Some(first) => {
+                    tracing::warn!(rollout = %rollout.short(), %lane, %first, "the lane reaches the same project as the first: its switches are held, what is out is followed")
+                }
+            }
+            self.warned.insert(one.clone());
+        }
+        self.warned.retain(|one| unserved.contains(one));
     }
 
     async fn requested(&mut self, request: Request) -> Result<(), Unavailable> {

@@ -13,6 +13,7 @@ use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::lane::{LaneState, Rank, Waiter};
 use super::permit::trace;
+use super::unserved::decide_without_put;
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobSeen, JobView, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
@@ -94,6 +95,7 @@ impl Core {
             return;
         }
         let now = self.now.boot;
+        self.count_unserved(id, &change.target.lane);
         let mut work = Work {
             change,
             stage: Stage::Asleep,
@@ -184,7 +186,7 @@ impl Core {
         };
         let occupied = lane.occupied.on(&work.change.target.instance_id, self.now.boot);
         let ctx = Context { gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, occupied, ..ctx };
-        Some(change::decide(&work.change, &work.event, &ctx))
+        Some(if lane.shares.is_some() { decide_without_put(work, &ctx) } else { change::decide(&work.change, &work.event, &ctx) })
     }
 
     fn queue(&mut self, id: ChangeId, decision: &Decision) {
@@ -427,6 +429,7 @@ impl Core {
         self.leave_list(id);
         if let Some(mut work) = self.work.remove(&id) {
             let lane = work.change.target.lane.clone();
+            self.uncount_unserved(id, &lane);
             self.follows_no_more(id, &lane, false);
             self.clear_timer(Timer::Change(id), work.wake);
             let settled = work.change.record.state.is_settled();

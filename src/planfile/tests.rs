@@ -73,7 +73,7 @@ fn assert_valid(loaded: &Loaded) {
     assert!(loaded.plan.strategy.max_failures > 0 && loaded.plan.strategy.max_in_flight > 0);
     let proxies: BTreeSet<_> = loaded.targets.iter().map(|target| target.proxy_id).collect();
     assert_eq!(proxies.len(), loaded.targets.len());
-    let lanes = loaded.targets.iter().map(|target| target.lane.clone()).collect();
+    let lanes = loaded.targets.iter().map(|target| (target.lane.clone(), None)).collect();
     assert_eq!(loaded.lanes.check(&lanes), Ok(()));
 }
 

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod discover;
+mod lanes;
 mod look;
 mod plan_discovers;
 mod preflight;

@@ -38,6 +38,7 @@ struct Facts {
     draining: bool,
     lane: Name,
     configured: bool,
+    shares: Option<Name>,
     lane_paused: Option<(Timestamp, String)>,
     waits_for_quota: bool,
     change: Change,
@@ -94,6 +95,7 @@ impl Facts {
             draining: false,
             lane: name("prod-sg"),
             configured: true,
+            shares: None,
             lane_paused: None,
             waits_for_quota: false,
             change: Change { id, target, wave: 0, desired: true, record: change::Record::queued() },
@@ -133,12 +135,13 @@ impl Facts {
             stop: self.stop.as_deref(),
             draining: self.draining,
             groups_full: self.groups_full,
+            unserved: &[],
         }
     }
 
     fn lane(&self) -> LaneStanding<'_> {
         let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
-        LaneStanding { name: &self.lane, paused, waits_for_quota: self.waits_for_quota }
+        LaneStanding { name: &self.lane, shares: self.shares.as_ref(), paused, waits_for_quota: self.waits_for_quota }
     }
 
     fn rollout(&self) -> Option<Hold> {
@@ -146,7 +149,10 @@ impl Facts {
     }
 
     fn holds(&self) -> Vec<Hold> {
-        of_rollout(&self.situation(), &[self.lane()])
+        let unserved = [Unserved { lane: &self.lane, shares: self.shares.as_ref() }];
+        let all_served = self.configured && self.shares.is_none();
+        let unserved = if all_served { &[] } else { &unserved[..] };
+        of_rollout(&Situation { unserved, ..self.situation() }, &[self.lane()])
     }
 
     fn change(&self) -> Option<Hold> {
@@ -366,7 +372,23 @@ fn a_lane_that_was_taken_away_is_told() {
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
     let text = "the configuration has no lane prod-sg; put it back and restart the daemon";
-    assert_eq!(gone.change(), hold("lane_missing", None, text));
+    assert_eq!((gone.rollout(), gone.change()), (hold("lane_missing", None, text), hold("lane_missing", None, text)));
+    let over = Facts { record: Record { phase: Phase::Aborted { mark: mark("") }, ..gone.record.clone() }, ..gone };
+    assert_eq!(over.rollout().map(|hold| hold.word), Some("lane_missing"), "what is in flight is followed to its end");
+}
+
+#[test]
+fn a_lane_that_shares_its_project_holds_its_switches_and_nothing_else() {
+    let text = "lane prod-sg reaches the same project as lane prod: its switches are held, what is out is followed; \
+                correct its `project_id` or keep one of the two, and restart the daemon";
+    let expected = || hold("lane_shared", None, text);
+    for state in [State::Queued, State::Ready] {
+        let held = Facts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), state));
+        assert_eq!((held.rollout(), held.change()), (expected(), expected()));
+    }
+    let job = "job-1".parse().expect("an id");
+    let followed = Facts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), State::Following { job }));
+    assert_eq!((followed.rollout(), followed.change()), (expected(), None));
 }
 
 #[test]
