@@ -20,6 +20,11 @@ fn the_example_configuration_is_the_one_of_the_unit() {
     let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
     let token = format!("{:?}", config.lanes[0].access.credentials);
     assert!(token.contains("prod-sg-token") && unit.contains("\nLoadCredential=prod-sg-token\n"), "{token}");
+    // Tried again however often it failed, as on a disk that is full until somebody comes; but not where only a person helps.
+    let person = format!("RestartPreventExitStatus={}", sealift::cli::Exit::StoreMissing as u8);
+    for line in ["Restart=on-failure", "StartLimitIntervalSec=0", &person] {
+        assert!(unit.lines().any(|found| found == line), "the unit has no {line}");
+    }
     for line in ["Type=notify", "StateDirectory=sealift", "RuntimeDirectory=sealift", "WatchdogSec=30", "UMask=0077"] {
         assert!(unit.lines().any(|found| found == line), "the unit has no {line}");
     }

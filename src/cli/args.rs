@@ -50,6 +50,7 @@ Exit codes:
     6  the window closed first
     7  an approval or a promotion is missing
     8  the daemon cannot be reached
+    9  the daemon's store is not where it was (serve)
   130  interrupted";
 
 /// Where the daemon and its configuration are found.

@@ -25,6 +25,8 @@ pub enum Exit {
     NeedsPerson = 7,
     /// The daemon cannot be reached.
     Unreachable = 8,
+    /// The store that belongs to the state directory is not there: a person decides, and the unit does not start again.
+    StoreMissing = 9,
     /// Interrupted from the keyboard.
     Interrupted = 130,
 }

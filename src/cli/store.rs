@@ -1,4 +1,4 @@
-//! `store`: looks after a store's directory: check, backup, export, import, repair, compact.
+//! `store`: looks after a store's directory: check, backup, export, import, new, repair, compact.
 //!
 //! Invariant: a copy of a store on which a daemon works is made by that daemon, which knows what is synced; everything
 //! else is refused while a daemon works there.
@@ -21,11 +21,12 @@ use super::output::{aligned, line, pretty};
 use super::reach;
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, clean_lines, count};
+use crate::store::upkeep::begin::begin;
 use crate::store::upkeep::check::{QueueReport, Report, check};
 use crate::store::upkeep::compact::compact;
 use crate::store::upkeep::export::{Export, new_file};
 use crate::store::upkeep::hand_over::{hand_over, take_back, told};
-use crate::store::upkeep::import::{Source, import, keep};
+use crate::store::upkeep::import::{Imported, Source, import, keep};
 use crate::store::upkeep::manifest::Manifest;
 use crate::store::upkeep::refusal::CopyError;
 use crate::store::upkeep::relay::relay;
@@ -42,6 +43,7 @@ pub async fn store(args: &StoreArgs, reach: &Reach, style: &Style) -> Result<Exi
         StoreVerb::Backup(args) => backup(args, reach, style).await,
         StoreVerb::Export(args) => export(args, reach, style).await,
         StoreVerb::Import(args) => take_in(args, reach, style),
+        StoreVerb::New(args) => new(args, reach),
         StoreVerb::TakeBack(args) => back(args, reach, style),
         StoreVerb::Repair(args) => mend(args, reach, style),
         StoreVerb::Compact(args) => smaller(args, reach),
@@ -215,16 +217,31 @@ fn take_in(args: &ImportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let dir = of(&args.state, reach)?;
     let name = if args.from.as_os_str() == STREAM { "on standard input".into() } else { args.from.display().to_string() };
     let source = if args.from.as_os_str() == STREAM { Source::Stream(Box::new(io::stdin())) } else { Source::at(&args.from)? };
-    let manifest = import(source, &name, &dir, style.now)?;
+    let Imported { manifest, store } = import(source, &name, &dir, style.now)?;
     tell(&manifest, &format!("{} is ready for a daemon", dir.display()), &args.output, false, style)?;
     if !manifest.hand_over {
         term::say(&clean_lines(&format!(
-            "This is the store as it was at {}. What its original did after that is not known here: job ids saved and verbs given\n\
+            "It goes on under an id of its own, {store}: the original may go on too.\nThis is the store as it was at {}. What its original did after that is not known here: job ids saved and verbs given\n\
              since then are missing, and changes that it believes queued may have been switched. A proxy is looked at before it is\n\
              switched, and a call in doubt is asked for, so nothing is switched again without need; but never start a daemon here\n\
              while the original's still works.",
             style.time(manifest.at)
         )));
+    }
+    Ok(Exit::Done)
+}
+
+fn new(args: &StateArgs, reach: &Reach) -> Result<Exit> {
+    let dir = of(args, reach)?;
+    let begun = begin(&dir)?;
+    let mut out = term::stdout();
+    writeln!(out, "{}: a new, empty store, {}", clean(&dir.display().to_string()), begun.store)?;
+    out.flush()?;
+    if let Some(before) = &begun.before {
+        term::say(&format!(
+            "the store {} belonged here before; what it knew, job ids and verbs among it, is not known here",
+            clean(before)
+        ));
     }
     Ok(Exit::Done)
 }

@@ -58,7 +58,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     let mut config = config;
     let mut parts = Parts::start(Setup {
         store: config.store.clone(),
-        sled: SledOptions::default(),
+        sled: SledOptions { id_beside: true, ..SledOptions::default() },
         state: state.clone(),
         socket: config.socket.clone(),
         lanes: config.lanes.clone(),

@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::levels;
 use crate::api::{self, Api};
+use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
 use crate::domain::lane::Lane;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
 use crate::probe::{Probe, Prober};
+use crate::store::open::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, Unavailable};
 
@@ -144,7 +146,7 @@ impl Parts {
         };
         tokio::select! {
             biased;
-            reason = store => anyhow!("the store has failed: {reason}; nothing acknowledged is lost, start again"),
+            reason = store => anyhow!("the store has failed: {reason}; nothing was acknowledged after the last sync, start again"),
             engine = &mut self.engine => match engine {
                 Ok(Ok(_)) => anyhow!("the engine ended although nobody asked"),
                 Ok(Err(error)) => anyhow!(error).context("the engine cannot go on"),
@@ -200,5 +202,12 @@ impl Parts {
 async fn open(folder: &Path, options: SledOptions) -> Result<Arc<SledStore>> {
     let dir = folder.to_owned();
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, options)).await.context("opening the store broke")?;
-    Ok(Arc::new(opened.with_context(|| format!("cannot open the store in {}", folder.display()))?))
+    match opened {
+        Ok(store) => Ok(Arc::new(store)),
+        // Another start finds the same: it is for a person.
+        Err(error @ (OpenError::Lost { .. } | OpenError::Nameless { .. } | OpenError::Other { .. })) => {
+            Err(Failure::new(Exit::StoreMissing, format!("cannot open the store in {}: {error}", folder.display())).into())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot open the store in {}", folder.display())),
+    }
 }

@@ -1,7 +1,8 @@
 //! The store's directory: who owns it, what it is, and how files come into it durably.
 //!
-//! Invariants: one process at a time; nothing in it can be read by others (0700, files 0600); a file is either there
-//! whole or not at all, and a name that was told durable survives a power cut.
+//! Invariants: one process at a time, also when the lock's file is removed under it, because the journal's folder is
+//! locked too; nothing in it can be read by others (0700, files 0600); a file is either there whole or not at all, and a
+//! name that was told durable survives a power cut.
 //!
 //! Deliberately not here: what the files mean.
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::Digest;
 
+use super::held::Held;
 use super::open::OpenError;
 use super::upkeep::standing;
 
@@ -30,13 +32,20 @@ pub(crate) const MARK: &str = "mark";
 /// Name of the lock's file; it holds the owner's pid.
 pub(crate) const LOCK: &str = "lock";
 
+/// Name of the folder of the journal's segments.
+pub(crate) const JOURNAL: &str = "journal";
+
+/// Stands for the pid of an owner that did not say it.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// An owned directory; ownership ends with the value.
 #[derive(Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
     identity: Identity,
-    /// Held, never read: the lock goes with the file.
-    _lock: File,
+    /// The locks go with the files.
+    lock: Held,
+    journal: Held,
 }
 
 /// What the directory says of itself.
@@ -46,6 +55,13 @@ pub(crate) struct Identity {
     pub schema: u32,
     /// Drawn once; the queue carries it too, so that a queue of another store is noticed.
     pub id: String,
+}
+
+impl Identity {
+    /// Of a store that begins now.
+    pub fn drawn() -> Self {
+        Self { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) }
+    }
 }
 
 /// The journal's last line as far as it was told: a journal that ends before it has forgotten something.
@@ -69,15 +85,22 @@ impl Home {
         standing::may_serve(dir)?;
         let lock = lock(&dir.join(LOCK))?;
         standing::may_serve(dir)?;
-        for sub in ["journal", "submissions"] {
+        for sub in [JOURNAL, "submissions"] {
             create_dir(&dir.join(sub)).map_err(wrong("create a directory in"))?;
         }
+        let journal = lock_folder(&dir.join(JOURNAL))?;
         let identity = identity(dir)?;
         if identity.schema > SCHEMA {
             return Err(OpenError::Schema { path: dir.join(IDENTITY), found: identity.schema, known: SCHEMA });
         }
         sync_dir(dir).map_err(wrong("sync"))?;
-        Ok(Self { dir: dir.to_owned(), identity, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), identity, lock, journal })
+    }
+
+    /// Refuses when the directory is not where it was taken over, or is another one.
+    pub fn confirm(&self) -> io::Result<()> {
+        self.lock.confirm()?;
+        self.journal.confirm()
     }
 
     /// The directory.
@@ -97,7 +120,7 @@ impl Home {
 
     /// Where the journal's segments lie.
     pub fn journal(&self) -> PathBuf {
-        self.dir.join("journal")
+        self.journal.path().to_owned()
     }
 
     /// Where submissions lie.
@@ -146,14 +169,24 @@ impl Home {
 }
 
 fn identity(dir: &Path) -> Result<Identity, OpenError> {
-    if let Some(identity) = read_small(dir, IDENTITY)? {
+    if let Some(identity) = read_identity(dir)? {
         return Ok(identity);
     }
-    let identity = Identity { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) };
-    let bytes = serde_json::to_vec(&identity).expect("a struct with string keys");
-    let written = write_whole(dir, IDENTITY, &bytes);
-    written.map_err(|source| OpenError::Directory { what: "write", path: dir.join(IDENTITY), source })?;
+    let identity = Identity::drawn();
+    write_identity(dir, &identity)?;
     Ok(identity)
+}
+
+/// What a directory says of itself; `None`: there is no store in it.
+pub(crate) fn read_identity(dir: &Path) -> Result<Option<Identity>, OpenError> {
+    read_small(dir, IDENTITY)
+}
+
+/// Writes down what a directory is.
+pub(crate) fn write_identity(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
+    let bytes = serde_json::to_vec(identity).expect("a struct with string keys");
+    let written = write_whole(dir, IDENTITY, &bytes);
+    written.map_err(|source| OpenError::Directory { what: "write", path: dir.join(IDENTITY), source })
 }
 
 /// Reads a small file of one JSON document; `None` when it is not there.
@@ -168,7 +201,7 @@ pub(crate) fn read_small<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<
     document.map(Some).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() })
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path) -> Result<Held, OpenError> {
     let fail = |what: &'static str| move |source| OpenError::Directory { what, path: path.to_owned(), source };
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail("open the lock"))?;
@@ -178,13 +211,24 @@ fn lock(path: &Path) -> Result<File, OpenError> {
             let mut pid = String::new();
             // The pid is for people; without it the refusal stands just the same.
             let _ = file.read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+            let pid = if pid.trim().is_empty() { UNKNOWN.to_owned() } else { pid.trim().to_owned() };
             return Err(OpenError::Taken { path: path.to_owned(), pid });
         }
         Err(TryLockError::Error(source)) => return Err(fail("lock")(source)),
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(fail("write"))?;
-    Ok(file)
+    Held::new(file, path.to_owned()).map_err(fail("look at"))
+}
+
+/// Locks a folder as such: whoever removes the lock's file lets nobody in.
+fn lock_folder(path: &Path) -> Result<Held, OpenError> {
+    let fail = |what: &'static str| move |source| OpenError::Directory { what, path: path.to_owned(), source };
+    let folder = File::open(path).map_err(fail("open"))?;
+    match folder.try_lock() {
+        Ok(()) => Held::new(folder, path.to_owned()).map_err(fail("look at")),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Taken { path: path.to_owned(), pid: UNKNOWN.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(fail("lock")(source)),
+    }
 }
 
 /// Makes a directory that nobody else may look into, and its name durable.

@@ -7,12 +7,13 @@
 //!
 //! Deliberately not here: what an entry means, and who is told when it is durable.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::domain::id::Digest;
 
+use super::held::Held;
 use super::home::{Mark, create_file, sync_dir};
 use super::line::Line;
 use super::open::OpenError;
@@ -29,7 +30,7 @@ pub(crate) struct Journal {
     /// First sequences of all segments.
     firsts: Vec<u64>,
     /// The last segment; `None` until the first line is written.
-    file: Option<File>,
+    file: Option<Held>,
     /// Bytes of the last segment.
     bytes: u64,
     /// Bytes of all closed ones.
@@ -92,7 +93,7 @@ impl Journal {
                     Some(format!("{}: {} unfinished lines ({cut} bytes) after entry {} were cut off", path.display(), good.torn, good.seq));
             }
             (seq, head, bytes) = (good.seq, good.head, good.bytes);
-            file = Some(open);
+            file = Some(Held::new(open, path.clone()).map_err(fail(&path, "look at"))?);
         }
         firsts.shrink_to_fit();
         let journal = Self {
@@ -143,17 +144,18 @@ impl Journal {
             head = line.write(head, &mut self.buffer);
             seq = line.entry.seq;
         }
-        let file = self.file.as_mut().expect("a segment was begun above");
+        let mut file = self.file.as_ref().expect("a segment was begun above").file();
         file.write_all(&self.buffer)?;
         self.bytes += self.buffer.len() as u64;
         (self.seq, self.head) = (seq, head);
         self.probe.at(Point::JournalWritten)
     }
 
-    /// Makes everything appended durable.
+    /// Makes everything appended durable, where the next start finds it.
     pub fn sync(&mut self) -> io::Result<()> {
-        if let Some(file) = &self.file {
-            file.sync_data()?;
+        if let Some(held) = &self.file {
+            held.file().sync_data()?;
+            held.confirm()?;
         }
         if self.unnamed {
             sync_dir(&self.dir)?;
@@ -167,7 +169,7 @@ impl Journal {
         let first = self.seq + 1;
         let path = segment::path(&self.dir, first);
         drop(create_file(&path)?);
-        self.file = Some(OpenOptions::new().append(true).open(&path)?);
+        self.file = Some(Held::new(OpenOptions::new().append(true).open(&path)?, path)?);
         self.firsts.push(first);
         self.closed_bytes += self.bytes;
         self.bytes = 0;

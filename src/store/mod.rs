@@ -10,6 +10,7 @@
 //! Deliberately not here: any decision about what happens next.
 
 mod behind;
+mod beside;
 mod book;
 mod candidates;
 mod check;
@@ -17,6 +18,7 @@ mod check;
 pub(crate) mod contract;
 mod enforcements;
 mod groups;
+mod held;
 mod home;
 mod jobs;
 mod journal;

@@ -17,6 +17,7 @@ use crate::domain::id::{Digest, RolloutId};
 use crate::domain::journal::What;
 
 use super::Unavailable;
+use super::beside;
 use super::book::{Book, Opening};
 use super::home::{Home, Mark};
 use super::journal::Journal;
@@ -27,7 +28,7 @@ use super::queue::{Queue, QueueError};
 use super::reader::Reader;
 use super::step::Step;
 use super::submission::{Stored, sweep};
-use super::upkeep::compact;
+use super::upkeep::{compact, standing};
 
 /// Lines that are brought to the queue in one transaction while it is built or catches up.
 pub(super) const CHUNK: usize = 1_000;
@@ -90,6 +91,41 @@ pub enum OpenError {
         seq: u64,
         /// When it was made.
         at: Timestamp,
+    },
+    /// The store that belongs there is gone.
+    #[error(
+        "{} holds no store, but {} says that the store {id} belongs there: it was removed or moved, or its disk is not mounted; put it back, or \
+         make one of a copy: sealift store import COPY --state {}; to begin a new, empty one on purpose, which knows nothing of what was done: \
+         sealift store new --state {}", path.display(), beside.display(), path.display(), path.display()
+    )]
+    Lost {
+        /// The directory.
+        path: PathBuf,
+        /// The file that names the store.
+        beside: PathBuf,
+        /// The store.
+        id: String,
+    },
+    /// There is a journal, and nothing says whose.
+    #[error("{} does not say which store it is; `sealift store repair --state {}` puts that back", path.display(), path.display())]
+    Nameless {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another store is where one belongs.
+    #[error(
+        "{} holds the store {found}, but {} says that the store {id} belongs there; put that one back, or remove that file if {found} is to go on",
+        path.display(), beside.display()
+    )]
+    Other {
+        /// The directory.
+        path: PathBuf,
+        /// The store in it.
+        found: String,
+        /// The file that names the other one.
+        beside: PathBuf,
+        /// The store that belongs there.
+        id: String,
     },
     /// Nothing of a store is there.
     #[error("{} holds no store", path.display())]
@@ -176,12 +212,13 @@ pub(crate) struct Opened {
 pub(crate) struct Settings {
     pub segment_bytes: u64,
     pub cache_bytes: u64,
+    pub id_beside: bool,
     pub probe: Probe,
 }
 
 /// Opens the store in a directory.
 pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError> {
-    let home = Home::take(dir)?;
+    let home = if settings.id_beside { take_expected(dir)? } else { Home::take(dir)? };
     let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
     compact::sweep(home.dir()).map_err(fail("clean", home.dir().to_owned()))?;
@@ -212,6 +249,19 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
         Err(Refused::Damaged(reason)) => rebuild(&home, &journal, settings, reason)?,
     };
     Ok(Opened { home, journal, queue, book, landed, rebuilt, torn })
+}
+
+/// Takes the directory over if it holds the store that belongs there, and writes down that this one does if none is known.
+fn take_expected(dir: &Path) -> Result<Home, OpenError> {
+    // What must not be worked on is told as that, and what is missing before a new store is begun in its place.
+    standing::may_serve(dir)?;
+    beside::expect(dir)?;
+    let home = Home::take(dir)?;
+    if beside::read(dir)?.is_none() {
+        let path = beside::path(dir).unwrap_or_default();
+        beside::write(dir, home.id()).map_err(|source| OpenError::Directory { what: "write", path, source })?;
+    }
+    Ok(home)
 }
 
 /// Why the queue was not taken as it is.

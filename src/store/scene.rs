@@ -175,11 +175,16 @@ pub(crate) async fn release_at(store: &dyn Store, id: RolloutId, wave: u16, coun
 }
 
 pub(crate) async fn abort(store: &dyn Store, id: RolloutId) {
+    try_abort(store, id).await.expect("free to move");
+}
+
+/// As [`abort`], where the store may refuse.
+pub(crate) async fn try_abort(store: &dyn Store, id: RolloutId) -> Result<(), CommitError> {
     let now = rollout(store, id).await;
     let record = rollout::Record { phase: Phase::Aborted { mark: mark(9) }, version: now.record.version + 1, ..now.record.clone() };
     let by = Some("ada".to_owned());
     let moves = Some(RolloutMove { record, why: "aborted by ada: test".into(), by });
-    store.commit(Commit { moves, ..blank(&now, 9) }).await.expect("free to move");
+    store.commit(Commit { moves, ..blank(&now, 9) }).await
 }
 
 /// An enforcement of this rollout that has just begun.

@@ -21,6 +21,7 @@ use super::queue::{Queue, QueueError};
 use super::reader::Reader;
 use super::row::Row;
 use super::step::Step;
+use super::writer::Fault;
 
 /// Commits of one batch at most: more buys nothing but latency.
 const BATCH_COMMITS: usize = 256;
@@ -171,6 +172,11 @@ impl Shared {
         self.behind.abandon();
         self.wake.notify_all();
         failed
+    }
+
+    /// Fails the store when its directory is not where it was opened.
+    pub fn confirm(&self) -> Result<(), Unavailable> {
+        self.home.confirm().map_err(|error| self.fail(&Fault::Gone(error).to_string()))
     }
 
     /// The queue cannot be trusted: the next start builds it anew.

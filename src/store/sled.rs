@@ -72,6 +72,8 @@ pub struct SledOptions {
     /// How long the queue gathers journal entries before it takes them in, at most: what a start after a crash replays
     /// from the journal. Zero: every batch at once. Whoever reads the queue does not wait for it.
     pub gather: Duration,
+    /// Whether the store's id stands beside its directory too, and a start without that store is refused.
+    pub id_beside: bool,
     pub(crate) probe: Probe,
 }
 
@@ -83,6 +85,7 @@ impl Default for SledOptions {
             segment_bytes: 64 << 20,
             mark_every: 10_000,
             gather: GATHER,
+            id_beside: false,
             probe: Probe::default(),
         }
     }
@@ -106,7 +109,12 @@ impl SledStore {
     /// is repaired (see [`Health::rebuilt`]), damage of the journal is refused.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
         let probe = options.probe.clone();
-        let settings = Settings { segment_bytes: options.segment_bytes, cache_bytes: options.cache_bytes, probe: probe.clone() };
+        let settings = Settings {
+            segment_bytes: options.segment_bytes,
+            cache_bytes: options.cache_bytes,
+            id_beside: options.id_beside,
+            probe: probe.clone(),
+        };
         let Opened { home, journal, queue, book, landed, rebuilt, torn } = open(dir, &settings)?;
         let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
         let fresh_import = standing::fresh_import(dir, journal.mark())?;
@@ -228,6 +236,7 @@ impl SledStore {
 
     async fn submit_now(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         if let Some(reason) = self.refusing() {
+            self.shared.confirm()?;
             return Err(SubmitError::Refusing(reason));
         }
         let place = self.place().await?;
@@ -387,8 +396,13 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
     }
     let dir = shared.home.submissions();
     // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it is.
-    let digest =
-        write(&dir, id, &submission, probe).map_err(|error| SubmitError::Refusing(format!("cannot write the submission: {error}")))?;
+    let digest = match write(&dir, id, &submission, probe) {
+        Ok(digest) => digest,
+        Err(error) => {
+            shared.confirm()?;
+            return Err(SubmitError::Refusing(format!("cannot write the submission: {error}")));
+        }
+    };
     let (stored, _) = Stored::open(&dir, digest)?;
     stored.check()?;
     let mut inner = shared.books()?;

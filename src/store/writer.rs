@@ -4,7 +4,7 @@
 //! truth, see docs/decisions/0002), then hand it to the queue's thread. The running sync is what gathers the next
 //! batch; there is no timer.
 //!
-//! Invariants: nobody is told before the journal is synced; the first error of a write or a sync is the last thing that
+//! Invariants: nobody is told before the journal is synced, and is still where the next start looks for it; the first error of a write or a sync is the last thing that
 //! the thread does; it ends after the queue's thread, so that a store whose threads are gone is written out or failed.
 
 use std::io;
@@ -36,9 +36,17 @@ pub(crate) struct Writer {
 }
 
 /// Why the writer ends early.
-enum Fault {
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The journal was not written or not synced.
+    #[error("cannot write the journal: {0}")]
     Journal(io::Error),
+    /// The mark was not written.
+    #[error("cannot write the mark: {0}")]
     Mark(io::Error),
+    /// What was written is not where the next start looks for it.
+    #[error("its directory was removed, moved or replaced while the daemon worked on it: {0}; put it back, if it was moved")]
+    Gone(io::Error),
 }
 
 impl Writer {
@@ -47,8 +55,7 @@ impl Writer {
         let ended = catch_unwind(AssertUnwindSafe(|| self.write_all()));
         let reason = match ended {
             Ok(Ok(())) => None,
-            Ok(Err(Fault::Journal(error))) => Some(format!("cannot write the journal: {error}")),
-            Ok(Err(Fault::Mark(error))) => Some(format!("cannot write the mark: {error}")),
+            Ok(Err(fault)) => Some(fault.to_string()),
             Err(panic) => Some(format!("the journal's thread {}", told(panic.as_ref()))),
         };
         match reason {
@@ -78,13 +85,19 @@ impl Writer {
     fn journal_batch(&mut self, mut batch: Vec<Item>) -> Result<Vec<Step>, Fault> {
         let begins = self.journal.is_full();
         let lines = batch.iter().flat_map(|item| &item.steps).map(|step| &step.line);
-        if let Err(error) = self.journal.append(lines).and_then(|()| self.journal.sync()) {
-            let told = Unavailable(format!("cannot write the journal: {error}"));
+        let written = self.journal.append(lines).and_then(|()| self.journal.sync());
+        let sure = match (self.shared.home.confirm(), written) {
+            (Ok(()), written) => written.map_err(Fault::Journal),
+            // Why the write failed, if it did.
+            (Err(error), _) => Err(Fault::Gone(error)),
+        };
+        if let Err(fault) = sure {
+            let told = Unavailable(fault.to_string());
             for waits in batch.into_iter().filter_map(|item| item.waits) {
                 // Who committed may have gone away.
                 let _ = waits.send(Err(told.clone()));
             }
-            return Err(Fault::Journal(error));
+            return Err(fault);
         }
         self.shared.count_sync();
         self.shared.set_synced(synced(&self.journal));

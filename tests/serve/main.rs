@@ -7,6 +7,7 @@ mod look;
 mod plan_discovers;
 mod preflight;
 mod quota;
+mod store;
 mod wire;
 mod world;
 

@@ -37,6 +37,11 @@ pub enum StoreVerb {
         after_help = "Examples:\n  sealift store import sealift.tar --state /var/lib/sealift/queue\n  sealift store import /backup/sealift-2026-11-27 --state /var/lib/sealift/queue\n\nEverything is verified before the directory appears. Run it as the daemon's user: sudo -u sealift sealift store import …\n\nA copy that was not handed over is an older time of its store: job ids saved and verbs given after it was made are not in it. Never let two\ndaemons work on a store and on a copy of it."
     )]
     Import(ImportArgs),
+    /// Begin a new, empty store on purpose, in the place of one that is gone
+    #[command(
+        after_help = "Example:\n  sealift store new --state /var/lib/sealift/queue\n\nA daemon begins a store by itself where none ever was. Where one was and is gone, `serve` refuses (exit code 9): removed, moved, or its\ndisk not mounted. A new store knows nothing of what was done: no rollout, no job id, no verb. Where there is a backup, import it instead.\nRun it as the daemon's user: sudo -u sealift sealift store new …"
+    )]
+    New(StateArgs),
     /// Let a daemon work again on a directory that was handed over, because its export was imported nowhere
     #[command(after_help = "Example:\n  sealift store take-back --state /var/lib/sealift/queue --yes")]
     TakeBack(TakeBackArgs),

@@ -1,5 +1,5 @@
 //! What the store on disk promises, shown by breaking it: crashes at every write boundary, power cuts, damage of every
-//! file, full and read-only disks, kills; and how fast it is.
+//! file, full and read-only disks, kills, a directory that vanishes; and how fast it is.
 
 mod crash;
 mod damage;
@@ -11,6 +11,7 @@ mod power;
 mod random_damage;
 mod score;
 mod speed;
+mod vanish;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +25,7 @@ use super::{Store, open::OpenError};
 
 /// Small segments and frequent marks, so that a short run meets every boundary; the queue in step with the journal, so
 /// that an image taken at a boundary shows one instant.
-fn options(probe: Probe) -> SledOptions {
+pub(super) fn options(probe: Probe) -> SledOptions {
     SledOptions { floor_bytes: 0, segment_bytes: 16 * 1024, mark_every: 7, gather: Duration::ZERO, probe, ..SledOptions::default() }
 }
 

@@ -70,7 +70,7 @@ pub enum QueueReport {
 pub fn check(dir: &Path) -> Result<Report, OpenError> {
     let (held, daemon) = match holder(dir)? {
         Holder::Nobody(lock) => (lock, None),
-        Holder::Daemon(pid) => (None, Some(pid)),
+        Holder::Daemon(pid) => (Vec::new(), Some(pid)),
     };
     let mut findings = Findings::default();
     let store = identity(dir, &mut findings)?;

@@ -42,7 +42,7 @@ pub struct Compacted {
 pub fn compact(dir: &Path) -> Result<Compacted, CopyError> {
     // A directory without a store is not made one.
     super::quiet::known_identity(dir)?;
-    let settings = Settings { segment_bytes: SEGMENT_BYTES, cache_bytes: super::witness::CACHE, probe: Probe::default() };
+    let settings = Settings { segment_bytes: SEGMENT_BYTES, cache_bytes: super::witness::CACHE, id_beside: false, probe: Probe::default() };
     let Opened { home, journal: opened, queue: old, rebuilt, torn, .. } = open(dir, &settings)?;
     let seq = opened.mark().seq;
     drop((old, opened));

@@ -1,7 +1,9 @@
 //! Makes a directory of an export or a backup: one to keep, or one that a daemon goes on with.
 //!
 //! Invariants: a directory that has anything in it is refused; the new one appears whole, verified and synced, or not at
-//! all; one that a daemon goes on with has its queue, built from the very journal that was verified.
+//! all; one that a daemon goes on with has its queue, built from the very journal that was verified. What was handed over
+//! goes on under its id; any other import gets an id of its own, for its original may go on too, and remembers the
+//! original's, so that copies of that one still repair what both have.
 //!
 //! What a copy cannot know: what its original did after it was made. An import of a backup believes its changes as they
 //! stood then. The engine looks at a proxy before its PUT and asks for a call in doubt, so nothing is switched a second
@@ -19,6 +21,8 @@ use super::manifest::Manifest;
 use super::refusal::CopyError;
 use super::standing::{Kind, Origin};
 use super::unpack::{Unpacked, free, unpack};
+use crate::store::beside;
+use crate::store::home::{Identity, SCHEMA, write_identity};
 
 /// Where a copy is read from.
 pub enum Source<'s> {
@@ -45,17 +49,31 @@ impl<'s> Source<'s> {
 pub fn keep(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Manifest, CopyError> {
     let unpacked = take(source, name, dir, now)?;
     let Manifest { seq, head, at, .. } = unpacked.manifest;
-    unpacked.appear(dir, &Origin { kind: Kind::Backup, seq, head, at })
+    unpacked.appear(dir, &Origin { kind: Kind::Backup, seq, head, at, original: None })
+}
+
+/// A directory that a daemon goes on with.
+#[derive(Debug)]
+pub struct Imported {
+    /// What the copy held.
+    pub manifest: Manifest,
+    /// The id of the store that goes on here.
+    pub store: String,
 }
 
 /// Makes a directory that a daemon goes on with.
-pub fn import(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Manifest, CopyError> {
+pub fn import(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Imported, CopyError> {
     let unpacked = take(source, name, dir, now)?;
     let Manifest { seq, head, at, hand_over, .. } = unpacked.manifest;
-    let (path, store) = (unpacked.path().to_owned(), unpacked.manifest.store.clone());
+    let (path, original) = (unpacked.path().to_owned(), unpacked.manifest.store.clone());
+    let (kind, store) = if hand_over { (Kind::HandOver, original.clone()) } else { (Kind::Copy, Identity::drawn().id) };
+    write_identity(&path, &Identity { schema: SCHEMA, id: store.clone() })?;
     drop(anew::build(&path, &store, &unpacked.extent, u64::MAX, &super::quiet::queue(&path))?);
-    let kind = if hand_over { Kind::HandOver } else { Kind::Copy };
-    unpacked.appear(dir, &Origin { kind, seq, head, at })
+    // First what belongs there: in between a start says that it is missing, and this can be said again.
+    beside::write(dir, &store).map_err(CopyError::system("write", beside::path(dir).unwrap_or_default()))?;
+    let original = (original != store).then_some(original);
+    let manifest = unpacked.appear(dir, &Origin { kind, seq, head, at, original })?;
+    Ok(Imported { manifest, store })
 }
 
 /// Reads a copy into a directory beside `dir`.

@@ -7,6 +7,7 @@
 
 mod anew;
 mod archive;
+pub mod begin;
 pub mod check;
 mod check_journal;
 mod check_queue;

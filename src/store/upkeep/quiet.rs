@@ -1,20 +1,20 @@
 //! A store's directory, held against a daemon's start and otherwise left as it is.
 //!
-//! Invariant: nothing is created or written, so it works on a read-only file system too. A directory without a lock file
-//! cannot be held; no daemon has ever worked there.
+//! Invariant: nothing is created or written, so it works on a read-only file system too. Held are the lock's file and the
+//! journal's folder, as a daemon holds them, as far as they are there; without either no daemon has ever worked there.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::store::home::{IDENTITY, Identity, LOCK, MARK, Mark, SCHEMA, read_small};
+use crate::store::home::{IDENTITY, Identity, JOURNAL, LOCK, MARK, Mark, SCHEMA, UNKNOWN, read_identity, read_small};
 use crate::store::open::OpenError;
 
 /// Who works on a directory.
 #[derive(Debug)]
 pub(crate) enum Holder {
     /// Nobody, and nobody can begin to while this is kept.
-    Nobody(Option<File>),
+    Nobody(Vec<File>),
     /// A daemon with this pid, as far as it said.
     Daemon(String),
 }
@@ -23,8 +23,8 @@ pub(crate) enum Holder {
 #[derive(Debug)]
 pub(crate) struct Quiet {
     identity: Identity,
-    /// Held, never read: the lock goes with the file.
-    _lock: Option<File>,
+    /// Held, never read: the locks go with the files.
+    _lock: Vec<File>,
 }
 
 impl Quiet {
@@ -46,31 +46,31 @@ impl Quiet {
 
 /// Who works on a directory; holds it if nobody does.
 pub(crate) fn holder(dir: &Path) -> Result<Holder, OpenError> {
-    let path = dir.join(LOCK);
-    let fail = |what: &'static str| {
-        let path = path.clone();
-        move |source| OpenError::Directory { what, path, source }
-    };
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Holder::Nobody(None)),
-        Err(source) => return Err(fail("open the lock")(source)),
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(Holder::Nobody(Some(file))),
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // The pid is for people; without it the answer stands just the same.
-            let _ = file.read_to_string(&mut pid);
-            Ok(Holder::Daemon(if pid.trim().is_empty() { "unknown".into() } else { pid.trim().into() }))
+    let mut locks = Vec::new();
+    for name in [LOCK, JOURNAL] {
+        let path = dir.join(name);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(OpenError::Directory { what: "open the lock", path, source }),
+        };
+        match file.try_lock() {
+            Ok(()) => locks.push(file),
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // The pid is for people; without it the answer stands just the same.
+                let _ = file.read_to_string(&mut pid);
+                return Ok(Holder::Daemon(if pid.trim().is_empty() { UNKNOWN.into() } else { pid.trim().into() }));
+            }
+            Err(TryLockError::Error(source)) => return Err(OpenError::Directory { what: "lock", path, source }),
         }
-        Err(TryLockError::Error(source)) => Err(fail("lock")(source)),
     }
+    Ok(Holder::Nobody(locks))
 }
 
 /// What a directory says of itself; one that this program may not read is refused.
 pub(crate) fn known_identity(dir: &Path) -> Result<Identity, OpenError> {
-    let identity: Identity = read_small(dir, IDENTITY)?.ok_or_else(|| OpenError::NoStore { path: dir.to_owned() })?;
+    let identity = read_identity(dir)?.ok_or_else(|| OpenError::NoStore { path: dir.to_owned() })?;
     if identity.schema > SCHEMA {
         return Err(OpenError::Schema { path: dir.join(IDENTITY), found: identity.schema, known: SCHEMA });
     }
@@ -84,7 +84,7 @@ pub(crate) fn mark(dir: &Path) -> Result<Option<Mark>, OpenError> {
 
 /// Where the journal's segments lie.
 pub(crate) fn journal(dir: &Path) -> PathBuf {
-    dir.join("journal")
+    dir.join(JOURNAL)
 }
 
 /// Where submissions lie.

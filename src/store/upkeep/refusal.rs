@@ -40,7 +40,7 @@ pub enum CopyError {
         source: io::Error,
     },
     /// There is something in the way already.
-    #[error("{} is there already{hint}; a copy is never mixed with what is there, name another place", path.display())]
+    #[error("{} is there already{hint}; nothing is mixed with what is there, name another place", path.display())]
     InTheWay {
         /// What is there.
         path: PathBuf,

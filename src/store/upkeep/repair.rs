@@ -28,7 +28,8 @@ use super::unpack::{Unpacked, digest_of};
 use super::witness::{applied, copied};
 use super::{check_queue, standing};
 use crate::domain::id::Digest;
-use crate::store::home::{IDENTITY, Identity, LOCK, MARK, Mark, SCHEMA, create_dir, create_file, sync_dir, write_whole};
+use crate::store::beside;
+use crate::store::home::{IDENTITY, Identity, LOCK, MARK, Mark, SCHEMA, create_dir, create_file, sync_dir, write_identity, write_whole};
 use crate::store::line::Line;
 use crate::store::open::{OpenError, Refused, check_witness, guarded};
 use crate::store::reader::Reader;
@@ -66,8 +67,11 @@ pub fn repair(dir: &Path, from: Option<(Source<'_>, &str)>, now: Timestamp) -> R
     };
     let mut done = Vec::new();
     let identity = identity(dir, copy.as_ref().map(|(copy, _)| copy), &mut done)?;
+    // What an import and its original have in common, copies of either hold.
+    let original = standing::origin(dir)?.and_then(|origin| origin.original);
     if let Some((copy, name)) = &copy
         && copy.manifest.store != identity.id
+        && Some(&copy.manifest.store) != original.as_ref()
     {
         let (found, expected) = (copy.manifest.store.clone(), identity.id);
         return Err(CopyError::OtherStore { source_name: (*name).to_owned(), found, expected });
@@ -106,7 +110,7 @@ fn witnesses(dir: &Path, store: &str) -> Result<Witnesses, CopyError> {
     Ok(witnesses)
 }
 
-/// What the directory is; from the copy, or from its queue, where its own word is lost.
+/// What the directory is; from the copy, from its queue, or from what stands beside it, where its own word is lost.
 fn identity(dir: &Path, copy: Option<&Unpacked>, done: &mut Vec<String>) -> Result<Identity, CopyError> {
     let lost = match known_identity(dir) {
         Ok(identity) => return Ok(identity),
@@ -116,12 +120,11 @@ fn identity(dir: &Path, copy: Option<&Unpacked>, done: &mut Vec<String>) -> Resu
     let id = match copy {
         Some(copy) => Some(copy.manifest.store.clone()),
         None if queue(dir).join("db").exists() => guarded(|| id_in_queue(dir)).ok(),
-        None => None,
+        None => beside::read(dir)?,
     };
     let Some(id) = id else { return Err(lost.into()) };
     let identity = Identity { schema: SCHEMA, id };
-    let bytes = serde_json::to_vec(&identity).expect("a struct with string keys");
-    write_whole(dir, IDENTITY, &bytes).map_err(CopyError::system("write", dir.join(IDENTITY)))?;
+    write_identity(dir, &identity)?;
     done.push(format!("{} was lost and is written anew", dir.join(IDENTITY).display()));
     Ok(identity)
 }

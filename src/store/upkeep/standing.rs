@@ -30,6 +30,9 @@ pub struct Origin {
     pub head: Digest,
     /// When the copy was taken.
     pub at: Timestamp,
+    /// The id of the original, where the directory has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
 }
 
 /// How a directory came to be.

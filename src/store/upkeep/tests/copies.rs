@@ -35,7 +35,7 @@ async fn a_copy_of_a_running_store_goes_on_where_it_was_made() {
         let kept_files = files(&backup);
         assert!(matches!(open_plain(&backup), Err(OpenError::Backup { seq, .. }) if seq == health.seq));
         assert!(files(&backup) == kept_files, "a refused start changes nothing in a backup");
-        let manifest = import(Source::Directory(&backup), "the backup", &state, now()).expect("sound");
+        let manifest = import(Source::Directory(&backup), "the backup", &state, now()).expect("sound").manifest;
         assert_eq!((manifest.seq, manifest.head), (health.seq, health.head));
         let copy = reopened(&state);
         assert_eq!((copy.health().seq, copy.health().head, copy.health().rebuilt), (health.seq, health.head, None));

@@ -1,5 +1,6 @@
 //! The verbs on a store's directory: every damage told and repaired or refused, copies whole or not there.
 
+mod beginnings;
 mod checks;
 mod compaction;
 mod copies;
