@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::levels;
+use super::{levels, supervisor};
 use crate::api::{self, Api};
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, SystemClock};
@@ -200,8 +200,14 @@ impl Parts {
 }
 
 async fn open(folder: &Path, options: SledOptions) -> Result<Arc<SledStore>> {
-    let dir = folder.to_owned();
-    let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, options)).await.context("opening the store broke")?;
+    let (dir, headway) = (folder.to_owned(), options.headway.subscribe());
+    let opening = tokio::task::spawn_blocking(move || SledStore::open(&dir, options));
+    let opened = tokio::select! {
+        // What there is to tell is told before the end of it is seen.
+        biased;
+        () = supervisor::starting(headway) => unreachable!("it ends with the start"),
+        opened = opening => opened.context("opening the store broke")?,
+    };
     match opened {
         Ok(store) => Ok(Arc::new(store)),
         // Another start finds the same: it is for a person.

@@ -1,6 +1,6 @@
-//! What systemd is told: ready, status, alive, reloading, stopping.
+//! What systemd is told: starting, ready, status, alive, reloading, stopping.
 //!
-//! Invariants: ready is said after the store is open and a pass is done; alive is said only because passes were
+//! Invariants: more time to start is asked for only because the queue came further since; ready is said after the store is open and a pass is done; alive is said only because passes were
 //! finished since, so a stuck engine is restarted; without a supervisor every word is silently dropped.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 
 use crate::engine::Snapshot;
+use crate::store::open::Headway;
 
 /// How often the status line is renewed.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -18,6 +19,27 @@ fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the supervisor cannot be told");
     }
+}
+
+/// How often it is told that a start works, and how much longer it is given each time: what a slow disk may take for a
+/// thousand entries.
+const STARTS_EVERY: Duration = Duration::from_secs(5);
+const STARTS_LONGER: Duration = Duration::from_secs(60);
+
+/// Asks for more time as long as a start makes headway, so that building a large queue anew is not taken for a hang. A start
+/// that stands still is not spoken for.
+pub async fn starting(mut headway: watch::Receiver<Headway>) {
+    while headway.changed().await.is_ok() {
+        let Headway { reached, last } = *headway.borrow_and_update();
+        let status = format!("brings the queue after the journal: entry {reached} of {last}");
+        tell(&[NotifyState::ExtendTimeoutUsec(usec(STARTS_LONGER)), NotifyState::Status(&status)]);
+        tokio::time::sleep(STARTS_EVERY).await;
+    }
+    std::future::pending().await
+}
+
+fn usec(length: Duration) -> u32 {
+    u32::try_from(length.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// The daemon is ready.
@@ -35,8 +57,11 @@ pub fn reloading() {
 
 /// The daemon ends, within this time.
 pub fn stopping(within: Duration) {
-    let usec = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
-    tell(&[NotifyState::Stopping, NotifyState::Status("draining: waiting for calls that are out"), NotifyState::ExtendTimeoutUsec(usec)]);
+    tell(&[
+        NotifyState::Stopping,
+        NotifyState::Status("draining: waiting for calls that are out"),
+        NotifyState::ExtendTimeoutUsec(usec(within)),
+    ]);
 }
 
 /// Feeds the watchdog and renews the status line from the engine's passes, as long as there are any.

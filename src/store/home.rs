@@ -35,6 +35,12 @@ pub(crate) const LOCK: &str = "lock";
 /// Name of the folder of the journal's segments.
 pub(crate) const JOURNAL: &str = "journal";
 
+/// Begin of the name of a damaged queue that was set aside.
+pub(crate) const ASIDE: &str = "queue.bad-";
+
+/// Name of the file that stands there while the queue is built anew.
+const BUILDING: &str = "queue.building";
+
 /// Stands for the pid of an owner that did not say it.
 pub(crate) const UNKNOWN: &str = "unknown";
 
@@ -138,16 +144,40 @@ impl Home {
         self.dir.join("queue.suspect")
     }
 
-    /// Moves the queue out of the way; `None` when there was none. The name tells how far the journal was.
+    /// Says, while the queue is built anew, why it is: what lies there is the half of it, not what was damaged.
+    pub fn building(&self) -> PathBuf {
+        self.dir.join(BUILDING)
+    }
+
+    /// Writes that down.
+    pub fn write_building(&self, reason: &str) -> io::Result<()> {
+        write_whole(&self.dir, BUILDING, reason.as_bytes())
+    }
+
+    /// Moves a damaged queue out of the way, in the place of one that was set aside before; `None` when there was none.
+    /// The name tells how far the journal was.
     pub fn set_queue_aside(&self, seq: u64) -> io::Result<Option<PathBuf>> {
         if !self.queue().exists() {
             return Ok(None);
         }
-        let free = (0u32..).map(|n| if n == 0 { format!("queue.bad-{seq}") } else { format!("queue.bad-{seq}.{n}") });
-        let aside = free.map(|name| self.dir.join(name)).find(|path| !path.exists()).expect("there are 2^32 names");
+        for file in std::fs::read_dir(&self.dir)? {
+            let file = file?;
+            if file.file_name().to_string_lossy().starts_with(ASIDE) {
+                std::fs::remove_dir_all(file.path())?;
+            }
+        }
+        let aside = self.dir.join(format!("{ASIDE}{seq}"));
         std::fs::rename(self.queue(), &aside)?;
         sync_dir(&self.dir)?;
         Ok(Some(aside))
+    }
+
+    /// Removes a queue that was half built and cannot be gone on with.
+    pub fn remove_queue(&self) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.queue()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// The mark, if one was ever written.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::journal::What;
@@ -213,7 +214,17 @@ pub(crate) struct Settings {
     pub segment_bytes: u64,
     pub cache_bytes: u64,
     pub id_beside: bool,
+    pub headway: watch::Sender<Headway>,
     pub probe: Probe,
+}
+
+/// How far a start is that brings the queue after the journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Headway {
+    /// The entry that the queue has reached.
+    pub reached: u64,
+    /// The journal's last entry.
+    pub last: u64,
 }
 
 /// Opens the store in a directory.
@@ -232,23 +243,42 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
     if let Some(mark) = home.mark()? {
         witnessed(&journal, "the mark", mark)?;
     }
-    let suspect = match std::fs::read_to_string(home.suspect()) {
-        Ok(reason) => Some(reason.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(fail("read", home.suspect())(source)),
-    };
+    let (suspect, building) = (note(&home.suspect())?, note(&home.building())?);
     let missing = journal.mark().seq > 0 && !home.queue().join("db").exists();
-    let tried = match suspect {
-        Some(reason) => Err(Refused::Damaged(reason)),
-        None if missing => Err(Refused::Damaged("the queue is missing".into())),
-        None => guarded(|| catch_up(&home, &journal, settings)),
+    let tried = match (suspect, &building) {
+        (Some(reason), _) => Err(Refused::Damaged(reason)),
+        (None, Some(reason)) if missing => Err(Refused::Damaged(reason.clone())),
+        (None, None) if missing => Err(Refused::Damaged("the queue is missing".into())),
+        // A queue that is half built stands at an entry, and goes on from there like any other.
+        (None, _) => guarded(|| catch_up(&home, &journal, settings)),
     };
     let (queue, book, landed, rebuilt) = match tried {
-        Ok((queue, book, landed)) => (queue, book, landed, None),
+        Ok((queue, book, landed)) => (queue, book, landed, building),
         Err(Refused::Open(error)) => return Err(error),
-        Err(Refused::Damaged(reason)) => rebuild(&home, &journal, settings, reason)?,
+        Err(Refused::Damaged(reason)) => rebuild(&home, &journal, settings, reason, building.is_some())?,
     };
+    if rebuilt.is_some() {
+        remove_note(&home.building())?;
+    }
     Ok(Opened { home, journal, queue, book, landed, rebuilt, torn })
+}
+
+/// What a small file says; `None` when it is not there.
+fn note(path: &Path) -> Result<Option<String>, OpenError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Directory { what: "read", path: path.to_owned(), source }),
+    }
+}
+
+fn remove_note(path: &Path) -> Result<(), OpenError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(OpenError::Directory { what: "remove", path: path.to_owned(), source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Takes the directory over if it holds the store that belongs there, and writes down that this one does if none is known.
@@ -349,20 +379,23 @@ fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts
     }
     book.adds_up().map_err(Refused::Damaged)?;
     book.start_after(loaded.applied.seq);
-    replay(home, journal, &queue, &mut book, &mut landed)?;
+    replay(home, journal, &queue, &mut book, &mut landed, settings)?;
     Ok((queue, book, landed))
 }
 
-/// Brings books and queue from where they stand to the journal's end.
-fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed: &mut Landed) -> Result<(), Refused> {
+/// Brings books and queue from where they stand to the journal's end. Each chunk is synced, so that a start that is killed
+/// is gone on with by the next.
+fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed: &mut Landed, settings: &Settings) -> Result<(), Refused> {
     let submissions = home.submissions();
     let after = book.seq();
     let mut steps: Vec<Step> = Vec::new();
     let mut reached = Mark { seq: after, head: Digest::ZERO };
     let mut absorb = |steps: &mut Vec<Step>, reached: Mark, book: &mut Book| {
         landed.absorb(steps, queue, reached)?;
+        queue.sync()?;
         book.landed(reached.seq);
         steps.clear();
+        settings.headway.send_replace(Headway { reached: reached.seq, last: journal.mark().seq });
         Ok::<(), QueueError>(())
     };
     journal.replay(after, &mut |line, digest| {
@@ -377,7 +410,6 @@ fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed
     if !steps.is_empty() {
         absorb(&mut steps, reached, book)?;
     }
-    queue.sync()?;
     // Damage is told now and not in the middle of a window. Which proxies they have is asked by the next submission only.
     for id in book.unprinted() {
         let Some(case) = book.case(id) else { continue };
@@ -407,33 +439,41 @@ fn opening(submissions: &Path, id: RolloutId, submission: Digest) -> Result<Open
     Ok(Opening { plan: Arc::new(header.plan), targets: Arc::new(stored), prints: None, by: header.by, at: header.at })
 }
 
+/// Builds the queue anew from the journal; `half`: what lies there was half built, and is in the way.
+///
+/// In this order a kill at any instant leaves what the next start goes on with: the damaged queue, none, or the half of a
+/// new one beside the file that says so. Only what was damaged is kept, and only the latest.
 fn rebuild(
     home: &Home,
     journal: &Journal,
     settings: &Settings,
     reason: String,
+    half: bool,
 ) -> Result<(Queue, Book, Landed, Option<String>), OpenError> {
     if journal.first() > 1 {
         return Err(OpenError::Incomplete { reason, first: journal.first() });
     }
     let fail = |source| OpenError::Directory { what: "set aside the queue in", path: home.dir().to_owned(), source };
-    let aside = home.set_queue_aside(journal.mark().seq).map_err(fail)?;
-    let place = aside.map_or_else(|| "nothing".to_owned(), |path| path.display().to_string());
-    tracing::error!(reason, aside = place, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
+    let told = if half {
+        home.remove_queue().map_err(fail)?;
+        reason
+    } else {
+        let aside = home.set_queue_aside(journal.mark().seq).map_err(fail)?;
+        let place = aside.map_or_else(|| "nothing".to_owned(), |path| path.display().to_string());
+        format!("{reason}; the damaged queue was kept as {place}")
+    };
+    home.write_building(&told).map_err(fail)?;
+    remove_note(&home.suspect())?;
+    tracing::error!(reason = told, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
     let (mut book, mut landed) = (Book::default(), Landed::default());
     let built = guarded(|| {
         let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), true, settings.probe.clone())?;
-        replay(home, journal, &queue, &mut book, &mut landed)?;
+        replay(home, journal, &queue, &mut book, &mut landed, settings)?;
         Ok(queue)
     });
     let queue = built.map_err(|refused| match refused {
         Refused::Open(error) => error,
         Refused::Damaged(reason) => OpenError::Queue(io::Error::other(format!("it was built anew and is damaged again: {reason}"))),
     })?;
-    match std::fs::remove_file(home.suspect()) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(fail(source)),
-    }
-    Ok((queue, book, landed, Some(format!("{reason}; the damaged queue was kept as {place}"))))
+    Ok((queue, book, landed, Some(told)))
 }

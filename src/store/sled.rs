@@ -27,7 +27,7 @@ use super::book::Opening;
 use super::home::Identity;
 use super::jobs::remember;
 use super::line::Line;
-use super::open::{OpenError, Opened, Settings, open};
+use super::open::{Headway, OpenError, Opened, Settings, open};
 use super::page::Query;
 use super::probe::Probe;
 use super::queue_writer::QueueWriter;
@@ -74,6 +74,8 @@ pub struct SledOptions {
     pub gather: Duration,
     /// Whether the store's id stands beside its directory too, and a start without that store is refused.
     pub id_beside: bool,
+    /// Told how far a start is that brings the queue after the journal.
+    pub headway: watch::Sender<Headway>,
     pub(crate) probe: Probe,
 }
 
@@ -86,6 +88,7 @@ impl Default for SledOptions {
             mark_every: 10_000,
             gather: GATHER,
             id_beside: false,
+            headway: watch::Sender::default(),
             probe: Probe::default(),
         }
     }
@@ -113,6 +116,7 @@ impl SledStore {
             segment_bytes: options.segment_bytes,
             cache_bytes: options.cache_bytes,
             id_beside: options.id_beside,
+            headway: options.headway.clone(),
             probe: probe.clone(),
         };
         let Opened { home, journal, queue, book, landed, rebuilt, torn } = open(dir, &settings)?;

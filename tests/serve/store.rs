@@ -1,4 +1,4 @@
-//! The daemon and its store, taken away under it.
+//! The daemon and its store: taken away under it, and built anew by a start.
 
 use sealift::cli::Exit;
 
@@ -39,4 +39,21 @@ async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
     let daemon = world.daemon().ready();
     assert_eq!(world.status("gone")["tally"]["total"], 8);
     drop(daemon);
+}
+
+/// A queue of a million changes takes minutes to build; a supervisor that is not told would kill the start, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_builds_the_queue_anew_asks_for_time() {
+    let world = World::new(4, 4, "");
+    let plan = world.plan("whole", "");
+    let daemon = world.daemon().ready();
+    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes"]).code, Some(0));
+    daemon.signal(rustix::process::Signal::TERM);
+    assert_eq!(daemon.wait(), Some(0));
+    std::fs::remove_dir_all(world.path("state/queue/queue")).expect("there");
+    let daemon = world.daemon();
+    let told = daemon.told("EXTEND_TIMEOUT_USEC=60000000");
+    assert!(told.contains("STATUS=brings the queue after the journal: entry "), "{told}");
+    daemon.told("READY=1");
+    assert_eq!(world.status("whole")["tally"]["succeeded"], 4);
 }

@@ -9,6 +9,7 @@ mod mounts;
 mod older;
 mod power;
 mod random_damage;
+mod rebuild;
 mod score;
 mod speed;
 mod vanish;

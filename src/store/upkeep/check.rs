@@ -13,7 +13,7 @@ use super::quiet::{Holder, holder, journal, known_identity, mark, queue};
 use super::standing::{HandedOver, Kind, Origin, handed_over, origin};
 use super::{check_journal, check_queue, check_submissions};
 use crate::domain::id::Digest;
-use crate::store::home::{IDENTITY, MARK, Mark};
+use crate::store::home::{ASIDE, IDENTITY, MARK, Mark};
 use crate::store::open::OpenError;
 
 /// Entries that the queue may be behind the journal after a crash: what waits for it, what it is taking in, and one batch.
@@ -195,12 +195,19 @@ fn confirm(dir: &Path, witness: &str, seen: Mark, end: Mark, digests: &[(u64, Di
 }
 
 fn the_queue(dir: &Path, store: &str, end: Mark, others: &Findings, findings: &mut Findings) -> Result<QueueReport, OpenError> {
+    if let Ok(reason) = std::fs::read_to_string(dir.join("queue.building")) {
+        findings.note(
+            dir.join("queue.building").display(),
+            format!("says that the queue is being built anew: {}", reason.trim()),
+            "none: the next start goes on with it",
+        );
+    }
     if let Ok(reason) = std::fs::read_to_string(dir.join("queue.suspect")) {
         let what = format!("says that the queue is damaged: {}", reason.trim());
         findings.damage(dir.join("queue.suspect").display(), what, "none: the next start builds the queue anew from the journal");
     }
     if let Ok(files) = std::fs::read_dir(dir) {
-        for file in files.filter_map(Result::ok).filter(|file| file.file_name().to_string_lossy().starts_with("queue.bad-")) {
+        for file in files.filter_map(Result::ok).filter(|file| file.file_name().to_string_lossy().starts_with(ASIDE)) {
             findings.note(
                 file.path().display(),
                 "is a damaged queue that was set aside",

@@ -8,6 +8,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use tokio::sync::watch;
+
 use super::anew;
 use super::extent::Extent;
 use super::quiet::{journal, queue};
@@ -42,7 +44,13 @@ pub struct Compacted {
 pub fn compact(dir: &Path) -> Result<Compacted, CopyError> {
     // A directory without a store is not made one.
     super::quiet::known_identity(dir)?;
-    let settings = Settings { segment_bytes: SEGMENT_BYTES, cache_bytes: super::witness::CACHE, id_beside: false, probe: Probe::default() };
+    let settings = Settings {
+        segment_bytes: SEGMENT_BYTES,
+        cache_bytes: super::witness::CACHE,
+        id_beside: false,
+        headway: watch::Sender::default(),
+        probe: Probe::default(),
+    };
     let Opened { home, journal: opened, queue: old, rebuilt, torn, .. } = open(dir, &settings)?;
     let seq = opened.mark().seq;
     drop((old, opened));
