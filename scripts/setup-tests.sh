@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests use beside Rust: cargo-nextest runs them, systemd's analyser checks the unit, Python's croniter is
-# the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at, ext4's tools make
+# the oracle of windows, the vendor's SDK the judge of the emulated cloud, MariaDB is what the probe looks at, faketime puts a daemon's clock wrong, ext4's tools make
 # the disks whose power is cut. Does nothing where everything is there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,6 +12,7 @@ need() { # command, package
 need cc gcc
 need systemd-analyze systemd
 need column bsdextrautils
+need faketime faketime
 [ -x /usr/sbin/mkfs.ext4 ] || packages="$packages e2fsprogs"
 need python3 python3
 # The module that makes an environment with pip in it has a package of its own on Debian.

@@ -101,6 +101,7 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, po
         quota,
         max_in_flight: in_flight,
         call_timeout: Duration::from_secs(30),
+        clock_tolerance: sealift::domain::lane::CLOCK_TOLERANCE,
         timing,
     })
 }

@@ -11,18 +11,18 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneDoc, LaneQuotaDoc, MarkDoc, MissedDoc,
-    ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc,
+    MissedDoc, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
-use crate::domain::hold::halt_text;
+use crate::domain::hold::{clock_text, halt_text};
 use crate::domain::journal::{Entry, Trace, What};
 use crate::domain::missed::Windows;
 use crate::domain::plan::{Plan, Promote, Wire};
 use crate::domain::proof::{Summary, TlsVersion};
 use crate::domain::rollout::{Cause, Halt, Phase, Revert, Stage};
 use crate::domain::window::Opening;
-use crate::engine::{LaneSnapshot, Snapshot};
+use crate::engine::{ClockStanding, LaneSnapshot, Snapshot};
 use crate::store::{Active, Health, Rollout};
 
 /// The row of a rollout in the list.
@@ -413,6 +413,7 @@ fn lane(lane: &LaneSnapshot) -> LaneDoc {
         waiting: lane.waiting,
         paused_until: lane.paused.as_ref().map(|(until, _)| *until),
         paused_why: lane.paused.as_ref().map(|(_, why)| why.clone()),
+        clock: lane.clock.as_ref().map(clock),
         quota: lane.quota.map(|standing| LaneQuotaDoc {
             requests: standing.quota.requests,
             per_ms: u64::try_from(standing.quota.per.as_millis()).unwrap_or(u64::MAX),
@@ -420,5 +421,17 @@ fn lane(lane: &LaneSnapshot) -> LaneDoc {
             used: standing.used,
             refused: standing.refused,
         }),
+    }
+}
+
+fn clock(standing: &ClockStanding) -> LaneClockDoc {
+    let ms = |duration: SignedDuration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    LaneClockDoc {
+        ahead_least_ms: ms(standing.ahead.least),
+        ahead_most_ms: ms(standing.ahead.most),
+        tolerance_ms: u64::try_from(standing.tolerance.as_millis()).unwrap_or(u64::MAX),
+        held: standing.holds(),
+        jobs_apart_ms: standing.jobs_apart.map(ms),
+        text: clock_text(standing.ahead),
     }
 }

@@ -8,7 +8,7 @@ use super::wire::Hold;
 use crate::domain::change::State;
 use crate::domain::hold::{self, LaneStanding, Situation, Unserved, Waiting};
 use crate::domain::window::Opening;
-use crate::engine::{LaneSnapshot, Snapshot};
+use crate::engine::{ClockStanding, LaneSnapshot, Snapshot};
 use crate::store::{Active, Rollout, Store, Unavailable};
 
 /// What the calendar says to this rollout now.
@@ -81,6 +81,7 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
         shares: lane.shares.as_ref(),
         paused: lane.paused.as_ref().map(|(until, why)| (*until, why.as_str())),
         waits_for_quota: lane.waiting > 0,
+        clock: lane.clock.filter(ClockStanding::holds).map(|standing| standing.ahead),
     }
 }
 

@@ -27,10 +27,12 @@ use super::fault::Fault;
 use super::look::{AT_ONCE, json_lines, lane};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PreflightInstance, PreflightRequest};
 use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
+use crate::domain::cloud_clock::Span;
+use crate::domain::hold::{CLOCK_REMEDY, clock_text};
 use crate::domain::id::{InstanceId, Name};
 use crate::domain::lane::Credentials;
 use crate::domain::proof::{Endpoint, Proof, TroubleWord};
-use crate::engine::PROBES_MAX;
+use crate::engine::{ClockStanding, PROBES_MAX};
 
 /// Proxies of one instance that may be named; the vendor allows four.
 const PROXIES_MAX: usize = 100;
@@ -41,12 +43,8 @@ const BLOCK: [u8; 4096] = [0x5e; 4096];
 /// A sync slower than this is worth knowing: every switch waits for two.
 const SLOW_SYNC: Duration = Duration::from_millis(200);
 
-/// Clocks further apart than this are worth knowing: jobs are sought by the cloud's clock, with a minute to spare.
-const SKEW_NOTED: SignedDuration = SignedDuration::from_secs(30);
-
-/// Clocks further apart than this stand in the way: the vendor refuses a signature that is 15 minutes off, and a job may be
-/// sought in the wrong hour.
-const SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
+/// Clocks further apart than this are worth a word before the window.
+const SKEW_NOTED: Duration = Duration::from_secs(30);
 
 /// How far back the job list is asked for to see that it can be read.
 const JOBS_SINCE: SignedDuration = SignedDuration::from_mins(10);
@@ -170,9 +168,11 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
         lane,
         format!("its endpoint answers within {} ms, and the credentials are good: {total} instances", took.as_millis() + 1),
     ));
-    rows.push(skew(lane, cloud_time, began.wall));
-    let since = began.wall.checked_sub(JOBS_SINCE).unwrap_or(Timestamp::MIN);
-    rows.push(match ask(api, Call::Jobs { lane: name.clone(), since, page: 1 }).await {
+    let standing = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == name).and_then(|known| known.clock);
+    rows.push(skew(lane, standing));
+    let now = cloud_time.unwrap_or(began.wall);
+    let within = Span { from: now.checked_sub(JOBS_SINCE).unwrap_or(Timestamp::MIN), to: now };
+    rows.push(match ask(api, Call::Jobs { lane: name.clone(), within, page: 1 }).await {
         Ok(Reply { outcome: Ok(Answer::Listed { .. }), .. }) => go("permission", lane, "instances and jobs can be listed"),
         Ok(_) => no_go("permission", lane, "unreadable", "the cloud answered something else than its jobs"),
         Err(error) => refused("permission", lane, "the list of jobs", &error),
@@ -193,18 +193,28 @@ fn with(mut rows: Vec<CheckRow>, row: CheckRow) -> Vec<CheckRow> {
     rows
 }
 
-/// The cloud's clock beside ours.
-fn skew(lane: &str, cloud: Option<Timestamp>, ours: Timestamp) -> CheckRow {
-    let Some(cloud) = cloud else {
-        return note("lane", lane, "no_date", "the cloud does not tell its time, so the clocks cannot be compared");
+/// The cloud's clock beside ours: no-go where the lane would be held for it.
+fn skew(lane: &str, standing: Option<ClockStanding>) -> CheckRow {
+    let Some(standing) = standing else {
+        return note(
+            "lane",
+            lane,
+            "no_date",
+            "the cloud does not tell its time, so the clocks cannot be compared; a switch whose answer is lost would wait for a person",
+        );
     };
-    let apart = cloud.duration_since(ours);
-    let seconds = apart.abs().as_secs();
-    let text = format!("this machine's clock is {seconds} s {} the cloud's", if apart.is_positive() { "behind" } else { "ahead of" });
-    match apart.abs() {
-        apart if apart > SKEW_MAX => no_go("lane", lane, "skew", format!("{text}; set it right, with chrony or systemd-timesyncd")),
+    let text = clock_text(standing.ahead);
+    if standing.holds() {
+        return no_go("lane", lane, "skew", format!("{text}, and no switch would be sent; {CLOCK_REMEDY}"));
+    }
+    if let Some(apart) = standing.jobs_apart {
+        let seconds = apart.unsigned_abs().as_secs();
+        let text = format!("the cloud dates its jobs {seconds} s apart from its answers; lost job ids are sought by both");
+        return note("lane", lane, "jobs_dated_apart", text);
+    }
+    match standing.ahead.furthest().unsigned_abs() {
         apart if apart > SKEW_NOTED => note("lane", lane, "skew", format!("{text}; set it right before the window")),
-        _ => go("lane", lane, format!("the clocks agree within {} s", seconds + 1)),
+        apart => go("lane", lane, format!("the clocks agree within {} s", apart.as_secs() + 1)),
     }
 }
 
@@ -328,6 +338,7 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::cloud_clock::Ahead;
 
     fn error(disposition: Disposition, status: Option<u16>) -> CallError {
         CallError { disposition, retry_after: None, status, code: Some("APIGW.0301".into()), message: "no".into() }
@@ -353,19 +364,26 @@ mod tests {
 
     #[test]
     fn clocks_are_compared_both_ways() {
-        let ours: Timestamp = "2026-11-24T00:00:00Z".parse().expect("an instant");
+        let standing = |seconds: i64| {
+            let ahead = Ahead { least: SignedDuration::from_secs(seconds), most: SignedDuration::from_secs(seconds) };
+            ClockStanding { ahead, tolerance: Duration::from_secs(300), jobs_apart: None }
+        };
         for (seconds, verdict, text) in [
             (0, CheckRow::GO, "agree"),
             (-20, CheckRow::GO, "within 21 s"),
             (45, CheckRow::NOTE, "45 s behind"),
             (-45, CheckRow::NOTE, "45 s ahead of"),
-            (301, CheckRow::NO_GO, "301 s behind"),
-            (-900, CheckRow::NO_GO, "900 s ahead of"),
+            (301, CheckRow::NO_GO, "5 min 1 s behind"),
+            (-900, CheckRow::NO_GO, "15 min 0 s ahead of"),
         ] {
-            let row = skew("lab", Some(ours + SignedDuration::from_secs(seconds)), ours);
+            let row = skew("lab", Some(standing(seconds)));
             assert!(row.verdict == verdict && row.text.contains(text), "{seconds}: {row:?}");
         }
-        assert_eq!(skew("lab", None, ours).word, "no_date");
+        assert_eq!(skew("lab", None).word, "no_date");
+        let wider = ClockStanding { tolerance: Duration::from_secs(600), ..standing(301) };
+        assert_eq!(skew("lab", Some(wider)).verdict, CheckRow::NOTE, "its lane bears more");
+        let apart = ClockStanding { jobs_apart: Some(SignedDuration::from_secs(-9)), ..standing(0) };
+        assert!(skew("lab", Some(apart)).text.contains("9 s apart"));
     }
 
     #[test]

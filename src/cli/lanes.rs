@@ -1,14 +1,17 @@
-//! How a lane stands, in one line: what it has used of its quota, what its account really gives, and why it pauses.
+//! How a lane stands, in one line: what it has used of its quota, what its account really gives, and why it pauses or is held.
 
 use std::time::Duration;
 
 use super::text::{Style, clean, count};
 use super::wire::LaneDoc;
 use crate::document::length::Length;
+use crate::domain::hold::CLOCK_REMEDY;
 
 /// Whether a person should know of it whatever was asked: it is held back by more than its quota.
 pub fn is_held_back(lane: &LaneDoc) -> bool {
-    lane.paused_until.is_some() || lane.quota.as_ref().is_some_and(|quota| quota.ceiling < quota.requests)
+    lane.paused_until.is_some()
+        || lane.clock.as_ref().is_some_and(|clock| clock.held || clock.jobs_apart_ms.is_some())
+        || lane.quota.as_ref().is_some_and(|quota| quota.ceiling < quota.requests)
 }
 
 /// The line.
@@ -32,17 +35,25 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
         let why = lane.paused_why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         parts.push(format!("paused until {}{why}", style.until(until)));
     }
+    if let Some(clock) = lane.clock.as_ref() {
+        if clock.held {
+            parts.push(format!("{}: no switch is sent; {CLOCK_REMEDY}", clock.text));
+        }
+        if let Some(apart) = clock.jobs_apart_ms {
+            parts.push(format!("its jobs are dated {} s apart from its answers", apart.unsigned_abs() / 1_000));
+        }
+    }
     clean(&format!("lane {}  {}", lane.lane, parts.join("  ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::wire::LaneQuotaDoc;
+    use crate::api::wire::{LaneClockDoc, LaneQuotaDoc};
 
     fn lane() -> LaneDoc {
         let quota = LaneQuotaDoc { requests: 120, per_ms: 300_000, ceiling: 120, used: 87, refused: 0 };
-        LaneDoc { lane: "prod-sg".into(), out: 2, waiting: 0, paused_until: None, paused_why: None, quota: Some(quota) }
+        LaneDoc { lane: "prod-sg".into(), out: 2, waiting: 0, paused_until: None, paused_why: None, clock: None, quota: Some(quota) }
     }
 
     #[test]
@@ -60,5 +71,16 @@ mod tests {
         let told = line(&paused, &style);
         assert!(told.starts_with("lane prod-sg  2 calls out, no quota  paused until ") && told.contains(": slow"), "{told}");
         assert!(!told.contains('\u{1b}') && is_held_back(&paused));
+        let clock = LaneClockDoc {
+            ahead_least_ms: 10_799_000,
+            ahead_most_ms: 10_801_000,
+            tolerance_ms: 300_000,
+            held: true,
+            jobs_apart_ms: None,
+            text: "this machine's clock is 3 h 0 min behind the cloud's".into(),
+        };
+        let slow = LaneDoc { clock: Some(clock), ..lane() };
+        assert!(line(&slow, &style).contains("3 h 0 min behind the cloud's: no switch is sent; set this machine's clock right"));
+        assert!(is_held_back(&slow));
     }
 }

@@ -39,6 +39,8 @@ pub struct WireAnswer<'a> {
     pub retry_after: Option<&'a str>,
     /// Header `Date`.
     pub date: Option<&'a str>,
+    /// The header `Age` is there: a cache on the way has kept the answer.
+    pub aged: bool,
     /// The body as far as it was read.
     pub body: &'a [u8],
     /// Whether the body was longer than its limit and was not read to its end.
@@ -58,7 +60,17 @@ pub fn read(call: &Call, answer: &WireAnswer<'_>) -> Reply {
         request_id = request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
         Err(refused(answer, &envelope))
     };
-    Reply { outcome, request_id, cloud_time: answer.date.and_then(retry_after::http_date), sent: true, beside }
+    // What a proxy on the way says by itself has no request id.
+    let let_in = answer.status != 401 && (outcome.is_ok() || request_id.is_some());
+    let cloud_time = answer.time().filter(|_| let_in);
+    Reply { outcome, request_id, cloud_time, sent: true, beside }
+}
+
+impl WireAnswer<'_> {
+    /// The clock of whoever answered.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        self.date.filter(|_| !self.aged).and_then(retry_after::http_date)
+    }
 }
 
 /// The call left and no answer came: whether it was executed is unknown.
@@ -372,7 +384,7 @@ fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
         let view = stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret);
         let took = || Duration::try_from(instant(row.ended_time.text()?)?.duration_since(row.created()?)).ok();
         let took = if matches!(view, JobView::Running { .. }) { None } else { took() };
-        Some(JobListed { job, view, took })
+        Some(JobListed { job, view, created: row.created(), took })
     };
     Ok(Answer::Listed { jobs: rows.iter().flatten().filter_map(stands).collect(), more })
 }

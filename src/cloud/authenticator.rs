@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use http::Request;
 use http::header::HeaderName;
+use jiff::Timestamp;
 
 use self::access_key::{AccessKey, Keys, SignedPass};
 use self::user::{Issued, User, Users};
@@ -110,13 +111,18 @@ impl Authenticator {
 }
 
 impl Pass {
-    /// Puts it on a request that is complete but for it. `body` is what the body will be.
-    pub fn put_on<B>(&self, request: &mut Request<B>, body: &[u8]) {
+    /// Puts it on a request that is complete but for it. `body` is what the body will be, `date` when it is signed.
+    pub fn put_on<B>(&self, request: &mut Request<B>, body: &[u8], date: Timestamp) {
         match self {
             Self::Token { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.header())),
-            Self::Signed(pass) => pass.sign(request, body),
+            Self::Signed(pass) => pass.sign(request, body, date),
             Self::Issued { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.token.header())),
         }
+    }
+
+    /// Whether the request carries the date of its signature.
+    pub fn is_dated(&self) -> bool {
+        matches!(self, Self::Signed(_))
     }
 
     /// What must not come back in a message.

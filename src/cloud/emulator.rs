@@ -23,7 +23,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SERVER};
+use axum::http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER, SERVER};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -40,6 +40,7 @@ use self::gatekeeper::{Gatekeeper, Refused};
 use super::faults::Faults;
 use super::fleet::Fleet;
 use super::model::{self, Content, Model, Refusal};
+use super::retry_after;
 use crate::clock::{Clock, Times};
 use crate::domain::id::ProjectId;
 use crate::domain::lane::Language;
@@ -120,6 +121,14 @@ impl Shared {
     fn now(&self) -> Timestamp {
         let elapsed = self.clock.times().boot.saturating_sub(self.began.boot);
         self.began.wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    }
+
+    /// What the emulated cloud's own clock shows.
+    fn clock(&self) -> Timestamp {
+        self.with_model(|model, now| {
+            model.advance(now);
+            model.clock()
+        })
     }
 
     fn gatekeeper(&self) -> MutexGuard<'_, Gatekeeper> {
@@ -260,12 +269,12 @@ async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     if !response.delay.is_zero() {
         tokio::time::sleep(response.delay).await;
     }
-    send(response.content)
+    send(response)
 }
 
 /// Who asks is known, and what they ask for is understood.
 fn admit(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<route::Route, Refused> {
-    let now = shared.now();
+    let now = shared.clock();
     shared.gatekeeper().admit(now, parts, body)?;
     let mut routed = route::route(&parts.method, &parts.uri, shared.project.as_ref());
     if let Ok(route::Route::Switch { ssl_option, .. }) = &mut routed {
@@ -280,7 +289,8 @@ fn admit(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<route::Route, Re
 const LANGUAGE: HeaderName = HeaderName::from_static("x-language");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-fn send(content: Content) -> Response {
+fn send(response: model::Response) -> Response {
+    let model::Response { content, date, .. } = response;
     let Content::Answer { status, retry_after, request_id, html, body } = content else {
         return Response::new(Body::new(BrokenBody));
     };
@@ -289,6 +299,9 @@ fn send(content: Content) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(if html { "text/html" } else { "application/json" }));
     headers.insert(SERVER, HeaderValue::from_static("api-gateway"));
+    if let Some(date) = retry_after::to_http_date(date).and_then(|date| HeaderValue::from_str(&date).ok()) {
+        headers.insert(DATE, date);
+    }
     if let Ok(id) = HeaderValue::from_bytes(&request_id) {
         headers.insert(REQUEST_ID, id);
     }

@@ -10,6 +10,7 @@ mod rate;
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::document::plain;
@@ -68,6 +69,9 @@ pub struct Faults {
     pub job_time: Between,
     /// How long a new job is unknown to both the job query and the job list.
     pub visibility_lag: Between,
+    /// How far the cloud's own clock is from the right time: what its answers tell (`Date`), what it dates jobs by, and
+    /// what it holds signatures against.
+    pub clock: ClockFault,
     /// How the proxy list writes `ssl_option`.
     pub ssl_option: SslOptionShape,
     /// How the proxy list writes `readonly_nodes`.
@@ -100,6 +104,7 @@ impl Default for Faults {
             latency: Between::exactly(Duration::ZERO),
             job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(3) },
             visibility_lag: Between::exactly(Duration::ZERO),
+            clock: ClockFault::default(),
             ssl_option: SslOptionShape::String,
             readonly_nodes: NodesShape::Array,
         }
@@ -154,11 +159,13 @@ pub(super) enum Fault {
     InstanceBusy,
     WireSilent,
     WireWrong,
+    /// A request was taken while the cloud's clock was wrong.
+    Clock,
 }
 
 impl Fault {
     /// The words under which firings are reported; but for two they are fields of the fault file.
-    pub(super) const WORDS: [&'static str; 20] = [
+    pub(super) const WORDS: [&'static str; 21] = [
         "throttle",
         "throttle_with_retry_after",
         "quota",
@@ -179,7 +186,38 @@ impl Fault {
         "instance_busy",
         "wire_silent",
         "wire_wrong",
+        "clock",
     ];
+}
+
+/// A clock that is wrong, and may be stepped: `{ahead: -3h, steps: [{after: 10m, ahead: 0s}]}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClockFault {
+    /// How far it is ahead of the right time; negative: behind.
+    #[serde(serialize_with = "jiff::fmt::serde::duration::friendly::compact::required")]
+    pub ahead: SignedDuration,
+    /// From when on it is otherwise; the last one whose time has come counts.
+    pub steps: Vec<ClockStep>,
+}
+
+/// One step of a wrong clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockStep {
+    /// Time since the start.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub after: Duration,
+    /// As above, from then on.
+    #[serde(serialize_with = "jiff::fmt::serde::duration::friendly::compact::required")]
+    pub ahead: SignedDuration,
+}
+
+impl ClockFault {
+    /// How far it is ahead so long after the start.
+    pub(super) fn ahead(&self, elapsed: Duration) -> SignedDuration {
+        self.steps.iter().rev().find(|step| step.after <= elapsed).map_or(self.ahead, |step| step.ahead)
+    }
 }
 
 /// At most `requests` admitted calls in any interval of `per`.
@@ -243,6 +281,7 @@ mod tests {
              latency: {min: 5ms, max: 30ms}\n\
              job_time: 2s\n\
              quota: {requests: 100, per: 1s}\n\
+             clock: {ahead: -3h, steps: [{after: 10m, ahead: 90s}]}\n\
              ssl_option: absent\n\
              readonly_nodes: object\n",
         )
@@ -251,6 +290,8 @@ mod tests {
         assert_eq!(faults.latency, Between { min: Duration::from_millis(5), max: Duration::from_millis(30) });
         assert_eq!(faults.job_time, Between::exactly(Duration::from_secs(2)));
         assert_eq!(faults.quota, Some(QuotaRule { requests: 100, per: Duration::from_secs(1) }));
+        let ahead = |minutes: u64| faults.clock.ahead(Duration::from_secs(60 * minutes)).as_secs();
+        assert_eq!([ahead(0), ahead(9), ahead(10)], [-10_800, -10_800, 90]);
         assert_eq!(faults.ssl_option, SslOptionShape::Absent);
         assert_eq!(faults.readonly_nodes, NodesShape::Object);
         assert_eq!(Faults::from_yaml("# nothing\n").expect("comments only"), Faults::default());
@@ -274,6 +315,8 @@ mod tests {
             ("busy: [{on: 0.5, from: -1}]", "busy[0].from"),
             ("latency: {min: 2s, max: 1s}", "latency"),
             ("job_time: soon", "job_time"),
+            ("clock: {ahead: soon}", "clock.ahead"),
+            ("clock: {steps: [{after: 1m}]}", "clock.steps[0]"),
             ("\"a\\u001bb\": 1", "\\u{1b}"),
         ] {
             let error = Faults::from_yaml(text).expect_err(text).to_string();

@@ -9,17 +9,18 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{AGE, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::proxy::matcher::Matcher;
+use jiff::Timestamp;
 use url::Url;
 
 use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
@@ -31,8 +32,9 @@ use super::lane_tls::{self, OwnTls, TlsError};
 use super::{Cloud, LastCheck, safe_text, wire_format};
 use crate::clock::Clock;
 use crate::domain::call::{Call, Disposition, Reply};
+use crate::domain::cloud_clock::CloudClock;
 use crate::domain::id::{Name, ProjectId};
-use crate::domain::lane::{Access, Lane};
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, Lane};
 
 /// Longest wait for a connection, TLS included; a call timeout below it counts instead.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +42,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the next part of an answer's body: an answer whose head has come is sent in one go, so a line that is silent in the
 /// middle of it is dead. A call timeout below it counts instead.
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
+
+/// How far the cloud bears the date of a signature to be from its clock. Source: the vendor's page on signing.
+const SIGNATURE_BEARS: Duration = Duration::from_secs(15 * 60);
 
 const LANGUAGE_HEADER: HeaderName = HeaderName::from_static("x-language");
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -91,6 +96,9 @@ struct HttpLane {
     project: ProjectId,
     authenticator: Authenticator,
     language: HeaderValue,
+    clock: Arc<dyn Clock>,
+    /// The clock of its endpoint, as its answers tell it, shared by all lanes there.
+    cloud_clock: Arc<Mutex<CloudClock>>,
     call_timeout: Duration,
     body_idle: Duration,
 }
@@ -109,6 +117,7 @@ impl HttpCloud {
         let mut shared = Clients::new(None, patience);
         let identities = Identities::default();
         let mut made = BTreeMap::new();
+        let mut cloud_clocks: BTreeMap<String, Arc<Mutex<CloudClock>>> = BTreeMap::new();
         for lane in lanes {
             let Access { endpoint, project_id, .. } = &lane.access;
             let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
@@ -120,6 +129,8 @@ impl HttpCloud {
             })?;
             let lane_made = HttpLane {
                 client,
+                cloud_clock: cloud_clocks.entry(base.clone()).or_default().clone(),
+                clock: clock.clone(),
                 base,
                 host,
                 project: project_id.clone(),
@@ -272,7 +283,8 @@ impl HttpLane {
         // Said here and not by the client, so that it is signed, and not said to IAM, which does not know it.
         request.headers_mut().insert(LANGUAGE_HEADER, self.language.clone());
         request.headers_mut().insert(CONTENT_TYPE, wire_format::content_type(call));
-        pass.put_on(&mut request, content);
+        let (sent, signed) = self.signing_time();
+        pass.put_on(&mut request, content, signed);
         if !call.is_write() {
             // A read cannot be held back half-sent: it is decided before it leaves.
             gate.ask().map_err(|_| Broken::Withheld)?;
@@ -281,7 +293,40 @@ impl HttpLane {
             let why = causes(&error);
             if error.is_connect() { Broken::Connection(why) } else { Broken::Request(why) }
         })?;
-        read_answer(call, response, pass, self.body_idle).await
+        let (mut reply, date) = read_answer(call, response, pass, self.body_idle).await?;
+        if pass.is_dated() {
+            self.look_at_date(&mut reply, date, signed);
+        }
+        if let Some(date) = reply.cloud_time {
+            self.cloud_clock().hear(date, sent, self.clock.times().boot);
+        }
+        Ok(reply)
+    }
+
+    fn cloud_clock(&self) -> MutexGuard<'_, CloudClock> {
+        self.cloud_clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Boot time, and the date of a signature made now: by our clock while it is near the cloud's, else by the cloud's.
+    fn signing_time(&self) -> (Duration, Timestamp) {
+        let now = self.clock.times();
+        let cloud = self.cloud_clock().latest(now.boot);
+        let far = cloud.filter(|cloud| cloud.ahead_of(now.wall).may_exceed(CLOCK_TOLERANCE));
+        (now.boot, far.map_or(now.wall, |cloud| cloud.middle()))
+    }
+
+    /// A 401 to a signature whose date the cloud does not bear is no refusal of the key. It tells the cloud's time all the
+    /// same, so the next signature bears the right date, and a refusal of that one is one.
+    fn look_at_date(&self, reply: &mut Reply, date: Option<Timestamp>, signed: Timestamp) {
+        let (Err(error), Some(date)) = (&mut reply.outcome, date) else { return };
+        let apart = signed.duration_until(date);
+        if error.status == Some(401) && apart.unsigned_abs() > SIGNATURE_BEARS {
+            let (seconds, side) = (apart.unsigned_abs().as_secs(), if apart.is_positive() { "ahead of" } else { "behind" });
+            error.disposition = Disposition::Misdated;
+            error.message =
+                format!("the cloud's clock is {seconds} s {side} the date of the signature: it is signed anew by the cloud's time");
+            reply.cloud_time = Some(date);
+        }
     }
 
     fn without_answer(&self, call: &Call, verdict: &Verdict, broken: &Broken, pass: &Pass) -> Reply {
@@ -309,12 +354,14 @@ impl HttpLane {
     }
 }
 
-async fn read_answer(call: &Call, response: Response<Incoming>, pass: &Pass, idle: Duration) -> Result<Reply, Broken> {
+/// The reply that an answer amounts to, and the clock of whoever answered.
+async fn read_answer(call: &Call, response: Response<Incoming>, pass: &Pass, idle: Duration) -> Result<(Reply, Option<Timestamp>), Broken> {
     let status = response.status().as_u16();
     let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
     let headers = response.headers();
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (request_id, retry_after, date) = (header(REQUEST_ID_HEADER), header(RETRY_AFTER), header(DATE));
+    let aged = headers.contains_key(AGE);
     let mut incoming = response.into_body();
     let mut body = Vec::new();
     let mut cut = false;
@@ -340,11 +387,12 @@ async fn read_answer(call: &Call, response: Response<Incoming>, pass: &Pass, idl
         request_id: request_id.as_deref(),
         retry_after: retry_after.as_deref(),
         date: date.as_deref(),
+        aged,
         body: &body,
         cut,
         secret: Some(pass.secret()),
     };
-    Ok(answer::read(call, &wire))
+    Ok((answer::read(call, &wire), wire.time()))
 }
 
 #[cfg(test)]

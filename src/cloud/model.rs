@@ -17,7 +17,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use fastrand::Rng;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use request::{Content, Refusal, Request, Response};
 pub(super) use wire::Wire;
@@ -74,6 +74,8 @@ struct Job {
     instance: u32,
     kind: Kind,
     created: u64,
+    /// When it was made, by the cloud's clock then.
+    dated: Timestamp,
     visible: u64,
     ends: u64,
     fails: bool,
@@ -97,6 +99,8 @@ pub struct Model {
     admitted: Option<Sliding>,
     ledger: Ledger,
     now: u64,
+    /// The clock was stepped: jobs are no longer dated in their order.
+    clock_was_set: bool,
 }
 
 impl Model {
@@ -152,6 +156,7 @@ impl Model {
             ending: BinaryHeap::new(),
             ledger: Ledger::new(&watched),
             now: 0,
+            clock_was_set: false,
         }
     }
 
@@ -159,6 +164,7 @@ impl Model {
     pub fn handle(&mut self, now: Timestamp, request: &Request<'_>) -> Response {
         self.advance(now);
         self.ledger.arrived(self.now);
+        self.fired[Fault::Clock as usize] += u64::from(!self.ahead().is_zero());
         let delay = self.faults.latency.draw(&mut self.rng);
         let response = self.respond(request, delay);
         if let Request::Switch { proxy_id, ssl_option, .. } = request {
@@ -191,6 +197,16 @@ impl Model {
             self.ending.pop();
             self.end_job(index);
         }
+    }
+
+    /// What the cloud's own clock shows: right but for its fault.
+    pub(super) fn clock(&self) -> Timestamp {
+        let right = self.start + Duration::from_nanos(self.now);
+        right.saturating_add(self.ahead()).unwrap_or(right)
+    }
+
+    fn ahead(&self) -> SignedDuration {
+        self.faults.clock.ahead(Duration::from_nanos(self.now))
     }
 
     fn since_start(&self, instant: Timestamp) -> u64 {
@@ -232,7 +248,7 @@ impl Model {
             return self.answer(delay, 429, json::throttled(), Some(u32::try_from(seconds).unwrap_or(u32::MAX)), false);
         }
         if self.fires(Fault::DropBefore, request) {
-            return Response { delay, content: Content::Dropped, executed: false };
+            return Response { delay, content: Content::Dropped, executed: false, date: self.clock() };
         }
         if self.fires(Fault::Error500Before, request) {
             return self.answer(delay, 500, json::server_failure(), None, false);
@@ -249,7 +265,7 @@ impl Model {
             return self.html_502(delay, executed);
         }
         if self.fires(Fault::DropAfter, request) {
-            return Response { delay, content: Content::Dropped, executed };
+            return Response { delay, content: Content::Dropped, executed, date: self.clock() };
         }
         if is_switch && self.fires(Fault::Error500After, request) {
             return self.answer(delay, 500, json::server_failure(), None, executed);
@@ -266,13 +282,18 @@ impl Model {
 
     fn answer(&mut self, delay: Duration, status: u16, body: String, retry_after: Option<u32>, executed: bool) -> Response {
         let request_id = mix::request_id(self.seed, self.ledger.arrivals_total());
-        Response { delay, content: Content::Answer { status, retry_after, request_id, html: false, body }, executed }
+        Response { delay, content: Content::Answer { status, retry_after, request_id, html: false, body }, executed, date: self.clock() }
     }
 
     fn html_502(&mut self, delay: Duration, executed: bool) -> Response {
         let request_id = mix::request_id(self.seed, self.ledger.arrivals_total());
         let body = json::HTML_502.to_owned();
-        Response { delay, content: Content::Answer { status: 502, retry_after: None, request_id, html: true, body }, executed }
+        Response {
+            delay,
+            content: Content::Answer { status: 502, retry_after: None, request_id, html: true, body },
+            executed,
+            date: self.clock(),
+        }
     }
 
     /// Seconds to wait when the cloud's quota is used up; admits the call otherwise.
@@ -305,7 +326,9 @@ impl Model {
             Fault::TokenExpired => &self.faults.token_expired,
             Fault::ForeignJob => &self.faults.foreign_job,
             Fault::ForeignChange => &self.faults.foreign_change,
-            Fault::Quota | Fault::VisibilityLag | Fault::InstanceBusy | Fault::WireSilent | Fault::WireWrong => return false,
+            Fault::Quota | Fault::VisibilityLag | Fault::InstanceBusy | Fault::WireSilent | Fault::WireWrong | Fault::Clock => {
+                return false;
+            }
         };
         if rate.is_never() {
             return false;
@@ -348,6 +371,7 @@ impl Model {
         if faults.quota != self.faults.quota {
             self.admitted = faults.quota.map(|quota| Sliding::new(quota.per));
         }
+        self.clock_was_set |= faults.clock != self.faults.clock;
         self.faults = faults;
     }
 

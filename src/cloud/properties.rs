@@ -13,6 +13,7 @@ use super::iam::{self, LoginError, TokenAnswer};
 use super::safe_text::{MESSAGE_MAX, REQUEST_ID_MAX};
 use super::{retry_after, secret::Secret};
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyView, Reply};
+use crate::domain::cloud_clock::Span;
 use crate::domain::id::Name;
 use crate::domain::target::Target;
 
@@ -29,7 +30,7 @@ pub fn answer(bytes: &[u8]) {
     let status = field(1).and_then(|text| text.parse().ok()).unwrap_or(200);
     let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
     let secret = Some(SECRET);
-    let given = WireAnswer { status, request_id: field(3), retry_after: field(2), date, body, cut: false, secret };
+    let given = WireAnswer { status, request_id: field(3), retry_after: field(2), date, aged: false, body, cut: false, secret };
     let reply = answer::read(&call, &given);
     holds(&call, status, &reply);
     // A body that goes on where we stop reading is never taken for a whole one.
@@ -49,13 +50,13 @@ fn call(word: &str) -> Option<Call> {
     let instance_id = "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an instance id");
     let proxy_id = "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("a proxy id");
     let target = Target { lane: lane.clone(), instance_id, proxy_id, tags: None, seen: None };
-    let since = Timestamp::UNIX_EPOCH;
+    let within = Span::at(Timestamp::UNIX_EPOCH);
     Some(match word {
         "inspect" => Call::Inspect { target },
         "submit" => Call::Submit { target, ssl_option: true },
         "follow" => Call::Follow { target, job },
-        "find_jobs" => Call::FindJobs { target, since, page: 1 },
-        "jobs" => Call::Jobs { lane, since, page: 1 },
+        "find_jobs" => Call::FindJobs { target, within, page: 1 },
+        "jobs" => Call::Jobs { lane, within, page: 1 },
         "show_job" => Call::ShowJob { lane, job },
         "instances" => Call::Instances { lane, offset: 0 },
         "proxies" => Call::Proxies { lane, instance_id },

@@ -35,6 +35,12 @@ pub fn http_date(text: &str) -> Option<Timestamp> {
     PARSER.parse_timestamp(text.trim()).ok()
 }
 
+/// An instant as that header has it; `None` before the year 0.
+pub fn to_http_date(instant: Timestamp) -> Option<String> {
+    static PRINTER: rfc2822::DateTimePrinter = rfc2822::DateTimePrinter::new();
+    PRINTER.timestamp_to_rfc9110_string(&instant).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

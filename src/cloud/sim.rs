@@ -11,8 +11,10 @@ use jiff::Timestamp;
 
 use super::answer::{self, WireAnswer};
 use super::model::{Content, Model, Request, Response};
-use super::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, RUNNING, find_window};
+use super::retry_after;
+use super::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, RUNNING};
 use crate::domain::call::{Call, Reply};
+use crate::domain::cloud_clock::Span;
 use crate::domain::target::Target;
 
 /// What follows from a call that has arrived.
@@ -45,8 +47,8 @@ fn request(call: &Call) -> Request<'_> {
         }
         Call::Follow { job, .. } | Call::ShowJob { job, .. } => Request::Job { id: job.as_str() },
         Call::Instances { offset, .. } => Request::Instances { offset: *offset as usize, limit: INSTANCES_PAGE },
-        Call::FindJobs { since, page, .. } | Call::Jobs { since, page, .. } => {
-            let (start, end) = find_window(*since);
+        Call::FindJobs { within, page, .. } | Call::Jobs { within, page, .. } => {
+            let Span { from: start, to: end } = within.whole_seconds();
             Request::Jobs { status: None, start: Some(start), end: Some(end), page: *page, limit: JOBS_PAGE }
         }
         Call::Running { page, .. } => Request::Jobs { status: Some(RUNNING), start: None, end: None, page: *page, limit: JOBS_PAGE },
@@ -58,11 +60,13 @@ fn reply(call: &Call, response: &Response) -> Reply {
     match &response.content {
         Content::Answer { status, retry_after, request_id, body, .. } => {
             let retry_after = retry_after.map(|seconds| seconds.to_string());
+            let date = retry_after::to_http_date(response.date);
             let wire = WireAnswer {
                 status: *status,
                 request_id: std::str::from_utf8(request_id).ok(),
                 retry_after: retry_after.as_deref(),
-                date: None,
+                date: date.as_deref(),
+                aged: false,
                 body: body.as_bytes(),
                 cut: false,
                 secret: None,

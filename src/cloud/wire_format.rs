@@ -4,13 +4,12 @@
 //! letters, digits and hyphens by their types. (The vendor's example URL with `proxyId` is a slip that no SDK follows.)
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use http::uri::InvalidUri;
 use http::{HeaderValue, Method, Uri};
-use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::Call;
+use crate::domain::cloud_clock::Span;
 use crate::domain::id::ProjectId;
 use crate::domain::target::Target;
 
@@ -26,11 +25,6 @@ pub const JOBS_PAGE: u32 = 50;
 
 /// The status that the list of running jobs is asked for, in the vendor's word.
 pub const RUNNING: &str = "Running";
-
-/// How far beyond `since` the job list is searched. A call in doubt lands within minutes; the wide end costs little
-/// while a lane is followed closely, and keeps a daemon that was down for days from reading days of jobs. It also
-/// covers a cloud whose filter means the end of a job: no job of this kind is known to take longer.
-pub const FIND_SPAN: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Method of a call.
 pub fn method(call: &Call) -> Method {
@@ -62,8 +56,8 @@ fn path(project: &ProjectId, call: &Call) -> String {
             format!("/v3/{project}/instances/{}/proxy/{}/ssl", target.instance_id.as_str(), target.proxy_id.as_str())
         }
         Call::Follow { job, .. } | Call::ShowJob { job, .. } => format!("/v3/{project}/jobs?id={}", job.as_str()),
-        Call::FindJobs { since, page, .. } | Call::Jobs { since, page, .. } => {
-            let (start, end) = find_window(*since);
+        Call::FindJobs { within, page, .. } | Call::Jobs { within, page, .. } => {
+            let Span { from: start, to: end } = within.whole_seconds();
             let mut path = format!("/v3/{project}/immediate-jobs?start_time=");
             for (instant, next) in [(start, "&end_time="), (end, "")] {
                 // `:` and `+` as the vendor's SDK escapes them.
@@ -75,13 +69,6 @@ fn path(project: &ProjectId, call: &Call) -> String {
         }
         Call::Running { page, .. } => format!("/v3/{project}/immediate-jobs?status={RUNNING}&offset={page}&limit={JOBS_PAGE}"),
     }
-}
-
-/// The window that the job list is asked for, in whole seconds, the API's resolution, widened to hold `since`.
-pub fn find_window(since: Timestamp) -> (Timestamp, Timestamp) {
-    let start = Timestamp::from_second(since.as_nanosecond().div_euclid(1_000_000_000) as i64).unwrap_or(since);
-    let span = SignedDuration::try_from(FIND_SPAN).unwrap_or(SignedDuration::MAX);
-    (start, start.saturating_add(span).unwrap_or(Timestamp::MAX))
 }
 
 /// Body of the switch.
@@ -107,7 +94,8 @@ mod tests {
         let base = "/v3/056538411200d4cd2f79c003c7606412";
         let instance = "/instances/096c0fc43e804757b59946b80dc27f8bin07";
         let job = "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id");
-        let since = "2026-11-24T08:09:10.9Z".parse().expect("an instant");
+        let instant = |text: &str| text.parse().expect("an instant");
+        let within = Span { from: instant("2026-11-24T08:09:10.9Z"), to: instant("2026-11-24T10:09:09.1Z") };
         for (call, expected) in [
             (
                 Call::Submit { target: target.clone(), ssl_option: true },
@@ -117,7 +105,7 @@ mod tests {
             (Call::Follow { target: target.clone(), job }, format!("{base}/jobs?id=e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7")),
             (Call::Running { lane: target.lane.clone(), page: 2 }, format!("{base}/immediate-jobs?status=Running&offset=2&limit=50")),
             (
-                Call::FindJobs { target, since, page: 3 },
+                Call::FindJobs { target, within, page: 3 },
                 format!(
                     "{base}/immediate-jobs?start_time=2026-11-24T08%3A09%3A10%2B0000&end_time=2026-11-24T10%3A09%3A10%2B0000&offset=3&limit=50"
                 ),

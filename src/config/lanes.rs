@@ -12,7 +12,7 @@ use crate::document::share::Share;
 use crate::document::{Diagnostic, Document, Mistakes, plain, quote};
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, ClientCertificate, Lane, Language, Tls};
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, ClientCertificate, Lane, Language, Tls};
 use crate::domain::quota::Quota;
 
 /// `max_in_flight` of a lane.
@@ -125,6 +125,7 @@ impl Reader<'_, '_> {
             job_limit: length("job_limit", written.job_limit, JOB_LIMIT_DEFAULT),
             recover_limit: length("recover_limit", written.recover_limit, RECOVER_LIMIT_DEFAULT),
         };
+        let clock_tolerance = length("clock_tolerance", written.clock_tolerance, CLOCK_TOLERANCE);
         if timing.poll_max < timing.poll {
             let (max, first) = (Length::from(timing.poll_max), Length::from(timing.poll));
             let message = format!("the longest wait between two looks, {max}, is shorter than the first, {first}");
@@ -132,7 +133,7 @@ impl Reader<'_, '_> {
             let shorter = Diagnostic::error("value", message).at(self.document.place(&path(at)));
             mistakes.push(shorter.help("make `poll_max` at least as long as `poll`"));
         }
-        (mistakes.count() == before).then_some(Lane { name, access, quota, max_in_flight, call_timeout, timing })
+        (mistakes.count() == before).then_some(Lane { name, access, quota, max_in_flight, call_timeout, clock_tolerance, timing })
     }
 
     /// The files `ca_file`, `client_cert_file` and `client_key_file`, in this order.

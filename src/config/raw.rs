@@ -104,6 +104,9 @@ pub struct Lane {
     /// How long the fate of a call without an answer may stay unclear before its change is given to a person.
     /// Default: 30m.
     pub recover_limit: Option<Length>,
+    /// No switch is sent while the cloud's clock, as its answers tell it, may be further from this machine's than this; the
+    /// hold is called `clock`. Default: 5m.
+    pub clock_tolerance: Option<Length>,
 }
 
 /// A language of the API.

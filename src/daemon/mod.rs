@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: any decision about plans and changes.
 
+mod clock_log;
 mod core_dumps;
 mod demo;
 mod levels;
@@ -81,6 +82,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     tokio::spawn(plans::watch(watched, lanes, parts.handle.clone()));
     tokio::spawn(stop_file::watch(state, parts.handle.clone(), stop));
     tokio::spawn(supervisor::watch(parts.handle.snapshot()));
+    tokio::spawn(clock_log::follow(parts.handle.snapshot()));
     loop {
         let asked = tokio::select! {
             biased;

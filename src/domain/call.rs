@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::cloud_clock::Span;
 use super::id::{InstanceId, JobId, Name, ProxyId};
 use super::proof::Endpoint;
 use super::target::Target;
@@ -34,22 +35,22 @@ pub enum Call {
         /// The job.
         job: JobId,
     },
-    /// One page of the immediate jobs created since an instant, to find a job id whose answer was lost: a read.
+    /// One page of the immediate jobs created in a span, to find a job id whose answer was lost: a read.
     FindJobs {
         /// The proxy whose job is sought; only jobs of its instance are of interest.
         target: Target,
-        /// Jobs created from here on, by the cloud's clock; the caller has taken the skew off.
-        since: Timestamp,
+        /// Jobs created in this span, by the cloud's clock.
+        within: Span,
         /// Page number, from 1.
         page: u32,
     },
-    /// One page of the immediate jobs created since an instant, with how each stands: a read that tells of all jobs that
+    /// One page of the immediate jobs created in a span, with how each stands: a read that tells of all jobs that
     /// are followed on a lane, and belongs to no change.
     Jobs {
         /// The lane.
         lane: Name,
-        /// Jobs created from here on, by the cloud's clock; the caller has taken the skew off.
-        since: Timestamp,
+        /// Jobs created in this span, by the cloud's clock.
+        within: Span,
         /// Page number, from 1.
         page: u32,
     },
@@ -187,6 +188,8 @@ pub struct JobListed {
     pub job: JobId,
     /// How it stands.
     pub view: JobView,
+    /// `created_time`, as in [`JobSeen`].
+    pub created: Option<Timestamp>,
     /// For one that has ended: from its `created_time` to its `ended_time`, by the cloud's clock, in whole seconds; `None` if
     /// the cloud does not tell it.
     pub took: Option<Duration>,
@@ -289,6 +292,9 @@ pub enum Disposition {
     Busy,
     /// Surely not executed because the credentials were refused: the lane pauses, no attempt is spent.
     Unauthorised,
+    /// Surely not executed because the signature's date is too far from the cloud's clock: it is decided again, and signed
+    /// by the cloud's time. No attempt is spent.
+    Misdated,
     /// May have been executed (5xx, timeout, reset, an unreadable success): ask the cloud before anything else.
     Unknown,
     /// The thing asked for is not there.
@@ -323,7 +329,8 @@ pub struct Reply {
     pub outcome: Result<Answer, CallError>,
     /// `X-Request-Id` of the answer: what the vendor's support asks for first.
     pub request_id: Option<String>,
-    /// The cloud's own clock when it answered (header `Date`), to the second.
+    /// The cloud's own clock when it answered (header `Date`), cut to the second; only from an answer to a call that was let
+    /// in, or refused for its date, and that no cache has kept.
     pub cloud_time: Option<Timestamp>,
     /// Whether the decisive bytes left this process (the last check was passed).
     pub sent: bool,

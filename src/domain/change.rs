@@ -26,6 +26,8 @@ pub use self::undo::Undo;
 pub use self::wire::Shown;
 
 use super::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView};
+use super::cloud_clock::Span;
+use super::doubt::Doubt;
 use super::id::{ChangeId, JobId};
 use super::proof::{self, Demand, Endpoint, Proof};
 use super::retry;
@@ -120,16 +122,25 @@ pub enum State {
     Inspecting,
     /// The intent to send the PUT is durable; it may have left.
     Submitting {
-        /// When the intent was committed, by our wall clock: jobs are sought from here on.
+        /// When the intent was committed, by our wall clock.
         sent: Timestamp,
+        /// The same by the cloud's clock: its job is sought around that. `None`: its answers told no time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cloud: Option<Span>,
     },
     /// In doubt: the PUT may have been executed, the answer is unknown. Only questions are asked here.
     Recovering {
         /// As in `Submitting`.
         sent: Timestamp,
+        /// As in `Submitting`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cloud: Option<Span>,
         /// `None`: the job list is asked next. `Some(n)`: it named n unexplained jobs, the proxy is asked next.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         candidates: Option<u16>,
+        /// The list that told of them is known to cover the time at which the cloud would have dated our job.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        covered: bool,
     },
     /// The job is known and followed to its end.
     Following {
@@ -314,8 +325,13 @@ pub enum Event {
     Accepted(Option<JobId>),
     /// [`Call::Follow`] answered.
     Job(JobView),
-    /// The whole job list was read; these jobs of the instance are unexplained.
-    Found(Vec<JobId>),
+    /// The whole job list was read.
+    Found {
+        /// The jobs of the instance that are unexplained.
+        jobs: Vec<JobId>,
+        /// The span that was asked for, in cloud time.
+        asked: Span,
+    },
     /// The wire was looked at.
     Proved(Box<Proof>),
     /// A call ended without the expected answer.
@@ -368,9 +384,8 @@ pub struct Timing {
 /// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
 pub const BUSY_WAITS_MAX: u16 = 150;
 
-/// How much the cloud's clock may be behind ours when jobs are sought by their creation; explained jobs that this lets in
-/// are ruled out by their ids, and what is older than these by its date (`domain::doubt`).
-pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// How often a change that is held by its lane's clock looks again.
+pub const CLOCK_LOOK: Duration = Duration::from_secs(5);
 
 /// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
 pub const JOBS_MAX: usize = 40;
@@ -380,6 +395,10 @@ pub const JOBS_MAX: usize = 40;
 pub struct Context<'a> {
     /// Wall clock.
     pub now: Timestamp,
+    /// The cloud's clock, by its own answers; `None`: they do not tell it, or not of late.
+    pub cloud: Option<Span>,
+    /// The two clocks may be further apart than its lane tolerates: no PUT.
+    pub clock_held: bool,
     /// The rollout's word on new work.
     pub gate: Gate,
     /// Whether the window is open.
@@ -443,15 +462,15 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Inspecting, Event::Observed(view)) => Ok(step.inspected(view.as_ref())),
         (State::Inspecting, Event::Error(error)) => Ok(step.inspect_failed(error)),
 
-        (State::Submitting { sent }, Event::Woken) => Ok(step.in_doubt(*sent, "no answer is known: in doubt".into())),
+        (State::Submitting { sent, cloud }, Event::Woken) => Ok(step.in_doubt(*sent, *cloud, "no answer is known: in doubt".into())),
         (State::Submitting { .. }, Event::Accepted(Some(job))) => Ok(step.follow(job, "accepted")),
-        (State::Submitting { sent }, Event::Accepted(None)) => Ok(step.in_doubt(*sent, "accepted without a job id".into())),
-        (State::Submitting { sent }, Event::Error(error)) => Ok(step.submit_failed(*sent, error)),
+        (State::Submitting { sent, cloud }, Event::Accepted(None)) => Ok(step.in_doubt(*sent, *cloud, "accepted without a job id".into())),
+        (State::Submitting { sent, cloud }, Event::Error(error)) => Ok(step.submit_failed(*sent, *cloud, error)),
 
-        (State::Recovering { sent, candidates: None }, Event::Woken) => Ok(step.question(*sent)),
+        (State::Recovering { sent, cloud, candidates: None, .. }, Event::Woken) => Ok(step.question(&step.doubt(*sent, *cloud))),
         (State::Recovering { candidates: Some(_), .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "ask for the proxy")),
-        (State::Recovering { sent, .. }, Event::Found(jobs)) => Ok(step.found(*sent, jobs)),
-        (State::Recovering { sent, candidates }, Event::Observed(view)) => Ok(step.recovered(*sent, *candidates, view.as_ref())),
+        (State::Recovering { sent, cloud, .. }, Event::Found { jobs, asked }) => Ok(step.found(&step.doubt(*sent, *cloud), jobs, *asked)),
+        (State::Recovering { .. }, Event::Observed(view)) => Ok(step.recovered(view.as_ref())),
         // The answer itself, later than somebody gave it up: better than anything a question can tell.
         (State::Recovering { .. }, Event::Accepted(Some(job))) => Ok(step.follow(job, "the late answer named the job")),
         (State::Recovering { .. }, Event::Error(error)) => Ok(step.question_failed(error)),
@@ -483,7 +502,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_)
             | Event::Error(_),
         )
@@ -497,7 +516,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_)
             | Event::Error(_),
         )
@@ -511,7 +530,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Undo
             | Event::Accepted(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_),
         )
         | (
@@ -524,7 +543,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Undo
             | Event::Observed(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_),
         )
         | (
@@ -549,7 +568,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Undo
             | Event::Observed(_)
             | Event::Accepted(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_),
         )
         | (
@@ -563,7 +582,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_)
             | Event::Error(_),
         )
@@ -576,7 +595,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_)
             | Event::Error(_),
         )
@@ -591,7 +610,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_)
             | Event::Error(_),
         )
@@ -607,7 +626,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Observed(_)
             | Event::Accepted(_)
             | Event::Job(_)
-            | Event::Found(_)
+            | Event::Found { .. }
             | Event::Proved(_)
             | Event::Error(_),
         )
@@ -668,9 +687,8 @@ impl<'a> Step<'a> {
         Call::Follow { target: self.change.target.clone(), job: job.clone() }
     }
 
-    fn find_jobs(&self, sent: Timestamp) -> Call {
-        let since = sent.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
-        Call::FindJobs { target: self.change.target.clone(), since, page: 1 }
+    fn doubt(&self, sent: Timestamp, cloud: Option<Span>) -> Doubt {
+        Doubt { sent, cloud, now: self.ctx.now, cloud_now: self.ctx.cloud }
     }
 
     fn desired(&self, view: &ProxyView) -> bool {
@@ -697,6 +715,8 @@ impl<'a> Step<'a> {
             Gate::Open => {}
         }
         match &self.ctx.window {
+            // Its place in flight is kept: the wait ends as soon as one of the clocks is set right.
+            Opening::Open { .. } if self.clock_holds() => self.stay().after(CLOCK_LOOK, "held by its lane's clock"),
             Opening::Open { .. } => match &self.change.record.adopted {
                 Some(job) => self.follow(job, "the job that a person named"),
                 None => self.to(State::Inspecting).call(self.inspect(), "look before"),
@@ -704,6 +724,11 @@ impl<'a> Step<'a> {
             // A place in flight and an instance are not kept over a closed window; the rollout releases it again.
             Opening::Shut { .. } => self.to(State::Queued).never("the window is shut"),
         }
+    }
+
+    /// What begins here may lead to a PUT, and the clocks are too far apart for one.
+    fn clock_holds(&self) -> bool {
+        self.ctx.clock_held && !self.ctx.survey && self.change.record.adopted.is_none()
     }
 
     fn inspected(&self, view: Option<&ProxyView>) -> Decision {
@@ -734,12 +759,15 @@ impl<'a> Step<'a> {
         if self.ctx.gate != Gate::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
             return ready.now("gate or window shut meanwhile");
         }
+        if self.clock_holds() {
+            return ready.after(CLOCK_LOOK, "held by its lane's clock");
+        }
         let attempts = self.change.record.attempts;
         if attempts >= self.ctx.retry.max_attempts {
             // No way leads here; yet this is the last place that can keep a record from overspending.
             return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts are spent"));
         }
-        let mut next = self.to(State::Submitting { sent: self.ctx.now });
+        let mut next = self.to(State::Submitting { sent: self.ctx.now, cloud: self.ctx.cloud.map(Span::whole_seconds) });
         match &mut next.record.undo {
             Some(undo) => undo.puts = undo.puts.saturating_add(1),
             None if attempts == 0 => next.record.before = view.ssl_option,
@@ -772,7 +800,9 @@ impl<'a> Step<'a> {
 
     fn inspect_failed(&self, error: &CallError) -> Decision {
         match error.disposition {
-            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised => self.to(State::Ready).now(&error.message),
+            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised | Disposition::Misdated => {
+                self.to(State::Ready).now(&error.message)
+            }
             Disposition::Busy => self.busy(self.to(State::Ready), error.message.clone()),
             Disposition::NotDone | Disposition::Unknown => {
                 let mut next = self.to(State::Ready);
@@ -789,12 +819,14 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn submit_failed(&self, sent: Timestamp, error: &CallError) -> Decision {
+    fn submit_failed(&self, sent: Timestamp, cloud: Option<Span>, error: &CallError) -> Decision {
         match error.disposition {
-            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised => self.unspent().now(&error.message),
+            Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised | Disposition::Misdated => {
+                self.unspent().now(&error.message)
+            }
             Disposition::Busy => self.busy(self.unspent(), error.message.clone()),
             Disposition::NotDone => self.again(&error.message),
-            Disposition::Unknown => self.in_doubt(sent, error.message.clone()),
+            Disposition::Unknown => self.in_doubt(sent, cloud, error.message.clone()),
             Disposition::NotFound => self.fail(ReasonWord::NotFound, error.message.clone()),
             Disposition::Fatal => self.fail(ReasonWord::Refused, error.message.clone()),
         }
@@ -846,16 +878,19 @@ impl<'a> Step<'a> {
         next.after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
     }
 
-    fn in_doubt(&self, sent: Timestamp, why: String) -> Decision {
-        self.to(State::Recovering { sent, candidates: None }).after(self.ctx.timing.settle, why)
+    fn in_doubt(&self, sent: Timestamp, cloud: Option<Span>, why: String) -> Decision {
+        self.to(State::Recovering { sent, cloud, candidates: None, covered: false }).after(self.ctx.timing.settle, why)
     }
 
     /// The first question, never before `settle` has passed: a daemon that has just taken the change over cannot know when
     /// its PUT left, and waits from its own start.
-    fn question(&self, sent: Timestamp) -> Decision {
+    fn question(&self, doubt: &Doubt) -> Decision {
         match self.ctx.timing.settle.checked_sub(self.ctx.waited) {
             Some(left) if !left.is_zero() => self.stay().after(left, "what was sent may still be landing"),
-            Some(_) | None => self.stay().call(self.find_jobs(sent), "ask for the job"),
+            Some(_) | None => {
+                let call = Call::FindJobs { target: self.change.target.clone(), within: doubt.asked(), page: 1 };
+                self.stay().call(call, "ask for the job")
+            }
         }
     }
 
@@ -873,21 +908,26 @@ impl<'a> Step<'a> {
         next.after(self.ctx.timing.poll, why)
     }
 
-    fn found(&self, sent: Timestamp, jobs: &[JobId]) -> Decision {
+    fn found(&self, doubt: &Doubt, jobs: &[JobId], asked: Span) -> Decision {
         if let [job] = jobs {
             return self.follow(job, "the one unexplained job of the instance is ours");
         }
-        let count = u16::try_from(jobs.len()).unwrap_or(u16::MAX);
-        self.to(State::Recovering { sent, candidates: Some(count) }).call(self.inspect(), "the job list does not settle it")
+        let (sent, cloud, candidates) = (doubt.sent, doubt.cloud, u16::try_from(jobs.len()).unwrap_or(u16::MAX));
+        let covered = doubt.is_covered_by(asked);
+        let next = self.to(State::Recovering { sent, cloud, candidates: Some(candidates), covered });
+        next.call(self.inspect(), "the job list does not settle it")
     }
 
-    fn recovered(&self, sent: Timestamp, candidates: Option<u16>, view: Option<&ProxyView>) -> Decision {
+    fn recovered(&self, view: Option<&ProxyView>) -> Decision {
+        let State::Recovering { sent, cloud, candidates, covered } = self.change.record.state else {
+            unreachable!("only a change in doubt is recovered");
+        };
         if let Some(view) = view {
             if self.desired(view) {
                 return self.shows(view, How::SwitchedJobUnknown, "the proxy shows the wanted value; job id not recovered");
             }
             let unchanged = view.status == ProxyStatus::Idle && view.ssl_option.is_some();
-            if unchanged && candidates == Some(0) {
+            if unchanged && candidates == Some(0) && covered {
                 return self.again("not executed: the proxy is unchanged and the instance has no job of ours");
             }
         }
@@ -898,10 +938,14 @@ impl<'a> Step<'a> {
             None => "the proxy is not listed".to_owned(),
         };
         if self.ctx.waited >= self.ctx.timing.recover_limit {
-            return self.quarantine(ReasonWord::Unreadable, format!("{what}; {} unexplained jobs", candidates.unwrap_or(0)));
+            let jobs = match candidates {
+                Some(0) if !covered => "no unexplained job, but the cloud tells no time, so its list may miss ours".to_owned(),
+                candidates => format!("{} unexplained jobs", candidates.unwrap_or(0)),
+            };
+            return self.quarantine(ReasonWord::Unreadable, format!("{what}; {jobs}"));
         }
         // Ask for the job again first: it may have become visible, and its id is worth having.
-        self.to(State::Recovering { sent, candidates: None }).after(self.poll(self.ctx.looks), what)
+        self.to(State::Recovering { sent, cloud, candidates: None, covered: false }).after(self.poll(self.ctx.looks), what)
     }
 
     fn question_failed(&self, error: &CallError) -> Decision {

@@ -12,10 +12,13 @@
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use super::call::JobSeen;
 use super::change::{Change, State};
+use super::cloud_clock::Ahead;
 use super::group::FullGroup;
 use super::id::{ChangeId, Name};
 use super::plan::Plan;
@@ -39,7 +42,7 @@ impl Hold {
     pub const AWAITING_APPROVAL: &'static str = "awaiting_approval";
 
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 22] = [
+    pub const WORDS: [&'static str; 23] = [
         "halted",
         "stop_file",
         "paused",
@@ -55,6 +58,7 @@ impl Hold {
         "settling",
         "lane_missing",
         "lane_shared",
+        "clock",
         "instance_busy",
         "backoff",
         "lane_paused",
@@ -113,6 +117,8 @@ pub struct LaneStanding<'a> {
     pub paused: Option<(Timestamp, &'a str)>,
     /// A call waits for the lane's quota.
     pub waits_for_quota: bool,
+    /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds.
+    pub clock: Option<Ahead>,
 }
 
 /// What is known of one change beside its rollout.
@@ -142,6 +148,7 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
     if let Phase::Reverting(revert) = &situation.record.phase {
         holds.extend(situation.settles(revert));
         holds.extend(situation.unserved.iter().map(Unserved::hold));
+        holds.extend(lanes.iter().filter_map(LaneStanding::clock));
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
         let queued: u32 = situation.tallies.iter().map(|tally| tally.queued).sum();
         let waits = revert.stage == Stage::Releasing && queued > 0 && situation.no_place().is_none();
@@ -153,6 +160,7 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
     let Phase::Advancing { wave } = situation.record.phase else { return holds };
     let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
     if queued > 0 {
+        holds.extend(lanes.iter().filter_map(LaneStanding::clock));
         holds.extend(lanes.iter().filter_map(LaneStanding::pause));
         let failures: u32 = situation.tallies.iter().map(Tally::failures).sum();
         let no_room = situation.no_room(wave);
@@ -169,9 +177,11 @@ pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hol
     let as_a_whole = || situation.held_as_a_whole().into_iter().next();
     match &change.record.state {
         State::Queued => as_a_whole().or_else(|| situation.queued(waiting)),
-        State::Ready => {
-            as_a_whole().or_else(|| waiting.shared()).or_else(|| waiting.pausing(situation.plan)).or_else(|| waiting.lane_holds())
-        }
+        State::Ready => as_a_whole()
+            .or_else(|| waiting.shared())
+            .or_else(|| waiting.clock())
+            .or_else(|| waiting.pausing(situation.plan))
+            .or_else(|| waiting.lane_holds()),
         // A question or an intent is on its way; only the lane can hold it up.
         State::Inspecting | State::Submitting { .. } | State::Recovering { .. } | State::Following { .. } | State::Verifying { .. } => {
             waiting.lane_holds()
@@ -192,6 +202,37 @@ pub fn halt_text(reason: &Halt) -> String {
         Halt::Stalled { seconds } => format!("halted: no change ended for {seconds} s of open window"),
         Halt::Revert { failures } => format!("halted: {failures} changes could not be put back"),
     }
+}
+
+/// What to do about clocks that are apart.
+pub const CLOCK_REMEDY: &str = "set this machine's clock right (`timedatectl set-ntp true`, `chronyc makestep`)";
+
+/// Answers that lie further apart were not given by one clock: no call takes so long.
+const DISAGREE: Duration = Duration::from_secs(150);
+
+/// How the cloud's clock stands to ours, for people.
+pub fn clock_text(ahead: Ahead) -> String {
+    let long = |apart: SignedDuration| {
+        let seconds = apart.abs().as_secs();
+        match seconds {
+            0..120 => format!("{seconds} s"),
+            120..7_200 => format!("{} min {} s", seconds / 60, seconds % 60),
+            _ => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        }
+    };
+    let side = |apart: SignedDuration| if apart.is_negative() { "ahead of" } else { "behind" };
+    let (least, most) = (ahead.least, ahead.most);
+    if (most - least).unsigned_abs() > DISAGREE {
+        return format!(
+            "the cloud's answers disagree about the time: by them this machine's clock is from {} {} to {} {} the cloud's",
+            long(least),
+            side(least),
+            long(most),
+            side(most)
+        );
+    }
+    let furthest = ahead.furthest();
+    format!("this machine's clock is {} {} the cloud's", long(furthest), side(furthest))
 }
 
 impl Situation<'_> {
@@ -278,6 +319,7 @@ impl Situation<'_> {
                 .settles(revert)
                 .or_else(|| waiting.shared())
                 .or_else(|| waiting.taken())
+                .or_else(|| waiting.clock())
                 .or_else(|| waiting.lane_holds())
                 .or_else(|| waiting.group())
                 .or_else(|| self.no_place());
@@ -290,6 +332,7 @@ impl Situation<'_> {
         waiting
             .shared()
             .or_else(|| waiting.taken())
+            .or_else(|| waiting.clock())
             .or_else(|| waiting.lane_holds())
             .or_else(|| waiting.group())
             .or_else(|| self.no_room(current))
@@ -384,6 +427,10 @@ impl Waiting<'_> {
         Some(Unserved { lane: name, shares: Some(first) }.hold())
     }
 
+    fn clock(&self) -> Option<Hold> {
+        self.lane.as_ref().and_then(LaneStanding::clock)
+    }
+
     fn lane_holds(&self) -> Option<Hold> {
         let Some(lane) = &self.lane else { return Some(Unserved { lane: &self.change.target.lane, shares: None }.hold()) };
         lane.pause().or_else(|| {
@@ -411,6 +458,11 @@ impl Unserved<'_> {
 }
 
 impl LaneStanding<'_> {
+    fn clock(&self) -> Option<Hold> {
+        let text = clock_text(self.clock?);
+        Some(Hold::new("clock", None, format!("lane {}: {text}; no switch is sent; {CLOCK_REMEDY}", self.name)))
+    }
+
     fn pause(&self) -> Option<Hold> {
         let (until, reason) = self.paused?;
         Some(Hold::new("lane_paused", Some(until), format!("lane {} is paused: {reason}", self.name)))

@@ -23,9 +23,14 @@ pub struct Lane {
     pub max_in_flight: u32,
     /// From the wire instant to giving an answer up.
     pub call_timeout: Duration,
+    /// While the cloud's clock may be further from ours than this, no switch is sent.
+    pub clock_tolerance: Duration,
     /// Intervals and limits of its calls.
     pub timing: Timing,
 }
+
+/// A lane's `clock_tolerance` unless it says otherwise: a third of what the cloud bears between its clock and a signature.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 /// The lanes by name, each with the first one before it that reaches the same project, if one does. A project is one,
 /// whatever the endpoint: what one lane spends of its quota the other would not see.

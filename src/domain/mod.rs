@@ -12,6 +12,7 @@
 pub mod call;
 pub mod ceiling;
 pub mod change;
+pub mod cloud_clock;
 pub mod cron;
 pub mod doubt;
 pub mod enforce;

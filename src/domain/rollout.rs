@@ -346,6 +346,25 @@ pub struct Context<'a> {
     pub since: Timestamp,
     /// Why nobody looked since the last look.
     pub gap: Gap,
+    /// The slowest of the wall's, the boot's and the cloud's clock, each since the soak or the pause was first seen: no step
+    /// of one of them ends either.
+    pub slowest: Slowest,
+}
+
+/// What the slowest clock shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slowest {
+    /// To a soak.
+    pub soak: Timestamp,
+    /// To a pause with an end.
+    pub pause: Timestamp,
+}
+
+impl Slowest {
+    /// All clocks agree.
+    pub fn all(now: Timestamp) -> Self {
+        Self { soak: now, pause: now }
+    }
 }
 
 /// What is done to the rollout's own changes, in the same commit or right after it.
@@ -525,12 +544,19 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
         && next.paused.is_some()
         && let Some(until) = next.paused_until
     {
-        decision.wake = decision.wake.no_later_than(until, ctx.now);
+        decision.wake = decision.wake.no_later_than(ctx.comes_at(until, ctx.slowest.pause), ctx.now);
     }
     if gates(next) != gates(record) {
         next.version += 1;
     }
     Ok(decision)
+}
+
+impl Context<'_> {
+    /// When the slowest clock, which shows `clock` now, shows `until`: by our wall clock, if nothing is stepped meanwhile.
+    fn comes_at(&self, until: Timestamp, clock: Timestamp) -> Timestamp {
+        self.now.saturating_add(clock.duration_until(until)).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// All of a record that its version stands for.
@@ -602,7 +628,7 @@ impl Step<'_> {
         }
         if self.record.paused.is_some()
             && let Some(until) = self.record.paused_until
-            && until <= self.ctx.now
+            && until <= self.ctx.slowest.pause
             && !self.record.phase.is_final()
         {
             let mut decision = self.to(self.record.phase.clone(), format!("the pause ended at {until}"));
@@ -613,14 +639,14 @@ impl Step<'_> {
         match &self.record.phase {
             Phase::Scheduled => self.scheduled(),
             Phase::Advancing { wave } => self.advancing(*wave),
-            Phase::Soaking { wave, until } if self.ctx.now >= *until => {
+            Phase::Soaking { wave, until } if self.ctx.slowest.soak >= *until => {
                 let mut decision = self.soaked(*wave);
                 if decision.record.phase != self.record.phase {
                     decision.record.windows.passed(&self.ctx.plan.calendar, *until);
                 }
                 decision
             }
-            Phase::Soaking { until, .. } => self.stay(RolloutWake::At(*until), "soaking"),
+            Phase::Soaking { until, .. } => self.stay(RolloutWake::At(self.ctx.comes_at(*until, self.ctx.slowest.soak)), "soaking"),
             Phase::Awaiting { .. } | Phase::Halted { .. } => self.stay(RolloutWake::Change(Wake::Never), "waits for a person"),
             Phase::Aborted { .. } => self.aborted(),
             Phase::Reverting(revert) => self.reverting(revert),
@@ -631,10 +657,27 @@ impl Step<'_> {
     /// A window that opened or that was missed is written down before anything else is decided. While it soaks or waits
     /// for its start, windows pass by the plan's own will.
     fn noted(&self) -> Option<Decision> {
-        let held = self.held()?;
-        let note = self.record.windows.note(&self.facts(held.as_ref()))?;
-        let record = Record { windows: note.windows, releases: self.record.releases + 1, ..self.record.clone() };
-        Some(Decision { record, effect: Effect::None, wake: RolloutWake::Change(Wake::In(Duration::ZERO)), why: note.why })
+        let note = self.held().and_then(|held| self.record.windows.note(&self.facts(held.as_ref())));
+        let (windows, why) = match note {
+            Some(note) => (note.windows, note.why),
+            None => (self.record.windows.clone(), self.stepped()?),
+        };
+        let record = Record { windows, releases: self.record.releases + 1, ..self.record.clone() };
+        Some(Decision { record, effect: Effect::None, wake: RolloutWake::Change(Wake::In(Duration::ZERO)), why })
+    }
+
+    /// The journal tells of a stepped clock, and what it does not end.
+    fn stepped(&self) -> Option<String> {
+        let Gap::Stepped(by) = self.ctx.gap else { return None };
+        let seconds = by.unsigned_abs().as_secs();
+        let way = if by.is_negative() { "back" } else { "ahead" };
+        let waits = match (&self.record.phase, self.record.paused_until) {
+            (Phase::Soaking { .. }, _) => "; the soak goes on by the other clocks",
+            (phase, Some(_)) if !phase.is_final() => "; the pause goes on by the other clocks",
+            (phase, _) if phase.is_final() => return None,
+            _ => "",
+        };
+        Some(format!("the wall clock was stepped {seconds} s {way}{waits}"))
     }
 
     /// Why it does not use its windows, and since when; the outer `None`: windows are nothing to it now.

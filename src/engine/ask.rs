@@ -10,7 +10,7 @@ use super::effect::Effect;
 use super::handle::{ASKS_MAX, AskError};
 use super::lane::{Rank, Waiter};
 use super::work::SEND_WITHIN;
-use crate::domain::call::{Call, Reply};
+use crate::domain::call::{Call, Disposition, Reply};
 
 impl Core {
     /// Takes a question; it stands in its lane's line, behind all work.
@@ -41,6 +41,9 @@ impl Core {
     pub(super) fn ask_answered(&mut self, id: u64, reply: Reply, out: &mut Vec<Effect>) {
         let Some(call) = self.asks.remove(&id) else { return };
         self.permit_back(call.lane(), reply.sent, &reply.outcome);
+        if matches!(&reply.outcome, Err(error) if error.disposition == Disposition::Misdated) && !self.draining {
+            return self.asked(id, call, out);
+        }
         self.keep_fresh(&call, &reply);
         out.push(Effect::Told { id, result: Ok(reply) });
     }

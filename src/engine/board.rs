@@ -13,11 +13,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::cloud_time::{ClockStanding, Clocks};
 use super::effect::PlanRef;
 use crate::clock::Times;
 use crate::cloud::Withheld;
 use crate::domain::change::Gate;
-use crate::domain::id::RolloutId;
+use crate::domain::cloud_clock::Span;
+use crate::domain::id::{Name, RolloutId};
+use crate::domain::lane::Lane;
+use crate::domain::quota::Boot;
 use crate::domain::rollout;
 use crate::domain::window::Opening;
 
@@ -33,16 +37,35 @@ pub struct CheckSpec {
     pub deadline: Duration,
     /// The change's rollout.
     pub rollout: RolloutId,
+    /// The lane that the call uses.
+    pub lane: Name,
     /// The change's wave.
     pub wave: u16,
     /// Whether the change is put back.
     pub undo: bool,
     /// Both clocks at the decision.
     pub decided: Times,
-    /// What the calendar said then: open until here. Spares reading the calendar again.
-    pub open_until: Option<Timestamp>,
+    /// What the calendar said then. Spares reading the calendar again.
+    pub open: OpenWithin,
     /// The calendar, for when the clock stands outside what was decided.
     pub plan: PlanRef,
+}
+
+/// A stretch in which the window is known to be open.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenWithin {
+    /// From then on.
+    pub from: Timestamp,
+    /// Until then; `None`: for ever.
+    pub until: Option<Timestamp>,
+    /// By the boot clock it is shut from then on, whatever the wall clock says.
+    pub ends: Option<Boot>,
+}
+
+impl OpenWithin {
+    fn contains(&self, at: Timestamp) -> bool {
+        at >= self.from && self.until.is_none_or(|until| at < until)
+    }
 }
 
 /// Shared by the core, which writes, and by calls on their way out, which read.
@@ -56,9 +79,35 @@ struct Inner {
     stop: Option<String>,
     draining: bool,
     rollouts: BTreeMap<RolloutId, rollout::Record>,
+    clocks: Clocks,
 }
 
 impl Board {
+    /// A board for these lanes.
+    pub(super) fn new(lanes: &[Lane]) -> Self {
+        Self { inner: Mutex::new(Inner { clocks: Clocks::of(lanes), ..Inner::default() }) }
+    }
+
+    /// An answer to a call of this lane, which was out between these two instants, told the cloud's time.
+    pub(super) fn hear(&self, lane: &Name, date: Timestamp, sent: Boot, heard: Boot) {
+        self.lock().clocks.hear(lane, date, sent, heard);
+    }
+
+    /// The cloud tells when it made a job whose PUT was out between these two instants.
+    pub(super) fn hear_job(&self, lane: &Name, created: Timestamp, out: (Boot, Boot)) {
+        self.lock().clocks.hear_job(lane, created, out);
+    }
+
+    /// What the clock of this lane's cloud shows now, wherever jobs are sought.
+    pub(super) fn cloud(&self, lane: &Name, now: Boot) -> Option<Span> {
+        self.lock().clocks.cloud(lane, now)
+    }
+
+    /// How the clock of this lane's cloud stands to ours.
+    pub(super) fn clock(&self, lane: &Name, now: Times) -> Option<ClockStanding> {
+        self.lock().clocks.standing(lane, now)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every critical section below is a few assignments: a poisoned lock still guards a whole value.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,15 +157,25 @@ impl Board {
             // Other daemons go by the wall clock: they may have taken the change over already.
             return withheld("the wall clock was stepped meanwhile");
         }
-        let as_decided = times.wall >= spec.decided.wall && spec.open_until.is_none_or(|until| times.wall < until);
-        if !as_decided && matches!(spec.plan.opening(times.wall, spec.undo), Opening::Shut { .. }) {
+        let open = |at| spec.open.contains(at) || matches!(spec.plan.opening(at, spec.undo), Opening::Open { .. });
+        if let Some(standing) = inner.clocks.standing(&spec.lane, times) {
+            if standing.holds() {
+                return withheld("the cloud's clock and this machine's are too far apart");
+            }
+            let cloud = standing.ahead.of(times.wall);
+            if !open(cloud.from) && !open(cloud.to) {
+                return withheld("the window is shut by now, by the cloud's clock");
+            }
+        }
+        if !open(times.wall) || spec.open.ends.is_some_and(|ends| ends <= times.boot) {
             return withheld("the window is shut by now");
         }
         Ok(())
     }
 }
 
-fn stepped(then: Times, now: Times) -> bool {
+/// Whether the wall clock went another way than the boot clock between the two.
+pub(super) fn stepped(then: Times, now: Times) -> bool {
     let wall = now.wall.duration_since(then.wall).as_nanos();
     let boot = i128::try_from(now.boot.saturating_sub(then.boot).as_nanos()).unwrap_or(i128::MAX);
     wall.abs_diff(boot) > STEP_MAX.as_nanos()

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::board::Board;
+use super::board::{self, Board};
 use super::effect::{Effect, Input, Ticket};
 use super::handle::{LaneSnapshot, Snapshot};
 use super::lane::{LaneState, Level};
@@ -23,7 +23,7 @@ use super::prove::Probes;
 use super::steer::Tracked;
 use super::work::Work;
 use crate::clock::Times;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Reply};
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Boot;
@@ -82,7 +82,8 @@ pub struct Core {
     pub(super) board: Arc<Board>,
     pub(super) stop: Option<String>,
     pub(super) draining: bool,
-    tickets: BTreeMap<Ticket, Owner>,
+    /// Whose they are, and since when they are out.
+    tickets: BTreeMap<Ticket, (Owner, Boot)>,
     next_ticket: Ticket,
     pub(super) next_place: u64,
     timers: BTreeSet<(Boot, Timer)>,
@@ -107,6 +108,7 @@ impl Core {
     /// A core that knows nothing yet; its first step scans the store.
     pub fn new(options: Options, now: Times) -> Self {
         let shared = lane::reached(&options.lanes);
+        let board = Arc::new(Board::new(&options.lanes));
         let lanes = options.lanes.into_iter();
         let mut lanes: BTreeMap<_, _> =
             lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
@@ -126,7 +128,7 @@ impl Core {
             lanes,
             work: BTreeMap::new(),
             rollouts: BTreeMap::new(),
-            board: Arc::new(Board::default()),
+            board,
             stop: None,
             draining: false,
             tickets: BTreeMap::new(),
@@ -159,7 +161,11 @@ impl Core {
     /// Takes inputs that came together, in their order, and only then looks at timers and permits: what several answers
     /// stir is looked at once.
     pub fn step_all(&mut self, now: Times, inputs: impl IntoIterator<Item = Input>, out: &mut Vec<Effect>) {
+        let stepped = board::stepped(self.now, now);
         self.now = now;
+        if stepped {
+            self.look_at_all(out);
+        }
         for input in inputs {
             if self.failed {
                 return;
@@ -192,13 +198,7 @@ impl Core {
                     self.count("unknown_ticket")
                 }
             },
-            Input::Answered { ticket, reply } => match self.redeem(ticket) {
-                Some(Owner::Change(id)) => self.work_answered(id, reply, out),
-                Some(Owner::Ask(id)) => self.ask_answered(id, reply, out),
-                Some(Owner::List(lane)) => self.list_answered(&lane, reply, out),
-                Some(Owner::Running(lane)) => self.running_answered(&lane, reply),
-                Some(Owner::Rollout(_) | Owner::Stranger(_)) | None => self.count("unknown_ticket"),
-            },
+            Input::Answered { ticket, reply } => self.answered(ticket, reply, out),
             Input::Probed { ticket, proof } => match self.redeem(ticket) {
                 Some(Owner::Change(id)) => self.work_probed(id, proof, out),
                 Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => {
@@ -216,6 +216,18 @@ impl Core {
                 self.dismiss_asks(out);
             }
             Input::StoreFailed(why) => self.fail(why, out),
+        }
+    }
+
+    fn answered(&mut self, ticket: Ticket, reply: Reply, out: &mut Vec<Effect>) {
+        let Some((owner, since)) = self.tickets.remove(&ticket) else { return self.count("unknown_ticket") };
+        self.hear(&owner, since, &reply);
+        match owner {
+            Owner::Change(id) => self.work_answered(id, since, reply, out),
+            Owner::Ask(id) => self.ask_answered(id, reply, out),
+            Owner::List(lane) => self.list_answered(&lane, reply, out),
+            Owner::Running(lane) => self.running_answered(&lane, reply),
+            Owner::Rollout(_) | Owner::Stranger(_) => self.count("unknown_ticket"),
         }
     }
 
@@ -248,6 +260,7 @@ impl Core {
             waiting: u32::try_from(lane.line.waiting()).unwrap_or(u32::MAX),
             paused: lane.paused(self.now.boot).map(|paused| (self.wall_at(paused.until), paused.why.clone())),
             quota: lane.standing(self.now.boot),
+            clock: self.board.clock(&lane.lane.name, self.now),
             occupied: lane.occupied.known(self.now.boot),
         });
         Snapshot {
@@ -277,12 +290,12 @@ impl Core {
     pub(super) fn ticket(&mut self, owner: Owner) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.tickets.insert(ticket, owner);
+        self.tickets.insert(ticket, (owner, self.now.boot));
         ticket
     }
 
     fn redeem(&mut self, ticket: Ticket) -> Option<Owner> {
-        self.tickets.remove(&ticket)
+        self.tickets.remove(&ticket).map(|(owner, _)| owner)
     }
 
     /// Replaces the timer set at `was`, if any, by one at `at`.

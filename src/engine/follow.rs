@@ -22,9 +22,10 @@ use super::effect::Effect;
 use super::lane::{Rank, Waiter};
 use super::permit::trace;
 use super::work::{SEND_WITHIN, Stage};
-use crate::cloud::wire_format::FIND_SPAN;
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobView, Reply};
-use crate::domain::change::{CLOCK_SKEW, Event, State};
+use crate::domain::change::{Event, State};
+use crate::domain::cloud_clock::Span;
+use crate::domain::doubt::{ASKED_AFTER_MAX, JUDGED_AROUND};
 use crate::domain::id::{ChangeId, JobId, Name};
 use crate::domain::quota::Boot;
 
@@ -47,7 +48,7 @@ const SHARE_WITHIN: Duration = Duration::from_secs(120);
 const CALLS_TO_BEGIN: u32 = 2;
 
 /// A job is in a list's window for so long after its PUT; older ones are asked for alone.
-const IN_WINDOW: Duration = Duration::from_secs(FIND_SPAN.as_secs() / 2);
+const IN_WINDOW: Duration = Duration::from_secs(ASKED_AFTER_MAX.as_secs() / 2);
 
 /// What is followed on one lane.
 #[derive(Default)]
@@ -68,8 +69,11 @@ pub(super) struct Followed {
 
 struct Since {
     job: JobId,
-    wall: Timestamp,
     boot: Boot,
+    /// Between which two instants its PUT was out.
+    put: Option<(Boot, Boot)>,
+    /// The cloud has told when it made the job.
+    dated: bool,
     /// When it was last seen to run; at first the PUT.
     running: Boot,
     /// How long it took, as the cloud tells it.
@@ -78,7 +82,8 @@ struct Since {
 
 /// A list that waits for its permit or its answer.
 struct Question {
-    since: Timestamp,
+    /// In cloud time.
+    within: Span,
     page: u32,
     /// Changes that no page has told of yet.
     open: BTreeSet<ChangeId>,
@@ -89,7 +94,7 @@ impl Core {
     pub(super) fn follows(&mut self, id: ChangeId) {
         let Some(work) = self.work.get(&id) else { return };
         let State::Following { job } = &work.change.record.state else { return };
-        let since = Since { job: job.clone(), wall: self.now.wall, boot: self.now.boot, running: self.now.boot, took: None };
+        let since = Since { job: job.clone(), boot: self.now.boot, put: work.put, dated: false, running: self.now.boot, took: None };
         if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
             lane.followed.jobs.insert(id, since);
         }
@@ -171,16 +176,18 @@ impl Core {
         // One that is older asks alone, and must not push the window of the others into the past.
         let told_of = followed.jobs.iter().filter(|(_, since)| now < since.boot + IN_WINDOW);
         let open: BTreeSet<ChangeId> = told_of.clone().map(|(id, _)| *id).collect();
-        let oldest = told_of.map(|(_, since)| since.wall).min().unwrap_or(self.now.wall);
-        let since = oldest.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
-        lane.followed.question = Some(Question { since, page: 1, open });
+        let oldest = told_of.map(|(_, since)| since.put.map_or(since.boot, |put| put.0)).min().unwrap_or(now);
+        let cloud = self.board.cloud(name, now).unwrap_or(Span::at(self.now.wall));
+        let from = cloud.from.checked_sub(now.saturating_sub(oldest)).unwrap_or(Timestamp::MIN);
+        let within = Span::lasting(from, ASKED_AFTER_MAX).hull(cloud).widened(JUDGED_AROUND);
+        lane.followed.question = Some(Question { within, page: 1, open });
         self.line_up_at(name, Rank::InFlight, Waiter::List);
     }
 
     /// The list's turn has come; the permit is in hand.
     pub(super) fn list_out(&mut self, name: &Name, out: &mut Vec<Effect>) {
         let question = self.lanes.get(name).and_then(|lane| lane.followed.question.as_ref()).expect("who waits in line is known");
-        let call = Call::Jobs { lane: name.clone(), since: question.since, page: question.page };
+        let call = Call::Jobs { lane: name.clone(), within: question.within, page: question.page };
         let ticket = self.ticket(Owner::List(name.clone()));
         self.count("calls");
         self.count("lists");
@@ -191,7 +198,7 @@ impl Core {
     pub(super) fn list_answered(&mut self, name: &Name, reply: Reply, out: &mut Vec<Effect>) {
         self.permit_back(name, reply.sent, &reply.outcome);
         let Some(mut question) = self.lanes.get_mut(name).and_then(|lane| lane.followed.question.take()) else { return };
-        let call = Call::Jobs { lane: name.clone(), since: question.since, page: question.page };
+        let call = Call::Jobs { lane: name.clone(), within: question.within, page: question.page };
         let told = trace(&call, &reply);
         match reply.outcome {
             Ok(Answer::Listed { jobs, more }) => {
@@ -199,10 +206,14 @@ impl Core {
                 lane.followed.failures = 0;
                 let by_job: BTreeMap<&JobId, ChangeId> = lane.followed.jobs.iter().map(|(id, since)| (&since.job, *id)).collect();
                 let found: Vec<(ChangeId, JobListed)> = jobs.into_iter().filter_map(|row| Some((*by_job.get(&row.job)?, row))).collect();
-                for (id, JobListed { view, took, .. }) in found {
+                for (id, JobListed { view, created, took, .. }) in found {
                     question.open.remove(&id);
                     if let Some(since) = self.lanes.get_mut(name).and_then(|lane| lane.followed.jobs.get_mut(&id)) {
                         since.took = took;
+                        if let (Some(created), Some(put), false) = (created, since.put, since.dated) {
+                            since.dated = true;
+                            self.board.hear_job(name, created, put);
+                        }
                     }
                     self.tell(id, view, &told, out);
                 }

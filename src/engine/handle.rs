@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::cloud_time::ClockStanding;
 use super::lane::QuotaStanding;
 use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
@@ -141,6 +142,8 @@ pub struct LaneSnapshot {
     pub paused: Option<(Timestamp, String)>,
     /// How it stands to its quota; `None`: it has none.
     pub quota: Option<QuotaStanding>,
+    /// How the cloud's clock stands to ours; `None`: the cloud told no time of late.
+    pub clock: Option<ClockStanding>,
     /// What runs on instances that changes wait for, by the latest list of running jobs.
     pub occupied: Arc<BTreeMap<InstanceId, JobSeen>>,
 }

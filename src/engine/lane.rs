@@ -243,6 +243,7 @@ impl LaneState {
             Disposition::NotDone if error.status.is_none() => PAUSE_FIRST,
             Disposition::Withheld
             | Disposition::NotDone
+            | Disposition::Misdated
             | Disposition::Busy
             | Disposition::Unknown
             | Disposition::NotFound

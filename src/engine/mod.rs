@@ -9,7 +9,8 @@
 //!    stood in line too long, is claimed by itself, so that two daemons do not ask the same.
 //! 3. **One call a decision, one effect a change.** Nothing is repeated below a decision.
 //! 4. **A last check where the bytes leave** ([`Board`]): past its deadline, after an acknowledged pause, abort or halt,
-//!    under the kill switch, outside its window, a PUT stays incomplete and counts as not sent.
+//!    under the kill switch, outside its window, too far from the cloud's clock, a PUT stays incomplete and counts as not
+//!    sent.
 //! 5. **A restart adopts.** What a crashed daemon left falls due by itself; states say what may have happened, and a PUT
 //!    that may have been sent leads to a question, never to a repetition.
 //! 6. **Everything is bounded**: work in hand by `max_in_flight`, reads by named limits, waits by named intervals.
@@ -22,6 +23,7 @@ mod ask;
 mod board;
 mod by_hand;
 mod claim;
+mod cloud_time;
 mod core;
 mod effect;
 pub mod enforce;
@@ -31,10 +33,12 @@ mod handle;
 mod lane;
 mod line;
 mod occupied;
+mod opening;
 mod permit;
 mod prove;
 mod question;
 mod shell;
+mod slowest;
 #[cfg(test)]
 pub(crate) mod staged;
 mod steer;
@@ -43,7 +47,8 @@ mod unserved;
 mod watch;
 mod work;
 
-pub use self::board::{Board, CheckSpec};
+pub use self::board::{Board, CheckSpec, OpenWithin};
+pub use self::cloud_time::ClockStanding;
 pub use self::core::{Core, Options};
 pub use self::effect::{Effect, Found, Input, PlanRef, Query, Ticket};
 pub use self::handle::{ASKS_MAX, Acknowledged, AskError, Command, CommandError, Handle, LaneSnapshot, Snapshot, Unserved};

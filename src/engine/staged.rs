@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, Language, SecretSource, Tls};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,6 +21,7 @@ pub(crate) fn lane(name: &str) -> Lane {
         quota: None,
         max_in_flight: 4,
         call_timeout: SECOND,
+        clock_tolerance: CLOCK_TOLERANCE,
         timing: Timing { settle: SECOND, poll: SECOND, poll_max: SECOND, job_limit: 60 * SECOND, recover_limit: 60 * SECOND },
     }
 }

@@ -3,24 +3,28 @@
 //! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; another
 //! daemon's are met by the compare-and-swap. A verb is answered only when its commit is durable and on the board.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::board::OpenWithin;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::handle::{Acknowledged, Command, CommandError};
+use super::opening::LastOpening;
+use super::slowest::Wait;
 use super::sweep::{Broom, Sweep};
 use super::watch::Watch;
 use super::work::SEND_WITHIN;
 use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
-use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::cloud_clock::Span;
+use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::missed::Gap;
 use crate::domain::plan::Wire;
 use crate::domain::quota::Boot;
-use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake};
+use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake, Slowest};
 use crate::domain::window::Opening;
 use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove};
 
@@ -30,11 +34,7 @@ pub(super) const STRETCH: u32 = 128;
 /// One rollout in hand.
 pub(super) struct Tracked {
     pub(super) view: Rollout,
-    pub(super) opening: Opening,
-    /// The calendar's word holds from here on until it says otherwise.
-    opening_from: Timestamp,
-    /// Whether it was asked for a revert.
-    opening_reverts: bool,
+    opening: LastOpening,
     pub(super) stage: Stage,
     /// Something happened since the last look began.
     pub(super) again: bool,
@@ -44,6 +44,10 @@ pub(super) struct Tracked {
     pub(super) stalled: Duration,
     stalled_at: Option<Boot>,
     watch: Watch,
+    soak: Wait,
+    pause: Wait,
+    /// The lanes of its changes that were in hand.
+    pub(super) lanes: BTreeSet<Name>,
 }
 
 pub(super) enum Stage {
@@ -82,14 +86,11 @@ impl Moving {
 }
 
 impl Tracked {
-    fn new(view: Rollout, now: Timestamp) -> Self {
-        let reverts = view.record.revert().is_some();
-        let opening = view.plan.opening(now, reverts);
+    fn new(view: Rollout, now: Times) -> Self {
+        let opening = LastOpening::ask(&view.plan, view.record.revert().is_some(), now);
         Self {
             view,
             opening,
-            opening_from: now,
-            opening_reverts: reverts,
             stage: Stage::Idle,
             again: true,
             verbs: VecDeque::new(),
@@ -97,29 +98,31 @@ impl Tracked {
             stalled: Duration::ZERO,
             stalled_at: None,
             watch: Watch::default(),
+            soak: Wait::default(),
+            pause: Wait::default(),
+            lanes: BTreeSet::new(),
         }
     }
 
-    /// What the calendar says now; read again only when its last word no longer covers this instant.
-    pub(super) fn opening(&self, now: Timestamp) -> Opening {
-        let reverts = self.reverts();
-        let covered = now >= self.opening_from
-            && reverts == self.opening_reverts
-            && match &self.opening {
-                Opening::Open { until } => until.is_none_or(|until| now < until),
-                Opening::Shut { next, .. } => next.is_none_or(|next| now < next),
-            };
-        if covered { self.opening.clone() } else { self.view.plan.opening(now, reverts) }
+    /// What the calendar says now.
+    fn opening(&self, now: Times) -> Opening {
+        self.opening.now(&self.view.plan, self.reverts(), now)
+    }
+
+    /// Whether the window is shut by the cloud's clock, wherever in this span it stands.
+    pub(super) fn is_shut_by(&self, cloud: Span) -> bool {
+        self.opening.is_shut_by(&self.view.plan, self.reverts(), cloud)
     }
 
     /// What a decision about it may know; `gap`: why nobody looked since the last look.
-    pub(super) fn context(&self, now: Timestamp, gap: Gap) -> Context<'_> {
+    pub(super) fn context(&self, now: Timestamp, gap: Gap, slowest: Slowest) -> Context<'_> {
         Context {
             now,
+            slowest,
             plan: &self.view.plan,
             by: &self.view.by,
             tallies: &self.view.tallies,
-            window: self.opening.clone(),
+            window: self.opening.said().clone(),
             stalled: self.stalled,
             since: self.view.submitted_at,
             gap,
@@ -127,9 +130,11 @@ impl Tracked {
     }
 
     /// What a decision about one of its changes may know, as if the change had just entered its state.
-    pub(super) fn change_context<'a>(&'a self, change: &Change, timing: &'a change::Timing, now: Timestamp) -> change::Context<'a> {
+    pub(super) fn change_context<'a>(&'a self, change: &Change, timing: &'a change::Timing, now: Times) -> change::Context<'a> {
         change::Context {
-            now,
+            now: now.wall,
+            cloud: None,
+            clock_held: false,
             gate: self.view.record.gate(change.wave, change.record.undo.is_some()),
             window: self.opening(now),
             timing,
@@ -147,20 +152,19 @@ impl Tracked {
         self.view.record.revert().is_some()
     }
 
-    pub(super) fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.opening(now) {
-            Opening::Open { until } => until,
-            Opening::Shut { .. } => Some(now),
-        }
+    /// Between which instants the window is known to be open.
+    pub(super) fn open_within(&self, now: Times) -> OpenWithin {
+        self.opening.within(&self.view.plan, self.reverts(), now)
     }
 
-    fn renew_opening(&mut self, now: Timestamp) {
-        let fresh = self.opening(now);
-        if fresh != self.opening || self.reverts() != self.opening_reverts {
-            self.opening = fresh;
-            self.opening_from = now;
-            self.opening_reverts = self.reverts();
-        }
+    /// What the slowest clocks show to its soak and its pause.
+    fn slowest(&mut self, now: Times, cloud: Option<Span>) -> Slowest {
+        let soak = match self.view.record.phase {
+            Phase::Soaking { until, .. } => Some(until),
+            _ => None,
+        };
+        let pause = self.view.record.paused.as_ref().and(self.view.record.paused_until);
+        Slowest { soak: self.soak.clock(soak, now, cloud), pause: self.pause.clock(pause, now, cloud) }
     }
 
     /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
@@ -171,7 +175,7 @@ impl Tracked {
         }
         let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
             && self.view.record.paused.is_none()
-            && matches!(self.opening, Opening::Open { .. });
+            && matches!(self.opening.said(), Opening::Open { .. });
         self.stalled_at = counts.then_some(boot);
     }
 
@@ -210,7 +214,7 @@ impl Core {
     /// Takes over what the store says of a rollout. An older view than the one in hand changes nothing.
     pub(super) fn rollout_seen(&mut self, view: Rollout) {
         let id = view.id;
-        let now = self.now.wall;
+        let now = self.now;
         let moved = match self.rollouts.get_mut(&id) {
             Some(tracked) if view.record.version < tracked.view.record.version => return,
             Some(tracked) => {
@@ -289,6 +293,17 @@ impl Core {
         }
     }
 
+    /// The wall clock was stepped: what every rollout waits for is looked at again.
+    pub(super) fn look_at_all(&mut self, out: &mut Vec<Effect>) {
+        let ids: Vec<_> = self.rollouts.keys().copied().collect();
+        for id in ids {
+            if let Some(tracked) = self.rollouts.get_mut(&id) {
+                tracked.again = true;
+            }
+            self.look(id, out);
+        }
+    }
+
     /// Begins the next look or verb, if none is under way.
     fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         let held = self.stop.is_some() || self.draining;
@@ -350,9 +365,12 @@ impl Core {
     /// Decides: the first verb in line, or else the look.
     fn judge(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         let now = self.now;
+        let cloud = self.cloud_time_of(id);
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        tracked.renew_opening(now.wall);
+        let reverts = tracked.reverts();
+        tracked.opening.renew(&tracked.view.plan, reverts, now);
         tracked.time_passes(now.boot);
+        let slowest = tracked.slowest(now, cloud);
         let event = match tracked.verbs.front() {
             Some((_, command)) => {
                 let mark = Mark { by: command.by.clone(), reason: command.reason.clone(), at: now.wall };
@@ -360,7 +378,7 @@ impl Core {
             }
             None => Event::Woken,
         };
-        let ctx = tracked.context(now.wall, tracked.watch.gap(now));
+        let ctx = tracked.context(now.wall, tracked.watch.gap(now), slowest);
         match rollout::decide(&tracked.view.record, &event, &ctx) {
             Ok(decision) => self.carry_out_rollout(id, decision, out),
             Err(refusal) => {

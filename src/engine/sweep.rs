@@ -13,7 +13,7 @@ use super::steer::{Moving, STRETCH, Stage, change_move};
 use crate::domain::change::{self, Change, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::missed::Gap;
-use crate::domain::rollout::{self, Decision, Event, RolloutWake};
+use crate::domain::rollout::{self, Decision, Event, RolloutWake, Slowest};
 use crate::domain::tally::Standing;
 use crate::store::{ChangeMove, Durability, RolloutMove};
 
@@ -125,13 +125,13 @@ impl Core {
     /// What the rollout makes of a sweep's step.
     fn swept_on(&self, id: RolloutId, event: &Event) -> Option<Decision> {
         let tracked = self.rollouts.get(&id)?;
-        rollout::decide(&tracked.view.record, event, &tracked.context(self.now.wall, Gap::None)).ok()
+        rollout::decide(&tracked.view.record, event, &tracked.context(self.now.wall, Gap::None, Slowest::all(self.now.wall))).ok()
     }
 
     pub(super) fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {
         let tracked = self.rollouts.get(&change.id.rollout)?;
         let lane = self.lanes.get(&change.target.lane)?;
-        let ctx = tracked.change_context(change, &lane.lane.timing, self.now.wall);
+        let ctx = tracked.change_context(change, &lane.lane.timing, self.now);
         let decision = change::decide(change, event, &ctx).ok()?;
         Some(change_move(change, decision.record, None, &decision.why, None))
     }

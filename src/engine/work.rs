@@ -17,6 +17,7 @@ use super::unserved::decide_without_put;
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobSeen, JobView, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
+use crate::domain::cloud_clock::Span;
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::proof::Endpoint;
@@ -44,8 +45,12 @@ pub(super) struct Work {
     pub(super) asks_alone: bool,
     /// What a question about the job list has gathered so far.
     pub(super) gathered: Vec<JobSeen>,
+    /// The span that a question was asked for that has come to its end.
+    pub(super) asked: Option<Span>,
     /// The next page of that question.
     pub(super) next_page: Option<Call>,
+    /// Between which two instants the latest PUT of this process was out.
+    pub(super) put: Option<(Boot, Boot)>,
     /// Counted in its lane's `in_flight`.
     counted: bool,
 }
@@ -107,10 +112,15 @@ impl Core {
             looks: 0,
             asks_alone: false,
             gathered: Vec::new(),
+            asked: None,
             next_page: None,
+            put: None,
             counted: false,
         };
         recount(&mut work, &mut self.lanes, &mut self.stirred);
+        if let Some(tracked) = self.rollouts.get_mut(&id.rollout) {
+            tracked.lanes.insert(work.change.target.lane.clone());
+        }
         self.work.insert(id, work);
         self.set_timer(Timer::Change(id), None, now);
     }
@@ -178,14 +188,16 @@ impl Core {
                 why: String::new(),
             }));
         }
-        let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now.wall);
+        let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now);
         let gate = match ctx.gate {
             // While the kill switch stands or the process ends, nothing new begins anywhere.
             Gate::Open if self.stop.is_some() || self.draining => Gate::Held,
             gate => gate,
         };
         let occupied = lane.occupied.on(&work.change.target.instance_id, self.now.boot);
-        let ctx = Context { gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, occupied, ..ctx };
+        let (cloud, clock_held) = self.cloud_time(id);
+        let ctx =
+            Context { cloud, clock_held, gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, occupied, ..ctx };
         Some(if lane.shares.is_some() { decide_without_put(work, &ctx) } else { change::decide(&work.change, &work.event, &ctx) })
     }
 
@@ -352,10 +364,11 @@ impl Core {
             write: call.is_write(),
             deadline: decided.boot + SEND_WITHIN,
             rollout: id.rollout,
+            lane: work.change.target.lane.clone(),
             wave: work.change.wave,
             undo: work.change.record.undo.is_some(),
             decided,
-            open_until: tracked.open_until(decided.wall),
+            open: tracked.open_within(decided),
             plan: tracked.view.plan.clone(),
         };
         let ticket = self.ticket(Owner::Change(id));
@@ -501,12 +514,14 @@ impl Core {
         }
     }
 
-    pub(super) fn work_answered(&mut self, id: ChangeId, reply: Reply, out: &mut Vec<Effect>) {
+    /// The cloud answered a call that was out since then.
+    pub(super) fn work_answered(&mut self, id: ChangeId, since: Boot, reply: Reply, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
         let Stage::Out(call) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
         let name = work.change.target.lane.clone();
         work.looks = work.looks.saturating_add(1);
         work.trace = Some(trace(&call, &reply));
+        work.put = call.is_write().then_some((since, self.now.boot)).or(work.put);
         self.keep_fresh(&call, &reply);
         let mut outcome = reply.outcome;
         let paused = self.permit_back(&name, reply.sent, &outcome);

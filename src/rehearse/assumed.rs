@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cloud::faults::Between;
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, Language, SecretSource, Tls};
 
 /// How long a job takes. The vendor publishes no number; a switch restarts the proxy's nodes one after the other.
 pub const JOB_TIME: Between = Between { min: Duration::from_secs(30), max: Duration::from_secs(120) };
@@ -36,6 +36,7 @@ pub fn lane(name: Name) -> Lane {
         quota: None,
         max_in_flight: 50,
         call_timeout: Duration::from_secs(30),
+        clock_tolerance: CLOCK_TOLERANCE,
         timing: Timing {
             settle: Duration::from_secs(15),
             poll: Duration::from_secs(2),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::change::{self, How, Reason, ReasonWord, State};
+use crate::domain::cloud_clock::Span;
 use crate::domain::enforce::{self, Flips};
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, ProxyId, RolloutId};
 use crate::domain::journal::What;
@@ -282,8 +283,8 @@ impl Driver {
             (State::Ready, _) => State::Inspecting,
             (State::Inspecting, 0) => State::Succeeded { how: How::AlreadyRight },
             (State::Inspecting, 1) => State::Failed { reason: reason() },
-            (State::Inspecting, _) => State::Submitting { sent: at(self.second) },
-            (State::Submitting { sent }, 0) => State::Recovering { sent: *sent, candidates: None },
+            (State::Inspecting, _) => State::Submitting { sent: at(self.second), cloud: Some(Span::at(at(self.second))) },
+            (State::Submitting { sent, cloud }, 0) => State::Recovering { sent: *sent, cloud: *cloud, candidates: None, covered: false },
             (State::Submitting { .. } | State::Recovering { .. }, _) => {
                 self.jobs += 1;
                 State::Following { job: job(self.jobs) }

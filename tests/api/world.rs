@@ -135,6 +135,7 @@ fn lane() -> Lane {
         quota: None,
         max_in_flight: 50,
         call_timeout: Duration::from_secs(5),
+        clock_tolerance: sealift::domain::lane::CLOCK_TOLERANCE,
         timing: Timing {
             settle: Duration::from_millis(20),
             poll: Duration::from_millis(10),

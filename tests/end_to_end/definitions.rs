@@ -25,6 +25,7 @@ use sealift::cloud::faults::Faults;
 use sealift::cloud::fleet::Fleet;
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Answer, Call, JobView, Reply};
+use sealift::domain::cloud_clock::Span;
 use sealift::domain::id::{JobId, Name};
 use sealift::domain::lane::{Access, Credentials, Lane, Language, Naming, SecretSource, Tls};
 use sealift::domain::target::Target;
@@ -133,14 +134,15 @@ impl Bench {
         let lane = &target.lane;
         let job = job.cloned().unwrap_or_else(|| "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"));
         let since = SystemClock.times().wall.checked_sub(Duration::from_secs(60)).expect("not that early");
+        let within = Span::lasting(since, Duration::from_secs(3_600));
         let mut replies = Vec::new();
         for call in [
             Call::Instances { lane: lane.clone(), offset: 0 },
             Call::Proxies { lane: lane.clone(), instance_id: target.instance_id },
             Call::Inspect { target: target.clone() },
             Call::Follow { target: target.clone(), job },
-            Call::FindJobs { target: target.clone(), since, page: 1 },
-            Call::Jobs { lane: lane.clone(), since, page: 1 },
+            Call::FindJobs { target: target.clone(), within, page: 1 },
+            Call::Jobs { lane: lane.clone(), within, page: 1 },
             Call::Running { lane: lane.clone(), page: 1 },
         ] {
             replies.push(self.call(call).await);
@@ -393,7 +395,7 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
         seen: None,
     };
     let job: JobId = "31b8ae23-c687-4d80-b7b4-42a66c9bb886".parse().expect("an id");
-    let since = SystemClock.times().wall;
+    let within = Span::lasting(SystemClock.times().wall, Duration::from_secs(3_600));
     let lane = target.lane.clone();
     for (name, call, breaks) in [
         ("SwitchGaussMySqlProxySsl", Call::Submit { target: target.clone(), ssl_option: true }, &[][..]),
@@ -408,7 +410,7 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
             ],
         ),
         ("ShowGaussMySqlJobInfo", Call::Follow { target: target.clone(), job }, &[]),
-        ("ListImmediateJobs", Call::Jobs { lane: lane.clone(), since, page: 1 }, &[]),
+        ("ListImmediateJobs", Call::Jobs { lane: lane.clone(), within, page: 1 }, &[]),
         (
             "ListGaussMySqlInstances",
             Call::Instances { lane, offset: 0 },
@@ -428,8 +430,16 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
         let told: Vec<&str> = leaves.filter_map(|what| Some(what.split_once('\'')?.1.split_once('\'')?.0)).collect();
         assert_eq!(told, breaks, "{name}: {found:#?}");
         let body = example.to_string();
-        let wire =
-            WireAnswer { status: 200, request_id: None, retry_after: None, date: None, body: body.as_bytes(), cut: false, secret: None };
+        let wire = WireAnswer {
+            status: 200,
+            request_id: None,
+            retry_after: None,
+            date: None,
+            aged: false,
+            body: body.as_bytes(),
+            cut: false,
+            secret: None,
+        };
         let reply = answer::read(&call, &wire);
         assert!(reply.outcome.is_ok(), "{name}: {reply:?}");
     }

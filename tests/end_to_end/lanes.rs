@@ -13,6 +13,7 @@ pub fn lane(name: &str, access: Access) -> Lane {
         quota: None,
         max_in_flight: 10,
         call_timeout: Duration::from_secs(30),
+        clock_tolerance: sealift::domain::lane::CLOCK_TOLERANCE,
         timing: Timing {
             settle: Duration::from_secs(1),
             poll: Duration::from_secs(1),

@@ -275,6 +275,7 @@ fn lane(quota: Option<Quota>) -> Lane {
         quota,
         max_in_flight: 1_000,
         call_timeout: 30 * second,
+        clock_tolerance: sealift::domain::lane::CLOCK_TOLERANCE,
         timing: Timing {
             settle: 15 * second,
             poll: 2 * second,

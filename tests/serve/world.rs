@@ -116,7 +116,7 @@ impl World {
     }
 
     pub fn daemon(&self) -> Daemon {
-        Daemon::start(self)
+        Daemon::start(self, &[])
     }
 }
 
@@ -143,7 +143,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    fn start(world: &World) -> Self {
+    /// With this in its environment.
+    pub fn start(world: &World, environment: &[(&str, PathBuf)]) -> Self {
         let socket = world.path("notify.sock");
         let _ = std::fs::remove_file(&socket);
         let supervisor = UnixDatagram::bind(&socket).expect("a notify socket");
@@ -154,6 +155,7 @@ impl Daemon {
             .command(&["serve"])
             .env("NOTIFY_SOCKET", &socket)
             .env("WATCHDOG_USEC", "900000")
+            .envs(environment.iter().map(|(name, value)| (name, value.as_os_str())))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)

@@ -1,6 +1,7 @@
 //! The oracle: shows every fact of a run to every invariant, and keeps what they say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ pub enum Seen {
     AnswerComes { daemon: usize, ticket: Ticket, at: Nanos },
     /// A daemon learnt what became of a call; without a disposition, it was the expected answer.
     Answered { daemon: usize, ticket: Ticket, disposition: Option<Disposition>, now: Nanos },
+    /// An answer told a daemon the cloud's time, at this boot time.
+    TimeTold { daemon: usize, boot: Duration, time: Timestamp },
     /// A daemon's call came to the wire long after its deadline, when others may work on the change already.
     TooLate { id: ChangeId },
     /// A daemon's call did not leave: its connection was refused, or it was withheld.
@@ -163,7 +166,7 @@ impl Oracle {
     }
 
     pub fn end(&mut self, store: &MemoryStore, cloud: &mut Model, entries: &[Entry], now: Nanos) {
-        cloud.advance(crate::world::start() + std::time::Duration::from_nanos(now));
+        cloud.advance(crate::world::start() + Duration::from_nanos(now));
         self.show(&Fact::End { store, cloud, entries });
     }
 }

@@ -124,6 +124,10 @@ pub enum Planted {
     AnswersMixedUp,
     /// The server's quota is lower than the one configured.
     QuotaConfiguredTooHigh,
+    /// The time of every answer is read from our own clock.
+    CloudTimeFromOurClock,
+    /// A lane bears any distance between the clocks.
+    ClockToleranceIgnored,
     /// A person's look leaves and is told as not sent: its permit is free at once.
     LooksBesideTheQuota,
     /// A list tells every job as completed.
@@ -188,6 +192,8 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::AnswersMixedUp, 50),
     (Planted::QuotaConfiguredTooHigh, 100),
     (Planted::LooksBesideTheQuota, 1_000),
+    (Planted::CloudTimeFromOurClock, 300),
+    (Planted::ClockToleranceIgnored, 300),
     (Planted::ListTellsTooEarly, 200),
     (Planted::ProbeAnsweredFromWish, 100),
     (Planted::WireNotAsked, 50),

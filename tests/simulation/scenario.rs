@@ -49,6 +49,10 @@ pub struct Scenario {
     pub stop_file: bool,
     /// How often the wall clock is stepped.
     pub wall_jumps: u32,
+    /// How many seconds the cloud's clock is ahead.
+    pub clock_ahead: i64,
+    /// When it is stepped, in virtual seconds, and how far it is ahead then.
+    pub clock_steps: Vec<(u64, i64)>,
     /// From this virtual second on nothing goes wrong any more.
     pub calm_at: u64,
     /// Reverts, approvals, pauses with an end.
@@ -82,6 +86,9 @@ pub const SETTLE: Duration = Duration::from_secs(6);
 pub const GRACE: Duration = Duration::from_secs(10);
 /// Longest commit of a stuck store: beyond the 17 s after which a call's change may be taken over.
 pub const STUCK_COMMIT: Duration = Duration::from_secs(40);
+
+/// Steps of the cloud's clock are aimed at the time at which most runs are at work.
+const CLOCK_STEPS_WITHIN: u64 = 90;
 
 /// A window shorter than this many seconds shuts while work is on.
 const SHORT_WINDOW: u64 = 40;
@@ -136,6 +143,8 @@ impl Scenario {
             verbs: if rng.bool() { rng.u32(1..6) } else { 0 },
             stop_file: rng.f64() < 0.15,
             wall_jumps: if rng.f64() < jumpy { rng.u32(1..=6) } else { 0 },
+            clock_ahead: 0,
+            clock_steps: Vec::new(),
             calm_at: rng.u64(60..600),
             faults,
             gates: Gates::default(),
@@ -144,6 +153,7 @@ impl Scenario {
             groups: Groups::draw(seed),
         };
         drawn.draw_wire();
+        drawn.draw_clock();
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
     }
@@ -171,6 +181,8 @@ impl Scenario {
             verbs: 3,
             stop_file: false,
             wall_jumps: 0,
+            clock_ahead: if world.is_multiple_of(2) { 0 } else { 200 },
+            clock_steps: Vec::new(),
             calm_at: 60,
             gates,
             groups: Groups::small(world),
@@ -187,6 +199,26 @@ impl Scenario {
             self.faults.wire_silent = always(some(&mut rng, 0.5, 0.5));
             self.faults.wire_wrong = always(some(&mut rng, 0.5, 0.5));
         }
+    }
+
+    /// Drawn apart, so that everything else of a seed stays as it is. Most clocks that are off stay within what a lane bears,
+    /// so that the run goes on; those that do not are often set right in mid-run.
+    fn draw_clock(&mut self) {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_000b);
+        if rng.f64() >= 0.4 {
+            return;
+        }
+        let mut ahead = || match rng.u8(0..10) {
+            0..3 => rng.i64(-20..20),
+            3..7 => rng.i64(-280..280),
+            7 => rng.i64(-1_500..1_500),
+            _ => rng.i64(-6..6) * 3_600,
+        };
+        self.clock_ahead = ahead();
+        let steps: Vec<i64> = (0..3).map(|_| ahead()).collect();
+        let within = self.calm_at.min(CLOCK_STEPS_WITHIN);
+        let count = if rng.bool() { rng.usize(1..=3) } else { 0 };
+        self.clock_steps = steps.into_iter().take(count).map(|ahead| (rng.u64(0..within), ahead)).collect();
     }
 
     /// Half of the windows are so short that they shut while work is on; they come the more often.

@@ -24,6 +24,8 @@ const MUST_FIRE: &[&str] = &[
     "approve",
     "busy",
     "claim_lost",
+    "clock",
+    "cloud_clock_step",
     "conflict",
     "connection_refused",
     "crash",

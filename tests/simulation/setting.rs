@@ -8,7 +8,7 @@ use sealift::cloud::fleet::Fleet;
 use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
-use sealift::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
+use sealift::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, Language, SecretSource, Tls};
 use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave, Wire};
 use sealift::domain::proof::TlsVersion;
 use sealift::domain::quota::Quota;
@@ -122,6 +122,7 @@ pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
         quota: scenario.quota.map(|(requests, per)| Quota { requests, per }),
         max_in_flight: if planted == Planted::LaneLimitIgnored { 100 } else { scenario.lane_in_flight },
         call_timeout: CALL_TIMEOUT,
+        clock_tolerance: if planted == Planted::ClockToleranceIgnored { Duration::MAX } else { CLOCK_TOLERANCE },
         timing: Timing {
             settle: if planted == Planted::AsksBeforeLanding { Duration::ZERO } else { SETTLE },
             poll: Duration::from_millis(500),

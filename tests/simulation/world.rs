@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::FutureExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sealift::clock::Times;
 use sealift::cloud::fleet::Fleet;
 use sealift::cloud::model::Model;
@@ -103,6 +103,7 @@ pub(in crate::world) enum What {
     AskArrive { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, way: Nanos },
     StopFile { order: u32, text: Option<String> },
     Jump { seconds: i64 },
+    CloudClock { ahead: i64 },
     Calm,
 }
 
@@ -127,6 +128,7 @@ impl What {
             | Self::Foreign
             | Self::StopFile { .. }
             | Self::Jump { .. }
+            | Self::CloudClock { .. }
             | Self::Calm => None,
         }
     }
@@ -220,6 +222,8 @@ impl World {
         let rollout = submission.id();
         store.submit(submission.clone()).now_or_never().expect("ready").expect("the first submission is taken");
         let faults = network::planted_faults(&scenario, planted);
+        let mut faults = faults;
+        faults.clock.ahead = SignedDuration::from_secs(scenario.clock_ahead);
         let cloud = Model::new(&fleet, faults, scenario.seed, start());
         let oracle = Oracle::new(&scenario, &submission, rollout, &fleet);
         let mut world = Self {
@@ -271,7 +275,7 @@ impl World {
 
     fn times(&self) -> Times {
         let boot = Duration::from_nanos(self.now);
-        let wall = start() + boot + jiff::SignedDuration::from_secs(self.wall_offset);
+        let wall = start() + boot + SignedDuration::from_secs(self.wall_offset);
         let stepped = Duration::from_secs(self.wall_offset.unsigned_abs());
         let boot = match self.planted {
             Planted::LimiterOnWallClock if self.wall_offset < 0 => boot.saturating_sub(stepped),
@@ -281,7 +285,14 @@ impl World {
         Times { wall, boot }
     }
 
-    /// The cloud's clock does not jump with ours.
+    /// The cloud's own clock is so many seconds ahead from now on.
+    fn set_cloud_clock(&mut self, ahead: i64) {
+        let mut faults = self.cloud.faults().clone();
+        faults.clock.ahead = SignedDuration::from_secs(ahead);
+        self.cloud.set_faults(faults);
+    }
+
+    /// The right time: the cloud does not jump with us.
     fn cloud_now(&self) -> Timestamp {
         start() + Duration::from_nanos(self.now)
     }
@@ -402,8 +413,17 @@ impl World {
                 self.oracle.see(Seen::Disturbed { now: self.now + 10 * S });
                 self.wall_offset += seconds;
             }
+            What::CloudClock { ahead } => {
+                self.fire("cloud_clock_step");
+                self.set_cloud_clock(ahead);
+            }
             What::Calm => {
                 self.calm = true;
+                // Somebody sets both clocks right.
+                if self.wall_offset != 0 {
+                    self.oracle.see(Seen::Disturbed { now: self.now + 10 * S });
+                    self.wall_offset = 0;
+                }
                 self.scenario.refuse = 0.0;
                 self.scenario.slow_path = 0.0;
                 self.scenario.stuck_store = 0.0;

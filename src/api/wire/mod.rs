@@ -189,9 +189,30 @@ pub struct LaneDoc {
     /// Why it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_why: Option<String>,
+    /// How the cloud's clock stands to this machine's; missing: the cloud told no time of late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<LaneClockDoc>,
     /// How it stands to its quota; missing: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<LaneQuotaDoc>,
+}
+
+/// How the clock of a lane's cloud stands to this machine's. Milliseconds; negative: the cloud's is behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneClockDoc {
+    /// The cloud's clock is at least so far ahead.
+    pub ahead_least_ms: i64,
+    /// The cloud's clock is at most so far ahead.
+    pub ahead_most_ms: i64,
+    /// Further apart the two may not be.
+    pub tolerance_ms: u64,
+    /// They may be: no switch is sent.
+    pub held: bool,
+    /// How far the creation times of jobs lie from the time of the answers, where that is more than these explain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs_apart_ms: Option<i64>,
+    /// The same for people.
+    pub text: String,
 }
 
 /// How a lane stands to its quota.

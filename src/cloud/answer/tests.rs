@@ -25,11 +25,11 @@ fn follow() -> Call {
     Call::Follow { target: target(), job: JOB.parse().expect("an id") }
 }
 fn find() -> Call {
-    Call::FindJobs { target: target(), since: jiff::Timestamp::UNIX_EPOCH, page: 1 }
+    Call::FindJobs { target: target(), within: crate::domain::cloud_clock::Span::at(jiff::Timestamp::UNIX_EPOCH), page: 1 }
 }
 
 fn wire(status: u16, body: &[u8]) -> WireAnswer<'_> {
-    WireAnswer { status, request_id: None, retry_after: None, date: None, body, cut: false, secret: None }
+    WireAnswer { status, request_id: None, retry_after: None, date: None, aged: false, body, cut: false, secret: None }
 }
 
 fn outcome(call: &Call, status: u16, body: &str) -> Result<Answer, Disposition> {
@@ -267,5 +267,28 @@ fn a_secret_that_a_success_repeats_is_starred() {
         let answer = WireAnswer { secret: Some("tok3n-0f-ours"), ..wire(200, body.as_bytes()) };
         let told = format!("{:?}", read(&call, &answer).outcome.expect("readable"));
         assert!(told.contains("x ***") && !told.contains("tok3n"), "{told}");
+    }
+}
+
+/// Whose clock an answer tells: the cloud's own, and no cache's or gateway's on the way.
+#[test]
+fn the_clouds_time_is_read_from_its_own_answers() {
+    let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+    let id = Some("5f9e1c1a0b0c4d5e8f9a0b1c2d3e4f5a");
+    let told = |wire: WireAnswer<'_>| read(&submit(), &wire).cloud_time.is_some();
+    for (status, request_id, body, expected) in [
+        (200, None, "{}", true),
+        (200, id, "not JSON", true),
+        (429, id, r#"{"error_code":"APIG.0308"}"#, true),
+        (500, id, "", true),
+        // A gateway of somebody else's, and nobody who knows us.
+        (502, None, "<html></html>", false),
+        (407, None, "", false),
+        (401, id, r#"{"error_code":"APIGW.0301"}"#, false),
+    ] {
+        let wire = WireAnswer { date, request_id, ..wire(status, body.as_bytes()) };
+        assert_eq!(told(wire), expected, "{status} {request_id:?}");
+        assert!(!told(WireAnswer { aged: true, ..wire }), "a cache tells an old time");
+        assert!(!told(WireAnswer { date: None, ..wire }));
     }
 }

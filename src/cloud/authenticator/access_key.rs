@@ -266,9 +266,9 @@ fn origin_of(now: Times) -> Timestamp {
 }
 
 impl SignedPass {
-    /// Signs the request as of now. Every header that it has by now is signed; what the client adds later is not.
-    pub(super) fn sign<B>(&self, request: &mut Request<B>, body: &[u8]) {
-        let date = self.lane.clock.times().wall.strftime(DATE_FORMAT).to_string();
+    /// Signs the request as of this date. Every header that it has by now is signed; what the client adds later is not.
+    pub(super) fn sign<B>(&self, request: &mut Request<B>, body: &[u8], date: Timestamp) {
+        let date = date.strftime(DATE_FORMAT).to_string();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let headers = request.headers_mut();
         headers.insert(HOST, plain(uri.authority().map_or("", |authority| authority.as_str())));

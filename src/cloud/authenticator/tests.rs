@@ -22,6 +22,7 @@ use crate::cloud::http::tests::{Act, lane_as, server};
 use crate::cloud::secret::LOOK_EVERY;
 use crate::cloud::{Cloud as _, LastCheck, Withheld};
 use crate::domain::call::{Call, CallError};
+use crate::domain::cloud_clock::Span;
 use crate::domain::lane::Naming;
 use crate::domain::target::Target;
 
@@ -135,6 +136,11 @@ impl Bed {
         self.pass(LOOK_EVERY);
     }
 
+    /// Our wall clock is so many minutes ahead of the cloud's.
+    fn step(&self, minutes: i64) {
+        *self.clock.ahead.lock().expect("no panic under the lock") = SignedDuration::from_mins(minutes);
+    }
+
     fn pass(&self, time: Duration) {
         self.clock.cloud.pass(time);
     }
@@ -176,7 +182,7 @@ async fn signed_calls_are_let_in() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
     assert!(bed.submit().await.outcome.is_ok());
     assert!(bed.many(20).await.iter().all(|reply| reply.outcome.is_ok()));
-    let find = Call::FindJobs { target: bed.target.clone(), since: bed.clock.times().wall, page: 1 };
+    let find = Call::FindJobs { target: bed.target.clone(), within: Span::at(bed.clock.times().wall), page: 1 };
     assert!(bed.cloud.perform(find, Box::new(|| Ok(()))).await.outcome.is_ok(), "a query with escapes");
     let seen = bed.running.admissions();
     assert_eq!((seen.signed, seen.signed_refused), (22, 0));
@@ -211,21 +217,15 @@ async fn a_temporary_key_carries_its_security_token() {
 
 #[tokio::test]
 async fn what_the_gateway_refuses_is_told() {
-    for (access_key, secret_key, ahead, said) in [
-        ("UNKNOWN", SK, 0, "ak UNKNOWN not exist"),
-        (AK, "other", 0, "verify aksk signature fail"),
-        (AK, SK, 16, "15 minutes"),
-        (AK, SK, -16, "15 minutes"),
-    ] {
+    for (access_key, secret_key, said) in [("UNKNOWN", SK, "ak UNKNOWN not exist"), (AK, "other", "verify aksk signature fail")] {
         let bed = signing(accounts(vec![key(AK, SK)], vec![]), access_key, secret_key);
-        *bed.clock.ahead.lock().expect("no panic under the lock") = SignedDuration::from_mins(ahead);
         let reply = bed.inspect().await;
         let error = refused(&reply);
         assert_eq!((error.status, error.code.as_deref(), error.retry_after), (Some(401), Some("APIGW.0301"), None), "{said}");
         assert!(error.message.contains(said) && reply.request_id.is_some(), "{error:?}");
     }
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
-    *bed.clock.ahead.lock().expect("no panic under the lock") = SignedDuration::from_mins(14);
+    bed.step(14);
     assert!(bed.inspect().await.outcome.is_ok(), "the cloud bears a quarter of an hour");
 }
 
@@ -302,16 +302,33 @@ async fn a_call_that_was_out_when_the_key_was_replaced_is_told_to_come_again() {
 }
 
 #[tokio::test]
-async fn a_stepped_clock_costs_one_row_of_refusals_and_is_noticed_when_it_is_right_again() {
+async fn a_stepped_clock_costs_nothing_while_the_clouds_time_is_known() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
-    assert!(bed.many(10).await.iter().all(|reply| reply.outcome.is_ok()));
-    let step = |minutes| *bed.clock.ahead.lock().expect("no panic under the lock") = SignedDuration::from_mins(minutes);
-    step(60);
-    bed.many(50).await;
-    let seen = bed.running.admissions();
-    assert_eq!((seen.signed_refused, seen.locks), (3, 0), "{seen:?}");
-    step(0);
-    assert!(bed.many(50).await.iter().all(|reply| reply.outcome.is_ok()), "nobody waits for the hold to end");
+    for minutes in [0, 60, 0, -180] {
+        bed.step(minutes);
+        assert!(bed.many(50).await.iter().all(|reply| reply.outcome.is_ok()), "{minutes}");
+    }
+    assert_eq!(bed.running.admissions().signed_refused, 0);
+}
+
+#[tokio::test]
+async fn a_date_that_the_cloud_does_not_bear_is_no_refusal_of_the_key() {
+    for minutes in [16, -16, 180, -180] {
+        let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
+        bed.step(minutes);
+        let reply = bed.inspect().await;
+        let error = reply.outcome.as_ref().expect_err("misdated");
+        assert_eq!((error.disposition, error.status), (Disposition::Misdated, Some(401)), "{error:?}");
+        assert!(error.message.contains("signed anew by the cloud's time") && reply.cloud_time.is_some(), "{reply:?}");
+        assert!(bed.many(50).await.iter().all(|reply| reply.outcome.is_ok()), "{minutes}");
+        let seen = bed.running.admissions();
+        assert_eq!((seen.signed_refused, seen.locks), (1, 0), "{seen:?}");
+    }
+    // Dated right, a refusal is one of the key.
+    let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, "wrong");
+    bed.step(60);
+    assert_eq!(bed.inspect().await.outcome.expect_err("misdated").disposition, Disposition::Misdated);
+    assert!(refused(&bed.inspect().await).message.contains("verify aksk signature fail"));
 }
 
 #[tokio::test]

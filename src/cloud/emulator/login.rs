@@ -72,7 +72,7 @@ pub(super) fn answer(shared: &Shared, body: &Bytes) -> Response {
     }
     let User { name, password, domain } = auth.identity.password.user;
     let project = auth.scope.project.and_then(|project| project.id);
-    let now = shared.now();
+    let now = shared.clock();
     let issued = shared.gatekeeper().login(now, [&domain.name, &name, &password], project.as_deref());
     let (token, ends) = match issued {
         Ok(issued) => issued,

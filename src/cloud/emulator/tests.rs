@@ -13,9 +13,12 @@ use crate::cloud::faults::{Between, Rate};
 use crate::cloud::http::HttpCloud;
 use crate::cloud::http::tests::lane;
 use crate::domain::call::{Answer, Call, Disposition, JobView, ProxyStatus, Reply};
+use crate::domain::cloud_clock::Span;
 use crate::domain::id::JobId;
 use crate::domain::lane::{Language, SecretSource};
 use crate::domain::target::Target;
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// A clock that only the test moves.
 pub(crate) struct HandClock(pub(crate) Mutex<Duration>);
@@ -137,14 +140,15 @@ async fn a_change_goes_through_all_four_calls() {
     assert_eq!(disposition(&bed.submit(1).await), Disposition::Busy);
 
     let since = "2026-11-24T00:16:40Z".parse().expect("the start");
-    let Ok(Answer::Jobs { jobs, more }) = bed.perform(Call::FindJobs { target: bed.targets[0].clone(), since, page: 1 }).await.outcome
+    let Ok(Answer::Jobs { jobs, more }) =
+        bed.perform(Call::FindJobs { target: bed.targets[0].clone(), within: Span::lasting(since, HOUR), page: 1 }).await.outcome
     else {
         panic!("a list")
     };
     assert_eq!((jobs.len(), more), (1, false));
     assert_eq!((&jobs[0].job, jobs[0].instance_id), (&id, bed.targets[0].instance_id));
     let later = since + SignedDuration::from_secs(1);
-    let call = Call::FindJobs { target: bed.targets[0].clone(), since: later, page: 1 };
+    let call = Call::FindJobs { target: bed.targets[0].clone(), within: Span::lasting(later, HOUR), page: 1 };
     assert_eq!(bed.perform(call).await.outcome, Ok(Answer::Jobs { jobs: vec![], more: false }));
 
     bed.clock.pass(Duration::from_secs(1));

@@ -12,7 +12,8 @@ use super::*;
 use crate::cloud::Withheld;
 use crate::domain::call::{Answer, CallError};
 use crate::domain::change::Timing;
-use crate::domain::lane::{Access, Credentials, Language, SecretSource, Tls};
+use crate::domain::cloud_clock::Span;
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Language, SecretSource, Tls};
 use crate::domain::target::Target;
 
 const TOKEN: &str = "t0ken-that-must-not-be-told";
@@ -38,6 +39,7 @@ pub(crate) fn lane_as(endpoint: &str, credentials: Credentials, call_timeout: Du
         quota: None,
         max_in_flight: 10,
         call_timeout,
+        clock_tolerance: CLOCK_TOLERANCE,
         timing: Timing {
             settle: Duration::from_secs(1),
             poll: Duration::from_secs(1),
@@ -386,7 +388,7 @@ async fn a_connection_is_used_again() {
 
 #[tokio::test]
 async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
-    let since = "2026-11-24T08:09:10Z".parse().expect("an instant");
+    let within = Span::at("2026-11-24T08:09:10Z".parse().expect("an instant"));
     let (name, job) = (target().lane, JOB.parse().expect("an id"));
     let (endpoint, mut received) = server(Act::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -400,8 +402,8 @@ async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
         submit(),
         inspect(),
         Call::Follow { target: target(), job },
-        Call::FindJobs { target: target(), since, page: 1 },
-        Call::Jobs { lane: name.clone(), since, page: 1 },
+        Call::FindJobs { target: target(), within, page: 1 },
+        Call::Jobs { lane: name.clone(), within, page: 1 },
         Call::Instances { lane: name.clone(), offset: 0 },
         Call::Proxies { lane: name, instance_id: target().instance_id },
     ] {

@@ -67,7 +67,7 @@ impl Model {
         let index = u32::try_from(self.jobs.len()).expect("four thousand million jobs do not fit into memory");
         let ends = self.now + nanos(self.faults.job_time.draw(&mut self.rng)).max(1);
         let visible = self.now + nanos(self.faults.visibility_lag.draw(&mut self.rng));
-        self.jobs.push(Job { instance, kind, created: self.now, visible, ends, fails });
+        self.jobs.push(Job { instance, kind, created: self.now, dated: self.clock(), visible, ends, fails });
         self.instances[instance as usize].job = Some(index);
         self.ending.push(Reverse((ends, index)));
         index
@@ -174,15 +174,24 @@ impl Model {
         let job = &self.jobs[index as usize];
         let name = if job.kind == Kind::Foreign { FOREIGN_JOB_NAME } else { SWITCH_JOB_NAME };
         let status = self.job_status(job);
-        let at = |nanos: u64| self.start + Duration::from_nanos(nanos);
         json::JobRow {
             id: mix::job_id(self.seed, index),
             name,
             instance_id: &self.instances[job.instance as usize].id,
-            created: at(job.created),
-            ended: status.is_final().then(|| at(job.ends)),
+            created: job.dated,
+            ended: status.is_final().then(|| job.dated + Duration::from_nanos(job.ends - job.created)),
             status,
         }
+    }
+
+    /// The jobs among which those of a span are: all, unless the clock that dated them never was set.
+    fn dated_within(&self, start: Option<Timestamp>, end: Option<Timestamp>) -> (usize, usize) {
+        if !self.faults.clock.steps.is_empty() || self.clock_was_set {
+            return (0, self.jobs.len());
+        }
+        let from = start.map_or(0, |start| self.jobs.partition_point(|job| job.dated < start));
+        let to = end.map_or(self.jobs.len(), |end| self.jobs.partition_point(|job| job.dated <= end));
+        (from, to.max(from))
     }
 
     fn show_job(&self, index: u32) -> String {
@@ -191,10 +200,10 @@ impl Model {
 
     /// The newest job first, as task centres show them; the vendor does not say.
     fn list_jobs(&self, status: Option<&str>, (start, end): Span, page: u32, limit: u32) -> String {
-        let from = start.map_or(0, |start| self.jobs.partition_point(|job| self.start + Duration::from_nanos(job.created) < start));
-        let to = end.map_or(self.jobs.len(), |end| self.jobs.partition_point(|job| self.start + Duration::from_nanos(job.created) <= end));
+        let dated = |job: &Job| start.is_none_or(|start| start <= job.dated) && end.is_none_or(|end| job.dated <= end);
         let wanted = |job: &Job| job.visible <= self.now && status.is_none_or(|status| self.job_status(job).word() == status);
-        let visible = (from..to.max(from)).rev().filter(|index| wanted(&self.jobs[*index]));
+        let (from, to) = self.dated_within(start, end);
+        let visible = (from..to).rev().filter(|index| dated(&self.jobs[*index]) && wanted(&self.jobs[*index]));
         let total = visible.clone().count();
         let skip = (page.max(1) as usize - 1).saturating_mul(limit as usize);
         json::jobs(total, visible.skip(skip).take(limit as usize).map(|index| self.job_row(index as u32)))

@@ -88,6 +88,8 @@ pub struct Response {
     pub content: Content,
     /// Whether the request was a switch that was executed, at its arrival.
     pub executed: bool,
+    /// What the cloud's clock showed at the arrival.
+    pub date: Timestamp,
 }
 
 /// An answer, or none.

@@ -1,12 +1,15 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::cloud::faults::{Between, QuotaRule, Rate};
+use crate::cloud::faults::{Between, ClockFault, ClockStep, QuotaRule, Rate};
 use crate::cloud::sim::Arrival;
 use crate::domain::call::{Answer, Call, Disposition, JobView, ProxyStatus};
+use crate::domain::cloud_clock::Span;
 use crate::domain::id::{JobId, Name};
 use crate::domain::proof::TroubleWord;
 use crate::domain::target::Target;
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 fn start() -> Timestamp {
     "2026-11-24T00:00:00Z".parse().expect("an instant")
@@ -56,7 +59,7 @@ impl Bed {
         self.at(seconds, &call)
     }
     fn find(&mut self, seconds: f64, since: f64, page: u32) -> Arrival {
-        let call = Call::FindJobs { target: self.targets[0].clone(), since: after(since), page };
+        let call = Call::FindJobs { target: self.targets[0].clone(), within: Span::lasting(after(since), HOUR), page };
         self.at(seconds, &call)
     }
     fn state(&self, target: usize) -> ProxyState {
@@ -164,7 +167,8 @@ fn the_job_list_is_filtered_by_creation_and_paged() {
         seen: None,
     };
     let mut rows = |since: f64, page| {
-        let arrival = model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), since: after(since), page });
+        let arrival =
+            model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), within: Span::lasting(after(since), HOUR), page });
         let Ok(Answer::Jobs { jobs, more }) = arrival.reply.outcome else { panic!("a list") };
         (jobs.len(), more)
     };
@@ -312,6 +316,7 @@ fn stormy_run(seed: u64) -> (String, Model) {
         latency: Between { min: Duration::from_millis(1), max: Duration::from_millis(50) },
         job_time: Between { min: Duration::from_millis(10), max: Duration::from_secs(1) },
         visibility_lag: Between { min: Duration::ZERO, max: Duration::from_millis(300) },
+        clock: ClockFault { ahead: SignedDuration::from_secs(90), ..ClockFault::default() },
         quota: Some(QuotaRule { requests: 105, per: Duration::from_secs(1) }),
         ..Faults::default()
     };
@@ -329,7 +334,7 @@ fn stormy_run(seed: u64) -> (String, Model) {
         let call = match (rng.u8(..4), last_job.clone()) {
             (0, _) => Call::Inspect { target },
             (1, Some(job)) => Call::Follow { target, job },
-            (2, _) => Call::FindJobs { target, since: after(at - 5.0), page: 1 },
+            (2, _) => Call::FindJobs { target, within: Span::lasting(after(at - 5.0), HOUR), page: 1 },
             _ => Call::Submit { target, ssl_option: rng.bool() },
         };
         let arrival = model.arrive(after(at), &call);
@@ -428,4 +433,25 @@ fn rate_of_simulated_calls() {
         }
     }
     println!("{:.0} simulated calls a second", f64::from(calls) / began.elapsed().as_secs_f64());
+}
+
+#[test]
+fn jobs_are_dated_and_found_by_the_clouds_own_clock() {
+    let step = ClockStep { after: Duration::from_secs(100), ahead: SignedDuration::from_secs(-7_200) };
+    let clock = ClockFault { ahead: SignedDuration::from_secs(3_600), steps: vec![step] };
+    let mut bed = Bed::new(Faults { clock, ..calm() });
+    let told = bed.inspect(1.0, 0).reply.cloud_time.expect("every answer tells it");
+    assert_eq!(told, after(3_601.0));
+    let job = bed.submit(2.0, 0);
+    assert!(bed.find(5.0, 0.0, 1).reply.outcome == Ok(Answer::Jobs { jobs: vec![], more: false }), "not by the right time");
+    let Ok(Answer::Jobs { jobs, .. }) = bed.find(6.0, 3_600.0, 1).reply.outcome else { panic!("a list") };
+    assert_eq!((jobs.len(), jobs[0].created), (1, Some(after(3_602.0))));
+    assert!(job.executed);
+    // Set back by three hours: what is made from now on is dated before what was made first.
+    let told = bed.inspect(101.0, 0).reply.cloud_time.expect("told");
+    assert_eq!(told, after(101.0 - 7_200.0));
+    bed.submit(102.0, 1);
+    let Ok(Answer::Jobs { jobs, .. }) = bed.find(105.0, -7_200.0, 1).reply.outcome else { panic!("a list") };
+    assert_eq!(jobs.len(), 1);
+    assert!(bed.model.fired()["clock"] > 0);
 }

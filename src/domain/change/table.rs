@@ -13,6 +13,7 @@ use crate::domain::window::ShutBy;
 /// decided with gate and window open, nothing waited and one attempt of three spent where a PUT was sent.
 ///
 /// * held, withdrawn, shut: the gate or the window says so. late: longer waited than any limit.
+/// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered nothing.
 /// * tried: one PUT was sent before. spent: all three attempts are. missed: two looks failed. weary: one wait is left.
 ///
 /// The next record is its state and what stands in it beside the version: a(ttempts), w(aits), m(isses), before, jobs.
@@ -23,6 +24,8 @@ ready        ; woken               ; -         => inspecting | inspect | never
 ready        ; woken               ; held      => queued | - | never
 ready        ; woken               ; withdrawn => cancelled | - | never
 ready        ; woken               ; shut      => queued | - | never
+ready        ; woken               ; clock     => ready | - | clock look
+ready        ; woken               ; silent    => inspecting | inspect | never
 ready        ; cancel              ; -         => cancelled | - | never
 inspecting   ; woken               ; -         => inspecting | inspect | never
 inspecting   ; observed none       ; -         => failed not_found | - | never
@@ -33,6 +36,9 @@ inspecting   ; observed other      ; missed    => submitting a1 before=false | s
 inspecting   ; observed other      ; held      => ready | - | now
 inspecting   ; observed other      ; withdrawn => ready | - | now
 inspecting   ; observed other      ; shut      => ready | - | now
+inspecting   ; observed other      ; clock     => ready | - | clock look
+inspecting   ; observed other      ; silent    => submitting a1 before=false | submit | never
+inspecting   ; observed right      ; clock     => succeeded already_right | - | never
 inspecting   ; observed other      ; spent     => failed attempts_spent a3 | - | never
 inspecting   ; observed untold     ; -         => submitting a1 | submit | never
 inspecting   ; observed busy       ; -         => ready w1 | - | poll 1
@@ -43,6 +49,7 @@ inspecting   ; observed faulty     ; -         => failed faulty | - | never
 inspecting   ; error withheld      ; -         => ready | - | now
 inspecting   ; error throttled     ; -         => ready | - | now
 inspecting   ; error unauthorised  ; -         => ready | - | now
+inspecting   ; error misdated      ; -         => ready | - | now
 inspecting   ; error busy          ; -         => ready w1 | - | poll 1
 inspecting   ; error not_done      ; -         => ready m1 | - | backoff 1
 inspecting   ; error not_done      ; weary     => ready w149 m1 | - | backoff 1
@@ -59,9 +66,11 @@ submitting   ; accepted nothing    ; -         => recovering a1 before=false | -
 submitting   ; error withheld      ; -         => ready | - | now
 submitting   ; error throttled     ; -         => ready | - | now
 submitting   ; error unauthorised  ; -         => ready | - | now
+submitting   ; error misdated      ; -         => ready | - | now
 submitting   ; error withheld      ; spent     => ready a2 before=false | - | now
 submitting   ; error throttled     ; spent     => ready a2 before=false | - | now
 submitting   ; error unauthorised  ; spent     => ready a2 before=false | - | now
+submitting   ; error misdated      ; spent     => ready a2 before=false | - | now
 submitting   ; error busy          ; -         => ready w1 | - | poll 1
 submitting   ; error busy          ; weary     => failed busy a1 w149 before=false | - | never
 submitting   ; error not_done      ; -         => ready a1 before=false | - | backoff 1
@@ -76,6 +85,9 @@ recovering   ; woken               ; held      => recovering a1 before=false | -
 recovering   ; woken               ; shut      => recovering a1 before=false | - | settle
 recovering   ; woken               ; late      => recovering a1 before=false | find_jobs | never
 recovering   ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
+recovering   ; found nothing       ; silent    => recovering 0 uncovered a1 before=false | inspect | never
+recovering   ; found nothing       ; clock     => recovering 0 a1 before=false | inspect | never
+recovering   ; found one           ; silent    => following a1 before=false jobs=found | - | poll 0
 recovering   ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
 recovering   ; found two           ; -         => recovering 2 a1 before=false | inspect | never
 recovering   ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
@@ -101,7 +113,9 @@ recovering   ; error throttled     ; late      => in_doubt unreadable a1 before=
 recovering   ; error busy          ; -         => recovering a1 before=false | - | poll 0
 recovering   ; error busy          ; late      => in_doubt unreadable a1 before=false | - | never
 recovering   ; error unauthorised  ; -         => recovering a1 before=false | - | poll 0
+recovering   ; error misdated      ; -         => recovering a1 before=false | - | poll 0
 recovering   ; error unauthorised  ; late      => in_doubt unreadable a1 before=false | - | never
+recovering   ; error misdated      ; late      => in_doubt unreadable a1 before=false | - | never
 recovering   ; error unknown       ; -         => recovering a1 before=false | - | poll 0
 recovering   ; error unknown       ; late      => in_doubt unreadable a1 before=false | - | never
 recovering   ; error not_found     ; -         => recovering a1 before=false | - | poll 0
@@ -119,6 +133,8 @@ recovering 0 ; observed none       ; -         => recovering a1 before=false | -
 recovering 0 ; observed none       ; late      => in_doubt unreadable a1 before=false | - | never
 recovering 0 ; observed right      ; -         => succeeded switched_job_unknown a1 before=false | - | never
 recovering 0 ; observed other      ; -         => ready a1 before=false | - | backoff 1
+recovering 0 ; observed other      ; silent    => recovering a1 before=false | - | poll 0
+recovering 0 ; observed right      ; silent    => succeeded switched_job_unknown a1 before=false | - | never
 recovering 0 ; observed other      ; late      => ready a1 before=false | - | backoff 1
 recovering 0 ; observed other      ; spent     => failed attempts_spent a3 before=false | - | never
 recovering 0 ; observed untold     ; -         => recovering a1 before=false | - | poll 0
@@ -138,7 +154,9 @@ recovering 0 ; error throttled     ; late      => in_doubt unreadable a1 before=
 recovering 0 ; error busy          ; -         => recovering 0 a1 before=false | - | poll 0
 recovering 0 ; error busy          ; late      => in_doubt unreadable a1 before=false | - | never
 recovering 0 ; error unauthorised  ; -         => recovering 0 a1 before=false | - | poll 0
+recovering 0 ; error misdated      ; -         => recovering 0 a1 before=false | - | poll 0
 recovering 0 ; error unauthorised  ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 0 ; error misdated      ; late      => in_doubt unreadable a1 before=false | - | never
 recovering 0 ; error unknown       ; -         => recovering 0 a1 before=false | - | poll 0
 recovering 0 ; error unknown       ; late      => in_doubt unreadable a1 before=false | - | never
 recovering 0 ; error not_found     ; -         => recovering 0 a1 before=false | - | poll 0
@@ -174,7 +192,9 @@ recovering 2 ; error throttled     ; late      => in_doubt unreadable a1 before=
 recovering 2 ; error busy          ; -         => recovering 2 a1 before=false | - | poll 0
 recovering 2 ; error busy          ; late      => in_doubt unreadable a1 before=false | - | never
 recovering 2 ; error unauthorised  ; -         => recovering 2 a1 before=false | - | poll 0
+recovering 2 ; error misdated      ; -         => recovering 2 a1 before=false | - | poll 0
 recovering 2 ; error unauthorised  ; late      => in_doubt unreadable a1 before=false | - | never
+recovering 2 ; error misdated      ; late      => in_doubt unreadable a1 before=false | - | never
 recovering 2 ; error unknown       ; -         => recovering 2 a1 before=false | - | poll 0
 recovering 2 ; error unknown       ; late      => in_doubt unreadable a1 before=false | - | never
 recovering 2 ; error not_found     ; -         => recovering 2 a1 before=false | - | poll 0
@@ -197,7 +217,9 @@ following    ; error throttled     ; late      => in_doubt job_limit a1 before=f
 following    ; error busy          ; -         => following a1 before=false jobs=known | - | poll 0
 following    ; error busy          ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
 following    ; error unauthorised  ; -         => following a1 before=false jobs=known | - | poll 0
+following    ; error misdated      ; -         => following a1 before=false jobs=known | - | poll 0
 following    ; error unauthorised  ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
+following    ; error misdated      ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
 following    ; error unknown       ; -         => following a1 before=false jobs=known | - | poll 0
 following    ; error unknown       ; late      => in_doubt job_limit a1 before=false jobs=known | - | never
 following    ; error not_found     ; -         => following a1 before=false jobs=known | - | poll 0
@@ -228,7 +250,9 @@ verifying    ; error throttled     ; late      => in_doubt unreadable a1 before=
 verifying    ; error busy          ; -         => verifying a1 before=false jobs=known | - | poll 0
 verifying    ; error busy          ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
 verifying    ; error unauthorised  ; -         => verifying a1 before=false jobs=known | - | poll 0
+verifying    ; error misdated      ; -         => verifying a1 before=false jobs=known | - | poll 0
 verifying    ; error unauthorised  ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
+verifying    ; error misdated      ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
 verifying    ; error unknown       ; -         => verifying a1 before=false jobs=known | - | poll 0
 verifying    ; error unknown       ; late      => in_doubt unreadable a1 before=false jobs=known | - | never
 verifying    ; error not_found     ; -         => verifying a1 before=false jobs=known | - | poll 0
@@ -252,16 +276,28 @@ pub(super) fn reason() -> Reason {
 
 pub(super) const SENT: Timestamp = Timestamp::UNIX_EPOCH;
 
+/// The cloud's clock when it was sent; as ours, and known to two seconds.
+pub(super) const CLOUD: Option<Span> = Some(Span { from: Timestamp::constant(-1, 0), to: Timestamp::constant(1, 0) });
+
+fn recovering(candidates: Option<u16>) -> State {
+    State::Recovering { sent: SENT, cloud: CLOUD, candidates, covered: candidates.is_some() }
+}
+
+fn found(jobs: &[&str]) -> Event {
+    let asked = Span { from: Timestamp::constant(-1_200, 0), to: Timestamp::constant(1_200, 0) };
+    Event::Found { jobs: jobs.iter().map(|name| job(name)).collect(), asked }
+}
+
 /// Every state, by the name that it has in the table.
 pub(super) fn states() -> BTreeMap<&'static str, State> {
     BTreeMap::from([
         ("queued", State::Queued),
         ("ready", State::Ready),
         ("inspecting", State::Inspecting),
-        ("submitting", State::Submitting { sent: SENT }),
-        ("recovering", State::Recovering { sent: SENT, candidates: None }),
-        ("recovering 0", State::Recovering { sent: SENT, candidates: Some(0) }),
-        ("recovering 2", State::Recovering { sent: SENT, candidates: Some(2) }),
+        ("submitting", State::Submitting { sent: SENT, cloud: CLOUD }),
+        ("recovering", recovering(None)),
+        ("recovering 0", recovering(Some(0))),
+        ("recovering 2", recovering(Some(2))),
         ("following", State::Following { job: job("known") }),
         ("verifying", State::Verifying { job: Some(job("known")) }),
         ("succeeded", State::Succeeded { how: How::Switched }),
@@ -296,9 +332,9 @@ pub(super) fn events() -> BTreeMap<String, Event> {
         ("job running".to_owned(), Event::Job(JobView::Running { process: "60%".into() })),
         ("job completed".to_owned(), Event::Job(JobView::Completed)),
         ("job broken".to_owned(), Event::Job(JobView::Broken { reason: "disk full".into() })),
-        ("found nothing".to_owned(), Event::Found(vec![])),
-        ("found one".to_owned(), Event::Found(vec![job("found")])),
-        ("found two".to_owned(), Event::Found(vec![job("found"), job("other")])),
+        ("found nothing".to_owned(), found(&[])),
+        ("found one".to_owned(), found(&["found"])),
+        ("found two".to_owned(), found(&["found", "other"])),
     ]);
     for disposition in [
         Disposition::Withheld,
@@ -306,6 +342,7 @@ pub(super) fn events() -> BTreeMap<String, Event> {
         Disposition::Throttled,
         Disposition::Busy,
         Disposition::Unauthorised,
+        Disposition::Misdated,
         Disposition::Unknown,
         Disposition::NotFound,
         Disposition::Fatal,
@@ -347,6 +384,8 @@ pub(super) fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'stat
     let verify_timeout = Duration::from_secs(180);
     Context {
         now: SENT,
+        cloud: CLOUD,
+        clock_held: false,
         gate,
         window,
         timing: &TIMING,
@@ -375,7 +414,12 @@ pub(super) fn record(state: &State, circumstances: &str) -> Record {
         "spent" => record.attempts = RETRY.max_attempts,
         "missed" => record.misses = RETRY.max_attempts - 1,
         "weary" => record.waits = BUSY_WAITS_MAX - 1,
-        "-" | "held" | "withdrawn" | "shut" | "late" => {}
+        "silent" => {
+            if let State::Recovering { covered, .. } = &mut record.state {
+                *covered = false;
+            }
+        }
+        "-" | "held" | "withdrawn" | "shut" | "late" | "clock" => {}
         other => panic!("unknown circumstances {other}"),
     }
     record
@@ -386,7 +430,9 @@ fn told_record(record: &Record) -> String {
     match &record.state {
         State::Succeeded { how } | State::Reverted { how } => told += &format!(" {}", plain(how)),
         State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => told += &format!(" {}", plain(&reason.word)),
-        State::Recovering { candidates: Some(n), .. } => told += &format!(" {n}"),
+        State::Recovering { candidates: Some(n), covered, .. } => {
+            told += &format!(" {n}{}", if *covered { "" } else { " uncovered" });
+        }
         _ => {}
     }
     for (letter, n) in [("a", record.attempts), ("w", record.waits), ("m", record.misses)] {
@@ -418,7 +464,7 @@ fn told_record(record: &Record) -> String {
 
 pub(super) fn told(change: &Change, decision: &Decision) -> String {
     let backoff = |wait| (1..4).find(|attempt| RETRY.delay(*attempt, change.id) == wait).map(|attempt| format!("backoff {attempt}"));
-    let polls = [("poll 0", 2_000), ("poll 1", 3_000), ("settle", 10_000), ("now", 0)];
+    let polls = [("poll 0", 2_000), ("poll 1", 3_000), ("clock look", 5_000), ("settle", 10_000), ("now", 0)];
     let wake = match decision.wake {
         Wake::Never => "never".to_owned(),
         Wake::In(wait) => match polls.iter().find(|(_, ms)| Duration::from_millis(*ms) == wait) {
@@ -451,7 +497,9 @@ pub(super) fn every_cell_is_as(table: &str, made: impl Fn(&State, &str) -> Chang
             _ => Gate::Open,
         };
         let waited = if circumstances == "late" { LATE } else { Duration::ZERO };
-        let found = match decide(&change, &events[event], &context(gate, circumstances == "shut", waited)) {
+        let cloud = CLOUD.filter(|_| circumstances != "silent");
+        let ctx = Context { cloud, clock_held: circumstances == "clock", ..context(gate, circumstances == "shut", waited) };
+        let found = match decide(&change, &events[event], &ctx) {
             Ok(decision) => told(&change, &decision),
             Err(Stale) => "stale".to_owned(),
         };
@@ -513,7 +561,7 @@ fn a_named_job_is_followed_first() {
 
 #[test]
 fn only_the_latest_job_ids_are_kept() {
-    let mut record = record(&State::Submitting { sent: SENT }, "-");
+    let mut record = record(&State::Submitting { sent: SENT, cloud: CLOUD }, "-");
     record.jobs = (0..JOBS_MAX).map(|n| job(&format!("job-{n}"))).collect();
     let decision = decide(&change(record), &Event::Accepted(Some(job("late"))), &context(Gate::Open, false, Duration::ZERO));
     let jobs = decision.expect("not stale").record.jobs;
@@ -662,7 +710,7 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
     if let Event::Accepted(Some(read)) = event {
         prop_assert_eq!(is.jobs.last(), Some(read), "a job id that was read is in the very next record");
     }
-    if let Event::Found(jobs) = event
+    if let Event::Found { jobs, .. } = event
         && let [read] = &jobs[..]
     {
         prop_assert_eq!(is.jobs.last(), Some(read));

@@ -1,4 +1,4 @@
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn id(name: &str) -> JobId {
 
 /// Which of these are left when those that begin with `ours` are explained.
 fn left(seen: &[JobSeen]) -> Vec<String> {
-    unexplained(seen.to_vec(), |job| job.as_str().starts_with("ours")).iter().map(|job| job.as_str().to_owned()).collect()
+    unexplained(seen.to_vec(), |job| job.as_str().starts_with("ours"), None).iter().map(|job| job.as_str().to_owned()).collect()
 }
 
 #[test]
@@ -45,4 +45,96 @@ fn without_dates_ids_alone_decide() {
     assert_eq!(left(&[job("lost", None), job("ours-8", 30)]), ["lost"]);
     assert_eq!(left(&[job("lost", 0), job("ours-8", None)]), ["lost"]);
     assert_eq!(left(&[job("b", 0), job("a", None), job("b", 0)]), ["a", "b"]);
+}
+
+const HOUR: i64 = 3_600;
+
+/// The second at which the PUT was sent, by a clock that is right.
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_796_000_000 + second).expect("a year of ours")
+}
+
+/// The cloud's clock at that second: right, and known to two seconds.
+fn cloud(second: i64) -> Span {
+    Span { from: at(second - 1), to: at(second + 1) }
+}
+
+/// A PUT at second 0 and a question a minute later, with our clock so far ahead at each of them.
+fn doubt(at_the_put: i64, at_the_question: i64) -> Doubt {
+    Doubt { sent: at(at_the_put), cloud: Some(cloud(0)), now: at(60 + at_the_question), cloud_now: Some(cloud(60)) }
+}
+
+#[test]
+fn the_job_is_sought_by_the_clouds_clock_whatever_ours_says() {
+    for ahead in [0, 90, -90, 3 * HOUR, -3 * HOUR, 24 * HOUR] {
+        let doubt = doubt(ahead, ahead);
+        let asked = doubt.asked();
+        assert_eq!(asked, Span { from: at(-1 - 1_200), to: at(61 + 1_200) }, "{ahead}");
+        assert!(doubt.is_covered_by(asked), "{ahead}");
+        assert_eq!(doubt.judged(), Some(Span { from: at(-61), to: at(121) }), "{ahead}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_right_in_between_widens_the_question() {
+    for (before, after) in [(-3 * HOUR, 0), (3 * HOUR, 0), (0, 24 * HOUR)] {
+        let doubt = doubt(before, after);
+        let asked = doubt.asked();
+        assert!(asked.from <= at(-1_200) && asked.to >= at(1_200), "{before} {after}: {asked:?}");
+        assert!(doubt.is_covered_by(asked), "{before} {after}");
+        let judged = doubt.judged().expect("known");
+        assert!(judged.contains(at(0)) && judged.contains(at(59)), "{before} {after}: {judged:?}");
+    }
+}
+
+#[test]
+fn a_clock_of_the_cloud_that_is_set_in_between_widens_it_too() {
+    // It was set back by an hour; whether before or after it dated the job, nobody knows.
+    let doubt = Doubt { cloud_now: Some(cloud(60 - HOUR)), ..doubt(0, 0) };
+    let judged = doubt.judged().expect("known");
+    assert!(judged.contains(at(0)) && judged.contains(at(-HOUR)), "{judged:?}");
+    assert!(doubt.is_covered_by(doubt.asked()));
+}
+
+#[test]
+fn a_record_without_cloud_time_is_read_as_early_as_it_may_be() {
+    let old = Doubt { cloud: None, ..doubt(3 * HOUR, 3 * HOUR) };
+    assert_eq!(old.dated(), Some(Span { from: at(-1), to: at(3 * HOUR) }));
+    assert!(old.is_covered_by(old.asked()));
+}
+
+#[test]
+fn without_the_clouds_time_nothing_is_covered() {
+    let silent = Doubt { cloud_now: None, ..doubt(0, 0) };
+    assert_eq!((silent.dated(), silent.judged()), (None, None));
+    assert!(!silent.is_covered_by(silent.asked()));
+    // It is asked all the same: a job that is found is a job.
+    assert!(silent.asked().contains(at(0)));
+}
+
+#[test]
+fn a_list_of_another_span_covers_nothing() {
+    let doubt = doubt(0, 0);
+    for (from, to) in [(-30, 2_000), (-2_000, 30), (100, 2_000)] {
+        assert!(!doubt.is_covered_by(Span { from: at(from), to: at(to) }), "{from} {to}");
+    }
+}
+
+#[test]
+fn a_daemon_that_was_down_for_days_does_not_read_days_of_jobs() {
+    let days = 5 * 24 * HOUR;
+    let doubt = Doubt { now: at(days), cloud_now: Some(cloud(days)), ..doubt(0, 0) };
+    let asked = doubt.asked();
+    assert!(asked.to - asked.from < SignedDuration::from_hours(3), "{asked:?}");
+    assert!(doubt.is_covered_by(asked));
+}
+
+#[test]
+fn what_was_dated_far_from_the_put_is_not_its_job() {
+    let judged = Some(Span { from: at(0), to: at(100) });
+    let left = |seen: &[JobSeen]| unexplained(seen.to_vec(), |_| false, judged).len();
+    assert_eq!(left(&[job("before", -1)]), 0);
+    assert_eq!(left(&[job("lost", 0)]), 1);
+    assert_eq!(left(&[job("after", 101)]), 0);
+    assert_eq!(left(&[job("undated", None)]), 1);
 }

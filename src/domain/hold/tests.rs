@@ -40,6 +40,7 @@ struct Facts {
     configured: bool,
     shares: Option<Name>,
     lane_paused: Option<(Timestamp, String)>,
+    clock: Option<Ahead>,
     waits_for_quota: bool,
     change: Change,
     wake: Option<Timestamp>,
@@ -97,6 +98,7 @@ impl Facts {
             configured: true,
             shares: None,
             lane_paused: None,
+            clock: None,
             waits_for_quota: false,
             change: Change { id, target, wave: 0, desired: true, record: change::Record::queued() },
             wake: None,
@@ -141,7 +143,8 @@ impl Facts {
 
     fn lane(&self) -> LaneStanding<'_> {
         let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
-        LaneStanding { name: &self.lane, shares: self.shares.as_ref(), paused, waits_for_quota: self.waits_for_quota }
+        let shares = self.shares.as_ref();
+        LaneStanding { name: &self.lane, shares, paused, waits_for_quota: self.waits_for_quota, clock: self.clock }
     }
 
     fn rollout(&self) -> Option<Hold> {
@@ -288,7 +291,7 @@ fn holds_of_the_whole_rollout() {
         facts.change.record.state = State::Ready;
         assert_eq!(facts.change(), expected);
         // What is on its way is followed whatever holds the rest.
-        facts.change.record.state = State::Recovering { sent: now(), candidates: None };
+        facts.change.record.state = State::Recovering { sent: now(), cloud: None, candidates: None, covered: false };
         assert_eq!(facts.change(), None);
     }
 }
@@ -343,6 +346,47 @@ fn what_is_over_is_not_held() {
             f.stop = Some("no".into());
         });
         assert_eq!(facts.change(), None);
+    }
+}
+
+/// The cloud's clock is so many seconds ahead of ours.
+fn ahead(least: i64, most: i64) -> Ahead {
+    Ahead { least: SignedDuration::from_secs(least), most: SignedDuration::from_secs(most) }
+}
+
+#[test]
+fn clocks_that_are_too_far_apart_hold_what_would_begin() {
+    let apart = |f: &mut Facts| f.clock = Some(ahead(10_799, 10_801));
+    let text = "lane prod-sg: this machine's clock is 3 h 0 min behind the cloud's; no switch is sent; set this machine's clock \
+                right (`timedatectl set-ntp true`, `chronyc makestep`)";
+    let expected = hold("clock", None, text);
+    assert_eq!(Facts::bent(apart).rollout(), expected);
+    assert_eq!(Facts::bent(apart).change(), expected);
+    let ready = Facts::bent(|f| {
+        apart(f);
+        f.change.record.state = State::Ready;
+    });
+    assert_eq!(ready.change(), expected);
+    let followed = Facts::bent(|f| {
+        apart(f);
+        f.change.record.state = State::Following { job: "252f6ca8".parse().expect("a job id") };
+    });
+    assert_eq!(followed.change(), None, "reads go on");
+}
+
+#[test]
+fn how_clocks_stand_is_told_in_words() {
+    for (least, most, text) in [
+        (-91, -90, "this machine's clock is 91 s ahead of the cloud's"),
+        (399, 400, "this machine's clock is 6 min 40 s behind the cloud's"),
+        (-86_401, -86_400, "this machine's clock is 24 h 0 min ahead of the cloud's"),
+        (
+            -5,
+            3_600,
+            "the cloud's answers disagree about the time: by them this machine's clock is from 5 s ahead of to 60 min 0 s behind the cloud's",
+        ),
+    ] {
+        assert_eq!(clock_text(ahead(least, most)), text);
     }
 }
 

@@ -617,7 +617,8 @@ impl World {
     fn decide(&self, event: &Event) -> Result<Decision, Refusal> {
         let World { plan, by, record, tallies, window, stalled, now, settled: _ } = self;
         let (since, gap) = (start(), Gap::None);
-        let ctx = Context { now: *now, plan, by, tallies, window: window.clone(), stalled: *stalled, since, gap };
+        let (window, slowest) = (window.clone(), Slowest::all(*now));
+        let ctx = Context { now: *now, plan, by, tallies, window, stalled: *stalled, since, gap, slowest };
         let decision = decide(record, event, &ctx)?;
         let next = &decision.record;
         let of = |record: &Record| {

@@ -1,5 +1,7 @@
 //! Windows that open, and windows that were missed, as a rollout's decisions write them down.
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::{Approval, RevertPolicy, Strategy, Wave};
@@ -57,13 +59,18 @@ fn advancing() -> Record {
 }
 
 fn decided(record: &Record, event: &Event, now: &str, gap: Gap) -> Decision {
+    decided_by(record, event, now, gap, Slowest::all(at(now)))
+}
+
+fn decided_by(record: &Record, event: &Event, now: &str, gap: Gap, slowest: Slowest) -> Decision {
     let plan = plan();
     let done = usize::from(matches!(record.phase, Phase::Soaking { .. } | Phase::Awaiting { .. }));
     let tally = |wave: usize| if wave < done { Tally { succeeded: 4, ..Tally::default() } } else { Tally::queued(4) };
     let tallies = [tally(0), tally(1)];
     let now = at(now);
     let window = plan.calendar.at(now);
-    let ctx = Context { now, plan: &plan, by: "ada", tallies: &tallies, window, stalled: Duration::ZERO, since: at("01T12:00"), gap };
+    let (stalled, since) = (Duration::ZERO, at("01T12:00"));
+    let ctx = Context { now, plan: &plan, by: "ada", tallies: &tallies, window, stalled, since, gap, slowest };
     decide(record, event, &ctx).expect("not refused")
 }
 
@@ -122,4 +129,28 @@ fn a_verb_in_an_open_window_does_not_make_it_a_missed_one() {
     let late = decided(&advancing(), &Event::Command { verb: Verb::Pause { until: None }, mark: mark("03T02:00") }, "03T02:00", Gap::Down);
     assert_eq!((late.record.windows.missed, late.record.windows.opened), (1, Some(at("03T04:00"))));
     assert_eq!(late.why, "paused by ada: errors; missed the window of 2026-06-02 01:00 +00 until 2026-06-02 04:00 +00: no daemon ran");
+}
+
+/// The wall clock was stepped by two days in the middle of a soak, and of a pause with an end.
+#[test]
+fn a_stepped_wall_clock_ends_neither_a_soak_nor_a_pause() {
+    let soaking = Record { phase: Phase::Soaking { wave: 0, until: at("04T12:00") }, ..advancing() };
+    let paused = Record { paused: Some(mark("03T11:00")), paused_until: Some(at("04T12:00")), ..advancing() };
+    let stepped = Gap::Stepped(SignedDuration::from_hours(48));
+    for (record, goes_on) in [(&soaking, "the soak goes on"), (&paused, "the pause goes on")] {
+        let slowest = Slowest::all(at("03T12:00"));
+        let told = decided_by(record, &Event::Woken, "05T12:00", stepped, slowest);
+        assert!(told.why.contains("172800 s ahead") || told.why.contains("missed"), "{}", told.why);
+        let next = decided_by(&told.record, &Event::Woken, "05T12:00", Gap::None, slowest);
+        assert_eq!((&next.record.phase, next.record.paused_until), (&record.phase, record.paused_until), "{goes_on}");
+        assert_eq!(next.wake, RolloutWake::At(at("06T12:00")), "a day is left, whatever the wall clock shows");
+        // And the other way round: the wall clock went back, the others are at the end.
+        let back = decided_by(record, &Event::Woken, "03T12:00", Gap::None, Slowest::all(at("03T12:00")));
+        assert_eq!(back.record.phase, record.phase);
+    }
+    let over = decided_by(&soaking, &Event::Woken, "06T12:00", Gap::None, Slowest::all(at("04T12:00")));
+    assert_eq!(over.record.phase.word(), "awaiting");
+    let told = decided_by(&soaking, &Event::Woken, "05T12:00", stepped, Slowest::all(at("03T12:00")));
+    assert_eq!(told.why, "the wall clock was stepped 172800 s ahead; the soak goes on by the other clocks");
+    assert_eq!((told.record.version, told.record.releases), (soaking.version, soaking.releases + 1), "a note");
 }

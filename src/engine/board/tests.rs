@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::domain::rollout::{Cause, Halt, Phase, Record, Revert, Stage};
 use crate::domain::window::{Calendar, Window};
+use crate::engine::staged;
 use crate::store::scene;
 
 /// The wire instant of most cases: a second after the decision.
@@ -27,10 +28,11 @@ fn put() -> CheckSpec {
         write: true,
         deadline: Duration::from_secs(105),
         rollout: rollout(),
+        lane: Name::parse("a", "lane").expect("a name"),
         wave: 1,
         undo: false,
         decided: times(100, 100),
-        open_until: Some(scene::at(3_000)),
+        open: OpenWithin { from: scene::at(100), until: Some(scene::at(3_000)), ends: None },
         plan: Arc::new(plan),
     }
 }
@@ -45,7 +47,7 @@ fn record(phase: Phase) -> Record {
 
 /// A board on which the second wave is at work.
 fn open() -> Board {
-    let board = Board::default();
+    let board = Board::new(&[staged::lane("a")]);
     board.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
     board
 }
@@ -168,7 +170,7 @@ fn a_write_stays_when_the_clocks_drifted_apart() {
     let cases = [(106, 101, true), (107, 101, false), (96, 101, true), (95, 101, false), (-4_000, 101, false), (90_000, 104, false)];
     for (wall, boot, leaves) in cases {
         // Open all the time, so that only the step can withhold.
-        let spec = CheckSpec { open_until: None, plan: Arc::new(scene::plan("alpha", &[2, 2])), ..put() };
+        let spec = CheckSpec { open: OpenWithin { until: None, ..put().open }, plan: Arc::new(scene::plan("alpha", &[2, 2])), ..put() };
         let expected = (!leaves).then_some("the wall clock was stepped meanwhile");
         assert_eq!(reason(&open(), &spec, times(wall, boot)).as_deref(), expected, "wall {wall}, boot {boot}");
         let look = CheckSpec { write: false, ..spec };
@@ -197,7 +199,7 @@ fn a_write_stays_when_the_clock_went_back_before_its_window() {
 
 #[test]
 fn where_the_decision_saw_less_than_the_calendar_says_the_calendar_is_right() {
-    let spec = CheckSpec { open_until: Some(scene::at(100)), ..put() };
+    let spec = CheckSpec { open: OpenWithin { until: Some(scene::at(100)), ..put().open }, ..put() };
     assert_eq!(reason(&open(), &spec, times(WIRE, 101)), None);
 }
 
@@ -210,4 +212,35 @@ fn a_deadline_comes_before_every_other_reason_and_the_kill_switch_before_the_res
     assert_eq!(reason(&board, &put(), times(9_000, 104)).as_deref(), Some("the STOP file stands: drill"));
     board.set_stop(None);
     assert_eq!(reason(&board, &put(), times(9_000, 104)).as_deref(), Some("the daemon is stopping"));
+}
+
+/// A lane whose cloud told this time at second 100.
+fn told(board: &Board, second: i64) {
+    board.hear(&put().lane, scene::at(second), Duration::from_secs(100), Duration::from_secs(100));
+}
+
+#[test]
+fn clocks_that_are_too_far_apart_withhold_a_put_and_no_look() {
+    for (second, allowed) in [(100, true), (390, true), (5, true), (410, false), (-210, false)] {
+        let board = open();
+        told(&board, second);
+        assert_eq!(board.check(&put(), times(101, 101)).is_ok(), allowed, "{second}");
+        assert!(board.check(&look(), times(101, 101)).is_ok());
+    }
+}
+
+#[test]
+fn a_window_is_shut_as_soon_as_one_clock_says_so() {
+    // Ten seconds before its end by our clock.
+    let late = CheckSpec { decided: times(2_990, 2_990), deadline: Duration::from_secs(2_995), ..put() };
+    let now = times(2_991, 2_991);
+    let board = open();
+    assert!(board.check(&late, now).is_ok());
+    board.hear(&put().lane, scene::at(2_985), Duration::from_secs(2_990), Duration::from_secs(2_990));
+    assert!(board.check(&late, now).is_ok(), "by the cloud's clock too");
+    let board = open();
+    board.hear(&put().lane, scene::at(3_050), Duration::from_secs(2_990), Duration::from_secs(2_990));
+    assert!(board.check(&late, now).expect_err("withheld").0.contains("by the cloud's clock"));
+    let by_boot = CheckSpec { open: OpenWithin { ends: Some(Duration::from_secs(2_991)), ..put().open }, ..late };
+    assert!(open().check(&by_boot, now).is_err());
 }

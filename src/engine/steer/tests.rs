@@ -277,9 +277,14 @@ fn overtaken_after_the_switch(store: &MemoryStore) -> (Daemon<'_>, ChangeId) {
     let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
     daemon.answer(answered(Answer::Proxy(Some(view))));
     assert!(daemon.called[1].is_write());
-    let recovering = |second| State::Recovering { sent: scene::at(second), candidates: None };
-    let others =
-        [recovering(5), State::Following { job: job("first") }, State::Ready, State::Submitting { sent: scene::at(9) }, recovering(9)];
+    let recovering = |second| State::Recovering { sent: scene::at(second), cloud: None, candidates: None, covered: false };
+    let others = [
+        recovering(5),
+        State::Following { job: job("first") },
+        State::Ready,
+        State::Submitting { sent: scene::at(9), cloud: None },
+        recovering(9),
+    ];
     for state in others {
         ready(scene::put(store, id, 0, state)).expect("free to move");
     }

@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn a_put_without_its_intent_is_seen() {
         let mut stage = Stage::new();
-        stage.settle(0, State::Submitting { sent: after(0) });
+        stage.settle(0, State::Submitting { sent: after(0), cloud: None });
         assert_eq!(stage.switches(&mut IntentFirst, 0, after(0)), Ok(()));
         stage.settle(0, State::Inspecting);
         assert!(stage.switches(&mut IntentFirst, 0, after(0)).is_err());

@@ -50,7 +50,7 @@ async fn carry(store: Arc<dyn Store>, id: RolloutId, count: u32, tasks: u32, all
                     let job = job(u64::from(ordinal));
                     let states = [
                         (State::Inspecting, false),
-                        (State::Submitting { sent: at(4) }, true),
+                        (State::Submitting { sent: at(4), cloud: None }, true),
                         (State::Following { job: job.clone() }, true),
                         (State::Verifying { job: Some(job) }, false),
                         (switched(), false),

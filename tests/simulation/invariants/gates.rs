@@ -1,5 +1,6 @@
 //! A rollout begins only with the approvals that its plan asks for, each by somebody else than the submitter and for
-//! exactly what runs; and a pause with an end holds until then, and no longer.
+//! exactly what runs; and a pause with an end holds until then, and no longer. No step of a clock ends a pause or a soak before
+//! its time has really passed, as far as one process saw it from its beginning.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +8,27 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::RolloutId;
 use sealift::domain::plan::Approval;
-use sealift::domain::rollout::{Phase, Verb};
+use sealift::domain::rollout::{Phase, Record, Verb};
 use sealift::store::{Commit, Rollout, Store};
 
 use super::Invariant;
 use crate::oracle::{Fact, Seen, Setting};
 use crate::world::{Nanos, S};
 
+/// From a commit that begins a wait to the look at which its process sees it, with a step of the clock between the two.
+const SEEN_WITHIN: Nanos = 2 * S;
 /// From the end of a pause to its going: a look, and commits that are slow.
 const LIFTED_WITHIN: Nanos = 4 * S;
 /// After a crash or a standstill nobody looks for a while.
 const SETTLED_AFTER: Nanos = 60 * S;
+
+/// A pause or a soak that is waited out.
+#[derive(Clone, Copy, Default)]
+struct Wait {
+    until: Option<Timestamp>,
+    /// When it is over in virtual time, where no process began since.
+    due: Option<Nanos>,
+}
 
 pub struct Gates {
     rollout: RolloutId,
@@ -31,6 +42,8 @@ pub struct Gates {
     /// The end of the pause that the store has.
     until: Option<Timestamp>,
     over_since: Option<Nanos>,
+    /// The pause, and the soak.
+    waits: [Wait; 2],
 }
 
 impl Gates {
@@ -40,13 +53,38 @@ impl Gates {
             rollout: setting.rollout,
             approval: setting.submission.plan.approval,
             by: setting.submission.by.clone(),
-            unsure: scenario.stuck_store > 0.0 || scenario.wall_jumps > 0,
+            unsure: scenario.stuck_store > 0.0 || scenario.wall_jumps > 0 || scenario.clock_ahead != 0 || !scenario.clock_steps.is_empty(),
             stopped: false,
             quiet_from: 0,
             running: BTreeSet::new(),
             until: None,
             over_since: None,
+            waits: [Wait::default(); 2],
         }
+    }
+
+    /// A wait that began with this commit, one that goes on, or one that is over by itself and must be so in virtual time.
+    fn waited(&mut self, commit: &Commit, record: &Record, now: Nanos) -> Result<(), String> {
+        let soak = match record.phase {
+            Phase::Soaking { until, .. } => Some(until),
+            _ => None,
+        };
+        let pause = record.paused.as_ref().and(record.paused_until);
+        // A retry of one change leaves a soak too, and has its person's name at the change.
+        let by_itself =
+            commit.moves.as_ref().is_some_and(|moves| moves.by.is_none()) && commit.changes.iter().all(|change| change.by.is_none());
+        for (wait, until) in self.waits.iter_mut().zip([pause, soak]) {
+            if wait.until == until {
+                continue;
+            }
+            let early = wait.due.filter(|due| by_itself && until.is_none() && now + SEEN_WITHIN < *due);
+            let left = until.map(|until| u64::try_from(commit.at.duration_until(until).as_nanos()).unwrap_or(0));
+            *wait = Wait { until, due: left.map(|left| now + left) };
+            if let Some(due) = early {
+                return Err(format!("a wait ended by itself {} s early", (due - now) / S));
+            }
+        }
+        Ok(())
     }
 
     fn moved(&mut self, commit: &Commit, rollout: &Rollout) -> Result<(), String> {
@@ -85,6 +123,8 @@ impl Invariant for Gates {
                 Ok(())
             }
             Fact::Seen(Seen::Started { daemon, now }) => {
+                // It sees what is waited for with the wall clock as it stands now.
+                self.waits.iter_mut().for_each(|wait| wait.due = None);
                 self.running.insert(*daemon);
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
@@ -102,7 +142,10 @@ impl Invariant for Gates {
                 self.until = None;
                 Ok(())
             }
-            Fact::Committed { commit, rollout, .. } => self.moved(commit, rollout),
+            Fact::Committed { commit, rollout, now, .. } => {
+                self.waited(commit, &rollout.record, *now)?;
+                self.moved(commit, rollout)
+            }
             Fact::Instant { now, wall, store } if !self.unsure => {
                 let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
                 let record = &rollout.record;

@@ -17,20 +17,13 @@ use crate::oracle::{Fact, Seen, Setting};
 pub struct JobIdsKept {
     rollout: RolloutId,
     alone: bool,
-    /// Jobs are sought by the cloud's clock, from which a stepped clock of ours is too far away.
-    stepped: bool,
     /// Ids read by the life of a daemon that still goes on.
     read: BTreeSet<JobId>,
 }
 
 impl JobIdsKept {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self {
-            rollout: setting.rollout,
-            alone: setting.scenario.daemons == 1,
-            stepped: setting.scenario.wall_jumps > 0,
-            read: BTreeSet::new(),
-        }
+        Self { rollout: setting.rollout, alone: setting.scenario.daemons == 1, read: BTreeSet::new() }
     }
 }
 
@@ -61,9 +54,6 @@ impl Invariant for JobIdsKept {
         }
         if let Some(job) = self.read.iter().find(|job| !told.contains(*job)) {
             return Err(format!("job {job} was read and is not in the journal"));
-        }
-        if self.stepped {
-            return Ok(());
         }
         let mut jobs_of: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for job in cloud.jobs() {

@@ -6,6 +6,7 @@ mod acknowledged_verbs;
 mod answered_verbs;
 mod attempts;
 mod calls_in_flight;
+mod clock_at_wire;
 mod failure_budget;
 mod final_is_final;
 mod fold_gives_state;
@@ -42,6 +43,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("answered_verbs", Box::new(answered_verbs::AnsweredVerbs::default())),
         ("attempts", Box::new(attempts::Attempts::new(setting))),
         ("calls_in_flight", Box::new(calls_in_flight::CallsInFlight::new(setting))),
+        ("clock_at_wire", Box::new(clock_at_wire::ClockAtWire::new(setting))),
         ("failure_budget", Box::new(failure_budget::FailureBudget::new(setting))),
         ("final_is_final", Box::new(final_is_final::FinalIsFinal::default())),
         ("fold_gives_state", Box::new(fold_gives_state::FoldGivesState::new(setting))),

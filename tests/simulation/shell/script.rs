@@ -75,6 +75,8 @@ fn scenario(seed: u64, rng: &mut Rng) -> Scenario {
         freezes: 0,
         stuck_store: 0.0,
         wall_jumps: 0,
+        clock_ahead: 0,
+        clock_steps: Vec::new(),
         verbs: rng.u32(1..8),
         calm_at: rng.u64(30..240),
         // So that how each proxy must end follows from our own doing alone.

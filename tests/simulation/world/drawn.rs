@@ -36,6 +36,9 @@ impl World {
             let seconds = if self.rng.bool() { self.rng.i64(1..60) } else { self.rng.i64(-4000..4000) };
             self.push(at, What::Jump { seconds });
         }
+        for (at, ahead) in self.scenario.clock_steps.clone() {
+            self.push(at * S, What::CloudClock { ahead });
+        }
         for _ in 0..self.scenario.freezes {
             let daemon = self.rng.usize(0..self.scenario.daemons);
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));

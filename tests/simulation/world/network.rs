@@ -125,6 +125,9 @@ impl World {
             self.oracle.see(Seen::JobRead { job: job.clone() });
         }
         self.oracle.see(Seen::Answered { daemon, ticket, disposition, now: self.now });
+        if let (Some(time), true) = (reply.cloud_time, first) {
+            self.oracle.see(Seen::TimeTold { daemon, boot: self.times().boot, time });
+        }
         self.feed(daemon, Input::Answered { ticket, reply });
         if self.killed(Kill::Call { number, at: CallPoint::AfterAnswer }) {
             self.crash(daemon, None);
@@ -133,6 +136,9 @@ impl World {
 
     /// What a planted bug makes of a reply.
     fn mangle(&mut self, call: &Call, mut reply: Reply) -> Reply {
+        if self.planted == Planted::CloudTimeFromOurClock {
+            reply.cloud_time = reply.cloud_time.map(|_| self.times().wall);
+        }
         match (self.planted, &mut reply.outcome) {
             (Planted::RetryWithoutAsking, Err(error)) if error.disposition == Disposition::Unknown => {
                 error.disposition = Disposition::NotDone;

@@ -1,6 +1,6 @@
 //! The cells in which a change that is put back differs from one that goes forward, and the same cells where it must not.
 
-use crate::domain::change::table::{RETRY, SENT, change, context, events, every_cell_is_as, job, reason, told};
+use crate::domain::change::table::{CLOUD, RETRY, SENT, change, context, events, every_cell_is_as, job, reason, told};
 use crate::domain::change::{Change, Event, Gate, How, Record, Stale, State, Undo, decide};
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ fn a_record_of_before_there_were_reverts_is_read() {
     let old = r#"{"state":{"is":"failed","reason":{"word":"refused","message":"no"}},"version":3}"#;
     let record: Record = serde_json::from_str(old).expect("readable");
     assert_eq!(record, Record { state: State::Failed { reason: reason() }, version: 3, ..Record::queued() });
-    let sent = Record { state: State::Submitting { sent: SENT }, undo: Some(Undo { puts: 1 }), ..Record::queued() };
+    let sent = Record { state: State::Submitting { sent: SENT, cloud: CLOUD }, undo: Some(Undo { puts: 1 }), ..Record::queued() };
     let stored = serde_json::to_string(&sent).expect("a text");
     assert_eq!(serde_json::from_str::<Record>(&stored).expect("the same"), sent);
 }

@@ -1,0 +1,173 @@
+//! Cloud time: the clock of each service endpoint, and which lanes are held because it is too far from ours.
+//!
+//! Job: collect the readings that answers and the creation times of known jobs give, one clock for each endpoint whatever
+//! the number of its lanes, and say what the cloud's clock shows now.
+//!
+//! Invariants: a lane is held while its cloud's clock may be further from ours than it tolerates, be it by an offset, a
+//! step or answers that disagree; without any reading of late nothing is held. Only switches are held: reads, following
+//! and recovery go on, and their answers end the hold.
+//!
+//! Deliberately not here: the interval itself (`domain::cloud_clock`), and what a hold does to a change (`domain::change`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::core::{Core, Owner};
+use crate::clock::Times;
+use crate::domain::call::Reply;
+use crate::domain::change::State;
+use crate::domain::cloud_clock::{Ahead, CloudClock, Span};
+use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::domain::lane::Lane;
+use crate::domain::quota::Boot;
+
+/// The creation times of jobs that lie further than this from the `Date` of answers are another clock's: it is reported,
+/// and both count where jobs are sought.
+const JOBS_APART: Duration = Duration::from_secs(5);
+
+/// How a lane's cloud stands to our clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockStanding {
+    /// How far the cloud's clock is ahead of ours, by its answers.
+    pub ahead: Ahead,
+    /// Further apart the clocks may not be.
+    pub tolerance: Duration,
+    /// How far the creation times of jobs are from its answers, where that is more than the answers explain.
+    pub jobs_apart: Option<SignedDuration>,
+}
+
+impl ClockStanding {
+    /// Whether no switch is sent.
+    pub fn holds(&self) -> bool {
+        self.ahead.may_exceed(self.tolerance)
+    }
+}
+
+/// The clocks of all endpoints.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    lanes: BTreeMap<Name, Tolerated>,
+    endpoints: BTreeMap<String, Endpoint>,
+}
+
+#[derive(Debug)]
+struct Tolerated {
+    endpoint: String,
+    tolerance: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Endpoint {
+    answers: CloudClock,
+    jobs: CloudClock,
+}
+
+impl Endpoint {
+    /// How far jobs are dated from the time of the answers, if these do not explain it.
+    fn jobs_apart(&self, now: Boot) -> Option<SignedDuration> {
+        let (answers, jobs) = (self.answers.at(now)?, self.jobs.latest(now)?);
+        let apart = if jobs.from > answers.to {
+            answers.to.duration_until(jobs.from)
+        } else if jobs.to < answers.from {
+            answers.from.duration_until(jobs.to)
+        } else {
+            return None;
+        };
+        (apart.unsigned_abs() > JOBS_APART).then_some(apart)
+    }
+
+    /// What the cloud's clock shows, wherever jobs are sought.
+    fn at(&self, now: Boot) -> Option<Span> {
+        let answers = self.answers.at(now)?;
+        Some(match self.jobs.at(now).filter(|_| self.jobs_apart(now).is_some()) {
+            Some(jobs) => answers.hull(jobs),
+            None => answers,
+        })
+    }
+}
+
+impl Clocks {
+    pub(super) fn of(lanes: &[Lane]) -> Self {
+        let tolerated =
+            |lane: &Lane| (lane.name.clone(), Tolerated { endpoint: lane.access.endpoint.clone(), tolerance: lane.clock_tolerance });
+        Self { lanes: lanes.iter().map(tolerated).collect(), endpoints: BTreeMap::new() }
+    }
+
+    fn endpoint(&mut self, lane: &Name) -> Option<&mut Endpoint> {
+        let Tolerated { endpoint, .. } = self.lanes.get(lane)?;
+        if !self.endpoints.contains_key(endpoint) {
+            self.endpoints.insert(endpoint.clone(), Endpoint::default());
+        }
+        self.endpoints.get_mut(endpoint)
+    }
+
+    /// An answer to a call of this lane told the cloud's time.
+    pub(super) fn hear(&mut self, lane: &Name, date: Timestamp, sent: Boot, heard: Boot) {
+        if let Some(endpoint) = self.endpoint(lane) {
+            endpoint.answers.hear(date, sent, heard);
+        }
+    }
+
+    /// The cloud tells when it made a job whose PUT was out between these two instants.
+    pub(super) fn hear_job(&mut self, lane: &Name, created: Timestamp, (sent, answered): (Boot, Boot)) {
+        if let Some(endpoint) = self.endpoint(lane) {
+            endpoint.jobs.hear(created, sent, answered);
+        }
+    }
+
+    /// What the clock of this lane's cloud shows now.
+    pub(super) fn cloud(&self, lane: &Name, now: Boot) -> Option<Span> {
+        self.endpoints.get(&self.lanes.get(lane)?.endpoint)?.at(now)
+    }
+
+    /// How that stands to our own clock; `None`: the cloud told no time of late.
+    pub(super) fn standing(&self, lane: &Name, now: Times) -> Option<ClockStanding> {
+        let Tolerated { endpoint, tolerance } = self.lanes.get(lane)?;
+        let endpoint = self.endpoints.get(endpoint)?;
+        let ahead = endpoint.answers.at(now.boot)?.ahead_of(now.wall);
+        Some(ClockStanding { ahead, tolerance: *tolerance, jobs_apart: endpoint.jobs_apart(now.boot) })
+    }
+}
+
+impl Core {
+    /// Whatever else an answer tells, it may tell the cloud's time.
+    pub(super) fn hear(&self, owner: &Owner, sent: Boot, reply: &Reply) {
+        let Some(date) = reply.cloud_time else { return };
+        let lane = match owner {
+            Owner::Change(id) => self.work.get(id).map(|work| &work.change.target.lane),
+            Owner::Ask(id) => self.asks.get(id).map(|call| call.lane()),
+            Owner::List(lane) | Owner::Running(lane) => Some(lane),
+            Owner::Rollout(_) | Owner::Stranger(_) => None,
+        };
+        if let Some(lane) = lane {
+            self.board.hear(lane, date, sent, self.now.boot);
+        }
+    }
+
+    /// What the clock of a change's cloud shows now, and whether it forbids a switch: it is too far from ours, or the window
+    /// is shut by it.
+    pub(super) fn cloud_time(&self, id: ChangeId) -> (Option<Span>, bool) {
+        let Some(work) = self.work.get(&id) else { return (None, false) };
+        let lane = &work.change.target.lane;
+        let begins = matches!(work.change.record.state, State::Ready | State::Inspecting);
+        let shut = |standing: &ClockStanding| {
+            let cloud = standing.ahead.of(self.now.wall);
+            begins && self.rollouts.get(&id.rollout).is_some_and(|tracked| tracked.is_shut_by(cloud))
+        };
+        let held = self.board.clock(lane, self.now).is_some_and(|standing| standing.holds() || shut(&standing));
+        (self.board.cloud(lane, self.now.boot), held)
+    }
+
+    /// What the clocks of the clouds show now that a rollout works on; of all, while it is not known which these are.
+    pub(super) fn cloud_time_of(&self, id: RolloutId) -> Option<Span> {
+        let tracked = self.rollouts.get(&id)?;
+        let all = self.lanes.keys().filter(|name| tracked.lanes.is_empty() || tracked.lanes.contains(name));
+        all.filter_map(|name| self.board.cloud(name, self.now.boot))
+            .reduce(|one, other| Span { from: one.from.min(other.from), to: one.to.min(other.to) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! No PUT leaves a daemon to which the cloud told, within the last ten minutes, a time too far from its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sealift::domain::lane::CLOCK_TOLERANCE;
+
+use super::Invariant;
+use crate::oracle::{Fact, Seen, Setting};
+use crate::scenario::CALL_TIMEOUT;
+
+/// A time that was told is as wide as a round trip and a second, and is told by an answer that may come late.
+const WIDTH: Duration = Duration::from_secs(5);
+
+/// What was told longer ago no longer counts, less what a reading may be younger.
+const TOLD_FOR: Duration = Duration::from_secs(590);
+
+#[derive(Default)]
+pub struct ClockAtWire {
+    /// By daemon: when it was told a time last, in boot time, and which.
+    told: BTreeMap<usize, (Duration, Timestamp)>,
+}
+
+impl ClockAtWire {
+    pub fn new(_: &Setting<'_>) -> Self {
+        Self::default()
+    }
+}
+
+impl Invariant for ClockAtWire {
+    fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Seen(Seen::TimeTold { daemon, boot, time }) => {
+                self.told.insert(*daemon, (*boot, *time));
+            }
+            Fact::Seen(Seen::Crashed { daemon, .. }) => {
+                self.told.remove(daemon);
+            }
+            Fact::Wire { sent, .. } if sent.call.is_write() => {
+                let Some((boot, time)) = self.told.get(&sent.daemon) else { return Ok(()) };
+                let since = sent.times.boot.saturating_sub(*boot);
+                let cloud = *time + SignedDuration::try_from(since).expect("a short run");
+                let apart = sent.times.wall.duration_until(cloud).unsigned_abs();
+                if since < TOLD_FOR && apart > CLOCK_TOLERANCE + CALL_TIMEOUT + WIDTH {
+                    return Err(format!("a PUT for {} left although the cloud's clock is {} s away", sent.id, apart.as_secs()));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
