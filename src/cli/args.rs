@@ -59,7 +59,7 @@ pub struct Reach {
     /// The daemon's configuration [default: /etc/sealift/sealift.yaml]
     #[arg(long, global = true, env = "SEALIFT_CONFIG", value_name = "FILE", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// The daemon's socket, if not the configuration's: a path, or unix:PATH
+    /// The daemon's socket, if not the configuration's: a path, or unix:PATH; `serve` listens there
     #[arg(long, global = true, env = "SEALIFT_ADDR", value_name = "SOCKET", hide_env_values = true)]
     pub addr: Option<String>,
 }

@@ -43,10 +43,14 @@ impl Daemon {
     }
 }
 
-/// The configuration that flag, environment and default name.
+/// The configuration that flag, environment and default name; an address stands above its socket.
 pub fn config(reach: &Reach) -> Result<Config, Failure> {
-    Config::load(reach.config.as_deref(), &|name| std::env::var(name).ok())
-        .map_err(|mistakes| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))
+    let config = Config::load(reach.config.as_deref(), &|name| std::env::var(name).ok())
+        .map_err(|mistakes| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
+    match &reach.addr {
+        Some(addr) => Ok(config.at(socket(addr)?)),
+        None => Ok(config),
+    }
 }
 
 /// Finds the daemon. An address wins over a configuration, which then need not be readable.

@@ -117,6 +117,16 @@ impl Config {
         Ok(Self { file: path, plans, store, socket, lanes, settings, warnings, shared })
     }
 
+    /// The same with the socket that `--addr` names.
+    #[must_use]
+    pub fn at(mut self, socket: PathBuf) -> Self {
+        for setting in self.settings.iter_mut().filter(|setting| setting.key == "api.socket") {
+            setting.value = Value::String(socket.display().to_string());
+            setting.origin = Origin::Flag { flag: "--addr", variable: "SEALIFT_ADDR" };
+        }
+        Self { socket, ..self }
+    }
+
     /// Every value with its origin, as YAML.
     pub fn to_yaml(&self) -> String {
         serde_yaml::to_string(&self.settings).expect("texts and numbers can be written")

@@ -21,6 +21,13 @@ pub enum Origin {
     },
     /// An environment variable.
     Environment(&'static str),
+    /// A flag of the command line, or the environment variable that stands for it.
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// The variable.
+        variable: &'static str,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -29,6 +36,7 @@ impl fmt::Display for Origin {
             Self::Default => f.pad("default"),
             Self::File { path, line } => f.pad(&format!("{path}:{line}")),
             Self::Environment(name) => f.pad(&format!("${name}")),
+            Self::Flag { flag, variable } => f.pad(&format!("{flag} or ${variable}")),
         }
     }
 }

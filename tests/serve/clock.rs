@@ -24,7 +24,7 @@ fn daemon(world: &World, off: &str) -> Daemon {
         ("FAKETIME_NO_CACHE", "1".into()),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
     ];
-    Daemon::start(world, &environment).ready()
+    Daemon::start(world, &["serve"], &environment).ready()
 }
 
 /// Steps the daemon's wall clock: `+90` seconds, `-3h`, `+1d` from the right time.

@@ -1,6 +1,7 @@
 //! The built binary: the daemon under a supervisor, the verbs against it, and how each of them ends.
 
 mod by_hand;
+mod clients;
 mod clock;
 mod discover;
 mod lanes;

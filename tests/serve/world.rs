@@ -116,7 +116,11 @@ impl World {
     }
 
     pub fn daemon(&self) -> Daemon {
-        Daemon::start(self, &[])
+        self.daemon_with(&["serve"])
+    }
+
+    pub fn daemon_with(&self, arguments: &[&str]) -> Daemon {
+        Daemon::start(self, arguments, &[])
     }
 }
 
@@ -144,7 +148,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// With this in its environment.
-    pub fn start(world: &World, environment: &[(&str, PathBuf)]) -> Self {
+    pub fn start(world: &World, arguments: &[&str], environment: &[(&str, PathBuf)]) -> Self {
         let socket = world.path("notify.sock");
         let _ = std::fs::remove_file(&socket);
         let supervisor = UnixDatagram::bind(&socket).expect("a notify socket");
@@ -152,7 +156,7 @@ impl Daemon {
         let log = world.path("log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
         let child = world
-            .command(&["serve"])
+            .command(arguments)
             .env("NOTIFY_SOCKET", &socket)
             .env("WATCHDOG_USEC", "900000")
             .envs(environment.iter().map(|(name, value)| (name, value.as_os_str())))
