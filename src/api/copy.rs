@@ -1,7 +1,7 @@
 //! A copy of the store, told as one stream while the store goes on.
 //!
 //! Invariants: what is told is what survives a power cut, up to one entry; one copy is made at a time, on a thread of its
-//! own, so that work goes on; memory stays bounded. A copy that cannot be finished ends with the reason, and whoever reads
+//! own, so that work goes on; memory stays bounded. A copy that is not read ends, and keeps nobody out; one that cannot be finished ends with the reason, and whoever reads
 //! it refuses it.
 //!
 //! Deliberately not here: the form of a copy (`store::upkeep`), and the place where it is kept: the client writes it.
@@ -19,6 +19,7 @@ use tokio_util::io::{ReaderStream, SyncIoBridge};
 use super::Api;
 use super::fault::Fault;
 use super::peer::Peer;
+use super::places::place;
 
 /// Bytes between the thread that reads the disk and the socket.
 const BETWEEN: usize = 256 * 1024;
@@ -27,9 +28,7 @@ const BETWEEN: usize = 256 * 1024;
 static COPIES: Semaphore = Semaphore::const_new(1);
 
 pub(super) async fn export(State(api): State<Arc<Api>>, peer: Peer) -> Result<Response, Fault> {
-    let Ok(place) = COPIES.try_acquire() else {
-        return Err(Fault::new(StatusCode::CONFLICT, "another copy of the store is being made; wait for its end"));
-    };
+    let place = place(&COPIES, "another copy of the store is being made").await?;
     let (store, now) = (Arc::clone(&api.store), api.now());
     let broke = |error: tokio::task::JoinError| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
     let export = tokio::task::spawn_blocking(move || store.export()).await.map_err(broke)??;

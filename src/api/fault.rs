@@ -3,6 +3,7 @@
 //! Invariant: the body is always an [`ErrorDoc`] in JSON, also for a path that does not exist.
 
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 
 use super::wire::{ErrorBody, ErrorDoc, RolloutRow};
@@ -14,12 +15,21 @@ use crate::store::{SubmitError, Unavailable};
 pub struct Fault {
     status: StatusCode,
     body: ErrorBody,
+    busy: bool,
 }
+
+/// Seconds after which a client that found the daemon busy may try again.
+const BUSY_FOR: u16 = 5;
 
 impl Fault {
     /// A fault with these words.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { message: message.into(), ..ErrorBody::default() } }
+        Self { status, body: ErrorBody { message: message.into(), ..ErrorBody::default() }, busy: false }
+    }
+
+    /// The daemon is well and cannot take this now: the one answer of status 503 that has a `Retry-After`.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self { busy: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
     /// The request is not well formed.
@@ -29,19 +39,21 @@ impl Fault {
 
     /// The reference fits several rollouts.
     pub fn ambiguous(message: impl Into<String>, candidates: Vec<RolloutRow>) -> Self {
-        Self { status: StatusCode::CONFLICT, body: ErrorBody { message: message.into(), candidates, ..ErrorBody::default() } }
+        let body = ErrorBody { message: message.into(), candidates, ..ErrorBody::default() };
+        Self { status: StatusCode::CONFLICT, body, busy: false }
     }
 
     /// A plan with mistakes.
     pub fn plan(message: impl Into<String>, diagnostics: serde_json::Value, rendered: String) -> Self {
         let body = ErrorBody { message: message.into(), diagnostics: Some(diagnostics), rendered: Some(rendered), ..ErrorBody::default() };
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body }
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body, busy: false }
     }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        (self.status, axum::Json(ErrorDoc { error: self.body })).into_response()
+        let answer = (self.status, axum::Json(ErrorDoc { error: self.body }));
+        if self.busy { ([(RETRY_AFTER, BUSY_FOR.to_string())], answer).into_response() } else { answer.into_response() }
     }
 }
 

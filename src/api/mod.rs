@@ -17,6 +17,7 @@ mod hold;
 mod look;
 mod meter;
 mod peer;
+mod places;
 mod preflight;
 pub mod preview;
 mod routes;
@@ -31,7 +32,8 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use describe::entry as journal_row;
-pub use peer::{CONNECTIONS_MAX, Peer};
+pub use peer::Peer;
+pub use places::{CONNECTIONS_MAX, IDLE_MAX};
 pub use routes::router;
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
 

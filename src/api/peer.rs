@@ -14,11 +14,9 @@ use std::task::{Context, Poll};
 use axum::http;
 use axum_server::accept::Accept;
 use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
-/// Connections served at once; operators and a page need a handful, and each costs a file descriptor.
-pub const CONNECTIONS_MAX: usize = 256;
+use super::places::{Connections, Held, Timely};
 
 /// Largest `/etc/passwd` that is read.
 const PASSWD_MAX: u64 = 1 << 20;
@@ -60,46 +58,40 @@ fn name_in(passwd: &str, uid: u32) -> Option<String> {
     })
 }
 
-/// Takes a connection with the user behind it; refuses one too many.
+/// Takes a connection with the user behind it, if there is a place for it.
 #[derive(Clone)]
-pub struct PeerAcceptor {
-    places: Arc<Semaphore>,
+pub(super) struct PeerAcceptor {
+    connections: Connections,
 }
 
 impl PeerAcceptor {
-    /// With [`CONNECTIONS_MAX`] places.
-    pub fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
-    }
-}
-
-impl Default for PeerAcceptor {
-    fn default() -> Self {
-        Self::new()
+    /// Places are those of `connections`.
+    pub(super) fn new(connections: Connections) -> Self {
+        Self { connections }
     }
 }
 
 impl<S> Accept<UnixStream, S> for PeerAcceptor {
-    type Stream = UnixStream;
-    type Service = Identified<S>;
+    type Stream = Held<UnixStream>;
+    type Service = Identified<Timely<S>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: UnixStream, inner: S) -> Self::Future {
         let identified = || {
-            let place = self.places.clone().try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
+            let place = self.connections.admit().ok_or_else(|| io::Error::other("too many connections"))?;
             let peer = Peer::of(stream.peer_cred()?.uid());
-            Ok((stream, Identified { inner, peer, _place: Arc::new(place) }))
+            let (stream, inner) = place.hold(stream, inner);
+            Ok((stream, Identified { inner, peer }))
         };
         ready(identified())
     }
 }
 
-/// Puts the peer into every request of its connection, and holds the connection's place.
+/// Puts the peer into every request of its connection.
 #[derive(Clone)]
-pub struct Identified<S> {
+pub(super) struct Identified<S> {
     inner: S,
     peer: Peer,
-    _place: Arc<OwnedSemaphorePermit>,
 }
 
 impl<S, B> Service<http::Request<B>> for Identified<S>

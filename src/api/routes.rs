@@ -94,8 +94,8 @@ async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let message = format!("no answer within {} s; the daemon is busy or its disk is slow, see its log", ANSWER_MAX.as_secs());
-            Fault::new(StatusCode::SERVICE_UNAVAILABLE, message).into_response()
+            let message = format!("no answer within {} s; its disk may be slow, see its log", ANSWER_MAX.as_secs());
+            Fault::busy(message).into_response()
         }
     }
 }

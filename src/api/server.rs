@@ -1,19 +1,23 @@
 //! The unix socket: who may reach it, and the server behind it.
 //!
 //! Invariants: the socket appears under its name with its final mode, in one step; a socket that somebody answers on is
-//! never taken away; a client that sends half a request is closed after [`HEADER_TIMEOUT`].
+//! never taken away; a client that sends half a request's head is closed after [`HEADER_TIMEOUT`], and who may stay when there are too
+//! many is decided in `places`.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use super::peer::PeerAcceptor;
+use super::places::{Connections, IDLE_MAX};
+use crate::clock::SystemClock;
 
 /// Mode of a socket folder that we make: the service's user and group.
 const FOLDER_MODE: u32 = 0o750;
@@ -56,6 +60,15 @@ pub enum BindError {
 pub struct Socket {
     listener: UnixListener,
     file: SocketFile,
+    idle: Duration,
+}
+
+impl Socket {
+    /// The same with another idle limit than [`IDLE_MAX`].
+    #[must_use]
+    pub fn idle(self, idle: Duration) -> Self {
+        Self { idle, ..self }
+    }
 }
 
 #[derive(Debug)]
@@ -109,16 +122,16 @@ pub fn bind(path: &Path) -> Result<Socket, BindError> {
         let _ = std::fs::remove_file(&beside);
         failed(error)
     })?;
-    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode } })
+    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode }, idle: IDLE_MAX })
 }
 
 /// Serves until `stop`, then gives open requests a moment.
 pub async fn serve(socket: Socket, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let Socket { listener, file } = socket;
+    let Socket { listener, file, idle } = socket;
     let handle = axum_server::Handle::new();
     let mut server = axum_server::from_unix(listener)?
         .http1_only()
-        .acceptor(PeerAcceptor::new())
+        .acceptor(PeerAcceptor::new(Connections::new(Arc::new(SystemClock), idle)))
         .handle(handle.clone())
         .first_request_timeout(FIRST_REQUEST_TIMEOUT);
     server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);

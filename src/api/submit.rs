@@ -7,11 +7,13 @@
 //! is accepted that `sealift check` would refuse.
 //!
 //! Invariants: no part is written outside its folder; the folder goes away with the request; what is answered with
-//! success is durable.
+//! success is durable. All uploads together take at most [`SPOOL_MAX`], and one takes a place among those that are checked only when it is
+//! whole: a client that stalls keeps nobody out.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::multipart::{Field, MultipartError};
@@ -20,10 +22,12 @@ use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::Api;
 use super::fault::Fault;
 use super::peer::Peer;
+use super::places::{Stalled, place};
 use super::preview::{digest, excluded, preview as make_preview, warning};
 use super::routes::query;
 use super::wire::{Preview, SubmitAnswer};
@@ -49,8 +53,17 @@ const DEPTH_MAX: usize = 8;
 /// Bytes of a relative path.
 const PATH_MAX: usize = 255;
 
-/// Uploads unpacked at once: each may take a file system's space and a core to check.
-static UPLOADS: Semaphore = Semaphore::const_new(2);
+/// Bytes of all uploads that are here: the disk is the store's too.
+const SPOOL_MAX: u64 = 2 * UPLOAD_MAX;
+
+/// Time for an upload to arrive, however steadily: the largest takes seconds on one machine.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(120);
+
+/// Plans checked at once: each takes a core.
+static CHECKS: Semaphore = Semaphore::const_new(2);
+
+/// Bytes of the uploads that are here.
+static SPOOLED: AtomicU64 = AtomicU64::new(0);
 
 /// Names the folders of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -113,12 +126,14 @@ pub(super) async fn submit(
 
 /// Unpacks and checks an upload.
 async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Loaded), Fault> {
-    let _place = UPLOADS.acquire().await.expect("the semaphore is never closed");
-    let folder = Folder::new(&api.spool).map_err(disk)?;
-    let (plan, discovered) = unpack(&folder.0, parts).await?;
+    let mut folder = Folder::new(&api.spool).map_err(disk)?;
+    let late = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, format!("the upload did not arrive within {} s", UPLOAD_WITHIN.as_secs()));
+    let (plan, discovered) = timeout(UPLOAD_WITHIN, unpack(&mut folder, parts)).await.map_err(late)??;
+    let place = place(&CHECKS, "other plans are being checked").await?;
     let lanes = reached(&api.lanes);
     let at = api.now();
     let read = move || {
+        let _place = place;
         let read = match &discovered {
             None => planfile::load(&plan).map(Box::new),
             Some(_) => planfile::read(&plan, discovered.as_deref()).map(|read| match read {
@@ -127,7 +142,7 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Lo
             }),
         };
         let loaded =
-            read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded)).map_err(|mistakes| refused(&mistakes, &folder.0))?;
+            read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded)).map_err(|mistakes| refused(&mistakes, &folder.path))?;
         // The folder goes away here, on the thread that may block.
         drop(folder);
         let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: peer.to_string(), at };
@@ -157,7 +172,11 @@ fn strip(value: &mut serde_json::Value, ours: &str) {
 }
 
 /// A folder of its own; gone when dropped.
-struct Folder(PathBuf);
+struct Folder {
+    path: PathBuf,
+    /// Bytes in it, a part of [`SPOOLED`].
+    bytes: u64,
+}
 
 impl Folder {
     fn new(spool: &Path) -> std::io::Result<Self> {
@@ -166,21 +185,34 @@ impl Folder {
         let path = spool.join(format!("{}-{number}", std::process::id()));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(spool)?;
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
+        Ok(Self { path, bytes: 0 })
+    }
+
+    /// Makes room for so many bytes more, before they are written.
+    fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
+        if self.bytes + bytes > UPLOAD_MAX {
+            return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20)));
+        }
+        let fits = |spooled: u64| spooled.checked_add(bytes).filter(|spooled| *spooled <= SPOOL_MAX);
+        if SPOOLED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            return Err(Fault::busy(format!("other uploads take {} MiB of its disk; try again in a moment", SPOOL_MAX >> 20)));
+        }
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         // What stays is removed at the next start.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
+        SPOOLED.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 /// The plan's file, and that of its discovery if one came.
-async fn unpack(folder: &Path, mut parts: Multipart) -> Result<(PathBuf, Option<PathBuf>), Fault> {
+async fn unpack(folder: &mut Folder, mut parts: Multipart) -> Result<(PathBuf, Option<PathBuf>), Fault> {
     let (mut plan, mut discovered) = (None, None);
-    let mut left = UPLOAD_MAX;
     for _ in 0..=FILES_MAX {
         let Some(part) = parts.next_field().await.map_err(broken)? else {
             return plan.map(|plan| (plan, discovered)).ok_or_else(|| Fault::bad("the upload has no part `plan`"));
@@ -198,8 +230,8 @@ async fn unpack(folder: &Path, mut parts: Multipart) -> Result<(PathBuf, Option<
                 return Err(Fault::bad(message));
             }
         }
-        let at = if name == "discovered" { folder.join(DISCOVERED) } else { folder.join(PLAN).join(relative) };
-        left = write(&at, part, left).await?;
+        let at = if name == "discovered" { folder.path.join(DISCOVERED) } else { folder.path.join(PLAN).join(relative) };
+        write(folder, &at, part).await?;
         match name.as_str() {
             "plan" => plan = Some(at),
             "discovered" => discovered = Some(at),
@@ -217,7 +249,7 @@ fn relative(path: &str) -> Option<&Path> {
     (plain && inside).then_some(path)
 }
 
-async fn write(path: &Path, mut part: Field<'_>, mut left: u64) -> Result<u64, Fault> {
+async fn write(folder: &mut Folder, path: &Path, mut part: Field<'_>) -> Result<(), Fault> {
     if let Some(parent) = path.parent() {
         tokio::fs::create_dir_all(parent).await.map_err(disk)?;
     }
@@ -226,16 +258,16 @@ async fn write(path: &Path, mut part: Field<'_>, mut left: u64) -> Result<u64, F
         _ => disk(error),
     })?;
     while let Some(bytes) = part.chunk().await.map_err(broken)? {
-        left = left
-            .checked_sub(bytes.len() as u64)
-            .ok_or_else(|| Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20)))?;
+        folder.reserve(bytes.len() as u64)?;
         file.write_all(&bytes).await.map_err(disk)?;
     }
-    file.flush().await.map_err(disk)?;
-    Ok(left)
+    file.flush().await.map_err(disk)
 }
 
 fn broken(error: MultipartError) -> Fault {
+    if let Some(stalled) = Stalled::behind(&error) {
+        return Fault::new(StatusCode::REQUEST_TIMEOUT, format!("the upload was given up: {stalled}"));
+    }
     Fault::new(error.status(), format!("the upload cannot be read: {}", error.body_text()))
 }
 
@@ -245,7 +277,26 @@ fn disk(error: std::io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse as _;
+
     use super::*;
+
+    #[test]
+    fn uploads_share_one_bound_of_the_disk() {
+        let spool = tempfile::tempdir().expect("a folder");
+        let mut folders: Vec<_> = (0..3).map(|_| Folder::new(spool.path()).expect("a folder")).collect();
+        let status = |refused: Fault| refused.into_response();
+        assert_eq!(status(folders[0].reserve(UPLOAD_MAX + 1).expect_err("too much for one")).status(), StatusCode::PAYLOAD_TOO_LARGE);
+        folders[0].reserve(UPLOAD_MAX).expect("the first");
+        folders[1].reserve(UPLOAD_MAX).expect("the second");
+        let busy = status(folders[2].reserve(1).expect_err("too much for all"));
+        assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(busy.headers().contains_key("retry-after"), "it may come again");
+        drop(folders.remove(0));
+        folders[1].reserve(1).expect("the first is gone");
+        drop(folders);
+        assert_eq!(SPOOLED.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn a_part_never_leaves_its_folder() {

@@ -51,6 +51,7 @@ Exit codes:
     7  an approval or a promotion is missing
     8  the daemon cannot be reached
     9  the daemon's store is not where it was (serve)
+   10  the daemon is too busy to answer now: try again
   130  interrupted";
 
 /// Where the daemon and its configuration are found.

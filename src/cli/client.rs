@@ -1,20 +1,23 @@
 //! Speaks to the daemon over its unix socket.
 //!
-//! Invariant: every answer is read within a bound of time and size, and a daemon that is not there is told apart from
-//! one that refuses.
+//! Invariants: every answer is read within a bound of time and size; a daemon that is not there, one that is busy and one that refuses
+//! are told apart. Nothing here needs a trusted authority or a network.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use reqwest::header::RETRY_AFTER;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
 use super::exit::{Exit, Failure};
+use super::term;
 use super::wire::{
     CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LookRequest, LookRow, Page, PreflightRequest, Preview,
     RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest,
@@ -31,6 +34,9 @@ const LOOKS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Time to connect; a socket on this machine answers at once or never.
 const CONNECT: Duration = Duration::from_secs(3);
+
+/// An export that has not begun by then waits for another one.
+const EXPORT_WAITS: Duration = Duration::from_secs(1);
 
 /// Largest answer: a page of a thousand rows is far below.
 const BODY_MAX: u64 = 64 << 20;
@@ -56,6 +62,26 @@ pub enum ClientError {
         /// What the system said.
         why: String,
     },
+    /// The daemon is there, and cannot take the request now.
+    #[error("the daemon on {} is busy: {why}", socket.display())]
+    Busy {
+        /// The socket.
+        socket: PathBuf,
+        /// What it is busy with, and what to do.
+        why: String,
+    },
+    /// The daemon was there, and went away before its answer.
+    #[error(
+        "the daemon on {} closed the connection without an answer ({why}): it is ending, or has too many clients; its log says which, and \
+         `sealift status` whether anything was carried out",
+        socket.display()
+    )]
+    Cut {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// The daemon refused.
     #[error("{}", .0.error.message)]
     Refused(Box<ErrorDoc>),
@@ -72,6 +98,13 @@ pub enum ClientError {
     Broken(String),
 }
 
+impl ClientError {
+    /// Whether the same question may well be answered a little later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Cut { .. })
+    }
+}
+
 impl Client {
     /// A client of the daemon that listens on `socket`.
     pub fn new(socket: &Path) -> Result<Self, Failure> {
@@ -79,6 +112,8 @@ impl Client {
             .unix_socket(socket)
             // Nothing is encrypted here, and to look for this machine's authorities would fail where it has none.
             .tls_certs_only([])
+            // An idle connection would only take a place.
+            .pool_max_idle_per_host(0)
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
             .redirect(reqwest::redirect::Policy::none())
@@ -100,24 +135,36 @@ impl Client {
 
     /// The answer of a success, its body not yet read.
     async fn answer(&self, request: RequestBuilder) -> Result<Response, ClientError> {
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let mut response = request.send().await.map_err(|error| self.unanswered(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
+        let busy = status == StatusCode::SERVICE_UNAVAILABLE && response.headers().contains_key(RETRY_AFTER);
         let body = read(&mut response).await?;
         match serde_json::from_slice::<ErrorDoc>(&body) {
+            Ok(refusal) if busy => Err(ClientError::Busy { socket: self.socket.clone(), why: refusal.error.message }),
             Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
             Err(_) => Err(ClientError::Broken(format!("status {status}"))),
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let mut innermost: &dyn std::error::Error = error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
+    /// Why a request was not answered: nobody is there, too much is asked, or the daemon went away in the middle.
+    fn unanswered(&self, error: &reqwest::Error) -> ClientError {
+        let chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+        let kind = chain.clone().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
+        let why = chain.last().map_or_else(String::new, ToString::to_string);
+        let socket = self.socket.clone();
+        match (error.is_connect(), error.is_timeout() || kind == Some(io::ErrorKind::WouldBlock)) {
+            (true, true) => ClientError::Busy { socket, why: "too many clients wait to be let in; try again in a moment".into() },
+            (true, false) => ClientError::Unreachable { socket, why },
+            (false, true) => {
+                let why =
+                    "it took the request and gave no answer in time; its log says why, and `sealift status` whether it was carried out";
+                ClientError::Busy { socket, why: why.into() }
+            }
+            (false, false) => ClientError::Cut { socket, why },
         }
-        ClientError::Unreachable { socket: self.socket.clone(), why: innermost.to_string() }
     }
 
     /// One document.
@@ -176,7 +223,14 @@ impl Client {
 
     /// A copy of the daemon's store, as one stream.
     pub async fn export(&self) -> Result<impl AsyncRead + Send + Unpin + use<>, ClientError> {
-        let response = self.answer(self.request(Method::GET, "/v1/store/export").timeout(LOOKS)).await?;
+        let mut answer = Box::pin(self.answer(self.request(Method::GET, "/v1/store/export").timeout(LOOKS)));
+        let response = match tokio::time::timeout(EXPORT_WAITS, &mut answer).await {
+            Ok(answered) => answered?,
+            Err(_) => {
+                term::say("waiting for the daemon: it makes one copy of the store at a time");
+                answer.await?
+            }
+        };
         Ok(StreamReader::new(response.bytes_stream().map_err(std::io::Error::other)))
     }
 
@@ -267,7 +321,11 @@ async fn part(path: &Path, name: String) -> Result<Part, ClientError> {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let exit = if matches!(error, ClientError::Unreachable { .. }) { Exit::Unreachable } else { Exit::Error };
+        let exit = match &error {
+            ClientError::Unreachable { .. } | ClientError::Cut { .. } => Exit::Unreachable,
+            ClientError::Busy { .. } => Exit::Busy,
+            ClientError::Refused(_) | ClientError::File { .. } | ClientError::Broken(_) => Exit::Error,
+        };
         let mut message = error.to_string();
         if let ClientError::Refused(refusal) = &error {
             for row in &refusal.error.candidates {
@@ -278,5 +336,29 @@ impl From<ClientError> for Failure {
             }
         }
         Self::new(exit, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_gives_no_answer_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("api.sock");
+        let asked = |socket: PathBuf| async move {
+            let client = Client::new(&socket).expect("a client");
+            client.get::<Preview>("/v1/daemon", &[]).await.expect_err("nobody answers")
+        };
+        let gone = asked(socket.clone()).await;
+        assert!(matches!(&gone, ClientError::Unreachable { .. }) && gone.to_string().contains("sealift serve"), "{gone}");
+        // It listens, and never looks.
+        let _listener = UnixListener::bind(&socket).expect("a socket");
+        let silent = asked(socket.clone()).await;
+        assert!(matches!(&silent, ClientError::Busy { .. }) && silent.to_string().contains("gave no answer in time"), "{silent}");
+        assert_eq!(Failure::from(silent).exit, Exit::Busy);
     }
 }

@@ -27,6 +27,8 @@ pub enum Exit {
     Unreachable = 8,
     /// The store that belongs to the state directory is not there: a person decides, and the unit does not start again.
     StoreMissing = 9,
+    /// The daemon is there, and too busy to answer now.
+    Busy = 10,
     /// Interrupted from the keyboard.
     Interrupted = 130,
 }

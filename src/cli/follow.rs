@@ -92,18 +92,22 @@ impl Follower<'_> {
     }
 
     async fn events(&mut self, client: &Client, after: Option<u64>, reference: &str) -> Result<Events> {
-        let mut waited = Duration::ZERO;
+        let mut away_since = None;
         loop {
             match client.events(after, Some(reference), WAIT).await {
                 Ok(events) => return Ok(events),
                 // The first answer must come: a follower that never began has nothing to wait for.
-                Err(ClientError::Unreachable { .. }) if after.is_some() && waited < RECONNECT => {
-                    if waited.is_zero() {
+                Err(error) if error.may_pass() && after.is_some() => {
+                    let now = SystemClock.times().boot;
+                    if now.saturating_sub(*away_since.get_or_insert(now)) > RECONNECT {
+                        return Err(Failure::from(error).into());
+                    }
+                    if away_since == Some(now) {
                         self.clear()?;
-                        term::say(&format!("the daemon went away; waiting up to {} s for it to come back", RECONNECT.as_secs()));
+                        let what = if matches!(error, ClientError::Busy { .. }) { "is busy" } else { "went away" };
+                        term::say(&format!("the daemon {what}; waiting up to {} s for its answer", RECONNECT.as_secs()));
                     }
                     tokio::time::sleep(RECONNECT_EVERY).await;
-                    waited += RECONNECT_EVERY;
                 }
                 Err(error) => return Err(Failure::from(error).into()),
             }

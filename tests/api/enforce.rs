@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 use sealift::domain::journal::{What, Word};
 use sealift::engine::enforce::Enforcer;
-use sealift::store::Store as _;
 use serde_json::{Value, json};
 
 use super::world::{Answered, World, plan, targets};

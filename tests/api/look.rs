@@ -3,8 +3,6 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use sealift::store::Store as _;
-
 use super::world::{Answered, World, plan, targets};
 
 fn instance(place: u32) -> Value {

@@ -23,6 +23,7 @@ use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
 use sealift::probe::Probe;
+use sealift::store::Store;
 use sealift::store::memory::MemoryStore;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 pub struct Quick {
     pub busy: Mutex<bool>,
+    /// Whether proxies have a port, which never answers.
+    pub silent: Mutex<bool>,
     refuse: Mutex<bool>,
     on: Mutex<BTreeSet<String>>,
     /// Every call, in its word.
@@ -99,7 +102,8 @@ impl Cloud for Quick {
                     // Each instance of `targets` has one proxy of the same name.
                     let proxy = format!("{}po01", &instance_id.as_str()[..32]);
                     let on = self.on.lock().expect("a test's lock").contains(&proxy);
-                    let view = ProxyView { ssl_option: Some(on), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
+                    let endpoint = self.silent.lock().expect("a test's lock").then(|| "192.0.2.1:3306".parse().expect("an endpoint"));
+                    let view = ProxyView { ssl_option: Some(on), status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint };
                     Ok(Answer::Proxies(vec![ProxySeen { proxy_id: proxy.parse().expect("a proxy's id"), view }]))
                 }
             },
@@ -111,6 +115,9 @@ impl Cloud for Quick {
 
 impl Probe for Quick {
     fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+        if *self.silent.lock().expect("a test's lock") {
+            return std::future::pending().boxed();
+        }
         let trouble = Trouble { word: TroubleWord::Unreachable, message: "no connection: nobody listens there".into() };
         let (endpoint, at) = (endpoint.clone(), Timestamp::UNIX_EPOCH);
         let proof = Proof { endpoint, at, took_ms: 0, greeting: None, tls: None, login: None, trouble: Some(trouble) };
@@ -170,7 +177,7 @@ pub struct World {
     pub folder: tempfile::TempDir,
     pub cloud: Arc<Quick>,
     pub clock: Arc<Movable>,
-    pub store: Arc<MemoryStore>,
+    pub store: Arc<dyn Store>,
     pub socket: PathBuf,
     pub handle: Handle,
     pub stop: CancellationToken,
@@ -186,9 +193,13 @@ pub struct Answered {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(Arc::new(MemoryStore::new()), api::IDLE_MAX).await
+    }
+
+    /// Over this store, and with this limit for clients that stall.
+    pub async fn with(store: Arc<dyn Store>, idle: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cloud = Arc::new(Quick::default());
-        let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(Movable::default());
         let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false, levels: Vec::new() };
         let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), options);
@@ -197,7 +208,7 @@ impl World {
         let served =
             Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), spool, stop.clone()));
         let socket = folder.path().join("run/api.sock");
-        let listener = api::bind(&socket).expect("a free socket");
+        let listener = api::bind(&socket).expect("a free socket").idle(idle);
         tokio::spawn(engine);
         tokio::spawn(api::serve(listener, api::router(served.clone()), stop.clone()));
         tokio::spawn(async move { served.follow().await });
