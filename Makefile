@@ -4,7 +4,7 @@ CARGO ?= cargo
 SEEDS ?= 1000000
 SEED  ?= 0
 FUZZ_SECONDS ?= 30
-BIN   := target/release/sealift
+BIN   := $(or $(CARGO_TARGET_DIR),target)/release/sealift
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test check fix golden seeds seed bench profile torture fuzz setup install
@@ -62,5 +62,5 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
 install: build ## install binary, unit and example configuration below DESTDIR
 	install -D -m 0755 $(BIN) $(DESTDIR)/usr/bin/sealift
 	install -D -m 0644 systemd/sealift.service $(DESTDIR)/usr/lib/systemd/system/sealift.service
-	install -D -m 0640 systemd/sealift.yaml $(DESTDIR)/etc/sealift/sealift.yaml
+	install -D -m 0644 systemd/sealift.yaml $(DESTDIR)/etc/sealift/sealift.yaml
 	install -d -m 0755 $(DESTDIR)/etc/sealift/plans.d

@@ -10,6 +10,7 @@ export STORE_DAMAGES="${STORE_DAMAGES:-2000}"
 export SEALIFT_DAEMON_KILLS="${SEALIFT_DAEMON_KILLS:-100}"
 export SEALIFT_SCORES="$PWD/target/torture.tsv"
 
+mkdir -p target
 rm -f "$SEALIFT_SCORES"
 status=0
 # One after the other: each of them loads both cores.

@@ -1,5 +1,6 @@
 //! The unit and the example configuration: read by the tools that will read them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,6 +28,31 @@ fn the_example_configuration_is_the_one_of_the_unit() {
     }
     for line in ["Type=notify", "StateDirectory=sealift", "RuntimeDirectory=sealift", "WatchdogSec=30", "UMask=0077"] {
         assert!(unit.lines().any(|found| found == line), "the unit has no {line}");
+    }
+}
+
+#[test]
+fn what_is_installed_can_be_read_by_the_daemon() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (stage, products) = (folder.path().join("stage"), folder.path().join("products"));
+    std::fs::create_dir_all(products.join("release")).expect("a folder");
+    std::fs::write(products.join("release/sealift"), "").expect("a file in the binary's place");
+    let mut make = Command::new("make");
+    // The binary counts as built.
+    make.args(["--old-file=build", "install"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    make.arg(format!("DESTDIR={}", stage.display())).env("CARGO_TARGET_DIR", &products);
+    let made = make.output().expect("make runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mode = |path: &str| std::fs::metadata(stage.join(path)).expect("it is installed").permissions().mode() & 0o7777;
+    for (path, wanted) in [
+        ("usr/bin/sealift", 0o755),
+        ("usr/lib/systemd/system/sealift.service", 0o644),
+        ("etc/sealift", 0o755),
+        ("etc/sealift/plans.d", 0o755),
+        // It says where secrets are, and holds none.
+        ("etc/sealift/sealift.yaml", 0o644),
+    ] {
+        assert_eq!(mode(path), wanted, "{path} has another mode than {wanted:o}");
     }
 }
 
