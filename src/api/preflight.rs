@@ -1,31 +1,32 @@
 //! Preflight: what a rollout needs, looked at before its window and told line by line.
 //!
 //! Invariants: nothing is changed at the cloud, and nothing stays behind on the disk; every call is a read with a permit of
-//! its lane, behind all work; at most [`PROBES_MAX`] ports are looked at at once, each once. What a read cannot tell is told as
-//! a note, never as a go.
+//! its lane, behind all work; at most [`PROBES_MAX`] ports are looked at at once, each once, after all reads and all within
+//! [`PORTS_WITHIN`]. What a read cannot tell is told as a note, never as a go.
 //!
 //! Deliberately not here: the plan, which the client reads (`sealift preflight`), and what the lines amount to.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Shared};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use super::Api;
 use super::fault::Fault;
 use super::look::{AT_ONCE, json_lines, lane};
-use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PreflightInstance, PreflightRequest};
+use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
 use crate::domain::cloud_clock::Span;
 use crate::domain::hold::{CLOCK_REMEDY, clock_text};
@@ -59,6 +60,7 @@ pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Resul
         return Err(Fault::bad(format!("a preflight names {LOOK_INSTANCES_MAX} instances at most, with {PROXIES_MAX} proxies each")));
     }
     let mut checks: Vec<BoxFuture<'static, Vec<CheckRow>>> = Vec::new();
+    let gathered = Arc::new(Mutex::new(Vec::new()));
     if asked.daemon {
         let api = Arc::clone(&api);
         checks.push(async move { daemon(&api).await }.boxed());
@@ -67,14 +69,24 @@ pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Resul
         let (api, name) = (Arc::clone(&api), lane(&api, name)?);
         checks.push(async move { reach(&api, name).await }.boxed());
     }
-    let (ssl_option, ports, wire) = (asked.ssl_option, asked.ports, asked.wire);
+    let (ssl_option, wire) = (asked.ssl_option, asked.wire);
+    let within = asked.ports_within_ms.map_or(PORTS_WITHIN, Duration::from_millis).min(PORTS_WITHIN);
     for instance in asked.instances {
         let (api, name) = (Arc::clone(&api), lane(&api, &instance.lane)?);
         let id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| Fault::bad(error.to_string()))?;
-        let targets = Targets { lane: name, instance: id, asked: instance, ssl_option, ports, wire };
+        let ports = asked.ports.then(|| Arc::clone(&gathered));
+        let targets = Targets { lane: name, instance: id, asked: instance, ssl_option, ports };
         checks.push(async move { targets.look(&api).await }.boxed());
     }
-    Ok(json_lines(stream::iter(checks).buffer_unordered(AT_ONCE)))
+    let ports = async move {
+        let ports = std::mem::take(&mut *gathered.lock().expect("nobody panics while it is locked"));
+        let over = sleep(within).boxed().shared();
+        stream::iter(ports)
+            .map(move |port: Port| port.look(Arc::clone(&api), wire, over.clone()))
+            .buffer_unordered(PROBES_MAX)
+            .map(|row| vec![row])
+    };
+    Ok(json_lines(stream::iter(checks).buffer_unordered(AT_ONCE).chain(ports.flatten_stream())))
 }
 
 fn row(verdict: &str, what: &str, name: &str, word: &str, text: impl Into<String>) -> CheckRow {
@@ -256,8 +268,8 @@ struct Targets {
     instance: InstanceId,
     asked: PreflightInstance,
     ssl_option: bool,
-    ports: bool,
-    wire: bool,
+    /// Where ports are gathered, if they are to be looked at.
+    ports: Option<Arc<Mutex<Vec<Port>>>>,
 }
 
 impl Targets {
@@ -282,8 +294,9 @@ impl Targets {
                 let text = "the list does not tell its ssl_option: the account may not have the open beta of this API, which is asked for by ticket";
                 rows.push(note("beta", name, "no_ssl_option", text));
             }
-            if self.ports {
-                rows.push(self.port(api, name, seen.view.endpoint.as_ref()).await);
+            if let Some(ports) = &self.ports {
+                let port = Port { name: name.clone(), endpoint: seen.view.endpoint.clone() };
+                ports.lock().expect("nobody panics while it is locked").push(port);
             }
         }
         rows
@@ -304,19 +317,44 @@ impl Targets {
             (ProxyStatus::Idle, _) => row(CheckRow::GO, "proxy", name, "to_switch", "it is ACTIVE"),
         }
     }
+}
 
-    /// Whether its port can be seen from here. What it shows is the switch's business.
-    async fn port(&self, api: &Api, name: &str, endpoint: Option<&Endpoint>) -> CheckRow {
+/// Ends when the time of all ports is over.
+type Over = Shared<BoxFuture<'static, ()>>;
+
+/// A target's port.
+struct Port {
+    /// The proxy's id.
+    name: String,
+    endpoint: Option<Endpoint>,
+}
+
+impl Port {
+    /// Whether it can be seen from here. What it shows is the switch's business.
+    async fn look(self, api: Arc<Api>, wire: bool, over: Over) -> CheckRow {
+        let name = self.name.as_str();
         let missing = |word: &str, text: String| {
-            if self.wire {
+            if wire {
                 no_go("port", name, word, text)
             } else {
                 note("port", name, word, format!("{text} (only a proof on the wire needs it)"))
             }
         };
-        let Some(endpoint) = endpoint else { return missing("no_address", "the cloud tells no address and port of it".into()) };
-        let _place = PORTS.acquire().await.expect("the semaphore is never closed");
-        let Proof { greeting, took_ms, trouble, .. } = api.probe.probe(endpoint, None).await;
+        let Some(endpoint) = &self.endpoint else { return missing("no_address", "the cloud tells no address and port of it".into()) };
+        let seen = async {
+            let _place = PORTS.acquire().await.expect("the semaphore is never closed");
+            api.probe.probe(endpoint, None).await
+        };
+        let seen = tokio::select! {
+            biased;
+            seen = seen => seen,
+            () = over => {
+                let limit = PORTS_WITHIN.as_secs();
+                let text = format!("{endpoint}: not seen, because all ports together have {limit} s; open the way to those that are silent");
+                return missing("not_seen", text);
+            }
+        };
+        let Proof { greeting, took_ms, trouble, .. } = seen;
         match (greeting, trouble) {
             (Some(greeting), _) => {
                 let shows = if greeting.tls { "announces TLS" } else { "announces no TLS" };

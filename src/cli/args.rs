@@ -104,7 +104,7 @@ pub enum Verb {
     Discover(DiscoverArgs),
     /// Look at all that a plan's rollout needs before its window: go (0) or no-go (3), with the reasons; nothing is changed
     #[command(
-        after_help = "Examples:\n  sealift preflight fleet.yaml\n  sealift preflight fleet.yaml --no-ports\n  sealift preflight fleet.yaml -o json | jq '.checks[] | select(.verdict == \"no_go\")'\n\nLooked at: the daemon, its store and its disk; of each lane the endpoint, TLS, the credentials, the clocks and what may be read; each target\nin its instance's list; and each target's own port, one connection a target, from the daemon's host. The reads use the lanes' quota,\nbehind all work. Whether the account may switch is not told by a read."
+        after_help = "Examples:\n  sealift preflight fleet.yaml\n  sealift preflight fleet.yaml --no-ports\n  sealift preflight fleet.yaml -o json | jq '.checks[] | select(.verdict == \"no_go\")'\n\nLooked at: the daemon, its store and its disk; of each lane the endpoint, TLS, the credentials, the clocks and what may be read; each target\nin its instance's list; and each target's own port, one connection a target, from the daemon's host;\nall ports together take a minute at most, and one that nothing was seen of by then is named. The reads use the lanes' quota, behind all work.\nWhether the account may switch is not told by a read."
     )]
     Preflight(PreflightArgs),
     /// Submit a plan and follow its rollout

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -16,8 +17,9 @@ use super::look::Progress;
 use super::output::{aligned, line, pretty};
 use super::reach::Daemon;
 use super::text::{Style, clean, count};
-use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PreflightInstance, PreflightRequest};
+use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 use super::{discovered, term};
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
 use crate::planfile::Loaded;
@@ -38,7 +40,9 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     let mut out = term::stdout();
     let lines = matches!(args.output.output, Format::Jsonl);
     let mut printed = 0;
-    let mut found = Found { rows: Vec::new(), proxies: 0, progress: Progress::new(loaded.targets.len()) };
+    let now = || SystemClock.times().boot;
+    let mut found = Found { rows: Vec::new(), proxies: 0, last_proxy: now(), progress: Progress::new(loaded.targets.len()) };
+    let mut ports_left = PORTS_WITHIN;
     found.rows.extend(of_plan(&loaded, style));
     let interrupted = tokio::signal::ctrl_c();
     let mut interrupted = std::pin::pin!(interrupted);
@@ -47,6 +51,8 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
         if !request.daemon && request.instances.is_empty() {
             continue;
         }
+        request.ports_within_ms = request.ports.then(|| u64::try_from(ports_left.as_millis()).unwrap_or(u64::MAX));
+        found.last_proxy = now();
         let mut take = |row| found.take(row);
         let asked = client.preflight(&request, &mut take);
         tokio::select! {
@@ -57,6 +63,10 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
                 return Err(Failure::new(Exit::Interrupted, "the preflight was given up; nothing was changed").into());
             }
             answered = asked => answered?,
+        }
+        // A request tells of its proxies first, and looks at their ports then.
+        if !request.instances.is_empty() {
+            ports_left = ports_left.saturating_sub(now().saturating_sub(found.last_proxy));
         }
         if lines {
             found.progress.clear();
@@ -130,6 +140,8 @@ fn requests(loaded: &Loaded, ports: bool) -> Vec<PreflightRequest> {
 struct Found {
     rows: Vec<CheckRow>,
     proxies: usize,
+    /// When the last proxy was told, since boot.
+    last_proxy: Duration,
     progress: Progress,
 }
 
@@ -155,6 +167,7 @@ impl Found {
     fn take(&mut self, row: CheckRow) {
         if row.what == "proxy" {
             self.proxies += 1;
+            self.last_proxy = SystemClock.times().boot;
             self.progress.tick(self.proxies);
         }
         self.rows.push(row);

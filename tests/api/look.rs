@@ -1,5 +1,7 @@
 //! Looks: what proxies show, told line by line, and what is refused.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -76,4 +78,22 @@ async fn a_fresh_look_counts_as_the_look_before() {
     // The first is right already, whatever the list would say.
     let compared = compared.replacen(", ssl_option: false", "", 1);
     assert_eq!(looks_of(&compared, true).await, 1 + 3 * 2, "what is compared with its list is looked at anew");
+}
+
+#[tokio::test]
+async fn silent_ports_share_one_time_limit_and_are_named() {
+    let world = World::new().await;
+    *world.cloud.silent.lock().expect("a test's lock") = true;
+    let asked = |n: u32| {
+        let proxy = |i: u32| format!("a{i:031x}po01");
+        let instances = (0..n).map(|i| json!({"lane": "lab", "instance_id": instance(i)["instance_id"], "proxies": [proxy(i)]}));
+        json!({"ssl_option": true, "ports": true, "wire": true, "ports_within_ms": 300, "instances": instances.collect::<Vec<_>>()})
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(20), world.post("/v1/preflight", asked(200))).await.expect("one limit for all");
+    let rows = rows(&answered);
+    let of = |what: &str| rows.iter().filter(|row| row["what"] == what).collect::<Vec<_>>();
+    assert_eq!((of("proxy").len(), of("port").len()), (200, 200));
+    assert!(of("port").iter().all(|row| row["verdict"] == "no_go" && row["word"] == "not_seen"), "{rows:?}");
+    assert!(of("port")[0]["text"].as_str().is_some_and(|text| text.contains("all ports together have 60 s")), "{rows:?}");
+    assert!(rows[..200].iter().all(|row| row["what"] == "proxy"), "reads do not wait for ports");
 }

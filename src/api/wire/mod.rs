@@ -19,7 +19,7 @@ pub use change::{ChangeRow, JobRow};
 pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget};
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
-pub use preflight::{CheckRow, PreflightInstance, PreflightRequest};
+pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 pub use preview::{ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};

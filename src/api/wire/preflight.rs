@@ -1,6 +1,11 @@
 //! What is looked at before a window: one line for each thing that a rollout needs.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+/// Longest time that the ports of a preflight may take together: thousands that answer take seconds, a few dozen that do not take it all.
+pub const PORTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Body of `POST /v1/preflight`. What is left out is not looked at.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,6 +25,9 @@ pub struct PreflightRequest {
     /// Look at each target's port too, one connection each.
     #[serde(default)]
     pub ports: bool,
+    /// Milliseconds that all ports together may take; at most, and if left out, [`PORTS_WITHIN`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports_within_ms: Option<u64>,
     /// The plan asks for a proof on the wire: a port that cannot be reached stands in the way.
     #[serde(default)]
     pub wire: bool,
