@@ -184,7 +184,7 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
     rows.push(skew(lane, standing));
     let now = cloud_time.unwrap_or(began.wall);
     let within = Span { from: now.checked_sub(JOBS_SINCE).unwrap_or(Timestamp::MIN), to: now };
-    rows.push(match ask(api, Call::Jobs { lane: name.clone(), within, page: 1 }).await {
+    rows.push(match ask(api, Call::Jobs { lane: name.clone(), within, offset: 1 }).await {
         Ok(Reply { outcome: Ok(Answer::Listed { .. }), .. }) => go("permission", lane, "instances and jobs can be listed"),
         Ok(_) => no_go("permission", lane, "unreadable", "the cloud answered something else than its jobs"),
         Err(error) => refused("permission", lane, "the list of jobs", &error),

@@ -16,9 +16,11 @@ use super::classify::classify;
 use super::envelope::Envelope;
 use super::job_names;
 use super::lenient::{List, Object, Scalar};
-use super::wire_format::{JOBS_PAGE, PROXIES_PAGE};
+use super::wire_format::PROXIES_PAGE;
 use super::{retry_after, safe_text};
-use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobSeen, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
+use crate::domain::call::{
+    Answer, Call, CallError, Disposition, JobListed, JobSeen, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply,
+};
 use crate::domain::id::{InstanceId, JobId, ProxyId};
 use crate::domain::proof::Endpoint;
 
@@ -334,6 +336,8 @@ fn stands(status: &str, process: Option<&str>, fail_reason: Option<&str>, secret
 struct JobsBody<'a> {
     #[serde(default, borrow)]
     jobs: List<JobRow<'a>>,
+    #[serde(default, borrow)]
+    total_count: Scalar<'a>,
 }
 
 #[derive(Deserialize)]
@@ -368,17 +372,18 @@ impl JobRow<'_> {
     }
 }
 
-/// The rows of a page of the job list, `None` for what is no object, and whether more pages may follow.
-fn job_rows(body: &[u8]) -> Result<(Vec<Option<JobRow<'_>>>, bool), String> {
+/// The rows of a page of the job list, `None` for what is no object, and what the page shows of the whole list.
+fn job_rows(body: &[u8]) -> Result<(Vec<Option<JobRow<'_>>>, JobsPage), String> {
     let body: JobsBody<'_> = parse(body)?;
     let rows = body.jobs.rows.ok_or("there is no list of jobs")?;
-    let more = rows.len() >= JOBS_PAGE as usize;
-    Ok((rows, more))
+    let ids = rows.iter().flatten().filter_map(|row| row.job_id.text()?.parse().ok()).collect();
+    let total = body.total_count.text().and_then(|text| text.parse().ok());
+    Ok((rows, JobsPage { ids, total }))
 }
 
 /// How the jobs of a page stand. A row that cannot be read is left out: whoever misses a job asks for it alone.
 fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
-    let (rows, more) = job_rows(body)?;
+    let (rows, page) = job_rows(body)?;
     let stands = |row: &JobRow<'_>| {
         let job = row.job_id.text()?.parse().ok()?;
         let view = stands(row.status.text()?, row.process.text(), row.fail_reason.text(), secret);
@@ -386,7 +391,7 @@ fn listed(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
         let took = if matches!(view, JobView::Running { .. }) { None } else { took() };
         Some(JobListed { job, view, created: row.created(), took })
     };
-    Ok(Answer::Listed { jobs: rows.iter().flatten().filter_map(stands).collect(), more })
+    Ok(Answer::Listed { jobs: rows.iter().flatten().filter_map(stands).collect(), page })
 }
 
 /// An instant as the vendor writes it, `2026-11-24T08:09:10+0000`; anything else is none.
@@ -396,18 +401,18 @@ fn instant(text: &str) -> Option<Timestamp> {
 
 /// What runs, by instance. A row that cannot be read is left out: the list is for people.
 fn running(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
-    let (rows, more) = job_rows(body)?;
+    let (rows, page) = job_rows(body)?;
     let runs = |row: &JobRow<'_>| {
         let view = stands(row.status.text()?, None, None, secret);
         let seen = row.seen(row.job_id.text()?.parse().ok()?, row.instance_id.text()?.parse().ok()?, secret);
         // A cloud that does not know the filter tells of all.
         matches!(view, JobView::Running { .. }).then_some(seen)
     };
-    Ok(Answer::Jobs { jobs: rows.iter().flatten().filter_map(runs).collect(), more })
+    Ok(Answer::Jobs { jobs: rows.iter().flatten().filter_map(runs).collect(), page })
 }
 
 fn jobs(body: &[u8], instance: &InstanceId, secret: Option<&str>) -> Result<Answer, String> {
-    let (rows, more) = job_rows(body)?;
+    let (rows, page) = job_rows(body)?;
     let mut jobs = Vec::new();
     for row in rows {
         let row = row.ok_or("a job that is no object")?;
@@ -421,7 +426,7 @@ fn jobs(body: &[u8], instance: &InstanceId, secret: Option<&str>) -> Result<Answ
         }
     }
     job_names::drop_other_operations(&mut jobs);
-    Ok(Answer::Jobs { jobs, more })
+    Ok(Answer::Jobs { jobs, page })
 }
 
 #[cfg(test)]

@@ -63,6 +63,10 @@ pub struct Faults {
     pub wire_silent: Rate,
     /// A proxy's port shows the other value than the one in force.
     pub wire_wrong: Rate,
+    /// Jobs of other instances of the project begin as often as this; they are in the job list, under a name that no
+    /// document has.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub jobs_elsewhere: Option<Duration>,
     /// From arrival to answer.
     pub latency: Between,
     /// How long a job takes.
@@ -76,6 +80,8 @@ pub struct Faults {
     pub ssl_option: SslOptionShape,
     /// How the proxy list writes `readonly_nodes`.
     pub readonly_nodes: NodesShape,
+    /// What the job list's `offset` counts.
+    pub job_offset: OffsetShape,
 }
 
 impl Default for Faults {
@@ -101,12 +107,14 @@ impl Default for Faults {
             foreign_change: Rate::NEVER,
             wire_silent: Rate::NEVER,
             wire_wrong: Rate::NEVER,
+            jobs_elsewhere: None,
             latency: Between::exactly(Duration::ZERO),
             job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(3) },
             visibility_lag: Between::exactly(Duration::ZERO),
             clock: ClockFault::default(),
             ssl_option: SslOptionShape::String,
             readonly_nodes: NodesShape::Array,
+            job_offset: OffsetShape::Pages,
         }
     }
 }
@@ -159,13 +167,16 @@ pub(super) enum Fault {
     InstanceBusy,
     WireSilent,
     WireWrong,
+    JobsElsewhere,
+    /// A list of more jobs than a page has was asked for by an `offset` that counts records.
+    JobsByRecords,
     /// A request was taken while the cloud's clock was wrong.
     Clock,
 }
 
 impl Fault {
-    /// The words under which firings are reported; but for two they are fields of the fault file.
-    pub(super) const WORDS: [&'static str; 21] = [
+    /// The words under which firings are reported; but for three they are fields of the fault file.
+    pub(super) const WORDS: [&'static str; 23] = [
         "throttle",
         "throttle_with_retry_after",
         "quota",
@@ -186,6 +197,8 @@ impl Fault {
         "instance_busy",
         "wire_silent",
         "wire_wrong",
+        "jobs_elsewhere",
+        "jobs_by_records",
         "clock",
     ];
 }
@@ -253,6 +266,18 @@ pub enum NodesShape {
     Object,
 }
 
+/// What the job list's `offset` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetShape {
+    /// Pages from 1, as the vendor's Terraform provider does.
+    Pages,
+    /// Records from 1, as the vendor's text can be read.
+    Records,
+    /// Records to skip, as in the vendor's other lists: 1, the default, leaves out the first.
+    RecordsFromZero,
+}
+
 /// The calls that a rule can be limited to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -283,7 +308,9 @@ mod tests {
              quota: {requests: 100, per: 1s}\n\
              clock: {ahead: -3h, steps: [{after: 10m, ahead: 90s}]}\n\
              ssl_option: absent\n\
-             readonly_nodes: object\n",
+             readonly_nodes: object\n\
+             jobs_elsewhere: 500ms\n\
+             job_offset: records_from_zero\n",
         )
         .expect("a valid fault file");
         assert_eq!(faults.error_500_before, Rate::always(0.05).expect("in range"));
@@ -294,6 +321,7 @@ mod tests {
         assert_eq!([ahead(0), ahead(9), ahead(10)], [-10_800, -10_800, 90]);
         assert_eq!(faults.ssl_option, SslOptionShape::Absent);
         assert_eq!(faults.readonly_nodes, NodesShape::Object);
+        assert_eq!((faults.jobs_elsewhere, faults.job_offset), (Some(Duration::from_millis(500)), OffsetShape::RecordsFromZero));
         assert_eq!(Faults::from_yaml("# nothing\n").expect("comments only"), Faults::default());
     }
 

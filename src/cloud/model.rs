@@ -26,7 +26,7 @@ pub use witness::{JobState, ProxyState};
 use super::addresses::Addresses;
 use super::faults::{Between, Fault, Faults, Operation, Subject};
 use super::fleet::Fleet;
-use super::ledger::{Fate, Ledger, Sliding, SwitchSeen};
+use super::ledger::{Fate, Ledger, Sliding, SwitchSeen, nanos};
 use super::mix;
 use super::vendor_json as json;
 use crate::domain::id::{InstanceId, ProxyId};
@@ -36,6 +36,15 @@ pub const SWITCH_JOB_NAME: &str = "SwitchGaussDBforMySQLProxySSL";
 
 /// The name of the operation that somebody else starts; the vendor's, see `cloud::job_names`.
 pub const FOREIGN_JOB_NAME: &str = "EnlargeGaussDBforMySQLProxy";
+
+/// The name of the jobs of other instances: one that no document of the vendor has.
+pub const UNKNOWN_JOB_NAME: &str = "GaussDBforMySQLUndocumented";
+
+/// The instance of the jobs that are begun elsewhere in the project; it is not in the fleet.
+const ELSEWHERE: &str = "e15e00000000000000000000000000e1in07";
+
+/// How long a job of another instance takes.
+const ELSEWHERE_TAKES: u64 = 1_000_000_000;
 
 /// The share of a job's time during which it is `Pending`.
 const PENDING_SHARE: u64 = 10;
@@ -67,6 +76,8 @@ enum Kind {
     ForeignSwitch { proxy: u32, ssl_option: bool },
     /// Somebody else's other operation.
     Foreign,
+    /// An operation on an instance that is not of the fleet.
+    Elsewhere,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +107,9 @@ pub struct Model {
     addresses: Addresses,
     jobs: Vec<Job>,
     ending: BinaryHeap<Reverse<(u64, u32)>>,
+    elsewhere: InstanceId,
+    /// When the next job of another instance begins, if any do.
+    next_elsewhere: u64,
     admitted: Option<Sliding>,
     ledger: Ledger,
     now: u64,
@@ -154,6 +168,8 @@ impl Model {
             addresses: Addresses::loopback(Addresses::USUAL_PORT),
             jobs: Vec::new(),
             ending: BinaryHeap::new(),
+            elsewhere: ELSEWHERE.parse().expect("36 letters and digits"),
+            next_elsewhere: 0,
             ledger: Ledger::new(&watched),
             now: 0,
             clock_was_set: false,
@@ -196,6 +212,27 @@ impl Model {
             }
             self.ending.pop();
             self.end_job(index);
+        }
+        self.begin_elsewhere();
+    }
+
+    /// Jobs of other instances that began by now.
+    fn begin_elsewhere(&mut self) {
+        let Some(every) = self.faults.jobs_elsewhere.map(|every| nanos(every).max(1)) else { return };
+        while self.next_elsewhere <= self.now {
+            let created = self.next_elsewhere;
+            let right = self.start + Duration::from_nanos(created);
+            self.jobs.push(Job {
+                instance: 0,
+                kind: Kind::Elsewhere,
+                created,
+                dated: right.saturating_add(self.faults.clock.ahead(Duration::from_nanos(created))).unwrap_or(right),
+                visible: created,
+                ends: created + ELSEWHERE_TAKES,
+                fails: false,
+            });
+            self.fired[Fault::JobsElsewhere as usize] += 1;
+            self.next_elsewhere += every;
         }
     }
 
@@ -326,9 +363,14 @@ impl Model {
             Fault::TokenExpired => &self.faults.token_expired,
             Fault::ForeignJob => &self.faults.foreign_job,
             Fault::ForeignChange => &self.faults.foreign_change,
-            Fault::Quota | Fault::VisibilityLag | Fault::InstanceBusy | Fault::WireSilent | Fault::WireWrong | Fault::Clock => {
-                return false;
-            }
+            Fault::Quota
+            | Fault::VisibilityLag
+            | Fault::InstanceBusy
+            | Fault::WireSilent
+            | Fault::WireWrong
+            | Fault::JobsElsewhere
+            | Fault::JobsByRecords
+            | Fault::Clock => return false,
         };
         if rate.is_never() {
             return false;
@@ -347,7 +389,7 @@ impl Model {
                 let job = mix::job_index(self.seed, id).and_then(|index| self.jobs.get(index as usize));
                 let proxy = job.and_then(|job| match &job.kind {
                     Kind::Switch { proxy, .. } | Kind::ForeignSwitch { proxy, .. } => Some(proxy),
-                    Kind::Foreign => None,
+                    Kind::Foreign | Kind::Elsewhere => None,
                 });
                 (Some(Operation::Job), proxies(proxy))
             }

@@ -55,8 +55,8 @@ fn call(word: &str) -> Option<Call> {
         "inspect" => Call::Inspect { target },
         "submit" => Call::Submit { target, ssl_option: true },
         "follow" => Call::Follow { target, job },
-        "find_jobs" => Call::FindJobs { target, within, page: 1 },
-        "jobs" => Call::Jobs { lane, within, page: 1 },
+        "find_jobs" => Call::FindJobs { target, within, offset: 1 },
+        "jobs" => Call::Jobs { lane, within, offset: 1 },
         "show_job" => Call::ShowJob { lane, job },
         "instances" => Call::Instances { lane, offset: 0 },
         "proxies" => Call::Proxies { lane, instance_id },
@@ -99,15 +99,21 @@ fn fits(call: &Call, answer: &Answer) {
             safe(name);
             stands(view);
         }
-        (Call::FindJobs { .. }, Answer::Jobs { jobs, .. }) => jobs.iter().for_each(|seen| {
-            id(seen.job.as_str());
-            id(seen.instance_id.as_str());
-            safe(&seen.name);
-        }),
-        (Call::Jobs { .. }, Answer::Listed { jobs, .. }) => jobs.iter().for_each(|row| {
-            id(row.job.as_str());
-            stands(&row.view);
-        }),
+        (Call::FindJobs { .. }, Answer::Jobs { jobs, page }) => {
+            jobs.iter().for_each(|seen| {
+                id(seen.job.as_str());
+                id(seen.instance_id.as_str());
+                safe(&seen.name);
+            });
+            assert!(jobs.iter().all(|seen| page.ids.contains(&seen.job)), "what is kept is counted");
+        }
+        (Call::Jobs { .. }, Answer::Listed { jobs, page }) => {
+            jobs.iter().for_each(|row| {
+                id(row.job.as_str());
+                stands(&row.view);
+            });
+            assert!(jobs.len() <= page.ids.len());
+        }
         (Call::Instances { .. }, Answer::Instances { instances, .. }) => instances.iter().for_each(|seen| {
             id(seen.instance_id.as_str());
             safe(&seen.name);

@@ -47,11 +47,11 @@ fn request(call: &Call) -> Request<'_> {
         }
         Call::Follow { job, .. } | Call::ShowJob { job, .. } => Request::Job { id: job.as_str() },
         Call::Instances { offset, .. } => Request::Instances { offset: *offset as usize, limit: INSTANCES_PAGE },
-        Call::FindJobs { within, page, .. } | Call::Jobs { within, page, .. } => {
+        Call::FindJobs { within, offset, .. } | Call::Jobs { within, offset, .. } => {
             let Span { from: start, to: end } = within.whole_seconds();
-            Request::Jobs { status: None, start: Some(start), end: Some(end), page: *page, limit: JOBS_PAGE }
+            Request::Jobs { status: None, start: Some(start), end: Some(end), offset: *offset, limit: JOBS_PAGE }
         }
-        Call::Running { page, .. } => Request::Jobs { status: Some(RUNNING), start: None, end: None, page: *page, limit: JOBS_PAGE },
+        Call::Running { offset, .. } => Request::Jobs { status: Some(RUNNING), start: None, end: None, offset: *offset, limit: JOBS_PAGE },
     }
 }
 

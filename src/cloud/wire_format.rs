@@ -56,18 +56,17 @@ fn path(project: &ProjectId, call: &Call) -> String {
             format!("/v3/{project}/instances/{}/proxy/{}/ssl", target.instance_id.as_str(), target.proxy_id.as_str())
         }
         Call::Follow { job, .. } | Call::ShowJob { job, .. } => format!("/v3/{project}/jobs?id={}", job.as_str()),
-        Call::FindJobs { within, page, .. } | Call::Jobs { within, page, .. } => {
+        Call::FindJobs { within, offset, .. } | Call::Jobs { within, offset, .. } => {
             let Span { from: start, to: end } = within.whole_seconds();
             let mut path = format!("/v3/{project}/immediate-jobs?start_time=");
             for (instant, next) in [(start, "&end_time="), (end, "")] {
                 // `:` and `+` as the vendor's SDK escapes them.
                 let _infallible = write!(path, "{}{next}", instant.strftime("%Y-%m-%dT%H%%3A%M%%3A%S%%2B0000"));
             }
-            // The vendor's text calls `offset` a record offset from 1; its Terraform provider, which works, counts pages.
-            let _infallible = write!(path, "&offset={page}&limit={JOBS_PAGE}");
+            let _infallible = write!(path, "&offset={offset}&limit={JOBS_PAGE}");
             path
         }
-        Call::Running { page, .. } => format!("/v3/{project}/immediate-jobs?status={RUNNING}&offset={page}&limit={JOBS_PAGE}"),
+        Call::Running { offset, .. } => format!("/v3/{project}/immediate-jobs?status={RUNNING}&offset={offset}&limit={JOBS_PAGE}"),
     }
 }
 
@@ -103,9 +102,9 @@ mod tests {
             ),
             (Call::Inspect { target: target.clone() }, format!("{base}{instance}/proxies?offset=0&limit=100")),
             (Call::Follow { target: target.clone(), job }, format!("{base}/jobs?id=e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7")),
-            (Call::Running { lane: target.lane.clone(), page: 2 }, format!("{base}/immediate-jobs?status=Running&offset=2&limit=50")),
+            (Call::Running { lane: target.lane.clone(), offset: 2 }, format!("{base}/immediate-jobs?status=Running&offset=2&limit=50")),
             (
-                Call::FindJobs { target, within, page: 3 },
+                Call::FindJobs { target, within, offset: 3 },
                 format!(
                     "{base}/immediate-jobs?start_time=2026-11-24T08%3A09%3A10%2B0000&end_time=2026-11-24T10%3A09%3A10%2B0000&offset=3&limit=50"
                 ),

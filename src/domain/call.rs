@@ -41,8 +41,8 @@ pub enum Call {
         target: Target,
         /// Jobs created in this span, by the cloud's clock.
         within: Span,
-        /// Page number, from 1.
-        page: u32,
+        /// The query's `offset`; whether the cloud counts pages or records by it, the answers show ([`super::paging`]).
+        offset: u32,
     },
     /// One page of the immediate jobs created in a span, with how each stands: a read that tells of all jobs that
     /// are followed on a lane, and belongs to no change.
@@ -51,16 +51,16 @@ pub enum Call {
         lane: Name,
         /// Jobs created in this span, by the cloud's clock.
         within: Span,
-        /// Page number, from 1.
-        page: u32,
+        /// As in [`Self::FindJobs`].
+        offset: u32,
     },
     /// One page of the immediate jobs that run now, whoever began them: a read that tells what an instance is busy with, and
     /// belongs to no change.
     Running {
         /// The lane.
         lane: Name,
-        /// Page number, from 1.
-        page: u32,
+        /// As in [`Self::FindJobs`].
+        offset: u32,
     },
     /// Show one job with the instance that it works on: a read, asked for by a person and by no change.
     ShowJob {
@@ -225,6 +225,15 @@ pub struct JobSeen {
     pub created: Option<Timestamp>,
 }
 
+/// What one page of the job list shows of the list, whatever its rows mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobsPage {
+    /// The ids of its rows, of any instance and any operation; a row without a readable id is left out.
+    pub ids: Vec<JobId>,
+    /// `total_count`: how many jobs the list has over all pages; `None`: the answer does not say.
+    pub total: Option<u32>,
+}
+
 impl std::fmt::Display for JobSeen {
     /// The operation's name and its job, for people.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -251,20 +260,19 @@ pub enum Answer {
         /// How it stands.
         view: JobView,
     },
-    /// To [`Call::FindJobs`], without what is surely another operation, and to [`Call::Running`], with it: the rows of one
-    /// page, and whether more pages may follow.
+    /// To [`Call::FindJobs`], without what is surely another operation, and to [`Call::Running`], with it.
     Jobs {
         /// Rows of the page, any instance.
         jobs: Vec<JobSeen>,
-        /// False on a short page: the list is complete.
-        more: bool,
+        /// What the page shows of the whole list.
+        page: JobsPage,
     },
-    /// To [`Call::Jobs`]: the rows of one page that can be read, and whether more pages may follow.
+    /// To [`Call::Jobs`]: the rows of one page that can be read.
     Listed {
         /// Jobs of any instance.
         jobs: Vec<JobListed>,
-        /// False on a short page: the list is complete.
-        more: bool,
+        /// What the page shows of the whole list.
+        page: JobsPage,
     },
     /// To [`Call::Instances`]: the instances of one page, and how many there are in all. A page with a row that cannot be
     /// read is no answer.

@@ -888,7 +888,7 @@ impl<'a> Step<'a> {
         match self.ctx.timing.settle.checked_sub(self.ctx.waited) {
             Some(left) if !left.is_zero() => self.stay().after(left, "what was sent may still be landing"),
             Some(_) | None => {
-                let call = Call::FindJobs { target: self.change.target.clone(), within: doubt.asked(), page: 1 };
+                let call = Call::FindJobs { target: self.change.target.clone(), within: doubt.asked(), offset: 1 };
                 self.stay().call(call, "ask for the job")
             }
         }

@@ -23,6 +23,7 @@ pub mod journal;
 pub mod lane;
 pub mod missed;
 pub mod outlook;
+pub mod paging;
 pub mod plan;
 pub mod proof;
 pub mod quota;

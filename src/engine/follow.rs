@@ -22,11 +22,13 @@ use super::effect::Effect;
 use super::lane::{Rank, Waiter};
 use super::permit::trace;
 use super::work::{SEND_WITHIN, Stage};
+use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobView, Reply};
 use crate::domain::change::{Event, State};
 use crate::domain::cloud_clock::Span;
 use crate::domain::doubt::{ASKED_AFTER_MAX, JUDGED_AROUND};
 use crate::domain::id::{ChangeId, JobId, Name};
+use crate::domain::paging::{Next, Paging};
 use crate::domain::quota::Boot;
 
 /// Pages of one question at most: 500 jobs. A lane with more jobs than that since its oldest one began asks for the
@@ -58,6 +60,8 @@ pub(super) struct Followed {
     /// Those that wait for the next list.
     due: BTreeSet<ChangeId>,
     question: Option<Question>,
+    /// A list of which a page failed: the next one goes on with that page.
+    broken_off: Option<Question>,
     listed_at: Option<Boot>,
     /// The last list was read to its end.
     told: bool,
@@ -84,9 +88,29 @@ struct Since {
 struct Question {
     /// In cloud time.
     within: Span,
-    page: u32,
+    paging: Paging,
     /// Changes that no page has told of yet.
     open: BTreeSet<ChangeId>,
+}
+
+impl Followed {
+    /// A list of what is followed now, while the cloud's clock stands in this span.
+    fn new_question(&self, now: Boot, cloud: Span) -> Question {
+        // One that is older asks alone, and must not push the window of the others into the past.
+        let told_of = self.jobs.iter().filter(|(_, since)| now < since.boot + IN_WINDOW);
+        let open: BTreeSet<ChangeId> = told_of.clone().map(|(id, _)| *id).collect();
+        let oldest = told_of.map(|(_, since)| since.put.map_or(since.boot, |put| put.0)).min().unwrap_or(now);
+        let from = cloud.from.checked_sub(now.saturating_sub(oldest)).unwrap_or(Timestamp::MIN);
+        let within = Span::lasting(from, ASKED_AFTER_MAX).hull(cloud).widened(JUDGED_AROUND);
+        Question { within, paging: Paging::new(JOBS_PAGE), open }
+    }
+}
+
+impl Question {
+    /// The call for the page that is read next.
+    fn call(&self, lane: &Name) -> Call {
+        Call::Jobs { lane: lane.clone(), within: self.within, offset: self.paging.offset() }
+    }
 }
 
 impl Core {
@@ -173,21 +197,16 @@ impl Core {
         if now < from {
             return self.set_timer(Timer::List(name.clone()), None, from);
         }
-        // One that is older asks alone, and must not push the window of the others into the past.
-        let told_of = followed.jobs.iter().filter(|(_, since)| now < since.boot + IN_WINDOW);
-        let open: BTreeSet<ChangeId> = told_of.clone().map(|(id, _)| *id).collect();
-        let oldest = told_of.map(|(_, since)| since.put.map_or(since.boot, |put| put.0)).min().unwrap_or(now);
+        let begun = lane.followed.broken_off.take();
         let cloud = self.board.cloud(name, now).unwrap_or(Span::at(self.now.wall));
-        let from = cloud.from.checked_sub(now.saturating_sub(oldest)).unwrap_or(Timestamp::MIN);
-        let within = Span::lasting(from, ASKED_AFTER_MAX).hull(cloud).widened(JUDGED_AROUND);
-        lane.followed.question = Some(Question { within, page: 1, open });
+        lane.followed.question = Some(begun.unwrap_or_else(|| lane.followed.new_question(now, cloud)));
         self.line_up_at(name, Rank::InFlight, Waiter::List);
     }
 
     /// The list's turn has come; the permit is in hand.
     pub(super) fn list_out(&mut self, name: &Name, out: &mut Vec<Effect>) {
         let question = self.lanes.get(name).and_then(|lane| lane.followed.question.as_ref()).expect("who waits in line is known");
-        let call = Call::Jobs { lane: name.clone(), within: question.within, page: question.page };
+        let call = question.call(name);
         let ticket = self.ticket(Owner::List(name.clone()));
         self.count("calls");
         self.count("lists");
@@ -198,10 +217,9 @@ impl Core {
     pub(super) fn list_answered(&mut self, name: &Name, reply: Reply, out: &mut Vec<Effect>) {
         self.permit_back(name, reply.sent, &reply.outcome);
         let Some(mut question) = self.lanes.get_mut(name).and_then(|lane| lane.followed.question.take()) else { return };
-        let call = Call::Jobs { lane: name.clone(), within: question.within, page: question.page };
-        let told = trace(&call, &reply);
+        let told = trace(&question.call(name), &reply);
         match reply.outcome {
-            Ok(Answer::Listed { jobs, more }) => {
+            Ok(Answer::Listed { jobs, page }) => {
                 let Some(lane) = self.lanes.get_mut(name) else { return };
                 lane.followed.failures = 0;
                 let by_job: BTreeMap<&JobId, ChangeId> = lane.followed.jobs.iter().map(|(id, since)| (&since.job, *id)).collect();
@@ -218,19 +236,20 @@ impl Core {
                     self.tell(id, view, &told, out);
                 }
                 question.open.retain(|id| self.lanes[name].followed.jobs.contains_key(id));
-                if more && !question.open.is_empty() && question.page < PAGES_MAX {
+                let next = question.paging.read(&page);
+                if next == Next::Page && !question.open.is_empty() && question.paging.pages() < PAGES_MAX {
                     return self.next_page(name, question);
                 }
                 self.listed(name, &question, out);
             }
-            Ok(_) => self.not_listed(name, &unexpected(), out),
-            Err(error) => self.not_listed(name, &error, out),
+            Ok(_) => self.not_listed(name, question, &unexpected(), out),
+            Err(error) => self.not_listed(name, question, &error, out),
         }
     }
 
     fn next_page(&mut self, name: &Name, question: Question) {
         if let Some(lane) = self.lanes.get_mut(name) {
-            lane.followed.question = Some(Question { page: question.page + 1, ..question });
+            lane.followed.question = Some(question);
             self.line_up_at(name, Rank::InFlight, Waiter::List);
         }
     }
@@ -252,7 +271,7 @@ impl Core {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
         (lane.followed.listed_at, lane.followed.told) = (Some(now), true);
-        lane.followed.pages = question.page;
+        lane.followed.pages = question.paging.pages();
         let alone: Vec<ChangeId> = question.open.intersection(&lane.followed.due).copied().collect();
         for id in alone {
             self.count("not_in_the_list");
@@ -266,16 +285,19 @@ impl Core {
     }
 
     /// There is no list: whoever waited for it hears why.
-    fn not_listed(&mut self, name: &Name, error: &CallError, out: &mut Vec<Effect>) {
+    fn not_listed(&mut self, name: &Name, question: Question, error: &CallError, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
         (lane.followed.listed_at, lane.followed.told) = (Some(now), false);
         let of_the_list = matches!(error.disposition, Disposition::NotFound | Disposition::Fatal | Disposition::Unknown);
         lane.followed.failures += u32::from(of_the_list);
+        // A page that is refused for good may be so because of its offset: the next list begins anew.
+        let refused = matches!(error.disposition, Disposition::NotFound | Disposition::Fatal);
+        lane.followed.broken_off = (!refused && question.paging.pages() > 0).then_some(question);
         let waiting: Vec<ChangeId> = lane.followed.due.iter().copied().collect();
         for id in waiting {
             self.leave_list(id);
-            if matches!(error.disposition, Disposition::NotFound | Disposition::Fatal) {
+            if refused {
                 // That there is no such list says nothing of the job.
                 if let Some(work) = self.work.get_mut(&id) {
                     work.asks_alone = true;

@@ -16,9 +16,11 @@ use super::core::{Core, Owner};
 use super::effect::Effect;
 use super::lane::{Rank, Waiter};
 use super::work::SEND_WITHIN;
+use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Answer, Call, JobSeen, Reply};
 use crate::domain::change::State;
 use crate::domain::id::{InstanceId, Name};
+use crate::domain::paging::{Next, Paging};
 use crate::domain::quota::Boot;
 
 /// Pages of one list at most: 500 jobs.
@@ -33,7 +35,7 @@ pub(super) struct Occupied {
     known: Arc<BTreeMap<InstanceId, JobSeen>>,
     listed_at: Option<Boot>,
     /// The page that waits for its permit or its answer, and what those before it told.
-    question: Option<(u32, Vec<JobSeen>)>,
+    question: Option<(Paging, Vec<JobSeen>)>,
 }
 
 impl Occupied {
@@ -59,7 +61,7 @@ impl Core {
         let Some(lane) = self.lanes.get_mut(name) else { return };
         let recent = lane.occupied.listed_at.is_some_and(|at| now < at + lane.lane.timing.poll_max);
         if lane.occupied.question.is_none() && !recent {
-            lane.occupied.question = Some((1, Vec::new()));
+            lane.occupied.question = Some((Paging::new(JOBS_PAGE), Vec::new()));
             self.line_up_at(name, Rank::InFlight, Waiter::Running);
         }
     }
@@ -67,8 +69,8 @@ impl Core {
     /// The list's turn has come; the permit is in hand.
     pub(super) fn running_out(&mut self, name: &Name, out: &mut Vec<Effect>) {
         let question = self.lanes.get(name).and_then(|lane| lane.occupied.question.as_ref());
-        let (page, _) = question.expect("who waits in line is known");
-        let call = Call::Running { lane: name.clone(), page: *page };
+        let (paging, _) = question.expect("who waits in line is known");
+        let call = Call::Running { lane: name.clone(), offset: paging.offset() };
         let ticket = self.ticket(Owner::Running(name.clone()));
         self.count("calls");
         self.count("running_listed");
@@ -81,14 +83,14 @@ impl Core {
         let awaited: BTreeSet<InstanceId> = self.awaited(name);
         let now = self.now.boot;
         let Some(occupied) = self.lanes.get_mut(name).map(|lane| &mut lane.occupied) else { return };
-        let Some((page, mut seen)) = occupied.question.take() else { return };
-        let (jobs, more) = match reply.outcome {
-            Ok(Answer::Jobs { jobs, more }) => (jobs, more),
-            Ok(_) | Err(_) => (Vec::new(), false),
+        let Some((mut paging, mut seen)) = occupied.question.take() else { return };
+        let (jobs, next) = match reply.outcome {
+            Ok(Answer::Jobs { jobs, page }) => (jobs, paging.read(&page)),
+            Ok(_) | Err(_) => (Vec::new(), Next::Short),
         };
         seen.extend(jobs.into_iter().filter(|job| awaited.contains(&job.instance_id)));
-        if more && page < PAGES_MAX {
-            occupied.question = Some((page + 1, seen));
+        if next == Next::Page && paging.pages() < PAGES_MAX {
+            occupied.question = Some((paging, seen));
             return self.line_up_at(name, Rank::InFlight, Waiter::Running);
         }
         occupied.known = Arc::new(seen.into_iter().map(|job| (job.instance_id, job)).collect());

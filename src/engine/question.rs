@@ -1,51 +1,88 @@
 //! The question for a lost job id: page after page of the job list, then the jobs that are explained.
 //!
-//! Invariant: only a whole list is an answer; "no job of ours" is never concluded from a part of one.
+//! Invariant: only a list that is known to be whole is an answer; "no job of ours" is never concluded from a part of one. A
+//! page that fails is asked for again, and what was read before it is kept.
 
 use super::core::{Core, Owner};
 use super::effect::{Effect, Query};
 use super::work::Stage;
-use crate::domain::call::{Call, CallError, Disposition, JobSeen};
+use crate::cloud::wire_format::JOBS_PAGE;
+use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobsPage};
 use crate::domain::change::{Event, State};
 use crate::domain::doubt::{Doubt, unexplained};
 use crate::domain::id::{ChangeId, JobId};
+use crate::domain::paging::{Next, Paging};
 
 /// Pages of the job list read for one question: 10,000 jobs. Longer lists are given up until the next try.
 const JOB_PAGES_MAX: u32 = 200;
 
+/// A question under way.
+pub(super) struct Question {
+    /// Its first call; every page of it asks for the same list.
+    call: Call,
+    paging: Paging,
+    /// The jobs of the instance so far.
+    jobs: Vec<JobSeen>,
+}
+
+impl Question {
+    /// The call for the page that is read next.
+    pub(super) fn next_page(&self) -> Call {
+        let mut next = self.call.clone();
+        if let Call::FindJobs { offset, .. } = &mut next {
+            *offset = self.paging.offset();
+        }
+        next
+    }
+}
+
 impl Core {
-    /// One page of the job list: asks for the next, or, at the end, for the jobs that are explained.
-    pub(super) fn gather(&mut self, id: ChangeId, call: &Call, jobs: Vec<JobSeen>, more: bool, out: &mut Vec<Effect>) {
-        let Call::FindJobs { target, within, page } = call else { return };
+    /// One page of the job list: asks for the next, or, when the list is whole, for the jobs that are explained.
+    pub(super) fn gather(&mut self, id: ChangeId, call: &Call, jobs: Vec<JobSeen>, page: &JobsPage, out: &mut Vec<Effect>) {
+        if !matches!(call, Call::FindJobs { .. }) {
+            return;
+        }
         let Some(work) = self.work.get_mut(&id) else { return };
         let instance = work.change.target.instance_id;
-        work.gathered.extend(jobs.into_iter().filter(|seen| seen.instance_id == instance));
-        if more && *page >= JOB_PAGES_MAX {
-            let message = format!("the job list is longer than {JOB_PAGES_MAX} pages");
-            let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, message };
-            return self.decide_with(id, Event::Error(error), out);
-        }
-        if more {
-            work.next_page = Some(Call::FindJobs { target: target.clone(), within: *within, page: page + 1 });
+        let new = || Question { call: call.clone(), paging: Paging::new(JOBS_PAGE), jobs: Vec::new() };
+        let question = work.question.get_or_insert_with(new);
+        question.jobs.extend(jobs.into_iter().filter(|seen| seen.instance_id == instance));
+        let next = question.paging.read(page);
+        let more = match next {
+            Next::Whole => {
+                let ticket = self.ticket(Owner::Change(id));
+                self.set_stage(id, Stage::Reading);
+                return out.push(Effect::Read { ticket, query: Query::KnownJobs(instance) });
+            }
+            Next::Page => true,
+            Next::Short => question.paging.again(),
+        };
+        if more && question.paging.pages() < JOB_PAGES_MAX {
             return self.consider(id, out);
         }
-        work.asked = Some(*within);
-        let ticket = self.ticket(Owner::Change(id));
-        self.set_stage(id, Stage::Reading);
-        out.push(Effect::Read { ticket, query: Query::KnownJobs(instance) });
+        let message = format!("{} were read in {} pages", question.paging, question.paging.pages());
+        work.question = None;
+        self.count("list_not_whole");
+        let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, message };
+        self.decide_with(id, Event::Error(error), out);
     }
 
     pub(super) fn questioned(&mut self, id: ChangeId, known: &[JobId], out: &mut Vec<Effect>) {
         let (cloud_now, _) = self.cloud_time(id);
         let now = self.now.wall;
         let Some(work) = self.work.get_mut(&id) else { return };
-        let (seen, asked) = (std::mem::take(&mut work.gathered), work.asked.take());
-        let (Some(asked), State::Recovering { sent, cloud, .. }) = (asked, &work.change.record.state) else {
+        let question = work.question.take();
+        let (Some(Question { call: Call::FindJobs { within, .. }, jobs, .. }), State::Recovering { sent, cloud, .. }) =
+            (question, &work.change.record.state)
+        else {
             return self.stale(id);
         };
         let doubt = Doubt { sent: *sent, cloud: *cloud, now, cloud_now };
         let explained = |job: &JobId| known.contains(job) || work.change.record.jobs.contains(job);
-        let jobs = unexplained(seen, explained, doubt.judged());
-        self.decide_with(id, Event::Found { jobs, asked }, out);
+        let jobs = unexplained(jobs, explained, doubt.judged());
+        self.decide_with(id, Event::Found { jobs, asked: within }, out);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,11 +13,11 @@ use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::lane::{LaneState, Rank, Waiter};
 use super::permit::trace;
+use super::question::Question;
 use super::unserved::decide_without_put;
 use crate::clock::Times;
-use crate::domain::call::{Answer, Call, Disposition, JobSeen, JobView, Reply};
+use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
-use crate::domain::cloud_clock::Span;
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::proof::Endpoint;
@@ -43,12 +43,8 @@ pub(super) struct Work {
     pub(super) looks: u32,
     /// No list tells of its job: it asks for it alone, as long as it is in this state.
     pub(super) asks_alone: bool,
-    /// What a question about the job list has gathered so far.
-    pub(super) gathered: Vec<JobSeen>,
-    /// The span that a question was asked for that has come to its end.
-    pub(super) asked: Option<Span>,
-    /// The next page of that question.
-    pub(super) next_page: Option<Call>,
+    /// The question about the job list that is under way.
+    pub(super) question: Option<Question>,
     /// Between which two instants the latest PUT of this process was out.
     pub(super) put: Option<(Boot, Boot)>,
     /// Counted in its lane's `in_flight`.
@@ -111,9 +107,7 @@ impl Core {
             entered: now,
             looks: 0,
             asks_alone: false,
-            gathered: Vec::new(),
-            asked: None,
-            next_page: None,
+            question: None,
             put: None,
             counted: false,
         };
@@ -178,16 +172,6 @@ impl Core {
         let work = self.work.get(&id)?;
         let tracked = self.rollouts.get(&id.rollout)?;
         let lane = self.lanes.get(&work.change.target.lane)?;
-        if let Some(call) = work.next_page.clone() {
-            // A page more of the same question: the same record, one more call.
-            return Some(Ok(Decision {
-                record: work.change.record.clone(),
-                call: Some(call),
-                probe: None,
-                wake: Wake::Never,
-                why: String::new(),
-            }));
-        }
         let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now);
         let gate = match ctx.gate {
             // While the kill switch stands or the process ends, nothing new begins anywhere.
@@ -198,7 +182,11 @@ impl Core {
         let (cloud, clock_held) = self.cloud_time(id);
         let ctx =
             Context { cloud, clock_held, gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, occupied, ..ctx };
-        Some(if lane.shares.is_some() { decide_without_put(work, &ctx) } else { change::decide(&work.change, &work.event, &ctx) })
+        let decided = if lane.shares.is_some() { decide_without_put(work, &ctx) } else { change::decide(&work.change, &work.event, &ctx) };
+        Some(decided.map(|decision| match (&decision.call, &work.question) {
+            (Some(Call::FindJobs { .. }), Some(question)) => Decision { call: Some(question.next_page()), ..decision },
+            _ => decision,
+        }))
     }
 
     fn queue(&mut self, id: ChangeId, decision: &Decision) {
@@ -320,7 +308,6 @@ impl Core {
         if let Some(work) = self.work.get_mut(&id) {
             work.event = Event::Woken;
             work.trace = None;
-            work.next_page = None;
         }
     }
 
@@ -403,7 +390,7 @@ impl Core {
             work.entered = now;
             work.looks = 0;
             work.asks_alone = false;
-            work.gathered.clear();
+            work.question = None;
         }
         let waits = decision.record.waits > work.change.record.waits;
         work.due = due;
@@ -486,7 +473,7 @@ impl Core {
         if moved {
             work.entered = self.now.boot;
             work.looks = 0;
-            work.gathered.clear();
+            work.question = None;
         }
         if self.count_in_flight(id) {
             return self.let_go(id);
@@ -533,8 +520,14 @@ impl Core {
             error.disposition = Disposition::Throttled;
         }
         match outcome {
-            Ok(Answer::Jobs { jobs, more }) => self.gather(id, &call, jobs, more, out),
+            Ok(Answer::Jobs { jobs, page }) => self.gather(id, &call, jobs, &page, out),
             other => {
+                if matches!(&other, Err(error) if matches!(error.disposition, Disposition::NotFound | Disposition::Fatal))
+                    && let Some(work) = self.work.get_mut(&id)
+                {
+                    // A page that is refused for good may be so because of its offset: the next question begins anew.
+                    work.question = None;
+                }
                 let Some(event) = Event::of(other) else { return };
                 self.decide_with(id, event, out);
             }

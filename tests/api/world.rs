@@ -14,7 +14,7 @@ use reqwest::{Method, StatusCode};
 use sealift::api::{self, Api};
 use sealift::clock::{Clock, SystemClock, Times};
 use sealift::cloud::{Cloud, LastCheck};
-use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyStatus, ProxyView, Reply};
+use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
 use sealift::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
@@ -70,6 +70,10 @@ impl Quick {
     }
 }
 
+fn no_jobs() -> JobsPage {
+    JobsPage { ids: Vec::new(), total: Some(0) }
+}
+
 impl Cloud for Quick {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
         self.calls.lock().expect("a test's lock").push(call.word());
@@ -92,10 +96,10 @@ impl Cloud for Quick {
                     Ok(Answer::Accepted(Some(format!("job-{}", &proxy[28..32]).parse().expect("a job id"))))
                 }
                 Call::Follow { .. } => Ok(Answer::Job(JobView::Completed)),
-                Call::FindJobs { .. } => Ok(Answer::Jobs { jobs: Vec::new(), more: false }),
+                Call::FindJobs { .. } => Ok(Answer::Jobs { jobs: Vec::new(), page: no_jobs() }),
                 // No list is told: every job is asked for alone.
-                Call::Jobs { .. } => Ok(Answer::Listed { jobs: Vec::new(), more: false }),
-                Call::Running { .. } => Ok(Answer::Jobs { jobs: Vec::new(), more: false }),
+                Call::Jobs { .. } => Ok(Answer::Listed { jobs: Vec::new(), page: no_jobs() }),
+                Call::Running { .. } => Ok(Answer::Jobs { jobs: Vec::new(), page: no_jobs() }),
                 Call::ShowJob { .. } => Ok(Answer::JobShown { instance_id: None, name: String::new(), view: JobView::Completed }),
                 Call::Instances { .. } => Ok(Answer::Instances { instances: Vec::new(), total: 0 }),
                 Call::Proxies { instance_id, .. } => {

@@ -141,9 +141,9 @@ impl Bench {
             Call::Proxies { lane: lane.clone(), instance_id: target.instance_id },
             Call::Inspect { target: target.clone() },
             Call::Follow { target: target.clone(), job },
-            Call::FindJobs { target: target.clone(), within, page: 1 },
-            Call::Jobs { lane: lane.clone(), within, page: 1 },
-            Call::Running { lane: lane.clone(), page: 1 },
+            Call::FindJobs { target: target.clone(), within, offset: 1 },
+            Call::Jobs { lane: lane.clone(), within, offset: 1 },
+            Call::Running { lane: lane.clone(), offset: 1 },
         ] {
             replies.push(self.call(call).await);
         }
@@ -410,7 +410,7 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
             ],
         ),
         ("ShowGaussMySqlJobInfo", Call::Follow { target: target.clone(), job }, &[]),
-        ("ListImmediateJobs", Call::Jobs { lane: lane.clone(), within, page: 1 }, &[]),
+        ("ListImmediateJobs", Call::Jobs { lane: lane.clone(), within, offset: 1 }, &[]),
         (
             "ListGaussMySqlInstances",
             Call::Instances { lane, offset: 0 },

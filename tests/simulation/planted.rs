@@ -112,6 +112,8 @@ pub enum Planted {
     // At the cloud and its client.
     /// The job list is cut to nothing and called complete.
     JobListLost,
+    /// The first page of the job list is taken for the whole list.
+    TotalOfThePage,
     /// New jobs stay invisible for longer than `settle`.
     VisibilityBeyondSettle,
     /// A job that still runs is told as completed.
@@ -186,6 +188,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::WakesLate, 100),
     (Planted::LaneLimitIgnored, 200),
     (Planted::JobListLost, 50),
+    (Planted::TotalOfThePage, 300),
     (Planted::VisibilityBeyondSettle, 50),
     (Planted::CompletedToldTooEarly, 50),
     (Planted::LookAnsweredFromWish, 50),

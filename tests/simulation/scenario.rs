@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use sealift::cloud::faults::{Between, Faults, QuotaRule, Rate};
+use sealift::cloud::faults::{Between, Faults, OffsetShape, QuotaRule, Rate};
 
 use crate::gates::Gates;
 use crate::groups::Groups;
@@ -154,6 +154,7 @@ impl Scenario {
         };
         drawn.draw_wire();
         drawn.draw_clock();
+        drawn.draw_job_list();
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
     }
@@ -219,6 +220,15 @@ impl Scenario {
         let within = self.calm_at.min(CLOCK_STEPS_WITHIN);
         let count = if rng.bool() { rng.usize(1..=3) } else { 0 };
         self.clock_steps = steps.into_iter().take(count).map(|ahead| (rng.u64(0..within), ahead)).collect();
+    }
+
+    /// What no document says of the job list, and how long it is; drawn apart, as the proof is.
+    fn draw_job_list(&mut self) {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_000c);
+        self.faults.job_offset = [OffsetShape::Pages, OffsetShape::Records, OffsetShape::RecordsFromZero][rng.usize(0..3)];
+        if rng.f64() < 0.3 {
+            self.faults.jobs_elsewhere = Some(Duration::from_millis(rng.u64(300..3_000)));
+        }
     }
 
     /// Half of the windows are so short that they shut while work is on; they come the more often.

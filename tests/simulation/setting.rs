@@ -140,6 +140,8 @@ pub fn calm(faults: &Faults) -> Faults {
         job_time: faults.job_time,
         visibility_lag: faults.visibility_lag,
         quota: faults.quota,
+        job_offset: faults.job_offset,
+        jobs_elsewhere: faults.jobs_elsewhere,
         ..Faults::default()
     }
 }

@@ -25,7 +25,7 @@ fn follow() -> Call {
     Call::Follow { target: target(), job: JOB.parse().expect("an id") }
 }
 fn find() -> Call {
-    Call::FindJobs { target: target(), within: crate::domain::cloud_clock::Span::at(jiff::Timestamp::UNIX_EPOCH), page: 1 }
+    Call::FindJobs { target: target(), within: crate::domain::cloud_clock::Span::at(jiff::Timestamp::UNIX_EPOCH), offset: 1 }
 }
 
 fn wire(status: u16, body: &[u8]) -> WireAnswer<'_> {
@@ -148,7 +148,11 @@ fn the_job_list_keeps_what_may_be_ours() {
     let row = |name: &str, job: &str, instance: &str| format!(r#"{{"job_name":"{name}","job_id":"{job}","instance_id":"{instance}"}}"#);
     let list = |rows: &[String]| format!(r#"{{"jobs":[{}],"total_count":"7","action_names":[]}}"#, rows.join(","));
     let page = |rows: &[String]| match outcome(&find(), 200, &list(rows)) {
-        Ok(Answer::Jobs { jobs, more }) => Ok((jobs.into_iter().map(|seen| (seen.job.to_string(), seen.name)).collect::<Vec<_>>(), more)),
+        Ok(Answer::Jobs { jobs, page }) => {
+            let kept = jobs.into_iter().map(|seen| (seen.job.to_string(), seen.name)).collect::<Vec<_>>();
+            assert_eq!(page.total, Some(7));
+            Ok((kept, page.ids.len()))
+        }
         Ok(other) => panic!("no list: {other:?}"),
         Err(disposition) => Err(disposition),
     };
@@ -160,10 +164,14 @@ fn the_job_list_keeps_what_may_be_ours() {
         row("SomethingNew", "", "ffffffffffffffffffffffffffffffffin07"),
     ];
     let kept = vec![("job-1".to_owned(), "SomethingNew".to_owned()), ("job-3".to_owned(), "GaussDBforMySQLSwitchSSL".to_owned())];
-    assert_eq!(page(&rows), Ok((kept, false)));
+    assert_eq!(page(&rows), Ok((kept, 4)), "every row that has an id counts");
     assert_eq!(page(&[row("SomethingNew", "", INSTANCE)]), Err(Disposition::Unknown));
-    assert_eq!(page(&vec![row("OpenGaussDBforMySQLProxy", "job", INSTANCE); 50]), Ok((vec![], true)), "a full page has a next one");
-    assert_eq!(page(&[]), Ok((vec![], false)));
+    assert_eq!(page(&vec![row("OpenGaussDBforMySQLProxy", "job", INSTANCE); 50]), Ok((vec![], 50)));
+    assert_eq!(page(&[]), Ok((vec![], 0)));
+    for unsaid in [r#"{"jobs":[]}"#, r#"{"jobs":[],"total_count":"many"}"#, r#"{"jobs":[],"total_count":-1}"#] {
+        let none = Ok(Answer::Jobs { jobs: vec![], page: JobsPage { ids: vec![], total: None } });
+        assert_eq!(outcome(&find(), 200, unsaid), none, "{unsaid}");
+    }
     assert_eq!(outcome(&find(), 200, r#"{"total_count":0}"#), Err(Disposition::Unknown));
 }
 

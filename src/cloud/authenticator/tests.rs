@@ -182,7 +182,7 @@ async fn signed_calls_are_let_in() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
     assert!(bed.submit().await.outcome.is_ok());
     assert!(bed.many(20).await.iter().all(|reply| reply.outcome.is_ok()));
-    let find = Call::FindJobs { target: bed.target.clone(), within: Span::at(bed.clock.times().wall), page: 1 };
+    let find = Call::FindJobs { target: bed.target.clone(), within: Span::at(bed.clock.times().wall), offset: 1 };
     assert!(bed.cloud.perform(find, Box::new(|| Ok(()))).await.outcome.is_ok(), "a query with escapes");
     let seen = bed.running.admissions();
     assert_eq!((seen.signed, seen.signed_refused), (22, 0));

@@ -34,7 +34,7 @@ pub(super) enum Route {
         status: Option<String>,
         start: Option<Timestamp>,
         end: Option<Timestamp>,
-        page: u32,
+        offset: u32,
         limit: u32,
     },
 }
@@ -48,8 +48,8 @@ impl Route {
             Self::Instances { offset, limit } => Request::Instances { offset: *offset, limit: *limit },
             Self::Proxies { instance_id, offset, limit } => Request::Proxies { instance_id: *instance_id, offset: *offset, limit: *limit },
             Self::Job { id } => Request::Job { id },
-            Self::Jobs { status, start, end, page, limit } => {
-                Request::Jobs { status: status.as_deref(), start: *start, end: *end, page: *page, limit: *limit }
+            Self::Jobs { status, start, end, offset, limit } => {
+                Request::Jobs { status: status.as_deref(), start: *start, end: *end, offset: *offset, limit: *limit }
             }
         }
     }
@@ -97,7 +97,7 @@ pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> 
                 status: value(query, "status"),
                 start: time(query, "start_time")?,
                 end: time(query, "end_time")?,
-                page: number(query, "offset", 1)?,
+                offset: number(query, "offset", 1)?,
                 limit,
             }
         }
@@ -189,12 +189,12 @@ mod tests {
             (
                 Method::GET,
                 format!("/v3/{P}/immediate-jobs?limit=50&offset=2&start_time=2026-11-24T08%3A00%3A00%2B0800"),
-                Ok(Route::Jobs { status: None, start: at("2026-11-24T00:00:00Z"), end: None, page: 2, limit: 50 }),
+                Ok(Route::Jobs { status: None, start: at("2026-11-24T00:00:00Z"), end: None, offset: 2, limit: 50 }),
             ),
             (
                 Method::GET,
                 format!("/v3/{P}/immediate-jobs?status=Running"),
-                Ok(Route::Jobs { status: Some("Running".into()), start: None, end: None, page: 1, limit: 10 }),
+                Ok(Route::Jobs { status: Some("Running".into()), start: None, end: None, offset: 1, limit: 10 }),
             ),
             (Method::GET, format!("/v3/{P}/immediate-jobs?limit=30"), Err(Refusal::BadPage)),
             (Method::GET, format!("/v3/{P}/immediate-jobs?start_time=today"), Err(Refusal::BadBody)),

@@ -402,8 +402,8 @@ async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
         submit(),
         inspect(),
         Call::Follow { target: target(), job },
-        Call::FindJobs { target: target(), within, page: 1 },
-        Call::Jobs { lane: name.clone(), within, page: 1 },
+        Call::FindJobs { target: target(), within, offset: 1 },
+        Call::Jobs { lane: name.clone(), within, offset: 1 },
         Call::Instances { lane: name.clone(), offset: 0 },
         Call::Proxies { lane: name, instance_id: target().instance_id },
     ] {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::request::Request;
-use super::{FOREIGN_JOB_NAME, Instance, Job, Kind, Model, PENDING_SHARE, SWITCH_JOB_NAME};
-use crate::cloud::faults::Fault;
+use super::{FOREIGN_JOB_NAME, Instance, Job, Kind, Model, PENDING_SHARE, SWITCH_JOB_NAME, UNKNOWN_JOB_NAME};
+use crate::cloud::faults::{Fault, OffsetShape};
 use crate::cloud::ledger::nanos;
 use crate::cloud::mix;
 use crate::cloud::vendor_json as json;
@@ -29,7 +29,7 @@ impl Model {
                 Some(index) => (200, self.show_job(index), false),
                 None => (400, json::error("DBS.200543", "The job does not exist."), false),
             },
-            Request::Jobs { status, start, end, page, limit } => (200, self.list_jobs(status, (start, end), page, limit), false),
+            Request::Jobs { status, start, end, offset, limit } => (200, self.list_jobs(status, (start, end), offset, limit), false),
             Request::Refused(_) => unreachable!("refused requests are answered before any operation"),
         }
     }
@@ -127,7 +127,7 @@ impl Model {
         let Instance { id, first, count, job } = &self.instances[instance as usize];
         let changing = job.and_then(|job| match self.jobs[job as usize].kind {
             Kind::Switch { proxy, .. } | Kind::ForeignSwitch { proxy, .. } => Some(proxy),
-            Kind::Foreign => None,
+            Kind::Foreign | Kind::Elsewhere => None,
         });
         let rows = (*first..first + count).skip(offset).take(limit).map(|index| {
             let proxy = self.proxies[index as usize];
@@ -172,12 +172,16 @@ impl Model {
 
     fn job_row(&self, index: u32) -> json::JobRow<'_> {
         let job = &self.jobs[index as usize];
-        let name = if job.kind == Kind::Foreign { FOREIGN_JOB_NAME } else { SWITCH_JOB_NAME };
+        let (name, instance_id) = match job.kind {
+            Kind::Switch { .. } | Kind::ForeignSwitch { .. } => (SWITCH_JOB_NAME, &self.instances[job.instance as usize].id),
+            Kind::Foreign => (FOREIGN_JOB_NAME, &self.instances[job.instance as usize].id),
+            Kind::Elsewhere => (UNKNOWN_JOB_NAME, &self.elsewhere),
+        };
         let status = self.job_status(job);
         json::JobRow {
             id: mix::job_id(self.seed, index),
             name,
-            instance_id: &self.instances[job.instance as usize].id,
+            instance_id,
             created: job.dated,
             ended: status.is_final().then(|| job.dated + Duration::from_nanos(job.ends - job.created)),
             status,
@@ -199,13 +203,21 @@ impl Model {
     }
 
     /// The newest job first, as task centres show them; the vendor does not say.
-    fn list_jobs(&self, status: Option<&str>, (start, end): Span, page: u32, limit: u32) -> String {
+    fn list_jobs(&mut self, status: Option<&str>, (start, end): Span, offset: u32, limit: u32) -> String {
         let dated = |job: &Job| start.is_none_or(|start| start <= job.dated) && end.is_none_or(|end| job.dated <= end);
         let wanted = |job: &Job| job.visible <= self.now && status.is_none_or(|status| self.job_status(job).word() == status);
         let (from, to) = self.dated_within(start, end);
         let visible = (from..to).rev().filter(|index| dated(&self.jobs[*index]) && wanted(&self.jobs[*index]));
         let total = visible.clone().count();
-        let skip = (page.max(1) as usize - 1).saturating_mul(limit as usize);
-        json::jobs(total, visible.skip(skip).take(limit as usize).map(|index| self.job_row(index as u32)))
+        let (offset, limit) = (offset as usize, limit as usize);
+        let pages = offset.saturating_sub(1).saturating_mul(limit);
+        let skip = match self.faults.job_offset {
+            OffsetShape::Pages => pages,
+            OffsetShape::Records => offset.saturating_sub(1),
+            OffsetShape::RecordsFromZero => offset,
+        };
+        let list = json::jobs(total, visible.skip(skip).take(limit).map(|index| self.job_row(index as u32)));
+        self.fired[Fault::JobsByRecords as usize] += u64::from(skip != pages && total > limit);
+        list
     }
 }

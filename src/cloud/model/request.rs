@@ -47,8 +47,8 @@ pub enum Request<'a> {
         start: Option<Timestamp>,
         /// Created at this instant or earlier.
         end: Option<Timestamp>,
-        /// Page, from 1.
-        page: u32,
+        /// Which page; the model's faults say whether it counts pages or records.
+        offset: u32,
         /// Rows of a page: 10, 20 or 50.
         limit: u32,
     },

@@ -1,9 +1,9 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::cloud::faults::{Between, ClockFault, ClockStep, QuotaRule, Rate};
+use crate::cloud::faults::{Between, ClockFault, ClockStep, OffsetShape, QuotaRule, Rate};
 use crate::cloud::sim::Arrival;
-use crate::domain::call::{Answer, Call, Disposition, JobView, ProxyStatus};
+use crate::domain::call::{Answer, Call, Disposition, JobView, JobsPage, ProxyStatus};
 use crate::domain::cloud_clock::Span;
 use crate::domain::id::{JobId, Name};
 use crate::domain::proof::TroubleWord;
@@ -58,8 +58,8 @@ impl Bed {
         let call = Call::Follow { target: self.targets[0].clone(), job: job.clone() };
         self.at(seconds, &call)
     }
-    fn find(&mut self, seconds: f64, since: f64, page: u32) -> Arrival {
-        let call = Call::FindJobs { target: self.targets[0].clone(), within: Span::lasting(after(since), HOUR), page };
+    fn find(&mut self, seconds: f64, since: f64, offset: u32) -> Arrival {
+        let call = Call::FindJobs { target: self.targets[0].clone(), within: Span::lasting(after(since), HOUR), offset };
         self.at(seconds, &call)
     }
     fn state(&self, target: usize) -> ProxyState {
@@ -142,7 +142,8 @@ fn a_new_job_is_invisible_for_a_while() {
     let mut bed = Bed::new(Faults { visibility_lag: Between::exactly(Duration::from_secs(1)), ..calm() });
     let id = job(&bed.submit(0.0, 0));
     assert_eq!(disposition(&bed.follow(0.9, &id)), Disposition::NotFound);
-    assert_eq!(bed.find(0.9, 0.0, 1).reply.outcome, Ok(Answer::Jobs { jobs: vec![], more: false }));
+    let none = Ok(Answer::Jobs { jobs: vec![], page: JobsPage { ids: vec![], total: Some(0) } });
+    assert_eq!(bed.find(0.9, 0.0, 1).reply.outcome, none);
     assert!(bed.follow(1.0, &id).reply.outcome.is_ok());
     let Ok(Answer::Jobs { jobs, .. }) = bed.find(1.0, 0.0, 1).reply.outcome else { panic!("a list") };
     assert_eq!(jobs.iter().map(|seen| &seen.job).collect::<Vec<_>>(), [&id]);
@@ -151,30 +152,44 @@ fn a_new_job_is_invisible_for_a_while() {
 }
 
 #[test]
-fn the_job_list_is_filtered_by_creation_and_paged() {
+fn the_job_list_is_filtered_by_creation_and_paged_as_its_shape_says() {
     let fleet = Fleet::generate(120, 120, 1).expect("possible numbers");
-    let mut model = Model::new(&fleet, calm(), 3, start());
-    for (n, proxy) in fleet.proxies().iter().enumerate() {
-        let request = Request::Switch { instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, ssl_option: true };
-        assert!(model.handle(after(n as f64), &request).executed);
+    let target = {
+        let proxy = fleet.proxies()[0];
+        let lane = Name::parse("sim", "lane").expect("a name");
+        Target { lane, instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None }
+    };
+    for (shape, since, expected) in [
+        (OffsetShape::Pages, 0.0, [(1, 50, 120), (2, 50, 120), (3, 20, 120), (4, 0, 120)]),
+        (OffsetShape::Records, 0.0, [(1, 50, 120), (2, 50, 120), (101, 20, 120), (121, 0, 120)]),
+        (OffsetShape::RecordsFromZero, 0.0, [(0, 50, 120), (1, 50, 120), (101, 19, 120), (120, 0, 120)]),
+        // The filter has whole seconds and is widened, not narrowed.
+        (OffsetShape::Pages, 100.5, [(1, 20, 20), (2, 0, 20), (1, 20, 20), (1, 20, 20)]),
+    ] {
+        let mut model = Model::new(&fleet, Faults { job_offset: shape, ..calm() }, 3, start());
+        for (n, proxy) in fleet.proxies().iter().enumerate() {
+            let request = Request::Switch { instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, ssl_option: true };
+            assert!(model.handle(after(n as f64), &request).executed);
+        }
+        for (offset, rows, total) in expected {
+            let arrival = model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), within: Span::lasting(after(since), HOUR), offset });
+            let Ok(Answer::Jobs { page, .. }) = arrival.reply.outcome else { panic!("a list") };
+            assert_eq!((page.ids.len(), page.total), (rows, Some(total)), "{shape:?}, offset {offset}");
+        }
+        assert_eq!(model.fired()["jobs_by_records"] > 0, shape != OffsetShape::Pages);
     }
-    let proxy = fleet.proxies()[0];
-    let target = Target {
-        lane: Name::parse("sim", "lane").expect("a name"),
-        instance_id: proxy.instance_id,
-        proxy_id: proxy.proxy_id,
-        tags: None,
-        seen: None,
-    };
-    let mut rows = |since: f64, page| {
-        let arrival =
-            model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), within: Span::lasting(after(since), HOUR), page });
-        let Ok(Answer::Jobs { jobs, more }) = arrival.reply.outcome else { panic!("a list") };
-        (jobs.len(), more)
-    };
-    assert_eq!([rows(0.0, 1), rows(0.0, 2), rows(0.0, 3), rows(0.0, 4)], [(50, true), (50, true), (20, false), (0, false)]);
-    assert_eq!(rows(100.0, 1), (20, false));
-    assert_eq!(rows(100.5, 1), (20, false), "the filter has whole seconds and is widened, not narrowed");
+}
+
+#[test]
+fn jobs_of_other_instances_fill_the_list() {
+    let mut bed = Bed::new(Faults { jobs_elsewhere: Some(Duration::from_millis(500)), ..calm() });
+    let id = job(&bed.submit(3.0, 0));
+    let Ok(Answer::Jobs { jobs, page }) = bed.find(10.0, 0.0, 1).reply.outcome else { panic!("a list") };
+    assert_eq!(page.total, Some(22));
+    let ours: Vec<_> = jobs.iter().filter(|seen| seen.instance_id == bed.targets[0].instance_id).map(|seen| &seen.job).collect();
+    assert_eq!((ours, jobs.len()), (vec![&id], 22), "no name rules the others out");
+    assert!(jobs.is_sorted_by_key(|seen| std::cmp::Reverse(seen.created)));
+    assert_eq!(bed.model.fired()["jobs_elsewhere"], 21);
 }
 
 #[test]
@@ -247,7 +262,8 @@ fn others_may_start_work_right_after_we_looked() {
     assert_eq!(view(&bed.inspect(0.0, 0)).1, ProxyStatus::Idle);
     assert_eq!(disposition(&bed.submit(0.1, 0)), Disposition::Busy);
     assert_eq!(view(&bed.inspect(0.2, 0)).1, ProxyStatus::Busy);
-    assert_eq!(bed.find(0.3, 0.0, 1).reply.outcome, Ok(Answer::Jobs { jobs: vec![], more: false }), "its name rules it out");
+    let Ok(Answer::Jobs { jobs, page }) = bed.find(0.3, 0.0, 1).reply.outcome else { panic!("a list") };
+    assert_eq!((jobs.len(), page.ids.len()), (0, 1), "its name rules it out");
     assert_eq!(bed.model.jobs().count(), 0);
 
     let mut bed = Bed::new(Faults { foreign_change: always(), ..calm() });
@@ -313,6 +329,8 @@ fn stormy_run(seed: u64) -> (String, Model) {
         foreign_change: rate(0.02),
         wire_silent: rate(0.05),
         wire_wrong: rate(0.05),
+        jobs_elsewhere: Some(Duration::from_millis(20)),
+        job_offset: OffsetShape::Records,
         latency: Between { min: Duration::from_millis(1), max: Duration::from_millis(50) },
         job_time: Between { min: Duration::from_millis(10), max: Duration::from_secs(1) },
         visibility_lag: Between { min: Duration::ZERO, max: Duration::from_millis(300) },
@@ -334,7 +352,7 @@ fn stormy_run(seed: u64) -> (String, Model) {
         let call = match (rng.u8(..4), last_job.clone()) {
             (0, _) => Call::Inspect { target },
             (1, Some(job)) => Call::Follow { target, job },
-            (2, _) => Call::FindJobs { target, within: Span::lasting(after(at - 5.0), HOUR), page: 1 },
+            (2, _) => Call::FindJobs { target, within: Span::lasting(after(at - 5.0), HOUR), offset: rng.u32(1..4) },
             _ => Call::Submit { target, ssl_option: rng.bool() },
         };
         let arrival = model.arrive(after(at), &call);
@@ -443,7 +461,7 @@ fn jobs_are_dated_and_found_by_the_clouds_own_clock() {
     let told = bed.inspect(1.0, 0).reply.cloud_time.expect("every answer tells it");
     assert_eq!(told, after(3_601.0));
     let job = bed.submit(2.0, 0);
-    assert!(bed.find(5.0, 0.0, 1).reply.outcome == Ok(Answer::Jobs { jobs: vec![], more: false }), "not by the right time");
+    assert!(matches!(bed.find(5.0, 0.0, 1).reply.outcome, Ok(Answer::Jobs { jobs, .. }) if jobs.is_empty()), "not by the right time");
     let Ok(Answer::Jobs { jobs, .. }) = bed.find(6.0, 3_600.0, 1).reply.outcome else { panic!("a list") };
     assert_eq!((jobs.len(), jobs[0].created), (1, Some(after(3_602.0))));
     assert!(job.executed);

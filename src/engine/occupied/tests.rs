@@ -2,6 +2,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::clock::Times;
+use crate::domain::call::JobsPage;
 use crate::domain::change::{Change, Record};
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::engine::staged::lane;
@@ -33,7 +34,7 @@ fn step(core: &mut Core, seconds: u64, inputs: Vec<Input>) -> Vec<(u64, u32)> {
     let mut effects = Vec::new();
     core.step_all(times(seconds), inputs, &mut effects);
     let asked = |effect| match effect {
-        Effect::Ask { ticket, call: Call::Running { page, .. }, .. } => Some((ticket, page)),
+        Effect::Ask { ticket, call: Call::Running { offset, .. }, .. } => Some((ticket, offset)),
         _ => None,
     };
     effects.into_iter().filter_map(asked).collect()
@@ -44,8 +45,11 @@ fn seen(instance: u32, name: &str) -> JobSeen {
     JobSeen { job, instance_id: target(instance, instance).instance_id, name: name.into(), created: None }
 }
 
-fn told(ticket: u64, jobs: Vec<JobSeen>, more: bool) -> Vec<Input> {
-    let reply = Reply { outcome: Ok(Answer::Jobs { jobs, more }), request_id: None, cloud_time: None, sent: true, beside: Vec::new() };
+/// A page with these jobs of interest; the list has so many in all.
+fn told(ticket: u64, jobs: Vec<JobSeen>, total: u32) -> Vec<Input> {
+    let ids = (0..total.min(JOBS_PAGE)).map(|n| format!("job-{ticket}-{n}").parse().expect("an id")).collect();
+    let page = JobsPage { ids, total: Some(total) };
+    let reply = Reply { outcome: Ok(Answer::Jobs { jobs, page }), request_id: None, cloud_time: None, sent: true, beside: Vec::new() };
     vec![Input::Answered { ticket, reply }]
 }
 
@@ -56,9 +60,9 @@ fn what_runs_where_a_change_waits_is_known_by_name_and_forgotten() {
     core.ask_what_runs(&name());
     let asked = step(&mut core, 1, vec![Input::Tick]);
     assert_eq!(asked.len(), 1, "one list is out at a time");
-    let asked = step(&mut core, 1, told(asked[0].0, vec![seen(0, "Enlarge"), seen(9, "Restore")], true));
+    let asked = step(&mut core, 1, told(asked[0].0, vec![seen(0, "Enlarge"), seen(9, "Restore")], 51));
     let [(ticket, 2)] = asked[..] else { panic!("the second page is next: {asked:?}") };
-    step(&mut core, 1, told(ticket, vec![seen(1, "")], false));
+    step(&mut core, 1, told(ticket, vec![seen(1, "")], 51));
 
     let known = core.lanes[&name()].occupied.known(times(2).boot);
     let words: Vec<String> = known.values().map(ToString::to_string).collect();
@@ -73,7 +77,7 @@ fn lists_keep_their_distance_and_a_failed_one_says_nothing() {
     let mut core = core();
     core.ask_what_runs(&name());
     let first = step(&mut core, 1, vec![Input::Tick]);
-    step(&mut core, 1, told(first[0].0, vec![seen(0, "Enlarge")], false));
+    step(&mut core, 1, told(first[0].0, vec![seen(0, "Enlarge")], 1));
     core.ask_what_runs(&name());
     assert_eq!(step(&mut core, 1, vec![Input::Tick]), [], "not before the lane's longest wait is over");
     step(&mut core, 2, vec![Input::Tick]);

@@ -145,9 +145,12 @@ impl World {
                 error.status = Some(500);
             }
             (Planted::PermitFreedTooEarly, _) => reply.sent = false,
-            (Planted::JobListLost, Ok(Answer::Jobs { jobs, more })) => {
+            (Planted::JobListLost, Ok(Answer::Jobs { jobs, page })) => {
                 jobs.clear();
-                *more = false;
+                page.total = Some(0);
+            }
+            (Planted::TotalOfThePage, Ok(Answer::Jobs { page, .. })) => {
+                page.total = u32::try_from(page.ids.len()).ok();
             }
             (Planted::CompletedToldTooEarly, Ok(Answer::Job(view))) => *view = JobView::Completed,
             (Planted::LookAnsweredFromWish, Ok(Answer::Proxy(Some(view)))) => {
