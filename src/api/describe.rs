@@ -256,6 +256,7 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
         undo: change.record.undo.is_some(),
         job_id: change.record.jobs.last().map(ToString::to_string),
         jobs: change.record.jobs.iter().map(ToString::to_string).collect(),
+        presumed: change.record.presumed.iter().flat_map(|presumed| &presumed.jobs).map(ToString::to_string).collect(),
         reason_word,
         reason,
         endpoint: change.record.shown.as_ref().map(|shown| shown.endpoint.to_string()),
@@ -309,6 +310,7 @@ pub fn jobs(active: &Active, rollout: &Rollout) -> Vec<JobRow> {
             wave: wave_name(&rollout.plan, change.wave).unwrap_or_default(),
             number,
             latest: usize::from(number) == count,
+            presumed: change.record.presumes(job),
             state: change.record.state.word().into(),
             moved_at: active.moved_at,
         })

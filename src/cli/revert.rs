@@ -149,6 +149,7 @@ mod tests {
             undo: false,
             job_id: None,
             jobs: Vec::new(),
+            presumed: Vec::new(),
             reason_word: reason_word.map(str::to_owned),
             reason: None,
             endpoint: None,

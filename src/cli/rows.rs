@@ -207,11 +207,12 @@ impl Row for ChangeRow {
 impl Row for JobRow {
     const COLUMNS: &'static [&'static str] = &["JOB", "PROXY", "INSTANCE", "WAVE", "STATE"];
     const FIELDS: &'static [&'static str] =
-        &["job_id", "ordinal", "lane", "instance_id", "proxy_id", "wave", "number", "latest", "state", "moved_at"];
+        &["job_id", "ordinal", "lane", "instance_id", "proxy_id", "wave", "number", "latest", "state", "moved_at", "presumed"];
 
     fn cells(&self, _: &Style) -> Vec<String> {
         // Of an earlier job it is known that the change went on with another.
         let state = if self.latest { self.state.clone() } else { "superseded".into() };
+        let state = if self.presumed { format!("{state}, presumed") } else { state };
         vec![self.job_id.clone(), self.proxy_id.clone(), self.instance_id.clone(), self.wave.clone(), state]
     }
 
@@ -227,6 +228,7 @@ impl Row for JobRow {
             self.latest.to_string(),
             self.state.clone(),
             text(&self.moved_at),
+            self.presumed.to_string(),
         ]
     }
 }

@@ -251,6 +251,7 @@ fn change(ordinal: u32, state: &str) -> ChangeRow {
         undo: false,
         job_id: Some("252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a1".into()),
         jobs: vec!["252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a1".into()],
+        presumed: Vec::new(),
         reason_word: None,
         reason: None,
         endpoint: None,
@@ -295,10 +296,12 @@ fn the_jobs() {
         wave: "rest".into(),
         number,
         latest,
+        presumed: false,
         state: "succeeded".into(),
         moved_at: Some(at("2026-12-05T17:28:00Z")),
     };
-    golden("jobs", &listed(&[row(1, false), row(2, true)]));
+    let presumed = |row: JobRow| JobRow { presumed: true, ..row };
+    golden("jobs", &listed(&[row(1, false), row(2, true), presumed(row(3, false)), presumed(row(4, true))]));
 }
 
 #[test]

@@ -59,6 +59,12 @@ pub struct Faults {
     pub foreign_job: Rate,
     /// Somebody else switches SSL of the proxy to the other value right after its instance was listed.
     pub foreign_change: Rate,
+    /// Somebody else starts an operation under a name that no document has, right after the instance's proxies were listed. One in four
+    /// fails.
+    pub foreign_unknown: Rate,
+    /// The proxy stays `ACTIVE` while a job that switches it runs: no document promises another word. Drawn when the job is made, for
+    /// switch calls only.
+    pub stays_active: Rate,
     /// A proxy's port takes a probe's connection and stays silent.
     pub wire_silent: Rate,
     /// A proxy's port shows the other value than the one in force.
@@ -105,6 +111,8 @@ impl Default for Faults {
             token_expired: Rate::NEVER,
             foreign_job: Rate::NEVER,
             foreign_change: Rate::NEVER,
+            foreign_unknown: Rate::NEVER,
+            stays_active: Rate::NEVER,
             wire_silent: Rate::NEVER,
             wire_wrong: Rate::NEVER,
             jobs_elsewhere: None,
@@ -167,6 +175,8 @@ pub(super) enum Fault {
     InstanceBusy,
     WireSilent,
     WireWrong,
+    ForeignUnknown,
+    StaysActive,
     JobsElsewhere,
     /// A list of more jobs than a page has was asked for by an `offset` that counts records.
     JobsByRecords,
@@ -176,7 +186,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The words under which firings are reported; but for three they are fields of the fault file.
-    pub(super) const WORDS: [&'static str; 23] = [
+    pub(super) const WORDS: [&'static str; 25] = [
         "throttle",
         "throttle_with_retry_after",
         "quota",
@@ -197,6 +207,8 @@ impl Fault {
         "instance_busy",
         "wire_silent",
         "wire_wrong",
+        "foreign_unknown",
+        "stays_active",
         "jobs_elsewhere",
         "jobs_by_records",
         "clock",

@@ -6,8 +6,9 @@
 
 use crate::domain::call::JobSeen;
 
-/// Source: vendor page ListImmediateJobs, editions of 2024-12-11 to 2026-01-05, values of `job_name`.
-const OTHER_OPERATIONS: [&str; 23] = [
+/// Sources: vendor page ListImmediateJobs, editions of 2024-12-11 to 2026-01-05, values of `job_name`; the vendor's Python SDK, model
+/// `ScheduleTask` (an early edition has `ReduceGaussDBforMySQLProxy`, 3.1.219 the five words in capitals).
+const OTHER_OPERATIONS: [&str; 29] = [
     "AddGaussDBforMySQLNodes",
     "CloseGaussDBforMySQLProxy",
     "CreateGaussDBforMySQLInstance",
@@ -24,13 +25,19 @@ const OTHER_OPERATIONS: [&str; 23] = [
     "ModifyGaussDBforMySQLPort",
     "ModifyGaussDBforMySQLSecurityGroup",
     "OpenGaussDBforMySQLProxy",
+    "PROXY_VERSION_UPGRADE",
+    "REBOOT_INSTANCE",
+    "REBOOT_NODE",
+    "RESIZE_FLAVOR",
     "RebootGaussDBforMySQLInstance",
+    "ReduceGaussDBforMySQLProxy",
     "RenameGaussDBforMySQLInstance",
     "ResizeGaussDBforMySQLFlavor",
     "RestoreGaussDBforMySQLNewInstance",
     "ScaleGaussDBforMySQLProxy",
     "SwitchoverGaussDBforMySQLMasterNode",
     "UpgradeGaussDBforMySQLDatabaseVersion",
+    "VERSION_UPGRADE",
 ];
 
 /// Whether a job of this name is surely not a switch of a proxy's SSL.

@@ -37,7 +37,7 @@ pub const SWITCH_JOB_NAME: &str = "SwitchGaussDBforMySQLProxySSL";
 /// The name of the operation that somebody else starts; the vendor's, see `cloud::job_names`.
 pub const FOREIGN_JOB_NAME: &str = "EnlargeGaussDBforMySQLProxy";
 
-/// The name of the jobs of other instances: one that no document of the vendor has.
+/// The name of the jobs of other instances, and of some of other people: one that no document of the vendor has.
 pub const UNKNOWN_JOB_NAME: &str = "GaussDBforMySQLUndocumented";
 
 /// The instance of the jobs that are begun elsewhere in the project; it is not in the fleet.
@@ -76,6 +76,8 @@ enum Kind {
     ForeignSwitch { proxy: u32, ssl_option: bool },
     /// Somebody else's other operation.
     Foreign,
+    /// Somebody else's operation of which the job list alone tells, under a name that no document has.
+    ForeignUnknown,
     /// An operation on an instance that is not of the fleet.
     Elsewhere,
 }
@@ -90,6 +92,8 @@ struct Job {
     visible: u64,
     ends: u64,
     fails: bool,
+    /// Its proxy stays `ACTIVE` meanwhile.
+    quiet: bool,
 }
 
 /// The model.
@@ -230,6 +234,7 @@ impl Model {
                 visible: created,
                 ends: created + ELSEWHERE_TAKES,
                 fails: false,
+                quiet: true,
             });
             self.fired[Fault::JobsElsewhere as usize] += 1;
             self.next_elsewhere += every;
@@ -363,6 +368,8 @@ impl Model {
             Fault::TokenExpired => &self.faults.token_expired,
             Fault::ForeignJob => &self.faults.foreign_job,
             Fault::ForeignChange => &self.faults.foreign_change,
+            Fault::ForeignUnknown => &self.faults.foreign_unknown,
+            Fault::StaysActive => &self.faults.stays_active,
             Fault::Quota
             | Fault::VisibilityLag
             | Fault::InstanceBusy
@@ -389,7 +396,7 @@ impl Model {
                 let job = mix::job_index(self.seed, id).and_then(|index| self.jobs.get(index as usize));
                 let proxy = job.and_then(|job| match &job.kind {
                     Kind::Switch { proxy, .. } | Kind::ForeignSwitch { proxy, .. } => Some(proxy),
-                    Kind::Foreign | Kind::Elsewhere => None,
+                    Kind::Foreign | Kind::ForeignUnknown | Kind::Elsewhere => None,
                 });
                 (Some(Operation::Job), proxies(proxy))
             }

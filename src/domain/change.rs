@@ -12,6 +12,7 @@
 //!
 //! Deliberately not here: quota, places in flight and the failure budget (the engine's and the rollout's business).
 
+mod presumed;
 #[cfg(test)]
 mod table;
 mod undo;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::presumed::{PRESUMED_MAX, Presumed};
 pub use self::undo::Undo;
 pub use self::wire::Shown;
 
@@ -74,6 +76,9 @@ pub struct Record {
     /// The job that a person named for a change in doubt: it is followed once the change is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<JobId>,
+    /// Of [`Self::jobs`], those that were adopted because each was the only unexplained one, and the doubt to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presumed: Option<Box<Presumed>>,
     /// Set once its rollout puts the change back: from then on the wanted value is `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
@@ -102,6 +107,7 @@ impl Record {
             before: None,
             jobs: Vec::new(),
             adopted: None,
+            presumed: None,
             undo: None,
             shown: None,
             proof: None,
@@ -328,7 +334,7 @@ pub enum Event {
     /// The whole job list was read.
     Found {
         /// The jobs of the instance that are unexplained.
-        jobs: Vec<JobId>,
+        jobs: Vec<JobSeen>,
         /// The span that was asked for, in cloud time.
         asked: Span,
     },
@@ -389,6 +395,9 @@ pub const CLOCK_LOOK: Duration = Duration::from_secs(5);
 
 /// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
 pub const JOBS_MAX: usize = 40;
+
+/// Why a change follows a job whose id its PUT's answer named after the change had gone on without it.
+const LATE_ANSWER: &str = "the late answer named the job";
 
 /// All that a decision may know beside the change and the event.
 #[derive(Debug, Clone)]
@@ -472,7 +481,12 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Recovering { sent, cloud, .. }, Event::Found { jobs, asked }) => Ok(step.found(&step.doubt(*sent, *cloud), jobs, *asked)),
         (State::Recovering { .. }, Event::Observed(view)) => Ok(step.recovered(view.as_ref())),
         // The answer itself, later than somebody gave it up: better than anything a question can tell.
-        (State::Recovering { .. }, Event::Accepted(Some(job))) => Ok(step.follow(job, "the late answer named the job")),
+        (State::Recovering { .. }, Event::Accepted(Some(job))) => Ok(step.follow(job, LATE_ANSWER)),
+        (State::Following { .. } | State::Verifying { .. }, Event::Accepted(Some(job)))
+            if change.record.shown.is_none() && step.presumes() && !change.record.jobs.contains(job) =>
+        {
+            Ok(step.follow(job, LATE_ANSWER))
+        }
         (State::Recovering { .. }, Event::Error(error)) => Ok(step.question_failed(error)),
 
         (State::Following { job }, Event::Woken) => Ok(step.stay().call(step.show_job(job), "follow")),
@@ -631,6 +645,16 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
             | Event::Error(_),
         )
         | (State::Failed { .. }, Event::Adopt(_) | Event::GiveUp(_)) => Err(Stale),
+    }
+}
+
+/// What a look showed, for people.
+fn what(view: Option<&ProxyView>) -> String {
+    match view {
+        Some(view) => {
+            format!("the proxy is {}, ssl_option {}", view.word, view.ssl_option.map_or("unknown".to_owned(), |on| on.to_string()))
+        }
+        None => "the proxy is not listed".to_owned(),
     }
 }
 
@@ -898,19 +922,18 @@ impl<'a> Step<'a> {
         let mut next = self.to(State::Following { job: job.clone() });
         // The job that a person names may be one that was read before.
         let known = next.record.adopted.take().is_some() && next.record.jobs.contains(job);
-        if !known {
-            if next.record.jobs.len() == JOBS_MAX {
-                next.record.jobs.remove(0);
-            }
-            next.record.jobs.push(job.clone());
+        if known {
+            next.record.not_presumed(job);
+        } else {
+            next.record.add_job(job);
         }
         next.record.waits = 0;
         next.after(self.ctx.timing.poll, why)
     }
 
-    fn found(&self, doubt: &Doubt, jobs: &[JobId], asked: Span) -> Decision {
-        if let [job] = jobs {
-            return self.follow(job, "the one unexplained job of the instance is ours");
+    fn found(&self, doubt: &Doubt, jobs: &[JobSeen], asked: Span) -> Decision {
+        if let [seen] = jobs {
+            return self.adopt_only(seen);
         }
         let (sent, cloud, candidates) = (doubt.sent, doubt.cloud, u16::try_from(jobs.len()).unwrap_or(u16::MAX));
         let covered = doubt.is_covered_by(asked);
@@ -931,12 +954,7 @@ impl<'a> Step<'a> {
                 return self.again("not executed: the proxy is unchanged and the instance has no job of ours");
             }
         }
-        let what = match view {
-            Some(view) => {
-                format!("the proxy is {}, ssl_option {}", view.word, view.ssl_option.map_or("unknown".to_owned(), |on| on.to_string()))
-            }
-            None => "the proxy is not listed".to_owned(),
-        };
+        let what = what(view);
         if self.ctx.waited >= self.ctx.timing.recover_limit {
             let jobs = match candidates {
                 Some(0) if !covered => "no unexplained job, but the cloud tells no time, so its list may miss ours".to_owned(),
@@ -958,6 +976,9 @@ impl<'a> Step<'a> {
     fn followed(&self, job: &JobId, view: &JobView) -> Decision {
         match view {
             JobView::Completed => self.to(State::Verifying { job: Some(job.clone()) }).call(self.inspect(), "the job completed"),
+            JobView::Broken { reason } if self.presumes() => {
+                self.to(State::Verifying { job: None }).call(self.inspect(), &format!("the presumed job failed: {reason}"))
+            }
             JobView::Broken { reason } => self.again(&format!("the job failed: {reason}")),
             JobView::Running { .. } if self.ctx.waited >= self.ctx.timing.job_limit => {
                 self.quarantine(ReasonWord::JobLimit, format!("job {job} still runs after {} s", self.ctx.waited.as_secs()))
@@ -979,8 +1000,13 @@ impl<'a> Step<'a> {
 
     fn verified(&self, view: Option<&ProxyView>) -> Decision {
         let late = self.ctx.waited >= self.ctx.verify_timeout;
+        if let Some(view) = view.filter(|view| self.desired(view)) {
+            return self.met(|how| self.shows(view, how, "the proxy shows the wanted value"));
+        }
+        if late && let Some(set_aside) = self.set_aside(&what(view)) {
+            return set_aside;
+        }
         match view {
-            Some(view) if self.desired(view) => self.shows(view, How::Switched, "the proxy shows the wanted value"),
             Some(view) if late && view.ssl_option.is_none() => {
                 self.quarantine(ReasonWord::Unreadable, "the job completed, and the cloud does not tell ssl_option".into())
             }

@@ -89,16 +89,16 @@ fn signed(duration: Duration) -> SignedDuration {
 
 /// The jobs of these that may be the one that is sought, each once and in the order of their ids; `explained` tells which
 /// are known to be of another PUT, `judged` when the cloud dated it.
-pub fn unexplained(seen: Vec<JobSeen>, explained: impl Fn(&JobId) -> bool, judged: Option<Span>) -> Vec<JobId> {
+pub fn unexplained(seen: Vec<JobSeen>, explained: impl Fn(&JobId) -> bool, judged: Option<Span>) -> Vec<JobSeen> {
     let (ours, others): (Vec<JobSeen>, Vec<JobSeen>) = seen.into_iter().partition(|seen| explained(&seen.job));
     let newest = ours.iter().filter_map(|seen| seen.created).max();
     let from = newest.and_then(|newest| newest.checked_sub(DATED_WITHIN).ok());
     let older = |created: Timestamp| from.is_some_and(|from| created < from);
     let outside = |created: Timestamp| judged.is_some_and(|judged| !judged.contains(created));
     let may_be = |seen: &JobSeen| seen.created.is_none_or(|created| !older(created) && !outside(created));
-    let mut jobs: Vec<JobId> = others.into_iter().filter(may_be).map(|seen| seen.job).collect();
-    jobs.sort();
-    jobs.dedup();
+    let mut jobs: Vec<JobSeen> = others.into_iter().filter(may_be).collect();
+    jobs.sort_by(|one, other| one.job.cmp(&other.job));
+    jobs.dedup_by(|one, other| one.job == other.job);
     jobs
 }
 

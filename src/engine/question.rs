@@ -77,6 +77,8 @@ impl Core {
         else {
             return self.stale(id);
         };
+        // What was set aside is not sought again; nor does it date what is sought, for it may be the younger one.
+        let jobs = jobs.into_iter().filter(|seen| !work.change.record.presumes(&seen.job)).collect();
         let doubt = Doubt { sent: *sent, cloud: *cloud, now, cloud_now };
         let explained = |job: &JobId| known.contains(job) || work.change.record.jobs.contains(job);
         let jobs = unexplained(jobs, explained, doubt.judged());

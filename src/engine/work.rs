@@ -398,6 +398,7 @@ impl Core {
         let lane = work.change.target.lane.clone();
         match (was, is) {
             ("submitting", "following") => self.follows(id),
+            ("verifying", "recovering") => self.count("presumed_set_aside"),
             ("following", other) if other != "following" => self.follows_no_more(id, &lane, completed),
             _ => {}
         }

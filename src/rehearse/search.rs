@@ -26,7 +26,7 @@ const CRASHES_MAX: usize = 3;
 const SHRINK_RUNS_MAX: usize = 600;
 
 /// The faults that are drawn, and what they are drawn from.
-const RATES: [&str; 15] = [
+const RATES: [&str; 17] = [
     "throttle",
     "throttle_with_retry_after",
     "error_500_before",
@@ -42,6 +42,8 @@ const RATES: [&str; 15] = [
     "token_expired",
     "foreign_job",
     "foreign_change",
+    "foreign_unknown",
+    "stays_active",
 ];
 const PROBABILITIES: [&str; 5] = ["0.01", "0.05", "0.1", "0.25", "0.5"];
 const LENGTHS: [(&str, &[&str]); 3] = [

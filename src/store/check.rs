@@ -134,7 +134,8 @@ fn texts_len(record: &change::Record) -> usize {
         | State::Cancelled
         | State::Reverted { .. } => 0,
     };
-    message + record.jobs.iter().map(|job| job.as_str().len()).sum::<usize>()
+    let presumed = record.presumed.iter().flat_map(|presumed| &presumed.jobs);
+    message + record.jobs.iter().chain(presumed).map(|job| job.as_str().len()).sum::<usize>()
 }
 
 /// Refuses a record that the queue could not keep. Only one with long texts is measured.

@@ -92,6 +92,8 @@ pub enum Planted {
     PlanReadAnew,
     /// No job counts as explained.
     KnownJobsForgotten,
+    /// That a job is presumed is not read back.
+    PresumedForgotten,
 
     // In the API.
     /// An approval is taken whatever was looked at.
@@ -114,6 +116,8 @@ pub enum Planted {
     JobListLost,
     /// The first page of the job list is taken for the whole list.
     TotalOfThePage,
+    /// The list for a lost job leaves out what still runs: harmless where the proxy shows that something does.
+    RunningJobsLeftOut,
     /// New jobs stay invisible for longer than `settle`.
     VisibilityBeyondSettle,
     /// A job that still runs is told as completed.
@@ -182,6 +186,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::RevertLookFromMemory, 1_000),
     (Planted::PlanReadAnew, 50),
     (Planted::KnownJobsForgotten, 100),
+    (Planted::PresumedForgotten, 1_000),
     (Planted::NoWindowAtWire, 2_000),
     (Planted::NoDeadlineAtWire, 300),
     (Planted::StopFileNotTold, 200),
@@ -189,6 +194,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::LaneLimitIgnored, 200),
     (Planted::JobListLost, 50),
     (Planted::TotalOfThePage, 300),
+    (Planted::RunningJobsLeftOut, 300),
     (Planted::VisibilityBeyondSettle, 50),
     (Planted::CompletedToldTooEarly, 50),
     (Planted::LookAnsweredFromWish, 50),

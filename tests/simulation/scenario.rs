@@ -154,7 +154,7 @@ impl Scenario {
         };
         drawn.draw_wire();
         drawn.draw_clock();
-        drawn.draw_job_list();
+        drawn.draw_undocumented();
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
     }
@@ -222,13 +222,15 @@ impl Scenario {
         self.clock_steps = steps.into_iter().take(count).map(|ahead| (rng.u64(0..within), ahead)).collect();
     }
 
-    /// What no document says of the job list, and how long it is; drawn apart, as the proof is.
-    fn draw_job_list(&mut self) {
+    /// What no document says of the job list and of proxies whose jobs run, and who else is there; drawn apart, as the proof is.
+    fn draw_undocumented(&mut self) {
         let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_000c);
         self.faults.job_offset = [OffsetShape::Pages, OffsetShape::Records, OffsetShape::RecordsFromZero][rng.usize(0..3)];
         if rng.f64() < 0.3 {
             self.faults.jobs_elsewhere = Some(Duration::from_millis(rng.u64(300..3_000)));
         }
+        self.faults.foreign_unknown = always(some(&mut rng, 0.25, 0.1));
+        self.faults.stays_active = always(if rng.bool() { rng.f64() } else { 0.0 });
     }
 
     /// Half of the windows are so short that they shut while work is on; they come the more often.

@@ -37,6 +37,9 @@ pub struct ChangeRow {
     /// Every job id saved for it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<String>,
+    /// Of `jobs`, those that may be somebody else's: each was the only unexplained one of its instance after an answer was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presumed: Vec<String>,
     /// Stable word for why it failed, stays in doubt or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason_word: Option<String>,
@@ -76,6 +79,9 @@ pub struct JobRow {
     pub number: u16,
     /// Whether it is the change's latest job; an earlier one ended without effect and was followed by this one.
     pub latest: bool,
+    /// Whether it may be somebody else's: it was the only unexplained one of its instance after an answer was lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presumed: bool,
     /// State of its change.
     pub state: String,
     /// When the change's latest transition was committed.

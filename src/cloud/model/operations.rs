@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::request::Request;
 use super::{FOREIGN_JOB_NAME, Instance, Job, Kind, Model, PENDING_SHARE, SWITCH_JOB_NAME, UNKNOWN_JOB_NAME};
-use crate::cloud::faults::{Fault, OffsetShape};
+use crate::cloud::faults::{Fault, Faults, OffsetShape, Rate};
 use crate::cloud::ledger::nanos;
 use crate::cloud::mix;
 use crate::cloud::vendor_json as json;
@@ -53,7 +53,8 @@ impl Model {
             return (409, json::error("DBS.200019", "Another operation is being performed on the instance, or it is faulty."), false);
         }
         let fails = self.fires(Fault::JobFails, request);
-        let index = self.start_job(instance, Kind::Switch { proxy, ssl_option }, fails);
+        let quiet = self.fires(Fault::StaysActive, request);
+        let index = self.start_job(instance, Kind::Switch { proxy, ssl_option }, fails, quiet);
         self.proxies[proxy as usize].executed += 1;
         (200, json::job_id(&mix::job_id(self.seed, index)), true)
     }
@@ -63,11 +64,11 @@ impl Model {
         json::instances(self.instances.len(), page.map(|(instance, number)| (&instance.id, number, instance.first)), &self.addresses)
     }
 
-    fn start_job(&mut self, instance: u32, kind: Kind, fails: bool) -> u32 {
+    fn start_job(&mut self, instance: u32, kind: Kind, fails: bool, quiet: bool) -> u32 {
         let index = u32::try_from(self.jobs.len()).expect("four thousand million jobs do not fit into memory");
         let ends = self.now + nanos(self.faults.job_time.draw(&mut self.rng)).max(1);
         let visible = self.now + nanos(self.faults.visibility_lag.draw(&mut self.rng));
-        self.jobs.push(Job { instance, kind, created: self.now, dated: self.clock(), visible, ends, fails });
+        self.jobs.push(Job { instance, kind, created: self.now, dated: self.clock(), visible, ends, fails, quiet });
         self.instances[instance as usize].job = Some(index);
         self.ending.push(Reverse((ends, index)));
         index
@@ -75,7 +76,8 @@ impl Model {
 
     /// What somebody else does right after we looked.
     pub(super) fn meddle(&mut self, instance_id: &InstanceId) {
-        if self.faults.foreign_job.is_never() && self.faults.foreign_change.is_never() {
+        let Faults { foreign_job, foreign_change, foreign_unknown, .. } = &self.faults;
+        if [foreign_job, foreign_change, foreign_unknown].into_iter().all(Rate::is_never) {
             return;
         }
         let Some(&instance) = self.instance_index.get(instance_id) else { return };
@@ -85,11 +87,14 @@ impl Model {
             return;
         }
         if self.fires(Fault::ForeignJob, &request) {
-            self.start_job(instance, Kind::Foreign, false);
+            self.start_job(instance, Kind::Foreign, false, false);
         } else if self.fires(Fault::ForeignChange, &request) {
             let proxy = self.rng.u32(first..first + count);
             let ssl_option = !self.proxies[proxy as usize].ssl_option;
-            self.start_job(instance, Kind::ForeignSwitch { proxy, ssl_option }, false);
+            self.start_job(instance, Kind::ForeignSwitch { proxy, ssl_option }, false, false);
+        } else if self.fires(Fault::ForeignUnknown, &request) {
+            let fails = self.rng.u8(0..4) == 0;
+            self.start_job(instance, Kind::ForeignUnknown, fails, true);
         }
     }
 
@@ -100,7 +105,7 @@ impl Model {
         let instance = self.proxies[proxy as usize].instance;
         let free = self.instances[instance as usize].job.is_none();
         if free {
-            self.start_job(instance, Kind::ForeignSwitch { proxy, ssl_option }, false);
+            self.start_job(instance, Kind::ForeignSwitch { proxy, ssl_option }, false, false);
         }
         free
     }
@@ -111,7 +116,7 @@ impl Model {
         let Some(&instance) = self.instance_index.get(instance_id) else { return false };
         let free = self.instances[instance as usize].job.is_none();
         if free {
-            self.start_job(instance, Kind::Foreign, false);
+            self.start_job(instance, Kind::Foreign, false, false);
         }
         free
     }
@@ -125,9 +130,10 @@ impl Model {
 
     fn list_proxies(&self, instance: u32, offset: usize, limit: usize) -> String {
         let Instance { id, first, count, job } = &self.instances[instance as usize];
+        let job = job.filter(|job| !self.jobs[*job as usize].quiet);
         let changing = job.and_then(|job| match self.jobs[job as usize].kind {
             Kind::Switch { proxy, .. } | Kind::ForeignSwitch { proxy, .. } => Some(proxy),
-            Kind::Foreign | Kind::Elsewhere => None,
+            Kind::Foreign | Kind::ForeignUnknown | Kind::Elsewhere => None,
         });
         let rows = (*first..first + count).skip(offset).take(limit).map(|index| {
             let proxy = self.proxies[index as usize];
@@ -175,6 +181,7 @@ impl Model {
         let (name, instance_id) = match job.kind {
             Kind::Switch { .. } | Kind::ForeignSwitch { .. } => (SWITCH_JOB_NAME, &self.instances[job.instance as usize].id),
             Kind::Foreign => (FOREIGN_JOB_NAME, &self.instances[job.instance as usize].id),
+            Kind::ForeignUnknown => (UNKNOWN_JOB_NAME, &self.instances[job.instance as usize].id),
             Kind::Elsewhere => (UNKNOWN_JOB_NAME, &self.elsewhere),
         };
         let status = self.job_status(job);

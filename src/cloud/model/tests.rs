@@ -181,6 +181,28 @@ fn the_job_list_is_filtered_by_creation_and_paged_as_its_shape_says() {
 }
 
 #[test]
+fn others_may_work_under_a_name_that_rules_nothing_out() {
+    let mut bed = Bed::new(Faults { foreign_unknown: always(), ..calm() });
+    bed.inspect(0.0, 0);
+    assert_eq!(disposition(&bed.submit(0.1, 0)), Disposition::Busy);
+    assert_eq!(view(&bed.inspect(0.2, 0)).1, ProxyStatus::Idle, "the job list alone tells of it");
+    let Ok(Answer::Jobs { jobs, .. }) = bed.find(0.3, 0.0, 1).reply.outcome else { panic!("a list") };
+    assert_eq!((jobs.len(), jobs[0].instance_id), (1, bed.targets[0].instance_id));
+    assert_eq!(bed.model.misleading().collect::<Vec<_>>(), [bed.targets[0].instance_id]);
+    bed.model.advance(after(3.0));
+    assert!(!bed.state(0).ssl_option, "it switches nothing");
+}
+
+#[test]
+fn a_proxy_may_stay_active_while_its_job_runs() {
+    let mut bed = Bed::new(Faults { stays_active: always(), ..calm() });
+    job(&bed.submit(0.0, 0));
+    assert_eq!(view(&bed.inspect(1.0, 0)), (Some(false), ProxyStatus::Idle, "ACTIVE".to_owned()));
+    assert_eq!(disposition(&bed.submit(1.0, 0)), Disposition::Busy);
+    assert_eq!(view(&bed.inspect(2.0, 0)), (Some(true), ProxyStatus::Idle, "ACTIVE".to_owned()));
+}
+
+#[test]
 fn jobs_of_other_instances_fill_the_list() {
     let mut bed = Bed::new(Faults { jobs_elsewhere: Some(Duration::from_millis(500)), ..calm() });
     let id = job(&bed.submit(3.0, 0));
@@ -327,6 +349,8 @@ fn stormy_run(seed: u64) -> (String, Model) {
         token_expired: rate(0.01),
         foreign_job: rate(0.02),
         foreign_change: rate(0.02),
+        foreign_unknown: rate(0.02),
+        stays_active: rate(0.3),
         wire_silent: rate(0.05),
         wire_wrong: rate(0.05),
         jobs_elsewhere: Some(Duration::from_millis(20)),

@@ -110,6 +110,12 @@ impl Model {
         })
     }
 
+    /// Every instance on which somebody else's job can be taken for ours by what the job list says.
+    pub fn misleading(&self) -> impl Iterator<Item = InstanceId> + '_ {
+        let others = self.jobs.iter().filter(|job| matches!(job.kind, Kind::ForeignSwitch { .. } | Kind::ForeignUnknown));
+        others.map(|job| self.instances[job.instance as usize].id)
+    }
+
     /// When the next job ends, if one runs: for simulations that skip idle time.
     pub fn next_end(&self) -> Option<Timestamp> {
         self.ending.peek().map(|Reverse((ends, _))| self.start + Duration::from_nanos(*ends))

@@ -87,8 +87,8 @@ recovering   ; woken               ; late      => recovering a1 before=false | f
 recovering   ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
 recovering   ; found nothing       ; silent    => recovering 0 uncovered a1 before=false | inspect | never
 recovering   ; found nothing       ; clock     => recovering 0 a1 before=false | inspect | never
-recovering   ; found one           ; silent    => following a1 before=false jobs=found | - | poll 0
-recovering   ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
+recovering   ; found one           ; silent    => following a1 before=false jobs=found presumed=found | - | poll 0
+recovering   ; found one           ; -         => following a1 before=false jobs=found presumed=found | - | poll 0
 recovering   ; found two           ; -         => recovering 2 a1 before=false | inspect | never
 recovering   ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
 recovering   ; observed none       ; -         => recovering a1 before=false | - | poll 0
@@ -126,7 +126,7 @@ recovering 0 ; woken               ; -         => recovering 0 a1 before=false |
 recovering 0 ; woken               ; held      => recovering 0 a1 before=false | inspect | never
 recovering 0 ; woken               ; shut      => recovering 0 a1 before=false | inspect | never
 recovering 0 ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
-recovering 0 ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
+recovering 0 ; found one           ; -         => following a1 before=false jobs=found presumed=found | - | poll 0
 recovering 0 ; found two           ; -         => recovering 2 a1 before=false | inspect | never
 recovering 0 ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
 recovering 0 ; observed none       ; -         => recovering a1 before=false | - | poll 0
@@ -167,7 +167,7 @@ recovering 2 ; woken               ; -         => recovering 2 a1 before=false |
 recovering 2 ; woken               ; held      => recovering 2 a1 before=false | inspect | never
 recovering 2 ; woken               ; shut      => recovering 2 a1 before=false | inspect | never
 recovering 2 ; found nothing       ; -         => recovering 0 a1 before=false | inspect | never
-recovering 2 ; found one           ; -         => following a1 before=false jobs=found | - | poll 0
+recovering 2 ; found one           ; -         => following a1 before=false jobs=found presumed=found | - | poll 0
 recovering 2 ; found two           ; -         => recovering 2 a1 before=false | inspect | never
 recovering 2 ; accepted job        ; -         => following a1 before=false jobs=late | - | poll 0
 recovering 2 ; observed none       ; -         => recovering a1 before=false | - | poll 0
@@ -270,6 +270,12 @@ pub(super) fn job(name: &str) -> JobId {
     name.parse().expect("a job id")
 }
 
+/// A job of the instance, under a name that no document has.
+fn seen(name: &str) -> JobSeen {
+    let instance_id = "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an id");
+    JobSeen { job: job(name), instance_id, name: "SomethingNew".into(), created: None }
+}
+
 pub(super) fn reason() -> Reason {
     Reason { word: ReasonWord::Refused, message: "no".into() }
 }
@@ -285,7 +291,12 @@ fn recovering(candidates: Option<u16>) -> State {
 
 fn found(jobs: &[&str]) -> Event {
     let asked = Span { from: Timestamp::constant(-1_200, 0), to: Timestamp::constant(1_200, 0) };
-    Event::Found { jobs: jobs.iter().map(|name| job(name)).collect(), asked }
+    Event::Found { jobs: jobs.iter().map(|name| seen(name)).collect(), asked }
+}
+
+/// A PUT in doubt of which nothing was asked yet.
+pub(super) fn doubt() -> State {
+    recovering(None)
 }
 
 /// Every state, by the name that it has in the table.
@@ -425,7 +436,7 @@ pub(super) fn record(state: &State, circumstances: &str) -> Record {
     record
 }
 
-fn told_record(record: &Record) -> String {
+pub(super) fn told_record(record: &Record) -> String {
     let mut told = record.state.word().to_owned();
     match &record.state {
         State::Succeeded { how } | State::Reverted { how } => told += &format!(" {}", plain(how)),
@@ -446,6 +457,10 @@ fn told_record(record: &Record) -> String {
     if !record.jobs.is_empty() {
         let jobs: Vec<&str> = record.jobs.iter().map(JobId::as_str).collect();
         told += &format!(" jobs={}", jobs.join(","));
+    }
+    if let Some(presumed) = &record.presumed {
+        let jobs: Vec<&str> = presumed.jobs.iter().map(JobId::as_str).collect();
+        told += &format!(" presumed={}", jobs.join(","));
     }
     if record.adopted.is_some() {
         told += " adopted";
@@ -496,7 +511,7 @@ pub(super) fn every_cell_is_as(table: &str, made: impl Fn(&State, &str) -> Chang
             "withdrawn" => Gate::Withdrawn,
             _ => Gate::Open,
         };
-        let waited = if circumstances == "late" { LATE } else { Duration::ZERO };
+        let waited = if circumstances.ends_with("late") { LATE } else { Duration::ZERO };
         let cloud = CLOUD.filter(|_| circumstances != "silent");
         let ctx = Context { cloud, clock_held: circumstances == "clock", ..context(gate, circumstances == "shut", waited) };
         let found = match decide(&change, &events[event], &ctx) {
@@ -641,6 +656,14 @@ fn any_undo() -> impl Strategy<Value = Option<Undo>> {
     prop_oneof![2 => Just(None), 1 => (0u16..4).prop_map(|puts| Some(Undo { puts }))]
 }
 
+fn any_presumed() -> impl Strategy<Value = Option<Box<Presumed>>> {
+    let presumed = (1..=PRESUMED_MAX, any::<bool>()).prop_map(|(count, named)| {
+        let others = (1..count).map(|n| job(&format!("job-{n}")));
+        Some(Box::new(Presumed { doubt: doubt(), jobs: others.chain([job("known")]).collect(), named }))
+    });
+    prop_oneof![2 => Just(None), 1 => presumed]
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     let states: Vec<State> = states().into_values().collect();
     (
@@ -652,9 +675,10 @@ fn any_record() -> impl Strategy<Value = Record> {
         0..JOBS_MAX,
         any_undo(),
         any::<bool>(),
+        any_presumed(),
         0..u64::MAX / 2,
     )
-        .prop_map(|(state, attempts, waits, misses, before, jobs, undo, named, version)| Record {
+        .prop_map(|(state, attempts, waits, misses, before, jobs, undo, named, presumed, version)| Record {
             state,
             attempts,
             waits,
@@ -662,6 +686,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             before,
             jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
             adopted: named.then(|| job("named")),
+            presumed,
             undo,
             shown: None,
             proof: None,
@@ -713,8 +738,16 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
     if let Event::Found { jobs, .. } = event
         && let [read] = &jobs[..]
     {
-        prop_assert_eq!(is.jobs.last(), Some(read));
+        prop_assert_eq!(is.jobs.last(), Some(&read.job));
+        prop_assert!(is.presumes(&read.job), "what was adopted as the only one is presumed");
     }
+    if (Step { change, ctx }).presumes() {
+        let word = is.state.word();
+        let ends = ["following", "verifying", "recovering", "succeeded", "reverted", "in_doubt"].contains(&word);
+        let unproven = matches!(&is.state, State::Failed { reason } if reason.word == ReasonWord::NotProven);
+        prop_assert!(ends || unproven, "a presumed job leads to no PUT and to no failure of its own: {word}");
+    }
+    prop_assert!(is.presumed.as_ref().is_none_or(|presumed| (1..=PRESUMED_MAX).contains(&presumed.jobs.len())));
     prop_assert!(is.jobs.len() <= JOBS_MAX);
     match is.state {
         State::Succeeded { .. } | State::Cancelled => prop_assert!(is.undo.is_none(), "forward"),

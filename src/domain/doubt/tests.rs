@@ -15,7 +15,8 @@ fn id(name: &str) -> JobId {
 
 /// Which of these are left when those that begin with `ours` are explained.
 fn left(seen: &[JobSeen]) -> Vec<String> {
-    unexplained(seen.to_vec(), |job| job.as_str().starts_with("ours"), None).iter().map(|job| job.as_str().to_owned()).collect()
+    let explained = |job: &JobId| job.as_str().starts_with("ours");
+    unexplained(seen.to_vec(), explained, None).iter().map(|seen| seen.job.as_str().to_owned()).collect()
 }
 
 #[test]

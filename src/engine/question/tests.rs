@@ -70,7 +70,7 @@ fn in_doubt() -> Input {
     let open = store.open_rollouts().now_or_never().expect("ready").expect("memory");
     let page = store.page(id, Vec::new(), None, 1).now_or_never().expect("ready").expect("memory");
     let doubted = |active: Active| {
-        let state = State::Recovering { sent: scene::at(0), candidates: None };
+        let state = State::Recovering { sent: scene::at(0), cloud: None, candidates: None, covered: false };
         let mut change = active.change;
         change.target.lane = Name::parse("main", "lane").expect("a name");
         change.record = Record { state, attempts: 1, version: 5, ..Record::queued() };

@@ -60,7 +60,7 @@ impl Invariant for JobIdsKept {
             let instance = cloud.proxy(&job.proxy_id).ok_or("a proxy is gone")?.instance_id;
             jobs_of.entry(instance).or_default().push(job);
         }
-        for (_, instance) in cloud.foreign_switches() {
+        for instance in cloud.misleading() {
             jobs_of.remove(&instance);
         }
         let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");

@@ -1,14 +1,15 @@
 //! The record tells the truth. Succeeded: a look made since the change's latest step was answered while the proxy had the
-//! wanted value. The job completed: it did. Already right, or cancelled: no PUT of ours took effect. A job held by a
-//! change is one that the cloud made for its proxy; where somebody else switches too, or a stepped clock hides which jobs
-//! are old, one that was adopted from the list may be another of its instance.
+//! wanted value. The job completed: it did. Failed because its job changed nothing: that job was its own. Already right, or
+//! cancelled: no PUT of ours took effect. A job held by a change is one that the cloud made for its proxy, or is called
+//! presumed; where somebody else switches too, or a stepped clock hides which jobs are old, one that was adopted from the list
+//! may be another of its instance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use sealift::cloud::model::Model;
 use sealift::domain::call::Call;
-use sealift::domain::change::{How, Record, State};
+use sealift::domain::change::{How, ReasonWord, Record, State};
 use sealift::domain::id::{InstanceId, JobId, ProxyId, RolloutId};
 use sealift::store::{ChangeMove, Store};
 
@@ -68,6 +69,13 @@ impl Truth {
                     Some(_) | None => Ok(()),
                 }
             }
+            State::Failed { reason } if reason.word == ReasonWord::Unverified => {
+                let last = change.record.jobs.last();
+                match cloud.jobs().find(|made| Some(&made.job_id) == last) {
+                    Some(made) if made.proxy_id == proxy => Ok(()),
+                    _ => Err(format!("target {} failed by job {last:?}, which is not its own", change.ordinal)),
+                }
+            }
             _ => Ok(()),
         }
     }
@@ -95,7 +103,7 @@ impl Truth {
         }
         let ours = |job: &JobId| made.contains(&(job.clone(), proxy_id));
         let may_be = |job: &JobId| unclear && (foreign.contains(job) || siblings(job));
-        match record.jobs.iter().find(|job| !ours(job) && !may_be(job)) {
+        match record.jobs.iter().find(|job| !ours(job) && !may_be(job) && !record.presumes(job)) {
             Some(job) => Err(format!("target {ordinal} claims job {job}, which the cloud did not make for its proxy")),
             None => Ok(()),
         }

@@ -149,6 +149,10 @@ impl World {
                 jobs.clear();
                 page.total = Some(0);
             }
+            (Planted::RunningJobsLeftOut, Ok(Answer::Jobs { jobs, .. })) if call.target().is_some() => {
+                let ended: Vec<_> = self.cloud.jobs().filter(|job| matches!(job.status, "Completed" | "Failed")).collect();
+                jobs.retain(|seen| ended.iter().any(|job| job.job_id == seen.job));
+            }
             (Planted::TotalOfThePage, Ok(Answer::Jobs { page, .. })) => {
                 page.total = u32::try_from(page.ids.len()).ok();
             }

@@ -232,6 +232,9 @@ impl World {
         if self.planted == Planted::AttemptsForgottenAtRestart && self.restarted() {
             active.change.record.attempts = 0;
         }
+        if self.planted == Planted::PresumedForgotten {
+            active.change.record.presumed = None;
+        }
         active
     }
 }
