@@ -12,7 +12,7 @@ use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
     ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc,
-    MissedDoc, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    MissedDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::{clock_text, halt_text};
@@ -386,7 +386,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
 }
 
 /// The daemon itself.
-pub fn daemon(snapshot: &Snapshot, health: Health, started_at: Timestamp) -> DaemonDoc {
+pub fn daemon(snapshot: &Snapshot, health: Health, plans: Vec<PlanFault>, started_at: Timestamp) -> DaemonDoc {
     DaemonDoc {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
@@ -405,6 +405,7 @@ pub fn daemon(snapshot: &Snapshot, health: Health, started_at: Timestamp) -> Dae
             rebuilt: health.rebuilt,
         },
         lanes: snapshot.lanes.iter().map(lane).collect(),
+        plans,
     }
 }
 

@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use describe::entry as journal_row;
@@ -44,6 +45,7 @@ use crate::probe::Probe;
 use crate::store::Store;
 use forecast::Forecaster;
 use meter::Meter;
+use wire::PlanFault;
 
 /// What the routes need.
 pub struct Api {
@@ -57,6 +59,8 @@ pub struct Api {
     forecaster: Forecaster,
     started_at: Timestamp,
     stop: CancellationToken,
+    /// What the plans folder holds that was not taken.
+    plans: watch::Receiver<Vec<PlanFault>>,
 }
 
 impl Api {
@@ -74,7 +78,12 @@ impl Api {
         let meter = Meter::new(store.clone(), clock.clone());
         let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
         let started_at = clock.times().wall;
-        Self { handle, store, probe, clock, lanes, spool, meter, forecaster, started_at, stop }
+        Self { handle, store, probe, clock, lanes, spool, meter, forecaster, started_at, stop, plans: watch::channel(Vec::new()).1 }
+    }
+
+    /// Reports what the watcher of the plans folder did not take.
+    pub fn with_plans(self, plans: watch::Receiver<Vec<PlanFault>>) -> Self {
+        Self { plans, ..self }
     }
 
     /// Removes what a process that was killed left in the spool.

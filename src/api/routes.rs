@@ -147,7 +147,7 @@ async fn ready(State(api): Shared) -> Result<&'static str, Fault> {
 }
 
 async fn daemon(State(api): Shared) -> Json<DaemonDoc> {
-    Json(describe::daemon(&api.engine(), api.store.health(), api.started_at))
+    Json(describe::daemon(&api.engine(), api.store.health(), api.plans.borrow().clone(), api.started_at))
 }
 
 #[derive(Deserialize)]

@@ -47,6 +47,10 @@ const PLAN: &str = "plan";
 /// Bytes of one upload; the plan reader has closer limits for each file.
 const UPLOAD_MAX: u64 = 512 << 20;
 
+/// What is said of a plan that was submitted before in other words.
+const COMMENTS: &str =
+    "the file differs from the plan that was submitted in comments or layout alone; the digest stays that of the plan that was submitted";
+
 /// Parts of a relative path.
 const DEPTH_MAX: usize = 8;
 
@@ -121,7 +125,8 @@ pub(super) async fn submit(
     let submitted = api.handle.submit(submission).await?;
     tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %peer, "plan submitted");
     let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(SubmitAnswer { id: submitted.id.to_string(), name: name.to_string(), revision, targets, new: submitted.new })))
+    let note = submitted.comments.then(|| COMMENTS.to_owned());
+    Ok((status, Json(SubmitAnswer { id: submitted.id.to_string(), name: name.to_string(), revision, targets, new: submitted.new, note })))
 }
 
 /// Unpacks and checks an upload.

@@ -19,7 +19,7 @@ use super::plan::{foresee, of_loaded, text};
 use super::reach::Daemon;
 use super::status::view;
 use super::term::{self, ask, can_ask};
-use super::text::{Style, count};
+use super::text::{Style, clean, count};
 use super::wire::{Preview, SubmitAnswer};
 
 /// Targets of each wave in the preview: the whole list is `plan --all`'s business.
@@ -77,6 +77,9 @@ fn tell(answer: &SubmitAnswer) {
     let what = if answer.new { "submitted" } else { "was submitted before; this changes nothing" };
     let targets = count(answer.targets, "change", "changes");
     term::say(&format!("rollout {} of plan {} revision {} with {targets} {what}", answer.id, answer.name, answer.revision));
+    if let Some(note) = &answer.note {
+        term::say(&format!("note: {}", clean(note)));
+    }
 }
 
 /// The result on standard output, once the rollout is over.

@@ -12,11 +12,14 @@ use super::lanes;
 use super::output::{Listing, Row, line, pretty};
 use super::status::view;
 use super::term::{self, say};
-use super::text::Style;
-use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, LaneDoc, RolloutDoc, RolloutRow};
+use super::text::{Style, clean};
+use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow};
 
 /// Rows asked for at once; the server's most.
 const PAGE: usize = 1000;
+
+/// Plan files that `status` tells of: as many as a person reads.
+const FAULTS_SHOWN: usize = 10;
 
 /// `list`.
 pub async fn list(client: &Client, args: &ListArgs, style: Style) -> Result<Exit> {
@@ -92,6 +95,17 @@ async fn rows<R: Row + DeserializeOwned>(
     Ok(Exit::Done)
 }
 
+/// Plan files that were not taken, a line each; of one plan, if it is asked for.
+fn plan_faults(faults: &[PlanFault], plan: Option<&str>) -> Vec<String> {
+    let asked: Vec<&PlanFault> = faults.iter().filter(|fault| plan.is_none() || fault.plan.as_deref() == plan).collect();
+    let mut lines: Vec<String> =
+        asked.iter().take(FAULTS_SHOWN).map(|fault| clean(&format!("plan file {}: {}", fault.file, fault.why))).collect();
+    if asked.len() > FAULTS_SHOWN {
+        lines.push(format!("and {} more plan files that were not taken; see the daemon's log", asked.len() - FAULTS_SHOWN));
+    }
+    lines
+}
+
 /// `status`.
 pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<Exit> {
     let rollouts: Vec<RolloutDoc> = match &args.rollout {
@@ -130,6 +144,9 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
             let told = |lane: &&LaneDoc| args.rollout.is_none() || lanes::is_held_back(lane);
             for lane in daemon.lanes.iter().filter(told) {
                 writeln!(out, "{}", lanes::line(lane, &style))?;
+            }
+            for line in plan_faults(&daemon.plans, args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str())) {
+                writeln!(out, "{line}")?;
             }
         }
     }

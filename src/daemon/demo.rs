@@ -96,6 +96,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         socket: config.socket.clone(),
         lanes: config.lanes.clone(),
         stop: None,
+        plans: tokio::sync::watch::channel(Vec::new()).1,
     })
     .await?;
     parts.first_pass().await?;

@@ -57,6 +57,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         tracing::warn!(reason, file = %state.join(stop_file::NAME).display(), "STOP stands: nothing that changes anything is sent");
     }
     let mut config = config;
+    let (faults, told) = watch::channel(Vec::new());
     let mut parts = Parts::start(Setup {
         store: config.store.clone(),
         sled: SledOptions { id_beside: true, ..SledOptions::default() },
@@ -64,6 +65,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         socket: config.socket.clone(),
         lanes: config.lanes.clone(),
         stop: stop.clone(),
+        plans: told,
     })
     .await?;
     parts.first_pass().await?;
@@ -79,7 +81,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     let (folder, watched) = watch::channel(config.plans.clone());
     let lanes = lane::reached(&config.lanes);
     // These three end with the runtime: none of them holds anything that must be put away.
-    tokio::spawn(plans::watch(watched, lanes, parts.handle.clone()));
+    tokio::spawn(plans::watch(watched, lanes, parts.handle.clone(), faults));
     tokio::spawn(stop_file::watch(state, parts.handle.clone(), stop));
     tokio::spawn(supervisor::watch(parts.handle.snapshot()));
     tokio::spawn(clock_log::follow(parts.handle.snapshot()));

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{levels, supervisor};
+use crate::api::wire::PlanFault;
 use crate::api::{self, Api};
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, SystemClock};
@@ -44,6 +45,8 @@ pub struct Setup {
     pub lanes: Vec<Lane>,
     /// Text of the kill-switch file, if it stands already.
     pub stop: Option<String>,
+    /// What the plans folder holds that was not taken.
+    pub plans: watch::Receiver<Vec<PlanFault>>,
 }
 
 /// The running parts.
@@ -114,7 +117,8 @@ impl Parts {
         let stop = CancellationToken::new();
         let spool = setup.state.join(SPOOL);
         let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
-        let api = Arc::new(Api::new(handle.clone(), store.clone(), probe, clock.clone(), lanes, spool.clone(), stop.clone()));
+        let api = Api::new(handle.clone(), store.clone(), probe, clock.clone(), lanes, spool.clone(), stop.clone());
+        let api = Arc::new(api.with_plans(setup.plans));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));

@@ -1,8 +1,9 @@
 //! The plans folder: a new or changed plan is checked at once, one with `autostart: true` is submitted.
 //!
 //! Invariants: only a regular file that belongs to this service's user or to root, in a folder that nobody else may
-//! write, is ever read, because whoever writes here acts as an operator; each version of a file is told about once;
-//! switching SSL off is never started from here, because nobody confirmed it.
+//! write, is ever read, because whoever writes here acts as an operator; each version of a file is told about once in the
+//! log, and one that was not taken in `status` as long as it stands; switching SSL off is never started from here, because
+//! nobody confirmed it.
 //!
 //! A scan is the truth; there are no file events. A file counts once it was the same in two scans, so that a plan that
 //! is still being written is not taken for a shorter one.
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::api::Peer;
 use crate::api::preview::warning;
+use crate::api::wire::PlanFault;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
 use crate::engine::Handle;
@@ -44,6 +46,8 @@ struct Version {
 struct Known {
     version: Version,
     stage: Stage,
+    /// Why this version was not taken.
+    fault: Option<PlanFault>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +61,13 @@ enum Stage {
 }
 
 /// Watches a folder. The folder's path may change (SIGHUP); sending it again, changed or not, looks at every file anew.
-pub async fn watch(mut folder: watch::Receiver<PathBuf>, lanes: BTreeMap<Name, Option<Name>>, handle: Handle) {
+/// What was not taken goes to `faults`, for `status`.
+pub async fn watch(
+    mut folder: watch::Receiver<PathBuf>,
+    lanes: BTreeMap<Name, Option<Name>>,
+    handle: Handle,
+    faults: watch::Sender<Vec<PlanFault>>,
+) {
     let mut watcher = Watcher { known: BTreeMap::new(), complaint: None, lanes, handle };
     let mut tick = tokio::time::interval(SCAN_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -72,6 +82,12 @@ pub async fn watch(mut folder: watch::Receiver<PathBuf>, lanes: BTreeMap<Name, O
         }
         let path = folder.borrow().clone();
         watcher.scan(&path).await;
+        let found = watcher.faults(&path);
+        faults.send_if_modified(|told| {
+            let changed = *told != found;
+            *told = found;
+            changed
+        });
     }
 }
 
@@ -87,6 +103,11 @@ impl Watcher {
     fn forget(&mut self) {
         self.known.clear();
         self.complaint = None;
+    }
+
+    fn faults(&self, folder: &Path) -> Vec<PlanFault> {
+        let whole = self.complaint.as_ref().map(|why| fault(folder, None, format!("the plans folder is not used: {why}")));
+        whole.into_iter().chain(self.known.values().filter_map(|known| known.fault.clone())).collect()
     }
 
     async fn scan(&mut self, folder: &Path) {
@@ -119,11 +140,11 @@ impl Watcher {
         // The first sight of a version, also at the start: it counts once the next scan finds it unchanged.
         let seen = self.known.get_mut(&path).filter(|known| known.version == version);
         let (Some(known), Ok(_)) = (seen, &state) else {
-            let stage = match state {
-                Ok(_) => Stage::Fresh,
-                Err((_, complaint)) => self.complain_once(&path, version, complaint),
+            let (stage, fault) = match state {
+                Ok(_) => (Stage::Fresh, None),
+                Err((_, complaint)) => (self.complain_once(&path, version, complaint), Some(fault(&path, None, complaint))),
             };
-            self.known.insert(path, Known { version, stage });
+            self.known.insert(path, Known { version, stage, fault });
             return;
         };
         let again = match &mut known.stage {
@@ -135,8 +156,8 @@ impl Watcher {
             Stage::Again(_) => true,
             Stage::Fresh => false,
         };
-        let stage = self.take(&path, again).await;
-        self.known.insert(path, Known { version, stage });
+        let (stage, fault) = self.take(&path, again).await;
+        self.known.insert(path, Known { version, stage, fault });
     }
 
     fn complain_once(&self, path: &Path, version: Version, complaint: &str) -> Stage {
@@ -147,8 +168,8 @@ impl Watcher {
         Stage::Done
     }
 
-    /// Reads and, if it says so, submits a plan.
-    async fn take(&self, path: &Path, again: bool) -> Stage {
+    /// Reads and, if it says so, submits a plan; tells why not.
+    async fn take(&self, path: &Path, again: bool) -> (Stage, Option<PlanFault>) {
         let (file, lanes) = (path.to_owned(), self.lanes.clone());
         let read = move || {
             let read = planfile::read(&file, None)?;
@@ -164,15 +185,16 @@ impl Watcher {
                     self.warn(path, &outline.warnings);
                     tracing::info!(plan = %shown, %name, revision, "the plan is well; `sealift apply` discovers its targets and submits it");
                 }
-                return Stage::Done;
+                return (Stage::Done, None);
             }
             Ok(Err(mistakes)) => {
                 tracing::error!(plan = %shown, "the plan has mistakes, nothing was queued:\n{}", mistakes.render(false).trim_end());
-                return Stage::Done;
+                let why = format!("it has mistakes; `sealift check {shown}` shows them");
+                return (Stage::Done, Some(fault(path, None, why)));
             }
             Err(error) => {
                 tracing::error!(plan = %shown, %error, "the plan cannot be read");
-                return Stage::Done;
+                return (Stage::Done, Some(fault(path, None, format!("it cannot be read: {error}"))));
             }
         };
         if !again {
@@ -181,11 +203,12 @@ impl Watcher {
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         if !loaded.autostart {
             tracing::info!(plan = %shown, %name, revision, targets = loaded.targets.len(), "the plan is well; submit it with `sealift apply`");
-            return Stage::Done;
+            return (Stage::Done, None);
         }
         if !loaded.plan.ssl_option {
-            tracing::error!(plan = %shown, "switching SSL off is not started by itself; use `sealift apply --confirm {name}`");
-            return Stage::Done;
+            let why = format!("switching SSL off is not started by itself; use `sealift apply --confirm {name}`");
+            tracing::error!(plan = %shown, "{why}");
+            return (Stage::Done, Some(fault(path, Some(&name), why)));
         }
         self.submit(path, loaded, again).await
     }
@@ -196,7 +219,7 @@ impl Watcher {
         }
     }
 
-    async fn submit(&self, path: &Path, loaded: Loaded, again: bool) -> Stage {
+    async fn submit(&self, path: &Path, loaded: Loaded, again: bool) -> (Stage, Option<PlanFault>) {
         let shown = path.display();
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         // Whoever owns the file is who started it.
@@ -206,23 +229,31 @@ impl Watcher {
         match self.handle.submit(Submission { plan, targets, by, at: SystemClock.times().wall }).await {
             Ok(submitted) if submitted.new => {
                 tracing::info!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted: autostart");
-                Stage::Done
+                (Stage::Done, None)
+            }
+            Ok(submitted) if submitted.comments => {
+                tracing::info!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted before; the file differs in comments or layout alone");
+                (Stage::Done, None)
             }
             Ok(submitted) => {
                 tracing::debug!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted before");
-                Stage::Done
+                (Stage::Done, None)
             }
             Err(error) => {
-                // The same plan under the same revision stays refused; what else stands in the way may pass.
+                // An edit under the same revision stays refused; what else stands in the way may pass.
                 let passes = !matches!(error, SubmitError::Changed { .. });
+                let why = format!("the plan was not submitted: {error}{}", if passes { "; it is tried again" } else { "" });
                 if !again {
-                    let next = if passes { "; it is tried again" } else { "" };
-                    tracing::error!(plan = %shown, %name, revision, "the plan was not submitted: {error}{next}");
+                    tracing::error!(plan = %shown, %name, revision, "{why}");
                 }
-                if passes { Stage::Again(RETRY_SCANS) } else { Stage::Done }
+                (if passes { Stage::Again(RETRY_SCANS) } else { Stage::Done }, Some(fault(path, Some(&name), why)))
             }
         }
     }
+}
+
+fn fault(file: &Path, plan: Option<&Name>, why: impl Into<String>) -> PlanFault {
+    PlanFault { file: file.display().to_string(), plan: plan.map(Name::to_string), why: why.into() }
 }
 
 type Found = Vec<(PathBuf, Result<Version, (Version, &'static str)>)>;

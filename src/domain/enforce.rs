@@ -529,6 +529,7 @@ pub fn applying_plan(plan: &Plan, run: u32, targets: u32) -> Plan {
 fn run_plan(plan: &Plan, name: Name, run: u32, targets: u32, survey: bool) -> Plan {
     use super::plan::{Approval, Promote, Wave};
     use super::window::Calendar;
+    use super::written::Written;
     let mut strategy = plan.strategy.clone();
     if survey {
         // A look that fails harms nothing and is counted.
@@ -541,7 +542,18 @@ fn run_plan(plan: &Plan, name: Name, run: u32, targets: u32, survey: bool) -> Pl
         if survey { Calendar::always() } else { Calendar::new(plan.calendar.windows().to_vec(), plan.calendar.freezes().to_vec(), None) };
     // Drift is what the API tells; what is put right is proven as the plan says.
     let wire = plan.wire.clone().filter(|_| !survey);
-    Plan { name, revision: run, calendar, strategy, wire, approval: Approval::default(), survey, enforce: None, ..plan.clone() }
+    Plan {
+        name,
+        revision: run,
+        calendar,
+        strategy,
+        wire,
+        approval: Approval::default(),
+        survey,
+        enforce: None,
+        written: Written::default(),
+        ..plan.clone()
+    }
 }
 
 fn end_run(record: &mut Record, result: &str) {

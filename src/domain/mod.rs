@@ -32,4 +32,5 @@ pub mod rollout;
 pub mod tally;
 pub mod target;
 pub mod window;
+pub mod written;
 pub mod zone;

@@ -14,6 +14,7 @@ use super::id::{Digest, Name};
 use super::proof::{Demand, TlsVersion};
 use super::retry;
 use super::window::{Calendar, Opening};
+use super::written::Written;
 
 /// One run's plan, frozen at submission: editing the file afterwards changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub struct Plan {
     /// the runs of an enforcement do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub survey: bool,
+    /// The file as it was written, which another version of it is compared with.
+    #[serde(default, skip_serializing_if = "Written::is_empty")]
+    pub written: Written,
 }
 
 impl Plan {
@@ -254,6 +258,7 @@ mod tests {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            written: Default::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::selector::Selector;
 use super::targets::{Exclude, FileSource, Fleet, Set, TARGETS_MAX};
-use super::{Lanes, Outline, calendar, discover, enforce, raw, waves, wire};
+use super::{Lanes, Outline, calendar, discover, enforce, raw, waves, wire, written};
 use crate::document::length::Length;
 use crate::document::shape::complained;
 use crate::document::tree::Span;
@@ -114,6 +114,7 @@ pub fn understand(
         approval: Approval { required, digest },
         enforce: enforced?,
         survey: false,
+        written: written::written(document),
     };
     Some(Understood::Whole(Box::new((plan, set, autostart, found_at))))
 }

@@ -23,6 +23,7 @@ pub mod selector;
 mod targets;
 mod waves;
 mod wire;
+mod written;
 
 use std::path::Path;
 

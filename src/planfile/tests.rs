@@ -113,6 +113,40 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn what_was_written_is_the_same_in_other_words() {
+    let written = |text: &str| {
+        let loaded = load_files(text.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
+        loaded.plan.written
+    };
+    let keys = |text: &str| -> Vec<String> { written(PLAN).edits(&written(text)).map(|edit| edit.key.to_owned()).collect() };
+    let same = [
+        PLAN.replace("owner: 'dba: oncall'\nssl_option: true", "ssl_option: true # really\n\nowner: \"dba: oncall\""),
+        PLAN.replace("autostart: false", "autostart: true"),
+        PLAN.replace("retry: {max_attempts: 6, initial: 2s, max: 5m}", "retry:\n  max: 5m\n  initial: 2s\n  max_attempts: 6"),
+        // Who is in the list is told by the digest of the targets.
+        PLAN.replace("tier: gold, n: 3", "tier: gold"),
+    ];
+    for text in same {
+        assert_ne!(text, PLAN);
+        assert_eq!(keys(&text), [""; 0], "{text}");
+    }
+    let other = [
+        (PLAN.replace("size: 5%", "size: 6%"), "strategy.waves[1].size"),
+        (PLAN.replace("retry: {max_attempts: 6, initial: 2s", "retry: {max_attempts: 6, initial: 2000ms"), "retry.initial"),
+        (PLAN.replace("revision: 2\n", ""), "revision"),
+        (
+            PLAN.replace("  max: 10\n", "  max: 10\n  exclude: [{instance_id: 296c0fc43e804757b59946b80dc27f8bin07, reason: old}]\n"),
+            "targets.exclude",
+        ),
+        (PLAN.replace("fleet.csv, fleet.jsonl", "fleet.jsonl, fleet.csv"), "targets.files"),
+    ];
+    for (text, key) in other {
+        assert_ne!(text, PLAN);
+        assert_eq!(keys(&text), [key], "{text}");
+    }
+}
+
+#[test]
 fn what_is_left_out_has_its_default() {
     let text = "version: 1\nname: a\nssl_option: false\ntargets: {files: [fleet.csv]}\n";
     let loaded = load_files(text.as_bytes(), CSV.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));

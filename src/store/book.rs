@@ -22,6 +22,7 @@ use crate::domain::plan::Plan;
 use crate::domain::tally::{Standing, Tally};
 use crate::domain::target::Target;
 
+use super::edit::{Edit, edit};
 use super::groups::Groups;
 use super::line::Line;
 use super::locks::Locks;
@@ -29,7 +30,7 @@ use super::row::{Row, is_settled};
 use super::sheet::Sheet;
 use super::step::InstanceOfLane;
 use super::targets::{Fingerprints, Overlap, Targets, overlap};
-use super::{Active, Enforcement, Rollout, SubmitError, Unavailable};
+use super::{Active, Enforcement, Rollout, SubmitError, Submitted, Unavailable};
 
 /// The books of one store.
 #[derive(Debug, Clone, Default)]
@@ -182,13 +183,27 @@ impl Book {
 
     // Submission.
 
-    /// Whether a rollout may be taken over; `Ok(true)` when it is there already.
-    pub fn admit(&self, id: RolloutId, plan: &Plan, targets: &dyn Targets, prints: &Fingerprints) -> Result<bool, SubmitError> {
-        if self.cases.contains_key(&id) {
-            return Ok(true);
-        }
-        if self.names.contains_key(&(plan.name.clone(), plan.revision)) {
-            return Err(SubmitError::Changed { name: plan.name.clone(), revision: plan.revision });
+    /// Whether a rollout may be taken over; `Some` when it is there already.
+    pub fn admit(
+        &self,
+        id: RolloutId,
+        plan: &Plan,
+        targets: &dyn Targets,
+        prints: &Fingerprints,
+    ) -> Result<Option<Submitted>, SubmitError> {
+        if let Some((known, case)) = self.named(&plan.name, plan.revision) {
+            // An id is derived from the wanted value and the targets too; of another value, that alone is told.
+            let same_targets = known == id || case.plan.ssl_option != plan.ssl_option;
+            let comments = match edit(&case.plan, plan, same_targets) {
+                Edit::None => false,
+                Edit::Comments => true,
+                Edit::Content(keys) => {
+                    let over = case.sheet.record.phase.is_final();
+                    let (name, revision, next) = (plan.name.clone(), plan.revision, self.next_revision(&plan.name));
+                    return Err(SubmitError::Changed { name, revision, rollout: known, over, keys, next });
+                }
+            };
+            return Ok(Some(Submitted { id: known, new: false, comments }));
         }
         for seq in &self.open {
             let (other, case) = self.at(*seq);
@@ -201,7 +216,17 @@ impl Book {
                 return Err(SubmitError::Overlap { proxy, name: case.plan.name.clone(), rollout: other, more });
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    fn named(&self, name: &Name, revision: u32) -> Option<(RolloutId, &Case)> {
+        let id = self.names.get(&(name.clone(), revision))?;
+        Some((*id, self.cases.get(id)?))
+    }
+
+    fn next_revision(&self, name: &Name) -> u32 {
+        let known = self.names.range((name.clone(), 0)..=(name.clone(), u32::MAX));
+        known.last().map_or(1, |((_, revision), _)| revision.saturating_add(1))
     }
 
     /// Takes a rollout into the books: the fold of [`What::Submitted`].

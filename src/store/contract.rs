@@ -3,12 +3,14 @@
 mod enforcements;
 mod groups;
 mod reverts;
+mod submissions;
 
 use jiff::Timestamp;
 
 pub(crate) use self::enforcements::*;
 pub(crate) use self::groups::*;
 pub(crate) use self::reverts::*;
+pub(crate) use self::submissions::*;
 
 use crate::domain::change::{self, State};
 use crate::domain::id::ChangeId;
@@ -24,7 +26,7 @@ use super::{Candidates, Commit, CommitError, Durability, Store, SubmitError};
 macro_rules! suite {
     ($make:expr) => {
         $crate::store::contract::suite! { $make;
-            submitting_twice_is_one_rollout, other_content_is_refused, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
+            submitting_twice_is_one_rollout, other_content_is_refused, an_edit_is_refused_with_its_keys, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change, an_instance_and_a_proxy_are_one_whatever_the_lane,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
             due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
@@ -42,33 +44,6 @@ macro_rules! suite {
     };
 }
 pub(crate) use suite;
-
-pub(crate) async fn submitting_twice_is_one_rollout(store: &dyn Store) {
-    let first = store.submit(submission("alpha", &[2, 4], 0)).await.expect("taken");
-    assert!(first.new);
-    assert_eq!(first.id, submission("alpha", &[2, 4], 0).id());
-    let mut again = submission("alpha", &[2, 4], 0);
-    again.by = "bob".into();
-    again.at = at(50);
-    let second = store.submit(again).await.expect("idempotent");
-    assert_eq!((second.id, second.new), (first.id, false));
-    assert_eq!(rollout(store, first.id).await.by, "ada");
-    assert_eq!(store.journal(None, 0, 10).await.expect("available").len(), 1);
-}
-
-pub(crate) async fn other_content_is_refused(store: &dyn Store) {
-    store.submit(submission("alpha", &[2], 0)).await.expect("taken");
-    for (waves, first) in [(&[3_u32][..], 0), (&[2][..], 100)] {
-        let refused = store.submit(submission("alpha", waves, first)).await.expect_err("other content");
-        assert!(matches!(refused, SubmitError::Changed { revision: 1, .. }), "{refused}");
-    }
-    let mut off = submission("alpha", &[2], 0);
-    off.plan.ssl_option = false;
-    assert!(matches!(store.submit(off).await, Err(SubmitError::Changed { .. })));
-    let mut again = submission("alpha", &[2], 100);
-    again.plan.revision = 2;
-    assert!(store.submit(again).await.expect("another revision").new);
-}
 
 pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
     let first = started(store, submission("alpha", &[4], 0)).await;

@@ -74,8 +74,8 @@ impl State {
         let id = submission.id();
         let Submission { plan, targets, by, at } = submission;
         let prints = Fingerprints::of(targets.iter());
-        if self.book.admit(id, &plan, &targets, &prints)? {
-            return Ok(Submitted { id, new: false });
+        if let Some(known) = self.book.admit(id, &plan, &targets, &prints)? {
+            return Ok(known);
         }
         let seq = self.book.seq() + 1;
         let what = What::Submitted {
@@ -90,7 +90,7 @@ impl State {
         self.note(Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
         let opening = Opening { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };
         self.book.submitted(id, seq, opening);
-        Ok(Submitted { id, new: true })
+        Ok(Submitted { id, new: true, comments: false })
     }
 
     fn note(&mut self, line: Line) {

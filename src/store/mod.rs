@@ -16,6 +16,7 @@ mod candidates;
 mod check;
 #[cfg(test)]
 pub(crate) mod contract;
+mod edit;
 mod enforcements;
 mod groups;
 mod held;
@@ -189,6 +190,8 @@ pub struct Submitted {
     pub id: RolloutId,
     /// False when the very same rollout was there already.
     pub new: bool,
+    /// It was there already, and the plan's file differs from the one that was submitted in comments or layout.
+    pub comments: bool,
 }
 
 /// One rollout as stored.
@@ -395,13 +398,21 @@ pub enum SubmitError {
         /// Empty, or how many more there are.
         more: String,
     },
-    /// The same name and revision with other targets or another value.
-    #[error("plan {name} revision {revision} was submitted before with other content; raise `revision` to run it again on purpose")]
+    /// The same name and revision with other content.
+    #[error("plan {name} revision {revision} was submitted before with other content: {keys} differ; {}", way_out(name, rollout, *over, *next))]
     Changed {
         /// The plan's name.
         name: Name,
         /// Its revision.
         revision: u32,
+        /// The rollout that it became.
+        rollout: RolloutId,
+        /// Whether that one is over.
+        over: bool,
+        /// What differs.
+        keys: String,
+        /// The next free revision.
+        next: u32,
     },
     /// The store takes nothing new.
     #[error("the store accepts nothing new: {0}")]
@@ -409,6 +420,16 @@ pub enum SubmitError {
     /// The store is out of order.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+fn way_out(name: &Name, rollout: &RolloutId, over: bool, next: u32) -> String {
+    let short = rollout.short();
+    let again = format!("with `revision: {next}` the edited plan is another rollout, in which what is done is found right");
+    if over {
+        return format!("rollout {short} is over; {again}");
+    }
+    let stop = format!("`sealift pause {name}` holds it and `sealift abort {name}` ends it");
+    format!("rollout {short} goes on as it was submitted; {stop}, then {again}; undo the edit to keep it")
 }
 
 /// Why a commit was not applied.

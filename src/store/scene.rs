@@ -80,6 +80,7 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
         approval: Approval::default(),
         enforce: None,
         survey: false,
+        written: Default::default(),
         wire: None,
     }
 }

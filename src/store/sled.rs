@@ -247,10 +247,10 @@ impl SledStore {
         let probe = self.options.probe.clone();
         let taken = self.read(move |shared| Ok(take_over(shared, submission, place, &probe))).await?;
         match taken? {
-            Taken::There(id) => Ok(Submitted { id, new: false }),
+            Taken::There(known) => Ok(known),
             Taken::InLine(id, durable) => {
                 durable.await.map_err(|_| Unavailable("the store has failed".into()))??;
-                Ok(Submitted { id, new: true })
+                Ok(Submitted { id, new: true, comments: false })
             }
         }
     }
@@ -386,7 +386,7 @@ impl Drop for SledStore {
 
 /// What became of a submission so far.
 enum Taken {
-    There(RolloutId),
+    There(Submitted),
     InLine(RolloutId, oneshot::Receiver<Result<(), Unavailable>>),
 }
 
@@ -395,8 +395,8 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
     let id = submission.id();
     let prints = Fingerprints::of(submission.targets.iter());
     know_proxies(shared)?;
-    if shared.books()?.book.admit(id, &submission.plan, &submission.targets, &prints)? {
-        return Ok(Taken::There(id));
+    if let Some(known) = shared.books()?.book.admit(id, &submission.plan, &submission.targets, &prints)? {
+        return Ok(Taken::There(known));
     }
     let dir = shared.home.submissions();
     // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it is.
@@ -411,14 +411,14 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
     stored.check()?;
     let mut inner = shared.books()?;
     match inner.book.admit(id, &submission.plan, &submission.targets, &prints) {
-        Ok(false) => {}
+        Ok(None) => {}
         refused => {
             drop(inner);
             // The very same bytes may belong to a rollout that was taken over in between.
             if refused.is_err() && std::fs::remove_file(path(&dir, digest)).is_err() {
                 tracing::warn!(%digest, "a refused submission's file could not be removed; it does no harm");
             }
-            return refused.map(|_| Taken::There(id));
+            return refused.map(|known| Taken::There(known.expect("the other case was taken above")));
         }
     }
     let Submission { plan, by, at, targets: given } = submission;

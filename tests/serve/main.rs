@@ -4,6 +4,7 @@ mod by_hand;
 mod clients;
 mod clock;
 mod discover;
+mod edits;
 mod lanes;
 mod look;
 mod plan_discovers;

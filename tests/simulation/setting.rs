@@ -105,6 +105,7 @@ fn plan(scenario: &Scenario) -> Plan {
         approval: Approval { required: scenario.gates.approvals, digest: Digest::of(b"what runs") },
         enforce: None,
         survey: false,
+        written: Default::default(),
         wire: scenario.wire.then_some(Wire { min_tls: TlsVersion::V12, ca: None }),
     }
 }

@@ -117,6 +117,9 @@ pub struct SubmitAnswer {
     pub targets: u32,
     /// False when the very same rollout was there already.
     pub new: bool,
+    /// What the submitter should know beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What `GET /v1/events` answers: the rollouts asked for, as they stand now.
@@ -151,6 +154,21 @@ pub struct DaemonDoc {
     pub store: StoreDoc,
     /// Its lanes.
     pub lanes: Vec<LaneDoc>,
+    /// Files of the plans folder that were not taken, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<PlanFault>,
+}
+
+/// A file of the plans folder that was not taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanFault {
+    /// The file, or the folder itself.
+    pub file: String,
+    /// The plan's name, as far as the file could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// Why, and what to do.
+    pub why: String,
 }
 
 /// The store's health.

@@ -57,6 +57,7 @@ fn plan(mode: Mode) -> Plan {
         approval: Approval { required: 2, digest: Digest::of(b"approved") },
         enforce: Some(enforce),
         survey: false,
+        written: Default::default(),
         wire: None,
     }
 }

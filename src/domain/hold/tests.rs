@@ -77,6 +77,7 @@ impl Facts {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            written: Default::default(),
             wire: None,
         };
         let target = Target {

@@ -428,6 +428,7 @@ fn plan() -> Plan {
         approval: Approval { required: 0, digest: digest() },
         enforce: None,
         survey: false,
+        written: Default::default(),
         wire: None,
     }
 }

@@ -46,6 +46,7 @@ fn plan() -> Plan {
         approval: Approval::default(),
         enforce: None,
         survey: false,
+        written: Default::default(),
         wire: None,
     }
 }

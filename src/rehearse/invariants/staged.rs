@@ -82,6 +82,7 @@ impl Stage {
             approval: Approval::default(),
             enforce: None,
             survey: false,
+            written: Default::default(),
         };
         let mut scene = Scene::new(plan, targets, &[], after(0));
         scene.faults.job_time = Between::exactly(Duration::from_secs(10));

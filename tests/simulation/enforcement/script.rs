@@ -265,6 +265,7 @@ fn plan(rng: &mut Rng, targets: usize) -> Plan {
         approval: Approval { required: 0, digest: Digest::of(b"what runs") },
         enforce: Some(Enforce { cron, time_zone: "Europe/Berlin".parse().expect("a zone"), mode, max_drift: rng.u32(1..=size) }),
         survey: false,
+        written: Default::default(),
         wire: None,
     }
 }
