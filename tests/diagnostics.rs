@@ -158,6 +158,13 @@ notify: [ops]
 }
 
 #[test]
+fn an_approval_that_the_author_could_give() {
+    let targets = "targets:\n  list:\n    - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01}\n";
+    plan("autostart_with_approval", &format!("{HEAD}autostart: true\n{targets}approval: {{required: 2}}\n"));
+    plan("autostart_without_approval", &format!("{HEAD}autostart: true\n{targets}approval: {{required: 0}}\n"));
+}
+
+#[test]
 fn discovery_and_exclusion() {
     let listed = "    - {lane: a, instance_id: 096c0fc43e804757b59946b80dc27f8bin07, proxy_id: 2ec617ba62da4eafb921b69438beed3cpo01, tags: {tier: gold}}\n";
     // Whoever has no discovery at hand is told that one is needed, and not also that there are no targets.

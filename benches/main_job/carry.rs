@@ -125,7 +125,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, options);
     let running = tokio::spawn(running);
 
-    let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".to_owned(), at: SystemClock.times().wall };
+    let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".into(), at: SystemClock.times().wall };
     let id = handle.submit(submission).await?.id;
     let (begun, cpu, syncs) = (usage::now(), usage::own_cpu_seconds()?, store.syncs());
     let mut memory = [0.0; 3];

@@ -37,7 +37,7 @@ pub fn row(rollout: &Rollout) -> RolloutRow {
         wave: rollout.record.phase.wave().and_then(|wave| wave_name(&rollout.plan, wave)),
         tally: rollout.total().into(),
         change_ref: rollout.plan.change_ref.clone(),
-        by: rollout.by.clone(),
+        by: rollout.by.name.clone(),
         submitted_at: rollout.submitted_at,
         moved_at: rollout.moved_at,
     }
@@ -101,7 +101,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, grou
         open_until,
         missed_windows: missed(&rollout.record.windows),
         time_zone: time_zone(plan),
-        by: rollout.by.clone(),
+        by: rollout.by.name.clone(),
         submitted_at: rollout.submitted_at,
         moved_at: rollout.moved_at,
         as_of: now,

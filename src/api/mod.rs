@@ -23,6 +23,7 @@ pub mod preview;
 mod routes;
 mod server;
 mod submit;
+mod users;
 pub mod wire;
 
 use std::path::PathBuf;

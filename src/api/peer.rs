@@ -5,21 +5,19 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Ready, ready};
 use std::io;
-use std::io::Read as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::http;
 use axum_server::accept::Accept;
+use futures_util::future::BoxFuture;
 use tokio::net::UnixStream;
 use tower::Service;
 
 use super::places::{Connections, Held, Timely};
-
-/// Largest `/etc/passwd` that is read.
-const PASSWD_MAX: u64 = 1 << 20;
+use super::users;
+use crate::domain::person::Person;
 
 /// The user at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,24 +36,15 @@ impl fmt::Display for Peer {
 
 impl Peer {
     /// The user with this number.
-    pub fn of(uid: u32) -> Self {
-        let name = passwd().as_deref().and_then(|text| name_in(text, uid)).unwrap_or_else(|| format!("uid {uid}"));
-        Self { uid, name: name.into() }
+    pub async fn of(uid: u32) -> Self {
+        let name = users::name_of(uid).await;
+        Self { uid, name: Person::user(uid, name.as_deref()).name.into() }
     }
-}
 
-fn passwd() -> Option<String> {
-    let mut text = String::new();
-    std::fs::File::open("/etc/passwd").ok()?.take(PASSWD_MAX).read_to_string(&mut text).ok()?;
-    Some(text)
-}
-
-fn name_in(passwd: &str, uid: u32) -> Option<String> {
-    let mut users = passwd.lines().map(|line| line.split(':'));
-    users.find_map(|mut fields| {
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid) && !name.is_empty()).then(|| name.chars().filter(|c| !c.is_control()).collect())
-    })
+    /// As rollouts and approvals keep them.
+    pub fn person(&self) -> Person {
+        Person { name: self.name.to_string(), uid: Some(self.uid) }
+    }
 }
 
 /// Takes a connection with the user behind it, if there is a place for it.
@@ -71,19 +60,19 @@ impl PeerAcceptor {
     }
 }
 
-impl<S> Accept<UnixStream, S> for PeerAcceptor {
+impl<S: Send + 'static> Accept<UnixStream, S> for PeerAcceptor {
     type Stream = Held<UnixStream>;
     type Service = Identified<Timely<S>>;
-    type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
+    type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: UnixStream, inner: S) -> Self::Future {
-        let identified = || {
-            let place = self.connections.admit().ok_or_else(|| io::Error::other("too many connections"))?;
-            let peer = Peer::of(stream.peer_cred()?.uid());
+        let place = self.connections.admit();
+        Box::pin(async move {
+            let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
+            let peer = Peer::of(stream.peer_cred()?.uid()).await;
             let (stream, inner) = place.hold(stream, inner);
             Ok((stream, Identified { inner, peer }))
-        };
-        ready(identified())
+        })
     }
 }
 
@@ -125,16 +114,10 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Peer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn users_are_found_by_their_number() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nops:x:1000:1000::/home/ops:/bin/sh\n";
-        assert_eq!(name_in(passwd, 0).as_deref(), Some("root"));
-        assert_eq!(name_in(passwd, 1000).as_deref(), Some("ops"));
-        assert_eq!(name_in(passwd, 7), None);
-    }
-
-    #[test]
-    fn a_number_without_a_name_is_said_as_a_number() {
-        assert_eq!(&*Peer::of(4_000_000_000).name, "uid 4000000000");
+    #[tokio::test]
+    async fn a_number_without_a_name_is_said_as_a_number() {
+        let nobody = Peer::of(4_000_000_000).await;
+        assert_eq!(&*nobody.name, "uid 4000000000");
+        assert!(!nobody.person().is_named());
     }
 }

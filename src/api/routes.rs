@@ -295,7 +295,7 @@ async fn verb(
         _ => return Err(nowhere(uri).await),
     };
     let reason = reason(&asked.reason);
-    let done = api.handle.command(Command { rollout: rollout.id, verb, by: peer.to_string(), reason }).await?;
+    let done = api.handle.command(Command { rollout: rollout.id, verb, by: peer.person(), reason }).await?;
     tracing::info!(rollout = %rollout.plan.name, id = %rollout.id.short(), verb = %word, by = %peer, phase = done.phase, "verb carried out");
     Ok(Json(VerbAnswer {
         id: rollout.id.to_string(),

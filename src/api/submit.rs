@@ -150,7 +150,7 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Lo
             read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded)).map_err(|mistakes| refused(&mistakes, &folder.path))?;
         // The folder goes away here, on the thread that may block.
         drop(folder);
-        let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: peer.to_string(), at };
+        let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: peer.person(), at };
         Ok((submission, *loaded))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?

@@ -188,7 +188,7 @@ pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon
 /// The preview of a plan that was read here.
 pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
     // Who submits it and when is not part of a preview.
-    let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: String::new(), at: style.now };
+    let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: "".into(), at: style.now };
     let warnings = loaded.warnings.iter().map(warning).collect();
     Preview {
         excluded: excluded(loaded, per_wave),

@@ -223,9 +223,13 @@ impl Watcher {
         let shown = path.display();
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         // Whoever owns the file is who started it.
-        let owner = std::fs::symlink_metadata(path).map(|meta| Peer::of(meta.uid()).to_string()).unwrap_or_default();
+        let owner = match std::fs::symlink_metadata(path) {
+            Ok(meta) => Peer::of(meta.uid()).await.person(),
+            // It went while it was read; the next scan finds it gone.
+            Err(_) => return (Stage::Fresh, None),
+        };
         let Loaded { plan, targets, .. } = loaded;
-        let by = format!("{owner} (plans folder)");
+        let by = owner.by_plans_folder();
         match self.handle.submit(Submission { plan, targets, by, at: SystemClock.times().wall }).await {
             Ok(submitted) if submitted.new => {
                 tracing::info!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted: autostart");

@@ -21,6 +21,7 @@ use super::change::{Change, State};
 use super::cloud_clock::Ahead;
 use super::group::FullGroup;
 use super::id::{ChangeId, Name};
+use super::person::Person;
 use super::plan::Plan;
 use super::rollout::{Halt, Phase, Record, Revert, Room, Stage};
 use super::tally::Tally;
@@ -80,7 +81,7 @@ pub struct Situation<'a> {
     /// Its plan.
     pub plan: &'a Plan,
     /// Who submitted it.
-    pub by: &'a str,
+    pub by: &'a Person,
     /// Where it stands.
     pub record: &'a Record,
     /// Counts per wave.
@@ -268,8 +269,8 @@ impl Situation<'_> {
     }
 
     fn unapproved(&self) -> Option<Hold> {
-        let (given, required) = (self.record.approvals.len(), self.plan.approval.required);
-        if self.record.phase != Phase::Scheduled || given >= usize::from(required) {
+        let (given, required) = (self.record.approvals_given(self.by), self.plan.approval.required);
+        if self.record.phase != Phase::Scheduled || given >= required {
             return None;
         }
         let text = format!(

@@ -24,6 +24,7 @@ pub mod lane;
 pub mod missed;
 pub mod outlook;
 pub mod paging;
+pub mod person;
 pub mod plan;
 pub mod proof;
 pub mod quota;

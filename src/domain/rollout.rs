@@ -28,6 +28,7 @@ pub use self::revert::{Cause, Revert, Stage};
 use super::change::{self, Gate, Wake};
 use super::id::{Digest, JobId};
 use super::missed::{Facts, Gap, Windows};
+use super::person::Person;
 use super::plan::{OnFailure, Plan, Promote};
 use super::tally::Tally;
 use super::window::Opening;
@@ -322,6 +323,8 @@ pub enum Event {
         verb: Verb,
         /// Who and why.
         mark: Mark,
+        /// Their number on the daemon's host, where it is known.
+        uid: Option<u32>,
     },
 }
 
@@ -333,7 +336,7 @@ pub struct Context<'a> {
     /// The frozen plan.
     pub plan: &'a Plan,
     /// Who submitted it.
-    pub by: &'a str,
+    pub by: &'a Person,
     /// Counts per wave.
     pub tallies: &'a [Tally],
     /// What the calendar says now, of a revert while one is under way.
@@ -495,9 +498,17 @@ pub enum Refusal {
         given: Digest,
     },
     /// Whoever submitted it is not who approves it.
-    #[error("{by} submitted this rollout: somebody else must approve it")]
+    #[error("{submitter} submitted this rollout, and {by} may be the same person: somebody else must approve it")]
     OwnRollout {
+        /// Who would approve.
+        by: String,
         /// The submitter.
+        submitter: String,
+    },
+    /// An approval is of a person who can be named.
+    #[error("{by} has no name on the daemon's host, and an approval is of a named person; `getent passwd` must name the user there")]
+    UnnamedApprover {
+        /// Their number.
         by: String,
     },
     /// One person approves once.
@@ -537,7 +548,7 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decis
         Event::Requeued => step.requeued(),
         Event::Marking { failed } => step.marking(*failed),
         Event::Gathered { more } => step.gathered(*more),
-        Event::Command { verb, mark } => step.command(verb, mark)?,
+        Event::Command { verb, mark, uid } => step.command(verb, mark, *uid)?,
     };
     let next = &mut decision.record;
     if !next.phase.is_final()
@@ -840,7 +851,7 @@ impl Step<'_> {
         decision
     }
 
-    fn command(&self, verb: &Verb, mark: &Mark) -> Result<Decision, Refusal> {
+    fn command(&self, verb: &Verb, mark: &Mark, uid: Option<u32>) -> Result<Decision, Refusal> {
         let phase = &self.record.phase;
         if phase.is_final() {
             let hint = match verb {
@@ -864,7 +875,7 @@ impl Step<'_> {
             Verb::Retry(scope) => self.retry(*scope, mark),
             Verb::ByHand { ordinal, what } => self.by_hand(*ordinal, what, mark),
             Verb::Promote => self.promote(mark),
-            Verb::Approve { digest } => self.approve(*digest, mark),
+            Verb::Approve { digest } => self.approve(*digest, mark, uid),
             Verb::Revert => self.revert(mark),
         }?;
         // Work may have begun in the window that is open now: a verb that ends that does not make it a missed one.

@@ -13,6 +13,7 @@ use super::cloud_time::ClockStanding;
 use super::lane::QuotaStanding;
 use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
+use crate::domain::person::Person;
 use crate::domain::quota::Quota;
 use crate::domain::rollout::{Refusal, Verb};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
@@ -54,7 +55,7 @@ pub struct Command {
     /// The verb.
     pub verb: Verb,
     /// Who, as the daemon knows them.
-    pub by: String,
+    pub by: Person,
     /// Why; may be empty.
     pub reason: String,
 }

@@ -373,8 +373,8 @@ impl Core {
         let slowest = tracked.slowest(now, cloud);
         let event = match tracked.verbs.front() {
             Some((_, command)) => {
-                let mark = Mark { by: command.by.clone(), reason: command.reason.clone(), at: now.wall };
-                Event::Command { verb: command.verb.clone(), mark }
+                let mark = Mark { by: command.by.name.clone(), reason: command.reason.clone(), at: now.wall };
+                Event::Command { verb: command.verb.clone(), mark, uid: command.by.uid }
             }
             None => Event::Woken,
         };
@@ -425,7 +425,7 @@ impl Core {
                 Act::None | Act::Release { .. } | Act::ByHand { .. } => self.rest(id, decision.wake),
             };
         }
-        let by = tracked.verbs.front().map(|(_, command)| command.by.clone());
+        let by = tracked.verbs.front().map(|(_, command)| command.by.name.clone());
         let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
         let moving = Moving { record: Some(decision.record), act: decision.effect, verb, ..Moving::then(decision.wake) };
         self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);

@@ -73,6 +73,7 @@ pub fn understand(
         not_before: plan.not_before,
     });
     let calendar = calendar::read(written.unwrap_or_default(), document, mistakes);
+    one_pair_of_eyes(document, mistakes);
     let strategy = document.part(plan.as_mut().map(|plan| plan.strategy.take()), "strategy", mistakes);
     let strategy = strategy.and_then(|written| guards(&written.unwrap_or_default(), document, set.as_ref(), mistakes));
     let retry = document.part(plan.as_mut().map(|plan| plan.retry.take()), "retry", mistakes);
@@ -117,6 +118,19 @@ pub fn understand(
         written: written::written(document),
     };
     Some(Understood::Whole(Box::new((plan, set, autostart, found_at))))
+}
+
+/// Whoever may write the plans folder acts as its files' owner, root or the service's user: who wrote a plan is not known
+/// there, so its author could give the approval that it asks for.
+fn one_pair_of_eyes(document: &Document<'_>, mistakes: &mut Mistakes) {
+    let says = |path: &str| document.exact(path).and_then(|node| node.text());
+    if says("autostart") != Some("true") || says("approval.required").is_none_or(|required| required == "0") {
+        return;
+    }
+    let message = "a plan that starts by itself cannot ask for an approval: its author is not known and could give it";
+    let both = Diagnostic::error("autostart", message).at(document.place("autostart"));
+    let both = both.also(document.place("approval.required"), "somebody else is asked for here");
+    mistakes.push(both.help("take `autostart` out and submit it with `sealift apply`, which names who does"));
 }
 
 /// The set, and when what was found of it was; `discovers`: whether there is more to be found than what stands here.

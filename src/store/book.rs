@@ -18,6 +18,7 @@ use crate::domain::change;
 use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::What;
+use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::tally::{Standing, Tally};
 use crate::domain::target::Target;
@@ -63,7 +64,7 @@ pub(crate) struct Case {
     /// What the plan's group limits are held against.
     pub groups: Groups,
     /// Who submitted it.
-    pub by: String,
+    pub by: Person,
     /// When.
     pub submitted_at: Timestamp,
     /// When it last moved.
@@ -86,7 +87,7 @@ pub(crate) struct Opening {
     /// Its proxies; `None` for one that is over.
     pub prints: Option<Fingerprints>,
     /// Who submitted it.
-    pub by: String,
+    pub by: Person,
     /// When.
     pub at: Timestamp,
 }

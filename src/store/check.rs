@@ -115,8 +115,8 @@ fn marks_len(record: &rollout::Record) -> usize {
         Some(rollout::Cause::Failures { .. }) | None => None,
     };
     let marks: usize = record.paused.iter().chain(aborted).chain(reverted).map(|mark| mark.by.len() + mark.reason.len()).sum();
-    // An approval takes about sixty bytes beside its name.
-    marks + record.approvals.iter().map(|approved| approved.by.len() + 20).sum::<usize>()
+    // An approval takes about eighty bytes beside its name.
+    marks + record.approvals.iter().map(|approved| approved.by.len() + 40).sum::<usize>()
 }
 
 /// Bytes of text in a change's record that the cloud wrote.

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::What;
+use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::tally::Tally;
 
@@ -36,7 +37,7 @@ pub(crate) struct Landed {
 struct LandedCase {
     plan: Arc<Plan>,
     targets: Arc<dyn Targets>,
-    by: String,
+    by: Person,
     submitted_at: Timestamp,
     stored: StoredRollout,
     sheet: Sheet,

@@ -85,7 +85,7 @@ impl State {
             targets: targets.count(),
             submission: id_digest(id),
             change_ref: plan.change_ref.clone(),
-            by: by.clone(),
+            by: by.name.clone(),
         };
         self.note(Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
         let opening = Opening { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };

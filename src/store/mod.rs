@@ -64,6 +64,7 @@ use crate::domain::enforce;
 use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, Trace};
+use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::rollout;
 use crate::domain::tally::Tally;
@@ -166,7 +167,7 @@ pub struct Submission {
     /// The targets in their order; never empty, no proxy twice, as long as the plan's waves.
     pub targets: TargetList,
     /// Who submits.
-    pub by: String,
+    pub by: Person,
     /// When, by our wall clock.
     pub at: Timestamp,
 }
@@ -208,7 +209,7 @@ pub struct Rollout {
     /// Counts per wave.
     pub tallies: Arc<[Tally]>,
     /// Who submitted it.
-    pub by: String,
+    pub by: Person,
     /// When.
     pub submitted_at: Timestamp,
     /// When its latest transition was committed.

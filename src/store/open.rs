@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::journal::What;
+use crate::domain::person::Person;
 
 use super::Unavailable;
 use super::beside;
@@ -436,7 +437,8 @@ fn opening(submissions: &Path, id: RolloutId, submission: Digest) -> Result<Open
         let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
         return Err(OpenError::Submission(Unavailable(what)));
     }
-    Ok(Opening { plan: Arc::new(header.plan), targets: Arc::new(stored), prints: None, by: header.by, at: header.at })
+    let by = Person { name: header.by, uid: header.uid };
+    Ok(Opening { plan: Arc::new(header.plan), targets: Arc::new(stored), prints: None, by, at: header.at })
 }
 
 /// Builds the queue anew from the journal; `half`: what lies there was half built, and is in the way.

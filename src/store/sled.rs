@@ -430,7 +430,7 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
         targets: given.count(),
         submission: digest,
         change_ref: plan.change_ref.clone(),
-        by: by.clone(),
+        by: by.name.clone(),
     };
     let opening = Opening { plan: Arc::new(plan), targets: Arc::new(stored), prints: Some(prints), by, at };
     inner.book.submitted(id, seq, opening.clone());

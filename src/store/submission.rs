@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::{Digest, RolloutId};
+use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::target::Target;
 
@@ -42,8 +43,11 @@ static TEMPORARY: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Header<P> {
     /// The rollout.
     pub id: RolloutId,
-    /// Who submitted it.
+    /// Name of who submitted it.
     pub by: String,
+    /// Their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// When.
     pub at: Timestamp,
     /// Number of targets.
@@ -73,7 +77,8 @@ fn fill(aside: &Path, id: RolloutId, submission: &Submission, probe: &Probe) -> 
     let file = create_file(aside)?;
     let mut out = Hashing { out: BufWriter::with_capacity(256 * 1024, &file), hash: Sha256::new() };
     let targets = submission.targets.count();
-    let header = Header { id, by: submission.by.clone(), at: submission.at, targets, plan: &submission.plan };
+    let Person { name, uid } = submission.by.clone();
+    let header = Header { id, by: name, uid, at: submission.at, targets, plan: &submission.plan };
     let mut line = serde_json::to_vec(&header)?;
     line.push(b'\n');
     out.write(&line)?;
@@ -322,6 +327,19 @@ mod tests {
                 .expect("readable");
             assert_eq!(seen.len() as u32, count - count / 2);
             assert!(seen.iter().all(|(ordinal, target)| given.targets[*ordinal as usize] == *target));
+        }
+    }
+
+    #[test]
+    fn who_submitted_is_kept_and_a_file_of_an_earlier_version_holds_a_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for by in [Person::user(7, Some("bob")), "root (plans folder)".into()] {
+            let given = Submission { by: by.clone(), ..submission("alpha", &[3], 0) };
+            let digest = write(dir.path(), given.id(), &given, &Probe::default()).expect("room on disk");
+            let (_, header) = Stored::open(dir.path(), digest).expect("just written");
+            assert_eq!(Person { name: header.by, uid: header.uid }, by);
+            let text = std::fs::read_to_string(path(dir.path(), digest)).expect("readable");
+            assert_eq!(text.contains(r#""uid""#), by.uid.is_some());
         }
     }
 

@@ -48,6 +48,7 @@ struct Facts {
     occupied: Option<JobSeen>,
     group_full: Option<FullGroup>,
     groups_full: bool,
+    by: Person,
 }
 
 impl Facts {
@@ -107,6 +108,7 @@ impl Facts {
             occupied: None,
             group_full: None,
             groups_full: false,
+            by: "ada".into(),
         }
     }
 
@@ -131,7 +133,7 @@ impl Facts {
     fn situation(&self) -> Situation<'_> {
         Situation {
             plan: &self.plan,
-            by: "ada",
+            by: &self.by,
             record: &self.record,
             tallies: &self.tallies,
             window: &self.window,
@@ -245,7 +247,7 @@ fn holds_of_the_whole_rollout() {
             Facts::bent(|f| {
                 f.record.phase = Phase::Scheduled;
                 f.plan.approval.required = 2;
-                f.record.approvals.push(Approved { by: "bob".into(), at: now() });
+                f.record.approvals.push(Approved { by: "bob".into(), uid: None, at: now() });
             }),
             hold(
                 "awaiting_approval",

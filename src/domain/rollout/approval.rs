@@ -1,32 +1,57 @@
 //! Approvals: a rollout whose plan asks for them begins when enough people, other than who submitted it, have said yes
 //! to exactly what would run.
 //!
-//! Invariant: an approval counts only with the digest of this very plan and its targets; nobody counts twice, and the
-//! submitter never.
+//! Invariant: an approval counts only with the digest of this very plan and its targets; it is of a person whose name is
+//! known; nobody counts twice, and the submitter never, whatever an earlier version let pass.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Digest, Mark, Phase, Refusal, Step, told};
+use super::{Decision, Digest, Mark, Phase, Record, Refusal, Step, told};
+use crate::domain::person::Person;
 
 /// Who approved, and when. The reason stands in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approved {
-    /// The operator, as the daemon knows them.
+    /// The operator's name, as the daemon knows it.
     pub by: String,
+    /// Their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// When it was acknowledged.
     pub at: Timestamp,
+}
+
+impl Approved {
+    fn person(&self) -> Person {
+        Person { name: self.by.clone(), uid: self.uid }
+    }
+}
+
+impl Record {
+    /// Approvals that count for a rollout that `submitter` submitted.
+    pub fn approvals_given(&self, submitter: &Person) -> u16 {
+        let mut people: Vec<Person> = Vec::new();
+        for person in self.approvals.iter().map(Approved::person) {
+            if person.is_named() && !person.is_same(submitter) && !people.iter().any(|known| known.is_same(&person)) {
+                people.push(person);
+            }
+        }
+        u16::try_from(people.len()).unwrap_or(u16::MAX)
+    }
 }
 
 impl Step<'_> {
     /// Approvals that the plan asks for and nobody has given yet.
     pub(super) fn approvals_missing(&self) -> u16 {
-        let given = u16::try_from(self.record.approvals.len()).unwrap_or(u16::MAX);
-        self.ctx.plan.approval.required.saturating_sub(given)
+        match self.ctx.plan.approval.required {
+            0 => 0,
+            required => required.saturating_sub(self.record.approvals_given(self.ctx.by)),
+        }
     }
 
-    pub(super) fn approve(&self, digest: Digest, mark: &Mark) -> Result<Decision, Refusal> {
+    pub(super) fn approve(&self, digest: Digest, mark: &Mark, uid: Option<u32>) -> Result<Decision, Refusal> {
         let approval = &self.ctx.plan.approval;
         if approval.required == 0 {
             return Err(Refusal::NoApprovalAsked);
@@ -39,14 +64,18 @@ impl Step<'_> {
         if digest != approval.digest {
             return Err(Refusal::OtherDigest { found: approval.digest, given: digest });
         }
-        if mark.by == self.ctx.by {
-            return Err(Refusal::OwnRollout { by: mark.by.clone() });
+        let person = Person { name: mark.by.clone(), uid };
+        if !person.is_named() {
+            return Err(Refusal::UnnamedApprover { by: mark.by.clone() });
         }
-        if self.record.approvals.iter().any(|approved| approved.by == mark.by) {
+        if person.is_same(self.ctx.by) {
+            return Err(Refusal::OwnRollout { by: mark.by.clone(), submitter: self.ctx.by.name.clone() });
+        }
+        if self.record.approvals.iter().any(|approved| approved.person().is_same(&person)) {
             return Err(Refusal::SameApprover { by: mark.by.clone(), left });
         }
         let mut decision = self.to(Phase::Scheduled, told("approved", mark));
-        decision.record.approvals.push(Approved { by: mark.by.clone(), at: mark.at });
+        decision.record.approvals.push(Approved { by: mark.by.clone(), uid, at: mark.at });
         Ok(decision)
     }
 }

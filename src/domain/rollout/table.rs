@@ -7,6 +7,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::*;
 use crate::domain::id::{Digest, Name};
+use crate::domain::person::Person;
 use crate::domain::plan::{Approval, RevertPolicy, Strategy as Guards, Wave};
 use crate::domain::retry;
 use crate::domain::tally::Standing;
@@ -186,6 +187,14 @@ scheduled       ; approve      ; approval+approved       => refused approved_alr
 scheduled       ; approve      ; two+approved            => scheduled approved 2 | none | now
 scheduled       ; approve      ; two+approved by alice   => refused same_approver
 scheduled       ; approve      ; approval+other digest   => refused other_digest
+scheduled       ; approve      ; approval+by number      => refused own_rollout
+scheduled       ; approve      ; approval+by folder      => refused own_rollout
+scheduled       ; approve      ; approval+by nobody      => scheduled approved 1 | none | now
+scheduled       ; approve      ; two+approved by number  => refused same_approver
+scheduled       ; approve      ; approval+unnamed        => refused unnamed_approver
+scheduled       ; woken        ; approval+own approved   => scheduled | none | never
+scheduled       ; woken        ; approval+approved number => scheduled | none | never
+scheduled       ; woken        ; two+approved+approved   => scheduled | none | never
 advancing 1     ; woken        ; paused until            => advancing 1 paused until | none | when the pause ends
 advancing 1     ; woken        ; paused until+over       => advancing 1 | none | now
 advancing 1     ; woken        ; paused until+budget     => halted 1 failures 3/3 paused until | none | now
@@ -473,7 +482,7 @@ fn phases() -> Vec<(&'static str, Phase)> {
 }
 
 fn events() -> Vec<(&'static str, Event)> {
-    let command = |verb| Event::Command { verb, mark: mark("alice") };
+    let command = |verb| Event::Command { verb, mark: mark("alice"), uid: Some(1000) };
     vec![
         ("woken", Event::Woken),
         ("requeued", Event::Requeued),
@@ -498,7 +507,9 @@ fn events() -> Vec<(&'static str, Event)> {
 /// The state of the world with which a row begins.
 struct World {
     plan: Plan,
-    by: &'static str,
+    by: Person,
+    /// Who commands has no name.
+    unnamed: bool,
     record: Record,
     tallies: Vec<Tally>,
     /// How the changes stood when a revert began to put them back.
@@ -535,7 +546,8 @@ impl World {
         let mut world = Self {
             record: Record { phase, ..Record::submitted() },
             plan,
-            by: "root",
+            by: "root".into(),
+            unnamed: false,
             settled: tallies.clone(),
             tallies,
             window: Opening::Open { until: None },
@@ -570,9 +582,16 @@ impl World {
             "approval" => self.plan.approval.required = 1,
             "two" => self.plan.approval.required = 2,
             "other digest" => self.plan.approval.digest = Digest::of(b"another"),
-            "approved" => self.record.approvals.push(Approved { by: "bob".into(), at: start() }),
-            "approved by alice" => self.record.approvals.push(Approved { by: "alice".into(), at: start() }),
-            "by alice" => self.by = "alice",
+            "approved" => self.approved("bob"),
+            "approved by alice" => self.approved("alice"),
+            "approved by number" => self.approved("uid 1000"),
+            "approved number" => self.approved("uid 1001"),
+            "own approved" => self.approved("root (plans folder)"),
+            "by alice" => self.by = "alice".into(),
+            "by number" => self.by = Person::user(1000, None),
+            "by folder" => self.by = "alice (plans folder)".into(),
+            "by nobody" => self.by = "uid 7".into(),
+            "unnamed" => self.unnamed = true,
             "on failure" => self.plan.strategy.revert.on_failure = OnFailure::Revert,
             "marked" => own.shift(Standing::Succeeded, Standing::Queued, 8),
             "put back" => own.shift(Standing::Succeeded, Standing::Reverted, own.succeeded),
@@ -615,8 +634,16 @@ impl World {
         }
     }
 
+    fn approved(&mut self, by: &str) {
+        self.record.approvals.push(Approved { by: by.into(), uid: None, at: start() });
+    }
+
     fn decide(&self, event: &Event) -> Result<Decision, Refusal> {
-        let World { plan, by, record, tallies, window, stalled, now, settled: _ } = self;
+        let World { plan, by, record, tallies, window, stalled, now, settled: _, unnamed } = self;
+        let event = &match event.clone() {
+            Event::Command { verb, mark, uid } if *unnamed => Event::Command { verb, mark: Mark { by: "uid 1000".into(), ..mark }, uid },
+            other => other,
+        };
         let (since, gap) = (start(), Gap::None);
         let (window, slowest) = (window.clone(), Slowest::all(*now));
         let ctx = Context { now: *now, plan, by, tallies, window, stalled: *stalled, since, gap, slowest };
@@ -656,6 +683,7 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
                 Refusal::OtherDigest { .. } => "other_digest",
                 Refusal::OwnRollout { .. } => "own_rollout",
                 Refusal::SameApprover { .. } => "same_approver",
+                Refusal::UnnamedApprover { .. } => "unnamed_approver",
                 Refusal::NothingToRevert { .. } => "nothing_to_revert",
                 Refusal::RevertingAlready { .. } => "reverting_already",
             };

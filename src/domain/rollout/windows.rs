@@ -70,8 +70,8 @@ fn decided_by(record: &Record, event: &Event, now: &str, gap: Gap, slowest: Slow
     let tallies = [tally(0), tally(1)];
     let now = at(now);
     let window = plan.calendar.at(now);
-    let (stalled, since) = (Duration::ZERO, at("01T12:00"));
-    let ctx = Context { now, plan: &plan, by: "ada", tallies: &tallies, window, stalled, since, gap, slowest };
+    let (by, stalled, since) = ("ada".into(), Duration::ZERO, at("01T12:00"));
+    let ctx = Context { now, plan: &plan, by: &by, tallies: &tallies, window, stalled, since, gap, slowest };
     decide(record, event, &ctx).expect("not refused")
 }
 
@@ -116,18 +116,27 @@ fn windows_before_the_start_and_during_a_soak_are_not_missed() {
     let noted = decided(&soaked.record, &Event::Woken, "06T12:00", Gap::Down);
     assert_eq!(noted.record.windows.missed, 2, "{}", noted.why);
     // A person who cuts the soak short takes the windows until then for passed.
-    let promoted = decided(&soaking, &Event::Command { verb: Verb::Promote, mark: mark("03T12:00") }, "03T12:00", Gap::None);
+    let promoted = decided(&soaking, &Event::Command { verb: Verb::Promote, mark: mark("03T12:00"), uid: None }, "03T12:00", Gap::None);
     assert_eq!(promoted.record.windows.upto, Some(at("03T12:00")));
 }
 
 #[test]
 fn a_verb_in_an_open_window_does_not_make_it_a_missed_one() {
-    let paused =
-        decided(&advancing(), &Event::Command { verb: Verb::Pause { until: None }, mark: mark("02T02:00") }, "02T02:00", Gap::None);
+    let paused = decided(
+        &advancing(),
+        &Event::Command { verb: Verb::Pause { until: None }, mark: mark("02T02:00"), uid: None },
+        "02T02:00",
+        Gap::None,
+    );
     assert_eq!(paused.record.windows.opened, Some(at("02T04:00")));
     assert_eq!(decided(&paused.record, &Event::Woken, "02T05:00", Gap::None).record.windows.missed, 0);
     // What passed before it is counted all the same, in the verb's own entry.
-    let late = decided(&advancing(), &Event::Command { verb: Verb::Pause { until: None }, mark: mark("03T02:00") }, "03T02:00", Gap::Down);
+    let late = decided(
+        &advancing(),
+        &Event::Command { verb: Verb::Pause { until: None }, mark: mark("03T02:00"), uid: None },
+        "03T02:00",
+        Gap::Down,
+    );
     assert_eq!((late.record.windows.missed, late.record.windows.opened), (1, Some(at("03T04:00"))));
     assert_eq!(late.why, "paused by ada: errors; missed the window of 2026-06-02 01:00 +00 until 2026-06-02 04:00 +00: no daemon ran");
 }

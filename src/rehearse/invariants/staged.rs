@@ -86,14 +86,14 @@ impl Stage {
         };
         let mut scene = Scene::new(plan, targets, &[], after(0));
         scene.faults.job_time = Between::exactly(Duration::from_secs(10));
-        let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: String::new(), at: after(0) };
+        let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: "".into(), at: after(0) };
         let rollout = Rollout {
             id: submission.id(),
             plan: Arc::new(submission.plan),
             targets: proxies,
             record: rollout::Record { phase: Phase::Advancing { wave: 0 }, ..rollout::Record::submitted() },
             tallies: sizes.iter().map(|(_, size)| Tally::queued(*size)).collect(),
-            by: String::new(),
+            by: "".into(),
             submitted_at: after(0),
             moved_at: after(0),
         };

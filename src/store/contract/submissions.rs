@@ -13,7 +13,7 @@ pub(crate) async fn submitting_twice_is_one_rollout(store: &dyn Store) {
     again.at = at(50);
     let second = store.submit(again).await.expect("idempotent");
     assert_eq!((second.id, second.new), (first.id, false));
-    assert_eq!(rollout(store, first.id).await.by, "ada");
+    assert_eq!(rollout(store, first.id).await.by, "ada".into());
     assert_eq!(store.journal(None, 0, 10).await.expect("available").len(), 1);
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::RolloutId;
+use sealift::domain::person::Person;
 use sealift::domain::plan::Approval;
 use sealift::domain::rollout::{Phase, Record, Verb};
 use sealift::store::{Commit, Rollout, Store};
@@ -33,7 +34,7 @@ struct Wait {
 pub struct Gates {
     rollout: RolloutId,
     approval: Approval,
-    by: String,
+    by: Person,
     /// Commits may take long, or the clock by which a pause ends is stepped.
     unsure: bool,
     stopped: bool,
@@ -90,8 +91,9 @@ impl Gates {
     fn moved(&mut self, commit: &Commit, rollout: &Rollout) -> Result<(), String> {
         let Some(moves) = &commit.moves else { return Ok(()) };
         let record = &rollout.record;
-        let people: BTreeSet<&str> = record.approvals.iter().map(|approved| approved.by.as_str()).collect();
-        if people.len() < record.approvals.len() || people.contains(self.by.as_str()) {
+        let people: Vec<Person> = record.approvals.iter().map(|approved| approved.by.as_str().into()).collect();
+        let twice = people.iter().enumerate().any(|(at, one)| people[..at].iter().any(|other| other.is_same(one)));
+        if twice || people.iter().any(|one| one.is_same(&self.by)) {
             return Err(format!("approved by {:?}, submitted by {}", record.approvals, self.by));
         }
         let begun = !matches!(record.phase, Phase::Scheduled | Phase::Aborted { .. });

@@ -109,7 +109,7 @@ pub async fn operate(shared: Shared, desk: Arc<Mutex<()>>, handle: Handle, id: u
     shared.see(Seen::VerbAsked { id, daemon: 0, now });
     // Nobody approves twice.
     let by = if matches!(verb, Verb::Approve { .. }) { format!("operator {id}") } else { "operator".to_owned() };
-    let command = Command { rollout: shared.rollout, verb: verb.clone(), by, reason: "drill".into() };
+    let command = Command { rollout: shared.rollout, verb: verb.clone(), by: by.into(), reason: "drill".into() };
     let answer = timeout(ANSWERED_WITHIN, handle.command(command)).await;
     shared.tell(|| format!("verb {id} -> {answer:?}"));
     match answer {

@@ -10,8 +10,8 @@ use sealift::store::Store;
 use super::{S, What, World};
 use crate::planted::Planted;
 
-/// Who approves; the first of them submitted, and may not.
-const PEOPLE: [&str; 4] = ["simulation", "ada", "bob", "carol"];
+/// Who approves; the first of them submitted, under the name that a file of the plans folder would have, and may not.
+const PEOPLE: [&str; 4] = ["simulation (plans folder)", "ada", "bob", "carol"];
 
 impl World {
     pub(super) fn draw_gates(&mut self) {

@@ -37,7 +37,7 @@ impl World {
         self.verbs_out.insert(id, verb.clone());
         self.oracle.see(Seen::VerbAsked { id, daemon, now: self.now.max(self.daemons[daemon].frozen_until) });
         let (by, passed_on) = (self.author(&verb).to_owned(), self.passed_on(&verb));
-        let command = Command { rollout: self.rollout, verb: passed_on, by, reason: "drill".into() };
+        let command = Command { rollout: self.rollout, verb: passed_on, by: by.into(), reason: "drill".into() };
         if self.planted == Planted::VerbAcknowledgedBeforeSaved {
             self.oracle.see(Seen::Acknowledged { verb });
         }
