@@ -249,6 +249,9 @@ impl<'a> World<'a> {
         self.core = Some(core);
         self.scanned = false;
         self.feed(Input::Tick);
+        // What waits for a person at the start gets no commit that would lead here.
+        let rollout = self.read_rollout();
+        self.after(&rollout);
     }
 
     fn crash(&mut self) {

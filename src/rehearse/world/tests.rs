@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::story::{Setting, with};
 use super::super::verdict::{Ending, Verdict};
 use super::{World, run, verdict};
 use crate::domain::group::GroupBy;
+use crate::domain::id::Digest;
 use crate::domain::journal::{Entry, What};
-use crate::domain::plan::Promote;
+use crate::domain::plan::{Approval, Promote};
 use crate::domain::quota::Quota;
 use crate::rehearse::Scene;
 use crate::rehearse::invariants::staged::{Stage, after};
@@ -154,6 +155,20 @@ fn a_person_promotes_and_soaks_are_kept() {
     let (canary, rest) = (&verdict.waves[0], &verdict.waves[1]);
     let wait = rest.began_at.expect("it began").duration_since(canary.ended_at.expect("it ended"));
     assert!((3600..3602).contains(&wait.as_secs()), "soaked and promoted at once: {wait}");
+}
+
+#[test]
+fn approvals_are_given_at_once_and_again_after_a_crash() {
+    let mut scene = stage().scene;
+    scene.plan.approval = Approval { required: 2, digest: Digest::of(b"seen") };
+    for crashes in [Vec::new(), vec![Duration::from_millis(1)]] {
+        scene.crashes = crashes;
+        let verdict = verdict(&scene).expect("a fleet");
+        holds(&verdict);
+        let began = verdict.waves[0].began_at.expect("it was approved");
+        assert!(began.duration_since(scene.from) < SignedDuration::from_secs(60), "{began}");
+        assert!(verdict.waves[1].ended_at.is_some(), "{:?}", verdict.waves[1]);
+    }
 }
 
 #[test]
