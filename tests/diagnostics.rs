@@ -283,6 +283,12 @@ not_before: 2026-12-01T00:00
 fn waves_and_budgets() {
     let waves = |waves: &str| format!("{HEAD}{TARGETS}strategy:\n  waves:\n{waves}");
     plan("waves_leave_targets_over", &waves("    - {name: one, size: 1}\n"));
+    plan(
+        "waves_of_more_than_all",
+        &waves(
+            "    - {name: one, size: 60%}\n    - {name: two, size: 40%}\n    - {name: three, size: 0.5%}\n    - {name: rest, size: rest}\n",
+        ),
+    );
     plan("waves_after_the_rest", &waves("    - {name: all, size: rest}\n    - {name: more, size: 1}\n"));
     plan("waves_of_one_name", &waves("    - {name: one, size: 1}\n    - {name: one, size: rest}\n"));
     plan(

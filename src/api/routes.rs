@@ -133,7 +133,8 @@ impl Api {
         let forecast = self.forecaster.of(rollout).await;
         let enforcement = self.enforcement_of(rollout).await?.map(Box::new);
         let groups_full = hold::groups_full(rollout, &*self.store).await?;
-        Ok(RolloutDoc { forecast, enforcement, ..describe::rollout(rollout, &self.engine(), &measured, groups_full, now) })
+        let doc = describe::rollout(rollout, &self.engine(), &measured, groups_full, now);
+        Ok(RolloutDoc { enforcement, ..doc }.with_forecast(forecast))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `discover`: the fleet as the cloud has it: instances, their proxies, and what each shows.
 //!
-//! Invariants: less than the whole fleet is an error, never a shorter list; an instance is printed whole or not at all.
+//! Invariants: less than the whole fleet is an error, never a shorter list; an instance is printed whole or not at all, and
+//! one that was not asked for is counted with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -68,13 +69,14 @@ pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &Daemon, sty
         (None, Format::Csv) => Sink::Csv(Targets::over(Box::new(&mut out), &args.tag_columns)?),
         (None, format) => Sink::Listing(Box::new(Listing::new(&mut out, format, style))),
     };
-    let mut found = Discovery { args, sink, proxies: 0, unknown: 0 };
+    let mut found = Discovery { args, sink, proxies: 0, unknown: 0, left_out: BTreeMap::new() };
     let again = if args.into.is_some() { "run it again with --resume" } else { "run it again; --into FILE lets it be resumed" };
     let walked = walk(client, &lanes, &mut found, "the discovery was given up; with --into FILE it can be resumed", again).await;
     found.sink.end()?;
     let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let told = format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown);
     term::say(&told);
+    found.left_out().iter().for_each(|told| term::say(told));
     walked?;
     Ok(Exit::Done)
 }
@@ -95,12 +97,27 @@ struct Discovery<'a> {
     sink: Sink<'a>,
     proxies: usize,
     unknown: usize,
+    /// Instances that were not looked at, by reason.
+    left_out: BTreeMap<&'static str, usize>,
+}
+
+impl Discovery<'_> {
+    fn left_out(&self) -> Option<String> {
+        let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let reasons: Vec<String> = self.left_out.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        let total = count(n(self.left_out.values().sum()), "instance", "instances");
+        (!reasons.is_empty()).then(|| format!("{total} left out: {}", reasons.join(", ")))
+    }
 }
 
 impl Visitor for Discovery<'_> {
-    fn wants(&self, lane: &str, instance: &InstanceRow) -> bool {
+    fn wants(&mut self, lane: &str, instance: &InstanceRow) -> bool {
+        if let Some(why) = self.args.leaves_out(instance) {
+            *self.left_out.entry(why).or_default() += 1;
+            return false;
+        }
         let there = LookInstance { lane: lane.to_owned(), instance_id: instance.instance_id.clone() };
-        self.args.wants(instance) && !self.sink.has(&there)
+        !self.sink.has(&there)
     }
 
     fn take(&mut self, lane: &str, instance: &InstanceRow, proxies: Vec<LookProxy>) -> Result<()> {
@@ -121,13 +138,20 @@ impl Visitor for Discovery<'_> {
 }
 
 impl DiscoverArgs {
-    /// Whether an instance is asked for.
-    fn wants(&self, row: &InstanceRow) -> bool {
+    /// Why an instance is not asked for; the first reason that holds.
+    fn leaves_out(&self, row: &InstanceRow) -> Option<&'static str> {
         let named = self.name.as_deref().is_none_or(|pattern| Pattern::from(pattern).matches(&row.name));
         let tagged = self.tag.iter().all(|(name, value)| row.tags.get(name) == Some(value));
         let in_state = self.state.as_deref().is_none_or(|state| row.status.eq_ignore_ascii_case(state));
         // An instance that surely has no proxy costs a call that tells nothing.
-        named && tagged && in_state && (self.every_instance || row.proxied != Some(false))
+        let proxied = self.every_instance || row.proxied != Some(false);
+        let reasons = [
+            (named, "of another name"),
+            (tagged, "with other tags"),
+            (in_state, "in another state"),
+            (proxied, "without a proxy by the list (--every-instance asks them too)"),
+        ];
+        reasons.into_iter().find(|(wanted, _)| !wanted).map(|(_, why)| why)
     }
 }
 

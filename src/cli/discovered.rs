@@ -135,7 +135,7 @@ struct Finding<'a> {
 }
 
 impl Visitor for Finding<'_> {
-    fn wants(&self, lane: &str, row: &InstanceRow) -> bool {
+    fn wants(&mut self, lane: &str, row: &InstanceRow) -> bool {
         let instance = Instance { name: &row.name, state: &row.status, tags: &row.tags };
         let mut here = self.selectors.iter().filter(|selector| selector.lane.as_str() == lane);
         // An instance that surely has no proxy costs a call that tells nothing.

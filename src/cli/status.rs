@@ -189,7 +189,9 @@ fn pace(rollout: &RolloutDoc, style: &Style) -> String {
     }
     let mut parts = vec![format!("failure budget {} of {} left", rollout.budget.left, rollout.budget.max_failures)];
     parts.extend(rollout.rate_per_minute.map(|rate| format!("{rate:.0}/min")));
-    parts.extend(rollout.eta.map(|eta| format!("ends about {}", style.until(eta))));
+    // The lines of a forecast tell it themselves, unless the last wave is not among them.
+    let eta = rollout.eta.filter(|_| rollout.forecast.as_ref().is_none_or(|forecast| forecast.waves.len() > WAVES_SHOWN));
+    parts.extend(eta.map(|eta| format!("ends about {}", style.until(eta))));
     parts.join("  ")
 }
 

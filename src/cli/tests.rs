@@ -17,6 +17,7 @@ use super::wire::{
 };
 use super::{enforce, plan};
 use crate::domain::tally::Tally;
+use crate::rehearse::{Forecast, ForecastWave};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a valid instant")
@@ -101,6 +102,40 @@ fn shown(rollout: &RolloutDoc) -> String {
 fn a_rollout_that_works() {
     golden("advancing", &shown(&rollout()));
     golden("advancing-json", &pretty(&rollout()).expect("JSON"));
+}
+
+#[test]
+fn one_end_is_told() {
+    let (guess, end) = (Some(at("2026-12-05T17:42:24Z")), Some(at("2026-12-06T18:10:00Z")));
+    let wave = |name: &str| ForecastWave {
+        name: name.into(),
+        size: 8,
+        begins: None,
+        p50: end,
+        p90: end,
+        begins_in: None,
+        p50_in: None,
+        p90_in: None,
+        lands: None,
+    };
+    let forecast = |waves| Forecast {
+        runs: 20,
+        as_of: at("2026-12-05T17:30:00Z"),
+        p50: end,
+        p90: end,
+        waves: vec![wave("rest"); waves],
+        basis: Vec::new(),
+        warnings: Vec::new(),
+    };
+    assert_eq!((rollout().eta, rollout().with_forecast(None).eta), (guess, guess));
+    assert_eq!(rollout().with_forecast(Some(forecast(1))).eta, end);
+    let endless = rollout().with_forecast(Some(Forecast { p50: None, ..forecast(1) }));
+    assert_eq!(endless.eta, None, "a guess does not contradict that no end is in sight");
+    let told = |waves| {
+        shown(&rollout().with_forecast(Some(forecast(waves)))).lines().filter(|line| line.contains("failure budget")).collect::<String>()
+    };
+    assert!(!told(1).contains("ends about"), "{}", told(1));
+    assert!(told(9).contains("ends about 2026-12-07 02:10"), "the last wave is not among the lines: {}", told(9));
 }
 
 #[test]

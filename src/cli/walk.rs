@@ -20,7 +20,7 @@ const TRIES: u32 = 3;
 /// Who the walk is for.
 pub trait Visitor {
     /// Whether the proxies of this instance are asked for.
-    fn wants(&self, lane: &str, instance: &InstanceRow) -> bool;
+    fn wants(&mut self, lane: &str, instance: &InstanceRow) -> bool;
 
     /// One instance, whole.
     fn take(&mut self, lane: &str, instance: &InstanceRow, proxies: Vec<LookProxy>) -> Result<()>;
@@ -76,7 +76,8 @@ impl Walk<'_> {
             let length = u32::try_from(page.instances.len()).unwrap_or(u32::MAX);
             // While pages are read instances come and go, and one may stand on two pages.
             let fresh: Vec<InstanceRow> = page.instances.into_iter().filter(|row| seen.insert(row.instance_id.clone())).collect();
-            self.chunk(lane, fresh.into_iter().filter(|row| self.visitor.wants(lane, row)).collect()).await?;
+            let wanted = fresh.into_iter().filter(|row| self.visitor.wants(lane, row)).collect();
+            self.chunk(lane, wanted).await?;
             progress.tick(seen.len());
             offset = offset.saturating_add(length);
             if offset as usize >= total {

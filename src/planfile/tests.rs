@@ -298,13 +298,20 @@ proptest! {
         check(load_files(PLAN.as_bytes(), &csv, &csv));
     }
 
-    /// However sizes are written, the waves cover every target once, and a rollout never has a wave without targets.
+    /// However sizes are written, the waves cover every target once, and a rollout never has a wave without targets; shares of
+    /// more than all targets are a mistake.
     #[test]
     fn waves_cover_every_target(sizes in prop::collection::vec(prop_oneof![(1u32..40).prop_map(|n| n.to_string()), (1u32..=100).prop_map(|n| format!("{n}%"))], 0..6), fleet in 1u32..60) {
         let rows: String = (0..fleet).map(|n| format!("a,{n:032}in07,{n:032}po01\n")).collect();
         let waves: String = sizes.iter().enumerate().map(|(n, size)| format!("    - {{name: w{n}, size: {size}}}\n")).collect();
         let text = format!("version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy:\n  waves:\n{waves}    - {{name: rest, size: rest}}\n");
-        let loaded = load_files(text.as_bytes(), format!("lane,instance_id,proxy_id\n{rows}").as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));
-        assert_valid(&loaded);
+        let shares: u32 = sizes.iter().filter_map(|size| size.strip_suffix('%')?.parse::<u32>().ok()).sum();
+        match load_files(text.as_bytes(), format!("lane,instance_id,proxy_id\n{rows}").as_bytes(), b"") {
+            Ok(loaded) => {
+                prop_assert!(shares <= 100);
+                assert_valid(&loaded);
+            }
+            Err(told) => prop_assert!(shares > 100 && told.list.iter().all(|one| one.code == "waves"), "{told}"),
+        }
     }
 }

@@ -14,6 +14,9 @@ use crate::domain::plan::{Promote, Wave};
 /// `max_failures.rollout` when the plan does not say.
 pub const MAX_FAILURES_DEFAULT: u32 = 20;
 
+/// All targets, in hundredths of a percent.
+const ALL: u32 = 10_000;
+
 /// The budget of the whole rollout.
 pub fn rollout_budget(strategy: &raw::Strategy, total: u32) -> u32 {
     let share = match &strategy.max_failures {
@@ -31,6 +34,24 @@ fn wave_budget(strategy: &raw::Strategy, size: u32, rollout: u32) -> u32 {
     }
 }
 
+/// Shares of more than all targets cannot be meant, however many targets there are.
+fn more_than_all(written: &[raw::Wave], document: &Document<'_>, mistakes: &mut Mistakes) {
+    let mut sum = 0;
+    let mut over = None;
+    for (index, wave) in written.iter().enumerate() {
+        if let Size::Share(Share::Hundredths(part)) = wave.size {
+            sum += part;
+            over = over.or((sum > ALL).then_some(index));
+        }
+    }
+    if let Some(over) = over {
+        let sum = Share::Hundredths(sum);
+        let message = format!("the shares of the waves add up to {sum}, which is more than all targets");
+        let more = Diagnostic::error("waves", message).at(document.place(&format!("strategy.waves[{over}].size")));
+        mistakes.push(more.help("each share is one of all targets, not of what the waves before left; for that write `size: rest`"));
+    }
+}
+
 /// Resolves the waves; `None` after a mistake.
 pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Vec<Wave>> {
     let budget = rollout_budget(strategy, total);
@@ -40,6 +61,7 @@ pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mi
         return Some(vec![Wave { name, first: 0, size: total, soak_ms: 0, promote: Promote::Auto, max_failures }]);
     };
     let before = mistakes.count();
+    more_than_all(written, document, mistakes);
     let mut waves: Vec<Wave> = Vec::with_capacity(written.len());
     let mut first = 0;
     let mut rest_at = None;

@@ -33,6 +33,8 @@ async fn the_whole_fleet_is_found_and_is_a_target_file() {
     let names: BTreeSet<&str> = rows.iter().filter_map(|row| row["instance_name"].as_str()).collect();
     assert!(names.contains("emulated-1") && names.contains("emulated-101") && !names.contains("emulated-2"), "{names:?}");
     assert_eq!(names.len(), 1 + 5 + 50, "odd ones of 1, 10 to 19 and 100 to 199");
+    assert!(prod.err.contains("194 instances left out: 139 of another name, 55 with other tags"), "{}", prod.err);
+    assert!(!found.err.contains("left out"), "{}", found.err);
     let nowhere = world.run(&["discover", "--lane", "other"]);
     assert!(nowhere.code == Some(1) && nowhere.err.contains("no lane other"), "{nowhere:?}");
 }

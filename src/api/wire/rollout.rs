@@ -109,7 +109,8 @@ pub struct RolloutDoc {
     /// Changes that settled per minute, over the last minutes; absent while nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<f64>,
-    /// When it ends at this rate; absent when a soak, a promotion or a window stands between.
+    /// When it ends: by the forecast (half of its runs) where there is one, else at this rate, and then absent when a soak, a
+    /// promotion or a window stands between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta: Option<Timestamp>,
     /// Which wave ends when, by the engine in virtual time; absent while only a person can move the rollout, where too much
@@ -197,6 +198,13 @@ pub struct TallyDoc {
 }
 
 impl RolloutDoc {
+    /// With a forecast, which knows quota, windows and waits: where there is one, the rate's guess at the end is not told.
+    #[must_use]
+    pub fn with_forecast(self, forecast: Option<Forecast>) -> Self {
+        let eta = forecast.as_ref().map_or(self.eta, |forecast| forecast.p50);
+        Self { forecast, eta, ..self }
+    }
+
     /// The hold of a rollout that waits for approvals.
     pub fn approval_hold(&self) -> Option<&Hold> {
         self.holds.iter().find(|hold| hold.word == hold::Hold::AWAITING_APPROVAL)
