@@ -142,6 +142,7 @@ fn halt(phase: &Phase) -> Option<HaltDoc> {
     let Phase::Halted { reason, .. } = phase else { return None };
     let guard = match reason {
         Halt::Failures { .. } => "failures",
+        Halt::Half { .. } => "half",
         Halt::Stalled { .. } => "stalled",
         Halt::Revert { .. } => "revert",
     };

@@ -12,7 +12,7 @@ use super::wire::{EnforcePreview, ExcludedRow, ExcludedTarget, OpeningRow, Previ
 use crate::authorities::Authorities;
 use crate::document::Diagnostic;
 use crate::domain::id::{Digest, Name};
-use crate::domain::plan::{OnFailure, Plan, Wave, Wire};
+use crate::domain::plan::{OnFailure, Plan, Strategy, Wave, Wire};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
 use crate::planfile::{Excluded, LeftOut, Loaded};
@@ -57,7 +57,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         discovered_at: None,
         excluded: Vec::new(),
         lanes: lanes.into_iter().map(|(lane, targets)| (lane.to_string(), targets)).collect(),
-        waves: plan.strategy.waves.iter().map(|w| wave(w, targets, per_wave)).collect(),
+        waves: plan.strategy.waves.iter().map(|w| wave(w, &plan.strategy, targets, per_wave)).collect(),
         max_in_flight: plan.strategy.max_in_flight,
         max_in_flight_per: group_limits(plan),
         max_failures: plan.strategy.max_failures,
@@ -129,12 +129,13 @@ fn seen(targets: &[Target], wanted: bool) -> SeenRow {
     })
 }
 
-fn wave(wave: &Wave, targets: &[Target], per_wave: usize) -> PreviewWave {
+fn wave(wave: &Wave, strategy: &Strategy, targets: &[Target], per_wave: usize) -> PreviewWave {
     let members = targets.iter().zip(0u32..).skip(wave.first as usize).take((wave.size as usize).min(per_wave));
     PreviewWave {
         name: wave.name.to_string(),
         size: wave.size,
         max_failures: wave.max_failures,
+        max_in_flight: strategy.max_in_flight.min(strategy.max_failures).min(wave.max_failures),
         soak_seconds: wave.soak_ms / 1000,
         promote: promote(wave.promote).into(),
         targets: members

@@ -155,8 +155,10 @@ pub enum Verb {
         after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state in_doubt\n  sealift resolve proxy-ssl-2026q4 --proxy 2ec617ba --job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7\n  sealift resolve proxy-ssl-2026q4 --proxy 2ec617ba --give-up --reason 'the instance is gone'\n\nTo have the proxy looked at again and switched if need be: sealift retry ROLLOUT --proxy PROXY"
     )]
     Resolve(ResolveArgs),
-    /// Let the next wave begin
-    #[command(after_help = "Example:\n  sealift promote proxy-ssl-2026q4 --reason 'canary is well'")]
+    /// Let the next wave begin; also past a wave that halted for its failures, once nothing of it is left (with --reason)
+    #[command(
+        after_help = "Examples:\n  sealift promote proxy-ssl-2026q4 --reason 'canary is well'\n  sealift promote proxy-ssl-2026q4 --reason 'the two failed ones are being decommissioned'"
+    )]
     Promote(VerbArgs),
     /// Say yes to a rollout whose plan asks for approvals, bound to the digest that you looked at
     #[command(

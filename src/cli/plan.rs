@@ -215,7 +215,11 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         let after = then(wave.soak_seconds, &wave.promote);
         let after = if after == "-" { String::new() } else { format!(", then {after}") };
         let budget = count(wave.max_failures, "failure halts it", "failures halt it");
-        text.push_str(&format!("\nwave {} {}: {}, {budget}{after}\n", index + 1, wave.name, count(wave.size, "proxy", "proxies")));
+        // Only where the budget is what bounds it.
+        let bound = wave.max_in_flight < preview.max_in_flight.min(wave.size);
+        let pace = if bound { format!(", so {} at a time", wave.max_in_flight) } else { String::new() };
+        let size = count(wave.size, "proxy", "proxies");
+        text.push_str(&format!("\nwave {} {}: {size}, {budget}{pace}{after}\n", index + 1, wave.name));
         let cells: Vec<Vec<String>> = wave
             .targets
             .iter()

@@ -292,7 +292,11 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
         "aborted" => format!("aborted: {done} show {ssl}, {} withdrawn", tally.cancelled),
         "halted" => {
             let why = rollout.halt.as_ref().map(|halt| halt.text.clone()).unwrap_or_else(|| "halted".into());
-            format!("{why}; see `sealift changes {name} --state failed,in_doubt`, then `sealift retry {name}` or `sealift abort {name}`")
+            let half = rollout.halt.as_ref().is_some_and(|halt| halt.guard == "half");
+            let promote = if half { format!(", `sealift promote {name} --reason TEXT`") } else { String::new() };
+            format!(
+                "{why}; see `sealift changes {name} --state failed,in_doubt`, then `sealift retry {name}`{promote} or `sealift abort {name}`"
+            )
         }
         "awaiting" => {
             format!("waits for a person: look at the wave that is done, then `sealift promote {name}` and `sealift watch {name}`")

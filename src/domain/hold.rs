@@ -200,6 +200,7 @@ pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hol
 pub fn halt_text(reason: &Halt) -> String {
     match reason {
         Halt::Failures { failures, budget } => format!("halted: {failures} failures reach the budget of {budget}"),
+        Halt::Half { failures, size } => format!("halted: {failures} of the wave's {size} changes failed or are in doubt"),
         Halt::Stalled { seconds } => format!("halted: no change ended for {seconds} s of open window"),
         Halt::Revert { failures } => format!("halted: {failures} changes could not be put back"),
     }
@@ -251,7 +252,12 @@ impl Situation<'_> {
 
     fn halted(&self) -> Option<Hold> {
         let Phase::Halted { reason, .. } = &self.record.phase else { return None };
-        let text = format!("{}; `sealift retry {}` goes on", halt_text(reason), self.plan.name);
+        let (halted, name) = (halt_text(reason), &self.plan.name);
+        let text = if self.record.is_left_by_promotion(self.tallies) {
+            format!("{halted}; `sealift retry {name}` tries them again, `sealift promote {name} --reason TEXT` goes on without them")
+        } else {
+            format!("{halted}; `sealift retry {name}` goes on")
+        };
         Some(Hold::new("halted", None, text))
     }
 

@@ -4,8 +4,8 @@
 //! next record and what to do to the rollout's own changes.
 //!
 //! Invariants: failures plus changes in flight never exceed a budget, because a release counts both; no change of a
-//! later wave is released before its wave advances; a halt and an abort are sticky until a person's verb; nothing leads
-//! from a revert back to going on.
+//! later wave is released before its wave advances; a wave half of which failed is left by a person alone; a halt and an
+//! abort are sticky until a person's verb; nothing leads from a revert back to going on.
 //!
 //! `paused` is a flag beside the phase, so resuming needs no memory of where it was. Deliberately not here: calls to
 //! the cloud, and which targets are released (the engine picks them in the list's order).
@@ -26,7 +26,7 @@ pub use self::approval::Approved;
 pub use self::revert::{Cause, Revert, Stage};
 
 use super::change::{self, Gate, Wake};
-use super::id::{Digest, JobId};
+use super::id::{Digest, JobId, Name};
 use super::missed::{Facts, Gap, Windows};
 use super::person::Person;
 use super::plan::{OnFailure, Plan, Promote};
@@ -107,6 +107,12 @@ impl Record {
             | Phase::Halted { revert: None, .. }
             | Phase::Completed => false,
         }
+    }
+
+    /// Whether a guard against failures stopped a wave of which nothing is queued or active any more: a promotion leaves it.
+    pub fn is_left_by_promotion(&self, tallies: &[Tally]) -> bool {
+        let Phase::Halted { wave, reason: Halt::Failures { .. } | Halt::Half { .. }, revert: None } = self.phase else { return false };
+        tallies.iter().take(usize::from(wave) + 1).all(|tally| tally.queued + tally.active == 0)
     }
 
     /// The revert that is under way or halted.
@@ -217,6 +223,13 @@ pub enum Halt {
         failures: u32,
         /// The budget that they reached.
         budget: u32,
+    },
+    /// A wave ended with half or more of it failed or in doubt, whatever its budget.
+    Half {
+        /// Failed and in-doubt changes of the wave.
+        failures: u32,
+        /// All changes of the wave.
+        size: u32,
     },
     /// `progress_deadline`: too much open-window time passed without a change ending.
     Stalled {
@@ -470,6 +483,31 @@ pub enum Refusal {
         /// Its phase.
         phase: &'static str,
     },
+    /// A halted wave is left when it is done.
+    #[error("nothing to promote yet: {left} changes of wave {wave} have no outcome; `retry` goes on with them")]
+    WaveNotDone {
+        /// The wave's name.
+        wave: Name,
+        /// Changes that are queued or active.
+        left: u32,
+    },
+    /// Who leaves a halted wave says why.
+    #[error("wave {wave} is halted: a promotion goes on without what failed; say why with `--reason`")]
+    ReasonMissing {
+        /// The wave's name.
+        wave: Name,
+    },
+    /// The next wave would halt at once.
+    #[error("nothing to promote: {failures} failures reach the rollout's budget of {budget}; `retry` tries them again")]
+    BudgetSpent {
+        /// Failed and in-doubt changes of the rollout.
+        failures: u32,
+        /// Its budget.
+        budget: u32,
+    },
+    /// A rollout whose every change failed is never called completed.
+    #[error("nothing to promote: every change failed or is in doubt; `retry` tries them again, `abort` ends the rollout")]
+    EveryChangeFailed,
     /// A pause that would be over at once.
     #[error("a pause until {until} is over already; it is {now}")]
     UntilPassed {
@@ -815,10 +853,31 @@ impl Step<'_> {
         (own.failures() >= own_budget).then(|| (own.failures(), own_budget))
     }
 
+    /// A wave half of which failed is not left by itself. A survey changes nothing, so its failures stop nothing.
+    fn half_failed(&self, wave: u16) -> Option<Decision> {
+        let own = self.ctx.tallies[usize::from(wave)];
+        let (failures, size) = (own.failures(), own.total());
+        if self.ctx.plan.survey || failures == 0 || failures < size.div_ceil(2) {
+            return None;
+        }
+        let why = format!("{failures} of the {size} changes of wave {} failed or are in doubt", self.wave_name(wave));
+        Some(self.to(Phase::Halted { wave, reason: Halt::Half { failures, size }, revert: None }, why))
+    }
+
+    fn wave_name(&self, wave: u16) -> &Name {
+        &self.ctx.plan.strategy.waves[usize::from(wave)].name
+    }
+
+    fn is_last(&self, wave: u16) -> bool {
+        usize::from(wave) + 1 == self.ctx.plan.strategy.waves.len()
+    }
+
     fn wave_done(&self, wave: u16) -> Decision {
+        if let Some(halted) = self.half_failed(wave) {
+            return halted;
+        }
         let plan = &self.ctx.plan.strategy.waves[usize::from(wave)];
-        let last = usize::from(wave) + 1 == self.ctx.plan.strategy.waves.len();
-        if last {
+        if self.is_last(wave) {
             return self.to(Phase::Completed, "every change has its outcome");
         }
         if plan.soak_ms > 0 {
@@ -834,6 +893,10 @@ impl Step<'_> {
         let plan = &self.ctx.plan.strategy.waves[usize::from(wave)];
         if self.record.paused.is_some() {
             return self.stay(RolloutWake::Change(Wake::Never), "paused");
+        }
+        // Submitted before the rule, it may soak with half of the wave failed.
+        if let Some(halted) = self.half_failed(wave) {
+            return halted;
         }
         match plan.promote {
             Promote::Manual => self.to(Phase::Awaiting { wave }, format!("wave {} waits for a promotion", plan.name)),
@@ -961,6 +1024,7 @@ impl Step<'_> {
             Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
                 Ok(self.to(Phase::Advancing { wave: wave + 1 }, told("promoted", mark)))
             }
+            Phase::Halted { wave, reason: Halt::Failures { .. } | Halt::Half { .. }, revert: None } => self.leave(wave, mark),
             Phase::Scheduled
             | Phase::Advancing { .. }
             | Phase::Halted { .. }
@@ -969,6 +1033,28 @@ impl Step<'_> {
             | Phase::Aborted { .. }
             | Phase::Reverted => Err(Refusal::NothingToPromote { phase: self.record.phase.word() }),
         }
+    }
+
+    /// A person goes on without what failed in a halted wave.
+    fn leave(&self, wave: u16, mark: &Mark) -> Result<Decision, Refusal> {
+        let up_to = self.up_to(wave);
+        let left = up_to.queued + up_to.active;
+        if left > 0 {
+            return Err(Refusal::WaveNotDone { wave: self.wave_name(wave).clone(), left });
+        }
+        let all: Tally = self.ctx.tallies.iter().copied().sum();
+        let (failures, budget) = (all.failures(), self.ctx.plan.strategy.max_failures);
+        let next = if self.is_last(wave) { Phase::Completed } else { Phase::Advancing { wave: wave + 1 } };
+        if next == Phase::Completed && failures == all.total() {
+            return Err(Refusal::EveryChangeFailed);
+        }
+        if next != Phase::Completed && failures >= budget {
+            return Err(Refusal::BudgetSpent { failures, budget });
+        }
+        if mark.reason.is_empty() {
+            return Err(Refusal::ReasonMissing { wave: self.wave_name(wave).clone() });
+        }
+        Ok(self.to(next, told("promoted", mark)))
     }
 }
 

@@ -198,6 +198,9 @@ fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, m
                 .help("raise `max_failures` for a faster pace"),
         );
     }
+    if let Some(waves) = &waves {
+        waves::check_budgets(written, waves, max_failures, document, mistakes);
+    }
     let max_in_flight_per = group_limits(written, &set?.targets, document, mistakes);
     let on_failure = match written.on_failure {
         Some(raw::OnFailure::Revert) => OnFailure::Revert,

@@ -224,8 +224,9 @@ pub struct Strategy {
     #[schemars(length(min = 1, max = WAVES_MAX))]
     pub waves: Option<Vec<Wave>>,
     /// Reached, the rollout halts. Failures and changes in flight together never exceed it, so it also bounds the
-    /// pace. A number, a share of the targets, or both limits apart. A share rounds down; 0 means that the first
-    /// failure halts. Default: 20.
+    /// pace. A number or a share of the targets for the whole rollout, or the limits of a wave and of the rollout apart.
+    /// A share rounds down; 0 means that the first failure halts. Whatever its budget, a wave that ends with half or
+    /// more of it failed or in doubt halts the rollout. Default: 20.
     pub max_failures: Option<MaxFailures>,
     /// Time with an open window without a change ending, after which the rollout halts. Default: 20m.
     pub progress_deadline: Option<Length>,
@@ -260,7 +261,7 @@ pub enum Promote {
     Manual,
 }
 
-/// A failure budget for everything, or one per wave and one for the rollout.
+/// A failure budget for the rollout, or one per wave and one for the rollout.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MaxFailures {
@@ -274,7 +275,7 @@ pub enum MaxFailures {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
-    /// Of each wave; a share is one of the wave's targets. Default: as `rollout`.
+    /// Of each wave; a share is one of the wave's targets. Default: half of the wave, at least 1, never above `rollout`.
     pub wave: Option<Share>,
     /// Of the whole rollout. Default: 20.
     pub rollout: Option<Share>,

@@ -157,20 +157,55 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(plan.verify_timeout_ms, 180_000);
     let strategy = &plan.strategy;
     assert_eq!((strategy.max_in_flight, strategy.max_failures, strategy.progress_deadline_ms), (20, 20, 1_200_000));
-    assert_eq!((strategy.waves.len(), strategy.waves[0].name.as_str(), strategy.waves[0].max_failures), (1, "all", 20));
+    assert_eq!((strategy.waves.len(), strategy.waves[0].name.as_str(), strategy.waves[0].max_failures), (1, "all", 1));
 }
 
 #[test]
 fn a_budget_of_nothing_means_the_first_failure() {
-    for (written, rollout, wave) in
-        [("0", 1, 1), ("10%", 1, 1), ("{rollout: 3}", 3, 3), ("{wave: 1}", 20, 1), ("{wave: 100%, rollout: 50%}", 1, 1), ("7", 7, 7)]
-    {
+    // A budget of the wave alone, of the rollout alone, of both: those of the waves of 1 and of 2.
+    for (written, rollout, waves) in [
+        ("0", 1, [1, 1]),
+        ("10%", 1, [1, 1]),
+        ("{rollout: 3}", 3, [1, 1]),
+        ("{wave: 1}", 20, [1, 1]),
+        ("{wave: 100%, rollout: 50%}", 1, [1, 2]),
+        ("7", 7, [1, 1]),
+    ] {
         let text = format!(
             "version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv, fleet.jsonl]}}\nstrategy: {{max_failures: {written}, waves: [{{name: a, size: 1}}, {{name: b, size: rest}}]}}\n"
         );
-        let loaded = load_files(text.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
-        assert_eq!((loaded.plan.strategy.max_failures, loaded.plan.strategy.waves[0].max_failures), (rollout, wave), "{written}");
+        let csv = format!("{CSV}a,496c0fc43e804757b59946b80dc27f8bin07,6ec617ba62da4eafb921b69438beed3cpo01,\n");
+        let loaded = load_files(text.as_bytes(), csv.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
+        let strategy = &loaded.plan.strategy;
+        let found: Vec<_> = strategy.waves.iter().map(|wave| wave.max_failures).collect();
+        assert_eq!((strategy.max_failures, found.as_slice()), (rollout, waves.as_slice()), "{written}");
     }
+}
+
+#[test]
+fn a_wave_s_budget_is_half_of_it_and_never_above_the_rollout_s() {
+    let row = |n: u32| format!("a,{n:032}in07,{n:032}po01\n");
+    let csv = format!("lane,instance_id,proxy_id\n{}", (0..40).map(row).collect::<String>());
+    let load = |strategy: &str| {
+        let text = format!("version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy: {strategy}\n");
+        load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"))
+    };
+    let waves = "waves: [{name: a, size: 1}, {name: b, size: 3}, {name: c, size: 10}, {name: d, size: rest}]";
+    for (written, budgets) in [("", [1, 1, 5, 13]), (", max_failures: 6", [1, 1, 5, 6]), (", max_failures: {wave: 30%}", [1, 1, 3, 7])] {
+        let strategy = load(&format!("{{{waves}{written}}}")).plan.strategy;
+        assert_eq!(strategy.waves.iter().map(|wave| wave.max_failures).collect::<Vec<_>>(), budgets, "{written}");
+    }
+    let told = |strategy: &str| load(strategy).warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>();
+    assert_eq!(told(&format!("{{{waves}, max_failures: {{wave: 100%, rollout: 40}}}}")), Vec::<String>::new());
+    assert_eq!(told("{max_failures: 41}"), ["the failure budget of 41 of the rollout can never be reached: the number of targets is 40"]);
+    assert_eq!(
+        told(&format!("{{{waves}, max_failures: {{wave: 2}}}}")),
+        ["the failure budget of 2 of the wave `a` can never be reached: its size is 1, and it halts as it ends when half of it failed"]
+    );
+    assert_eq!(
+        told("{waves: [{name: all, size: rest}], max_failures: {wave: 30}}"),
+        ["the failure budget of 30 of the wave `all` can never be reached: the rollout halts at 20"]
+    );
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Invariant: the waves that come out lie side by side, none is empty, and together they cover every target.
 //!
 //! Rules: a wave's share is one of all targets and rounds up; a budget's share rounds down, and a budget of 0 is kept
-//! as 1, which is the same promise: the first failure halts.
+//! as 1, which is the same promise: the first failure halts. A wave's budget is half of the wave where the plan does not
+//! say, and never above the rollout's. A written budget that can never be reached is a warning: it guards nothing.
 
 use super::raw;
 use crate::document::share::{Share, Size};
@@ -28,9 +29,42 @@ pub fn rollout_budget(strategy: &raw::Strategy, total: u32) -> u32 {
 }
 
 fn wave_budget(strategy: &raw::Strategy, size: u32, rollout: u32) -> u32 {
+    written_wave_budget(strategy).map_or((size / 2).min(rollout), |share| share.down(size)).max(1)
+}
+
+fn written_wave_budget(strategy: &raw::Strategy) -> Option<Share> {
     match &strategy.max_failures {
-        Some(raw::MaxFailures::Two(raw::Budgets { wave: Some(share), .. })) => share.down(size).max(1),
-        _ => rollout,
+        Some(raw::MaxFailures::Two(budgets)) => budgets.wave,
+        Some(raw::MaxFailures::One(_)) | None => None,
+    }
+}
+
+/// Warns of written budgets that no number of failures reaches.
+pub fn check_budgets(strategy: &raw::Strategy, waves: &[Wave], rollout: u32, document: &Document<'_>, mistakes: &mut Mistakes) {
+    let total: u32 = waves.iter().map(|wave| wave.size).sum();
+    let (rollout_at, written) = match &strategy.max_failures {
+        None => return,
+        Some(raw::MaxFailures::One(_)) => ("strategy.max_failures", true),
+        Some(raw::MaxFailures::Two(budgets)) => ("strategy.max_failures.rollout", budgets.rollout.is_some()),
+    };
+    let mut warn = |at: &str, what: String, why: String, help: &str| {
+        let warning = Diagnostic::warning("budget", format!("the failure budget of {what} can never be reached: {why}"));
+        mistakes.push(warning.at(document.place(at)).help(help));
+    };
+    if written && rollout > total {
+        let help = format!("write at most {total}, or leave it out for {MAX_FAILURES_DEFAULT}");
+        warn(rollout_at, format!("{rollout} of the rollout"), format!("the number of targets is {total}"), &help);
+    }
+    let Some(wave) = waves.iter().find(|wave| wave.max_failures > wave.size.min(rollout)) else { return };
+    if written_wave_budget(strategy).is_some() {
+        let (budget, name) = (wave.max_failures, quote(wave.name.as_str()));
+        let why = if budget > wave.size {
+            format!("its size is {}, and it halts as it ends when half of it failed", wave.size)
+        } else {
+            format!("the rollout halts at {rollout}")
+        };
+        let help = "write a share such as `10%`, or leave it out for half of each wave";
+        warn("strategy.max_failures.wave", format!("{budget} of the wave {name}"), why, help);
     }
 }
 

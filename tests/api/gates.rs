@@ -80,6 +80,37 @@ async fn a_revert_that_fails_waits_for_a_person() {
 }
 
 #[tokio::test]
+async fn a_canary_half_of_which_failed_is_left_by_a_person_with_a_reason() {
+    let world = World::new().await;
+    let list = format!("{}{}{}", targets('f', 1), targets('a', 3), targets('f', 3).split_once('\n').expect("lines").1);
+    let strategy = "strategy: {max_failures: {wave: 100%, rollout: 6}, waves: [{name: canary, size: 2}, {name: rest, size: rest}]}\n";
+    world.submit(&plan("canary", &list, strategy)).await;
+    let halted = world.until("/v1/rollouts/canary", |answered| answered.json["phase"] == "halted").await;
+    assert_eq!((&halted.json["halt"]["guard"], &halted.json["tally"]["queued"]), (&json!("half"), &json!(4)), "{halted:?}");
+    assert!(halted.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("sealift promote canary --reason")), "{halted:?}");
+    let path = "/v1/rollouts/canary/promote";
+    let unsaid = world.post(path, json!({})).await;
+    assert_eq!(unsaid.status, StatusCode::CONFLICT);
+    assert!(unsaid.json["error"]["message"].as_str().is_some_and(|message| message.contains("--reason")), "{unsaid:?}");
+    assert_eq!(world.post(path, json!({"reason": "the one is being decommissioned"})).await.json["phase"], "advancing");
+
+    // Two of the last wave's four fail: the last one halts too, and a person ends it.
+    let last = world.until("/v1/rollouts/canary", |answered| answered.json["phase"] == "halted").await;
+    assert_eq!((&last.json["halt"]["guard"], &last.json["tally"]["failed"]), (&json!("half"), &json!(3)), "{last:?}");
+    assert_eq!(world.post(path, json!({"reason": "and those"})).await.json["phase"], "completed");
+}
+
+#[tokio::test]
+async fn a_rollout_whose_every_change_failed_is_not_completed() {
+    let world = World::new().await;
+    world.submit(&plan("none", &targets('f', 2), "strategy: {max_failures: {wave: 2, rollout: 3}}\n")).await;
+    world.until("/v1/rollouts/none", |answered| answered.json["phase"] == "halted").await;
+    let refused = world.post("/v1/rollouts/none/promote", json!({"reason": "let it be over"})).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
+    assert_eq!(world.post("/v1/rollouts/none/abort", json!({})).await.json["phase"], "aborted");
+}
+
+#[tokio::test]
 async fn a_spent_budget_reverts_where_the_plan_says_so() {
     let world = World::new().await;
     let list = format!("{}{}", targets('a', 2), targets('f', 2));

@@ -153,7 +153,7 @@ async fn a_full_group_is_told_by_its_changes_and_its_rollout() {
     let world = World::new().await;
     *world.cloud.busy.lock().expect("a test's lock") = true;
     let golds = targets('a', 3).replace("po01}", "po01, tags: {tier: gold}}");
-    let limits = "strategy: {max_in_flight: 5, max_in_flight_per: {\"tag:tier\": 2}}\n";
+    let limits = "strategy: {max_in_flight: 5, max_in_flight_per: {\"tag:tier\": 2}, max_failures: {wave: 4, rollout: 4}}\n";
     let text = plan("tiers", &format!("{golds}{}", targets('b', 1)), limits);
     let preview = world.upload("/v1/plans/preview", form(&text, &[])).await;
     assert_eq!(preview.json["max_in_flight_per"], json!({"tag:tier": 2}));

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::world::World;
 
-const REST: &str = "verify: {timeout: 1s}\nstrategy: {waves: [{name: canary, size: 4, promote: manual}, {name: rest, size: rest}]}\n";
+/// The canary's budget lets all of it begin at once; half of it in doubt keeps it from being left.
+const REST: &str = "verify: {timeout: 1s}\nstrategy: {max_failures: {wave: 4}, waves: [{name: canary, size: 4, promote: manual}, {name: rest, size: rest}]}\n";
 
 fn changes(world: &World) -> Vec<Value> {
     let listed = world.run(&["changes", "doubt", "-o", "jsonl"]).out;
@@ -23,7 +24,7 @@ async fn a_person_settles_what_is_in_doubt() {
     let _daemon = world.daemon().ready();
     let applied = world.run(&["apply", plan.to_str().expect("a path of text"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{applied:?}");
-    world.until("doubt", |status| status["phase"] == "awaiting" && status["tally"]["in_doubt"] == 4);
+    world.until("doubt", |status| status["phase"] == "halted" && status["tally"]["in_doubt"] == 4);
     world.cloud.with_model(|model| model.set_faults(Faults::from_yaml("job_time: 100ms").expect("a fault file")));
     let rows = changes(&world);
     let proxies: Vec<&str> = rows.iter().map(|row| field(row, "proxy_id")).collect();
@@ -48,7 +49,7 @@ async fn a_person_settles_what_is_in_doubt() {
 
     let named = world.run(&["resolve", "doubt", "--proxy", &proxies[0][..12], "--job", jobs[0], "--reason", "seen in the console"]);
     assert_eq!(named.code, Some(0), "{named:?}");
-    world.until("doubt", |status| status["phase"] == "awaiting" && status["tally"]["succeeded"] == 1);
+    world.until("doubt", |status| status["phase"] == "halted" && status["tally"]["succeeded"] == 1);
     let given_up = world.run(&["resolve", "doubt", "--proxy", proxies[1], "--give-up", "--reason", "the instance is gone"]);
     assert_eq!(given_up.code, Some(0), "{given_up:?}");
     let again = world.run(&["resolve", "doubt", "--proxy", proxies[1], "--give-up"]);
@@ -56,7 +57,7 @@ async fn a_person_settles_what_is_in_doubt() {
     // One of the two that are left: it shows the value, so nothing is sent. The other stays as it is.
     let retried = world.run(&["retry", "doubt", "--proxy", proxies[2]]);
     assert_eq!(retried.code, Some(0), "{retried:?}");
-    world.until("doubt", |status| status["phase"] == "awaiting" && status["tally"]["succeeded"] == 2);
+    world.until("doubt", |status| status["phase"] == "halted" && status["tally"]["succeeded"] == 2);
     let rows = changes(&world);
     let states: Vec<&str> = rows.iter().map(|row| field(row, "state")).collect();
     assert_eq!(states, ["succeeded", "failed", "succeeded", "in_doubt", "queued"], "{rows:#?}");

@@ -61,9 +61,10 @@ async fn what_the_wire_does_not_show_fails_with_the_reason() {
     let other = rcgen::KeyPair::generate().expect("a key");
     let other = rcgen::CertificateParams::default().self_signed(&other).expect("a certificate").pem();
     world.write("other.pem", &other);
-    let plan = world.plan("unproven", "verify: {timeout: 1s, wire: {ca_file: other.pem}}\n");
+    let plan =
+        world.plan("unproven", "verify: {timeout: 1s, wire: {ca_file: other.pem}}\nstrategy: {max_failures: {wave: 3, rollout: 3}}\n");
     let applied = world.run(&["apply", plan.to_str().expect("a path of text"), "--yes"]);
-    assert_eq!(applied.code, Some(3), "{applied:?}");
+    assert_eq!(applied.code, Some(4), "a rollout whose every change failed is halted: {applied:?}");
     let status = world.status("unproven");
     assert_eq!((&status["tally"]["failed"], &status["counters"]["verified"]), (&3.into(), &0.into()), "{status:#}");
     let changes = rows(&world.run(&["changes", "unproven", "-o", "jsonl"]).out);

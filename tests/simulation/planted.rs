@@ -60,6 +60,8 @@ pub enum Planted {
     InFlightToldTooLow,
     /// The store counts every failure twice.
     FailuresCountedTwice,
+    /// The store tells of no failure in a wave that is done and of which half or more failed.
+    HalfFailedNotTold,
     /// The store offers changes of later waves.
     LaterWavesOffered,
     /// The store does not know the plan's group limits.
@@ -168,6 +170,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::LogWithHoles, 1_000),
     (Planted::InFlightToldTooLow, 50),
     (Planted::FailuresCountedTwice, 100),
+    (Planted::HalfFailedNotTold, 100),
     (Planted::LaterWavesOffered, 100),
     (Planted::GroupLimitIgnored, 200),
     (Planted::FullGroupHoldsTheRest, 1_000),

@@ -115,6 +115,9 @@ pub struct PreviewWave {
     pub size: u32,
     /// Failures at which it halts the rollout.
     pub max_failures: u32,
+    /// Its changes in flight at most: `max_in_flight`, or less where a failure budget bounds the pace.
+    #[serde(default)]
+    pub max_in_flight: u32,
     /// Wait after its last change, in seconds.
     pub soak_seconds: u64,
     /// `auto` or `manual`.

@@ -300,7 +300,7 @@ pub struct RevertDoc {
 /// Which guard stopped a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HaltDoc {
-    /// `failures`, `stalled` or `revert`.
+    /// `failures`, `half`, `stalled` or `revert`.
     pub guard: String,
     /// The same for people.
     pub text: String,

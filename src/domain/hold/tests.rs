@@ -212,6 +212,17 @@ fn a_revert_says_what_it_waits_for() {
     assert_eq!((moving.rollout(), moving.change()), (None, None));
 }
 
+#[test]
+fn a_wave_that_is_done_and_halted_may_be_left_without_what_failed() {
+    let facts = Facts::bent(|f| {
+        f.record.phase = Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None };
+        f.tallies[0] = Tally { succeeded: 25, failed: 25, ..Tally::default() };
+    });
+    let text = "halted: 25 of the wave's 50 changes failed or are in doubt; `sealift retry proxy-ssl-2026q4` tries them again, \
+                `sealift promote proxy-ssl-2026q4 --reason TEXT` goes on without them";
+    assert_eq!(facts.rollout(), hold("halted", None, text));
+}
+
 /// What holds the whole rollout is told of it and of its queued and ready changes alike.
 #[test]
 fn holds_of_the_whole_rollout() {
@@ -221,6 +232,10 @@ fn holds_of_the_whole_rollout() {
         (
             phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
             hold("halted", None, &format!("halted: 3 failures reach the budget of 3; {verb}")),
+        ),
+        (
+            phase(Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None }),
+            hold("halted", None, &format!("halted: 25 of the wave's 50 changes failed or are in doubt; {verb}")),
         ),
         (
             phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 }, revert: None }),

@@ -155,7 +155,7 @@ impl Step<'_> {
             if revert.more {
                 return self.to(revert.at(wave, Stage::Gathering), "the rest of this wave is gathered");
             }
-            let name = &self.ctx.plan.strategy.waves[usize::from(wave)].name;
+            let name = self.wave_name(wave);
             return match wave.checked_sub(1) {
                 Some(older) => self.to(revert.at(older, Stage::Gathering), format!("wave {name} is put back")),
                 None => self.to(Phase::Reverted, format!("wave {name} is put back, and with it everything")),

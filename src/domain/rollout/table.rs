@@ -18,13 +18,16 @@ use crate::domain::window::{Calendar, ShutBy};
 /// Three waves of 4, 10 and 20 targets; the first soaks for an hour and wants a promotion, the last soaks too. Budgets
 /// of 2, 3 and 20 failures and of 6 for the rollout, 5 in flight, a progress deadline of 20 minutes. Without
 /// circumstances (`-`) the waves before are done, nothing of the present one was released, and the window is open.
-/// Halted failures: three of wave 1 failed. Aborted: wave 0 is still to be withdrawn.
+/// Halted failures: three of wave 1 failed. Halted half: half of the wave failed, the rest succeeded. Aborted: wave 0 is
+/// still to be withdrawn.
 ///
 /// Settling, gathering, releasing: wave 1 is put back, wave 2 was withdrawn; from gathering on all of wave 1 had succeeded.
 /// Halted revert: one change of it could not be put back.
 ///
 /// * early: `not_before` lies ahead. shut: the window is, and opens again. soaked: the soak's end is reached.
-/// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows.
+/// * failed, in doubt: one of the wave is. nearly budget: five are. budget: as many as the budget allows. half, nearly
+///   half: so many of the wave failed or are in doubt. everything failed: in all waves. wide: no budget is in the way.
+///   survey: the plan only looks.
 /// * paused until, over: paused until noon, and noon it is. approval, two: so many are asked for. approved: bob did.
 /// * marked: eight changes are to be put back. put back: all are. first: it is wave 0. failed before: one of wave 0 had
 ///   failed before the revert. more: not all is gathered. on failure: the plan reverts by itself.
@@ -142,7 +145,7 @@ halted failures ; abort        ; -                       => aborted | withdraw |
 halted failures ; retry        ; -                       => advancing 1 requeue failed | requeue | now
 halted failures ; retry        ; in doubt                => refused only_in_doubt
 halted failures ; retry all    ; -                       => advancing 1 requeue failed_and_in_doubt | requeue | now
-halted failures ; promote      ; -                       => refused nothing_to_promote
+halted failures ; promote      ; -                       => refused wave_not_done
 halted stalled  ; woken        ; -                       => halted 1 stalled | none | never
 halted stalled  ; woken        ; stalled                 => halted 1 stalled | none | never
 halted stalled  ; requeued     ; -                       => halted 1 stalled | none | now
@@ -389,6 +392,58 @@ halted revert   ; give up      ; -                       => halted 1 revert 1 ba
 reverted        ; retry one    ; -                       => refused final
 reverted        ; name job     ; -                       => refused final
 reverted        ; give up      ; -                       => refused final
+advancing 0     ; woken        ; wide+half+done          => halted 0 half 2/4 | none | now
+advancing 0     ; woken        ; wide+half+done+auto+soakless => halted 0 half 2/4 | none | now
+advancing 0     ; woken        ; wide+half+done+on failure => halted 0 half 2/4 | none | now
+advancing 0     ; woken        ; wide+half+done+paused   => advancing 0 paused | none | never
+advancing 0     ; woken        ; wide+half+done+shut     => halted 0 half 2/4 | none | now
+advancing 0     ; woken        ; wide+half+done+survey   => soaking 0 | none | now
+advancing 0     ; woken        ; wide+half+active        => advancing 0 | none | in 30 s
+advancing 0     ; woken        ; wide+half               => advancing 0 | release 2 up to 0 | in 30 s
+advancing 0     ; woken        ; wide+nearly half+done   => soaking 0 | none | now
+advancing 1     ; woken        ; wide+nearly half+done   => advancing 2 | none | now
+advancing 1     ; woken        ; wide+half+done          => halted 1 half 5/10 | none | now
+advancing 2     ; woken        ; wide+nearly half+done   => completed | none | never
+advancing 2     ; woken        ; wide+half+done          => halted 2 half 10/20 | none | now
+advancing 2     ; woken        ; wide+everything failed  => halted 2 half 20/20 | none | now
+advancing 2     ; woken        ; wide+everything failed+survey => completed | none | never
+soaking 0       ; woken        ; half                    => soaking 0 | none | at its end
+soaking 0       ; woken        ; half+soaked             => halted 0 half 2/4 | none | now
+soaking 0       ; woken        ; half+soaked+auto        => halted 0 half 2/4 | none | now
+soaking 0       ; woken        ; half+soaked+paused      => soaking 0 paused | none | never
+soaking 0       ; woken        ; half+soaked+survey      => awaiting 0 | none | now
+soaking 0       ; promote      ; half                    => advancing 1 | none | now
+halted failures ; promote      ; budget+done             => advancing 2 | none | now
+halted failures ; promote      ; budget+done+paused      => advancing 2 paused | none | now
+halted failures ; promote      ; budget+active           => refused wave_not_done
+halted failures ; promote      ; left behind+done        => refused wave_not_done
+halted failures ; promote      ; wide+half+done          => advancing 2 | none | now
+halted failures ; promote      ; everything failed       => refused budget_spent
+halted failures ; promote unsaid ; budget+done           => refused reason_missing
+halted half 1   ; woken        ; -                       => halted 1 half 5/10 | none | never
+halted half 1   ; woken        ; paused until+over       => halted 1 half 5/10 | none | now
+halted half 1   ; requeued     ; -                       => halted 1 half 5/10 | none | now
+halted half 1   ; pause        ; -                       => halted 1 half 5/10 paused | none | now
+halted half 1   ; pause until  ; -                       => halted 1 half 5/10 paused until | none | now
+halted half 1   ; resume       ; -                       => refused not_paused
+halted half 1   ; resume       ; paused                  => halted 1 half 5/10 | none | now
+halted half 1   ; abort        ; -                       => aborted | withdraw | never
+halted half 1   ; retry        ; -                       => advancing 1 requeue failed | requeue | now
+halted half 1   ; retry        ; in doubt                => refused only_in_doubt
+halted half 1   ; retry all    ; -                       => advancing 1 requeue failed_and_in_doubt | requeue | now
+halted half 1   ; promote      ; -                       => advancing 2 | none | now
+halted half 1   ; promote      ; paused                  => refused wave_not_done
+halted half 1   ; promote      ; half                    => refused wave_not_done
+halted half 1   ; promote unsaid ; -                     => refused reason_missing
+halted half 2   ; promote      ; -                       => completed | none | never
+halted half 2   ; promote      ; everything failed       => refused every_change_failed
+halted half 1   ; marking one  ; -                       => halted 1 half 5/10 | none | now
+halted half 1   ; gathered     ; -                       => halted 1 half 5/10 | none | now
+halted half 1   ; approve      ; -                       => refused no_approval_asked
+halted half 1   ; revert       ; -                       => reverting 1 settling | withdraw | now
+halted half 1   ; retry one    ; -                       => advancing 1 | again 3 | now
+halted half 1   ; name job     ; -                       => advancing 1 | 3 did named | now
+halted half 1   ; give up      ; -                       => halted 1 half 5/10 | 3 given up | now
 ";
 
 fn start() -> Timestamp {
@@ -467,6 +522,8 @@ fn phases() -> Vec<(&'static str, Phase)> {
         ("soaking 0", Phase::Soaking { wave: 0, until: soaked() }),
         ("awaiting 0", Phase::Awaiting { wave: 0 }),
         ("halted failures", Phase::Halted { wave: 1, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
+        ("halted half 1", Phase::Halted { wave: 1, reason: Halt::Half { failures: 5, size: 10 }, revert: None }),
+        ("halted half 2", Phase::Halted { wave: 2, reason: Halt::Half { failures: 10, size: 20 }, revert: None }),
         ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200 }, revert: None }),
         ("completed", Phase::Completed),
         ("aborted", Phase::Aborted { mark: mark("root") }),
@@ -495,6 +552,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("name job", command(Verb::ByHand { ordinal: 3, what: ByHand::Adopt("named".parse().expect("a job id")) })),
         ("give up", command(Verb::ByHand { ordinal: 3, what: ByHand::GiveUp })),
         ("promote", command(Verb::Promote)),
+        ("promote unsaid", Event::Command { verb: Verb::Promote, mark: Mark { reason: String::new(), ..mark("alice") } }),
         ("marking one", Event::Marking { failed: 1 }),
         ("gathered", Event::Gathered { more: false }),
         ("gathered all but some", Event::Gathered { more: true }),
@@ -557,6 +615,10 @@ impl World {
         if matches!(world.record.phase, Phase::Halted { reason: Halt::Failures { .. }, .. }) && circumstances == "-" {
             world.tallies[wave].shift(Standing::Queued, Standing::Failed, 3);
         }
+        if matches!(world.record.phase, Phase::Halted { reason: Halt::Half { .. }, .. }) && circumstances == "-" {
+            world.apply("half", wave, Standing::Queued);
+            world.apply("done", wave, Standing::Queued);
+        }
         if matches!(world.record.phase, Phase::Halted { reason: Halt::Revert { .. }, .. }) && circumstances == "-" {
             world.tallies[wave].shift(Standing::Succeeded, Standing::Failed, 1);
         }
@@ -612,6 +674,19 @@ impl World {
                 own.shift(from, Standing::Failed, budget - 1);
                 own.shift(from, Standing::InDoubt, 1);
             }
+            "half" => own.shift(from, Standing::Failed, own.total().div_ceil(2)),
+            "nearly half" => {
+                own.shift(from, Standing::Failed, own.total().div_ceil(2) - 2);
+                own.shift(from, Standing::InDoubt, 1);
+            }
+            "everything failed" => {
+                self.tallies.iter_mut().for_each(|tally| *tally = Tally { failed: tally.total(), ..Tally::default() });
+            }
+            "wide" => {
+                self.plan.strategy.waves.iter_mut().for_each(|wave| wave.max_failures = 100);
+                self.plan.strategy.max_failures = 100;
+            }
+            "survey" => self.plan.survey = true,
             "active" => own.shift(Standing::Queued, Standing::Active, own.queued),
             "full" => own.shift(Standing::Queued, Standing::Active, 5),
             "done" => own.shift(Standing::Queued, Standing::Succeeded, own.queued),
@@ -677,6 +752,10 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
                 Refusal::NotByHand { .. } => unreachable!("the engine says so, with the change in hand"),
                 Refusal::OnlyInDoubt { .. } => "only_in_doubt",
                 Refusal::NothingToPromote { .. } => "nothing_to_promote",
+                Refusal::WaveNotDone { .. } => "wave_not_done",
+                Refusal::ReasonMissing { .. } => "reason_missing",
+                Refusal::BudgetSpent { .. } => "budget_spent",
+                Refusal::EveryChangeFailed => "every_change_failed",
                 Refusal::UntilPassed { .. } => "until_passed",
                 Refusal::NoApprovalAsked => "no_approval_asked",
                 Refusal::ApprovedAlready { .. } => "approved_already",
@@ -697,6 +776,7 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
     }
     match &record.phase {
         Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => told += &format!(" failures {failures}/{budget}"),
+        Phase::Halted { reason: Halt::Half { failures, size }, .. } => told += &format!(" half {failures}/{size}"),
         Phase::Halted { reason: Halt::Stalled { .. }, .. } => told += " stalled",
         Phase::Halted { reason: Halt::Revert { failures }, .. } => told += &format!(" revert {failures}"),
         _ => {}
@@ -768,7 +848,7 @@ fn every_cell_is_as_the_table_says() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (phase, _) in phases() {
-        for (event, _) in events().into_iter().filter(|(event, _)| *event != "gathered all but some") {
+        for (event, _) in events().into_iter().filter(|(event, _)| !matches!(*event, "gathered all but some" | "promote unsaid")) {
             let word = phase.trim_end_matches([' ', '0', '1', '2']);
             assert!(cells.contains(&(word.to_owned(), event)), "the cell {word} ; {event} has no row");
         }
@@ -982,6 +1062,20 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
     Ok(())
 }
 
+/// A wave that is left without a person did well by more than half.
+fn left_by_itself(world: &World, was: &Record, is: &Record) -> Result<(), TestCaseError> {
+    let left = match (&was.phase, &is.phase) {
+        (Phase::Advancing { wave }, Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed) => Some(*wave),
+        (Phase::Soaking { wave, .. }, Phase::Awaiting { .. }) => Some(*wave),
+        (Phase::Advancing { wave } | Phase::Soaking { wave, .. }, Phase::Advancing { wave: next }) if next > wave => Some(*wave),
+        _ => None,
+    };
+    let Some(left) = left else { return Ok(()) };
+    let own = world.tallies[usize::from(left)];
+    prop_assert!(own.failures() * 2 < own.total(), "wave {} is left by itself with {:?}", left, own);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -1024,6 +1118,12 @@ proptest! {
                         let stops = if reverts { "reverting" } else { "halted" };
                         let lifted = was.paused_until.is_some() && decision.record.paused_until.is_none();
                         prop_assert!(decision.record.phase.word() == stops || lifted, "a spent budget halts, or reverts");
+                    }
+                    if event == Event::Woken {
+                        left_by_itself(&world, &was, &decision.record)?;
+                    }
+                    if decision.record.phase == Phase::Completed {
+                        prop_assert!(all.failures() < all.total(), "a rollout whose every change failed is not completed");
                     }
                     let requeue = decision.effect == Effect::Requeue;
                     let gather = matches!(decision.effect, Effect::Gather { .. });

@@ -30,6 +30,13 @@ impl Invariant for HaltsHaveCause {
                     return Err(format!("halted for {failures} failures of {budget}; the store has {} and {own}", total.failures()));
                 }
             }
+            Phase::Halted { wave, reason: Halt::Half { failures, size }, .. } => {
+                let own = rollout.tallies[usize::from(*wave)];
+                let done = own.queued + own.active == 0 && own.total() == *size;
+                if !done || own.failures() < *failures || failures * 2 < *size {
+                    return Err(format!("halted for {failures} failures of {size}; the store has {own:?}"));
+                }
+            }
             Phase::Completed if total.queued + total.active > 0 => {
                 return Err(format!("completed with {} queued and {} active changes", total.queued, total.active));
             }

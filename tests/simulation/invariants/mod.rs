@@ -12,6 +12,7 @@ mod final_is_final;
 mod fold_gives_state;
 mod gates;
 pub mod group_limits;
+mod half_failed_waits;
 mod halts_have_cause;
 mod in_flight;
 mod intent_first;
@@ -49,6 +50,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("fold_gives_state", Box::new(fold_gives_state::FoldGivesState::new(setting))),
         ("gates", Box::new(gates::Gates::new(setting))),
         ("group_limits", Box::new(group_limits::GroupLimitsKept::new(setting))),
+        ("half_failed_waits", Box::new(half_failed_waits::HalfFailedWaits::new(setting))),
         ("halts_have_cause", Box::new(halts_have_cause::HaltsHaveCause::new(setting))),
         ("in_flight", Box::new(in_flight::InFlight::new(setting))),
         ("intent_first", Box::new(intent_first::IntentFirst)),

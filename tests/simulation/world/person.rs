@@ -79,6 +79,7 @@ pub fn verb_of_a_person(rollout: &Rollout, rng: &mut Rng) -> Option<Verb> {
             Some(Verb::Approve { digest: rollout.plan.approval.digest })
         }
         (None, "awaiting") => Some(Verb::Promote),
+        (None, "halted") if rollout.record.is_left_by_promotion(&rollout.tallies) && rng.bool() => Some(Verb::Promote),
         (None, "halted") if rng.bool() => Some(Verb::Retry(Requeue::FailedAndInDoubt)),
         (None, "halted") => Some(Verb::Abort),
         (None, _) => None,

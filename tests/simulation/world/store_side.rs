@@ -169,6 +169,10 @@ impl World {
                 let more = tally.failed.min(tally.succeeded);
                 Tally { failed: tally.failed + more, succeeded: tally.succeeded - more, ..tally }
             }),
+            Planted::HalfFailedNotTold if !rollout.record.is_withdrawn() => tell(&mut rollout, |tally| {
+                let done = tally.queued + tally.active == 0 && tally.failures() * 2 >= tally.total();
+                if done { Tally { failed: 0, in_doubt: 0, skipped: tally.skipped + tally.failures(), ..tally } } else { tally }
+            }),
             Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
             Planted::WindowsForgottenAtRestart if self.windows_forgotten => rollout.record.windows = Windows::default(),
             Planted::PauseEndForgottenAtRestart if self.restarted() => rollout.record.paused_until = None,
