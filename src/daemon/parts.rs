@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{levels, supervisor};
+use super::{levels, stop_file, supervisor};
 use crate::api::wire::PlanFault;
 use crate::api::{self, Api};
 use crate::cli::{Exit, Failure};
@@ -114,6 +114,8 @@ impl Parts {
         let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
+        let state = setup.state.clone();
+        handle.look_for_stop(Box::new(move || stop_file::look(&state)));
         let stop = CancellationToken::new();
         let spool = setup.state.join(SPOOL);
         let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());

@@ -1,7 +1,8 @@
 //! The kill switch that needs no daemon: while the file `STOP` stands in the state directory, no call that changes
 //! anything is sent; the reason is its text.
 //!
-//! Invariant: whatever stands there and however it can be read, it stops; only that nothing is there lets work go on.
+//! Invariant: whatever stands there and however it can be read, it stops; only that nothing is there lets work go on. The
+//! engine's last check looks at it by itself, so that nothing leaves between the making of the file and the next look here.
 
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::engine::Handle;
 /// Its name in the state directory.
 pub const NAME: &str = "STOP";
 
-/// How often it is looked for: a person who makes it expects it to act at once.
+/// How often it is looked for, so that what waits says why and no call is begun in vain.
 pub const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Bytes of its text that are read: a reason is a sentence.

@@ -2,13 +2,14 @@
 //!
 //! Invariant: an operator's verb is acknowledged only after it stands on the board, and every write asks the board
 //! while its request is still incomplete; both take the same lock. So after an acknowledged pause or abort, after a
-//! halt and while the kill-switch file stands, no PUT becomes complete.
+//! halt and while the kill-switch file stands, no PUT becomes complete. The file itself is looked at by the check, for
+//! whoever watches it tells of it a moment later.
 //!
 //! Deliberately not here: quota and deciding. A process frozen between this check and the kernel's write cannot be
 //! stopped from our side; README says so.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,6 +52,9 @@ pub struct CheckSpec {
     pub plan: PlanRef,
 }
 
+/// Looks whether the kill-switch file stands, for its text. Asked at the wire instant of every write: a look at a name.
+pub type StopLook = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// A stretch in which the window is known to be open.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenWithin {
@@ -69,9 +73,10 @@ impl OpenWithin {
 }
 
 /// Shared by the core, which writes, and by calls on their way out, which read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Board {
     inner: Mutex<Inner>,
+    stop_look: OnceLock<StopLook>,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +90,7 @@ struct Inner {
 impl Board {
     /// A board for these lanes.
     pub(super) fn new(lanes: &[Lane]) -> Self {
-        Self { inner: Mutex::new(Inner { clocks: Clocks::of(lanes), ..Inner::default() }) }
+        Self { inner: Mutex::new(Inner { clocks: Clocks::of(lanes), ..Inner::default() }), ..Self::default() }
     }
 
     /// An answer to a call of this lane, which was out between these two instants, told the cloud's time.
@@ -128,6 +133,12 @@ impl Board {
         self.lock().stop = text;
     }
 
+    /// Has every last check look for the kill-switch file itself; the first look that is given stays.
+    pub fn look_for_stop(&self, look: StopLook) {
+        // There is one file, and one place that knows where it is.
+        let _ = self.stop_look.set(look);
+    }
+
     /// The process ends.
     pub(super) fn set_draining(&self) {
         self.lock().draining = true;
@@ -142,8 +153,10 @@ impl Board {
         if !spec.write {
             return Ok(());
         }
+        // Outside the lock: it may wait for the disk.
+        let stands = self.stop_look.get().and_then(|look| look());
         let inner = self.lock();
-        if let Some(text) = &inner.stop {
+        if let Some(text) = stands.as_ref().or(inner.stop.as_ref()) {
             return Err(Withheld(format!("the STOP file stands: {text}")));
         }
         if inner.draining {

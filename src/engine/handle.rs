@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::board::{Board, StopLook};
 use super::cloud_time::ClockStanding;
 use super::lane::QuotaStanding;
 use crate::domain::call::{Call, JobSeen, Reply};
@@ -27,6 +28,7 @@ pub const ASKS_MAX: usize = 1024;
 /// Speaks to the engine; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
+    pub(super) board: Arc<Board>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
 }
@@ -172,6 +174,11 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Ask(Box::new(call), answer)).await.map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)?
+    }
+
+    /// Has the last check of every call that changes anything look for the kill-switch file itself.
+    pub fn look_for_stop(&self, look: StopLook) {
+        self.board.look_for_stop(look);
     }
 
     /// Tells the engine that the kill-switch file stands (with its text) or is gone.

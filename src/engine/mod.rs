@@ -47,7 +47,7 @@ mod unserved;
 mod watch;
 mod work;
 
-pub use self::board::{Board, CheckSpec, OpenWithin};
+pub use self::board::{Board, CheckSpec, OpenWithin, StopLook};
 pub use self::cloud_time::ClockStanding;
 pub use self::core::{Core, Options};
 pub use self::effect::{Effect, Found, Input, PlanRef, Query, Ticket};

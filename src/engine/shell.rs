@@ -53,9 +53,10 @@ pub fn start(
     let (requests, received) = mpsc::channel(REQUESTS_MAX);
     let (publish, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let core = Core::new(options, clock.times());
+    let board = core.board();
     let (answers, inputs) = mpsc::channel(ANSWERS_MAX);
     let shell = Shell {
-        board: core.board(),
+        board: Arc::clone(&board),
         core,
         store,
         cloud,
@@ -72,7 +73,7 @@ pub fn start(
         draining: false,
         warned: BTreeSet::new(),
     };
-    (Handle { requests, snapshot }, shell.run(received, inputs))
+    (Handle { board, requests, snapshot }, shell.run(received, inputs))
 }
 
 struct Shell {

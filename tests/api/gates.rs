@@ -242,3 +242,23 @@ async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn the_stop_file_is_seen_by_the_last_check_before_the_engine_is_told() {
+    let world = World::new().await;
+    let stands = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let file = stands.clone();
+    let look = move || file.load(std::sync::atomic::Ordering::Relaxed).then(|| "drill".to_owned());
+    world.handle.look_for_stop(Box::new(look));
+    world.submit(&plan("stopped", &targets('a', 2), "")).await;
+    // The looks before are made, and every switch is withheld.
+    for _ in 0..1000 {
+        if world.cloud.calls("submit") >= 4 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(world.cloud.calls("submit") >= 4 && !world.cloud.shows('a', 0) && !world.cloud.shows('a', 1));
+    stands.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.until("/v1/rollouts/stopped", |answered| answered.json["phase"] == "completed").await;
+}

@@ -74,7 +74,7 @@ pub enum Seen {
     VerbAnswered { id: u64 },
     /// An operator was told that the verb is carried out.
     Acknowledged { verb: Verb },
-    /// The kill-switch file came or went, and every daemon was told.
+    /// The kill-switch file came or went.
     StopFile { stands: bool },
     /// A daemon began to run.
     Started { daemon: usize, now: Nanos },

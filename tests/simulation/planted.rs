@@ -106,8 +106,10 @@ pub enum Planted {
     NoWindowAtWire,
     /// The deadline alone is not checked at the wire instant.
     NoDeadlineAtWire,
-    /// One daemon is not told that the kill-switch file stands.
+    /// One daemon looks for the kill-switch file in another folder.
     StopFileNotTold,
+    /// The last check goes by what it was told of the kill-switch file.
+    StopFileNotLookedAt,
     /// Timers fire a minute late.
     WakesLate,
     /// The lane's own limit of changes in flight is not passed on.
@@ -193,6 +195,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::NoWindowAtWire, 2_000),
     (Planted::NoDeadlineAtWire, 300),
     (Planted::StopFileNotTold, 200),
+    (Planted::StopFileNotLookedAt, 1_000),
     (Planted::WakesLate, 100),
     (Planted::LaneLimitIgnored, 200),
     (Planted::JobListLost, 50),

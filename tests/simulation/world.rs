@@ -15,6 +15,7 @@ mod store_side;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -101,7 +102,8 @@ pub(in crate::world) enum What {
     Probe { daemon: usize, life: u32, ticket: Ticket, id: ChangeId, endpoint: Endpoint },
     AskWire { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, deadline: Duration, way: Nanos },
     AskArrive { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, way: Nanos },
-    StopFile { order: u32, text: Option<String> },
+    StopFile { text: Option<String> },
+    TellStop { daemon: usize, life: u32 },
     Jump { seconds: i64 },
     CloudClock { ahead: i64 },
     Calm,
@@ -116,6 +118,7 @@ impl What {
             | Self::Answer { daemon, .. }
             | Self::Apply { daemon, .. }
             | Self::AskWire { daemon, .. }
+            | Self::TellStop { daemon, .. }
             | Self::Wire { daemon, .. } => Some(*daemon),
             Self::Arrive { .. }
             | Self::AskArrive { .. }
@@ -188,9 +191,8 @@ pub struct World {
     calm: bool,
     /// When a person may look in again after the calm.
     person_at: Nanos,
-    stop: Option<String>,
-    /// The latest coming or going of the file that everybody was told.
-    stop_order: u32,
+    /// The kill-switch file, as every last check sees it.
+    stop: Arc<Mutex<Option<String>>>,
     /// What an answer mixed up by a planted bug names.
     last_job: Option<JobId>,
     fired: BTreeMap<&'static str, u64>,
@@ -251,8 +253,7 @@ impl World {
             kills: kills.to_vec(),
             calm: false,
             person_at: 0,
-            stop: None,
-            stop_order: 0,
+            stop: Arc::default(),
             last_job: None,
             fired: BTreeMap::new(),
             traced: std::env::var_os("SEALIFT_TRACE").is_some(),
@@ -406,7 +407,8 @@ impl World {
             What::Probe { daemon, life, ticket, id, endpoint } => self.probed(daemon, life, ticket, id, &endpoint),
             What::AskWire { daemon, life, ticket, call, deadline, way } => self.ask_wire(daemon, (life, ticket), *call, deadline, way),
             What::AskArrive { daemon, life, ticket, call, way } => self.ask_arrive(daemon, (life, ticket), &call, way),
-            What::StopFile { order, text } => self.stop_file(order, text),
+            What::StopFile { text } => self.stop_file(text),
+            What::TellStop { daemon, life } => self.tell_stop(daemon, life),
             What::Jump { seconds } => {
                 self.fire("wall_jump");
                 // What waits for an instant of the wall clock looks at it at least every 30 s.

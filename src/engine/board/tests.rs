@@ -244,3 +244,17 @@ fn a_window_is_shut_as_soon_as_one_clock_says_so() {
     let by_boot = CheckSpec { open: OpenWithin { ends: Some(Duration::from_secs(2_991)), ..put().open }, ..late };
     assert!(open().check(&by_boot, now).is_err());
 }
+
+#[test]
+fn the_stop_file_itself_is_looked_at_before_anybody_tells_of_it() {
+    let stands = Arc::new(std::sync::Mutex::new(None));
+    let board = open();
+    let file = Arc::clone(&stands);
+    board.look_for_stop(Box::new(move || file.lock().expect("a test's lock").clone()));
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+    *stands.lock().expect("a test's lock") = Some("fire drill".to_owned());
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("the STOP file stands: fire drill"));
+    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a read goes on");
+    *stands.lock().expect("a test's lock") = None;
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+}

@@ -46,9 +46,14 @@ impl World {
         };
         let core = Core::new(options, self.times());
         self.daemons[daemon].board = core.board();
+        if self.planted != Planted::StopFileNotLookedAt && !self.is_blind_to_stop(daemon) {
+            let stop = Arc::clone(&self.stop);
+            core.board().look_for_stop(Box::new(move || stop.lock().expect("one thread").clone()));
+        }
         self.daemons[daemon].core = Some(core);
         self.oracle.see(Seen::Started { daemon, now: self.now });
-        self.tell_stop(daemon);
+        let life = self.daemons[daemon].life;
+        self.tell_stop(daemon, life);
         self.feed(daemon, Input::Tick);
     }
 

@@ -26,9 +26,9 @@ impl World {
         }
         if self.scenario.stop_file {
             let at = self.rng.u64(0..calm_at);
-            self.push(at, What::StopFile { order: 1, text: Some("drill".into()) });
+            self.push(at, What::StopFile { text: Some("drill".into()) });
             let back = self.rng.u64(at..=calm_at);
-            self.push(back, What::StopFile { order: 2, text: None });
+            self.push(back, What::StopFile { text: None });
         }
         for _ in 0..self.scenario.wall_jumps {
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));

@@ -5,9 +5,13 @@ use sealift::domain::rollout::{Requeue, Verb};
 use sealift::engine::{Command, Input};
 use sealift::store::Rollout;
 
-use super::{MS, S, What, World};
+use super::daemon::Daemon;
+use super::{MS, Nanos, S, What, World};
 use crate::oracle::Seen;
 use crate::planted::Planted;
+
+/// Who watches the kill-switch file tells of it within this time.
+const STOP_TOLD_WITHIN: Nanos = 200 * MS;
 
 impl World {
     /// Whether the run is at its end; sends a person when nobody else can move it any more.
@@ -45,29 +49,33 @@ impl World {
         self.push_input(wait, daemon, Input::Command { id, command });
     }
 
-    pub(super) fn stop_file(&mut self, order: u32, text: Option<String>) {
-        // A host that stands still cannot be told; the file counts from when everybody knows of it.
-        if let Some(thaw) = self.daemons.iter().map(|daemon| daemon.frozen_until).max().filter(|until| *until > self.now) {
-            return self.push(thaw - self.now, What::StopFile { order, text });
-        }
-        if order < self.stop_order {
-            return;
-        }
-        self.stop_order = order;
-        self.stop.clone_from(&text);
+    /// The file comes or goes: from this instant on for every last check, a moment later for who watches it.
+    pub(super) fn stop_file(&mut self, text: Option<String>) {
+        let stands = text.is_some();
+        *self.stop.lock().expect("one thread") = text;
+        self.oracle.see(Seen::StopFile { stands });
+        let mut told = self.now;
         for daemon in 0..self.daemons.len() {
-            self.tell_stop(daemon);
+            let Daemon { life, frozen_until, .. } = self.daemons[daemon];
+            let after = self.rng.u64(0..STOP_TOLD_WITHIN) + frozen_until.saturating_sub(self.now);
+            told = told.max(self.now + after);
+            self.push(after, What::TellStop { daemon, life });
         }
-        self.oracle.see(Seen::StopFile { stands: text.is_some() });
-        self.oracle.see(Seen::Disturbed { now: self.now });
+        self.oracle.see(Seen::Disturbed { now: told });
     }
 
     /// Tells a daemon whether the kill-switch file stands.
-    pub(super) fn tell_stop(&mut self, daemon: usize) {
-        if self.planted == Planted::StopFileNotTold && daemon == 0 {
+    pub(super) fn tell_stop(&mut self, daemon: usize, life: u32) {
+        if self.daemons[daemon].life != life || self.is_blind_to_stop(daemon) {
             return;
         }
-        self.feed(daemon, Input::StopFile(self.stop.clone()));
+        let stands = self.stop.lock().expect("one thread").clone();
+        self.feed(daemon, Input::StopFile(stands));
+    }
+
+    /// A daemon that looks for the file in another folder neither hears of it nor finds it.
+    pub(super) fn is_blind_to_stop(&self, daemon: usize) -> bool {
+        self.planted == Planted::StopFileNotTold && daemon == 0
     }
 }
 
