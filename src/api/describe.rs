@@ -418,6 +418,7 @@ fn lane(lane: &LaneSnapshot) -> LaneDoc {
         paused_until: lane.paused.as_ref().map(|(until, _)| *until),
         paused_why: lane.paused.as_ref().map(|(_, why)| why.clone()),
         clock: lane.clock.as_ref().map(clock),
+        held: lane.held.as_ref().map(|(mark, _)| MarkDoc::from(mark)),
         quota: lane.quota.map(|standing| LaneQuotaDoc {
             requests: standing.quota.requests,
             per_ms: u64::try_from(standing.quota.per.as_millis()).unwrap_or(u64::MAX),

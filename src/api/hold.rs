@@ -20,7 +20,10 @@ pub fn opening(rollout: &Rollout, now: Timestamp) -> Opening {
 /// `groups_full`: see [`groups_full`].
 pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now: Timestamp) -> Vec<Hold> {
     let window = opening(rollout, now);
-    let lanes: Vec<LaneStanding<'_>> = snapshot.lanes.iter().map(standing).collect();
+    // A lane that a person paused holds those alone that have work for it.
+    let needs = |lane: &LaneSnapshot| lane.held.as_ref().is_some_and(|(_, needing)| needing.contains(&rollout.id));
+    let for_this = |lane| LaneStanding { held: standing(lane).held.filter(|_| needs(lane)), ..standing(lane) };
+    let lanes: Vec<LaneStanding<'_>> = snapshot.lanes.iter().map(for_this).collect();
     let mine = snapshot.unserved.iter().filter(|one| one.rollout == rollout.id);
     let unserved: Vec<Unserved<'_>> = mine.map(|one| Unserved { lane: &one.lane, shares: one.shares.as_ref() }).collect();
     let situation = Situation { groups_full, unserved: &unserved, ..situation(rollout, snapshot, &window) };
@@ -70,6 +73,7 @@ fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Openi
         window,
         stop: snapshot.stop.as_deref(),
         draining: snapshot.draining,
+        overdue: snapshot.overdue.get(&rollout.id).map(String::as_str),
         groups_full: false,
         unserved: &[],
     }
@@ -79,6 +83,7 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
     LaneStanding {
         name: &lane.lane,
         shares: lane.shares.as_ref(),
+        held: lane.held.as_ref().map(|(mark, _)| mark),
         paused: lane.paused.as_ref().map(|(until, why)| (*until, why.as_str())),
         waits_for_quota: lane.waiting > 0,
         clock: lane.clock.filter(ClockStanding::holds).map(|standing| standing.ahead),

@@ -14,6 +14,7 @@ mod fault;
 mod find;
 mod forecast;
 mod hold;
+mod lane;
 mod look;
 mod meter;
 mod peer;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use describe::entry as journal_row;
+pub use lane::{Switches, SwitchesError};
 pub use peer::Peer;
 pub use places::{CONNECTIONS_MAX, IDLE_MAX};
 pub use routes::router;
@@ -48,6 +50,9 @@ use forecast::Forecaster;
 use meter::Meter;
 use wire::PlanFault;
 
+/// Folder of uploads, in the state directory.
+pub const SPOOL: &str = "spool";
+
 /// What the routes need.
 pub struct Api {
     handle: Handle,
@@ -56,6 +61,7 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     lanes: Arc<[Lane]>,
     spool: PathBuf,
+    switches: Switches,
     meter: Meter,
     forecaster: Forecaster,
     started_at: Timestamp,
@@ -65,7 +71,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// `spool` is a folder of ours where submissions are unpacked; what an earlier process left there is removed by
+    /// Submissions are unpacked in a folder beside the file of `switches`; what an earlier process left there is removed by
     /// [`Self::clear_spool`]. Long polls end when `stop` is cancelled.
     pub fn new(
         handle: Handle,
@@ -73,13 +79,15 @@ impl Api {
         probe: Arc<dyn Probe>,
         clock: Arc<dyn Clock>,
         lanes: Arc<[Lane]>,
-        spool: PathBuf,
+        switches: Switches,
         stop: CancellationToken,
     ) -> Self {
+        let spool = switches.folder().join(SPOOL);
         let meter = Meter::new(store.clone(), clock.clone());
         let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
         let started_at = clock.times().wall;
-        Self { handle, store, probe, clock, lanes, spool, meter, forecaster, started_at, stop, plans: watch::channel(Vec::new()).1 }
+        let plans = watch::channel(Vec::new()).1;
+        Self { handle, store, probe, clock, lanes, spool, switches, meter, forecaster, started_at, stop, plans }
     }
 
     /// Reports what the watcher of the plans folder did not take.

@@ -167,7 +167,9 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
     let instances = ask(api, Call::Instances { lane: name.clone(), offset: 0 }).await;
     let took = api.clock.times().boot.saturating_sub(began.boot);
     let mut rows = Vec::new();
-    let paused = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == name).and_then(|known| known.paused.clone());
+    let standing = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == name).cloned();
+    let (paused, held) = standing.map_or((None, None), |known| (known.paused, known.held));
+    rows.extend(held.map(|(mark, _)| no_go("lane", lane, "lane_held", format!("paused by {mark}; `sealift resume --lane {lane}`"))));
     rows.extend(paused.map(|(_, why)| note("lane", lane, "paused", format!("paused now: {why}"))));
     let found = match instances {
         Err(error) => return with(rows, refused("lane", lane, "the list of instances", &error)),

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
-use super::{Api, by_hand, copy, describe, enforcement, find, hold, look, preflight, submit};
+use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -68,6 +68,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/rollouts/{reference}/jobs", get(jobs))
         .route("/v1/rollouts/{reference}/journal", get(journal))
         .route("/v1/rollouts/{reference}/{verb}", post(verb))
+        .route("/v1/lanes/{lane}/{verb}", post(lane::verb))
         .route("/v1/enforcements", get(enforcement::list))
         .route("/v1/enforcements/{name}", get(enforcement::one))
         .route("/v1/enforcements/{name}/{verb}", post(enforcement::verb))

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::operator::{
-    AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs, RevertArgs, VerbArgs,
+    AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs,
+    RevertArgs, VerbArgs,
 };
 pub use self::store::{
     BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
@@ -134,14 +135,14 @@ pub enum Verb {
         after_help = "Examples:\n  sealift journal proxy-ssl-2026q4\n  sealift journal proxy-ssl-2026q4 -o jsonl | jq 'select(.code)'"
     )]
     Journal(RowsArgs),
-    /// Begin nothing new until resumed
+    /// Begin nothing new until resumed; of one rollout, or over one lane
     #[command(
-        after_help = "Examples:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'\n  sealift pause proxy-ssl-2026q4 --until 06:00 --reason 'batch run'\n  sealift pause proxy-ssl-2026q4 --until 2026-12-01T06:00:00+08:00"
+        after_help = "Examples:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'\n  sealift pause proxy-ssl-2026q4 --until 06:00 --reason 'batch run'\n  sealift pause proxy-ssl-2026q4 --until 2026-12-01T06:00:00+08:00\n  sealift pause --lane prod-sg --reason 'incident in the region'"
     )]
     Pause(PauseArgs),
     /// Take a pause back
-    #[command(after_help = "Example:\n  sealift resume proxy-ssl-2026q4")]
-    Resume(VerbArgs),
+    #[command(after_help = "Examples:\n  sealift resume proxy-ssl-2026q4\n  sealift resume --lane prod-sg")]
+    Resume(HoldArgs),
     /// Begin nothing new for ever; what is in flight is followed to its end
     #[command(after_help = "Example:\n  sealift abort proxy-ssl-2026q4 --reason 'wrong fleet'")]
     Abort(AbortArgs),

@@ -19,8 +19,8 @@ use tokio_util::io::StreamReader;
 use super::exit::{Exit, Failure};
 use super::term;
 use super::wire::{
-    CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LookRequest, LookRow, Page, PreflightRequest, Preview,
-    RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest,
+    CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LaneAnswer, LaneRequest, LookRequest, LookRow, Page,
+    PreflightRequest, Preview, RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest,
 };
 
 /// Time for an answer; the server gives up a little earlier and says why.
@@ -190,6 +190,11 @@ impl Client {
     /// How one enforcement stands.
     pub async fn enforcement(&self, name: &str) -> Result<EnforcementDoc, ClientError> {
         self.get(&format!("/v1/enforcements/{}", segment(name)), &[]).await
+    }
+
+    /// Carries out a verb on a lane.
+    pub async fn lane_verb(&self, lane: &str, verb: &str, body: &LaneRequest) -> Result<LaneAnswer, ClientError> {
+        self.send(self.request(Method::POST, &format!("/v1/lanes/{}/{verb}", segment(lane))).json(body)).await
     }
 
     /// Carries out a verb on an enforcement.

@@ -9,7 +9,8 @@ use crate::domain::hold::CLOCK_REMEDY;
 
 /// Whether a person should know of it whatever was asked: it is held back by more than its quota.
 pub fn is_held_back(lane: &LaneDoc) -> bool {
-    lane.paused_until.is_some()
+    lane.held.is_some()
+        || lane.paused_until.is_some()
         || lane.clock.as_ref().is_some_and(|clock| clock.held || clock.jobs_apart_ms.is_some())
         || lane.quota.as_ref().is_some_and(|quota| quota.ceiling < quota.requests)
 }
@@ -30,6 +31,10 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
     }
     if lane.waiting > 0 {
         parts.push(format!("{} for a permit", count(lane.waiting, "change waits", "changes wait")));
+    }
+    if let Some(mark) = &lane.held {
+        let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
+        parts.push(format!("paused by {}{why}", mark.by));
     }
     if let Some(until) = lane.paused_until {
         let why = lane.paused_why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -53,7 +58,8 @@ mod tests {
 
     fn lane() -> LaneDoc {
         let quota = LaneQuotaDoc { requests: 120, per_ms: 300_000, ceiling: 120, used: 87, refused: 0 };
-        LaneDoc { lane: "prod-sg".into(), out: 2, waiting: 0, paused_until: None, paused_why: None, clock: None, quota: Some(quota) }
+        let (lane, quota) = ("prod-sg".into(), Some(quota));
+        LaneDoc { lane, out: 2, waiting: 0, paused_until: None, paused_why: None, clock: None, held: None, quota }
     }
 
     #[test]

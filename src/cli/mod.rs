@@ -77,7 +77,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Approve(args) => operate::approve(&client()?, args).await,
         Verb::Revert(args) => revert::revert(&client()?, args, &style).await,
         Verb::Enforce(args) => enforce::enforce(&client()?, args, &style).await,
-        Verb::Resume(args) => operate::plain(&client()?, "resume", args).await,
+        Verb::Resume(args) => operate::resume(&client()?, args).await,
         Verb::Promote(args) => operate::plain(&client()?, "promote", args).await,
         Verb::Retry(args) => operate::retry(&client()?, args).await,
         Verb::Resolve(args) => operate::resolve(&client()?, args).await,

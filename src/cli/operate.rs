@@ -4,16 +4,16 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{AbortArgs, ApproveArgs, Format, OutputArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
+use super::args::{AbortArgs, ApproveArgs, Format, HoldArgs, OutputArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::moment::moment;
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, count};
-use super::wire::{VerbAnswer, VerbRequest};
+use super::wire::{LaneAnswer, LaneRequest, VerbAnswer, VerbRequest};
 
-/// `resume`, `promote`.
+/// `promote`.
 pub async fn plain(client: &Client, verb: &str, args: &VerbArgs) -> Result<Exit> {
     let answer = client.verb(&args.rollout, verb, &because(args)).await?;
     tell(&answer, &args.output)
@@ -24,15 +24,31 @@ pub fn because(args: &VerbArgs) -> VerbRequest {
     VerbRequest { reason: args.reason.clone(), ..VerbRequest::default() }
 }
 
+/// `resume`.
+pub async fn resume(client: &Client, args: &HoldArgs) -> Result<Exit> {
+    held(client, "resume", args, VerbRequest::default()).await
+}
+
+/// `pause` and `resume`: of a lane, or of a rollout with what else its body says.
+async fn held(client: &Client, verb: &str, args: &HoldArgs, request: VerbRequest) -> Result<Exit> {
+    let reason = args.reason.clone();
+    if let Some(lane) = &args.lane {
+        return tell_lane(&client.lane_verb(lane, verb, &LaneRequest { reason }).await?, &args.output);
+    }
+    let rollout = args.rollout.as_deref().unwrap_or_default();
+    let answer = client.verb(rollout, verb, &VerbRequest { reason, ..request }).await?;
+    tell(&answer, &args.output)
+}
+
 /// `pause`.
 pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<Exit> {
     let until = args.until.as_deref().map(|text| moment(text, style)).transpose();
     let until = until.map_err(|complaint| Failure::new(Exit::Error, format!("--until {complaint}")))?;
-    let answer = client.verb(&args.verb.rollout, "pause", &VerbRequest { until, ..because(&args.verb) }).await?;
+    let exit = held(client, "pause", &args.what, VerbRequest { until, ..VerbRequest::default() }).await?;
     if let Some(until) = until {
         term::say(&format!("it goes on by itself {}", style.until(until)));
     }
-    tell(&answer, &args.verb.output)
+    Ok(exit)
 }
 
 /// `approve`.
@@ -79,6 +95,23 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
     }
     let answer = client.verb(&rollout.id, "abort", &because(&args.verb)).await?;
     tell(&answer, &args.verb.output)
+}
+
+/// Tells what a verb did to a lane.
+fn tell_lane(answer: &LaneAnswer, output: &OutputArgs) -> Result<Exit> {
+    let mut out = term::stdout();
+    match output.output {
+        Format::Table if answer.verb == "pause" => {
+            writeln!(out, "lane {}: paused; nothing that changes anything is sent over it until it is resumed", clean(&answer.lane))?;
+            term::say("reads go on, and what is in flight is followed to its end");
+        }
+        Format::Table => writeln!(out, "lane {}: resumed", clean(&answer.lane))?,
+        Format::Json => writeln!(out, "{}", pretty(answer)?)?,
+        Format::Jsonl => writeln!(out, "{}", line(answer)?)?,
+        Format::Csv => anyhow::bail!("a verb's answer has no rows for CSV; use -o json (the verb was carried out)"),
+    }
+    out.flush()?;
+    Ok(Exit::Done)
 }
 
 /// Tells what a verb did.

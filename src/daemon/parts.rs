@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{levels, stop_file, supervisor};
 use crate::api::wire::PlanFault;
-use crate::api::{self, Api};
+use crate::api::{self, Api, Switches};
 use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
@@ -27,9 +27,6 @@ use crate::probe::{Probe, Prober};
 use crate::store::open::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, Unavailable};
-
-/// Folder of uploads, in the state directory.
-const SPOOL: &str = "spool";
 
 /// What the parts need to know.
 pub struct Setup {
@@ -111,15 +108,21 @@ impl Parts {
         let levels = levels::take(&setup.state, clock.times().boot)?;
         let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent, levels };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
+        let switches = Switches::open(setup.state.clone())?;
         let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
+        let paused = switches.paused().await;
+        for (lane, mark) in paused.iter().filter_map(|(lane, mark)| Some((lane, mark.as_ref()?))) {
+            tracing::warn!(%lane, by = mark.by, reason = mark.reason, "the lane is paused: nothing that changes anything is sent over it");
+        }
+        handle.lanes_paused(paused).await;
         let state = setup.state.clone();
         handle.look_for_stop(Box::new(move || stop_file::look(&state)));
         let stop = CancellationToken::new();
-        let spool = setup.state.join(SPOOL);
+        let spool = setup.state.join(api::SPOOL);
         let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
-        let api = Api::new(handle.clone(), store.clone(), probe, clock.clone(), lanes, spool.clone(), stop.clone());
+        let api = Api::new(handle.clone(), store.clone(), probe, clock.clone(), lanes, switches, stop.clone());
         let api = Arc::new(api.with_plans(setup.plans));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);

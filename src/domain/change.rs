@@ -390,8 +390,8 @@ pub struct Timing {
 /// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
 pub const BUSY_WAITS_MAX: u16 = 150;
 
-/// How often a change that is held by its lane's clock looks again.
-pub const CLOCK_LOOK: Duration = Duration::from_secs(5);
+/// How often a change looks again whether its lane is still held.
+pub const HELD_LOOK: Duration = Duration::from_secs(5);
 
 /// Job ids kept in one record; the oldest gives way (the journal has them all), so that a record stays small.
 pub const JOBS_MAX: usize = 40;
@@ -406,8 +406,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The cloud's clock, by its own answers; `None`: they do not tell it, or not of late.
     pub cloud: Option<Span>,
-    /// The two clocks may be further apart than its lane tolerates: no PUT.
-    pub clock_held: bool,
+    /// Why no PUT is sent over its lane now, in a few words; reads go on.
+    pub lane_held: Option<&'static str>,
     /// The rollout's word on new work.
     pub gate: Gate,
     /// Whether the window is open.
@@ -739,8 +739,8 @@ impl<'a> Step<'a> {
             Gate::Open => {}
         }
         match &self.ctx.window {
-            // Its place in flight is kept: the wait ends as soon as one of the clocks is set right.
-            Opening::Open { .. } if self.clock_holds() => self.stay().after(CLOCK_LOOK, "held by its lane's clock"),
+            // Its place in flight is kept, as by one that waits for its lane's quota.
+            Opening::Open { .. } if let Some(why) = self.held_by_lane() => self.stay().after(HELD_LOOK, why),
             Opening::Open { .. } => match &self.change.record.adopted {
                 Some(job) => self.follow(job, "the job that a person named"),
                 None => self.to(State::Inspecting).call(self.inspect(), "look before"),
@@ -750,9 +750,9 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// What begins here may lead to a PUT, and the clocks are too far apart for one.
-    fn clock_holds(&self) -> bool {
-        self.ctx.clock_held && !self.ctx.survey && self.change.record.adopted.is_none()
+    /// What begins here may lead to a PUT, and its lane takes none.
+    fn held_by_lane(&self) -> Option<&'static str> {
+        self.ctx.lane_held.filter(|_| !self.ctx.survey && self.change.record.adopted.is_none())
     }
 
     fn inspected(&self, view: Option<&ProxyView>) -> Decision {
@@ -783,8 +783,8 @@ impl<'a> Step<'a> {
         if self.ctx.gate != Gate::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
             return ready.now("gate or window shut meanwhile");
         }
-        if self.clock_holds() {
-            return ready.after(CLOCK_LOOK, "held by its lane's clock");
+        if let Some(why) = self.held_by_lane() {
+            return ready.after(HELD_LOOK, why);
         }
         let attempts = self.change.record.attempts;
         if attempts >= self.ctx.retry.max_attempts {

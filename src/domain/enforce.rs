@@ -563,8 +563,7 @@ fn end_run(record: &mut Record, result: &str) {
 }
 
 fn because(what: &str, mark: &Mark) -> String {
-    let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-    format!("{what} by {}{reason}", mark.by)
+    format!("{what} by {mark}")
 }
 
 fn count(n: usize) -> u32 {

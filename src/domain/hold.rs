@@ -23,7 +23,7 @@ use super::group::FullGroup;
 use super::id::{ChangeId, Name};
 use super::person::Person;
 use super::plan::Plan;
-use super::rollout::{Halt, Phase, Record, Revert, Room, Stage};
+use super::rollout::{Halt, Mark, Phase, Record, Revert, Room, Stage};
 use super::tally::Tally;
 use super::window::{Opening, ShutBy};
 
@@ -43,12 +43,14 @@ impl Hold {
     pub const AWAITING_APPROVAL: &'static str = "awaiting_approval";
 
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 23] = [
+    pub const WORDS: [&'static str; 25] = [
         "halted",
         "stop_file",
         "paused",
         Self::AWAITING_APPROVAL,
         "awaiting_promotion",
+        "overdue",
+        "lane_held",
         "draining",
         "soaking",
         "not_before",
@@ -92,6 +94,8 @@ pub struct Situation<'a> {
     pub stop: Option<&'a str>,
     /// The daemon is ending and begins nothing new.
     pub draining: bool,
+    /// Why all it has in hand has waited for held lanes for as long as `progress_deadline`.
+    pub overdue: Option<&'a str>,
     /// Under the plan's group limits no queued change may begin, whatever places the rollout has left.
     pub groups_full: bool,
     /// Lanes that do not serve changes of the rollout that are in hand.
@@ -114,6 +118,8 @@ pub struct LaneStanding<'a> {
     pub name: &'a Name,
     /// The lane before it that reaches the same project: its switches are held.
     pub shares: Option<&'a Name>,
+    /// Paused by a person.
+    pub held: Option<&'a Mark>,
     /// Paused by the cloud until then, and why.
     pub paused: Option<(Timestamp, &'a str)>,
     /// A call waits for the lane's quota.
@@ -146,6 +152,10 @@ pub struct Waiting<'a> {
 /// hold a rollout, nor a budget that all in flight would fill while none failed: that is how it moves.
 pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
     let mut holds = situation.held_as_a_whole();
+    if matches!(situation.record.phase, Phase::Advancing { .. } | Phase::Reverting(_)) {
+        holds.extend(situation.late());
+        holds.extend(lanes.iter().filter_map(LaneStanding::held));
+    }
     if let Phase::Reverting(revert) = &situation.record.phase {
         holds.extend(situation.settles(revert));
         holds.extend(situation.unserved.iter().map(Unserved::hold));
@@ -201,7 +211,8 @@ pub fn halt_text(reason: &Halt) -> String {
     match reason {
         Halt::Failures { failures, budget } => format!("halted: {failures} failures reach the budget of {budget}"),
         Halt::Half { failures, size } => format!("halted: {failures} of the wave's {size} changes failed or are in doubt"),
-        Halt::Stalled { seconds } => format!("halted: no change ended for {seconds} s of open window"),
+        Halt::Stalled { seconds, why } if why.is_empty() => format!("halted: no change ended for {seconds} s of open window"),
+        Halt::Stalled { seconds, why } => format!("halted: no change ended for {seconds} s of open window: {why}"),
         Halt::Revert { failures } => format!("halted: {failures} changes could not be put back"),
     }
 }
@@ -269,8 +280,7 @@ impl Situation<'_> {
 
     fn paused(&self) -> Option<Hold> {
         let mark = self.record.paused.as_ref()?;
-        let reason = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-        let text = format!("paused by {}{reason}; `sealift resume {}`", mark.by, self.plan.name);
+        let text = format!("paused by {mark}; `sealift resume {}`", self.plan.name);
         Some(Hold::new("paused", self.record.paused_until, text))
     }
 
@@ -290,6 +300,13 @@ impl Situation<'_> {
         let Phase::Awaiting { wave } = self.record.phase else { return None };
         let text = format!("wave {} is done and waits for a person; `sealift promote {}`", self.wave_name(wave), self.plan.name);
         Some(Hold::new("awaiting_promotion", None, text))
+    }
+
+    /// Time spent waiting for held lanes halts nothing, and is too long all the same.
+    fn late(&self) -> Option<Hold> {
+        let (why, seconds) = (self.overdue?, self.plan.strategy.progress_deadline().as_secs());
+        let text = format!("no change ended within {seconds} s of open window, and a person must look: {why}");
+        Some(Hold::new("overdue", None, text))
     }
 
     fn ending(&self) -> Option<Hold> {
@@ -440,7 +457,7 @@ impl Waiting<'_> {
 
     fn lane_holds(&self) -> Option<Hold> {
         let Some(lane) = &self.lane else { return Some(Unserved { lane: &self.change.target.lane, shares: None }.hold()) };
-        lane.pause().or_else(|| {
+        lane.held().or_else(|| lane.pause()).or_else(|| {
             lane.waits_for_quota.then(|| {
                 let text = format!("lane {} has used its quota; the next call goes out as soon as a permit is free", lane.name);
                 Hold::new("quota", None, text)
@@ -468,6 +485,11 @@ impl LaneStanding<'_> {
     fn clock(&self) -> Option<Hold> {
         let text = clock_text(self.clock?);
         Some(Hold::new("clock", None, format!("lane {}: {text}; no switch is sent; {CLOCK_REMEDY}", self.name)))
+    }
+
+    fn held(&self) -> Option<Hold> {
+        let text = format!("lane {} is paused by {}; `sealift resume --lane {}`", self.name, self.held?, self.name);
+        Some(Hold::new("lane_held", None, text))
     }
 
     fn pause(&self) -> Option<Hold> {

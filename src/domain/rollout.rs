@@ -136,6 +136,12 @@ pub struct Mark {
     pub at: Timestamp,
 }
 
+impl std::fmt::Display for Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.reason.is_empty() { f.write_str(&self.by) } else { write!(f, "{}: {}", self.by, self.reason) }
+    }
+}
+
 /// Where a rollout stands. The words are those of CLI, API, metrics and journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
@@ -235,6 +241,9 @@ pub enum Halt {
     Stalled {
         /// That time, in seconds.
         seconds: u64,
+        /// What its changes were at.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     /// Changes could not be put back, or it cannot be told whether they were.
     Revert {
@@ -355,9 +364,11 @@ pub struct Context<'a> {
     /// What the calendar says now, of a revert while one is under way.
     pub window: Opening,
     /// Time since a change last ended, as far as this process knows. Counted only while the rollout advances, is not
-    /// paused and has an open window; it begins anew whenever the rollout begins or goes on to advance, so that a
+    /// paused and has an open window, and not while all its changes wait for lanes that are held; it begins anew whenever the rollout begins or goes on to advance, so that a
     /// `retry` after a stall has the whole deadline again.
     pub stalled: Duration,
+    /// What its changes are at, when `stalled` has reached the deadline.
+    pub at_work: String,
     /// When it was submitted.
     pub since: Timestamp,
     /// Why nobody looked since the last look.
@@ -823,9 +834,9 @@ impl Step<'_> {
         }
         let deadline = self.ctx.plan.strategy.progress_deadline();
         if self.ctx.stalled >= deadline {
-            let seconds = self.ctx.stalled.as_secs();
-            let halted = Phase::Halted { wave, reason: Halt::Stalled { seconds }, revert: None };
-            return self.to(halted, format!("no change ended for {seconds} s of open window"));
+            let (seconds, why) = (self.ctx.stalled.as_secs(), self.ctx.at_work.clone());
+            let told = format!("no change ended for {seconds} s of open window{}", because(&why));
+            return self.to(Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: None }, told);
         }
         let wait = LOOK_AGAIN.min(deadline - self.ctx.stalled);
         let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "release");
@@ -1058,6 +1069,11 @@ impl Step<'_> {
     }
 }
 
+/// A reason behind what it explains.
+pub(super) fn because(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
+}
+
 fn told(what: &str, mark: &Mark) -> String {
-    if mark.reason.is_empty() { format!("{what} by {}", mark.by) } else { format!("{what} by {}: {}", mark.by, mark.reason) }
+    format!("{what} by {mark}")
 }

@@ -23,7 +23,7 @@ use crate::domain::cloud_clock::Span;
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::lane::Lane;
 use crate::domain::quota::Boot;
-use crate::domain::rollout;
+use crate::domain::rollout::{self, Mark};
 use crate::domain::window::Opening;
 
 /// How far the two clocks may drift apart between decision and wire, or between two looks; less than what others wait before a take-over.
@@ -85,6 +85,8 @@ struct Inner {
     draining: bool,
     rollouts: BTreeMap<RolloutId, rollout::Record>,
     clocks: Clocks,
+    /// Lanes that a person paused.
+    lanes: BTreeMap<Name, Mark>,
 }
 
 impl Board {
@@ -139,6 +141,15 @@ impl Board {
         let _ = self.stop_look.set(look);
     }
 
+    /// A person paused the lane, or resumed it.
+    pub(super) fn set_lane(&self, lane: &Name, mark: Option<Mark>) {
+        let mut inner = self.lock();
+        match mark {
+            Some(mark) => drop(inner.lanes.insert(lane.clone(), mark)),
+            None => drop(inner.lanes.remove(lane)),
+        }
+    }
+
     /// The process ends.
     pub(super) fn set_draining(&self) {
         self.lock().draining = true;
@@ -161,6 +172,9 @@ impl Board {
         }
         if inner.draining {
             return withheld("the daemon is stopping");
+        }
+        if let Some(mark) = inner.lanes.get(&spec.lane) {
+            return Err(Withheld(format!("lane {} is paused by {}", spec.lane, mark.by)));
         }
         match inner.rollouts.get(&spec.rollout).map(|record| record.gate(spec.wave, spec.undo)) {
             Some(Gate::Open) => {}

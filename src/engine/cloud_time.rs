@@ -146,18 +146,20 @@ impl Core {
         }
     }
 
-    /// What the clock of a change's cloud shows now, and whether it forbids a switch: it is too far from ours, or the window
-    /// is shut by it.
-    pub(super) fn cloud_time(&self, id: ChangeId) -> (Option<Span>, bool) {
-        let Some(work) = self.work.get(&id) else { return (None, false) };
+    /// What the clock of a change's cloud shows now, and why it forbids a switch: it is too far from ours, or the window is
+    /// shut by it.
+    pub(super) fn cloud_time(&self, id: ChangeId) -> (Option<Span>, Option<&'static str>) {
+        let Some(work) = self.work.get(&id) else { return (None, None) };
         let lane = &work.change.target.lane;
         let begins = matches!(work.change.record.state, State::Ready | State::Inspecting);
-        let shut = |standing: &ClockStanding| {
-            let cloud = standing.ahead.of(self.now.wall);
-            begins && self.rollouts.get(&id.rollout).is_some_and(|tracked| tracked.is_shut_by(cloud))
-        };
-        let held = self.board.clock(lane, self.now).is_some_and(|standing| standing.holds() || shut(&standing));
-        (self.board.cloud(lane, self.now.boot), held)
+        let holds = self.board.clock(lane, self.now).filter(|_| begins).and_then(|standing| {
+            if standing.holds() {
+                return Some("its lane's clock and this machine's are too far apart");
+            }
+            let shut = self.rollouts.get(&id.rollout)?.is_shut_by(standing.ahead.of(self.now.wall));
+            shut.then_some("by the cloud's clock the window is shut")
+        });
+        (self.board.cloud(lane, self.now.boot), holds)
     }
 
     /// What the clocks of the clouds show now that a rollout works on; of all, while it is not known which these are.

@@ -210,6 +210,7 @@ impl Core {
             Input::Submitted(_) => self.scan_in(Duration::ZERO),
             Input::StopFile(text) => self.stop_file(text, out),
             Input::Quotas(quotas) => self.change_quotas(quotas),
+            Input::Lanes(lanes) => self.switch_lanes(lanes),
             Input::Drain => {
                 self.draining = true;
                 self.board.set_draining();
@@ -262,6 +263,7 @@ impl Core {
             quota: lane.standing(self.now.boot),
             clock: self.board.clock(&lane.lane.name, self.now),
             occupied: lane.occupied.known(self.now.boot),
+            held: lane.paused_by.clone().map(|mark| (mark, self.needing(&lane.lane.name))),
         });
         Snapshot {
             passes,
@@ -269,6 +271,7 @@ impl Core {
             draining: self.draining,
             lanes: lanes.collect(),
             unserved: self.unserved(),
+            overdue: self.rollouts.iter().filter_map(|(id, tracked)| Some((*id, tracked.overdue()?))).collect(),
             calls: self.counters.get("calls").copied().unwrap_or(0),
         }
     }

@@ -15,6 +15,7 @@ use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
+use crate::domain::rollout::Mark;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
 
 /// Pairs an effect with its answer; unique within one run of the core.
@@ -87,6 +88,8 @@ pub enum Input {
     StopFile(Option<String>),
     /// Other quotas are in force on these lanes; `None`: no limit of ours.
     Quotas(Vec<(Name, Option<Quota>)>),
+    /// People paused these lanes, or resumed them.
+    Lanes(Vec<(Name, Option<Mark>)>),
     /// Begin nothing new any more.
     Drain,
     /// The store is out of order.

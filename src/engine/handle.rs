@@ -3,7 +3,7 @@
 //! Invariant: what a method here answers with success is durable. Every method answers within a second or fails with
 //! the reason; none waits for the cloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
 use crate::domain::person::Person;
 use crate::domain::quota::Quota;
-use crate::domain::rollout::{Refusal, Verb};
+use crate::domain::rollout::{Mark, Refusal, Verb};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 
 /// Requests that may wait for the engine; beyond that a caller waits for a place.
@@ -45,6 +45,8 @@ pub(super) enum Request {
     StopFile(Option<String>),
     /// Other quotas are in force on these lanes.
     Quotas(Vec<(Name, Option<Quota>)>),
+    /// People paused these lanes, or resumed them.
+    Lanes(Vec<(Name, Option<Mark>)>, Option<oneshot::Sender<()>>),
     /// Begin nothing new; the loop ends when the calls that are out have come back.
     Drain,
 }
@@ -115,6 +117,8 @@ pub struct Snapshot {
     pub lanes: Vec<LaneSnapshot>,
     /// Lanes that do not serve changes in hand, rollout by rollout.
     pub unserved: Vec<Unserved>,
+    /// Rollouts that wait for lanes alone, for as long as their `progress_deadline` by now, each with the reason.
+    pub overdue: BTreeMap<RolloutId, String>,
     /// Calls sent since the start.
     pub calls: u64,
 }
@@ -149,6 +153,8 @@ pub struct LaneSnapshot {
     pub clock: Option<ClockStanding>,
     /// What runs on instances that changes wait for, by the latest list of running jobs.
     pub occupied: Arc<BTreeMap<InstanceId, JobSeen>>,
+    /// Paused by a person, with the rollouts that have changes in hand for it.
+    pub held: Option<(Mark, BTreeSet<RolloutId>)>,
 }
 
 impl Handle {
@@ -192,6 +198,19 @@ impl Handle {
     pub async fn change_quotas(&self, quotas: Vec<(Name, Option<Quota>)>) {
         // An engine that has stopped sends nothing any more.
         let _ = self.requests.send(Request::Quotas(quotas)).await;
+    }
+
+    /// Tells the engine which lanes people paused; in force before its first pass if it is told before that.
+    pub async fn lanes_paused(&self, lanes: Vec<(Name, Option<Mark>)>) {
+        // An engine that has stopped sends nothing any more.
+        let _ = self.requests.send(Request::Lanes(lanes, None)).await;
+    }
+
+    /// Pauses a lane (by whom and why), or resumes it. On success no write leaves any more over one that is paused.
+    pub async fn switch_lane(&self, lane: Name, mark: Option<Mark>) -> Result<(), AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Lanes(vec![(lane, mark)], Some(answer))).await.map_err(|_| AskError::Stopping)?;
+        answered.await.map_err(|_| AskError::Stopping)
     }
 
     /// Asks the engine to begin nothing new and to end when the calls that are out are back.

@@ -29,6 +29,7 @@ use crate::domain::ceiling::Ceiling;
 use crate::domain::id::Name;
 use crate::domain::lane::Lane;
 use crate::domain::quota::{Boot, Quota, SlidingCount};
+use crate::domain::rollout::Mark;
 
 /// How much lateness of a busy host is made up for, so that late timers do not eat the quota; the sliding count keeps
 /// the promise meanwhile.
@@ -60,6 +61,8 @@ pub(super) struct LaneState {
     pub(super) occupied: Occupied,
     /// Pauses in a row, for growing waits.
     pauses: u32,
+    /// Paused by a person, until one resumes it.
+    pub(super) paused_by: Option<Mark>,
 }
 
 #[derive(Debug, Clone)]
@@ -119,6 +122,7 @@ impl LaneState {
             followed: Followed::default(),
             occupied: Occupied::default(),
             pauses: 0,
+            paused_by: None,
         }
     }
 
@@ -185,6 +189,28 @@ impl LaneState {
 
     pub(super) fn paused(&self, now: Boot) -> Option<&Paused> {
         self.paused.as_ref().filter(|paused| now < paused.until)
+    }
+
+    /// Why no PUT leaves over this lane, and no look that would lead to one, until a person does something: in a few words.
+    /// All that is out is followed.
+    pub(super) fn takes_no_put(&self) -> Option<&'static str> {
+        if self.paused_by.is_some() {
+            return Some("its lane is paused");
+        }
+        self.shares.as_ref().map(|_| "its lane shares its project with another one")
+    }
+
+    /// Why the lane sends no new work now, its quota apart; `None`: it may. One that was refused or out of reach is held
+    /// until a call goes through, also while the next one tries.
+    pub(super) fn held(&self, now: Boot) -> Option<String> {
+        if let Some(mark) = &self.paused_by {
+            return Some(format!("is paused by {mark}"));
+        }
+        if let Some(first) = &self.shares {
+            return Some(format!("reaches the same project as lane {first}"));
+        }
+        let paused = self.paused.as_ref().filter(|paused| self.pauses > 0 || now < paused.until)?;
+        Some(format!("is paused: {}", paused.why))
     }
 
     /// Takes a permit, to be handed back by [`Self::over`] or [`Self::unused`].

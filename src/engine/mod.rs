@@ -9,8 +9,8 @@
 //!    stood in line too long, is claimed by itself, so that two daemons do not ask the same.
 //! 3. **One call a decision, one effect a change.** Nothing is repeated below a decision.
 //! 4. **A last check where the bytes leave** ([`Board`]): past its deadline, after an acknowledged pause, abort or halt,
-//!    under the kill switch, outside its window, too far from the cloud's clock, a PUT stays incomplete and counts as not
-//!    sent.
+//!    under the kill switch, over a paused lane, outside its window, too far from the cloud's clock, a PUT stays incomplete
+//!    and counts as not sent.
 //! 5. **A restart adopts.** What a crashed daemon left falls due by itself; states say what may have happened, and a PUT
 //!    that may have been sent leads to a question, never to a repetition.
 //! 6. **Everything is bounded**: work in hand by `max_in_flight`, reads by named limits, waits by named intervals.
@@ -30,6 +30,7 @@ pub mod enforce;
 mod follow;
 mod fresh;
 mod handle;
+mod held;
 mod lane;
 mod line;
 mod occupied;

@@ -211,6 +211,14 @@ impl Shell {
                 self.feed(vec![Input::Asked { id, call: *call }]).await
             }
             Request::Quotas(quotas) => self.feed(vec![Input::Quotas(quotas)]).await,
+            Request::Lanes(lanes, answer) => {
+                self.feed(vec![Input::Lanes(lanes)]).await?;
+                if let Some(answer) = answer {
+                    // Whoever asked may have gone; the lane is switched all the same.
+                    let _ = answer.send(());
+                }
+                Ok(())
+            }
             Request::StopFile(text) => self.feed(vec![Input::StopFile(text)]).await,
             Request::Drain => self.drain().await,
         }

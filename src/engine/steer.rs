@@ -12,6 +12,7 @@ use super::board::OpenWithin;
 use super::core::{Core, Owner, Timer};
 use super::effect::{Effect, Found, Query};
 use super::handle::{Acknowledged, Command, CommandError};
+use super::held::Stall;
 use super::opening::LastOpening;
 use super::slowest::Wait;
 use super::sweep::{Broom, Sweep};
@@ -41,8 +42,7 @@ pub(super) struct Tracked {
     pub(super) verbs: VecDeque<(u64, Command)>,
     wake: Option<Boot>,
     /// Open-window time since a change last ended.
-    pub(super) stalled: Duration,
-    stalled_at: Option<Boot>,
+    pub(super) stall: Stall,
     watch: Watch,
     soak: Wait,
     pause: Wait,
@@ -95,8 +95,7 @@ impl Tracked {
             again: true,
             verbs: VecDeque::new(),
             wake: None,
-            stalled: Duration::ZERO,
-            stalled_at: None,
+            stall: Stall::default(),
             watch: Watch::default(),
             soak: Wait::default(),
             pause: Wait::default(),
@@ -114,8 +113,8 @@ impl Tracked {
         self.opening.is_shut_by(&self.view.plan, self.reverts(), cloud)
     }
 
-    /// What a decision about it may know; `gap`: why nobody looked since the last look.
-    pub(super) fn context(&self, now: Timestamp, gap: Gap, slowest: Slowest) -> Context<'_> {
+    /// What a decision about it may know; `gap`: why nobody looked since the last look, `at_work`: why nothing ended.
+    pub(super) fn context(&self, now: Timestamp, gap: Gap, slowest: Slowest, at_work: String) -> Context<'_> {
         Context {
             now,
             slowest,
@@ -123,7 +122,8 @@ impl Tracked {
             by: &self.view.by,
             tallies: &self.view.tallies,
             window: self.opening.said().clone(),
-            stalled: self.stalled,
+            stalled: self.stall.counted,
+            at_work,
             since: self.view.submitted_at,
             gap,
         }
@@ -134,7 +134,7 @@ impl Tracked {
         change::Context {
             now: now.wall,
             cloud: None,
-            clock_held: false,
+            lane_held: None,
             gate: self.view.record.gate(change.wave, change.record.undo.is_some()),
             window: self.opening(now),
             timing,
@@ -168,21 +168,23 @@ impl Tracked {
     }
 
     /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
-    /// it, so that many short windows add up; what ended, or a new phase, starts it anew.
-    fn time_passes(&mut self, boot: Boot) {
-        if let Some(since) = self.stalled_at {
-            self.stalled += boot.saturating_sub(since);
-        }
+    /// it, so that many short windows add up; what ended, or a new phase, starts it anew. What passes while all that is in
+    /// hand waits for its lanes (`held_by` says why) is counted apart.
+    fn time_passes(&mut self, boot: Boot, held_by: Option<String>) {
         let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
             && self.view.record.paused.is_none()
             && matches!(self.opening.said(), Opening::Open { .. });
-        self.stalled_at = counts.then_some(boot);
+        self.stall.passes(boot, counts, held_by);
+    }
+
+    /// Why it has waited for its lanes for so long that a person should know.
+    pub(super) fn overdue(&self) -> Option<String> {
+        self.stall.overdue(self.view.plan.strategy.progress_deadline())
     }
 
     /// Something ended, or a new phase began.
     pub(super) fn goes_on(&mut self) {
-        self.stalled = Duration::ZERO;
-        self.stalled_at = None;
+        self.stall = Stall::default();
     }
 }
 
@@ -287,7 +289,7 @@ impl Core {
             if let Some(tracked) = self.rollouts.get_mut(&id) {
                 tracked.again = true;
                 // Time under the kill switch is nobody's stall.
-                tracked.stalled_at = None;
+                tracked.stall.stops();
             }
             self.look(id, out);
         }
@@ -364,13 +366,15 @@ impl Core {
 
     /// Decides: the first verb in line, or else the look.
     fn judge(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
-        let now = self.now;
-        let cloud = self.cloud_time_of(id);
+        let (now, held_by, cloud) = (self.now, self.waits_for_lanes(id), self.cloud_time_of(id));
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let reverts = tracked.reverts();
         tracked.opening.renew(&tracked.view.plan, reverts, now);
-        tracked.time_passes(now.boot);
+        tracked.time_passes(now.boot, held_by);
         let slowest = tracked.slowest(now, cloud);
+        let late = tracked.stall.counted >= tracked.view.plan.strategy.progress_deadline();
+        let at_work = if late { self.at_work(id) } else { String::new() };
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let event = match tracked.verbs.front() {
             Some((_, command)) => {
                 let mark = Mark { by: command.by.name.clone(), reason: command.reason.clone(), at: now.wall };
@@ -378,7 +382,7 @@ impl Core {
             }
             None => Event::Woken,
         };
-        let ctx = tracked.context(now.wall, tracked.watch.gap(now), slowest);
+        let ctx = tracked.context(now.wall, tracked.watch.gap(now), slowest, at_work);
         match rollout::decide(&tracked.view.record, &event, &ctx) {
             Ok(decision) => self.carry_out_rollout(id, decision, out),
             Err(refusal) => {

@@ -125,7 +125,8 @@ impl Core {
     /// What the rollout makes of a sweep's step.
     fn swept_on(&self, id: RolloutId, event: &Event) -> Option<Decision> {
         let tracked = self.rollouts.get(&id)?;
-        rollout::decide(&tracked.view.record, event, &tracked.context(self.now.wall, Gap::None, Slowest::all(self.now.wall))).ok()
+        let ctx = tracked.context(self.now.wall, Gap::None, Slowest::all(self.now.wall), String::new());
+        rollout::decide(&tracked.view.record, event, &ctx).ok()
     }
 
     pub(super) fn swept(&self, change: &Change, event: &change::Event) -> Option<ChangeMove> {

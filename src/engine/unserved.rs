@@ -1,21 +1,13 @@
 //! Changes whose lane does not serve them: the configuration has it no more, or it reaches the project of a lane before it.
 //!
-//! Invariants: what is counted here is in hand, so it is bounded by what is in flight; a lane that shares its project sends
-//! no PUT, and makes no look that would lead to one, while all that is out is followed: an upgrade takes nothing down.
+//! Invariant: what is counted here is in hand, so it is bounded by what is in flight.
 //!
-//! Deliberately not here: which lanes share a project (`domain::lane`), and how people are told (`domain::hold`).
-
-use std::time::Duration;
+//! Deliberately not here: which lanes share a project (`domain::lane`), what becomes of their changes (`engine::lane`), and how
+//! people are told (`domain::hold`).
 
 use super::core::Core;
 use super::handle::Unserved;
-use super::work::Work;
-use crate::domain::change::{self, Context, Decision, Event, Gate, Stale, State, Wake};
 use crate::domain::id::{ChangeId, Name, RolloutId};
-use crate::domain::window::Opening;
-
-/// How often a change that is held looks again; only a restart with another configuration lifts the hold.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl Core {
     /// A change was taken into hand.
@@ -45,20 +37,4 @@ impl Core {
         };
         self.unserved.keys().map(of).collect()
     }
-}
-
-/// Decides a change of a lane that shares its project: as ever, but for PUTs and what leads to one.
-pub(super) fn decide_without_put(work: &Work, ctx: &Context<'_>) -> Result<Decision, Stale> {
-    let record = &work.change.record;
-    let begins = record.state == State::Ready && work.event == Event::Woken && record.adopted.is_none() && !ctx.survey;
-    if begins && ctx.gate == Gate::Open && matches!(ctx.window, Opening::Open { .. }) {
-        let why = String::new();
-        return Ok(Decision { record: record.clone(), call: None, probe: None, wake: Wake::In(LOOK_AGAIN), why });
-    }
-    let decision = change::decide(&work.change, &work.event, ctx)?;
-    if decision.call.as_ref().is_some_and(crate::domain::call::Call::is_write) {
-        // A look from before the restart has answered: as if the gate had shut meanwhile.
-        return change::decide(&work.change, &work.event, &Context { gate: Gate::Held, ..ctx.clone() });
-    }
-    Ok(decision)
 }

@@ -14,7 +14,6 @@ use super::effect::{Effect, Found, Query};
 use super::lane::{LaneState, Rank, Waiter};
 use super::permit::trace;
 use super::question::Question;
-use super::unserved::decide_without_put;
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
@@ -179,10 +178,11 @@ impl Core {
             gate => gate,
         };
         let occupied = lane.occupied.on(&work.change.target.instance_id, self.now.boot);
-        let (cloud, clock_held) = self.cloud_time(id);
-        let ctx =
-            Context { cloud, clock_held, gate, waited: self.now.boot.saturating_sub(work.entered), looks: work.looks, occupied, ..ctx };
-        let decided = if lane.shares.is_some() { decide_without_put(work, &ctx) } else { change::decide(&work.change, &work.event, &ctx) };
+        let (cloud, clock_holds) = self.cloud_time(id);
+        let lane_held = lane.takes_no_put().or(clock_holds);
+        let waited = self.now.boot.saturating_sub(work.entered);
+        let ctx = Context { cloud, lane_held, gate, waited, looks: work.looks, occupied, ..ctx };
+        let decided = change::decide(&work.change, &work.event, &ctx);
         Some(decided.map(|decision| match (&decision.call, &work.question) {
             (Some(Call::FindJobs { .. }), Some(question)) => Decision { call: Some(question.next_page()), ..decision },
             _ => decision,

@@ -52,7 +52,7 @@ pub fn check_budgets(strategy: &raw::Strategy, waves: &[Wave], rollout: u32, doc
         mistakes.push(warning.at(document.place(at)).help(help));
     };
     if written && rollout > total {
-        let help = format!("write at most {total}, or leave it out for {MAX_FAILURES_DEFAULT}");
+        let help = format!("write at most {total}");
         warn(rollout_at, format!("{rollout} of the rollout"), format!("the number of targets is {total}"), &help);
     }
     let Some(wave) = waves.iter().find(|wave| wave.max_failures > wave.size.min(rollout)) else { return };

@@ -244,6 +244,29 @@ async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
 }
 
 #[tokio::test]
+async fn a_paused_lane_holds_what_needs_it_until_it_is_resumed() {
+    let world = World::new().await;
+    let paused = world.post("/v1/lanes/lab/pause", json!({"reason": "incident in the region"})).await;
+    assert_eq!((paused.status, paused.json["lane"].as_str()), (StatusCode::OK, Some("lab")), "{paused:?}");
+    assert_eq!(world.post("/v1/lanes/lab/pause", json!({})).await.status, StatusCode::CONFLICT);
+    assert_eq!(world.post("/v1/lanes/lob/pause", json!({})).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(world.post("/v1/lanes/lab/promote", json!({})).await.status, StatusCode::NOT_FOUND);
+
+    world.submit(&plan("over", &targets('a', 3), "")).await;
+    let held = world.until("/v1/rollouts/over", |answered| answered.json["holds"][0]["word"] == "lane_held").await;
+    assert!(held.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
+    let changes = world.get("/v1/rollouts/over/changes").await;
+    assert_eq!(changes.json["rows"][0]["hold"]["word"], "lane_held", "{changes:?}");
+    let daemon = world.get("/v1/daemon").await;
+    assert_eq!(daemon.json["lanes"][0]["held"]["reason"], "incident in the region", "{daemon:?}");
+    assert_eq!(world.cloud.calls("submit"), 0);
+
+    assert_eq!(world.post("/v1/lanes/lab/resume", json!({})).await.status, StatusCode::OK);
+    world.until("/v1/rollouts/over", |answered| answered.json["phase"] == "completed").await;
+    assert_eq!(world.post("/v1/lanes/lab/resume", json!({})).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
 async fn the_stop_file_is_seen_by_the_last_check_before_the_engine_is_told() {
     let world = World::new().await;
     let stands = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));

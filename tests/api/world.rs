@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
-use sealift::api::{self, Api};
+use sealift::api::{self, Api, Switches};
 use sealift::clock::{Clock, SystemClock, Times};
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply};
@@ -208,9 +208,9 @@ impl World {
         let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false, levels: Vec::new() };
         let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), options);
         let stop = CancellationToken::new();
-        let spool = folder.path().join("spool");
+        let switches = Switches::open(folder.path().to_owned()).expect("no lane is paused");
         let served =
-            Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), spool, stop.clone()));
+            Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), switches, stop.clone()));
         let socket = folder.path().join("run/api.sock");
         let listener = api::bind(&socket).expect("a free socket").idle(idle);
         tokio::spawn(engine);

@@ -140,6 +140,28 @@ async fn the_stop_file_stops_also_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_a_person_paused_stays_so_over_a_kill() {
+    let world = World::new(2, 1, "");
+    let daemon = world.daemon().ready();
+    let lane = "lab";
+    let paused = world.run(&["pause", "--lane", lane, "--reason", "incident in the region"]);
+    assert_eq!((paused.code, paused.out.contains("paused")), (Some(0), true), "{paused:?}");
+    assert_eq!(world.run(&["pause", "--lane", lane, "--until", "06:00"]).code, Some(1), "a lane's pause has no end");
+    daemon.signal(Signal::KILL);
+    assert_eq!(daemon.wait(), None, "killed by the signal");
+    let daemon = world.daemon().ready();
+    let plan = world.plan("held", "");
+    let applied = world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    let held = world.until("held", |status| status["holds"][0]["word"] == "lane_held");
+    assert!(held["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:#}");
+    assert_eq!(world.cloud.with_model(|model| model.ledger().switches_total()), 0, "a switch was sent over a paused lane");
+    assert_eq!(world.run(&["resume", "--lane", lane]).code, Some(0));
+    world.until("held", |status| status["phase"] == "completed");
+    drop(daemon);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_on_the_same_state_is_refused() {
     let world = World::new(1, 1, "");
     let daemon = world.daemon().ready();

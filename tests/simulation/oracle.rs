@@ -76,6 +76,8 @@ pub enum Seen {
     Acknowledged { verb: Verb },
     /// The kill-switch file came or went.
     StopFile { stands: bool },
+    /// A person's word on the lane was acknowledged.
+    LaneSwitched { paused: bool },
     /// A daemon began to run.
     Started { daemon: usize, now: Nanos },
     /// A daemon died.

@@ -76,6 +76,8 @@ pub enum Planted {
     AttemptsForgottenAtRestart,
     /// Which windows opened and which were missed is not read back after a restart: it goes on as if none had been.
     WindowsForgottenAtRestart,
+    /// Which lanes are paused is not read back after a restart.
+    LanePauseForgottenAtRestart,
     /// The end of a pause is not read back after a restart.
     PauseEndForgottenAtRestart,
     /// A pause is told to end a minute earlier.
@@ -180,6 +182,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::SeenForgotten, 100),
     (Planted::AttemptsForgottenAtRestart, 50),
     (Planted::WindowsForgottenAtRestart, 200),
+    (Planted::LanePauseForgottenAtRestart, 300),
     (Planted::PauseEndForgottenAtRestart, 1_000),
     (Planted::PauseEndsEarly, 300),
     (Planted::ApprovalsNotAsked, 100),

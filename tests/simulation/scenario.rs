@@ -47,6 +47,8 @@ pub struct Scenario {
     pub stuck_store: f64,
     pub verbs: u32,
     pub stop_file: bool,
+    /// Virtual seconds at which a person pauses the lane and resumes it.
+    pub lane_paused: Option<(u64, u64)>,
     /// How often the wall clock is stepped.
     pub wall_jumps: u32,
     /// How many seconds the cloud's clock is ahead.
@@ -142,6 +144,7 @@ impl Scenario {
             stuck_store: some(&mut rng, 0.15, 0.3),
             verbs: if rng.bool() { rng.u32(1..6) } else { 0 },
             stop_file: rng.f64() < 0.15,
+            lane_paused: None,
             wall_jumps: if rng.f64() < jumpy { rng.u32(1..=6) } else { 0 },
             clock_ahead: 0,
             clock_steps: Vec::new(),
@@ -155,6 +158,7 @@ impl Scenario {
         drawn.draw_wire();
         drawn.draw_clock();
         drawn.draw_undocumented();
+        drawn.draw_lane();
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
     }
@@ -181,6 +185,7 @@ impl Scenario {
             stuck_store: 0.0,
             verbs: 3,
             stop_file: false,
+            lane_paused: None,
             wall_jumps: 0,
             clock_ahead: if world.is_multiple_of(2) { 0 } else { 200 },
             clock_steps: Vec::new(),
@@ -189,6 +194,16 @@ impl Scenario {
             groups: Groups::small(world),
             wire: world % 3 == 1,
             ..drawn
+        }
+    }
+
+    /// Drawn apart, so that everything else of a seed stays as it is.
+    fn draw_lane(&mut self) {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_0034);
+        if rng.f64() < 0.15 {
+            // Most runs are at work in their first minute.
+            let from = rng.u64(0..self.calm_at.min(60));
+            self.lane_paused = Some((from, rng.u64(from..=self.calm_at)));
         }
     }
 

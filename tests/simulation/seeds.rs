@@ -46,6 +46,8 @@ const MUST_FIRE: &[&str] = &[
     "jobs_by_records",
     "jobs_elsewhere",
     "landed_unseen",
+    "lane_paused",
+    "lane_resumed",
     "list_not_whole",
     "lists",
     "no_job_id_200",

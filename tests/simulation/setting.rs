@@ -21,7 +21,7 @@ use sealift::store::Submission;
 use crate::planted::Planted;
 use crate::scenario::{CALL_TIMEOUT, Often, SETTLE, Scenario};
 
-fn name(text: &str) -> Name {
+pub fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a valid name")
 }
 

@@ -104,6 +104,7 @@ pub(in crate::world) enum What {
     AskArrive { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, way: Nanos },
     StopFile { text: Option<String> },
     TellStop { daemon: usize, life: u32 },
+    LaneSwitch { order: u32, paused: bool },
     Jump { seconds: i64 },
     CloudClock { ahead: i64 },
     Calm,
@@ -130,6 +131,7 @@ impl What {
             | Self::Operator { .. }
             | Self::Foreign
             | Self::StopFile { .. }
+            | Self::LaneSwitch { .. }
             | Self::Jump { .. }
             | Self::CloudClock { .. }
             | Self::Calm => None,
@@ -193,6 +195,10 @@ pub struct World {
     person_at: Nanos,
     /// The kill-switch file, as every last check sees it.
     stop: Arc<Mutex<Option<String>>>,
+    /// A person paused the lane.
+    lane_paused: bool,
+    /// The latest switch of the lane.
+    lane_order: u32,
     /// What an answer mixed up by a planted bug names.
     last_job: Option<JobId>,
     fired: BTreeMap<&'static str, u64>,
@@ -254,6 +260,8 @@ impl World {
             calm: false,
             person_at: 0,
             stop: Arc::default(),
+            lane_paused: false,
+            lane_order: 0,
             last_job: None,
             fired: BTreeMap::new(),
             traced: std::env::var_os("SEALIFT_TRACE").is_some(),
@@ -409,6 +417,7 @@ impl World {
             What::AskArrive { daemon, life, ticket, call, way } => self.ask_arrive(daemon, (life, ticket), &call, way),
             What::StopFile { text } => self.stop_file(text),
             What::TellStop { daemon, life } => self.tell_stop(daemon, life),
+            What::LaneSwitch { order, paused } => self.lane_switch(order, paused),
             What::Jump { seconds } => {
                 self.fire("wall_jump");
                 // What waits for an instant of the wall clock looks at it at least every 30 s.

@@ -87,6 +87,26 @@ pub struct VerbRequest {
     pub digest: Option<String>,
 }
 
+/// Body of a verb on a lane.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneRequest {
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// A lane was paused or resumed, and that is durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneAnswer {
+    /// The lane.
+    pub lane: String,
+    /// `pause` or `resume`.
+    pub verb: String,
+    /// Who, as the daemon knows them.
+    pub by: String,
+}
+
 /// A verb was carried out and is durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerbAnswer {
@@ -210,6 +230,9 @@ pub struct LaneDoc {
     /// How the cloud's clock stands to this machine's; missing: the cloud told no time of late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<LaneClockDoc>,
+    /// Paused by a person, for every rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<MarkDoc>,
     /// How it stands to its quota; missing: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<LaneQuotaDoc>,

@@ -19,15 +19,32 @@ pub struct VerbArgs {
     pub output: OutputArgs,
 }
 
+/// Of `pause` and `resume`: a rollout, or a lane for all of them.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    #[arg(required_unless_present = "lane")]
+    pub rollout: Option<String>,
+    /// A lane instead: nothing that changes anything is sent over it, whichever rollout it is for
+    #[arg(long, value_name = "NAME", conflicts_with = "rollout")]
+    pub lane: Option<String>,
+    /// Why; carried into the journal, or kept with the lane
+    #[arg(long, short, default_value = "", value_name = "TEXT")]
+    pub reason: String,
+    /// How to print the answer: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// Of `pause`.
 #[derive(Debug, Args)]
 pub struct PauseArgs {
     /// Which, and why.
     #[command(flatten)]
-    pub verb: VerbArgs,
+    pub what: HoldArgs,
     /// Go on by itself then: `06:00` (the next one here), `2026-12-01T06:00` (here), `2026-12-01T06:00:00+08:00`, or a
     /// length of time such as `90m`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", conflicts_with = "lane")]
     pub until: Option<String>,
 }
 

@@ -396,7 +396,7 @@ pub(super) fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'stat
     Context {
         now: SENT,
         cloud: CLOUD,
-        clock_held: false,
+        lane_held: None,
         gate,
         window,
         timing: &TIMING,
@@ -513,7 +513,8 @@ pub(super) fn every_cell_is_as(table: &str, made: impl Fn(&State, &str) -> Chang
         };
         let waited = if circumstances.ends_with("late") { LATE } else { Duration::ZERO };
         let cloud = CLOUD.filter(|_| circumstances != "silent");
-        let ctx = Context { cloud, clock_held: circumstances == "clock", ..context(gate, circumstances == "shut", waited) };
+        let lane_held = (circumstances == "clock").then_some("its lane's clock");
+        let ctx = Context { cloud, lane_held, ..context(gate, circumstances == "shut", waited) };
         let found = match decide(&change, &events[event], &ctx) {
             Ok(decision) => told(&change, &decision),
             Err(Stale) => "stale".to_owned(),
@@ -846,4 +847,33 @@ fn other_work_is_named_where_it_is_known() {
     let named = format!("the proxy is REBOOTING; RebootInstance (job {}) runs on its instance", job("theirs"));
     assert_eq!(why(&ctx), named);
     assert_eq!(why(&Context { occupied: None, ..ctx }), "the proxy is REBOOTING");
+}
+
+#[test]
+fn over_a_held_lane_nothing_begins_that_may_switch_and_the_rest_goes_on() {
+    let held = Context { lane_held: Some("its lane is paused"), ..context(Gate::Open, false, Duration::ZERO) };
+    let (states, events) = (states(), events());
+    let waits = |decision: &Decision| (decision.record.state.clone(), decision.call.clone(), decision.wake);
+    let ready = change(record(&State::Ready, "-"));
+    let decision = decide(&ready, &Event::Woken, &held).expect("it waits");
+    assert_eq!(waits(&decision), (State::Ready, None, Wake::In(HELD_LOOK)));
+    assert_eq!(decision.record.version, ready.record.version, "no commit says so");
+    let inspecting = change(record(&State::Inspecting, "-"));
+    let decision = decide(&inspecting, &events["observed other"], &held).expect("it waits");
+    assert_eq!(waits(&decision), (State::Ready, None, Wake::In(HELD_LOOK)));
+    let gate = Context { gate: Gate::Held, ..held.clone() };
+    assert_eq!(decide(&ready, &Event::Woken, &gate).expect("it moves").record.state, State::Queued, "its rollout's word comes first");
+    // A look that sends nothing, a job that a person named, and all that is in flight.
+    let survey = Context { survey: true, ..held.clone() };
+    assert_eq!(decide(&ready, &Event::Woken, &survey).expect("it looks").record.state, State::Inspecting);
+    let mut named = ready.clone();
+    named.record.adopted = Some(job("named"));
+    assert_eq!(decide(&named, &Event::Woken, &held).expect("it follows").record.state.word(), "following");
+    let open = context(Gate::Open, false, Duration::ZERO);
+    for (word, state) in states.iter().filter(|(word, _)| !matches!(**word, "ready" | "inspecting")) {
+        let change = change(record(state, "-"));
+        for (event, happens) in &events {
+            assert_eq!(decide(&change, happens, &held), decide(&change, happens, &open), "{word} ; {event}");
+        }
+    }
 }

@@ -39,6 +39,8 @@ struct Facts {
     lane: Name,
     configured: bool,
     shares: Option<Name>,
+    overdue: Option<String>,
+    lane_held: Option<Mark>,
     lane_paused: Option<(Timestamp, String)>,
     clock: Option<Ahead>,
     waits_for_quota: bool,
@@ -99,6 +101,8 @@ impl Facts {
             lane: name("prod-sg"),
             configured: true,
             shares: None,
+            overdue: None,
+            lane_held: None,
             lane_paused: None,
             clock: None,
             waits_for_quota: false,
@@ -139,6 +143,7 @@ impl Facts {
             window: &self.window,
             stop: self.stop.as_deref(),
             draining: self.draining,
+            overdue: self.overdue.as_deref(),
             groups_full: self.groups_full,
             unserved: &[],
         }
@@ -146,8 +151,8 @@ impl Facts {
 
     fn lane(&self) -> LaneStanding<'_> {
         let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
-        let shares = self.shares.as_ref();
-        LaneStanding { name: &self.lane, shares, paused, waits_for_quota: self.waits_for_quota, clock: self.clock }
+        let (held, shares) = (self.lane_held.as_ref(), self.shares.as_ref());
+        LaneStanding { name: &self.lane, shares, held, paused, waits_for_quota: self.waits_for_quota, clock: self.clock }
     }
 
     fn rollout(&self) -> Option<Hold> {
@@ -213,6 +218,20 @@ fn a_revert_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_lane_that_a_person_paused_and_a_wait_that_is_too_long_are_told_first() {
+    let mut facts = Facts::bent(|f| f.lane_held = Some(mark("incident in the region")));
+    let held = hold("lane_held", None, "lane prod-sg is paused by root: incident in the region; `sealift resume --lane prod-sg`");
+    assert_eq!((facts.rollout(), facts.change()), (held.clone(), held));
+    // Also when all that is left is in hand.
+    facts.tallies[0] = Tally { active: 50, ..Tally::default() };
+    facts.overdue = Some("lane prod-sg is paused by root".into());
+    let text = "no change ended within 1200 s of open window, and a person must look: lane prod-sg is paused by root";
+    assert_eq!(facts.rollout(), hold("overdue", None, text));
+    facts.record.phase = Phase::Completed;
+    assert_eq!(facts.rollout(), None);
+}
+
+#[test]
 fn a_wave_that_is_done_and_halted_may_be_left_without_what_failed() {
     let facts = Facts::bent(|f| {
         f.record.phase = Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None };
@@ -238,7 +257,7 @@ fn holds_of_the_whole_rollout() {
             hold("halted", None, &format!("halted: 25 of the wave's 50 changes failed or are in doubt; {verb}")),
         ),
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 }, revert: None }),
+            phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None }),
             hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {verb}")),
         ),
         (
@@ -334,7 +353,7 @@ fn what_a_person_must_lift_comes_first() {
     told.push(facts.rollout().expect("held").word);
     facts.stop = Some(String::new());
     told.push(facts.rollout().expect("held").word);
-    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200 }, revert: None };
+    facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None };
     told.push(facts.rollout().expect("held").word);
     assert_eq!(told, ["draining", "paused", "stop_file", "halted"]);
     facts.record.phase = Phase::Advancing { wave: 0 };

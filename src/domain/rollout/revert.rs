@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Effect, Halt, LOOK_AGAIN, Mark, Opening, Phase, Refusal, RolloutWake, Step, Tally, Wake, told};
+use super::{Decision, Effect, Halt, LOOK_AGAIN, Mark, Opening, Phase, Refusal, RolloutWake, Step, Tally, Wake, because, told};
 
 /// How far a revert has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +67,7 @@ pub enum Cause {
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Asked { mark } if mark.reason.is_empty() => write!(f, "asked for by {}", mark.by),
-            Self::Asked { mark } => write!(f, "asked for by {}: {}", mark.by, mark.reason),
+            Self::Asked { mark } => write!(f, "asked for by {mark}"),
             Self::Failures { failures, budget } => write!(f, "because {failures} failures reached the budget of {budget}"),
         }
     }
@@ -168,9 +167,9 @@ impl Step<'_> {
         let strategy = &self.ctx.plan.strategy;
         let deadline = strategy.progress_deadline();
         if self.ctx.stalled >= deadline {
-            let seconds = self.ctx.stalled.as_secs();
-            let halted = Phase::Halted { wave, reason: Halt::Stalled { seconds }, revert: Some(revert.clone().into()) };
-            return self.to(halted, format!("no change was put back for {seconds} s"));
+            let (seconds, why) = (self.ctx.stalled.as_secs(), self.ctx.at_work.clone());
+            let told = format!("no change was put back for {seconds} s{}", because(&why));
+            return self.to(Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: Some(revert.clone().into()) }, told);
         }
         let wait: Duration = LOOK_AGAIN.min(deadline - self.ctx.stalled);
         let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "put back");

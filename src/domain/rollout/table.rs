@@ -524,7 +524,7 @@ fn phases() -> Vec<(&'static str, Phase)> {
         ("halted failures", Phase::Halted { wave: 1, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
         ("halted half 1", Phase::Halted { wave: 1, reason: Halt::Half { failures: 5, size: 10 }, revert: None }),
         ("halted half 2", Phase::Halted { wave: 2, reason: Halt::Half { failures: 10, size: 20 }, revert: None }),
-        ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200 }, revert: None }),
+        ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None }),
         ("completed", Phase::Completed),
         ("aborted", Phase::Aborted { mark: mark("root") }),
         ("settling", Phase::Reverting(reverting(Stage::Settling).into())),
@@ -720,8 +720,8 @@ impl World {
             other => other,
         };
         let (since, gap) = (start(), Gap::None);
-        let (window, slowest) = (window.clone(), Slowest::all(*now));
-        let ctx = Context { now: *now, plan, by, tallies, window, stalled: *stalled, since, gap, slowest };
+        let (window, slowest, at_work) = (window.clone(), Slowest::all(*now), "3 following".into());
+        let ctx = Context { now: *now, plan, by, tallies, window, stalled: *stalled, at_work, since, gap, slowest };
         let decision = decide(record, event, &ctx)?;
         let next = &decision.record;
         let of = |record: &Record| {
@@ -777,7 +777,10 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
     match &record.phase {
         Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => told += &format!(" failures {failures}/{budget}"),
         Phase::Halted { reason: Halt::Half { failures, size }, .. } => told += &format!(" half {failures}/{size}"),
-        Phase::Halted { reason: Halt::Stalled { .. }, .. } => told += " stalled",
+        Phase::Halted { reason: Halt::Stalled { why, .. }, .. } => {
+            assert!(why.is_empty() || why == "3 following", "a halt names what its changes are at");
+            told += " stalled";
+        }
         Phase::Halted { reason: Halt::Revert { failures }, .. } => told += &format!(" revert {failures}"),
         _ => {}
     }
@@ -865,6 +868,18 @@ fn an_operator_reads_who_did_what_and_what_to_do() {
     assert!(over.to_string().contains("raise the plan's revision"), "{over}");
     let doubt = World::of("halted failures", "in doubt").decide(&events()[5].1).expect_err("a person must look");
     assert!(doubt.to_string().contains("retry --in-doubt"), "{doubt}");
+}
+
+#[test]
+fn a_stall_names_what_the_changes_are_at() {
+    for (phase, circumstances, told) in [
+        ("advancing 1", "stalled", "no change ended for 1200 s of open window: 3 following"),
+        ("releasing", "marked+stalled", "no change was put back for 1200 s: 3 following"),
+    ] {
+        let halted = World::of(phase, circumstances).decide(&Event::Woken).expect("halted");
+        let Phase::Halted { reason: Halt::Stalled { why, .. }, .. } = &halted.record.phase else { panic!("{halted:?}") };
+        assert_eq!((why.as_str(), halted.why.as_str()), ("3 following", told));
+    }
 }
 
 #[test]

@@ -70,8 +70,8 @@ fn decided_by(record: &Record, event: &Event, now: &str, gap: Gap, slowest: Slow
     let tallies = [tally(0), tally(1)];
     let now = at(now);
     let window = plan.calendar.at(now);
-    let (by, stalled, since) = ("ada".into(), Duration::ZERO, at("01T12:00"));
-    let ctx = Context { now, plan: &plan, by: &by, tallies: &tallies, window, stalled, since, gap, slowest };
+    let (by, stalled, at_work, since) = ("ada".into(), Duration::ZERO, String::new(), at("01T12:00"));
+    let ctx = Context { now, plan: &plan, by: &by, tallies: &tallies, window, stalled, at_work, since, gap, slowest };
     decide(record, event, &ctx).expect("not refused")
 }
 
@@ -91,7 +91,10 @@ fn what_was_missed_is_written_down_with_who_held_it() {
         (Record { paused: Some(mark("02T00:30")), ..advancing() }, Gap::None, "paused by ada: errors"),
         (Record { phase: Phase::Awaiting { wave: 0 }, ..advancing() }, Gap::None, "a promotion was missing"),
         (
-            Record { phase: Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1 }, revert: None }, ..advancing() },
+            Record {
+                phase: Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1, why: String::new() }, revert: None },
+                ..advancing()
+            },
             Gap::None,
             "halted",
         ),

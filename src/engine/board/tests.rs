@@ -13,6 +13,10 @@ fn rollout() -> RolloutId {
     scene::submission("alpha", &[2, 2], 0).id()
 }
 
+fn lane() -> Name {
+    Name::parse("main", "lane").expect("a name")
+}
+
 fn times(wall: i64, boot: u64) -> Times {
     Times { wall: scene::at(wall), boot: Duration::from_secs(boot) }
 }
@@ -28,7 +32,7 @@ fn put() -> CheckSpec {
         write: true,
         deadline: Duration::from_secs(105),
         rollout: rollout(),
-        lane: Name::parse("a", "lane").expect("a name"),
+        lane: lane(),
         wave: 1,
         undo: false,
         decided: times(100, 100),
@@ -47,7 +51,7 @@ fn record(phase: Phase) -> Record {
 
 /// A board on which the second wave is at work.
 fn open() -> Board {
-    let board = Board::new(&[staged::lane("a")]);
+    let board = Board::new(&[staged::lane(lane().as_str())]);
     board.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
     board
 }
@@ -256,5 +260,18 @@ fn the_stop_file_itself_is_looked_at_before_anybody_tells_of_it() {
     assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("the STOP file stands: fire drill"));
     assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a read goes on");
     *stands.lock().expect("a test's lock") = None;
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+}
+
+#[test]
+fn nothing_is_written_over_a_paused_lane() {
+    let board = open();
+    board.set_lane(&Name::parse("other", "lane").expect("a name"), Some(scene::mark(1)));
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None, "another lane");
+    board.set_lane(&lane(), Some(scene::mark(1)));
+    let withheld = reason(&board, &put(), times(WIRE, 101));
+    assert_eq!(withheld, Some(format!("lane main is paused by {}", scene::mark(1).by)));
+    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a read goes on");
+    board.set_lane(&lane(), None);
     assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
 }

@@ -4,8 +4,8 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::clock::Times;
-use crate::cloud::answer::lost;
-use crate::domain::call::{Answer, Call, ProxyStatus, ProxyView, Reply};
+use crate::cloud::answer::{lost, not_sent};
+use crate::domain::call::{Answer, Call, Disposition, ProxyStatus, ProxyView, Reply};
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
@@ -56,6 +56,25 @@ impl<'a> Daemon<'a> {
         self.step(Input::Answered { ticket, reply });
     }
 
+    /// So many seconds pass in which every call is answered at once.
+    fn live(&mut self, seconds: i64, answer: impl Fn(&Call) -> Reply) {
+        for _ in 0..seconds {
+            self.wait(1);
+            while let Some(place) = self.called.len().checked_sub(self.unanswered.len()).filter(|place| *place < self.called.len()) {
+                let reply = answer(&self.called[place]);
+                self.answer(reply);
+            }
+        }
+    }
+
+    fn phase(&self, id: RolloutId) -> Phase {
+        ready(self.store.rollout(id)).expect("memory").expect("there").record.phase
+    }
+
+    fn overdue(&self, id: RolloutId) -> Option<String> {
+        self.core.snapshot(1).overdue.get(&id).cloned()
+    }
+
     fn step(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
@@ -95,7 +114,7 @@ impl<'a> Daemon<'a> {
             Effect::Touch { ticket, id, version, was, due } => {
                 vec![Input::Touched { ticket, held: ready(store.touch(id, version, was, due)).expect("memory") }]
             }
-            Effect::Call { ticket, call, .. } => {
+            Effect::Call { ticket, call, .. } | Effect::Ask { ticket, call, .. } => {
                 self.called.push(call);
                 self.unanswered.push_back(ticket);
                 Vec::new()
@@ -312,4 +331,56 @@ fn a_late_answer_that_names_a_new_job_is_told() {
     daemon.answer(answered(Answer::Accepted(Some(job("second")))));
     let is = stored(&store, change).change.record;
     assert_eq!((is.state, is.jobs), (State::Following { job: job("second") }, vec![job("first"), job("second")]));
+}
+
+/// A rollout of one, whose progress deadline is two minutes.
+fn hurried(store: &MemoryStore) -> (Daemon<'_>, RolloutId) {
+    let mut submission = scene::submission("alpha", &[1], 0);
+    submission.plan.strategy.progress_deadline_ms = 120_000;
+    let id = ready(scene::started(store, submission));
+    (Daemon::new(store, 5), id)
+}
+
+fn busy(call: &Call) -> Reply {
+    let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
+    answered(match call {
+        Call::Inspect { .. } => Answer::Proxy(Some(view)),
+        _ => Answer::Jobs { jobs: Vec::new(), more: false },
+    })
+}
+
+#[test]
+fn time_in_which_its_lane_is_out_of_reach_halts_nothing_and_wants_a_person() {
+    let store = MemoryStore::new();
+    let (mut daemon, id) = hurried(&store);
+    daemon.live(100, |_| not_sent(Disposition::NotDone, "connection refused"));
+    assert_eq!(daemon.overdue(id), None, "not yet");
+    daemon.live(900, |_| not_sent(Disposition::NotDone, "connection refused"));
+    assert_eq!(daemon.phase(id).word(), "advancing");
+    assert_eq!(daemon.overdue(id).as_deref(), Some("lane main is paused: connection refused"));
+    // The lane answers, after a pause of a minute and the look after that at the latest: from here on time counts, and the
+    // halt names what the change is at.
+    daemon.live(95, busy);
+    assert_eq!((daemon.phase(id).word(), daemon.overdue(id)), ("advancing", None));
+    daemon.live(120, busy);
+    let Phase::Halted { reason: rollout::Halt::Stalled { seconds, why }, .. } = daemon.phase(id) else { panic!("it is not halted") };
+    assert!((120..180).contains(&seconds) && (why == "1 ready" || why == "1 inspecting"), "{seconds} s: {why}");
+}
+
+#[test]
+fn over_a_paused_lane_nothing_is_begun_and_nobody_is_late() {
+    let store = MemoryStore::new();
+    let (mut daemon, id) = hurried(&store);
+    let lane = crate::domain::id::Name::parse("main", "lane").expect("a name");
+    daemon.step(Input::Lanes(vec![(lane.clone(), Some(scene::mark(1)))]));
+    daemon.live(600, busy);
+    assert_eq!((daemon.called.len(), daemon.phase(id).word()), (0, "advancing"));
+    let by = scene::mark(1).by;
+    assert!(daemon.overdue(id).is_some_and(|why| why.starts_with(&format!("lane main is paused by {by}"))));
+    let held = daemon.core.snapshot(1).lanes[0].held.clone();
+    assert_eq!(held, Some((scene::mark(1), [id].into())));
+    daemon.step(Input::Lanes(vec![(lane, None)]));
+    daemon.wait(0);
+    assert!(matches!(daemon.called[..], [Call::Inspect { .. }]), "it goes on at once");
+    assert_eq!(daemon.core.snapshot(1).lanes[0].held, None);
 }

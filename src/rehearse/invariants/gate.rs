@@ -30,7 +30,7 @@ mod tests {
     fn a_put_after_a_halt_is_seen() {
         let mut stage = Stage::new();
         assert_eq!(stage.switches(&mut WhileAdvancing, 0, after(0)), Ok(()));
-        stage.rollout.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1 }, revert: None };
+        stage.rollout.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1, why: String::new() }, revert: None };
         assert!(stage.switches(&mut WhileAdvancing, 0, after(0)).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or abort, and while the kill
-//! switch stands, no PUT leaves.
+//! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or abort, over a lane that is
+//! paused, and while the kill switch stands, no PUT leaves.
 //!
 //! With several daemons the first half alone is asked: another daemon may have committed its intent before the verb and
 //! is past its own last check by the time it learns of it.
@@ -16,11 +16,12 @@ pub struct AcknowledgedVerbs {
     held: bool,
     acknowledged: u64,
     stopped: bool,
+    lane_paused: bool,
 }
 
 impl AcknowledgedVerbs {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { alone: setting.scenario.daemons == 1, held: false, acknowledged: 0, stopped: false }
+        Self { alone: setting.scenario.daemons == 1, held: false, acknowledged: 0, stopped: false, lane_paused: false }
     }
 }
 
@@ -32,6 +33,7 @@ impl Invariant for AcknowledgedVerbs {
                 self.held |= matches!(verb, Verb::Pause { .. } | Verb::Abort);
             }
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
+            Fact::Seen(Seen::LaneSwitched { paused }) => self.lane_paused = *paused,
             Fact::Committed { commit, .. } => {
                 // A person resumed, or the pause ended by itself.
                 if let Some(moves) = &commit.moves
@@ -45,6 +47,9 @@ impl Invariant for AcknowledgedVerbs {
                 let id = sent.id;
                 if self.stopped {
                     return Err(format!("a PUT for {id} left under the kill switch"));
+                }
+                if self.lane_paused {
+                    return Err(format!("a PUT for {id} left over a paused lane"));
                 }
                 if self.held && self.alone {
                     return Err(format!("a PUT for {id} left after an acknowledged pause or abort"));

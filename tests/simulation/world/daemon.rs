@@ -54,6 +54,9 @@ impl World {
         self.oracle.see(Seen::Started { daemon, now: self.now });
         let life = self.daemons[daemon].life;
         self.tell_stop(daemon, life);
+        if self.planted != Planted::LanePauseForgottenAtRestart {
+            self.tell_lane(daemon);
+        }
         self.feed(daemon, Input::Tick);
     }
 

@@ -30,6 +30,10 @@ impl World {
             let back = self.rng.u64(at..=calm_at);
             self.push(back, What::StopFile { text: None });
         }
+        if let Some((from, until)) = self.scenario.lane_paused {
+            self.push(from * S, What::LaneSwitch { order: 1, paused: true });
+            self.push(until * S, What::LaneSwitch { order: 2, paused: false });
+        }
         for _ in 0..self.scenario.wall_jumps {
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
             // Small steps forward are those of a badly disciplined clock; the large ones are an operator's.

@@ -1,7 +1,7 @@
 //! People: operators with verbs, and the kill-switch file.
 
 use fastrand::Rng;
-use sealift::domain::rollout::{Requeue, Verb};
+use sealift::domain::rollout::{Mark, Requeue, Verb};
 use sealift::engine::{Command, Input};
 use sealift::store::Rollout;
 
@@ -9,6 +9,7 @@ use super::daemon::Daemon;
 use super::{MS, Nanos, S, What, World};
 use crate::oracle::Seen;
 use crate::planted::Planted;
+use crate::setting;
 
 /// Who watches the kill-switch file tells of it within this time.
 const STOP_TOLD_WITHIN: Nanos = 200 * MS;
@@ -71,6 +72,31 @@ impl World {
         }
         let stands = self.stop.lock().expect("one thread").clone();
         self.feed(daemon, Input::StopFile(stands));
+    }
+
+    /// A person pauses the lane, or resumes it: acknowledged when every daemon obeys.
+    pub(super) fn lane_switch(&mut self, order: u32, paused: bool) {
+        if let Some(thaw) = self.daemons.iter().map(|daemon| daemon.frozen_until).max().filter(|until| *until > self.now) {
+            return self.push(thaw - self.now, What::LaneSwitch { order, paused });
+        }
+        if order < self.lane_order {
+            return;
+        }
+        self.lane_order = order;
+        self.lane_paused = paused;
+        self.fire(if paused { "lane_paused" } else { "lane_resumed" });
+        for daemon in 0..self.daemons.len() {
+            self.tell_lane(daemon);
+        }
+        self.oracle.see(Seen::LaneSwitched { paused });
+        self.oracle.see(Seen::Disturbed { now: self.now });
+    }
+
+    /// Tells a daemon whether the lane is paused.
+    pub(super) fn tell_lane(&mut self, daemon: usize) {
+        let at = self.times().wall;
+        let mark = self.lane_paused.then(|| Mark { by: "ada".into(), reason: "incident".into(), at });
+        self.feed(daemon, Input::Lanes(vec![(setting::name("sim"), mark)]));
     }
 
     /// A daemon that looks for the file in another folder neither hears of it nor finds it.
