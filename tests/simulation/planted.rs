@@ -174,7 +174,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::LogWithHoles, 1_000),
     (Planted::InFlightToldTooLow, 50),
     (Planted::FailuresCountedTwice, 100),
-    (Planted::HalfFailedNotTold, 100),
+    (Planted::HalfFailedNotTold, 300),
     (Planted::LaterWavesOffered, 100),
     (Planted::GroupLimitIgnored, 200),
     (Planted::FullGroupHoldsTheRest, 1_000),

@@ -7,6 +7,8 @@ use super::{Nanos, S, What, World};
 
 /// Steps of the wall clock are aimed at the time at which most runs are at work.
 const JUMPS_WITHIN: Nanos = 90 * S;
+/// So is the kill-switch file: what leaves before a daemon is told of it is what the last check is for.
+const STOP_WITHIN: Nanos = 30 * S;
 /// Longest standstill of a host.
 const FREEZE_MAX: Nanos = 60 * S;
 
@@ -25,7 +27,7 @@ impl World {
             self.push(at, What::Operator { verb });
         }
         if self.scenario.stop_file {
-            let at = self.rng.u64(0..calm_at);
+            let at = self.rng.u64(0..calm_at.min(STOP_WITHIN));
             self.push(at, What::StopFile { text: Some("drill".into()) });
             let back = self.rng.u64(at..=calm_at);
             self.push(back, What::StopFile { text: None });
