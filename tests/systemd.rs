@@ -56,6 +56,13 @@ fn what_is_installed_can_be_read_by_the_daemon() {
     }
 }
 
+#[test]
+fn the_unit_tells_the_boot_that_it_hides() {
+    let unit = std::fs::read_to_string(shipped("sealift.service")).expect("the unit");
+    let has = |line: &str| unit.lines().any(|found| found == line);
+    assert!(has("ProcSubset=pid") && has("Environment=SEALIFT_BOOT_ID=%b"), "without it no level of a quota outlives a restart");
+}
+
 /// Runs systemd-analyze on the unit with the built binary in its place; `None` where there is no such tool.
 fn analyze(arguments: &[&str]) -> Option<(bool, String)> {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {

@@ -122,7 +122,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
     let options = engine::Options { lanes, exclusive: true, quota_spent: false, levels: Vec::new() };
     let shared: Arc<dyn Store> = store.clone();
-    let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, options);
+    let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, Arc::new(()), options);
     let running = tokio::spawn(running);
 
     let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".into(), at: SystemClock.times().wall };

@@ -87,6 +87,8 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
         paused: lane.paused.as_ref().map(|(until, why)| (*until, why.as_str())),
         waits_for_quota: lane.waiting > 0,
         clock: lane.clock.filter(ClockStanding::holds).map(|standing| standing.ahead),
+        free_at: lane.free_at,
+        assumed_until: lane.assumed_until.filter(|_| lane.waiting > 0),
     }
 }
 

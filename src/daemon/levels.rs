@@ -1,20 +1,26 @@
-//! What the lanes have used of their quotas, from a daemon that ends in peace to the next one.
+//! What the lanes have used of their quotas, from one daemon to the next.
 //!
-//! Invariant: what is written here is true when it is read. It is written after the last call, read once and gone before
-//! the first; so a daemon that is killed leaves none, and the next one takes its quotas for spent. It counts on the same
-//! machine since the same boot only, because its instants are boot time.
+//! Invariants: what stands here is true whenever it is read. A daemon that ends in peace leaves the counts, after its last
+//! call; the next one replaces them, before its first, by marks: how many calls of each lane may still arrive if it is
+//! killed. Counts hold on the same machine since the same boot only, because their instants are boot time; no wall clock
+//! is asked.
 //!
-//! Deliberately not here: what a level is (`engine::Level`), and what a start without one assumes (`daemon::parts`).
+//! Deliberately not here: what a level is (`engine::Level`), when a mark is raised (`engine::KeepLevels`), and what a start
+//! without any assumes (`daemon::parts`).
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Level;
-use crate::store::{sync_dir, write_whole};
+use crate::clock::Clock;
+use crate::engine::{KeepLevels, Level};
+use crate::store::{Unavailable, sync_dir, write_whole};
 
 /// Its name in the state directory.
 pub const NAME: &str = "levels.json";
@@ -26,63 +32,102 @@ const BYTES_MAX: usize = 64 << 20;
 /// Where Linux tells which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
+/// The same, set by the unit (`%b`), which hides that file (`ProcSubset=pid`).
+const BOOT_ID_VARIABLE: &str = "SEALIFT_BOOT_ID";
+
+/// Hexadecimal digits of a boot's id.
+const BOOT_ID_DIGITS: usize = 32;
+
 #[derive(Serialize, Deserialize)]
-struct Levels {
-    /// Which boot the instants belong to.
-    boot: String,
+struct Written {
+    /// Which boot the instants belong to; `None`: this machine does not tell.
+    boot: Option<String>,
     /// Boot time at the writing.
     at: Duration,
     lanes: Vec<Level>,
 }
 
-/// Leaves the levels for the next start. `at` is boot time; no call may be out, and none may follow.
-pub fn leave(state: &Path, lanes: Vec<Level>, at: Duration) -> Result<()> {
-    leave_of(state, lanes, at, boot().context("this machine does not tell which boot it is")?)
+/// The file of the levels.
+#[derive(Clone)]
+pub struct Levels {
+    state: PathBuf,
+    boot: Option<String>,
+    clock: Arc<dyn Clock>,
 }
 
-fn leave_of(state: &Path, lanes: Vec<Level>, at: Duration, boot: String) -> Result<()> {
-    let text = serde_json::to_vec(&Levels { boot, at, lanes }).context("cannot write the levels down")?;
-    anyhow::ensure!(text.len() <= BYTES_MAX, "the levels take {} bytes, more than the {BYTES_MAX} that are read back", text.len());
-    write_whole(state, NAME, &text).with_context(|| format!("cannot write {}", state.join(NAME).display()))
+impl Levels {
+    /// The file in this state directory.
+    pub fn of(state: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self { state: state.to_owned(), boot: boot(), clock }
+    }
+
+    /// What the daemon before has left; `None` when there is no file at all. Counts of another boot are left out, and of a
+    /// file that cannot be read everything.
+    pub fn read(&self) -> Option<Vec<Level>> {
+        let path = self.state.join(NAME);
+        let size = match std::fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(_) => None,
+            Ok(meta) => meta.is_file().then_some(meta.len()),
+        };
+        let text = size.filter(|size| *size <= BYTES_MAX as u64 + 1).and_then(|_| std::fs::read(&path).ok());
+        let Some(written) = text.and_then(|text| serde_json::from_slice::<Written>(&text).ok()) else {
+            tracing::warn!(file = %path.display(), "the levels of the quotas cannot be read; they are taken for spent");
+            return Some(Vec::new());
+        };
+        // A clock that stands before the writing is another clock, whatever the boot's name.
+        let of = boot_of(written.boot, None);
+        let same = of.is_some() && of == self.boot && written.at <= self.clock.times().boot;
+        Some(written.lanes.into_iter().filter(|level| same || !level.is_whole()).collect())
+    }
+
+    /// Leaves these to the next start, whole or not at all.
+    pub fn leave(&self, lanes: Vec<Level>) -> Result<()> {
+        let written = Written { boot: self.boot.clone(), at: self.clock.times().boot, lanes };
+        let text = serde_json::to_vec(&written).context("cannot write the levels down")?;
+        anyhow::ensure!(text.len() <= BYTES_MAX, "the levels take {} bytes, more than the {BYTES_MAX} that are read back", text.len());
+        write_whole(&self.state, NAME, &text).with_context(|| format!("cannot write {}", self.state.join(NAME).display()))
+    }
+
+    /// The same while calls are about to leave: where it cannot be written, what stands there must go, for it is true no more.
+    fn replace(&self, lanes: Vec<Level>) -> Result<()> {
+        let Err(error) = self.leave(lanes) else { return Ok(()) };
+        tracing::warn!("after a kill the quotas would be taken for spent: {error:#}");
+        let path = self.state.join(NAME);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed
+                .and_then(|()| sync_dir(&self.state))
+                .with_context(|| format!("cannot remove {}; remove it by hand, or a later start would take it for true", path.display())),
+        }
+    }
+
+    /// Whether a boot's id is known, without which a peaceful end is as good as a kill.
+    pub fn knows_boot(&self) -> bool {
+        self.boot.is_some()
+    }
 }
 
-/// Takes what the last daemon left; nothing if it was killed, if the machine was started again since, or if it cannot be
-/// read. `now` is boot time.
-///
-/// # Errors
-/// When the file cannot be removed: left there it would be taken for true after the next kill.
-pub fn take(state: &Path, now: Duration) -> Result<Vec<Level>> {
-    take_of(state, now, boot())
-}
-
-fn take_of(state: &Path, now: Duration, boot: Option<String>) -> Result<Vec<Level>> {
-    let path = state.join(NAME);
-    let size = match std::fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot look at {}", path.display())),
-        Ok(meta) => meta.is_file().then_some(meta.len()),
-    };
-    let text = match size {
-        Some(size) if size <= BYTES_MAX as u64 + 1 => std::fs::read(&path).ok(),
-        Some(_) | None => None,
-    };
-    std::fs::remove_file(&path)
-        .and_then(|()| sync_dir(state))
-        .with_context(|| format!("cannot remove {}; remove it by hand, or a later start would take it for true", path.display()))?;
-    let levels = text.and_then(|text| serde_json::from_slice::<Levels>(&text).ok());
-    let Some(levels) = levels else {
-        tracing::warn!(file = %path.display(), "the levels of the quotas cannot be read; they are taken for spent");
-        return Ok(Vec::new());
-    };
-    // A clock that stands before the writing is another clock, whatever the boot's name.
-    let counts = boot.is_some_and(|boot| boot == levels.boot) && levels.at <= now;
-    Ok(if counts { levels.lanes } else { Vec::new() })
+impl KeepLevels for Levels {
+    fn keep(&self, levels: Vec<Level>) -> BoxFuture<'_, Result<(), Unavailable>> {
+        let file = self.clone();
+        async move {
+            let written = tokio::task::spawn_blocking(move || file.replace(levels)).await;
+            written.map_err(anyhow::Error::from).flatten().map_err(|error| Unavailable(format!("{error:#}")))
+        }
+        .boxed()
+    }
 }
 
 fn boot() -> Option<String> {
-    let text = std::fs::read_to_string(BOOT_ID).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    boot_of(std::fs::read_to_string(BOOT_ID).ok(), std::env::var(BOOT_ID_VARIABLE).ok())
+}
+
+/// The file says it with dashes, a unit without.
+fn boot_of(file: Option<String>, variable: Option<String>) -> Option<String> {
+    let digits = |text: String| text.trim().replace('-', "").to_ascii_lowercase();
+    let whole = |text: &String| text.len() == BOOT_ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    file.into_iter().chain(variable).map(digits).find(whole)
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{levels, stop_file, supervisor};
+use super::levels::Levels;
+use super::{stop_file, supervisor};
 use crate::api::wire::PlanFault;
 use crate::api::{self, Api, Switches};
 use crate::cli::{Exit, Failure};
@@ -26,7 +26,7 @@ use crate::engine::{self, Handle, Level, Options};
 use crate::probe::{Probe, Prober};
 use crate::store::open::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
-use crate::store::{Store, Unavailable};
+use crate::store::{Store as _, Unavailable};
 
 /// What the parts need to know.
 pub struct Setup {
@@ -57,25 +57,7 @@ pub struct Parts {
     enforced: JoinHandle<Result<(), Unavailable>>,
     stop: CancellationToken,
     longest_call: Duration,
-    state: PathBuf,
-    clock: Arc<dyn Clock>,
-}
-
-/// Whether a daemon before this one may have made calls that still count against a quota.
-///
-/// Every call of a change leads to a journal entry but for the polls of an active one; so with nothing active, the last
-/// entry is younger than any call.
-async fn calls_may_be_recent(store: &dyn Store, lanes: &[Lane], now: Timestamp) -> Result<bool, Unavailable> {
-    let Some(reach) = lanes.iter().filter_map(|lane| Some(lane.quota?.per + lane.timing.settle)).max() else { return Ok(false) };
-    if store.open_rollouts().await?.iter().any(|rollout| rollout.total().active > 0) {
-        return Ok(true);
-    }
-    let last = store.journal(None, store.health().seq.saturating_sub(1), 1).await?;
-    Ok(last.first().is_some_and(|entry| {
-        let over = entry.at.checked_add(reach).unwrap_or(Timestamp::MAX);
-        // An entry of the future tells of a stepped clock: nothing is known then.
-        now < over || now < entry.at
-    }))
+    levels: Levels,
 }
 
 /// How a drain ended.
@@ -93,6 +75,8 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let cloud = Arc::new(HttpCloud::new(&setup.lanes, &clock)?);
         std::fs::create_dir_all(&setup.state).with_context(|| format!("cannot make the state directory {}", setup.state.display()))?;
+        let levels = Levels::of(&setup.state, clock.clone());
+        let (left, first) = (levels.read(), !SledStore::is_at(&setup.store));
         let store = open(&setup.store, setup.sled).await?;
         let failed = store.failed();
         if let Some(rebuilt) = store.health().rebuilt {
@@ -101,15 +85,22 @@ impl Parts {
         let socket = api::bind(&setup.socket)?;
         let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
-        let quota_spent = store.fresh_import().is_some() || calls_may_be_recent(&*store, &lanes, clock.times().wall).await?;
-        if let Some(import) = store.fresh_import() {
-            tracing::warn!("{import}");
+        if !levels.knows_boot() && lanes.iter().any(|lane| lane.quota.is_some()) {
+            tracing::warn!("this machine does not tell which boot it is: the next start takes the quotas for spent, however this one ends");
         }
-        let levels = levels::take(&setup.state, clock.times().boot)?;
-        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent, levels };
+        // Nobody called before where there was neither a store nor a level. An imported store was another daemon's a moment ago.
+        let quota_spent = left.is_some() || !first;
+        let left = match store.fresh_import() {
+            Some(import) => {
+                tracing::warn!("{import}");
+                Vec::new()
+            }
+            None => left.unwrap_or_default(),
+        };
+        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent, levels: left };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
         let switches = Switches::open(setup.state.clone())?;
-        let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), options);
+        let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), Arc::new(levels.clone()), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
         let paused = switches.paused().await;
@@ -129,7 +120,7 @@ impl Parts {
         let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));
         tokio::spawn(async move { api.follow().await });
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
-        Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, state: setup.state, clock })
+        Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })
     }
 
     /// Waits until a first pass is done.
@@ -189,7 +180,7 @@ impl Parts {
             biased;
             engine = &mut self.engine => {
                 let levels = engine.context("the engine broke while it ended")?.context("the engine failed while it ended")?;
-                if let Err(error) = levels::leave(&self.state, levels, self.clock.times().boot) {
+                if let Err(error) = self.levels.leave(levels) {
                     tracing::warn!("the next start takes the quotas for spent: {error:#}");
                 }
                 Drained::Whole

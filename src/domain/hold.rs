@@ -126,6 +126,10 @@ pub struct LaneStanding<'a> {
     pub waits_for_quota: bool,
     /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds.
     pub clock: Option<Ahead>,
+    /// When the next call may leave, as far as time alone says.
+    pub free_at: Option<Timestamp>,
+    /// Calls wait, and until then none leaves, because the daemon before left no count of what it sent.
+    pub assumed_until: Option<Timestamp>,
 }
 
 /// What is known of one change beside its rollout.
@@ -160,7 +164,7 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
         holds.extend(situation.settles(revert));
         holds.extend(situation.unserved.iter().map(Unserved::hold));
         holds.extend(lanes.iter().filter_map(LaneStanding::clock));
-        holds.extend(lanes.iter().filter_map(LaneStanding::pause));
+        holds.extend(lanes.iter().filter_map(LaneStanding::stands));
         let queued: u32 = situation.tallies.iter().map(|tally| tally.queued).sum();
         let waits = revert.stage == Stage::Releasing && queued > 0 && situation.no_place().is_none();
         holds.extend(situation.groups().filter(|_| waits));
@@ -172,7 +176,7 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
     let queued: u32 = situation.tallies.iter().take(usize::from(wave) + 1).map(|tally| tally.queued).sum();
     if queued > 0 {
         holds.extend(lanes.iter().filter_map(LaneStanding::clock));
-        holds.extend(lanes.iter().filter_map(LaneStanding::pause));
+        holds.extend(lanes.iter().filter_map(LaneStanding::stands));
         let failures: u32 = situation.tallies.iter().map(Tally::failures).sum();
         let no_room = situation.no_room(wave);
         // With places left, and none for what is queued, people see a rollout that seems to idle.
@@ -457,10 +461,10 @@ impl Waiting<'_> {
 
     fn lane_holds(&self) -> Option<Hold> {
         let Some(lane) = &self.lane else { return Some(Unserved { lane: &self.change.target.lane, shares: None }.hold()) };
-        lane.held().or_else(|| lane.pause()).or_else(|| {
+        lane.held().or_else(|| lane.stands()).or_else(|| {
             lane.waits_for_quota.then(|| {
                 let text = format!("lane {} has used its quota; the next call goes out as soon as a permit is free", lane.name);
-                Hold::new("quota", None, text)
+                Hold::new("quota", lane.free_at, text)
             })
         })
     }
@@ -490,6 +494,17 @@ impl LaneStanding<'_> {
     fn held(&self) -> Option<Hold> {
         let text = format!("lane {} is paused by {}; `sealift resume --lane {}`", self.name, self.held?, self.name);
         Some(Hold::new("lane_held", None, text))
+    }
+
+    /// Why nothing at all leaves.
+    fn stands(&self) -> Option<Hold> {
+        self.pause().or_else(|| self.assumed())
+    }
+
+    fn assumed(&self) -> Option<Hold> {
+        let until = self.assumed_until?;
+        let text = format!("lane {} counts its whole quota as used: the daemon before did not end in peace and left no count", self.name);
+        Some(Hold::new("quota", Some(until), text))
     }
 
     fn pause(&self) -> Option<Hold> {

@@ -59,11 +59,15 @@ pub struct SlidingCount {
 }
 
 impl SlidingCount {
-    /// Starts as if the whole allowance were still on its way and gone by `gone`: the process that ran before us may
-    /// have done just that, and a crash loop must not become a flood. Whatever it is changed to later counts the same.
-    pub fn spent(quota: Option<Quota>, gone: Boot) -> Self {
-        let returned = quota.map_or_else(VecDeque::new, |quota| std::iter::repeat_n(gone, quota.requests as usize).collect());
-        Self { quota, leaving: None, out: 0, returned, forgotten: Some(Forgotten { calls: u32::MAX, last: gone }) }
+    /// Starts as if the whole allowance had just been used: the process that ran before us may have done just that, and a
+    /// crash loop must not become a flood. At most `out` of its calls may still arrive, until `gone` (`None`: all of them);
+    /// the others arrived by `now`. Whatever it is changed to later counts the same.
+    pub fn spent(quota: Option<Quota>, out: Option<u32>, now: Boot, gone: Boot) -> Self {
+        let requests = quota.map_or(0, |quota| quota.requests);
+        let late = out.map_or(requests, |out| out.min(requests));
+        let returned = std::iter::repeat_n(now, (requests - late) as usize).chain(std::iter::repeat_n(gone, late as usize)).collect();
+        let last = if quota.is_some() && out.is_some() { now } else { gone };
+        Self { quota, leaving: None, out: 0, returned, forgotten: Some(Forgotten { calls: u32::MAX, last }) }
     }
 
     /// Starts with the whole allowance free: only where it is known that nobody called before.
@@ -169,6 +173,12 @@ impl SlidingCount {
         self.out
     }
 
+    /// Calls that may still arrive: permits out, and those of calls that were given up a moment ago.
+    pub fn unsettled(&self, now: Boot) -> u32 {
+        let landed = self.returned.partition_point(|at| *at <= now);
+        self.out.saturating_add(u32::try_from(self.returned.len() - landed).unwrap_or(u32::MAX))
+    }
+
     /// Calls that came back within the last interval of the allowance, or still may.
     pub fn back_of_late(&self, now: Boot) -> u32 {
         let Some(quota) = self.quota else { return 0 };
@@ -201,9 +211,46 @@ mod tests {
 
     #[test]
     fn a_start_after_an_unknown_past_waits_a_whole_interval() {
-        let mut count = SlidingCount::spent(Some(QUOTA), Duration::from_secs(5));
-        assert_eq!(count.take(Duration::from_secs(5), ALL), Err(Some(Duration::from_secs(6))));
-        assert_eq!(count.take(Duration::from_secs(6), ALL), Ok(()));
+        let at = Duration::from_secs;
+        let mut count = SlidingCount::spent(Some(QUOTA), None, at(5), at(20));
+        assert_eq!(count.take(at(5), ALL), Err(Some(at(21))), "all of them may still be on their way");
+        assert_eq!(count.take(at(21), ALL), Ok(()));
+    }
+
+    #[test]
+    fn what_was_not_out_at_a_kill_comes_back_after_an_interval() {
+        let at = Duration::from_secs;
+        let mut count = SlidingCount::spent(every(5, 1), Some(2), at(5), at(20));
+        assert_eq!((count.unsettled(at(5)), count.unsettled(at(20))), (2, 0));
+        assert_eq!(count.take(at(5), ALL), Err(Some(at(6))));
+        assert_eq!(burst(&mut count, at(6)), 3, "two may still arrive");
+        assert_eq!(burst(&mut count, at(20)), 3);
+        assert_eq!(burst(&mut count, at(21)), 5);
+        // More than the allowance of today: another one was in force, or there was none.
+        let mut all = SlidingCount::spent(every(5, 1), Some(9), at(5), at(20));
+        assert_eq!(all.take(at(6), ALL), Err(Some(at(21))));
+        let mut none = SlidingCount::spent(None, Some(1), at(5), at(20));
+        none.change(every(5, 1), at(6));
+        assert_eq!(none.take(at(7), ALL), Err(Some(at(21))), "without an allowance nobody has counted");
+    }
+
+    #[test]
+    fn a_longer_interval_after_a_kill_counts_all_of_it() {
+        let at = Duration::from_secs;
+        let mut count = SlidingCount::spent(every(5, 1), Some(2), at(5), at(20));
+        count.change(every(8, 60), at(7));
+        assert_eq!(count.take(at(30), ALL), Err(Some(at(65))));
+        assert_eq!(burst(&mut count, at(65)), 6, "two may have arrived at 20 s");
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_is_unsettled_until_it_can_no_longer_arrive() {
+        let mut count = SlidingCount::fresh(Some(QUOTA));
+        let at = Duration::from_secs;
+        assert_eq!((count.take(at(0), ALL), count.take(at(0), ALL), count.unsettled(at(0))), (Ok(()), Ok(()), 2));
+        count.give_back(at(9));
+        count.give_back(at(1));
+        assert_eq!([at(0), at(1), at(8), at(9)].map(|now| count.unsettled(now)), [2, 1, 1, 0]);
     }
 
     #[test]
@@ -288,7 +335,7 @@ mod tests {
         }
         count.change(every(5, 10), Duration::from_secs(7));
         assert_eq!(count.take(Duration::from_secs(7), ALL), Err(Some(Duration::from_secs(16))));
-        let mut unknown = SlidingCount::spent(None, Duration::from_secs(3));
+        let mut unknown = SlidingCount::spent(None, None, Duration::ZERO, Duration::from_secs(3));
         unknown.change(every(5, 10), Duration::from_secs(4));
         assert_eq!(unknown.take(Duration::from_secs(4), ALL), Err(Some(Duration::from_secs(13))));
     }

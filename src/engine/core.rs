@@ -43,7 +43,7 @@ pub struct Options {
     pub exclusive: bool,
     /// Whether calls may have been made within the last interval by somebody before us.
     pub quota_spent: bool,
-    /// What a process that ended in peace has left, on this machine and since this boot; a lane of these knows its past.
+    /// What the process before us has left; one that is whole only on the same machine and since the same boot.
     pub levels: Vec<Level>,
 }
 
@@ -93,6 +93,8 @@ pub struct Core {
     failed: bool,
     /// Lanes that may have become able to send.
     pub(super) stirred: BTreeSet<Name>,
+    /// What is kept of the lanes' levels must be written anew before anything leaves.
+    pub(super) marks_due: bool,
     counters: BTreeMap<&'static str, u64>,
     /// Verbs on rollouts that are not in hand, while the store is asked.
     pub(super) strangers: BTreeMap<u64, super::handle::Command>,
@@ -140,6 +142,7 @@ impl Core {
             scans: 0,
             failed: false,
             stirred: BTreeSet::new(),
+            marks_due: true,
             counters: BTreeMap::new(),
             strangers: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -262,6 +265,8 @@ impl Core {
             paused: lane.paused(self.now.boot).map(|paused| (self.wall_at(paused.until), paused.why.clone())),
             quota: lane.standing(self.now.boot),
             clock: self.board.clock(&lane.lane.name, self.now),
+            free_at: lane.free_at.filter(|at| *at > self.now.boot).map(|at| self.wall_at(at)),
+            assumed_until: lane.assumed(self.now.boot).map(|at| self.wall_at(at)),
             occupied: lane.occupied.known(self.now.boot),
             held: lane.paused_by.clone().map(|mark| (mark, self.needing(&lane.lane.name))),
         });

@@ -151,6 +151,10 @@ pub struct LaneSnapshot {
     pub quota: Option<QuotaStanding>,
     /// How the cloud's clock stands to ours; `None`: the cloud told no time of late.
     pub clock: Option<ClockStanding>,
+    /// When it may send the next call, where one waits and time alone is waited for.
+    pub free_at: Option<Timestamp>,
+    /// Until then nothing is sent, because the process before left no count of what it sent.
+    pub assumed_until: Option<Timestamp>,
     /// What runs on instances that changes wait for, by the latest list of running jobs.
     pub occupied: Arc<BTreeMap<InstanceId, JobSeen>>,
     /// Paused by a person, with the rollouts that have changes in hand for it.

@@ -53,6 +53,12 @@ pub(super) struct LaneState {
     /// Changes past `Ready` and not settled.
     pub(super) in_flight: u32,
     paused: Option<Paused>,
+    /// Until then calls of the process before us may fill the quota: it left no count.
+    assumed: Boot,
+    /// Calls that may be unsettled at once, as the mark on disk has it (`engine::mark`).
+    pub(super) marked: u32,
+    /// When the lane, refused a permit, may have the next.
+    pub(super) free_at: Option<Boot>,
     /// What lists of proxies told of late.
     pub(super) fresh: Fresh,
     /// The jobs that are followed.
@@ -80,15 +86,32 @@ pub(super) enum NotYet {
     Answer,
 }
 
-/// What a lane has used and learnt: what a process that ends in peace leaves to the next one.
+/// What one process leaves to the next one of a lane's quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
     /// The lane.
     pub lane: Name,
     endpoint: String,
     project_id: String,
-    count: SlidingCount,
-    ceiling: Option<Ceiling>,
+    #[serde(flatten)]
+    past: Past,
+}
+
+/// How much is known of the calls before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Past {
+    /// All: it ended in peace.
+    Whole { count: Box<SlidingCount>, ceiling: Option<Ceiling> },
+    /// It may have been killed at any moment: no more than so many of its calls may still arrive.
+    Marked { out: u32 },
+}
+
+impl Level {
+    /// Whether it has the count of a process that ended in peace, good on the same machine since the same boot.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.past, Past::Whole { .. })
+    }
 }
 
 /// How a lane stands to its quota.
@@ -106,44 +129,87 @@ pub struct QuotaStanding {
 
 impl LaneState {
     pub(super) fn new(lane: Lane, spent: bool, now: Boot) -> Self {
-        // What somebody sent before us may still be landing.
-        let gone = now + lane.timing.settle;
-        let count = if spent { SlidingCount::spent(lane.quota, gone) } else { SlidingCount::fresh(lane.quota) };
-        Self {
+        let mut state = Self {
             ceiling: lane.quota.map(Ceiling::new),
             pace: lane.quota.map(|quota| Pace::new(period(quota, quota.requests))),
             lane,
             shares: None,
             line: Line::default(),
-            count,
+            count: SlidingCount::fresh(None),
             in_flight: 0,
             paused: None,
+            assumed: Duration::ZERO,
+            marked: 0,
+            free_at: None,
             fresh: Fresh::default(),
             followed: Followed::default(),
             occupied: Occupied::default(),
             pauses: 0,
             paused_by: None,
+        };
+        if spent {
+            state.spend(None, now);
+        } else {
+            state.count = SlidingCount::fresh(state.lane.quota);
         }
+        state
     }
 
-    /// Goes on from where the process before us ended in peace, on this machine and since this boot.
+    /// Takes the quota for used by the process before us, of whose calls at most `out` may still arrive.
+    fn spend(&mut self, out: Option<u32>, now: Boot) {
+        let quota = self.lane.quota;
+        // What it sent may be landing for as long as what we give up.
+        self.count = SlidingCount::spent(quota, out, now, now + self.lane.timing.settle);
+        self.marked = self.count.unsettled(now);
+        self.assumed = match (quota, self.count.clone().take(now, u32::MAX)) {
+            (Some(_), Err(Some(free))) => free,
+            _ => now,
+        };
+    }
+
+    /// Goes on from what the process before us has left: on this machine and since this boot, where it is whole.
     pub(super) fn resume(&mut self, level: Level, now: Boot) {
         let (quota, access) = (self.lane.quota, &self.lane.access);
         if level.endpoint != access.endpoint || level.project_id != access.project_id.to_string() {
             // The name went to another account.
             return;
         }
-        self.count = level.count;
-        self.ceiling = level.ceiling;
-        self.change_quota(quota, now);
-        self.respace();
+        match level.past {
+            Past::Marked { out } => self.spend(Some(out), now),
+            Past::Whole { count, ceiling } => {
+                self.count = *count;
+                self.ceiling = ceiling;
+                self.assumed = now;
+                self.change_quota(quota, now);
+                self.marked = self.count.unsettled(now);
+                self.respace();
+            }
+        }
     }
 
     /// What there is to go on from. Nothing may be out.
     pub(super) fn level(&self) -> Level {
+        self.left(Past::Whole { count: Box::new(self.count.clone()), ceiling: self.ceiling.clone() })
+    }
+
+    /// What there is to go on from after a kill.
+    pub(super) fn mark(&self) -> Level {
+        self.left(Past::Marked { out: self.marked })
+    }
+
+    fn left(&self, past: Past) -> Level {
         let Lane { name, access, .. } = &self.lane;
-        let (endpoint, project_id) = (access.endpoint.clone(), access.project_id.to_string());
-        Level { lane: name.clone(), endpoint, project_id, count: self.count.clone(), ceiling: self.ceiling.clone() }
+        Level { lane: name.clone(), endpoint: access.endpoint.clone(), project_id: access.project_id.to_string(), past }
+    }
+
+    /// Calls that may still arrive.
+    pub(super) fn unsettled(&self, now: Boot) -> u32 {
+        self.count.unsettled(now)
+    }
+
+    /// Until when the lane sends nothing because of what the process before us may have sent.
+    pub(super) fn assumed(&self, now: Boot) -> Option<Boot> {
+        Some(self.assumed).filter(|until| now < *until)
     }
 
     /// Another quota is in force, over what was sent before, too.

@@ -41,10 +41,12 @@ impl Core {
                 }
                 return;
             };
+            lane.free_at = None;
             match lane.take(now) {
-                Ok(()) => {}
+                Ok(()) => self.marks_due |= lane.lane.quota.is_some() && lane.unsettled(now) > lane.marked,
                 Err(NotYet::Answer) => return,
                 Err(NotYet::Until(at)) => {
+                    lane.free_at = Some(at);
                     self.set_timer(Timer::Lane(name.clone()), None, at);
                     return;
                 }

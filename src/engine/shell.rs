@@ -22,6 +22,7 @@ use super::core::{Core, Options, TAKE_OVER_MAX};
 use super::effect::{Effect, Found, Input, Query, Ticket};
 use super::handle::{Acknowledged, AskError, CommandError, Handle, REQUESTS_MAX, Request, Snapshot, Unserved};
 use super::lane::Level;
+use super::mark::KeepLevels;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, Withheld};
 use crate::domain::call::Reply;
@@ -42,12 +43,13 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(20);
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// Starts an engine; the future runs it until it is drained or the store fails, and must be polled. It gives what the
-/// lanes have used and learnt, for [`Options::levels`] of the next one.
+/// lanes have used and learnt, for [`Options::levels`] of the next one; `levels` keeps what there is of it after a kill.
 pub fn start(
     store: Arc<dyn Store>,
     cloud: Arc<dyn Cloud>,
     probe: Arc<dyn Probe>,
     clock: Arc<dyn Clock>,
+    levels: Arc<dyn KeepLevels>,
     options: Options,
 ) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send) {
     let (requests, received) = mpsc::channel(REQUESTS_MAX);
@@ -62,6 +64,7 @@ pub fn start(
         cloud,
         probe,
         clock,
+        levels,
         answers,
         commits: FuturesUnordered::new(),
         waiting: BTreeMap::new(),
@@ -83,6 +86,7 @@ struct Shell {
     cloud: Arc<dyn Cloud>,
     probe: Arc<dyn Probe>,
     clock: Arc<dyn Clock>,
+    levels: Arc<dyn KeepLevels>,
     answers: mpsc::Sender<Input>,
     /// Commits that wait for the disk; no more than there is work in hand.
     commits: FuturesUnordered<BoxFuture<'static, Input>>,
@@ -234,6 +238,9 @@ impl Shell {
         let mut effects = Vec::new();
         while !next.is_empty() {
             self.core.step_all(self.clock.times(), next.drain(..), &mut effects);
+            if let Some(levels) = self.core.levels_to_keep() {
+                self.levels.keep(levels).await?;
+            }
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Scan { until } => next.push(scan(&*self.store, until).await?),

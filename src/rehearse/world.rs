@@ -26,7 +26,7 @@ use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::rollout::{LOOK_AGAIN, Verb};
-use crate::engine::{Board, CheckSpec, Command, Core, Effect, Found, Input, Options, Query, Ticket};
+use crate::engine::{Board, CheckSpec, Command, Core, Effect, Found, Input, Level, Options, Query, Ticket};
 use crate::probe::PROBE_WITHIN;
 use crate::store::memory::MemoryStore;
 use crate::store::{Commit, Rollout, Store as _, Submission};
@@ -86,6 +86,8 @@ struct World<'a> {
     now: Duration,
     queue: Queue,
     core: Option<Core>,
+    /// What it leaves when it crashes.
+    levels: Vec<Level>,
     board: Arc<Board>,
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     life: u32,
@@ -129,6 +131,7 @@ impl<'a> World<'a> {
             now: Duration::ZERO,
             queue: Queue::default(),
             core: None,
+            levels: Vec::new(),
             board: Arc::default(),
             life: 0,
             wake: None,
@@ -243,7 +246,7 @@ impl<'a> World<'a> {
         if self.core.is_some() {
             return;
         }
-        let options = Options { lanes: self.scene.lanes.clone(), exclusive: true, quota_spent: self.life > 0, levels: Vec::new() };
+        let options = Options { lanes: self.scene.lanes.clone(), exclusive: true, quota_spent: self.life > 0, levels: self.levels.clone() };
         let core = Core::new(options, self.times());
         self.board = core.board();
         self.core = Some(core);
@@ -279,6 +282,9 @@ impl<'a> World<'a> {
         let Some(core) = self.core.as_mut() else { return };
         let mut effects = Vec::new();
         core.step(times, input, &mut effects);
+        if let Some(levels) = core.levels_to_keep() {
+            self.levels = levels;
+        }
         let next = core.next_wake().map(|wake| wake.saturating_sub(BOOT).max(self.now));
         for effect in effects {
             self.perform(effect);

@@ -24,7 +24,7 @@ use crate::domain::journal::{Entry, What};
 use crate::domain::target::Target;
 
 use super::book::Opening;
-use super::home::Identity;
+use super::home::{IDENTITY, Identity};
 use super::jobs::remember;
 use super::line::Line;
 use super::open::{Headway, OpenError, Opened, Settings, open};
@@ -108,6 +108,11 @@ pub struct SledStore {
 }
 
 impl SledStore {
+    /// Whether there is a store in the directory.
+    pub fn is_at(dir: &Path) -> bool {
+        dir.join(IDENTITY).exists()
+    }
+
     /// Opens the store in a directory, and creates it when it is not there. Blocks while it reads; damage of the queue
     /// is repaired (see [`Health::rebuilt`]), damage of the journal is refused.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {

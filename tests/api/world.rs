@@ -206,7 +206,7 @@ impl World {
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
         let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false, levels: Vec::new() };
-        let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), options);
+        let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), Arc::new(()), options);
         let stop = CancellationToken::new();
         let switches = Switches::open(folder.path().to_owned()).expect("no lane is paused");
         let served =

@@ -23,7 +23,7 @@ use sealift::domain::quota::Quota;
 use sealift::domain::retry;
 use sealift::domain::target::Target;
 use sealift::domain::window::Calendar;
-use sealift::engine::{self, Handle, Level, Options, QuotaStanding};
+use sealift::engine::{self, Handle, KeepLevels, Level, Options, QuotaStanding};
 use sealift::probe::Prober;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Rollout, Store as _, Submission, Unavailable};
@@ -65,6 +65,7 @@ pub struct Bed {
     arrived: Mutex<Vec<Arrived>>,
     owners: HashMap<ProxyId, usize>,
     stray: Mutex<u32>,
+    kept: Mutex<Vec<Level>>,
     store: Arc<MemoryStore>,
     pub rollouts: Vec<RolloutId>,
 }
@@ -122,15 +123,31 @@ impl Bed {
             ids.push(store.submit(submission).await.expect("an empty store takes any submission").id);
         }
         let model = Mutex::new(Model::new(&fleet, faults, 7, Timestamp::UNIX_EPOCH));
-        Arc::new(Self { origin: Instant::now(), model, arrived: Mutex::default(), owners, stray: Mutex::default(), store, rollouts: ids })
+        Arc::new(Self {
+            origin: Instant::now(),
+            model,
+            arrived: Mutex::default(),
+            owners,
+            stray: Mutex::default(),
+            kept: Mutex::default(),
+            store,
+            rollouts: ids,
+        })
     }
 
     /// Starts a daemon; `past` is what the one before it left, `None`: it was killed, or there was none.
     pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> Daemon {
         let options = Options { lanes: vec![lane(quota)], exclusive: true, quota_spent: spent, levels };
         let clock = Arc::new(BedClock(Arc::clone(self)));
-        let (handle, running) =
-            engine::start(self.store.clone(), Arc::new(BedCloud(Arc::clone(self))), Arc::new(Prober::new(clock.clone())), clock, options);
+        let cloud = Arc::new(BedCloud(Arc::clone(self)));
+        let (handle, running) = engine::start(
+            self.store.clone(),
+            cloud,
+            Arc::new(Prober::new(clock.clone())),
+            clock,
+            Arc::new(Kept(Arc::clone(self))),
+            options,
+        );
         Daemon { handle, running: tokio::spawn(running) }
     }
 
@@ -182,6 +199,11 @@ impl Bed {
         *self.stray.lock().expect("no panic") = calls;
     }
 
+    /// What a daemon that is killed now leaves.
+    pub fn kept(&self) -> Vec<Level> {
+        self.kept.lock().expect("no panic").clone()
+    }
+
     fn model(&self) -> MutexGuard<'_, Model> {
         self.model.lock().expect("no panic")
     }
@@ -191,6 +213,13 @@ impl Daemon {
     /// How the lane stands to its quota, as people are told.
     pub fn standing(&self) -> QuotaStanding {
         self.handle.snapshot().borrow().lanes[0].quota.expect("the lane has a quota")
+    }
+
+    /// The same once a first pass has told it.
+    pub async fn standing_soon(&self) -> QuotaStanding {
+        let mut snapshot = self.handle.snapshot();
+        let told = snapshot.wait_for(|snapshot| snapshot.passes > 0).await.expect("it runs");
+        told.lanes[0].quota.expect("the lane has a quota")
     }
 
     /// Ends in peace.
@@ -206,6 +235,16 @@ impl Daemon {
 
     pub async fn change(&self, quota: Option<Quota>) {
         self.handle.change_quotas(vec![(name("main"), quota)]).await;
+    }
+}
+
+/// What a killed daemon leaves, as the file of the real one keeps it.
+struct Kept(Arc<Bed>);
+
+impl KeepLevels for Kept {
+    fn keep(&self, levels: Vec<Level>) -> BoxFuture<'_, Result<(), Unavailable>> {
+        *self.0.kept.lock().expect("no panic") = levels;
+        std::future::ready(Ok(())).boxed()
     }
 }
 

@@ -291,6 +291,58 @@ async fn the_level_outlives_a_clean_end_exactly_and_a_kill_costs_an_interval() {
     daemon.kill();
 }
 
+/// Calls that arrived in this time.
+fn arrivals(bed: &Bed, time: std::ops::Range<Duration>) -> usize {
+    bed.arrived().iter().filter(|call| time.contains(&call.at)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_holds_back_for_settle_only_what_may_have_been_out() {
+    // At 50 a second and a round trip of 80 ms some four calls are out, of which 15 s later the last must have landed.
+    let allowed = quota(50, 1);
+    let bed = Bed::new(&[(4_000, 20)], Some(allowed), JOB).await;
+    let mut daemon = bed.start(Some(allowed), false, Vec::new());
+    sleep(seconds(30)).await;
+    let mut kills = Vec::new();
+    for _ in 0..3 {
+        daemon.kill();
+        daemon = bed.start(Some(allowed), true, bed.kept());
+        let killed = bed.now();
+        // What is in flight after a kill is asked for by and by: new work would be needed to fill a second.
+        sleep(seconds(2)).await;
+        let (first, second) = (arrivals(&bed, killed + seconds(0)..killed + allowed.per), arrivals(&bed, killed + allowed.per..bed.now()));
+        kills.push((first, second));
+        assert!(first <= 20, "{first} calls within the interval: no more than were on their way at the kill");
+        assert!(second > 0, "nothing is sent for longer than an interval");
+        sleep(Duration::from_millis(700)).await;
+    }
+    println!("kills at 50 a second: calls of the first and of the next second {kills:?}");
+    sleep(seconds(60)).await;
+    assert!(bed.arrived().iter().all(|call| !call.refused), "the cloud counts for itself");
+    within(&bed.arrived(), allowed);
+    daemon.kill();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_s_reads_count_over_a_kill() {
+    let allowed = quota(100, 60);
+    let begins = jiff::Timestamp::UNIX_EPOCH + seconds(3_600);
+    let bed = Bed::beginning(Some(begins), &[(300, 20)], Some(allowed), JOB).await;
+    let look = |target: sealift::domain::target::Target| Call::Proxies { lane: target.lane, instance_id: target.instance_id };
+    let daemon = bed.start(Some(allowed), false, Vec::new());
+    for target in bed.targets(0).await.into_iter().take(90) {
+        daemon.handle.ask(look(target)).await.expect("the lane is there").outcome.expect("the cloud answers");
+    }
+    daemon.kill();
+    let daemon = bed.start(Some(allowed), true, bed.kept());
+    assert_eq!((daemon.standing_soon().await.used, arrivals(&bed, Duration::ZERO..bed.now())), (100, 90));
+    for target in bed.targets(0).await.into_iter().skip(90).take(90) {
+        daemon.handle.ask(look(target)).await.expect("the lane is there").outcome.expect("the cloud answers");
+    }
+    within(&bed.arrived(), allowed);
+    daemon.kill();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_learnt_outlives_a_clean_end() {
     let (configured, account) = (quota(300, 60), quota(100, 60));

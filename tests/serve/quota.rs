@@ -1,8 +1,9 @@
 //! A lane's quota in the daemon itself: changed by a reload, kept over a clean end.
 
 use rustix::process::Signal;
+use sealift::clock::{Clock as _, SystemClock};
 
-use crate::world::{World, exists};
+use crate::world::World;
 
 /// The same configuration with this quota.
 fn with_quota(world: &World, quota: &str) {
@@ -43,7 +44,7 @@ async fn a_reload_takes_another_quota_over_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clean_end_leaves_the_level_and_a_kill_leaves_none() {
+async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used() {
     let world = World::new(8, 4, "job_time: 100ms");
     // The interval is longer than the test: what the first daemon used, the others still see.
     with_quota(&world, "{requests: 1000, per: 1h, headroom: 0%}");
@@ -68,14 +69,45 @@ async fn a_clean_end_leaves_the_level_and_a_kill_leaves_none() {
     assert_eq!(paused.code, Some(0), "{}", paused.err);
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait(), Some(0));
-    assert!(exists(&world.path("state/levels.json")), "a clean end leaves the level");
+    let left = || std::fs::read_to_string(world.path("state/levels.json")).expect("the levels");
+    assert!(left().contains("\"count\""), "a clean end leaves the level: {}", left());
 
     let daemon = world.daemon().ready();
-    assert!(!exists(&world.path("state/levels.json")), "it is read once");
+    assert!(!left().contains("\"count\"") && left().contains("\"out\""), "it holds no longer than until the first call: {}", left());
     let level = used(&world);
     assert!((2..100).contains(&level), "{level} of the calls before are known, and no more are assumed");
+    let resumed = world.run(&["resume", "small"]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.err);
     drop(daemon);
-    assert!(!exists(&world.path("state/levels.json")), "a kill leaves none");
     let _daemon = world.daemon().ready();
     assert_eq!(used(&world), 1000, "what a killed daemon sent is not known: the quota is taken for spent");
+    let held = world.until("small", |status| status["holds"][0]["word"] == "quota");
+    let (until, text) = (&held["holds"][0]["until"], &held["holds"][0]["text"]);
+    let until: jiff::Timestamp = until.as_str().and_then(|until| until.parse().ok()).unwrap_or_else(|| panic!("{held}"));
+    assert!(text.as_str().is_some_and(|text| text.contains("did not end in peace")), "{text}");
+    let left = until.duration_since(SystemClock.times().wall).as_secs();
+    assert!((3_500..=3_600).contains(&left), "no more than what was in flight is waited for longer: {left} s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_s_reads_count_after_a_kill_and_a_first_start_waits_for_nothing() {
+    let world = World::new(4, 2, "");
+    with_quota(&world, "{requests: 1000, per: 1h, headroom: 0%}");
+    let shown = |used: &str| {
+        let shown = world.run(&["status"]).out;
+        assert!(shown.contains(&format!("lane lab  {used} of 1000 calls")), "{shown}");
+    };
+    let daemon = world.daemon().ready();
+    shown("0");
+    // Nothing of it stands in the journal, and nothing was ever submitted.
+    let found = world.run(&["discover", "--name", "nobody-*"]);
+    assert!(found.err.contains("lab") || found.out.is_empty(), "{found:?}");
+    shown("1");
+    drop(daemon);
+    let daemon = world.daemon().ready();
+    shown("1000");
+    drop(daemon);
+    std::fs::remove_file(world.path("state/levels.json")).expect("the marks");
+    let _daemon = world.daemon().ready();
+    shown("1000");
 }

@@ -141,10 +141,7 @@ async fn a_change_goes_through_all_four_calls() {
 
     let since = "2026-11-24T00:16:40Z".parse().expect("the start");
     let call = Call::FindJobs { target: bed.targets[0].clone(), within: Span::lasting(since, HOUR), offset: 1 };
-    let Ok(Answer::Jobs { jobs, page }) = bed.perform(call).await.outcome
-    else {
-        panic!("a list")
-    };
+    let Ok(Answer::Jobs { jobs, page }) = bed.perform(call).await.outcome else { panic!("a list") };
     assert_eq!((jobs.len(), page.total), (1, Some(1)));
     assert_eq!((&jobs[0].job, jobs[0].instance_id), (&id, bed.targets[0].instance_id));
     let later = since + SignedDuration::from_secs(1);

@@ -172,7 +172,8 @@ fn the_job_list_is_filtered_by_creation_and_paged_as_its_shape_says() {
             assert!(model.handle(after(n as f64), &request).executed);
         }
         for (offset, rows, total) in expected {
-            let arrival = model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), within: Span::lasting(after(since), HOUR), offset });
+            let arrival =
+                model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), within: Span::lasting(after(since), HOUR), offset });
             let Ok(Answer::Jobs { page, .. }) = arrival.reply.outcome else { panic!("a list") };
             assert_eq!((page.ids.len(), page.total), (rows, Some(total)), "{shape:?}, offset {offset}");
         }

@@ -44,6 +44,8 @@ struct Facts {
     lane_paused: Option<(Timestamp, String)>,
     clock: Option<Ahead>,
     waits_for_quota: bool,
+    free_at: Option<Timestamp>,
+    assumed_until: Option<Timestamp>,
     change: Change,
     wake: Option<Timestamp>,
     instance_taken: Option<ChangeId>,
@@ -106,6 +108,8 @@ impl Facts {
             lane_paused: None,
             clock: None,
             waits_for_quota: false,
+            free_at: None,
+            assumed_until: None,
             change: Change { id, target, wave: 0, desired: true, record: change::Record::queued() },
             wake: None,
             instance_taken: None,
@@ -151,8 +155,16 @@ impl Facts {
 
     fn lane(&self) -> LaneStanding<'_> {
         let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
-        let (held, shares) = (self.lane_held.as_ref(), self.shares.as_ref());
-        LaneStanding { name: &self.lane, shares, held, paused, waits_for_quota: self.waits_for_quota, clock: self.clock }
+        LaneStanding {
+            name: &self.lane,
+            shares: self.shares.as_ref(),
+            held: self.lane_held.as_ref(),
+            paused,
+            waits_for_quota: self.waits_for_quota,
+            clock: self.clock,
+            free_at: self.free_at,
+            assumed_until: self.assumed_until,
+        }
     }
 
     fn rollout(&self) -> Option<Hold> {
@@ -437,7 +449,17 @@ fn a_lane_holds_whatever_needs_a_call() {
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
     let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as a permit is free");
-    assert_eq!((quota.rollout(), quota.change()), (None, expected), "a rollout moves at its lane's pace");
+    assert_eq!((quota.rollout(), quota.change()), (None, expected.clone()), "a rollout moves at its lane's pace");
+    let told = Facts { free_at: Some(later()), ..quota };
+    assert_eq!((told.rollout(), told.change()), (None, expected.map(|hold| Hold { until: Some(later()), ..hold })));
+    // Nothing at all moves: that holds the rollout, too.
+    let killed = Facts { assumed_until: Some(later()), ..told };
+    let expected = hold(
+        "quota",
+        Some(later()),
+        "lane prod-sg counts its whole quota as used: the daemon before did not end in peace and left no count",
+    );
+    assert_eq!((killed.rollout(), killed.change()), (expected.clone(), expected));
     // With everything in flight there is nothing that the lane keeps from beginning.
     let released = Facts::bent(|f| {
         f.lane_paused = Some((later(), "throttled (429)".into()));

@@ -552,7 +552,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("name job", command(Verb::ByHand { ordinal: 3, what: ByHand::Adopt("named".parse().expect("a job id")) })),
         ("give up", command(Verb::ByHand { ordinal: 3, what: ByHand::GiveUp })),
         ("promote", command(Verb::Promote)),
-        ("promote unsaid", Event::Command { verb: Verb::Promote, mark: Mark { reason: String::new(), ..mark("alice") } }),
+        ("promote unsaid", Event::Command { verb: Verb::Promote, mark: Mark { reason: String::new(), ..mark("alice") }, uid: Some(1000) }),
         ("marking one", Event::Marking { failed: 1 }),
         ("gathered", Event::Gathered { more: false }),
         ("gathered all but some", Event::Gathered { more: true }),

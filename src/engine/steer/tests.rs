@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use super::*;
 use crate::clock::Times;
 use crate::cloud::answer::{lost, not_sent};
-use crate::domain::call::{Answer, Call, Disposition, ProxyStatus, ProxyView, Reply};
+use crate::domain::call::{Answer, Call, Disposition, JobsPage, ProxyStatus, ProxyView, Reply};
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
@@ -345,7 +345,7 @@ fn busy(call: &Call) -> Reply {
     let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
     answered(match call {
         Call::Inspect { .. } => Answer::Proxy(Some(view)),
-        _ => Answer::Jobs { jobs: Vec::new(), more: false },
+        _ => Answer::Jobs { jobs: Vec::new(), page: JobsPage { ids: Vec::new(), total: Some(0) } },
     })
 }
 

@@ -99,7 +99,7 @@ impl Script {
         let store: Arc<dyn Store> = Arc::new(Hooked(BedStore(Arc::clone(bed))));
         let clock = Arc::new(BedClock(Arc::clone(bed)));
         let cloud = Arc::new(BedCloud(Arc::clone(bed)));
-        let (handle, running) = engine::start(store.clone(), cloud.clone(), cloud, clock.clone(), options);
+        let (handle, running) = engine::start(store.clone(), cloud.clone(), cloud, clock.clone(), Arc::new(()), options);
         let mut tasks = vec![tokio::spawn(async move {
             running.await.expect("a store in memory");
         })];

@@ -54,7 +54,7 @@ pub struct State {
     pub read: BTreeSet<JobId>,
     /// What the running engine publishes.
     pub snapshot: Option<watch::Receiver<Arc<Snapshot>>>,
-    /// What an engine that was drained has left for the next one.
+    /// What an engine has left for the next one.
     pub levels: Vec<Level>,
     pub fired: BTreeMap<&'static str, u64>,
 }

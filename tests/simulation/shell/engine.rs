@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sealift::domain::journal::What;
 use sealift::domain::rollout::Verb;
-use sealift::engine::{self, Command, CommandError, Handle, Level, Options};
+use sealift::engine::{self, Command, CommandError, Handle, KeepLevels, Level, Options};
 use sealift::store::{Store, Unavailable};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -40,12 +41,18 @@ impl Engine {
             lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)],
             exclusive: true,
             quota_spent: true,
-            // What a drained one has left counts once; one that was killed has left none.
-            levels: std::mem::take(&mut shared.state().levels),
+            levels: shared.state().levels.clone(),
         };
         let store = Arc::new(Hooked(WatchedStore(Shared::clone(shared))));
         let cloud = Arc::new(SimulatedCloud(Shared::clone(shared)));
-        let (handle, running) = engine::start(store, cloud.clone(), cloud, Arc::new(EngineClock(Shared::clone(shared))), options);
+        let (handle, running) = engine::start(
+            store,
+            cloud.clone(),
+            cloud,
+            Arc::new(EngineClock(Shared::clone(shared))),
+            Arc::new(Kept(Shared::clone(shared))),
+            options,
+        );
         handle.stop_file(stop).await;
         shared.state().snapshot = Some(handle.snapshot());
         let now = shared.now();
@@ -87,6 +94,16 @@ impl Engine {
         if !lost.is_empty() {
             shared.violate(&format!("the engine was drained and the journal does not have the job ids it read: {lost:?}"));
         }
+    }
+}
+
+/// What one that is killed leaves to the next one.
+struct Kept(Shared);
+
+impl KeepLevels for Kept {
+    fn keep(&self, levels: Vec<Level>) -> BoxFuture<'_, Result<(), Unavailable>> {
+        self.0.state().levels = levels;
+        std::future::ready(Ok(())).boxed()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use sealift::engine::{Board, Core, Effect, Input, Options, Ticket};
+use sealift::engine::{Board, Core, Effect, Input, Level, Options, Ticket};
 use sealift::store::{Commit, Store};
 
 use super::{MS, Nanos, S, What, World};
@@ -18,6 +18,8 @@ use crate::setting;
 #[derive(Default)]
 pub(super) struct Daemon {
     pub(super) core: Option<Core>,
+    /// What it leaves when it crashes, as its file has it.
+    pub(super) levels: Vec<Level>,
     pub(super) board: Arc<Board>,
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     pub(super) life: u32,
@@ -42,7 +44,10 @@ impl World {
             lanes: vec![setting::lane(&self.scenario, self.planted)],
             exclusive: self.scenario.daemons == 1,
             quota_spent: !first && self.planted != Planted::FullPermitsAfterRestart,
-            levels: Vec::new(),
+            levels: match self.planted {
+                Planted::FullPermitsAfterRestart => Vec::new(),
+                _ => self.daemons[daemon].levels.clone(),
+            },
         };
         let core = Core::new(options, self.times());
         self.daemons[daemon].board = core.board();
@@ -110,12 +115,15 @@ impl World {
 
     pub(super) fn feed(&mut self, daemon: usize, input: Input) {
         let times = self.times();
-        let Some(core) = self.daemons[daemon].core.as_mut() else { return };
+        let Daemon { core: Some(core), levels: kept, .. } = &mut self.daemons[daemon] else { return };
         if self.traced {
             println!("{:>12.6} daemon {daemon} < {input:?}", self.now as f64 / S as f64);
         }
         let mut effects = Vec::new();
         core.step(times, input, &mut effects);
+        if let Some(levels) = core.levels_to_keep() {
+            *kept = levels;
+        }
         let ahead = core.next_wake().map(|wake| wake.saturating_sub(times.boot));
         let late = if self.planted == Planted::WakesLate { 60 * S } else { 0 };
         let wake = ahead.map(|ahead| self.now + late + u64::try_from(ahead.as_nanos()).expect("a short run"));
