@@ -34,7 +34,7 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
         Stage::Held { drifted, allowed } => held = Some(format!("{drifted} drifted, more than the {allowed} that max_drift allows")),
         Stage::Ended { end: End::Stopped { mark } } => stopped = Some(MarkDoc::from(mark)),
         Stage::Ended { end: End::Superseded { revision } } => superseded_by = Some(*revision),
-        Stage::Idle | Stage::Surveying { .. } | Stage::Applying { .. } => {}
+        Stage::Idle | Stage::Surveying { .. } | Stage::Applying { .. } => held.clone_from(&record.halted),
     }
     let named = record.held().filter_map(|flips| Some((flips, targets.get(flips.ordinal as usize)?)));
     EnforcementDoc {
@@ -84,6 +84,7 @@ fn run(run: &Run, name: &Name) -> EnforcementRun {
         applied: run.applied.map(|_| applying_name(name).to_string()),
         switched: run.applied.map_or(0, |applied| applied.switched),
         failed: run.applied.map_or(0, |applied| applied.failed),
+        halted: run.halted.clone(),
         result: run.result.clone(),
     }
 }

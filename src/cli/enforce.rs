@@ -73,8 +73,10 @@ fn next(found: &EnforcementDoc, style: &Style) -> String {
 
 /// One line for `status`.
 pub fn summary(found: &EnforcementDoc, style: &Style) -> String {
+    let halted = found.last_run.as_ref().filter(|run| run.result.is_none() && run.halted.is_some());
     let held = match (&found.held, found.held_targets) {
         (Some(held), _) => format!(": {held}; `sealift enforce release {}`", found.name),
+        (None, _) if halted.is_some() => halted.map(|run| format!(": {}", ran(run, style))).unwrap_or_default(),
         (None, 0) => String::new(),
         (None, n) => format!(", {} held", count(n, "target", "targets")),
     };
@@ -82,8 +84,8 @@ pub fn summary(found: &EnforcementDoc, style: &Style) -> String {
 }
 
 fn ran(run: &EnforcementRun, style: &Style) -> String {
-    let result = run.result.as_deref().unwrap_or("under way");
-    format!("run {} of {}: {result}", run.number, style.time(run.tick))
+    let under_way = run.halted.as_ref().map_or_else(|| "under way".to_owned(), |why| format!("{why}; the next tick ends it"));
+    format!("run {} of {}: {}", run.number, style.time(run.tick), run.result.as_ref().unwrap_or(&under_way))
 }
 
 /// One enforcement for people.

@@ -495,6 +495,7 @@ fn enforcement() -> EnforcementDoc {
         applied: Some("proxy-ssl-2026q4-enforce".into()),
         switched: 3,
         failed: 0,
+        halted: None,
         result: Some("3 put right".into()),
     };
     let held = HeldTarget {
@@ -543,8 +544,12 @@ fn an_enforcement() {
     let mark = MarkDoc { by: "ada".into(), reason: "fleet is retired".into(), at: at("2026-12-05T17:20:00Z") };
     let ended = EnforcementDoc { stage: "ended".into(), next_tick: None, stopped: Some(mark), last_run: None, runs: 0, ..held.clone() };
     let ended = EnforcementDoc { name: "over".into(), held: None, skipped_ticks: 0, ..ended };
-    let mut text = listed(&[plain.clone(), held.clone(), ended.clone()]);
-    for found in [&plain, &held, &ended] {
+    let why = "halted: 3 failures reach the budget of 3";
+    let run = enforcement().last_run.map(|run| EnforcementRun { result: None, halted: Some(why.into()), ..run });
+    let halted = EnforcementDoc { name: "halted".into(), stage: "applying".into(), last_run: run, ..enforcement() };
+    let looks = EnforcementDoc { name: "only-looks".into(), held: Some(format!("run 11 {why}")), ..enforcement() };
+    let mut text = listed(&[plain.clone(), held.clone(), ended.clone(), halted.clone(), looks.clone()]);
+    for found in [&plain, &held, &ended, &halted, &looks] {
         text.push_str(&format!("---\n{}{}\n", enforce::view(found, &style()), enforce::summary(found, &style())));
     }
     golden("enforcements", &text);

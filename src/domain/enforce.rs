@@ -4,7 +4,8 @@
 //! read off the record: in [`Stage::Surveying`] and [`Stage::Applying`] the rollout that is named there is submitted if
 //! it is not there yet. So a crash between the commit and the submission leads to the same rollout, never to two runs.
 //!
-//! Invariants: one run at a time; no tick begins two runs, whatever the clock does; a run is a rollout like any other,
+//! Invariants: one run at a time; no tick begins two runs, whatever the clock does; after a run that was halted the next
+//! ones look and report, and put nothing right until a person releases it; a run is a rollout like any other,
 //! so that windows, quota, journal and restarts are not built twice; only targets that we put right have an entry.
 //!
 //! Deliberately not here: submitting, reading what a run found, and the verbs' authors' rights.
@@ -47,6 +48,9 @@ pub struct Record {
     /// The latest run, at hand or over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Run>,
+    /// Why nothing is put right until a person releases it: a run that put right was halted and never went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
     /// Targets that were put right of late, in the list's order; at most [`FLIPS_KEPT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flips: Vec<Flips>,
@@ -149,6 +153,9 @@ pub struct Run {
     /// The rollout that put right, and what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
+    /// Why its rollout is halted, or was when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
     /// How it ended, in words; `None` while it is at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
@@ -200,6 +207,11 @@ pub enum Event {
     Refused {
         /// Why.
         why: String,
+    },
+    /// The rollout of the run at hand is halted, or was when it was aborted; `why: None`: it goes on.
+    Halted {
+        /// Why, beginning with `halted`.
+        why: Option<String>,
     },
     /// The survey is over.
     Surveyed {
@@ -284,12 +296,29 @@ pub enum Refusal {
 impl Record {
     /// The enforcement of a plan whose rollout has just completed. Ticks up to `now` are not looked at.
     pub fn begun(origin: RolloutId, revision: u32, targets: Digest, now: Timestamp) -> Self {
-        Self { origin, revision, targets, runs: 0, handled: now, skipped: 0, stage: Stage::Idle, last: None, flips: Vec::new(), version: 1 }
+        Self {
+            origin,
+            revision,
+            targets,
+            runs: 0,
+            handled: now,
+            skipped: 0,
+            stage: Stage::Idle,
+            last: None,
+            halted: None,
+            flips: Vec::new(),
+            version: 1,
+        }
     }
 
     /// When the next tick comes; `None` when it is over, or no tick comes any more.
     pub fn next_tick(&self, enforce: &Enforce, now: Timestamp) -> Option<Timestamp> {
         if matches!(self.stage, Stage::Ended { .. }) { None } else { enforce.next(now.max(self.handled)) }
+    }
+
+    /// Whether a tick has come that was not dealt with.
+    pub fn is_due(&self, enforce: &Enforce, now: Timestamp) -> bool {
+        enforce.due(self.handled, now).is_some()
     }
 
     /// Places of the targets that are held.
@@ -315,6 +344,7 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Optio
             Some(step.surveyed(drifted, *right, *unseen, phase))
         }
         (Stage::Applying { .. }, Event::Applied { switched, failed, phase }) => Some(step.applied(switched, *failed, phase)),
+        (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Halted { why }) => step.halted(why.as_ref()),
         (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Refused { why }) => Some(step.ends(format!("not begun: {why}"))),
         (_, Event::Stop { mark }) => Some(step.stopped(mark)),
         (_, Event::Release { only, drifted, mark }) => Some(step.released(*only, drifted, mark)?),
@@ -322,7 +352,7 @@ pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Optio
         (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Renewed { .. })
         | (Stage::Idle | Stage::Applying { .. } | Stage::Held { .. } | Stage::Ended { .. }, Event::Surveyed { .. })
         | (Stage::Idle | Stage::Surveying { .. } | Stage::Held { .. } | Stage::Ended { .. }, Event::Applied { .. })
-        | (Stage::Idle | Stage::Held { .. } | Stage::Ended { .. }, Event::Refused { .. }) => None,
+        | (Stage::Idle | Stage::Held { .. } | Stage::Ended { .. }, Event::Refused { .. } | Event::Halted { .. }) => None,
     })
 }
 
@@ -350,6 +380,20 @@ impl Step<'_> {
         Decision { record, why: format!("run {}: {result}", self.number()) }
     }
 
+    /// The run says so; whether the next tick ends it is not decided here, for a rollout is aborted by a verb.
+    fn halted(&self, why: Option<&String>) -> Option<Decision> {
+        let mut record = self.next();
+        let run = record.last.as_mut().filter(|run| run.halted.as_ref() != why)?;
+        run.halted = why.cloned();
+        let told = why.map_or_else(|| "its rollout goes on".to_owned(), |why| format!("{why}; the next tick ends its rollout"));
+        Some(Decision { record, why: format!("run {}: {told}", self.number()) })
+    }
+
+    /// Why the rollout of the run at hand was halted.
+    fn was_halted(&self) -> Option<&str> {
+        self.record.last.as_ref()?.halted.as_deref()
+    }
+
     fn looked(&self) -> Option<Decision> {
         let enforce = self.ctx.plan.enforce.as_ref()?;
         let due = enforce.due(self.record.handled, self.ctx.now)?;
@@ -374,13 +418,15 @@ impl Step<'_> {
         record.runs = number;
         record.skipped = due.missed;
         record.stage = Stage::Surveying { rollout: survey };
-        record.last = Some(Run { number, tick: due.tick, began: self.ctx.now, survey, found: None, applied: None, result: None });
+        record.last =
+            Some(Run { number, tick: due.tick, began: self.ctx.now, survey, found: None, applied: None, halted: None, result: None });
         Some(Decision { record, why: format!("run {number} begins, for the tick of {}{missed}", due.tick) })
     }
 
     fn surveyed(&self, drifted: &[Drifted], right: u32, unseen: u32, phase: &'static str) -> Decision {
         if phase != "completed" {
-            return self.ends(format!("its survey is {phase}; nothing was put right"));
+            let halted = self.was_halted().map(|why| format!(" ({why})")).unwrap_or_default();
+            return self.ends(format!("its survey is {phase}{halted}; nothing was put right"));
         }
         let mut record = self.next();
         let number = self.number();
@@ -407,6 +453,10 @@ impl Step<'_> {
         }
         match enforce.mode {
             Mode::Inform => self.close(record, format!("{words}; only reported")),
+            Mode::Apply if record.halted.is_some() => {
+                let why = record.halted.clone().unwrap_or_default();
+                self.close(record, format!("{words}; only reported, because {why}"))
+            }
             Mode::Apply if todo > enforce.max_drift => {
                 let allowed = enforce.max_drift;
                 record.stage = Stage::Held { drifted: todo, allowed };
@@ -448,8 +498,15 @@ impl Step<'_> {
         if failed > 0 {
             words.push_str(&format!(", {failed} could not be"));
         }
-        if phase != "completed" {
+        if phase == "completed" {
+            record.halted = None;
+        } else {
             words.push_str(&format!("; its rollout is {phase}"));
+            // Another try would only spend the next budget on what a person has not looked at.
+            if let Some(why) = self.was_halted() {
+                record.halted = Some(format!("run {number} {why}"));
+                words.push_str(&format!(" ({why})"));
+            }
         }
         self.close(record, words)
     }
@@ -494,12 +551,17 @@ impl Step<'_> {
         }
         let held = matches!(self.record.stage, Stage::Held { .. });
         let targets = self.record.held().count();
-        if !held && targets == 0 {
+        if !held && targets == 0 && record.halted.is_none() {
             return Err(Refusal::NothingHeld { stage: self.record.stage.word() });
         }
         record.flips.retain(|flips| !flips.held);
+        let halted = record.halted.take().is_some();
         if !held {
-            return Ok(Decision { record, why: because(&format!("{targets} held targets released"), mark) });
+            let what = match (halted, targets) {
+                (true, 0) => "released".to_owned(),
+                (_, targets) => format!("{targets} held targets released"),
+            };
+            return Ok(Decision { record, why: because(&what, mark) });
         }
         // The targets that were held beside the enforcement are released with it.
         if drifted.is_empty() {

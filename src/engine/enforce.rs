@@ -21,12 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::verbs::{Asked, EnforceError, command};
 
-use super::handle::Handle;
+use super::handle::{Command, Handle};
 use crate::clock::Clock;
 use crate::domain::enforce::{Context, Decision, Event, Record, Stage, applying_plan, chosen, decide, surveying_plan};
+use crate::domain::hold::halt_text;
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::plan::Plan;
-use crate::domain::rollout::Phase;
+use crate::domain::rollout::{Phase, Verb};
 use crate::domain::target::{self, Target};
 use crate::store::{CommitError, Enforcement, EnforcementCommit, Rollout, Store, Submission, SubmitError, Unavailable};
 
@@ -180,7 +181,7 @@ impl Enforcer {
             let record = &enforcement.record;
             let event = self.happened(&name, record, &origin.plan, now).await?.unwrap_or(Event::Looked);
             let decided = decide(record, &event, &Context { now, plan: &origin.plan });
-            let looked_for_nothing = event == Event::Looked;
+            let looked_for_nothing = matches!(event, Event::Looked | Event::Halted { .. });
             match decided {
                 Ok(Some(decision)) => match self.commit(&name, record.version, decision, now).await? {
                     Some(record) => enforcement.record = record,
@@ -200,9 +201,38 @@ impl Enforcer {
         let Some(id) = record.stage.rollout() else { return Ok(None) };
         match self.store.rollout(id).await? {
             None => self.submit(name, record, plan, id, now).await,
-            Some(rollout) if !is_over(&rollout) => Ok(None),
+            Some(rollout) if !is_over(&rollout) => Ok(self.under_way(name, record, plan, &rollout, now).await),
             Some(rollout) => found::of(&*self.store, record, &rollout).await.map(Some),
         }
+    }
+
+    /// The rollout of the run at hand may be halted. That is said, and when the next tick has come it is aborted, so that a
+    /// person who sleeps does not keep the next survey from beginning; until then the tick is left for that.
+    async fn under_way(&mut self, name: &Name, record: &Record, plan: &Plan, rollout: &Rollout, now: Timestamp) -> Option<Event> {
+        let known = record.last.as_ref().and_then(|run| run.halted.clone());
+        let why = match &rollout.record.phase {
+            Phase::Halted { reason, .. } => Some(halt_text(reason)),
+            phase if phase.is_final() => known.clone(),
+            Phase::Scheduled
+            | Phase::Advancing { .. }
+            | Phase::Soaking { .. }
+            | Phase::Awaiting { .. }
+            | Phase::Reverting(_)
+            | Phase::Completed
+            | Phase::Aborted { .. }
+            | Phase::Reverted => None,
+        };
+        let due = plan.enforce.as_ref().is_some_and(|enforce| record.is_due(enforce, now));
+        // Said first, aborted after: the reason is in the record when the rollout is over.
+        if due && why.is_some() && why == known && !rollout.record.phase.is_final() {
+            let reason = "it is halted, and the next run of the enforcement is due".into();
+            let command = Command { rollout: rollout.id, verb: Verb::Abort, by: SUBMITTER.into(), reason };
+            if let Err(error) = self.handle.command(command).await {
+                tracing::warn!(plan = %name, id = %rollout.id.short(), "the halted run of the enforcement was not ended: {error}");
+            }
+            self.again = true;
+        }
+        (why.is_some() || known.is_some()).then_some(Event::Halted { why })
     }
 
     /// The frozen targets of the rollout that is enforced. What its list said of their values was of that day, and is

@@ -93,6 +93,9 @@ pub struct EnforcementRun {
     /// Targets that it could not put right.
     #[serde(default)]
     pub failed: u32,
+    /// Why its rollout is halted, or was when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
     /// How it ended, in words; absent while it is at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,

@@ -259,6 +259,46 @@ fn a_run_that_cannot_begin_or_is_aborted_ends() {
     assert_eq!(night.to(&Event::Applied { switched: vec![1], failed: 0, phase: "completed" }), None);
 }
 
+const HALTED: &str = "halted: 3 failures reach the budget of 3";
+
+#[test]
+fn a_halted_run_says_so_and_later_ones_only_look() {
+    let halted = |why: Option<&str>| Event::Halted { why: why.map(str::to_owned) };
+    let mut night = Night::new(Mode::Apply);
+    assert_eq!(night.to(&halted(Some(HALTED))), None, "no run is at hand");
+    night.look("2026-12-03T02:00:00Z").expect("a run");
+    night.found(&[3, 9]);
+    let why = night.to(&halted(Some(HALTED))).expect("said");
+    assert_eq!(why, "run 1: halted: 3 failures reach the budget of 3; the next tick ends its rollout");
+    assert_eq!(night.to(&halted(Some(HALTED))), None, "once");
+    assert_eq!(night.to(&halted(None)).as_deref(), Some("run 1: its rollout goes on"));
+    night.to(&halted(Some(HALTED))).expect("again");
+    let aborted = Event::Applied { switched: vec![3], failed: 1, phase: "aborted" };
+    let why = night.to(&aborted).expect("over");
+    assert_eq!(why, "run 1: 1 put right, 1 could not be; its rollout is aborted (halted: 3 failures reach the budget of 3)");
+
+    for run in 2..4 {
+        let told = night.run(&[9]);
+        assert_eq!(told, format!("run {run}: 1 drifted; only reported, because run 1 halted: 3 failures reach the budget of 3"));
+        assert_eq!(night.stage(), "idle", "nothing is put right");
+    }
+    assert_eq!(night.release(None, &[]).expect("it is held back").as_deref(), Some("released by ada: looked at"));
+    assert_eq!(night.release(None, &[]), Err(Refusal::NothingHeld { stage: "idle" }));
+    assert_eq!(night.run(&[9]), "run 4: 1 drifted; put right");
+
+    // One that a person lets go on, and that completes, holds nothing back; nor does a survey.
+    night.look("2026-12-09T02:00:00Z").expect("a run");
+    night.found(&[3]);
+    night.to(&halted(Some(HALTED))).expect("said");
+    night.to(&halted(None)).expect("said");
+    night.put_right(&[3]);
+    night.look("2026-12-10T02:00:00Z").expect("a run");
+    night.to(&halted(Some("halted: no change ended"))).expect("said");
+    let why = night.to(&Event::Surveyed { drifted: Vec::new(), right: 0, unseen: 100, phase: "aborted" });
+    assert_eq!(why.as_deref(), Some("run 6: its survey is aborted (halted: no change ended); nothing was put right"));
+    assert_eq!(night.run(&[9]), "run 7: 1 drifted; put right");
+}
+
 #[test]
 fn it_ends_by_a_person_or_by_a_revision_without_it() {
     let mut night = Night::new(Mode::Apply);

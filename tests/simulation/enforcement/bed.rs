@@ -37,6 +37,8 @@ pub enum Wrong {
     RunForgotten,
     /// Which targets flipped back is not read back after a restart.
     FlipsForgotten,
+    /// That a run was halted is not read back after a restart.
+    HaltForgotten,
     /// The end is not read back after a restart.
     EndForgotten,
     /// `max_drift` is not read.
@@ -52,6 +54,7 @@ pub const SCOREBOARD: &[(Wrong, u64)] = &[
     (Wrong::TicksForgotten, 10),
     (Wrong::RunForgotten, 50),
     (Wrong::FlipsForgotten, 200),
+    (Wrong::HaltForgotten, 200),
     (Wrong::EndForgotten, 30),
     (Wrong::DriftUnbounded, 30),
     (Wrong::InformTakenForApply, 30),
@@ -191,6 +194,7 @@ impl Hooks for BedStore {
             Wrong::RunForgotten if record.stage.rollout().is_some() => record.stage = Stage::Idle,
             Wrong::EndForgotten if matches!(record.stage, Stage::Ended { .. }) => record.stage = Stage::Idle,
             Wrong::FlipsForgotten => record.flips.clear(),
+            Wrong::HaltForgotten => record.halted = None,
             _ => {}
         }
         enforcement

@@ -1,7 +1,8 @@
 //! What must hold of every enforcement, read off the journal alone.
 //!
 //! One run at a time; no tick runs twice; a survey sends nothing; what is put right was seen drifted, is no more than
-//! `max_drift` unless a person released it, and never a target that flipped back too often; `inform` puts nothing right;
+//! `max_drift` unless a person released it, and never a target that flipped back too often; `inform` puts nothing right, and
+//! neither does a run after one that was halted, until a person releases it;
 //! after a stop nothing begins until the plan has a newer revision; the record is what its entries say.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,16 @@ use sealift::store::Store;
 use super::bed::Bed;
 
 pub fn check(entries: &[Entry], bed: &Bed) -> Vec<String> {
-    let mut rules = Rules { bed, open: BTreeMap::new(), last: None, ticks: BTreeSet::new(), switched: BTreeMap::new(), broken: Vec::new() };
+    let mut rules = Rules {
+        bed,
+        open: BTreeMap::new(),
+        last: None,
+        ticks: BTreeSet::new(),
+        aborted: BTreeSet::new(),
+        barred: false,
+        switched: BTreeMap::new(),
+        broken: Vec::new(),
+    };
     for entry in entries {
         rules.see(entry);
     }
@@ -34,6 +44,10 @@ struct Rules<'a> {
     last: Option<(String, Record)>,
     /// Ticks that began a run of this revision.
     ticks: BTreeSet<Timestamp>,
+    /// The runs' rollouts that were aborted.
+    aborted: BTreeSet<RolloutId>,
+    /// A run that put right was halted and never went on, and no person has released the enforcement since.
+    barred: bool,
     /// In which runs each target was put right, since the revision began or a person released it.
     switched: BTreeMap<ProxyId, Vec<u32>>,
     broken: Vec<String>,
@@ -55,6 +69,9 @@ impl Rules<'_> {
             }
             What::Rollout { to, .. } if ["completed", "aborted", "reverted"].contains(&to.as_ref()) => {
                 self.open.remove(&entry.rollout);
+                if to == "aborted" {
+                    self.aborted.insert(entry.rollout);
+                }
             }
             What::Change { proxy_id, record, .. } => self.change(entry, *proxy_id, &record.state),
             What::Enforcement { from, to, by, record, .. } => self.moved(from, to, by.is_some(), record),
@@ -86,6 +103,7 @@ impl Rules<'_> {
         let renewed = self.last.as_ref().is_none_or(|(_, last)| last.origin != record.origin);
         if renewed {
             self.ticks.clear();
+            self.barred = false;
             self.switched.clear();
             if self.last.is_some() {
                 self.bed.fire("renewed");
@@ -93,11 +111,22 @@ impl Rules<'_> {
         } else if from == "ended" {
             self.broken(format!("it goes on after its end, to {to}"));
         }
+        if let Some((_, Record { last: Some(run), .. })) = &self.last
+            && (from, to) == ("applying", "idle")
+            && run.halted.is_some()
+            && run.applied.is_some_and(|applied| self.aborted.contains(&applied.rollout))
+        {
+            self.barred = true;
+            self.bed.fire("halted");
+        }
         if to == "surveying" && from != "surveying" {
             self.begins(from, record);
         }
         if to == "applying" && from != "applying" {
             self.puts_right(from, by_a_person, record);
+        }
+        if by_a_person && record.halted.is_none() {
+            self.barred = false;
         }
         if by_a_person {
             let held = |record: &Record| -> BTreeSet<u32> { record.held().map(|flips| flips.ordinal).collect() };
@@ -132,6 +161,9 @@ impl Rules<'_> {
 
     /// A run begins to put right.
     fn puts_right(&mut self, from: &str, by_a_person: bool, record: &Record) {
+        if self.barred && !by_a_person {
+            self.broken("it puts right after a run that was halted, and nobody released it".into());
+        }
         let plan = self.plan(record.origin);
         let (Some(enforce), Some(run)) = (&plan.enforce, &record.last) else { return self.broken("it applies nothing".into()) };
         if enforce.mode == Mode::Inform {
@@ -179,7 +211,11 @@ impl Rules<'_> {
         {
             if found.drifted > 0 {
                 told("drifted");
-                told(if to == "idle" { "inform" } else { "applied" });
+                told(match (to, self.barred) {
+                    ("idle", true) => "only_looks",
+                    ("idle", false) => "inform",
+                    _ => "applied",
+                });
             }
             if found.left_out > 0 {
                 told("held_target");

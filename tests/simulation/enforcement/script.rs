@@ -158,7 +158,7 @@ impl Script {
                 self.submission.plan.revision += 1;
                 self.submit().await;
             }
-            _ => self.look_after_halted().await,
+            _ => self.look_after_halted(true).await,
         }
     }
 
@@ -187,12 +187,16 @@ impl Script {
         }
     }
 
-    /// A rollout that halted waits for a person, and its run with it.
-    async fn look_after_halted(&mut self) {
+    /// A rollout that halted waits for a person; a run of an enforcement (looked after only if `runs`) until its next tick.
+    async fn look_after_halted(&mut self, runs: bool) {
         let open = self.bed.store.open_rollouts().await.expect("memory");
         let Some(daemon) = &self.daemon else { return };
         for rollout in open.iter().filter(|rollout| rollout.record.phase.word() == "halted") {
-            let verb = if self.rng.bool() { Verb::Abort } else { Verb::Retry(Requeue::FailedAndInDoubt) };
+            let run = rollout.plan.name != self.name;
+            if run && !runs {
+                continue;
+            }
+            let verb = if self.rng.bool() && run { Verb::Abort } else { Verb::Retry(Requeue::FailedAndInDoubt) };
             let asked = Command { rollout: rollout.id, verb, by: "operator".into(), reason: "drill".into() };
             let _ = daemon.handle.command(asked).await;
         }
@@ -207,7 +211,7 @@ impl Script {
         let until = self.bed.boot() + CALM;
         while self.bed.boot() < until {
             sleep(Duration::from_secs(20)).await;
-            self.look_after_halted().await;
+            self.look_after_halted(false).await;
         }
     }
 
@@ -242,7 +246,8 @@ fn plan(rng: &mut Rng, targets: usize) -> Plan {
     let size = u32::try_from(targets).expect("a few");
     let cron = ["*/2 * * * *", "*/3 * * * *", "1-59/5 * * * *"][rng.usize(0..3)].parse().expect("an expression");
     let mode = if rng.u32(0..4) == 0 { Mode::Inform } else { Mode::Apply };
-    let all = Wave { name: word("all"), first: 0, size, soak_ms: 0, promote: Promote::Auto, max_failures: size };
+    let max_failures = 1 + size / 4;
+    let all = Wave { name: word("all"), first: 0, size, soak_ms: 0, promote: Promote::Auto, max_failures };
     Plan {
         name: word("night"),
         revision: 1,
@@ -256,7 +261,7 @@ fn plan(rng: &mut Rng, targets: usize) -> Plan {
             max_in_flight: rng.u32(1..5),
             max_in_flight_per: Default::default(),
             waves: vec![all],
-            max_failures: size,
+            max_failures,
             progress_deadline_ms: 3_600_000,
             revert: RevertPolicy::default(),
         },
