@@ -158,9 +158,7 @@ impl Emulator {
             model.watch(interval);
         }
         let port = if options.wire { Some(wire::Port::open(began.wall).map_err(EmulatorError::Wire)?) } else { None };
-        if let Some(port) = &port {
-            model.listen_here(port.number().map_err(EmulatorError::Wire)?);
-        }
+        model.live_here(port.as_ref().map(wire::Port::number).transpose().map_err(EmulatorError::Wire)?);
         let gatekeeper = Mutex::new(Gatekeeper::new(options.token, options.accounts, options.seed));
         let shared = Arc::new(Shared { model: Mutex::new(model), clock, began, gatekeeper, project: options.project_id });
         let router = Router::new().nest("/_emulator", control::router()).fallback(api).with_state(shared.clone());

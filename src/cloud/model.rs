@@ -169,7 +169,7 @@ impl Model {
             proxies,
             instances,
             instance_index,
-            addresses: Addresses::loopback(Addresses::USUAL_PORT),
+            addresses: Addresses::PRIVATE,
             jobs: Vec::new(),
             ending: BinaryHeap::new(),
             elsewhere: ELSEWHERE.parse().expect("36 letters and digits"),

@@ -58,9 +58,9 @@ impl Model {
         self.addresses.number_of(address).and_then(|number| self.shown_by(number))
     }
 
-    /// The proxies' port is open from now on: this one.
-    pub(in crate::cloud) fn listen_here(&mut self, port: u16) {
-        self.addresses = Addresses::loopback(port);
+    /// The proxies live on this machine from now on, all on this port, or on the usual one where none is open.
+    pub(in crate::cloud) fn live_here(&mut self, port: Option<u16>) {
+        self.addresses = Addresses::loopback(port.unwrap_or(Addresses::USUAL_PORT));
     }
 
     fn shown_by(&mut self, number: u32) -> Option<Wire> {
