@@ -1,7 +1,7 @@
 //! The record tells the truth. Succeeded: a look made since the change's latest step was answered while the proxy had the
 //! wanted value. The job completed: it did. Failed because its job changed nothing: that job was its own. Already right, or
 //! cancelled: no PUT of ours took effect. A job held by a change is one that the cloud made for its proxy, or is called
-//! presumed; where somebody else switches too, or a stepped clock hides which jobs are old, one that was adopted from the list
+//! presumed, and then it is not another change's own; where somebody else switches too, or a stepped clock hides which jobs are old, one that was adopted from the list
 //! may be another of its instance.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +110,18 @@ impl Truth {
     }
 }
 
+/// A job that one change holds as its own is explained: no other one may presume it.
+fn presumed_of_another<'a, I: Iterator<Item = (u32, &'a Record)>>(records: impl Fn() -> I) -> Option<String> {
+    let own = |(ordinal, record): (u32, &'a Record)| {
+        record.jobs.iter().filter(|job| !record.presumes(job)).map(move |job| (job.clone(), ordinal)).collect::<Vec<_>>()
+    };
+    let owners: BTreeMap<JobId, u32> = records().flat_map(own).collect();
+    records().find_map(|(ordinal, record)| {
+        let job = record.jobs.iter().find(|job| record.presumes(job) && owners.contains_key(*job))?;
+        Some(format!("target {ordinal} presumes job {job}, which is that of target {}", owners[job]))
+    })
+}
+
 impl Invariant for Truth {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
@@ -129,6 +141,10 @@ impl Invariant for Truth {
             Fact::End { store, cloud, .. } => {
                 let page = store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
                 let made = cloud.jobs().map(|job| (job.job_id, job.proxy_id)).collect();
+                let records = || page.changes.iter().map(|active| (active.change.id.ordinal, &active.change.record));
+                if let Some(what) = presumed_of_another(records).filter(|_| !self.stepped_clock) {
+                    return Err(what);
+                }
                 page.changes.iter().try_for_each(|active| self.at_end(&active.change.record, active.change.id.ordinal, cloud, &made))
             }
             _ => Ok(()),
