@@ -4,7 +4,7 @@ CARGO ?= cargo
 SEEDS ?= 1000000
 SEED  ?= 0
 FUZZ_SECONDS ?= 30
-BIN   := $(or $(CARGO_TARGET_DIR),target)/release/sealift
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test check fix golden seeds seed bench profile torture fuzz setup install
@@ -13,10 +13,11 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
 
 build: ## build the release binary
-	$(CARGO) build --release --locked
+	CARGO="$(CARGO)" sh scripts/build.sh release
 
-demo: build ## a rollout from plan to saved job ids against an emulated cloud, in under 30 s
-	$(BIN) demo
+demo: ## a rollout from plan to saved job ids against an emulated cloud, in under 30 s
+	CARGO="$(CARGO)" sh scripts/build.sh demo
+	$(TARGET)/demo/sealift demo
 
 setup: ## install what the tests need from Debian's packages and crates.io
 	sh scripts/setup-tests.sh
@@ -60,7 +61,7 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
 	CARGO="$(CARGO)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh scripts/fuzz.sh
 
 install: build ## install binary, unit and example configuration below DESTDIR
-	install -D -m 0755 $(BIN) $(DESTDIR)/usr/bin/sealift
+	install -D -m 0755 $(TARGET)/release/sealift $(DESTDIR)/usr/bin/sealift
 	install -D -m 0644 systemd/sealift.service $(DESTDIR)/usr/lib/systemd/system/sealift.service
 	install -D -m 0644 systemd/sealift.yaml $(DESTDIR)/etc/sealift/sealift.yaml
 	install -d -m 0755 $(DESTDIR)/etc/sealift/plans.d
