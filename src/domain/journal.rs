@@ -107,6 +107,9 @@ pub enum What {
         by: Option<String>,
         /// The record that it led to.
         record: Box<enforce::Record>,
+        /// The entry of the same rollout before it: between two ticks lie the entries of all others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous: Option<u64>,
     },
 }
 

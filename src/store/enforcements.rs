@@ -33,14 +33,15 @@ impl Book {
         if known.map_or(0, |known| known.record.version) != version || record.version <= version {
             return Err(CommitError::Conflict);
         }
-        if self.case(record.origin).is_none() {
+        let Some(case) = self.case(record.origin) else {
             let what = format!("the enforcement of {name} names the rollout {}, which is not there", record.origin);
             return Err(CommitError::Unavailable(Unavailable(what)));
-        }
+        };
+        let previous = Some(case.last_seq);
         let from = known.map_or(NONE, |known| known.record.stage.word()).into();
         let to = record.stage.word().into();
         let rollout = record.origin;
-        let what = What::Enforcement { name, from, to, why, by, record: Box::new(record) };
+        let what = What::Enforcement { name, from, to, why, by, record: Box::new(record), previous };
         let line = Line { entry: Entry { seq: self.seq() + 1, at, rollout, what }, due: None, more: 0 };
         let learnt = self.fold(&line, None)?;
         Ok(Step { line, learnt, opening: None })

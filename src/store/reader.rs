@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::id::{Digest, RolloutId};
-use crate::domain::journal::Entry;
+use crate::domain::journal::{Entry, What};
 
 use super::Unavailable;
 use super::line::Line;
@@ -78,6 +78,23 @@ impl Reader {
         Ok(entries)
     }
 
+    /// Entries of one rollout after `after`, of which the last is `last`; at most `limit`. The ticks of an enforcement lie far
+    /// apart: from the last of them back each names the one before it, and what lies between is not walked.
+    pub fn entries_of(&self, rollout: RolloutId, after: u64, last: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+        let (mut ticks, mut dense) = (Vec::new(), last.min(self.seq));
+        while dense > after && ticks.len() < TICKS_MAX {
+            let mut found = self.entries(Some(rollout), dense - 1, dense, 1)?;
+            let Some(entry) = found.pop() else { break };
+            let What::Enforcement { previous: Some(previous), .. } = &entry.what else { break };
+            dense = (*previous).min(dense - 1);
+            ticks.push(entry);
+        }
+        let mut entries = if dense > after { self.entries(Some(rollout), after, dense, limit)? } else { Vec::new() };
+        let room = limit.saturating_sub(entries.len());
+        entries.extend(ticks.into_iter().rev().take(room));
+        Ok(entries)
+    }
+
     /// The digest of the line with this sequence; `None` when there is none.
     pub fn digest_at(&self, wanted: u64) -> Result<Option<Digest>, Unavailable> {
         let Some(first) = self.firsts.iter().rev().find(|first| **first <= wanted) else { return Ok(None) };
@@ -92,6 +109,9 @@ impl Reader {
         Ok(digest)
     }
 }
+
+/// Ticks that are followed back; those before them are walked to.
+const TICKS_MAX: usize = 2_000;
 
 /// Bytes of a line within which its rollout stands: sequence and instant come before it.
 const HEAD: usize = 120;
@@ -278,6 +298,55 @@ mod tests {
         }
         std::fs::write(&path, whole).expect("room on disk");
         assert_eq!(reader.entries(None, 0, u64::MAX, usize::MAX).expect("whole again").len() as u64, LINES);
+    }
+
+    /// A line in the middle of the others' work is damaged: whoever walked over it would say so.
+    #[test]
+    fn what_lies_between_two_ticks_is_not_walked() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (ours, others) = (RolloutId::from_bytes([1; 16]), RolloutId::from_bytes([2; 16]));
+        let (mut journal, _) = Journal::open(dir.path(), 700 * 1024, Probe::default()).expect("a new journal");
+        let (mut last, mut expected) = (0, Vec::new());
+        for seq in 1..=LINES {
+            let tick = seq > 100 && (seq % 1_500 == 0 || seq % 1_500 == 1);
+            let what = if tick {
+                let record = Box::new(crate::store::scene::enforced(ours, 0));
+                let name = crate::domain::id::Name::parse("alpha", "plan").expect("letters");
+                What::Enforcement {
+                    name,
+                    from: "idle".into(),
+                    to: "idle".into(),
+                    why: "a tick".into(),
+                    by: None,
+                    record,
+                    previous: Some(last),
+                }
+            } else {
+                let why = "x".repeat(80);
+                What::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() }
+            };
+            let rollout = if seq <= 100 || tick { ours } else { others };
+            if rollout == ours {
+                last = seq;
+                expected.push(seq);
+            }
+            let entry = Entry { seq, at: at(0), rollout, what };
+            journal.append(std::iter::once(&Line { entry, due: None, more: 0 })).expect("room on disk");
+        }
+        journal.sync().expect("room on disk");
+        let reader = journal.reader();
+        let path = segment::path(dir.path(), reader.firsts[0]);
+        let mut bytes = std::fs::read(&path).expect("there");
+        let begins = "{\"seq\":800,";
+        let at = bytes.windows(begins.len()).position(|part| part == begins.as_bytes()).expect("in the first segment") + 200;
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).expect("room on disk");
+        assert!(reader.entries(Some(ours), 0, last, usize::MAX).is_err(), "the damage is met by a walk");
+        for (after, limit) in [(0, usize::MAX), (0, 7), (0, 101), (99, 5), (100, 3), (1_500, 2), (1_501, 99), (last, 9)] {
+            let found = reader.entries_of(ours, after, last, limit).expect("nothing of it is damaged");
+            let wanted: Vec<u64> = expected.iter().copied().filter(|seq| *seq > after).take(limit).collect();
+            assert_eq!(found.iter().map(|entry| entry.seq).collect::<Vec<_>>(), wanted, "after {after}, at most {limit}");
+        }
     }
 
     #[test]

@@ -370,15 +370,22 @@ impl SledStore {
     }
 
     async fn journal_now(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
-        self.synced_up().await?;
-        let (first, last) = match rollout {
-            None => (1, u64::MAX),
+        let of = match rollout {
+            None => None,
             Some(id) => match self.shared.books()?.book.case(id) {
-                Some(case) => (case.first_seq, case.last_seq),
+                Some(case) => Some((id, case.first_seq, case.last_seq)),
                 None => return Ok(Vec::new()),
             },
         };
-        self.read(move |shared| shared.synced().reader.entries(rollout, after.max(first - 1), last, limit)).await
+        self.synced_up().await?;
+        self.read(move |shared| {
+            let reader = shared.synced().reader;
+            match of {
+                None => reader.entries(None, after, u64::MAX, limit),
+                Some((id, first, last)) => reader.entries_of(id, after.max(first - 1), last, limit),
+            }
+        })
+        .await
     }
 }
 
