@@ -11,8 +11,8 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc, MarkDoc,
-    MissedDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc,
+    LaneQuotaDoc, MarkDoc, MissedDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::{clock_text, halt_text};
@@ -23,7 +23,7 @@ use crate::domain::proof::{Summary, TlsVersion};
 use crate::domain::rollout::{Cause, Halt, Phase, Revert, Stage};
 use crate::domain::window::Opening;
 use crate::engine::{ClockStanding, LaneSnapshot, Snapshot};
-use crate::store::{Active, Health, Rollout};
+use crate::store::{Active, Growth, Health, Rollout};
 
 /// The row of a rollout in the list.
 pub fn row(rollout: &Rollout) -> RolloutRow {
@@ -387,7 +387,13 @@ pub fn entry(entry: &Entry) -> JournalRow {
 }
 
 /// The daemon itself.
-pub fn daemon(snapshot: &Snapshot, health: Health, plans: Vec<PlanFault>, started_at: Timestamp) -> DaemonDoc {
+pub fn daemon(
+    snapshot: &Snapshot,
+    health: Health,
+    growth: Option<Growth>,
+    plans: Vec<PlanFault>,
+    started_at: Timestamp,
+) -> DaemonDoc {
     DaemonDoc {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
@@ -403,11 +409,18 @@ pub fn daemon(snapshot: &Snapshot, health: Health, plans: Vec<PlanFault>, starte
             refusing: health.refusing,
             journal_bytes: health.journal_bytes,
             queue_bytes: health.queue_bytes,
+            growth: growth.map(self::growth),
             rebuilt: health.rebuilt,
         },
         lanes: snapshot.lanes.iter().map(lane).collect(),
         plans,
     }
+}
+
+/// How fast the journal grows.
+pub fn growth(growth: Growth) -> GrowthDoc {
+    let Growth { since, bytes_per_day, free_bytes, days_left } = growth;
+    GrowthDoc { since, bytes_per_day, free_bytes, days_left }
 }
 
 fn lane(lane: &LaneSnapshot) -> LaneDoc {

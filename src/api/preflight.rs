@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::Api;
+use super::describe;
 use super::fault::Fault;
 use super::look::{AT_ONCE, json_lines, lane};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
@@ -139,11 +140,18 @@ async fn daemon(api: &Api) -> Vec<CheckRow> {
         Ok(Err(error)) => no_go("store", "", "disk", format!("the state directory cannot be written: {error}")),
         Err(error) => no_go("store", "", "disk", format!("the state directory could not be looked at: {error}")),
     });
+    if let Ok(Some(growth)) = api.store.growth(api.clock.times().wall).await {
+        let text = describe::growth(growth).told();
+        rows.push(if growth.days_left < DAYS_FEW { note("store", "", "filling", text) } else { go("store", "", text) });
+    }
     rows
 }
 
 /// Names the blocks of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A disk that lasts for fewer days than this is told as filling.
+const DAYS_FEW: u64 = 30;
 
 const GIB: f64 = (1u64 << 30) as f64;
 

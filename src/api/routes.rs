@@ -149,7 +149,10 @@ async fn ready(State(api): Shared) -> Result<&'static str, Fault> {
 }
 
 async fn daemon(State(api): Shared) -> Json<DaemonDoc> {
-    Json(describe::daemon(&api.engine(), api.store.health(), api.plans.borrow().clone(), api.started_at))
+    // Beside the rest of it; a store that is out of order is told by its health.
+    let growth = api.store.growth(api.clock.times().wall).await.unwrap_or_default();
+    let plans = api.plans.borrow().clone();
+    Json(describe::daemon(&api.engine(), api.store.health(), growth, plans, api.started_at))
 }
 
 #[derive(Deserialize)]

@@ -145,6 +145,9 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
             for lane in daemon.lanes.iter().filter(told) {
                 writeln!(out, "{}", lanes::line(lane, &style))?;
             }
+            if let (None, Some(growth)) = (&args.rollout, &daemon.store.growth) {
+                writeln!(out, "store: {}", growth.told())?;
+            }
             for line in plan_faults(&daemon.plans, args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str())) {
                 writeln!(out, "{line}")?;
             }

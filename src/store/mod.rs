@@ -19,6 +19,7 @@ pub(crate) mod contract;
 mod edit;
 mod enforcements;
 mod groups;
+mod growth;
 mod held;
 mod home;
 mod jobs;
@@ -153,6 +154,11 @@ pub trait Store: Send + Sync {
     /// A copy of what survives a power cut now, made while the store goes on.
     fn export(&self) -> Result<Export, Unavailable> {
         Err(Unavailable("this store is in memory: there is nothing to copy".into()))
+    }
+
+    /// How fast the journal grows, of late; `None` while it is too young to tell, and where nothing is kept.
+    fn growth(&self, _now: Timestamp) -> Pending<'_, Result<Option<Growth>, Unavailable>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Facts about the store for `status` and preflight.
@@ -382,6 +388,19 @@ pub struct Health {
     pub queue_bytes: u64,
     /// What was set aside and rebuilt at start, if anything.
     pub rebuilt: Option<String>,
+}
+
+/// How fast the journal grows, and for how long the disk lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Growth {
+    /// Since when it was counted.
+    pub since: Timestamp,
+    /// Bytes a day.
+    pub bytes_per_day: u64,
+    /// Bytes that are free on its disk.
+    pub free_bytes: u64,
+    /// Days until nothing new is accepted, at this pace.
+    pub days_left: u64,
 }
 
 /// Why a submission was not taken.

@@ -9,6 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::journal::{Entry, What};
 
@@ -93,6 +95,27 @@ impl Reader {
         let room = limit.saturating_sub(entries.len());
         entries.extend(ticks.into_iter().rev().take(room));
         Ok(entries)
+    }
+
+    /// Bytes of a segment that is closed.
+    pub fn bytes_of(&self, first: u64) -> Result<u64, Unavailable> {
+        let path = segment::path(&self.dir, first);
+        let meta = path.metadata().map_err(|error| Unavailable(format!("cannot look at {}: {error}", path.display())))?;
+        Ok(meta.len())
+    }
+
+    /// When the segment that begins with this sequence was begun; `None` when nothing synced is in it.
+    pub fn began(&self, first: u64) -> Result<Option<Timestamp>, Unavailable> {
+        let segment = Segment::open(segment::path(&self.dir, first))?;
+        let mut began = None;
+        segment.walk(0, &mut |seq, bytes| {
+            if seq <= self.seq {
+                let (line, _) = Line::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
+                began = Some(line.entry.at);
+            }
+            Ok(false)
+        })?;
+        Ok(began)
     }
 
     /// The digest of the line with this sequence; `None` when there is none.

@@ -24,6 +24,7 @@ use crate::domain::journal::{Entry, What};
 use crate::domain::target::Target;
 
 use super::book::Opening;
+use super::growth::growth;
 use super::home::{IDENTITY, Identity};
 use super::jobs::remember;
 use super::line::Line;
@@ -41,8 +42,8 @@ use super::upkeep::standing;
 use super::workers::{NoAnswer, Workers};
 use super::writer::{Writer, synced};
 use super::{
-    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
-    SubmitError, Submitted, Unavailable,
+    Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth, Health, Page, Pending, Rollout, Store,
+    Submission, SubmitError, Submitted, Unavailable,
 };
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
@@ -561,6 +562,16 @@ impl Store for SledStore {
     fn export(&self) -> Result<Export, Unavailable> {
         // An open store's own journal is sound; what fails here is the disk.
         Export::of_store(self).map_err(|error| Unavailable(error.to_string()))
+    }
+
+    fn growth(&self, now: Timestamp) -> Pending<'_, Result<Option<Growth>, Unavailable>> {
+        let floor = self.options.floor_bytes;
+        Box::pin(self.read(move |shared| {
+            let dir = shared.home.dir();
+            let free = shared.home.free_bytes();
+            let free = free.map_err(|error| Unavailable(format!("cannot tell the free space at {}: {error}", dir.display())))?;
+            growth(&shared.synced(), now, free, floor)
+        }))
     }
 
     fn health(&self) -> Health {

@@ -207,9 +207,40 @@ pub struct StoreDoc {
     pub journal_bytes: u64,
     /// Bytes of the queue on disk.
     pub queue_bytes: u64,
+    /// How fast the journal grows; absent while it is too young to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<GrowthDoc>,
     /// What was set aside and rebuilt at start, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<String>,
+}
+
+/// How fast the journal grows, and for how long the disk lasts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrowthDoc {
+    /// Since when it was counted.
+    pub since: Timestamp,
+    /// Bytes a day.
+    pub bytes_per_day: u64,
+    /// Bytes that are free on its disk.
+    pub free_bytes: u64,
+    /// Days until nothing new is accepted, at this pace.
+    pub days_left: u64,
+}
+
+impl GrowthDoc {
+    /// In words.
+    pub fn told(&self) -> String {
+        let since = self.since.strftime("%Y-%m-%d");
+        let (grows, free) = (size(self.bytes_per_day), size(self.free_bytes));
+        format!("the journal grows {grows} a day since {since}; {free} are free and last for {} days", self.days_left)
+    }
+}
+
+/// Bytes, for people.
+fn size(bytes: u64) -> String {
+    let (mib, gib) = (bytes as f64 / 1_048_576.0, bytes as f64 / 1_073_741_824.0);
+    if gib >= 1.0 { format!("{gib:.1} GiB") } else { format!("{mib:.1} MiB") }
 }
 
 /// One lane.
