@@ -47,7 +47,11 @@ async fn a_start_that_builds_the_queue_anew_asks_for_time() {
     let world = World::new(4, 4, "");
     let plan = world.plan("whole", "");
     let daemon = world.daemon().ready();
-    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes"]).code, Some(0));
+    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code, Some(0));
+    // A supervisor reads what it is told; the daemon would wait for one that does not.
+    while world.status("whole")["final"] != true {
+        daemon.told("WATCHDOG=1");
+    }
     daemon.signal(rustix::process::Signal::TERM);
     assert_eq!(daemon.wait(), Some(0));
     std::fs::remove_dir_all(world.path("state/queue/queue")).expect("there");
