@@ -1,5 +1,6 @@
 //! The main job, measured: changes carried durably from the queue to saved job ids and followed to their end, beside
-//! what others do with the same calls in the same run; at a quota; in a rehearsal; and as the fleet grows.
+//! what others do with the same calls in the same run; at a quota; in a rehearsal; as the fleet grows; and with much
+//! that is over.
 //!
 //! Everything measured runs in a process of its own (this program, started again with a role; the shipped binary; a
 //! program of `benches/peers`), so that processor time and memory are told apart. Rounds of all contestants are
@@ -27,6 +28,8 @@ mod daemon;
 mod disk;
 #[path = "main_job/emulator.rs"]
 mod emulator;
+#[path = "../tests/serve/finished.rs"]
+mod finished;
 #[path = "main_job/fleet.rs"]
 mod fleet;
 #[path = "main_job/growth.rs"]
@@ -37,6 +40,8 @@ mod machine;
 mod medians;
 #[path = "main_job/nginx.rs"]
 mod nginx;
+#[path = "main_job/over.rs"]
+mod over;
 #[path = "main_job/path.rs"]
 mod path;
 #[path = "main_job/peers.rs"]
@@ -78,6 +83,7 @@ fn main() -> Result<(), Failure> {
         match role.as_str() {
             emulator::ROLE => return emulator::run(&task),
             carry::ROLE => return carry::run(&task),
+            over::ROLE => return over::run(&task),
             busy::ROLE => return busy::run(),
             _ => {}
         }

@@ -9,6 +9,7 @@ use crate::Failure;
 use crate::charts;
 use crate::growth::{self, Growth};
 use crate::machine::Machine;
+use crate::over::{self, Over};
 use crate::path::{self, Paths};
 use crate::quota_runs::{self, Quotas};
 use crate::rehearsal::{self, Rehearsal};
@@ -22,6 +23,7 @@ pub struct Results {
     quota: Option<Taken<Quotas>>,
     rehearsal: Option<Taken<Rehearsal>>,
     growth: Option<Taken<Growth>>,
+    over: Option<Taken<Over>>,
 }
 
 /// One part's figures.
@@ -60,6 +62,9 @@ impl Results {
         if settings.wants(Part::Growth) {
             self.growth = Some(Taken::on(&machine, growth::measure(settings)?));
         }
+        if settings.wants(Part::Over) {
+            self.over = Some(Taken::on(&machine, over::measure(settings)?));
+        }
         if settings.wants(Part::Rehearsal) {
             self.rehearsal = Some(Taken::on(&machine, rehearsal::measure(settings)?));
         }
@@ -71,10 +76,11 @@ impl Results {
 
     /// The parts that there are, each with its machine.
     fn parts(&self) -> Vec<(&'static str, &Machine, Vec<Row>)> {
-        let Self { path, quota, rehearsal, growth } = self;
+        let Self { path, quota, rehearsal, growth, over } = self;
         let parts = [
             path.as_ref().map(|taken| ("The durable path", &taken.machine, taken.figures.rows())),
             growth.as_ref().map(|taken| ("Growth", &taken.machine, taken.figures.rows())),
+            over.as_ref().map(|taken| ("What is over", &taken.machine, taken.figures.rows())),
             quota.as_ref().map(|taken| ("Quotas", &taken.machine, taken.figures.rows())),
             rehearsal.as_ref().map(|taken| ("Rehearsal", &taken.machine, taken.figures.rows())),
         ];

@@ -19,6 +19,8 @@ pub enum Part {
     Rehearsal,
     /// The shipped binary at several sizes
     Growth,
+    /// The memory that rollouts take which are over
+    Over,
 }
 
 /// What is measured.
@@ -128,6 +130,11 @@ impl Settings {
             ([], false) => vec![1_000, 10_000, 100_000, 1_000_000],
             (asked, _) => asked.to_vec(),
         }
+    }
+
+    /// Rollouts that are over, and the targets of each.
+    pub fn over(&self) -> (u32, u32) {
+        if self.short { (40, 1_000) } else { (1_000, 5_000) }
     }
 
     /// Where results are kept.

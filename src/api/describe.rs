@@ -11,8 +11,8 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc,
-    LaneQuotaDoc, MarkDoc, MissedDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc,
+    MarkDoc, MissedDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::{clock_text, halt_text};
@@ -387,13 +387,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
 }
 
 /// The daemon itself.
-pub fn daemon(
-    snapshot: &Snapshot,
-    health: Health,
-    growth: Option<Growth>,
-    plans: Vec<PlanFault>,
-    started_at: Timestamp,
-) -> DaemonDoc {
+pub fn daemon(snapshot: &Snapshot, health: Health, growth: Option<Growth>, plans: Vec<PlanFault>, started_at: Timestamp) -> DaemonDoc {
     DaemonDoc {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),

@@ -373,6 +373,8 @@ impl Book {
             && !case.sheet.is_open()
         {
             case.prints = None;
+            case.groups = Groups::default();
+            case.targets.rest();
             self.open.remove(&case.first_seq);
         }
     }

@@ -17,9 +17,10 @@ use crate::domain::plan::Plan;
 use crate::domain::tally::Tally;
 
 use super::book::{Opening, untouched};
+use super::draft::is_failure;
 use super::home::Mark;
 use super::page::{Query, Shown, page};
-use super::queue::{Queue, QueueError, StoredRollout, StoredRow, is_failure};
+use super::queue::{Queue, QueueError, StoredRollout, StoredRow};
 use super::row::{Row, change};
 use super::sheet::Sheet;
 use super::step::Step;
@@ -31,6 +32,16 @@ use super::{Page, Rollout, Unavailable};
 pub(crate) struct Landed {
     cases: BTreeMap<RolloutId, LandedCase>,
     order: BTreeMap<u64, RolloutId>,
+    /// What is over since it was last asked.
+    closed: Vec<Closed>,
+}
+
+/// A rollout that is over: nothing of it moves any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub id: RolloutId,
+    /// How many rows it has, from place 0 on without a gap.
+    pub rows: u32,
 }
 
 #[derive(Debug)]
@@ -83,12 +94,27 @@ impl Landed {
             return self.restore(entry.rollout, opening, stored, sheet);
         }
         let Some(case) = self.cases.get_mut(&entry.rollout) else { return };
+        let was_open = case.sheet.is_open();
         case.sheet.fold(entry, &case.plan);
         case.stored.last = entry.seq;
+        if was_open && !case.sheet.is_open() {
+            self.closed.push(case.closed(entry.rollout));
+        }
         if let What::Rollout { record, .. } = &entry.what {
             case.stored.record = record.clone();
             case.stored.moved_at = entry.at;
         }
+    }
+
+    /// What is over since this was last asked.
+    pub fn take_closed(&mut self) -> Vec<Closed> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// Those of these rollouts that are over.
+    pub fn over(&self, ids: &[RolloutId]) -> Vec<Closed> {
+        let cases = ids.iter().filter_map(|id| Some((*id, self.cases.get(id)?)));
+        cases.filter(|(_, case)| !case.sheet.is_open()).map(|(id, case)| case.closed(id)).collect()
     }
 
     /// Rollouts, newest first.
@@ -106,6 +132,7 @@ impl Landed {
         let words: Vec<&str> = query.words.iter().map(String::as_str).collect();
         let rows = queue.rows(query.id, query.first(), &words);
         let page = page(query, &shown, rows.map(|row| case.row(row?)))?;
+        case.rest();
         if words.is_empty()
             && let Some((_, expected)) =
                 page.changes.iter().zip(query.first()..).find(|(shown, expected)| shown.change.id.ordinal != *expected)
@@ -133,6 +160,7 @@ impl Landed {
             }
             found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan));
         }
+        case.rest();
         // A retry must not pass over a failed change whose row was lost.
         let failures = words.iter().all(|word| is_failure(word)) && places.start == 0 && places.end >= case.targets.count();
         let counted = case.sheet.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
@@ -146,7 +174,9 @@ impl Landed {
     pub fn settled(&self, id: ChangeId, queue: &Queue) -> Result<Option<Row>, ReadError> {
         let Some(case) = self.cases.get(&id.rollout) else { return Ok(None) };
         let Some(stored) = queue.settled(id)? else { return Ok(None) };
-        Ok(Some(case.row((id.ordinal, stored))?.1))
+        let row = case.row((id.ordinal, stored))?.1;
+        case.rest();
+        Ok(Some(row))
     }
 }
 
@@ -161,6 +191,17 @@ fn failures_of(tally: &Tally, words: &[&str]) -> usize {
 }
 
 impl LandedCase {
+    fn closed(&self, id: RolloutId) -> Closed {
+        Closed { id, rows: self.sheet.record.cursor }
+    }
+
+    /// Memory is not held for what is over.
+    fn rest(&self) {
+        if !self.sheet.is_open() {
+            self.targets.rest();
+        }
+    }
+
     fn row(&self, (ordinal, stored): (u32, StoredRow)) -> Result<(u32, Row), ReadError> {
         let StoredRow { record, due, moved_at } = stored;
         Ok((ordinal, Row { target: self.targets.get(ordinal)?, record, due, moved_at }))

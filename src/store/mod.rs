@@ -16,6 +16,7 @@ mod candidates;
 mod check;
 #[cfg(test)]
 pub(crate) mod contract;
+mod draft;
 mod edit;
 mod enforcements;
 mod groups;
@@ -29,6 +30,8 @@ mod line;
 mod locks;
 pub mod memory;
 pub mod open;
+mod over;
+mod packer;
 mod page;
 mod probe;
 #[cfg(test)]

@@ -25,6 +25,7 @@ use super::home::{Home, Mark};
 use super::journal::Journal;
 use super::landed::Landed;
 use super::line::Line;
+use super::packer::pack_alone;
 use super::probe::Probe;
 use super::queue::{Queue, QueueError};
 use super::reader::Reader;
@@ -394,6 +395,7 @@ fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed
     let mut absorb = |steps: &mut Vec<Step>, reached: Mark, book: &mut Book| {
         landed.absorb(steps, queue, reached)?;
         queue.sync()?;
+        pack_alone(queue, landed.take_closed())?;
         book.landed(reached.seq);
         steps.clear();
         settings.headway.send_replace(Headway { reached: reached.seq, last: journal.mark().seq });

@@ -9,16 +9,18 @@
 //!
 //! Deliberately not here: repair. What is damaged is set aside and built anew from the journal, by `open`.
 
+use std::cmp::Ordering;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use ::sled::{Db, Transactional, Tree};
+use ::sled::{Db, IVec, Transactional, Tree};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +29,11 @@ use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, RolloutId};
 use crate::domain::journal::What;
 
 use super::Enforcement;
+use super::draft::{Draft, Latest, TreeName, is_failure, is_settled_word};
 use super::enforcements;
 use super::home::{Mark, SCHEMA};
 use super::jobs::remember;
+use super::over::Over;
 use super::probe::{Point, Probe};
 use super::sheet::Sheet;
 use super::step::{InstanceOfLane, Step};
@@ -83,17 +87,6 @@ pub(crate) struct StoredRow {
     pub moved_at: Timestamp,
 }
 
-/// As [`StoredRow`], borrowed.
-#[derive(Serialize)]
-struct RowToStore<'a> {
-    #[serde(rename = "r")]
-    record: &'a change::Record,
-    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
-    due: Option<Timestamp>,
-    #[serde(rename = "m")]
-    moved_at: Timestamp,
-}
-
 /// A rollout as stored, without its tallies; plan, author and instant stand in its submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredRollout {
@@ -120,12 +113,14 @@ pub(crate) struct Queue {
     /// A handle of our own on sled's file, because sled does not sync it.
     file: Arc<File>,
     active: Tree,
-    settled: Tree,
+    pub(super) settled: Tree,
     /// Keys of failed and in-doubt changes.
     failures: Tree,
     rollouts: Tree,
     instances: Tree,
     meta: Tree,
+    /// Rows that have left the trees.
+    pub(super) over: Over,
     probe: Probe,
 }
 
@@ -150,6 +145,7 @@ impl Queue {
             meta: db.open_tree("meta")?,
             db,
             file: Arc::new(file),
+            over: Over::of(dir),
             probe,
         };
         // `applied` comes last: without it a crash has interrupted this very stretch, and it is done again.
@@ -298,8 +294,28 @@ impl Queue {
 
     /// A settled change.
     pub fn settled(&self, id: ChangeId) -> Result<Option<StoredRow>, QueueError> {
-        let value = self.settled.get(change_key(id))?;
-        Ok(value.map(|value| read_json("a change", &value)).transpose()?)
+        match (self.settled.get(change_key(id))?, self.over.open(id.rollout)?) {
+            (Some(value), _) => Ok(Some(read_json("a change", &value)?)),
+            (None, Some(packed)) => packed.row(id.ordinal),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Every row that is settled, by its key, wherever it lies.
+    pub fn all_settled(&self) -> Result<impl Iterator<Item = Result<(IVec, IVec), QueueError>> + '_, QueueError> {
+        let rollouts = self.over.rollouts()?.into_iter();
+        let packed = rollouts.flat_map(|id| {
+            let rows = self.over.open(id).map(|packed| packed.map(|packed| packed.all(0)));
+            let (rows, failed) = match rows {
+                Ok(rows) => (rows, None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            let keyed = move |(ordinal, value): (u32, Vec<u8>)| {
+                (IVec::from(change_key(ChangeId { rollout: id, ordinal }).as_slice()), value.into())
+            };
+            failed.into_iter().chain(rows.into_iter().flatten().map(move |row| row.map(keyed)))
+        });
+        Ok(Merged { left: self.settled.iter().map(|pair| Ok(pair?)).peekable(), right: packed.peekable() })
     }
 
     /// The job ids of an instance, whatever the lane: a look for each lane that ever had one, of which there are few.
@@ -326,14 +342,21 @@ impl Queue {
         first: u32,
         words: &[&str],
     ) -> Box<dyn Iterator<Item = Result<(u32, StoredRow), QueueError>> + 'a> {
-        let range = change_key(ChangeId { rollout: id, ordinal: first })..=change_key(ChangeId { rollout: id, ordinal: u32::MAX });
+        let range = rows_from(id, first);
         if !words.is_empty() && words.iter().all(|word| is_failure(word)) {
             return Box::new(self.failures.range(range).map(move |pair| self.failure(&pair?.0)));
         }
         // A tree that cannot hold what is wanted is not walked.
         let wanted = |settled: bool| words.is_empty() || words.iter().any(|word| is_settled_word(word) == settled);
         let read = |tree: &'a Tree, wanted: bool| wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of);
-        Box::new(Merged { left: read(&self.active, wanted(false)).peekable(), right: read(&self.settled, wanted(true)).peekable() })
+        let packed = match self.over.open(id) {
+            Ok(packed) => packed.filter(|_| wanted(true)),
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        let packed = packed.into_iter().flat_map(move |packed| packed.all(first));
+        let packed = packed.map(|row| row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?))));
+        let settled = Merged { left: read(&self.settled, wanted(true)).peekable(), right: packed.peekable() };
+        Box::new(Merged { left: read(&self.active, wanted(false)).peekable(), right: settled.peekable() })
     }
 
     fn failure(&self, key: &[u8]) -> Result<(u32, StoredRow), QueueError> {
@@ -350,13 +373,9 @@ const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How often sled writes and cleans by itself, in milliseconds. Nothing that was acknowledged depends on it.
 const FLUSH_EVERY_MS: u64 = 500;
 
-/// Whether a state's word is one of those that a retry puts back.
-pub(crate) fn is_failure(word: &str) -> bool {
-    matches!(word, "failed" | "in_doubt")
-}
-
-fn is_settled_word(word: &str) -> bool {
-    matches!(word, "succeeded" | "failed" | "in_doubt" | "cancelled" | "reverted" | "skipped")
+/// Keys of a rollout's changes from this place on.
+pub(super) fn rows_from(id: RolloutId, first: u32) -> RangeInclusive<[u8; 20]> {
+    change_key(ChangeId { rollout: id, ordinal: first })..=change_key(ChangeId { rollout: id, ordinal: u32::MAX })
 }
 
 fn row_of(pair: ::sled::Result<(::sled::IVec, ::sled::IVec)>) -> Result<(u32, StoredRow), QueueError> {
@@ -376,21 +395,6 @@ fn write(tree: &TransactionalTree, values: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) 
     Ok(tree.apply_batch(&batch)?)
 }
 
-/// The trees, in the order of the transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum TreeName {
-    Active,
-    Settled,
-    Failures,
-    Rollouts,
-    Instances,
-    Meta,
-}
-
-impl TreeName {
-    const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
-}
-
 /// Opens sled's file, which sled locks. Whoever gets here holds the store's own lock, so a lock on the file can only be
 /// of a store that this process has just closed: sled's threads let go of it a moment after its last handle is gone.
 fn open_alone(config: &::sled::Config) -> Result<Db, ::sled::Error> {
@@ -404,77 +408,32 @@ fn open_alone(config: &::sled::Config) -> Result<Db, ::sled::Error> {
     config.open()
 }
 
-/// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.
-struct Latest<'a> {
-    step: &'a Step,
-    record: &'a change::Record,
-    /// No tree had a row of it before the batch.
-    new: bool,
-    /// It stood in the tree of settled changes before or within the batch.
-    was_settled: bool,
-    was_failure: bool,
-}
-
-impl<'a> Latest<'a> {
-    fn first(step: &'a Step, record: &'a change::Record, from: &str) -> Self {
-        // Without a row a change has version 0, and its first move makes it 1.
-        Self { step, record, new: record.version == 1, was_settled: is_settled_word(from), was_failure: is_failure(from) }
-    }
-
-    fn follow(&mut self, step: &'a Step, record: &'a change::Record, from: &str) {
-        self.was_settled |= is_settled_word(from);
-        self.was_failure |= is_failure(from);
-        (self.step, self.record) = (step, record);
-    }
-
-    fn put(&self, key: [u8; 20], draft: &mut Draft) -> Result<(), QueueError> {
-        let (line, record) = (&self.step.line, self.record);
-        let row = RowToStore { record, due: line.due, moved_at: line.entry.at };
-        let settled = record.state.is_settled();
-        let (here, there) = if settled { (TreeName::Settled, TreeName::Active) } else { (TreeName::Active, TreeName::Settled) };
-        draft.put(here, key.to_vec(), Some(write_json("a change", &row)?));
-        // A row lies in one of the two.
-        if !self.new && (settled || self.was_settled) {
-            draft.put(there, key.to_vec(), None);
-        }
-        let failure = is_failure(record.state.word());
-        if failure || self.was_failure {
-            draft.put(TreeName::Failures, key.to_vec(), failure.then(Vec::new));
-        }
-        Ok(())
-    }
-}
-
-/// A batch: what each key holds after it; of several writes to one key only the last is made.
-#[derive(Debug, Default)]
-pub(crate) struct Draft([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 6]);
-
-impl Draft {
-    fn of(&self, tree: TreeName) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
-        &self.0[tree as usize]
-    }
-
-    fn put(&mut self, tree: TreeName, key: Vec<u8>, value: Option<Vec<u8>>) {
-        self.0[tree as usize].insert(key, value);
-    }
-}
-
-/// Two streams of rows as one, in order. An error ends it where it stands.
+/// Two streams of rows as one, in order; of what both have, the left's. An error ends it where it stands.
 struct Merged<L: Iterator, R: Iterator> {
     left: std::iter::Peekable<L>,
     right: std::iter::Peekable<R>,
 }
 
-type RowResult = Result<(u32, StoredRow), QueueError>;
+impl<K: Ord, V, L, R> Iterator for Merged<L, R>
+where
+    L: Iterator<Item = Result<(K, V), QueueError>>,
+    R: Iterator<Item = Result<(K, V), QueueError>>,
+{
+    type Item = Result<(K, V), QueueError>;
 
-impl<L: Iterator<Item = RowResult>, R: Iterator<Item = RowResult>> Iterator for Merged<L, R> {
-    type Item = RowResult;
-
-    fn next(&mut self) -> Option<RowResult> {
-        match (self.left.peek(), self.right.peek()) {
-            (Some(Ok((left, _))), Some(Ok((right, _)))) if left < right => self.left.next(),
-            (Some(Err(_)), _) | (Some(_), None) => self.left.next(),
-            (Some(_) | None, _) => self.right.next(),
+    fn next(&mut self) -> Option<Self::Item> {
+        let order = match (self.left.peek(), self.right.peek()) {
+            (Some(Ok((left, _))), Some(Ok((right, _)))) => left.cmp(right),
+            (Some(_), _) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        match order {
+            Ordering::Less => self.left.next(),
+            Ordering::Greater => self.right.next(),
+            Ordering::Equal => {
+                self.right.next();
+                self.left.next()
+            }
         }
     }
 }

@@ -7,8 +7,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::landed::Closed;
 use super::open::told;
 use super::queue::QueueError;
 use super::shared::Shared;
@@ -18,6 +21,9 @@ pub(crate) struct QueueWriter {
     pub shared: Arc<Shared>,
     /// How long lines are gathered, at most.
     pub gather: Duration,
+    /// Is told what is over; and its thread, which ends before this one.
+    pub over: Sender<Closed>,
+    pub packer: Option<JoinHandle<()>>,
 }
 
 impl QueueWriter {
@@ -31,6 +37,13 @@ impl QueueWriter {
             // sled panics on much that it cannot read.
             Err(panic) => drop(self.shared.distrust(&told(panic.as_ref()))),
         }
+        self.shared.end_packing();
+        let Self { over, packer, .. } = self;
+        drop(over);
+        if let Some(packer) = packer {
+            // A panic there is caught there and has failed the store.
+            let _ = packer.join();
+        }
     }
 
     fn write_all(&self) -> Result<(), QueueError> {
@@ -39,6 +52,10 @@ impl QueueWriter {
             self.shared.queue.sync()?;
             self.shared.count_sync();
             self.shared.behind.done();
+            for closed in self.shared.take_closed() {
+                // It is gone only after a failure, which ends this thread too.
+                let _ = self.over.send(closed);
+            }
         }
         Ok(())
     }

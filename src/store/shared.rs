@@ -5,7 +5,7 @@
 //! holds the latter while it takes the former.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
@@ -16,7 +16,7 @@ use super::Unavailable;
 use super::behind::Behind;
 use super::book::Book;
 use super::home::{Home, Mark};
-use super::landed::{Landed, ReadError};
+use super::landed::{Closed, Landed, ReadError};
 use super::queue::{Queue, QueueError};
 use super::reader::Reader;
 use super::row::Row;
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     progress: watch::Sender<Progress>,
     failed: watch::Sender<Option<String>>,
     syncs: AtomicU64,
+    /// What is left to be packed is left to the next start.
+    ending: AtomicBool,
 }
 
 /// The books and the line before the writer.
@@ -99,6 +101,7 @@ impl Shared {
             progress: watch::channel(Progress { synced: seq, applied: seq, over: false }).0,
             failed: watch::channel(None).0,
             syncs: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
         }
     }
 
@@ -213,6 +216,32 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).book.landed(reached.seq);
         self.progress.send_modify(|progress| progress.applied = reached.seq);
         Ok(())
+    }
+
+    /// What is over since this was last asked.
+    pub fn take_closed(&self) -> Vec<Closed> {
+        self.landed.write().unwrap_or_else(PoisonError::into_inner).take_closed()
+    }
+
+    /// Rollouts that are over and have rows in the queue's trees.
+    pub fn unpacked(&self) -> Result<Vec<Closed>, QueueError> {
+        Ok(self.landed().over(&self.queue.unpacked()?))
+    }
+
+    /// Does something to the queue while nobody reads rows of it.
+    pub fn while_nobody_reads<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _landed = self.landed.write().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
+    /// Nothing more is packed.
+    pub fn end_packing(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether packing ends.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
     }
 
     /// A settled change that the books have forgotten.

@@ -29,6 +29,7 @@ use super::home::{IDENTITY, Identity};
 use super::jobs::remember;
 use super::line::Line;
 use super::open::{Headway, OpenError, Opened, Settings, open};
+use super::packer::Packer;
 use super::page::Query;
 use super::probe::Probe;
 use super::queue_writer::QueueWriter;
@@ -130,7 +131,10 @@ impl SledStore {
         let fresh_import = standing::fresh_import(dir, journal.mark())?;
         let shared = Arc::new(Shared::new(home, queue, book, landed, synced(&journal)));
         let workers = Workers::start().map_err(fail)?;
-        let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather };
+        let (over, closed) = Packer::line();
+        let packer = Packer { shared: Arc::clone(&shared), over: closed };
+        let packer = std::thread::Builder::new().name("store-pack".into()).spawn(move || packer.run()).map_err(fail)?;
+        let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather, over, packer: Some(packer) };
         let queue_writer = std::thread::Builder::new().name("store-queue".into()).spawn(move || queue_writer.run()).map_err(fail)?;
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -154,6 +158,12 @@ impl SledStore {
     /// it is started again.
     pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.shared.failure()
+    }
+
+    /// Rollouts that are over and have rows in the queue's trees.
+    #[cfg(test)]
+    pub(crate) fn unpacked(&self) -> Result<Vec<super::landed::Closed>, super::queue::QueueError> {
+        self.shared.unpacked()
     }
 
     /// How often journal or queue were synced to disk since the start.
@@ -303,7 +313,12 @@ impl SledStore {
 
     async fn targets_now(&self, id: RolloutId) -> Result<Option<Vec<Target>>, Unavailable> {
         let Some(targets) = self.shared.books()?.book.case(id).map(|case| Arc::clone(&case.targets)) else { return Ok(None) };
-        self.read(move |_| all(targets.as_ref()).map(Some)).await
+        self.read(move |_| {
+            let list = all(targets.as_ref()).map(Some);
+            targets.rest();
+            list
+        })
+        .await
     }
 
     fn change_now(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {

@@ -267,6 +267,10 @@ impl Targets for Stored {
         self.index().map(drop)
     }
 
+    fn rest(&self) {
+        *self.blocks.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+    }
+
     fn get(&self, ordinal: u32) -> Result<Target, Unavailable> {
         let block = self.block(ordinal / BLOCK)?;
         let found = <[Target]>::get(&block, (ordinal % BLOCK) as usize).cloned();

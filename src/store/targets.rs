@@ -23,6 +23,9 @@ pub(crate) trait Targets: Send + Sync + std::fmt::Debug {
     /// The target at this place.
     fn get(&self, ordinal: u32) -> Result<Target, Unavailable>;
 
+    /// Nothing is asked for a while: what is kept in memory to answer quickly is given up.
+    fn rest(&self) {}
+
     /// Walks the list from `first` on until told to stop.
     fn scan(&self, first: u32, each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>) -> Result<(), Unavailable>;
 }

@@ -7,6 +7,7 @@ mod disk;
 mod kill;
 mod mounts;
 mod older;
+mod over;
 mod power;
 mod random_damage;
 mod rebuild;
@@ -40,8 +41,10 @@ pub(super) fn reopened(dir: &Path) -> SledStore {
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
-    for file in std::fs::read_dir(from).expect("there") {
-        let file = file.expect("there");
+    let mut files: Vec<_> = std::fs::read_dir(from).expect("there").map(|file| file.expect("there")).collect();
+    // A file of what is over is there before its rows leave sled's: so sled's is copied first.
+    files.sort_by_key(|file| file.file_type().is_ok_and(|kind| kind.is_dir()));
+    for file in files {
         let place = to.join(file.file_name());
         match file.file_type() {
             Ok(kind) if kind.is_dir() => copy(&file.path(), &place),

@@ -12,6 +12,7 @@ use crate::store::book::Book;
 use crate::store::home::Mark;
 use crate::store::landed::Landed;
 use crate::store::open::{CHUNK, OpenError, Refused, fold, guarded};
+use crate::store::packer::pack_alone;
 use crate::store::probe::Probe;
 use crate::store::queue::Queue;
 use crate::store::step::Step;
@@ -35,6 +36,11 @@ fn fill(dir: &Path, store: &str, extent: &Extent, until: u64, queue: &Path) -> R
     let mut steps: Vec<Step> = Vec::new();
     let mut absorb = |steps: &mut Vec<Step>, reached: Mark, book: &mut Book| {
         landed.absorb(steps, &queue, reached)?;
+        let closed = landed.take_closed();
+        if !closed.is_empty() {
+            queue.sync()?;
+            pack_alone(&queue, closed)?;
+        }
         book.landed(reached.seq);
         steps.clear();
         Ok::<(), Refused>(())

@@ -88,8 +88,10 @@ pub(crate) fn sweep(dir: &Path) -> io::Result<()> {
 fn size(dir: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for file in fs::read_dir(dir)? {
-        match file?.metadata() {
+        let file = file?;
+        match file.metadata() {
             Ok(meta) if meta.is_file() => bytes += meta.len(),
+            Ok(meta) if meta.is_dir() => bytes += size(&file.path())?,
             // sled removes its snapshots at any time.
             Ok(_) | Err(_) => {}
         }

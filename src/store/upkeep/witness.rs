@@ -12,6 +12,7 @@ use super::extent::Extent;
 use super::quiet::{journal, mark, queue};
 use crate::store::home::Mark;
 use crate::store::open::{OpenError, Refused, check_witness, guarded};
+use crate::store::over::Over;
 use crate::store::probe::Probe;
 use crate::store::queue::Queue;
 use crate::store::reader::Reader;
@@ -57,6 +58,7 @@ pub(super) fn copied(dir: &Path, store: &str) -> Result<Copied, Refused> {
     let wrong = |source| OpenError::Directory { what: "copy (TMPDIR names the place for it)", path: queue(dir), source };
     let folder = tempfile::Builder::new().prefix("sealift-queue-").tempdir().map_err(wrong)?;
     copy_files(&queue(dir), folder.path()).map_err(wrong)?;
+    link_over(&queue(dir), folder.path()).map_err(wrong)?;
     let queue = Queue::open(folder.path(), CACHE, store, false, Probe::default())?;
     Ok(Copied { queue, _folder: folder })
 }
@@ -70,6 +72,15 @@ fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The files of what is over never change: they are looked at where they lie.
+fn link_over(from: &Path, to: &Path) -> io::Result<()> {
+    let over = Over::of(from);
+    if !over.dir().try_exists()? {
+        return Ok(());
+    }
+    std::os::unix::fs::symlink(over.dir().canonicalize()?, Over::of(to).dir())
 }
 
 /// How far a queue is.

@@ -1,0 +1,113 @@
+//! A batch on its way to the queue: what each key holds after it.
+//!
+//! Invariant: of several moves of one change only the last is written; a row lies in one of the trees of active and of settled
+//! changes.
+//!
+//! Deliberately not here: sled, and what a batch is made of (`queue`).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::queue::QueueError;
+use super::step::Step;
+use super::value::write_json;
+use crate::domain::change;
+
+/// As [`super::queue::StoredRow`], borrowed.
+#[derive(Serialize)]
+struct RowToStore<'a> {
+    #[serde(rename = "r")]
+    record: &'a change::Record,
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
+    due: Option<Timestamp>,
+    #[serde(rename = "m")]
+    moved_at: Timestamp,
+}
+
+/// The trees, in the order of the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TreeName {
+    Active,
+    Settled,
+    Failures,
+    Rollouts,
+    Instances,
+    Meta,
+}
+
+impl TreeName {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+}
+
+/// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.
+pub(super) struct Latest<'a> {
+    step: &'a Step,
+    record: &'a change::Record,
+    /// No tree had a row of it before the batch.
+    new: bool,
+    /// It stood in the tree of settled changes before or within the batch.
+    was_settled: bool,
+    was_failure: bool,
+}
+
+impl<'a> Latest<'a> {
+    /// Its first move in the batch.
+    pub fn first(step: &'a Step, record: &'a change::Record, from: &str) -> Self {
+        // Without a row a change has version 0, and its first move makes it 1.
+        Self { step, record, new: record.version == 1, was_settled: is_settled_word(from), was_failure: is_failure(from) }
+    }
+
+    /// Its next one.
+    pub fn follow(&mut self, step: &'a Step, record: &'a change::Record, from: &str) {
+        self.was_settled |= is_settled_word(from);
+        self.was_failure |= is_failure(from);
+        (self.step, self.record) = (step, record);
+    }
+
+    /// What it leaves in the trees.
+    pub fn put(&self, key: [u8; 20], draft: &mut Draft) -> Result<(), QueueError> {
+        let (line, record) = (&self.step.line, self.record);
+        let row = RowToStore { record, due: line.due, moved_at: line.entry.at };
+        let settled = record.state.is_settled();
+        let (here, there) = if settled { (TreeName::Settled, TreeName::Active) } else { (TreeName::Active, TreeName::Settled) };
+        draft.put(here, key.to_vec(), Some(write_json("a change", &row)?));
+        // A row lies in one of the two.
+        if !self.new && (settled || self.was_settled) {
+            draft.put(there, key.to_vec(), None);
+        }
+        let failure = is_failure(record.state.word());
+        if failure || self.was_failure {
+            draft.put(TreeName::Failures, key.to_vec(), failure.then(Vec::new));
+        }
+        Ok(())
+    }
+}
+
+/// A batch: what each key holds after it; of several writes to one key only the last is made.
+#[derive(Debug, Default)]
+pub(crate) struct Draft([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 6]);
+
+impl Draft {
+    /// What a tree gets.
+    pub fn of(&self, tree: TreeName) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        &self.0[tree as usize]
+    }
+
+    /// What a key holds after the batch.
+    pub fn put(&mut self, tree: TreeName, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.0[tree as usize].insert(key, value);
+    }
+}
+
+/// Whether a state's word is one of those that a retry puts back.
+pub(crate) fn is_failure(word: &str) -> bool {
+    matches!(word, "failed" | "in_doubt")
+}
+
+/// Whether a state's word is one of those of the tree of settled changes.
+pub(super) fn is_settled_word(word: &str) -> bool {
+    matches!(word, "succeeded" | "failed" | "in_doubt" | "cancelled" | "reverted" | "skipped")
+}

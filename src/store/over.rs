@@ -1,0 +1,289 @@
+//! The rows of rollouts that are over: a file each, beside sled's own.
+//!
+//! sled keeps a table of its pages in memory, and so does everything that was ever done cost some for as long as it lies
+//! there. Of a rollout that is over no row moves any more; its rows go into one file, and leave the trees.
+//!
+//! Form: the values as the tree held them, each with a checksum over its place and itself, one behind the other in the list's
+//! order; then where each begins, and where the last one ends, as 8 bytes each; then the count, and a word.
+//!
+//! Invariants: a file is there whole and synced before the first of its rows leaves the trees; it never changes; nothing of it
+//! is kept in memory between two reads. Damage is found in what is read, and the queue built anew then.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use ::sled::IVec;
+
+use super::home::{create_dir, create_file, sync_dir};
+use super::queue::{QueueError, StoredRow};
+use super::value::read_json;
+use crate::domain::id::RolloutId;
+
+/// Their folder, in the queue's.
+const FOLDER: &str = "over";
+
+/// Rows that are read at once: about 100 KiB.
+const ROWS: u32 = 256;
+
+/// Bytes of one place in the list of offsets.
+const PLACE: u64 = 8;
+
+/// The word at the end, and the bytes of count and word.
+const WORD: &[u8; 8] = b"sealift1";
+const TRAILER: usize = 4 + WORD.len();
+
+/// Bytes of a row's checksum.
+const CRC: usize = 4;
+
+/// The files.
+#[derive(Debug, Clone)]
+pub(crate) struct Over {
+    dir: PathBuf,
+}
+
+/// One file, open.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    path: PathBuf,
+    file: File,
+    /// Rows in it, and where the list of offsets begins.
+    count: u32,
+    offsets: u64,
+}
+
+impl Over {
+    /// Of the queue in this directory.
+    pub fn of(queue: &Path) -> Self {
+        Self { dir: queue.join(FOLDER) }
+    }
+
+    /// Where they lie.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn path(&self, id: RolloutId) -> PathBuf {
+        self.dir.join(format!("{id}.rows"))
+    }
+
+    /// Whether there is a file of this rollout.
+    pub fn has(&self, id: RolloutId) -> io::Result<bool> {
+        self.path(id).try_exists()
+    }
+
+    /// Writes all rows of a rollout: `count` of them, from place 0 on without a gap. A file that is there is left as it is.
+    pub fn write(&self, id: RolloutId, count: u32, rows: impl Iterator<Item = Result<(u32, IVec), QueueError>>) -> Result<(), QueueError> {
+        if self.has(id)? {
+            return Ok(());
+        }
+        create_dir(&self.dir)?;
+        let aside = self.dir.join(format!("{id}.new"));
+        if aside.try_exists()? {
+            std::fs::remove_file(&aside)?;
+        }
+        let file = create_file(&aside)?;
+        let mut out = BufWriter::with_capacity(256 * 1024, &file);
+        let (mut offsets, mut end, mut next) = (Vec::with_capacity((count as usize + 1) * PLACE as usize), 0_u64, 0);
+        for row in rows {
+            let (ordinal, value) = row?;
+            if ordinal != next {
+                return Err(QueueError::Damaged(format!("the row of change {next} of the rollout {id} is missing")));
+            }
+            offsets.extend_from_slice(&end.to_be_bytes());
+            out.write_all(&value)?;
+            out.write_all(&crc(ordinal, &value))?;
+            (end, next) = (end + (value.len() + CRC) as u64, next + 1);
+        }
+        if next != count {
+            return Err(QueueError::Damaged(format!("the rollout {id} has {next} rows of {count}")));
+        }
+        offsets.extend_from_slice(&end.to_be_bytes());
+        out.write_all(&offsets)?;
+        out.write_all(&count.to_be_bytes())?;
+        out.write_all(WORD)?;
+        out.flush()?;
+        drop(out);
+        file.sync_all()?;
+        std::fs::rename(&aside, self.path(id))?;
+        Ok(sync_dir(&self.dir)?)
+    }
+
+    /// The file of this rollout; `None`: its rows are in the trees.
+    pub fn open(&self, id: RolloutId) -> Result<Option<Packed>, QueueError> {
+        let path = self.path(id);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let length = file.metadata()?.len();
+        let mut trailer = [0; TRAILER];
+        let mut packed = Packed { path, file, count: 0, offsets: 0 };
+        let at = length.checked_sub(TRAILER as u64).ok_or_else(|| packed.damaged("is too short"))?;
+        packed.file.read_exact_at(&mut trailer, at)?;
+        let [a, b, c, d, word @ ..] = trailer;
+        if word != *WORD {
+            return Err(packed.damaged("does not end as it was written"));
+        }
+        packed.count = u32::from_be_bytes([a, b, c, d]);
+        let list = (u64::from(packed.count) + 1) * PLACE;
+        packed.offsets = at.checked_sub(list).ok_or_else(|| packed.damaged("is too short"))?;
+        Ok(Some(packed))
+    }
+
+    /// The rollouts that have a file, in the order of their ids.
+    pub fn rollouts(&self) -> io::Result<Vec<RolloutId>> {
+        let files = match std::fs::read_dir(&self.dir) {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut ids = Vec::new();
+        for file in files {
+            let name = file?.file_name();
+            ids.extend(name.to_str().and_then(|name| name.strip_suffix(".rows")).and_then(|id| id.parse::<RolloutId>().ok()));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+}
+
+impl Packed {
+    fn damaged(&self, what: &str) -> QueueError {
+        QueueError::Damaged(format!("{} {what}", self.path.display()))
+    }
+
+    /// Values from place `first` on, at most `count` of them.
+    fn values(&self, first: u32, count: u32) -> Result<Vec<Vec<u8>>, QueueError> {
+        let count = count.min(self.count.saturating_sub(first));
+        let mut list = vec![0; (count as usize + 1) * PLACE as usize];
+        self.file.read_exact_at(&mut list, self.offsets + u64::from(first) * PLACE)?;
+        let (places, _) = list.as_chunks::<8>();
+        let places: Vec<u64> = places.iter().map(|place| u64::from_be_bytes(*place)).collect();
+        let ordered = places.is_sorted() && places.last().is_some_and(|end| *end <= self.offsets);
+        let (Some(begin), Some(end), true) = (places.first().copied(), places.last().copied(), ordered) else {
+            return Err(self.damaged("has a list of places that cannot be"));
+        };
+        let mut bytes = vec![0; usize::try_from(end - begin).map_err(|_| self.damaged("has rows that cannot be"))?];
+        self.file.read_exact_at(&mut bytes, begin)?;
+        let rows = (first..).zip(places.windows(2)).map(|(ordinal, pair)| {
+            let row = &bytes[(pair[0] - begin) as usize..(pair[1] - begin) as usize];
+            match row.split_last_chunk::<CRC>() {
+                Some((value, sum)) if crc(ordinal, value) == *sum => Ok(value.to_vec()),
+                _ => Err(self.damaged(&format!("has another row of change {ordinal} than was written"))),
+            }
+        });
+        rows.collect()
+    }
+
+    /// One row.
+    pub fn row(&self, ordinal: u32) -> Result<Option<StoredRow>, QueueError> {
+        let value = self.values(ordinal, 1)?.pop();
+        Ok(value.map(|value| read_json("a change", &value)).transpose()?)
+    }
+
+    /// All rows from place `first` on, as they were in the tree. An error ends them.
+    pub fn all(self, first: u32) -> impl Iterator<Item = Result<(u32, Vec<u8>), QueueError>> {
+        let mut place = first;
+        let mut ready = Vec::new().into_iter();
+        let mut ended = false;
+        std::iter::from_fn(move || {
+            if ready.len() == 0 && !ended && place < self.count {
+                match self.values(place, ROWS) {
+                    Ok(values) => ready = values.into_iter(),
+                    Err(error) => {
+                        ended = true;
+                        return Some(Err(error));
+                    }
+                }
+            }
+            let value = ready.next()?;
+            place += 1;
+            Some(Ok((place - 1, value)))
+        })
+    }
+}
+
+fn crc(ordinal: u32, value: &[u8]) -> [u8; CRC] {
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(&ordinal.to_be_bytes());
+    hash.update(value);
+    hash.finalize().to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::change::Record;
+    use crate::store::scene::at;
+    use crate::store::value::write_json;
+
+    fn row(ordinal: u32) -> StoredRow {
+        StoredRow { record: Record { version: u64::from(ordinal) + 1, ..Record::queued() }, due: None, moved_at: at(i64::from(ordinal)) }
+    }
+
+    fn rows(count: u32) -> impl Iterator<Item = Result<(u32, IVec), QueueError>> {
+        (0..count).map(|ordinal| Ok((ordinal, write_json("a change", &row(ordinal)).expect("short").into())))
+    }
+
+    #[test]
+    fn every_row_is_found_at_its_place() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let over = Over::of(dir.path());
+        for count in [0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS] {
+            let id = RolloutId::from_bytes([u8::try_from(count % 251).expect("small"); 16]);
+            assert!(over.open(id).expect("readable").is_none());
+            over.write(id, count, rows(count)).expect("room on disk");
+            let packed = over.open(id).expect("readable").expect("written");
+            for ordinal in [0, count / 2, count.saturating_sub(1), count] {
+                assert_eq!(packed.row(ordinal).expect("readable"), (ordinal < count).then(|| row(ordinal)), "{ordinal} of {count}");
+            }
+            let first = count / 3;
+            let found: Vec<(u32, StoredRow)> = packed
+                .all(first)
+                .map(|row| row.map(|(ordinal, value)| (ordinal, read_json("a change", &value).expect("as written"))).expect("readable"))
+                .collect();
+            assert_eq!(found, (first..count).map(|ordinal| (ordinal, row(ordinal))).collect::<Vec<_>>());
+        }
+        assert_eq!(over.rollouts().expect("readable").len(), 6);
+    }
+
+    #[test]
+    fn a_gap_or_a_lost_row_is_never_packed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (over, id) = (Over::of(dir.path()), RolloutId::from_bytes([7; 16]));
+        for bad in [over.write(id, 9, rows(9).filter(|row| !matches!(row, Ok((4, _))))), over.write(id, 10, rows(9))] {
+            assert!(matches!(bad, Err(QueueError::Damaged(_))), "{bad:?}");
+            assert!(!over.has(id).expect("readable"));
+        }
+        over.write(id, 9, rows(9)).expect("what a refused attempt left is in nobody's way");
+    }
+
+    #[test]
+    fn damage_is_told_and_never_shown() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (over, id) = (Over::of(dir.path()), RolloutId::from_bytes([7; 16]));
+        over.write(id, 20, rows(20)).expect("room on disk");
+        let path = over.path(id);
+        let whole = std::fs::read(&path).expect("there");
+        let read = || -> Result<Vec<StoredRow>, QueueError> {
+            let Some(packed) = over.open(id)? else { return Ok(Vec::new()) };
+            packed.all(0).map(|row| Ok(read_json("a change", &row?.1)?)).collect()
+        };
+        let sound = read().expect("as written");
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            std::fs::write(&path, bytes).expect("room on disk");
+            if let Ok(found) = read() {
+                assert!(found == sound, "byte {at}: something else was shown");
+            }
+        }
+        for length in [0, 7, 20, whole.len() / 2, whole.len() - 1] {
+            std::fs::write(&path, &whole[..length]).expect("room on disk");
+            assert!(read().is_err(), "cut at {length}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Moves the rows of rollouts that are over out of the queue's trees, each rollout's into a file of its own (`over`).
+//!
+//! Invariants: of a rollout that is over no row moves any more; its file is whole and synced before the first row leaves the
+//! tree; rows leave only while nobody reads, so that a reader meets either. What a crash or a stop leaves is found by the next
+//! start and gone on with.
+//!
+//! Deliberately not here: the form of a file.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::landed::Closed;
+use super::open::told;
+use super::queue::{Queue, QueueError, rows_from};
+use super::shared::Shared;
+use super::value::{change_key, change_of};
+use crate::domain::id::{ChangeId, RolloutId};
+
+/// Rows that leave the tree while readers wait: a few milliseconds.
+const UNLOAD: usize = 500;
+
+/// The thread.
+pub(crate) struct Packer {
+    pub shared: Arc<Shared>,
+    pub over: Receiver<Closed>,
+}
+
+impl Packer {
+    /// A line of rollouts that are over, and its end.
+    pub fn line() -> (Sender<Closed>, Receiver<Closed>) {
+        channel()
+    }
+
+    /// Packs until nothing more comes or the store ends.
+    pub fn run(self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.pack_all()));
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(QueueError::Damaged(reason))) => drop(self.shared.distrust(&reason)),
+            Ok(Err(error)) => drop(self.shared.fail(&format!("cannot pack what is over: {error}"))),
+            // sled panics on much that it cannot read.
+            Err(panic) => drop(self.shared.distrust(&told(panic.as_ref()))),
+        }
+    }
+
+    fn pack_all(&self) -> Result<(), QueueError> {
+        let queue = &self.shared.queue;
+        // First what the last process left, or a program of before did not do.
+        let left = self.shared.unpacked()?;
+        for Closed { id, rows } in left.into_iter().chain(&self.over) {
+            if !queue.pack(id, rows, &|| !self.shared.is_ending())? {
+                return Ok(());
+            }
+            while self.shared.while_nobody_reads(|| queue.unload(id, UNLOAD))? {
+                if self.shared.is_ending() {
+                    return Ok(());
+                }
+            }
+            queue.sync()?;
+        }
+        Ok(())
+    }
+}
+
+/// Packs what was closed while nobody else works on the queue; what it holds must be synced.
+pub(super) fn pack_alone(queue: &Queue, closed: Vec<Closed>) -> Result<(), QueueError> {
+    for Closed { id, rows } in closed {
+        queue.pack(id, rows, &|| true)?;
+        while queue.unload(id, UNLOAD)? {}
+    }
+    Ok(())
+}
+
+impl Queue {
+    /// Writes the file of a rollout that is over: `count` rows, all settled and synced. `false`: it was broken off.
+    pub fn pack(&self, id: RolloutId, count: u32, go_on: &dyn Fn() -> bool) -> Result<bool, QueueError> {
+        let mut stopped = false;
+        let rows = self.settled.range(rows_from(id, 0)).map(|pair| {
+            let (key, value) = pair?;
+            let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
+            Ok((id.ordinal, value))
+        });
+        let rows = rows.take_while(|_| {
+            stopped |= !go_on();
+            !stopped
+        });
+        let written = self.over.write(id, count, rows);
+        if stopped { Ok(false) } else { written.map(|()| true) }
+    }
+
+    /// Takes up to `limit` rows out of the tree that are in the rollout's file; says whether there may be more. Nobody may
+    /// read meanwhile, who could have met neither the row nor the file.
+    pub fn unload(&self, id: RolloutId, limit: usize) -> Result<bool, QueueError> {
+        let mut batch = ::sled::Batch::default();
+        let mut found = 0;
+        for key in self.settled.range(rows_from(id, 0)).keys().take(limit) {
+            batch.remove(key?);
+            found += 1;
+        }
+        self.settled.apply_batch(batch)?;
+        Ok(found == limit)
+    }
+
+    /// The rollouts that have rows in the tree of settled changes.
+    pub fn unpacked(&self) -> Result<Vec<RolloutId>, QueueError> {
+        let mut ids = Vec::new();
+        let mut next = self.settled.first()?;
+        while let Some((key, _)) = next {
+            let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?.rollout;
+            ids.push(id);
+            next = self.settled.get_gt(change_key(ChangeId { rollout: id, ordinal: u32::MAX }))?;
+        }
+        Ok(ids)
+    }
+}

@@ -1,0 +1,190 @@
+//! Rows of what is over leave the queue's trees, and nothing of it can be seen: neither while it happens, nor after a crash in
+//! the middle of it, nor by a program that begins with a store of before.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{image, reopened};
+use crate::domain::id::RolloutId;
+use crate::store::probe::Probe;
+use crate::store::queue::Queue;
+use crate::store::scene::{abort, failed, picture, put, release, started, submission, switched, target};
+use crate::store::sled::SledStore;
+use crate::store::upkeep::check::check;
+use crate::store::{Store, Submission, upkeep};
+
+/// Rows of the rollout that ends: more than leave the tree at once.
+const ROWS: u32 = 600;
+
+/// A store with a rollout that is over and one that is not, and the id of the first.
+async fn half_over(dir: &Path) -> (SledStore, RolloutId) {
+    let store = reopened(dir);
+    // One proxy an instance, so that all of them can be released.
+    let targets = (0..ROWS + 50).map(|n| target(n, n)).collect();
+    let over = started(&store, Submission { targets, ..submission("alpha", &[ROWS + 50], 0) }).await;
+    let open = started(&store, submission("beta", &[4], 100_000)).await;
+    release(&store, open, 0, 3).await;
+    put(&store, open, 0, switched()).await.expect("free");
+    let mut left = ROWS as usize;
+    while left > 0 {
+        let released = release(&store, over, 0, left).await;
+        assert!(!released.is_empty(), "{left} are left");
+        left -= released.len();
+        for ordinal in released {
+            let state = if ordinal % 9 == 0 { failed("no") } else { switched() };
+            put(&store, over, ordinal, state).await.expect("free");
+        }
+    }
+    abort(&store, over).await;
+    store.durable().await.expect("available");
+    (store, over)
+}
+
+/// Waits until the rows of what is over have left the tree: another thread does it, and nothing tells of its end.
+fn packed(store: &SledStore) {
+    for _ in 0..1_000 {
+        if store.unpacked().expect("sound").is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("never packed");
+}
+
+/// The queue of a closed store, opened alone.
+fn alone(dir: &Path) -> Queue {
+    let id = crate::store::home::read_identity(dir).expect("readable").expect("there").id;
+    Queue::open(&dir.join("queue"), 1 << 20, &id, false, Probe::default()).expect("sound")
+}
+
+fn file(dir: &Path, id: RolloutId) -> std::path::PathBuf {
+    dir.join(format!("queue/over/{id}.rows"))
+}
+
+#[tokio::test]
+async fn what_is_over_leaves_the_trees_and_is_shown_as_before() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, over) = half_over(dir.path()).await;
+    packed(&store);
+    let seen = picture(&store).await;
+    let page = store.page(over, vec!["failed".into()], Some(8), 10).await.expect("available");
+    assert_eq!(page.changes.iter().map(|shown| shown.change.id.ordinal).collect::<Vec<_>>(), (1..=10).map(|n| n * 9).collect::<Vec<_>>());
+    let last = store.page(over, Vec::new(), Some(ROWS - 3), 5).await.expect("available");
+    assert_eq!(
+        last.changes.iter().map(|shown| shown.change.record.state.word()).collect::<Vec<_>>(),
+        ["succeeded", "succeeded", "cancelled", "cancelled", "cancelled"]
+    );
+    store.close().expect("nothing failed");
+    drop(store);
+    assert!(file(dir.path(), over).exists());
+    let queue = alone(dir.path());
+    assert!(!queue.unpacked().expect("sound").contains(&over), "rows of what is over are still in the tree");
+    drop(queue);
+    let report = check(dir.path()).expect("it can be checked");
+    assert!(report.sound, "{report:#?}");
+    assert!(picture(&reopened(dir.path())).await == seen);
+
+    // The same from the journal alone, and after a compaction.
+    std::fs::remove_dir_all(dir.path().join("queue")).expect("there");
+    let store = reopened(dir.path());
+    assert!(picture(&store).await == seen);
+    assert!(store.unpacked().expect("sound").is_empty(), "a queue that is built anew is packed at once");
+    store.close().expect("nothing failed");
+    drop(store);
+    upkeep::compact::compact(dir.path()).expect("sound");
+    assert!(file(dir.path(), over).exists());
+    assert!(picture(&reopened(dir.path())).await == seen);
+}
+
+/// Every state that a crash in the middle of packing leaves, and that of a store that was never packed.
+#[tokio::test]
+async fn a_crash_in_the_middle_of_packing_loses_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, over) = half_over(dir.path()).await;
+    packed(&store);
+    let seen = picture(&store).await;
+    store.close().expect("nothing failed");
+    drop(store);
+    let whole = std::fs::read(file(dir.path(), over)).expect("there");
+    // Back to where nothing is packed: the rows in the tree, no file.
+    let queue = alone(dir.path());
+    for pair in queue.all_settled().expect("sound").collect::<Result<Vec<_>, _>>().expect("sound") {
+        queue.settled.insert(pair.0, pair.1).expect("sound");
+    }
+    queue.sync().expect("room on disk");
+    drop(queue);
+    std::fs::remove_file(file(dir.path(), over)).expect("there");
+    for stage in ["never packed", "half a file", "the file alone", "half of the rows gone", "all of them gone"] {
+        let dir = image(dir.path());
+        let at = file(dir.path(), over);
+        match stage {
+            "never packed" => {}
+            "half a file" => std::fs::write(at.with_extension("new"), &whole[..whole.len() / 2]).expect("room on disk"),
+            _ => {
+                let queue = alone(dir.path());
+                assert!(queue.pack(over, ROWS, &|| true).expect("sound"));
+                assert!(std::fs::read(&at).expect("written") == whole, "{stage}: the same rows make the same file");
+                match stage {
+                    "half of the rows gone" => drop(queue.unload(over, ROWS as usize / 2).expect("sound")),
+                    "all of them gone" => while queue.unload(over, 100).expect("sound") {},
+                    _ => {}
+                }
+                queue.sync().expect("room on disk");
+            }
+        }
+        let report = check(dir.path()).expect("it can be checked");
+        assert!(report.sound, "{stage}: {report:#?}");
+        let store = reopened(dir.path());
+        assert!(picture(&store).await == seen, "{stage}");
+        packed(&store);
+        assert!(picture(&store).await == seen, "{stage}, and packed");
+        assert_eq!(store.health().rebuilt, None, "{stage}");
+    }
+}
+
+/// Readers that go on while rows leave the tree meet each of them, there or in the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_misses_a_row_that_is_on_its_way() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, over) = half_over(dir.path()).await;
+    while !store.unpacked().expect("sound").is_empty() {
+        let page = store.page(over, Vec::new(), None, ROWS as usize).await.expect("no row is missing");
+        assert_eq!(page.changes.len(), ROWS as usize);
+    }
+    assert_eq!(*store.failed().borrow(), None);
+}
+
+#[tokio::test]
+async fn damage_of_a_packed_row_is_told_and_the_queue_is_built_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, over) = half_over(dir.path()).await;
+    packed(&store);
+    let seen = picture(&store).await;
+    store.close().expect("nothing failed");
+    drop(store);
+    let sound = std::fs::read(file(dir.path(), over)).expect("there");
+    for damage in ["a byte", "cut", "gone"] {
+        let dir = image(dir.path());
+        let at = file(dir.path(), over);
+        match damage {
+            "a byte" => {
+                let mut bytes = sound.clone();
+                bytes[sound.len() / 3] ^= 1;
+                std::fs::write(&at, bytes).expect("room on disk");
+            }
+            "cut" => std::fs::write(&at, &sound[..sound.len() / 2]).expect("room on disk"),
+            _ => std::fs::remove_file(&at).expect("there"),
+        }
+        assert!(!check(dir.path()).expect("it can be checked").sound, "{damage}");
+        let store = reopened(dir.path());
+        let mut met = None;
+        for after in [None, Some(ROWS / 2)] {
+            met = met.or(store.page(over, Vec::new(), after, ROWS as usize).await.err());
+        }
+        assert!(met.expect("a page met it").to_string().contains("builds it anew"), "{damage}");
+        drop(store);
+        let store = reopened(dir.path());
+        assert!(store.health().rebuilt.is_some(), "{damage}");
+        assert!(picture(&store).await == seen, "{damage}");
+    }
+}
