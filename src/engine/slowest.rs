@@ -10,14 +10,15 @@ use jiff::Timestamp;
 
 use crate::clock::Times;
 use crate::domain::cloud_clock::Span;
+use crate::domain::rollout::{Phase, Record, Slowest};
 
 /// A wait for an instant, and both clocks when it was first seen.
 #[derive(Debug, Default)]
-pub(super) struct Wait(Option<(Timestamp, Times)>);
+struct Wait(Option<(Timestamp, Times)>);
 
 impl Wait {
     /// What the slowest clock shows; without a wait the wall clock does.
-    pub(super) fn clock(&mut self, until: Option<Timestamp>, now: Times, cloud: Option<Span>) -> Timestamp {
+    fn clock(&mut self, until: Option<Timestamp>, now: Times, cloud: Option<Span>) -> Timestamp {
         let Some(until) = until else {
             self.0 = None;
             return now.wall;
@@ -31,6 +32,25 @@ impl Wait {
         let both = now.wall.min(by_boot);
         // The latest that the cloud's clock may show: a reading is a second wide, and that must not delay every soak.
         cloud.map_or(both, |cloud| both.min(cloud.to))
+    }
+}
+
+/// What a rollout waits for by the clock.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    soak: Wait,
+    pause: Wait,
+}
+
+impl Waits {
+    /// What the slowest clock shows to its soak and to its pause.
+    pub(super) fn slowest(&mut self, record: &Record, now: Times, cloud: Option<Span>) -> Slowest {
+        let soak = match record.phase {
+            Phase::Soaking { until, .. } => Some(until),
+            _ => None,
+        };
+        let pause = record.paused.as_ref().and(record.paused_until);
+        Slowest { soak: self.soak.clock(soak, now, cloud), pause: self.pause.clock(pause, now, cloud) }
     }
 }
 

@@ -14,7 +14,7 @@ use super::effect::{Effect, Found, Query};
 use super::handle::{Acknowledged, Command, CommandError};
 use super::held::Stall;
 use super::opening::LastOpening;
-use super::slowest::Wait;
+use super::slowest::Waits;
 use super::sweep::{Broom, Sweep};
 use super::watch::Watch;
 use super::work::SEND_WITHIN;
@@ -44,8 +44,7 @@ pub(super) struct Tracked {
     /// Open-window time since a change last ended.
     pub(super) stall: Stall,
     watch: Watch,
-    soak: Wait,
-    pause: Wait,
+    waits: Waits,
     /// The lanes of its changes that were in hand.
     pub(super) lanes: BTreeSet<Name>,
 }
@@ -97,8 +96,7 @@ impl Tracked {
             wake: None,
             stall: Stall::default(),
             watch: Watch::default(),
-            soak: Wait::default(),
-            pause: Wait::default(),
+            waits: Waits::default(),
             lanes: BTreeSet::new(),
         }
     }
@@ -155,16 +153,6 @@ impl Tracked {
     /// Between which instants the window is known to be open.
     pub(super) fn open_within(&self, now: Times) -> OpenWithin {
         self.opening.within(&self.view.plan, self.reverts(), now)
-    }
-
-    /// What the slowest clocks show to its soak and its pause.
-    fn slowest(&mut self, now: Times, cloud: Option<Span>) -> Slowest {
-        let soak = match self.view.record.phase {
-            Phase::Soaking { until, .. } => Some(until),
-            _ => None,
-        };
-        let pause = self.view.record.paused.as_ref().and(self.view.record.paused_until);
-        Slowest { soak: self.soak.clock(soak, now, cloud), pause: self.pause.clock(pause, now, cloud) }
     }
 
     /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
@@ -371,7 +359,7 @@ impl Core {
         let reverts = tracked.reverts();
         tracked.opening.renew(&tracked.view.plan, reverts, now);
         tracked.time_passes(now.boot, held_by);
-        let slowest = tracked.slowest(now, cloud);
+        let slowest = tracked.waits.slowest(&tracked.view.record, now, cloud);
         let late = tracked.stall.counted >= tracked.view.plan.strategy.progress_deadline();
         let at_work = if late { self.at_work(id) } else { String::new() };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
