@@ -46,7 +46,7 @@ pub struct Task {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Told {
     /// From the acknowledged submission to `completed` on disk.
     pub seconds: f64,
@@ -72,6 +72,9 @@ pub struct Told {
     pub p50_us: u64,
     /// 99 of 100 changes took at most so long.
     pub p99_us: u64,
+    /// The longest that a change stayed in each state, in microseconds.
+    #[serde(default)]
+    pub longest_us: BTreeMap<String, u64>,
 }
 
 /// The longest that a job is left alone, in polls.
@@ -157,7 +160,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     running.await??;
     let calls = handle.snapshot().borrow().calls;
     let memory_peak_mib = usage::memory_peak_mib()?;
-    let [p50_us, p99_us] = latencies(&*store, id).await?;
+    let Latencies { p50_us, p99_us, longest_us } = latencies(&*store, id).await?;
     store.close()?;
     let health = store.health();
     Ok(Told {
@@ -173,21 +176,34 @@ async fn work(task: &Task) -> Result<Told, Failure> {
         memory_peak_mib,
         p50_us,
         p99_us,
+        longest_us,
     })
 }
 
 /// Entries of the journal read at once.
 const ENTRIES: usize = 10_000;
 
-/// How long changes took, from the journal.
-async fn latencies(store: &dyn Store, id: RolloutId) -> Result<[u64; 2], Failure> {
+/// How long changes took, and where.
+struct Latencies {
+    p50_us: u64,
+    p99_us: u64,
+    longest_us: BTreeMap<String, u64>,
+}
+
+/// From the journal.
+async fn latencies(store: &dyn Store, id: RolloutId) -> Result<Latencies, Failure> {
     let (mut begun, mut took, mut after) = (BTreeMap::new(), Vec::new(), 0);
+    let (mut since, mut longest) = (BTreeMap::new(), BTreeMap::<String, i128>::new());
     loop {
         let entries = store.journal(Some(id), after, ENTRIES).await?;
         let Some(last) = entries.last() else { break };
         after = last.seq;
         for Entry { at, what, .. } in entries {
-            let What::Change { ordinal, to, .. } = what else { continue };
+            let What::Change { ordinal, from, to, .. } = what else { continue };
+            if let Some(since) = since.insert(ordinal, at) {
+                let longest = longest.entry(from.to_string()).or_default();
+                *longest = at.duration_since(since).as_micros().max(*longest);
+            }
             match &*to {
                 "inspecting" => _ = begun.entry(ordinal).or_insert(at),
                 "succeeded" => took.extend(begun.remove(&ordinal).map(|begun| at.duration_since(begun).as_micros())),
@@ -198,5 +214,7 @@ async fn latencies(store: &dyn Store, id: RolloutId) -> Result<[u64; 2], Failure
     took.sort_unstable();
     let share = |share: f64| took.get((took.len().saturating_sub(1) as f64 * share) as usize).copied();
     let (Some(p50), Some(p99)) = (share(0.5), share(0.99)) else { return Err("the journal tells of no change".into()) };
-    Ok([u64::try_from(p50)?, u64::try_from(p99)?])
+    let longest = longest.into_iter().map(|(state, long)| Ok((state, u64::try_from(long)?)));
+    let longest_us = longest.collect::<Result<_, Failure>>()?;
+    Ok(Latencies { p50_us: u64::try_from(p50)?, p99_us: u64::try_from(p99)?, longest_us })
 }

@@ -137,6 +137,19 @@ impl Run {
         median(self.sealift.iter().map(value))
     }
 
+    /// The longest that a change of Sealift's stayed in each state, the longest first.
+    fn longest(&self) -> Option<String> {
+        let mut longest = BTreeMap::new();
+        for (state, wait) in self.sealift.iter().flat_map(|told| &told.longest_us) {
+            let most = longest.entry(state).or_insert(*wait);
+            *most = (*most).max(*wait);
+        }
+        let mut longest: Vec<_> = longest.into_iter().collect();
+        longest.sort_by_key(|(_, wait)| std::cmp::Reverse(*wait));
+        let told: Vec<String> = longest.iter().map(|(state, wait)| format!("{state} {}", span(*wait as f64 / 1e6))).collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
     fn rows(&self, changes: u32, disk: &Disk) -> Vec<Row> {
         let mut rows = vec![Row::heading(self.title())];
         let wrk = self.wrk_rate();
@@ -179,6 +192,9 @@ impl Run {
         ] {
             let added = if bare.is_finite() { format!(", {:+.1} ms", (ours - bare) / 1e3) } else { String::new() };
             rows.push(compared(what, format!("{}{added}", span(ours / 1e6)), ours / bare, Peer::Bare.word()));
+        }
+        if let Some(longest) = self.longest() {
+            rows.push(Row::new("longest wait of a change by state, in any round", longest));
         }
         let memory = ours(&|told| told.memory_peak_mib);
         let what = format!("memory at {} changes, at most", number(changes));

@@ -324,9 +324,9 @@ impl Core {
         while let Some((at, _)) = self.timers.first()
             && *at <= self.now.boot
         {
-            let (_, timer) = self.timers.pop_first().expect("just seen");
+            let (due, timer) = self.timers.pop_first().expect("just seen");
             match timer {
-                Timer::Change(id) => self.work_woken(id, out),
+                Timer::Change(id) => self.work_woken(id, due, out),
                 Timer::Rollout(id) => self.rollout_woken(id, out),
                 Timer::Lane(name) => {
                     self.stirred.insert(name);

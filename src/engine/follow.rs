@@ -80,6 +80,9 @@ struct Since {
     dated: bool,
     /// When it was last seen to run; at first the PUT.
     running: Boot,
+    /// When the latest look at it was due and could be paid. What this host's lateness, or a slow answer, adds to it says
+    /// nothing of the job: learnt as its time, it would make every later look later still.
+    looked: Boot,
     /// How long it took, as the cloud tells it.
     took: Option<Duration>,
 }
@@ -118,9 +121,19 @@ impl Core {
     pub(super) fn follows(&mut self, id: ChangeId) {
         let Some(work) = self.work.get(&id) else { return };
         let State::Following { job } = &work.change.record.state else { return };
-        let since = Since { job: job.clone(), boot: self.now.boot, put: work.put, dated: false, running: self.now.boot, took: None };
+        let (now, put, job) = (self.now.boot, work.put, job.clone());
+        let since = Since { job, boot: now, put, dated: false, running: now, looked: now, took: None };
         if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
             lane.followed.jobs.insert(id, since);
+        }
+    }
+
+    /// A look at a change's job is due, and its lane lets it go. With an answer in hand the change waits for something else.
+    pub(super) fn look_due(&mut self, id: ChangeId, due: Boot) {
+        let Some(work) = self.work.get(&id).filter(|work| work.event == Event::Woken) else { return };
+        let lane = self.lanes.get_mut(&work.change.target.lane);
+        if let Some(since) = lane.and_then(|lane| lane.followed.jobs.get_mut(&id)) {
+            since.looked = due.max(since.looked);
         }
     }
 
@@ -129,18 +142,17 @@ impl Core {
         let Some(work) = self.work.get(&id) else { return };
         let lane = self.lanes.get_mut(&work.change.target.lane);
         if let Some(since) = lane.and_then(|lane| lane.followed.jobs.get_mut(&id)) {
-            since.running = self.now.boot;
+            since.running = since.looked;
         }
     }
 
     /// A change no longer follows its job; `completed`: because that was seen to be done.
     pub(super) fn follows_no_more(&mut self, id: ChangeId, lane: &Name, completed: bool) {
-        let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(lane) else { return };
         lane.followed.due.remove(&id);
         if let Some(since) = lane.followed.jobs.remove(&id)
             && completed
-            && lane.followed.times.add(since.running.saturating_sub(since.boot), now.saturating_sub(since.boot), since.took)
+            && lane.followed.times.add(since.running.saturating_sub(since.boot), since.looked.saturating_sub(since.boot), since.took)
         {
             // Who sleeps as somebody who knows nothing is woken in time.
             let others: Vec<ChangeId> = lane.followed.jobs.keys().copied().collect();
@@ -220,6 +232,7 @@ impl Core {
         let told = trace(&question.call(name), &reply);
         match reply.outcome {
             Ok(Answer::Listed { jobs, page }) => {
+                let now = self.now.boot;
                 let Some(lane) = self.lanes.get_mut(name) else { return };
                 lane.followed.failures = 0;
                 let by_job: BTreeMap<&JobId, ChangeId> = lane.followed.jobs.iter().map(|(id, since)| (&since.job, *id)).collect();
@@ -227,7 +240,7 @@ impl Core {
                 for (id, JobListed { view, created, took, .. }) in found {
                     question.open.remove(&id);
                     if let Some(since) = self.lanes.get_mut(name).and_then(|lane| lane.followed.jobs.get_mut(&id)) {
-                        since.took = took;
+                        (since.took, since.looked) = (took, now);
                         if let (Some(created), Some(put), false) = (created, since.put, since.dated) {
                             since.dated = true;
                             self.board.hear_job(name, created, put);

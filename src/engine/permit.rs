@@ -53,6 +53,7 @@ impl Core {
             }
             lane.line.remove(rank, place, who);
             lane.line.charge(who);
+            let paced = lane.lane.quota.is_some();
             let id = match who {
                 Waiter::Change(id) => id,
                 Waiter::Ask(id) => {
@@ -68,6 +69,9 @@ impl Core {
                     continue;
                 }
             };
+            if paced {
+                self.look_due(id, now);
+            }
             let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
             assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
             self.permitted(id, name, out);

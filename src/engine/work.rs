@@ -140,9 +140,10 @@ impl Core {
         self.work.range(first..=last).filter(|(_, work)| work.change.record.state != State::Ready).map(|(id, _)| *id).collect()
     }
 
-    pub(super) fn work_woken(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+    pub(super) fn work_woken(&mut self, id: ChangeId, due: Boot, out: &mut Vec<Effect>) {
         if let Some(work) = self.work.get_mut(&id) {
             work.wake = None;
+            self.look_due(id, due);
             self.consider(id, out);
         }
     }

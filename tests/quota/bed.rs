@@ -1,6 +1,8 @@
 //! A daemon's engine over the simulated cloud, on virtual time, with a log of every call that arrived.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use sealift::cloud::faults::{Between, Faults, QuotaRule, Rate};
 use sealift::cloud::fleet::{Fleet, FleetProxy};
 use sealift::cloud::model::Model;
 use sealift::cloud::{Cloud, LastCheck};
-use sealift::domain::call::{Call, Disposition, Reply};
+use sealift::domain::call::{Call, CallError, Disposition, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, Name, ProxyId, RolloutId};
@@ -65,6 +67,10 @@ pub struct Bed {
     arrived: Mutex<Vec<Arrived>>,
     owners: HashMap<ProxyId, usize>,
     stray: Mutex<u32>,
+    /// The account may not list jobs.
+    no_lists: AtomicBool,
+    /// Answers take so many milliseconds longer.
+    late: AtomicU64,
     kept: Mutex<Vec<Level>>,
     store: Arc<MemoryStore>,
     pub rollouts: Vec<RolloutId>,
@@ -129,6 +135,8 @@ impl Bed {
             arrived: Mutex::default(),
             owners,
             stray: Mutex::default(),
+            no_lists: AtomicBool::default(),
+            late: AtomicU64::default(),
             kept: Mutex::default(),
             store,
             rollouts: ids,
@@ -199,6 +207,16 @@ impl Bed {
         *self.stray.lock().expect("no panic") = calls;
     }
 
+    /// From now on nobody may list jobs.
+    pub fn refuse_lists(&self) {
+        self.no_lists.store(true, Relaxed);
+    }
+
+    /// From now on answers come so much later.
+    pub fn answer_late(&self, by: Duration) {
+        self.late.store(u64::try_from(by.as_millis()).expect("short"), Relaxed);
+    }
+
     /// What a daemon that is killed now leaves.
     pub fn kept(&self) -> Vec<Level> {
         self.kept.lock().expect("no panic").clone()
@@ -264,6 +282,12 @@ impl Cloud for BedCloud {
             return std::future::ready(not_sent(Disposition::Withheld, &withheld.0)).boxed();
         }
         let bed = Arc::clone(&self.0);
+        if matches!(call, Call::Jobs { .. }) && bed.no_lists.load(Relaxed) {
+            let (status, message) = (Some(404), "no such path".to_owned());
+            let error = CallError { disposition: Disposition::NotFound, retry_after: None, status, code: None, message };
+            return std::future::ready(Reply { outcome: Err(error), request_id: None, cloud_time: None, sent: true, beside: Vec::new() })
+                .boxed();
+        }
         // On its way it belongs to nobody: also what a daemon sent that died since arrives.
         let way = tokio::spawn(async move {
             sleep(WAY).await;
@@ -289,7 +313,7 @@ impl Cloud for BedCloud {
             let refused = arrival.reply.outcome.as_ref().is_err_and(|error| error.disposition == Disposition::Throttled);
             let rollout = call.target().and_then(|target| bed.owners.get(&target.proxy_id).copied());
             bed.arrived.lock().expect("no panic").push(Arrived { at, rollout, refused });
-            sleep(arrival.answer_after + WAY).await;
+            sleep(arrival.answer_after + WAY + Duration::from_millis(bed.late.load(Relaxed))).await;
             arrival.reply
         });
         async move { way.await.expect("no panic") }.boxed()

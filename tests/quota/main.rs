@@ -291,6 +291,29 @@ async fn the_level_outlives_a_clean_end_exactly_and_a_kill_costs_an_interval() {
     daemon.kill();
 }
 
+#[tokio::test(start_paused = true)]
+async fn lateness_is_not_learnt_as_the_time_of_jobs() {
+    // Jobs are asked for one by one, and have ended at the first look, two seconds after the switch.
+    let bed = Bed::new(&[(4_000, 50)], None, seconds(1)).await;
+    bed.refuse_lists();
+    let daemon = bed.start(None, false, Vec::new());
+    let done = async || bed.rollout(0).await.total().succeeded;
+    sleep(seconds(30)).await;
+    let before = done().await;
+    bed.answer_late(seconds(20));
+    sleep(seconds(90)).await;
+    bed.answer_late(Duration::ZERO);
+    // What is out comes back late still.
+    sleep(seconds(21)).await;
+    let late = done().await;
+    sleep(seconds(15)).await;
+    let after = done().await - late;
+    println!("50 in flight, of which a change takes 2.4 s: {before} in 30 s, {after} in 15 s once answers are quick again");
+    assert!(before >= 500, "{before} in the first 30 s");
+    assert!(after >= 250, "{after} in 15 s: jobs are left alone for as long as answers were late");
+    daemon.kill();
+}
+
 /// Calls that arrived in this time.
 fn arrivals(bed: &Bed, time: std::ops::Range<Duration>) -> usize {
     bed.arrived().iter().filter(|call| time.contains(&call.at)).count()
