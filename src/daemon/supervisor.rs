@@ -1,9 +1,11 @@
 //! What systemd is told: starting, ready, status, alive, reloading, stopping.
 //!
-//! Invariants: more time to start is asked for only because the queue came further since; ready is said after the store is open and a pass is done; alive is said only because passes were
-//! finished since, so a stuck engine is restarted; without a supervisor every word is silently dropped.
+//! Invariants: more time to start is asked for only because the queue came further since; ready is said after the store is
+//! open and a pass is done; alive is said only because passes were finished since, so a stuck engine is restarted; without a
+//! supervisor every word is silently dropped, and one that does not listen holds nothing up but its own thread.
 
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -64,10 +66,29 @@ pub fn stopping(within: Duration) {
     ]);
 }
 
+/// A thread that says alive (if the watchdog is on) and the status line: the supervisor's socket takes so many messages that
+/// nobody has read, and whoever sends one more waits.
+fn teller(watchdog: bool) -> std::io::Result<SyncSender<String>> {
+    let (sender, statuses) = std::sync::mpsc::sync_channel::<String>(1);
+    std::thread::Builder::new().name("supervisor".into()).spawn(move || {
+        for status in statuses {
+            match watchdog {
+                true => tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]),
+                false => tell(&[NotifyState::Status(&status)]),
+            }
+        }
+    })?;
+    Ok(sender)
+}
+
 /// Feeds the watchdog and renews the status line from the engine's passes, as long as there are any.
 pub async fn watch(mut snapshot: watch::Receiver<Arc<Snapshot>>) {
     // A third of the limit: one late pass is no death.
     let every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
+    let teller = match teller(every.is_some()) {
+        Ok(teller) => teller,
+        Err(error) => return tracing::warn!(%error, "the supervisor is told nothing more: there is no thread for it"),
+    };
     let mut fed_at = 0;
     let mut tick = tokio::time::interval(every.unwrap_or(STATUS_EVERY).min(STATUS_EVERY));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -82,12 +103,8 @@ pub async fn watch(mut snapshot: watch::Receiver<Arc<Snapshot>>) {
             continue;
         }
         fed_at = now.passes;
-        let status = status(&now);
-        if every.is_some() {
-            tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
-        } else {
-            tell(&[NotifyState::Status(&status)]);
-        }
+        // The one before may still wait for the supervisor: this one is then left out.
+        let _left_out = teller.try_send(status(&now));
     }
 }
 
