@@ -28,11 +28,12 @@ use super::describe;
 use super::fault::Fault;
 use super::look::{AT_ONCE, json_lines, lane};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
+use crate::clock::Times;
 use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::{CloudClock, Span};
 use crate::domain::hold::{CLOCK_REMEDY, clock_text};
 use crate::domain::id::{InstanceId, Name};
-use crate::domain::lane::Credentials;
+use crate::domain::lane::{CLOCK_TOLERANCE, Credentials};
 use crate::domain::proof::{Endpoint, Proof, TroubleWord};
 use crate::engine::{ClockStanding, PROBES_MAX};
 
@@ -190,8 +191,7 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
         lane,
         format!("its endpoint answers within {} ms, and the credentials are good: {total} instances", took.as_millis() + 1),
     ));
-    let standing = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == name).and_then(|known| known.clock);
-    rows.push(skew(lane, standing));
+    rows.push(skew(lane, clocks(api, &name, cloud_time, began)));
     let now = cloud_time.unwrap_or(began.wall);
     let within = Span { from: now.checked_sub(JOBS_SINCE).unwrap_or(Timestamp::MIN), to: now };
     rows.push(match ask(api, Call::Jobs { lane: name.clone(), within, offset: 1 }).await {
@@ -213,6 +213,16 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
 fn with(mut rows: Vec<CheckRow>, row: CheckRow) -> Vec<CheckRow> {
     rows.push(row);
     rows
+}
+
+/// How the cloud's clock stands to ours, by an answer to a call that began then and is there now.
+fn clocks(api: &Api, name: &Name, cloud_time: Option<Timestamp>, began: Times) -> Option<ClockStanding> {
+    let now = api.clock.times();
+    let mut clock = CloudClock::default();
+    clock.hear(cloud_time?, began.boot, now.boot);
+    let tolerance = api.lanes.iter().find(|lane| lane.name == *name).map_or(CLOCK_TOLERANCE, |lane| lane.clock_tolerance);
+    let known = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == *name).and_then(|known| known.clock);
+    Some(ClockStanding { ahead: clock.at(now.boot)?.ahead_of(now.wall), tolerance, jobs_apart: known.and_then(|known| known.jobs_apart) })
 }
 
 /// The cloud's clock beside ours: no-go where the lane would be held for it.

@@ -93,9 +93,17 @@ async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used(
 async fn a_person_s_reads_count_after_a_kill_and_a_first_start_waits_for_nothing() {
     let world = World::new(4, 2, "");
     with_quota(&world, "{requests: 1000, per: 1h, headroom: 0%}");
+    // What the status shows is renewed a moment after an answer.
     let shown = |used: &str| {
-        let shown = world.run(&["status"]).out;
-        assert!(shown.contains(&format!("lane lab  {used} of 1000 calls")), "{shown}");
+        let mut shown = String::new();
+        for _ in 0..600 {
+            shown = world.run(&["status"]).out;
+            if shown.contains(&format!("lane lab  {used} of 1000 calls")) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("never {used}: {shown}");
     };
     let daemon = world.daemon().ready();
     shown("0");
