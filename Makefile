@@ -16,7 +16,7 @@ build: ## build the release binary
 	CARGO="$(CARGO)" sh scripts/build.sh release
 
 demo: ## a rollout from plan to saved job ids against an emulated cloud, in under 30 s
-	CARGO="$(CARGO)" sh scripts/build.sh demo
+	$(CARGO) build --profile demo --locked
 	$(TARGET)/demo/sealift demo
 
 setup: ## install what the tests need from Debian's packages and crates.io
