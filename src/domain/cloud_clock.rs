@@ -6,7 +6,7 @@
 //!
 //! Invariants: the interval holds every clock that answered within [`VOID_AFTER`]. Answers that agree narrow it; answers
 //! that disagree, because the cloud's clock was stepped or two of its machines differ, widen it. Memory is bounded by
-//! [`READINGS_MAX`].
+//! `READINGS_MAX`.
 //!
 //! Deliberately not here: which answers count (`cloud::answer`), and what follows from the interval (`domain::doubt`,
 //! `engine::cloud_time`).
