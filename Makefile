@@ -60,8 +60,9 @@ torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power c
 fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
 	CARGO="$(CARGO)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh scripts/fuzz.sh
 
-install: build ## install binary, unit and example configuration below DESTDIR
+install: build ## install binary, unit, the service's user and example configuration below DESTDIR
 	install -D -m 0755 $(TARGET)/release/sealift $(DESTDIR)/usr/bin/sealift
 	install -D -m 0644 systemd/sealift.service $(DESTDIR)/usr/lib/systemd/system/sealift.service
+	install -D -m 0644 systemd/sealift.sysusers $(DESTDIR)/usr/lib/sysusers.d/sealift.conf
 	install -D -m 0644 systemd/sealift.yaml $(DESTDIR)/etc/sealift/sealift.yaml
 	install -d -m 0755 $(DESTDIR)/etc/sealift/plans.d
