@@ -34,7 +34,7 @@ use crate::world::start;
 
 /// How long things happen.
 const WILD: Duration = Duration::from_secs(45 * 60);
-/// How long it is calm: several ticks, and time for what they lead to.
+/// How long it is calm, with the right clock: several ticks, and time for what they lead to.
 const CALM: Duration = Duration::from_secs(25 * 60);
 /// A tick that came within this time may still be at work.
 const AT_WORK: SignedDuration = SignedDuration::from_mins(9);
@@ -147,8 +147,9 @@ impl Script {
                 self.begin().await;
             }
             72..78 => {
+                // Now within the lane's clock_tolerance, now beyond it.
                 let seconds = self.rng.i64(-600..600);
-                self.bed.state().stepped += SignedDuration::from_secs(seconds);
+                self.bed.state().stepped = SignedDuration::from_secs(seconds);
                 self.bed.fire("jumped");
             }
             78..82 => self.faults(),
@@ -208,6 +209,8 @@ impl Script {
         }
         let quiet = Faults { job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) }, ..Faults::default() };
         self.bed.state().cloud.set_faults(quiet);
+        // A lane whose clock is wrong switches nothing: somebody sets it right.
+        self.bed.state().stepped = SignedDuration::ZERO;
         let until = self.bed.boot() + CALM;
         while self.bed.boot() < until {
             sleep(Duration::from_secs(20)).await;
