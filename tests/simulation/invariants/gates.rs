@@ -37,6 +37,9 @@ pub struct Gates {
     by: Person,
     /// Commits may take long, or the clock by which a pause ends is stepped.
     unsure: bool,
+    /// A wait may be seen late: its commit took long, or another daemon began it, and a step between the two passes for the
+    /// right time.
+    late: bool,
     stopped: bool,
     quiet_from: Nanos,
     running: BTreeSet<usize>,
@@ -55,6 +58,7 @@ impl Gates {
             approval: setting.submission.plan.approval,
             by: setting.submission.by.clone(),
             unsure: scenario.stuck_store > 0.0 || scenario.wall_jumps > 0 || scenario.clock_ahead != 0 || !scenario.clock_steps.is_empty(),
+            late: scenario.daemons > 1 || scenario.stuck_store > 0.0,
             stopped: false,
             quiet_from: 0,
             running: BTreeSet::new(),
@@ -78,7 +82,7 @@ impl Gates {
             if wait.until == until {
                 continue;
             }
-            let early = wait.due.filter(|due| by_itself && until.is_none() && now + SEEN_WITHIN < *due);
+            let early = wait.due.filter(|due| !self.late && by_itself && until.is_none() && now + SEEN_WITHIN < *due);
             let left = until.map(|until| u64::try_from(commit.at.duration_until(until).as_nanos()).unwrap_or(0));
             *wait = Wait { until, due: left.map(|left| now + left) };
             if let Some(due) = early {

@@ -29,6 +29,8 @@ pub struct NeverIdle {
     stuck: bool,
     stopped: bool,
     up: BTreeSet<usize>,
+    /// The clock may have been stepped within the window that is open: it shuts as soon as one of the clocks says so.
+    stepped_within: bool,
     quiet_from: Nanos,
     idle_since: Option<Nanos>,
 }
@@ -42,6 +44,7 @@ impl NeverIdle {
             stuck: setting.scenario.stuck_store > 0.0,
             stopped: false,
             up: BTreeSet::new(),
+            stepped_within: false,
             quiet_from: 0,
             idle_since: None,
         }
@@ -90,7 +93,10 @@ impl NeverIdle {
 impl Invariant for NeverIdle {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER),
+            Fact::Seen(Seen::Disturbed { now }) => {
+                self.stepped_within = true;
+                self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
+            }
             Fact::Seen(Seen::Started { daemon, now }) => {
                 self.up.insert(*daemon);
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
@@ -102,12 +108,15 @@ impl Invariant for NeverIdle {
             Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
             Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
             Fact::Instant { now, wall, store } if !self.stuck => {
+                let within = matches!(self.plan.calendar.at(*wall), Opening::Open { until: Some(_) });
+                self.stepped_within &= within;
                 let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
                 let forward = || {
                     self.may_release(&rollout, *wall)
                         .is_some_and(|wave| self.is_next(*store, |change| change.wave <= wave && change.record.undo.is_none()))
                 };
-                let ready = *now >= self.quiet_from && !self.up.is_empty() && (forward() || self.may_put_back(&rollout, *store, *wall));
+                let settled = *now >= self.quiet_from && !self.stepped_within;
+                let ready = settled && !self.up.is_empty() && (forward() || self.may_put_back(&rollout, *store, *wall));
                 if !ready {
                     self.idle_since = None;
                     return Ok(());
