@@ -16,14 +16,15 @@ use crate::cloud::emulator::accounts::{Accounts, Key, User as Known};
 use crate::cloud::emulator::tests::HandClock;
 use crate::cloud::emulator::{Emulator, Options, Running};
 use crate::cloud::faults::{Faults, Rate};
-use crate::cloud::fleet::Fleet;
+use crate::cloud::fleet::{Fleet, FleetProxy};
 use crate::cloud::http::HttpCloud;
 use crate::cloud::http::tests::{Act, lane_as, server};
 use crate::cloud::secret::LOOK_EVERY;
 use crate::cloud::{Cloud as _, LastCheck, Withheld};
 use crate::domain::call::{Call, CallError};
 use crate::domain::cloud_clock::Span;
-use crate::domain::lane::Naming;
+use crate::domain::id::ProjectId;
+use crate::domain::lane::{Lane, Naming};
 use crate::domain::target::Target;
 
 const AK: &str = "HPUAEXAMPLEAK0000001";
@@ -73,6 +74,20 @@ fn bed(accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials)
 }
 
 fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> Bed {
+    let (running, clock, proxy) = emulator(accounts, Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")));
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint()), timeout);
+    let target = target(&lane, &proxy);
+    let cloud = HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client");
+    Bed { running, cloud, clock, target, dir }
+}
+
+fn target(lane: &Lane, proxy: &FleetProxy) -> Target {
+    Target { lane: lane.name.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None }
+}
+
+/// An emulator with these accounts, our clock beside its own, and the one proxy that it has.
+fn emulator(accounts: Accounts, project_id: Option<ProjectId>) -> (Running, Arc<OurClock>, FleetProxy) {
     let hand = Arc::new(HandClock(Mutex::new(Duration::from_secs(1000))));
     let fleet = Fleet::generate(1, 1, 1).expect("possible numbers");
     let proxy = fleet.proxies()[0];
@@ -83,17 +98,13 @@ fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&P
         seed: 7,
         token: None,
         accounts,
-        project_id: Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")),
+        project_id,
         watch: vec![],
         wire: false,
     };
     let running = Emulator::start(options, hand.clone()).expect("loopback");
     let clock = Arc::new(OurClock { cloud: hand, ahead: Mutex::new(SignedDuration::ZERO) });
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint()), timeout);
-    let target = Target { lane: lane.name.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None };
-    let cloud = HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client");
-    Bed { running, cloud, clock, target, dir }
+    (running, clock, proxy)
 }
 
 /// A lane with the key that the files `ak` and `sk` hold.

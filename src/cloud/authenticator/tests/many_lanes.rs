@@ -1,7 +1,7 @@
 //! One identity behind many lanes: the cloud counts for the key and the user, so do we.
 
 use super::*;
-use crate::domain::id::{Name, ProjectId};
+use crate::domain::id::Name;
 
 const LANES: usize = 20;
 
@@ -24,22 +24,7 @@ fn many(accounts: Accounts, credentials: impl Fn(&Path, &str, usize) -> Credenti
 
 /// The same, of a cloud that has only one project.
 fn many_of(accounts: Accounts, project_id: Option<ProjectId>, credentials: impl Fn(&Path, &str, usize) -> Credentials) -> Many {
-    let hand = Arc::new(HandClock(Mutex::new(Duration::from_secs(1000))));
-    let fleet = Fleet::generate(1, 1, 1).expect("possible numbers");
-    let proxy = fleet.proxies()[0];
-    let options = Options {
-        listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        fleet,
-        faults: Faults::default(),
-        seed: 7,
-        token: None,
-        accounts,
-        project_id,
-        watch: vec![],
-        wire: false,
-    };
-    let running = Emulator::start(options, hand.clone()).expect("loopback");
-    let clock = Arc::new(OurClock { cloud: hand, ahead: Mutex::new(SignedDuration::ZERO) });
+    let (running, clock, proxy) = emulator(accounts, project_id);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let lanes: Vec<_> = (0..LANES)
         .map(|place| {
@@ -49,8 +34,7 @@ fn many_of(accounts: Accounts, project_id: Option<ProjectId>, credentials: impl 
             lane
         })
         .collect();
-    let of = |name: &Name| Target { lane: name.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None };
-    let targets = lanes.iter().map(|lane| of(&lane.name)).collect();
+    let targets = lanes.iter().map(|lane| target(lane, &proxy)).collect();
     let cloud = HttpCloud::new(&lanes, &(clock.clone() as Arc<dyn Clock>)).expect("clients");
     Many { running, cloud, clock, targets, dir }
 }
