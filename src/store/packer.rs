@@ -6,12 +6,10 @@
 //!
 //! Deliberately not here: the form of a file.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Receiver;
 
 use super::landed::Closed;
-use super::open::told;
 use super::queue::{Queue, QueueError, rows_from};
 use super::shared::Shared;
 use super::value::{change_key, change_of};
@@ -27,21 +25,9 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
-    /// A line of rollouts that are over, and its end.
-    pub fn line() -> (Sender<Closed>, Receiver<Closed>) {
-        channel()
-    }
-
     /// Packs until nothing more comes or the store ends.
     pub fn run(self) {
-        let ended = catch_unwind(AssertUnwindSafe(|| self.pack_all()));
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(QueueError::Damaged(reason))) => drop(self.shared.distrust(&reason)),
-            Ok(Err(error)) => drop(self.shared.fail(&format!("cannot pack what is over: {error}"))),
-            // sled panics on much that it cannot read.
-            Err(panic) => drop(self.shared.distrust(&told(panic.as_ref()))),
-        }
+        self.shared.guarded("pack what is over", || self.pack_all());
     }
 
     fn pack_all(&self) -> Result<(), QueueError> {

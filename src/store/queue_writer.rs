@@ -5,14 +5,12 @@
 //!
 //! Deliberately not here: anybody who waits for durability. The journal alone answers them, see docs/decisions/0002.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::landed::Closed;
-use super::open::told;
 use super::queue::QueueError;
 use super::shared::Shared;
 
@@ -29,14 +27,7 @@ pub(crate) struct QueueWriter {
 impl QueueWriter {
     /// Writes until the journal's thread has ended and nothing is left, or something fails.
     pub fn run(self) {
-        let ended = catch_unwind(AssertUnwindSafe(|| self.write_all()));
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(QueueError::Damaged(reason))) => drop(self.shared.distrust(&reason)),
-            Ok(Err(error)) => drop(self.shared.fail(&format!("cannot write the queue: {error}"))),
-            // sled panics on much that it cannot read.
-            Err(panic) => drop(self.shared.distrust(&told(panic.as_ref()))),
-        }
+        self.shared.guarded("write the queue", || self.write_all());
         self.shared.end_packing();
         let Self { over, packer, .. } = self;
         drop(over);

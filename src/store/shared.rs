@@ -5,6 +5,7 @@
 //! holds the latter while it takes the former.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
@@ -17,6 +18,7 @@ use super::behind::Behind;
 use super::book::Book;
 use super::home::{Home, Mark};
 use super::landed::{Closed, Landed, ReadError};
+use super::open::told;
 use super::queue::{Queue, QueueError};
 use super::reader::Reader;
 use super::row::Row;
@@ -188,6 +190,17 @@ impl Shared {
             tracing::error!(%error, "cannot leave word that the queue is damaged; the next start may have to find out by itself");
         }
         self.fail(&format!("the queue is damaged ({reason}); the next start builds it anew from the journal"))
+    }
+
+    /// Does a thread's work on the queue; an error or a panic there is final for this process.
+    pub fn guarded(&self, doing: &str, work: impl FnOnce() -> Result<(), QueueError>) {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(())) => {}
+            Ok(Err(QueueError::Damaged(reason))) => drop(self.distrust(&reason)),
+            Ok(Err(error)) => drop(self.fail(&format!("cannot {doing}: {error}"))),
+            // sled panics on much that it cannot read.
+            Err(panic) => drop(self.distrust(&told(panic.as_ref()))),
+        }
     }
 
     /// What a failed read means for the store.

@@ -131,7 +131,7 @@ impl SledStore {
         let fresh_import = standing::fresh_import(dir, journal.mark())?;
         let shared = Arc::new(Shared::new(home, queue, book, landed, synced(&journal)));
         let workers = Workers::start().map_err(fail)?;
-        let (over, closed) = Packer::line();
+        let (over, closed) = std::sync::mpsc::channel();
         let packer = Packer { shared: Arc::clone(&shared), over: closed };
         let packer = std::thread::Builder::new().name("store-pack".into()).spawn(move || packer.run()).map_err(fail)?;
         let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather, over, packer: Some(packer) };

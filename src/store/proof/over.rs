@@ -51,6 +51,17 @@ fn packed(store: &SledStore) {
     panic!("never packed");
 }
 
+/// A closed store whose first rollout is packed: that one's id, what the store showed, and the bytes of the file.
+async fn packed_and_closed(dir: &Path) -> (RolloutId, String, Vec<u8>) {
+    let (store, over) = half_over(dir).await;
+    packed(&store);
+    let seen = picture(&store).await;
+    store.close().expect("nothing failed");
+    drop(store);
+    let bytes = std::fs::read(file(dir, over)).expect("there");
+    (over, seen, bytes)
+}
+
 /// The queue of a closed store, opened alone.
 fn alone(dir: &Path) -> Queue {
     let id = crate::store::home::read_identity(dir).expect("readable").expect("there").id;
@@ -100,12 +111,7 @@ async fn what_is_over_leaves_the_trees_and_is_shown_as_before() {
 #[tokio::test]
 async fn a_crash_in_the_middle_of_packing_loses_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (store, over) = half_over(dir.path()).await;
-    packed(&store);
-    let seen = picture(&store).await;
-    store.close().expect("nothing failed");
-    drop(store);
-    let whole = std::fs::read(file(dir.path(), over)).expect("there");
+    let (over, seen, whole) = packed_and_closed(dir.path()).await;
     // Back to where nothing is packed: the rows in the tree, no file.
     let queue = alone(dir.path());
     for pair in queue.all_settled().expect("sound").collect::<Result<Vec<_>, _>>().expect("sound") {
@@ -157,12 +163,7 @@ async fn nobody_misses_a_row_that_is_on_its_way() {
 #[tokio::test]
 async fn damage_of_a_packed_row_is_told_and_the_queue_is_built_anew() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (store, over) = half_over(dir.path()).await;
-    packed(&store);
-    let seen = picture(&store).await;
-    store.close().expect("nothing failed");
-    drop(store);
-    let sound = std::fs::read(file(dir.path(), over)).expect("there");
+    let (over, seen, sound) = packed_and_closed(dir.path()).await;
     for damage in ["a byte", "cut", "gone"] {
         let dir = image(dir.path());
         let at = file(dir.path(), over);
