@@ -21,10 +21,13 @@ pub mod rehearse;
 // Turns due work, answers and verbs into commits and calls.
 pub mod engine;
 
+// The simulated cloud: its model, and the emulator that serves it.
+pub mod simcloud;
+
 // One look at a proxy's port, over the wire.
 pub mod probe;
 
-// The cloud: the real client, the model, the emulator.
+// The cloud as the engine calls it: the real client.
 pub mod cloud;
 
 // The only shared state: journal and queue.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift::clock::SystemClock;
-use sealift::cloud::emulator;
-use sealift::cloud::emulator::accounts::Accounts;
-use sealift::cloud::faults::{Between, Faults};
+use sealift::simcloud::emulator;
+use sealift::simcloud::emulator::accounts::Accounts;
+use sealift::simcloud::faults::{Between, Faults};
 use serde::{Deserialize, Serialize};
 
 use crate::child::{Child, tell};

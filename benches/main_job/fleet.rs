@@ -5,9 +5,9 @@ use std::io::BufWriter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sealift::cloud::fleet::{Fleet, FleetProxy};
 use sealift::domain::id::{IdError, Name, ProjectId};
 use sealift::planfile;
+use sealift::simcloud::fleet::{Fleet, FleetProxy};
 
 use crate::Failure;
 

@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sealift::cloud::properties::faults(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sealift::simcloud::properties::faults(data));

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use super::args::CloudArgs;
 use super::emulate::read;
 use super::reach::Daemon;
-use crate::cloud::faults::Faults;
 use crate::document::length::Length;
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::target::TargetList;
 use crate::rehearse::Scene;
 use crate::rehearse::story::{Setting, with};
+use crate::simcloud::faults::Faults;
 
 /// The scene, and what it rests on.
 pub fn assume(plan: Plan, targets: TargetList, daemon: &Daemon, given: &CloudArgs, from: Timestamp) -> Result<(Scene, Vec<String>)> {

@@ -14,11 +14,11 @@ use super::exit::Exit;
 use super::term;
 use super::text::count;
 use crate::clock::SystemClock;
-use crate::cloud::emulator::accounts::Accounts;
-use crate::cloud::emulator::{Emulator, Options};
-use crate::cloud::faults::Faults;
-use crate::cloud::fleet::Fleet;
 use crate::domain::id::Name;
+use crate::simcloud::emulator::accounts::Accounts;
+use crate::simcloud::emulator::{Emulator, Options};
+use crate::simcloud::faults::Faults;
+use crate::simcloud::fleet::Fleet;
 
 /// Largest fault file: a handful of rules for each fault.
 const FAULTS_MAX: u64 = 1 << 20;

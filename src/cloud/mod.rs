@@ -6,33 +6,24 @@
 //!
 //! Deliberately not here: pacing and quota (`engine`), what a reply means for a change (`domain::change`).
 
-mod addresses;
 pub mod answer;
 mod authenticator;
 pub mod classify;
 mod connector;
-pub mod emulator;
 mod envelope;
-pub mod faults;
-pub mod fleet;
 mod guarded_body;
 pub mod http;
 mod http_client;
 mod iam;
 pub mod job_names;
 mod lane_tls;
-pub mod ledger;
 mod lenient;
-mod mix;
-pub mod model;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod retry_after;
 pub mod safe_text;
 pub mod secret;
 pub mod sign;
-pub mod sim;
-mod vendor_json;
 pub mod wire_format;
 
 use futures_util::future::BoxFuture;

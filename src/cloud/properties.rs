@@ -1,14 +1,11 @@
-//! What holds of everything that the cloud may answer, and of the files of the emulated one, whatever bytes they are made
-//! of: for the fuzzer in `fuzz/`, and for the tests, which replay its corpus.
+//! What holds of everything that the cloud may answer, whatever bytes it is made of: for the fuzzer in `fuzz/`, and for
+//! the tests, which replay its corpus.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::answer::{self, WireAnswer};
-use super::emulator::accounts::Accounts;
-use super::faults::Faults;
 use super::iam::{self, LoginError, TokenAnswer};
 use super::safe_text::{MESSAGE_MAX, REQUEST_ID_MAX};
 use super::{retry_after, secret::Secret};
@@ -201,39 +198,6 @@ pub fn retry_after(bytes: &[u8]) {
     }
 }
 
-/// A fault file: what is read can be written, and reads the same again.
-pub fn faults(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match Faults::from_yaml(text) {
-        Ok(faults) => {
-            let written = serde_yaml::to_string(&faults).expect("faults can be written");
-            assert_eq!(Faults::from_yaml(&written).expect("own text"), faults, "{written}");
-        }
-        Err(error) => printable(&error.to_string()),
-    }
-}
-
-/// An accounts file: its secrets are in no text of it, and none in a complaint.
-pub fn accounts(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match Accounts::from_yaml(text) {
-        Ok(accounts) => {
-            let shown = format!("{accounts:?}");
-            let open: BTreeSet<&str> = accounts.keys.iter().map(|key| key.access_key.as_str()).collect();
-            for key in &accounts.keys {
-                let secret = key.secret_key.expose();
-                let told_apart = secret.len() >= 8 && !open.iter().any(|open| open.contains(secret));
-                assert!(!told_apart || !shown.contains(secret), "{shown}");
-            }
-        }
-        Err(error) => printable(&error.to_string()),
-    }
-}
-
-fn printable(text: &str) {
-    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-}
-
 #[cfg(test)]
 mod tests {
     use crate::tests::corpus::replay;
@@ -243,7 +207,5 @@ mod tests {
         replay("answer", super::answer);
         replay("login", super::login);
         replay("retry_after", super::retry_after);
-        replay("faults", super::faults);
-        replay("accounts", super::accounts);
     }
 }

@@ -5,7 +5,7 @@
 //! time; nothing in here can be printed that holds the secret key.
 //!
 //! Deliberately not here: where keys come from (`cloud::secret`), which headers a request of ours has (`cloud::authenticator`),
-//! clock skew and locks of a key (`cloud::emulator`).
+//! clock skew and locks of a key (`simcloud::emulator`).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};

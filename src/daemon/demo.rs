@@ -24,12 +24,12 @@ use crate::cli::follow::{Show, follow};
 use crate::cli::text::Style;
 use crate::cli::{Exit, configuration, listing, plan, term};
 use crate::clock::{Clock as _, SystemClock};
-use crate::cloud::emulator::accounts::Accounts;
-use crate::cloud::emulator::{Emulator, Options, Running};
-use crate::cloud::faults::{Faults, Rate};
-use crate::cloud::fleet::Fleet;
 use crate::domain::id::Name;
 use crate::planfile;
+use crate::simcloud::emulator::accounts::Accounts;
+use crate::simcloud::emulator::{Emulator, Options, Running};
+use crate::simcloud::faults::{Faults, Rate};
+use crate::simcloud::fleet::Fleet;
 use crate::store::sled::SledOptions;
 
 const PROXIES: usize = 24;

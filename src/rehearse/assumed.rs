@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::cloud::faults::Between;
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
 use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, Language, SecretSource, Tls};
+use crate::simcloud::faults::Between;
 
 /// How long a job takes. The vendor publishes no number; a switch restarts the proxy's nodes one after the other.
 pub const JOB_TIME: Between = Between { min: Duration::from_secs(30), max: Duration::from_secs(120) };

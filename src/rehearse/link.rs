@@ -8,15 +8,15 @@ use fastrand::Rng;
 use jiff::Timestamp;
 
 use super::scene::{Scene, SceneError};
-use crate::cloud::faults::Between;
-use crate::cloud::fleet::{Fleet, FleetProxy};
-use crate::cloud::ledger::WorstInterval;
-use crate::cloud::model::{Model, ProxyState};
-use crate::cloud::sim::Arrival;
 use crate::domain::call::Call;
 use crate::domain::id::Name;
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::target::Target;
+use crate::simcloud::faults::Between;
+use crate::simcloud::fleet::{Fleet, FleetProxy};
+use crate::simcloud::ledger::WorstInterval;
+use crate::simcloud::model::{Model, ProxyState};
+use crate::simcloud::sim::Arrival;
 
 /// The intervals in which calls are counted, beside that of the lane's quota.
 const WATCHED: Duration = Duration::from_secs(1);

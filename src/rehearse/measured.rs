@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cloud::faults::Between;
 use crate::domain::change::Timing;
 use crate::domain::journal::{Entry, What};
+use crate::simcloud::faults::Between;
 
 /// Measurements below this say too little; what is assumed serves instead.
 pub const ENOUGH: usize = 5;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::assumed;
-use crate::cloud::faults::Faults;
-use crate::cloud::fleet::FleetError;
 use crate::domain::id::Name;
 use crate::domain::lane::Lane;
 use crate::domain::plan::{Plan, Wave};
 use crate::domain::target::TargetList;
+use crate::simcloud::faults::Faults;
+use crate::simcloud::fleet::FleetError;
 
 /// Longest rehearsal when nothing else is said: a quarter of a year holds every window that a rollout plausibly needs.
 pub const FOR_DEFAULT: Duration = Duration::from_secs(92 * 24 * 3600);

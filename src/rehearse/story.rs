@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_yaml::{Mapping, Value};
 
 use super::scene::Scene;
-use crate::cloud::faults::Faults;
 use crate::document::length::Length;
 use crate::document::suggest::nearest;
+use crate::simcloud::faults::Faults;
 
 /// One fault of the fault file: its field and its value as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]

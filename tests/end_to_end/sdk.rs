@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift::clock::SystemClock;
-use sealift::cloud::emulator::accounts::Accounts;
-use sealift::cloud::emulator::{Emulator, Options};
-use sealift::cloud::faults::Faults;
-use sealift::cloud::fleet::Fleet;
+use sealift::simcloud::emulator::accounts::Accounts;
+use sealift::simcloud::emulator::{Emulator, Options};
+use sealift::simcloud::faults::Faults;
+use sealift::simcloud::fleet::Fleet;
 use serde_json::{Value, json};
 
 const ACCOUNTS: &str = "\

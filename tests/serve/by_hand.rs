@@ -1,6 +1,6 @@
 //! What is in doubt, and one change among many: a person retries it, names its job, or gives it up.
 
-use sealift::cloud::faults::Faults;
+use sealift::simcloud::faults::Faults;
 use serde_json::Value;
 
 use crate::world::World;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sealift::cloud::faults::Faults;
+use sealift::simcloud::faults::Faults;
 
 use super::world::World;
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift::clock::SystemClock;
-use sealift::cloud::emulator::accounts::Accounts;
-use sealift::cloud::emulator::{Emulator, Options, Running};
-use sealift::cloud::faults::Faults;
-use sealift::cloud::fleet::Fleet;
 use sealift::domain::id::Name;
+use sealift::simcloud::emulator::accounts::Accounts;
+use sealift::simcloud::emulator::{Emulator, Options, Running};
+use sealift::simcloud::faults::Faults;
+use sealift::simcloud::fleet::Fleet;
 use serde_json::Value;
 
 /// How long anything may take on a machine that does much else beside.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::clock::Times;
-use sealift::cloud::fleet::Fleet;
-use sealift::cloud::model::Model;
 use sealift::domain::call::{Call, Disposition};
 use sealift::domain::id::{ChangeId, JobId, ProxyId, RolloutId};
 use sealift::domain::journal::Entry;
 use sealift::domain::rollout::Verb;
 use sealift::domain::target::Target;
 use sealift::engine::Ticket;
+use sealift::simcloud::fleet::Fleet;
+use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, Rollout, Store, Submission};
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use sealift::cloud::faults::{Between, Faults, OffsetShape, QuotaRule, Rate};
+use sealift::simcloud::faults::{Between, Faults, OffsetShape, QuotaRule, Rate};
 
 use crate::gates::Gates;
 use crate::groups::Groups;

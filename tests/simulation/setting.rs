@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sealift::cloud::faults::Faults;
-use sealift::cloud::fleet::Fleet;
 use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
@@ -16,6 +14,8 @@ use sealift::domain::retry;
 use sealift::domain::target::Target;
 use sealift::domain::window::{Calendar, Window};
 use sealift::domain::zone::Zone;
+use sealift::simcloud::faults::Faults;
+use sealift::simcloud::fleet::Fleet;
 use sealift::store::Submission;
 
 use crate::planted::Planted;

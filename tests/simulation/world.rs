@@ -22,13 +22,13 @@ use fastrand::Rng;
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use sealift::clock::Times;
-use sealift::cloud::fleet::Fleet;
-use sealift::cloud::model::Model;
 use sealift::domain::call::Call;
 use sealift::domain::id::{ChangeId, JobId, RolloutId};
 use sealift::domain::proof::Endpoint;
 use sealift::domain::rollout::Verb;
 use sealift::engine::{CheckSpec, Input, Ticket};
+use sealift::simcloud::fleet::Fleet;
+use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, Rollout, Store, Submission};
 

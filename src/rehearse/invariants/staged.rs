@@ -9,9 +9,6 @@ use super::super::fact::{End, Fact};
 use super::super::link::Clouds;
 use super::super::scene::Scene;
 use super::Invariant;
-use crate::cloud::faults::Between;
-use crate::cloud::fleet::Fleet;
-use crate::cloud::sim::Arrival;
 use crate::domain::call::{Answer, Call};
 use crate::domain::change::{Change, Record, State};
 use crate::domain::id::{ChangeId, Digest, Name};
@@ -22,6 +19,9 @@ use crate::domain::rollout::{self, Phase};
 use crate::domain::tally::Tally;
 use crate::domain::target::{Target, TargetList};
 use crate::domain::window::{Calendar, Window};
+use crate::simcloud::faults::Between;
+use crate::simcloud::fleet::Fleet;
+use crate::simcloud::sim::Arrival;
 use crate::store::{ChangeMove, Commit, Durability, Rollout, Submission};
 
 /// 2026-11-24T00:00:00Z, so many milliseconds later.

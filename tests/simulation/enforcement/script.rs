@@ -7,9 +7,6 @@ use fastrand::Rng;
 use futures_util::FutureExt;
 use jiff::SignedDuration;
 use sealift::clock::Clock as _;
-use sealift::cloud::faults::{Between, Faults};
-use sealift::cloud::fleet::Fleet;
-use sealift::cloud::model::Model;
 use sealift::domain::enforce::{Enforce, Mode, Stage};
 use sealift::domain::id::{Digest, Name};
 use sealift::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
@@ -19,6 +16,9 @@ use sealift::domain::target::{Target, TargetList};
 use sealift::domain::window::Calendar;
 use sealift::engine::enforce::{Asked, EnforceError, Enforcer, command};
 use sealift::engine::{self, Command, Handle, Options};
+use sealift::simcloud::faults::{Between, Faults};
+use sealift::simcloud::fleet::Fleet;
+use sealift::simcloud::model::Model;
 use sealift::store::{Enforcement, Store, Submission};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -62,7 +62,7 @@ impl Script {
         let faults = Faults { job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) }, ..Faults::default() };
         let cloud = Model::new(&fleet, faults, seed, start());
         let lane = setting::lane(&Scenario::small(0), crate::planted::Planted::Nothing).name;
-        let target = |proxy: &sealift::cloud::fleet::FleetProxy| Target {
+        let target = |proxy: &sealift::simcloud::fleet::FleetProxy| Target {
             lane: lane.clone(),
             instance_id: proxy.instance_id,
             proxy_id: proxy.proxy_id,

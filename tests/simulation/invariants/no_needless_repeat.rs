@@ -15,7 +15,7 @@ impl Invariant for NoNeedlessRepeat {
         let proxy = cloud.proxy(&target.proxy_id).ok_or("a PUT for a proxy that is not there")?;
         // What stands there is our doing, unless somebody else came after us.
         let stands = proxy.ssl_option == *ssl_option && proxy.switched;
-        let ours = |job: &sealift::cloud::model::JobState| job.proxy_id == target.proxy_id && job.ssl_option == *ssl_option;
+        let ours = |job: &sealift::simcloud::model::JobState| job.proxy_id == target.proxy_id && job.ssl_option == *ssl_option;
         let earlier = cloud.jobs().filter(ours).find(|job| match job.status {
             "Failed" => false,
             "Completed" => stands,

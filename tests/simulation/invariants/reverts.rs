@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
-use sealift::cloud::model::Model;
 use sealift::domain::call::Call;
 use sealift::domain::change::{How, ReasonWord, Record, State};
 use sealift::domain::id::{InstanceId, ProxyId, RolloutId};
 use sealift::domain::plan::Strategy;
 use sealift::domain::rollout::{Cause, Phase, Stage};
+use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{ChangeMove, Commit, Rollout, Store};
 

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
-use sealift::cloud::model::Model;
 use sealift::domain::call::Call;
 use sealift::domain::change::{How, ReasonWord, Record, State};
 use sealift::domain::id::{InstanceId, JobId, ProxyId, RolloutId};
+use sealift::simcloud::model::Model;
 use sealift::store::{ChangeMove, Store};
 
 use super::Invariant;

@@ -1,8 +1,8 @@
 //! At the end: every change is settled, and every proxy is as its change says. Nobody but us switches in these runs.
 
 use futures_util::FutureExt;
-use sealift::cloud::model::Model;
 use sealift::domain::change::{How, ReasonWord, State};
+use sealift::simcloud::model::Model;
 use sealift::store::Store;
 
 use super::Shared;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use futures_util::FutureExt;
-use sealift::cloud::faults::{Faults, Rate};
-use sealift::cloud::model::Model;
 use sealift::domain::rollout::Verb;
+use sealift::simcloud::faults::{Faults, Rate};
+use sealift::simcloud::model::Model;
 use sealift::store::Store;
 use tokio::sync::Mutex;
 use tokio::time::{Duration, sleep, timeout};

@@ -1,9 +1,9 @@
 //! The way of a call: the last check at the wire instant, the way to the cloud, the way back.
 
-use sealift::cloud::faults::{Between, Faults, QuotaRule};
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply};
 use sealift::domain::id::ChangeId;
 use sealift::engine::{CheckSpec, Input, Ticket};
+use sealift::simcloud::faults::{Between, Faults, QuotaRule};
 
 use super::{CallPoint, Kill, MS, Nanos, What, World};
 use crate::oracle::{Seen, Sent};

@@ -1,13 +1,13 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::cloud::faults::{Between, ClockFault, ClockStep, OffsetShape, QuotaRule, Rate};
-use crate::cloud::sim::Arrival;
 use crate::domain::call::{Answer, Call, Disposition, JobView, JobsPage, ProxyStatus};
 use crate::domain::cloud_clock::Span;
 use crate::domain::id::{JobId, Name};
 use crate::domain::proof::TroubleWord;
 use crate::domain::target::Target;
+use crate::simcloud::faults::{Between, ClockFault, ClockStep, OffsetShape, QuotaRule, Rate};
+use crate::simcloud::sim::Arrival;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -321,7 +321,7 @@ fn strangers_are_not_found() {
 
 #[test]
 fn ssl_option_comes_in_every_shape() {
-    use crate::cloud::faults::{NodesShape, SslOptionShape};
+    use crate::simcloud::faults::{NodesShape, SslOptionShape};
     for (shape, expected) in [(SslOptionShape::String, Some(false)), (SslOptionShape::Boolean, Some(false)), (SslOptionShape::Absent, None)]
     {
         for readonly_nodes in [NodesShape::Array, NodesShape::Object] {

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::answer::{self, WireAnswer};
 use super::model::{Content, Model, Request, Response};
-use super::retry_after;
-use super::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, RUNNING};
+use crate::cloud::answer::{self, WireAnswer};
+use crate::cloud::retry_after;
+use crate::cloud::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, RUNNING};
 use crate::domain::call::{Call, Reply};
 use crate::domain::cloud_clock::Span;
 use crate::domain::target::Target;

@@ -5,7 +5,7 @@
 //! proxy already has the value; the value changes when that job completes and at no other moment; while a job runs on
 //! an instance every other switch on it is refused.
 //!
-//! Deliberately not here: HTTP (`cloud::emulator`), how a client understands a response (`cloud::answer`).
+//! Deliberately not here: HTTP (`simcloud::emulator`), how a client understands a response (`cloud::answer`).
 
 mod operations;
 mod request;

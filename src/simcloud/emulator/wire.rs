@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
-use crate::cloud::model::Wire;
+use crate::simcloud::model::Wire;
 
 /// Connections served at once; more wait their turn.
 const CONNECTIONS_MAX: usize = 256;

@@ -40,8 +40,8 @@ use self::gatekeeper::{Gatekeeper, Refused};
 use super::faults::Faults;
 use super::fleet::Fleet;
 use super::model::{self, Content, Model, Refusal};
-use super::retry_after;
 use crate::clock::{Clock, Times};
+use crate::cloud::retry_after;
 use crate::domain::id::ProjectId;
 use crate::domain::lane::Language;
 

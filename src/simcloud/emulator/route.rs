@@ -6,8 +6,8 @@ use axum::http::{Method, Uri};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 
-use crate::cloud::model::{Refusal, Request};
 use crate::domain::id::{InstanceId, ProjectId, ProxyId};
+use crate::simcloud::model::{Refusal, Request};
 
 /// A request whose path and query were understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

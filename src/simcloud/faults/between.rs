@@ -24,7 +24,7 @@ impl Between {
         Self { min: duration, max: duration }
     }
 
-    pub(in crate::cloud) fn draw(&self, rng: &mut Rng) -> Duration {
+    pub(in crate::simcloud) fn draw(&self, rng: &mut Rng) -> Duration {
         if self.max <= self.min {
             return self.min;
         }

@@ -39,7 +39,7 @@ struct Rule {
 }
 
 /// What a call is about, for the rules.
-pub(in crate::cloud) struct Subject<'a> {
+pub(in crate::simcloud) struct Subject<'a> {
     pub operation: Option<Operation>,
     pub proxies: &'a [ProxyId],
 }
@@ -57,7 +57,7 @@ impl Rate {
     }
 
     /// Draws. Costs nothing and takes nothing from the generator while no rule applies.
-    pub(in crate::cloud) fn fires(&self, rng: &mut Rng, at: Duration, subject: &Subject<'_>) -> bool {
+    pub(in crate::simcloud) fn fires(&self, rng: &mut Rng, at: Duration, subject: &Subject<'_>) -> bool {
         let applies = |rule: &&Rule| {
             rule.from.is_none_or(|from| at >= from.0)
                 && rule.to.is_none_or(|to| at < to.0)
@@ -69,7 +69,7 @@ impl Rate {
     }
 
     /// Whether there is no rule at all.
-    pub(in crate::cloud) fn is_never(&self) -> bool {
+    pub(in crate::simcloud) fn is_never(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Model;
-use crate::cloud::addresses::Addresses;
-use crate::cloud::faults::{Fault, Subject};
 use crate::domain::id::Digest;
 use crate::domain::proof::{Anchors, Certificate, Endpoint, Greeting, Login, Proof, Tls, TlsVersion, Trouble, TroubleWord};
+use crate::simcloud::addresses::Addresses;
+use crate::simcloud::faults::{Fault, Subject};
 
 /// How long a certificate of the simulated proxies is valid.
 const VALID: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -24,7 +24,7 @@ const CAPABILITIES: u32 = 0xdfff_f7ff;
 
 /// What a port does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cloud) enum Wire {
+pub(in crate::simcloud) enum Wire {
     /// It greets, with or without TLS.
     Shows(bool),
     /// It takes the connection and says nothing.
@@ -53,13 +53,13 @@ impl Model {
     }
 
     /// What the proxy at this address of our own network shows now; `None`: none is there.
-    pub(in crate::cloud) fn wire_at(&mut self, now: Timestamp, address: Ipv4Addr) -> Option<Wire> {
+    pub(in crate::simcloud) fn wire_at(&mut self, now: Timestamp, address: Ipv4Addr) -> Option<Wire> {
         self.advance(now);
         self.addresses.number_of(address).and_then(|number| self.shown_by(number))
     }
 
     /// The proxies live on this machine from now on, all on this port, or on the usual one where none is open.
-    pub(in crate::cloud) fn live_here(&mut self, port: Option<u16>) {
+    pub(in crate::simcloud) fn live_here(&mut self, port: Option<u16>) {
         self.addresses = Addresses::loopback(port.unwrap_or(Addresses::USUAL_PORT));
     }
 

@@ -18,9 +18,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::accounts::{Accounts, User};
-use crate::cloud::mix::mix;
-use crate::cloud::model::Refusal;
 use crate::cloud::sign::{ALGORITHM, Claim, DATE_FORMAT, DATE_HEADER, Signable, Unverified};
+use crate::simcloud::mix::mix;
+use crate::simcloud::model::Refusal;
 
 /// Most that the date of a signature may differ from the cloud's clock. Source: gateway documentation of the vendor.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);

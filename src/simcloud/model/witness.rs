@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Kind, Model};
-use crate::cloud::faults::Fault;
-use crate::cloud::ledger::Ledger;
-use crate::cloud::mix;
 use crate::domain::id::{InstanceId, JobId, ProxyId};
+use crate::simcloud::faults::Fault;
+use crate::simcloud::ledger::Ledger;
+use crate::simcloud::mix;
 
 /// A proxy, told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

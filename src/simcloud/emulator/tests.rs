@@ -9,7 +9,6 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::cloud::Cloud as _;
-use crate::cloud::faults::{Between, Rate};
 use crate::cloud::http::HttpCloud;
 use crate::cloud::http::tests::lane;
 use crate::domain::call::{Answer, Call, Disposition, JobView, JobsPage, ProxyStatus, Reply};
@@ -17,6 +16,7 @@ use crate::domain::cloud_clock::Span;
 use crate::domain::id::JobId;
 use crate::domain::lane::{Language, SecretSource};
 use crate::domain::target::Target;
+use crate::simcloud::faults::{Between, Rate};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

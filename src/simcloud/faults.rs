@@ -3,7 +3,7 @@
 //! Invariant: with nothing set, the simulated cloud is well-behaved; each fault is drawn on its own and counted when
 //! it fires, so that a run can prove that it met what it claims to have met.
 //!
-//! Deliberately not here: what a fault does (`cloud::model`).
+//! Deliberately not here: what a fault does (`simcloud::model`).
 
 mod between;
 mod rate;

@@ -26,9 +26,9 @@ use serde::Serialize;
 use super::Shared;
 use super::accounts::Accounts;
 use super::gatekeeper::Admissions;
-use crate::cloud::faults::Faults;
-use crate::cloud::ledger::WorstInterval;
-use crate::cloud::model::{JobState, Model, ProxyState};
+use crate::simcloud::faults::Faults;
+use crate::simcloud::ledger::WorstInterval;
+use crate::simcloud::model::{JobState, Model, ProxyState};
 
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::request::Request;
 use super::{FOREIGN_JOB_NAME, Instance, Job, Kind, Model, PENDING_SHARE, SWITCH_JOB_NAME, UNKNOWN_JOB_NAME};
-use crate::cloud::faults::{Fault, Faults, OffsetShape, Rate};
-use crate::cloud::ledger::nanos;
-use crate::cloud::mix;
-use crate::cloud::vendor_json as json;
 use crate::domain::id::{InstanceId, ProxyId};
+use crate::simcloud::faults::{Fault, Faults, OffsetShape, Rate};
+use crate::simcloud::ledger::nanos;
+use crate::simcloud::mix;
+use crate::simcloud::vendor_json as json;
 
 /// From when to when; `None`: open at that end.
 type Span = (Option<Timestamp>, Option<Timestamp>);
