@@ -72,12 +72,12 @@ use std::error::Error;
 use clap::Parser as _;
 
 use self::results::Results;
-use self::settings::Settings;
+use self::settings::BenchSettings;
 
 /// Why a measurement came to nothing; the message is for the person who started it.
-type Failure = Box<dyn Error + Send + Sync>;
+type BenchFailure = Box<dyn Error + Send + Sync>;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BenchFailure> {
     let mut arguments = std::env::args().skip(1);
     if let (Some(role), Some(task)) = (arguments.next(), arguments.next()) {
         match role.as_str() {
@@ -88,7 +88,7 @@ fn main() -> Result<(), Failure> {
             _ => {}
         }
     }
-    let mut settings = Settings::parse();
+    let mut settings = BenchSettings::parse();
     std::fs::create_dir_all(&settings.dir)?;
     // The daemon reads paths from where its configuration is.
     settings.dir = settings.dir.canonicalize()?;

@@ -22,11 +22,11 @@ targets:
 
 const HEADER: &str = "lane,instance_id,proxy_id,tag:tier\n";
 
-struct Case {
+struct GoldenCase {
     folder: TempDir,
 }
 
-impl Case {
+impl GoldenCase {
     fn new(files: &[(&str, &[u8])]) -> Self {
         let folder = TempDir::new().expect("a folder for the case");
         for (name, bytes) in files {
@@ -74,17 +74,17 @@ fn golden(name: &str, text: &str) {
 
 /// A plan alone.
 fn plan(name: &str, text: &str) {
-    golden(name, &Case::new(&[("plan.yaml", text.as_bytes())]).told());
+    golden(name, &GoldenCase::new(&[("plan.yaml", text.as_bytes())]).told());
 }
 
 /// A plan over one file of targets.
 fn targets(name: &str, file: &str, bytes: &[u8]) {
     let plan = format!("{HEAD}targets: {{files: [{file}]}}\n");
-    golden(name, &Case::new(&[("plan.yaml", plan.as_bytes()), (file, bytes)]).told());
+    golden(name, &GoldenCase::new(&[("plan.yaml", plan.as_bytes()), (file, bytes)]).told());
 }
 
 fn config(name: &str, text: &str) {
-    golden(name, &Case::new(&[("sealift.yaml", text.as_bytes())]).config());
+    golden(name, &GoldenCase::new(&[("sealift.yaml", text.as_bytes())]).config());
 }
 
 #[test]
@@ -111,7 +111,7 @@ retry: {max_attempts: 21, initial: 10m}
 ";
     let fleet =
         format!("{HEADER}prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\nprod-sg,096c,x,\n");
-    golden("all_at_once", &Case::new(&[("plan.yaml", text.as_bytes()), ("fleet.csv", fleet.as_bytes())]).told());
+    golden("all_at_once", &GoldenCase::new(&[("plan.yaml", text.as_bytes()), ("fleet.csv", fleet.as_bytes())]).told());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn proofs_on_the_wire() {
     let authority = rcgen::CertificateParams::default().self_signed(&authority).expect("a certificate").pem();
     let wire = |name: &str, on: bool, verify: &str| {
         let text = format!("{HEAD}{TARGETS}verify: {verify}\n").replace("ssl_option: true", &format!("ssl_option: {on}"));
-        let case = Case::new(&[
+        let case = GoldenCase::new(&[
             ("plan.yaml", text.as_bytes()),
             ("ca.pem", authority.as_bytes()),
             ("empty.pem", b""),
@@ -349,7 +349,7 @@ fn files_that_lead_elsewhere() {
     let plan = format!(
         "{HEAD}targets:\n  files:\n    - ../fleet.csv\n    - /etc/passwd.csv\n    - link.csv\n    - linked/fleet.csv\n    - sub/../fleet.csv\n    - folder.csv\n    - missing.csv\n    - pipe.csv\n    - missing/fleet.csv\n    - good.csv\n    - good.csv\n    - \"a\\0.csv\"\n"
     );
-    let case = Case::new(&[("plan.yaml", plan.as_bytes()), ("good.csv", HEADER.as_bytes()), ("outside/fleet.csv", b"secret")]);
+    let case = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("good.csv", HEADER.as_bytes()), ("outside/fleet.csv", b"secret")]);
     std::os::unix::fs::symlink(case.path("outside/fleet.csv"), case.path("link.csv")).expect("a link");
     std::os::unix::fs::symlink(case.path("outside"), case.path("linked")).expect("a link");
     fs::create_dir(case.path("folder.csv")).expect("a folder");
@@ -363,7 +363,7 @@ fn pipe(path: &Path) {
 
 #[test]
 fn a_plan_that_is_no_file() {
-    let case = Case::new(&[]);
+    let case = GoldenCase::new(&[]);
     golden("plan_missing", &case.told());
     fs::create_dir(case.path("plan.yaml")).expect("a folder");
     golden("plan_is_a_folder", &case.told());
@@ -379,7 +379,7 @@ fn a_plan_that_is_no_file() {
 fn a_plan_behind_a_link_has_the_folder_of_the_file() {
     let row = "prod-sg,096c0fc43e804757b59946b80dc27f8bin07,2ec617ba62da4eafb921b69438beed3cpo01,gold\n";
     let plan = format!("{HEAD}targets: {{files: [fleet.csv]}}\n");
-    let case = Case::new(&[("real/plan.yaml", plan.as_bytes()), ("real/fleet.csv", format!("{HEADER}{row}").as_bytes())]);
+    let case = GoldenCase::new(&[("real/plan.yaml", plan.as_bytes()), ("real/fleet.csv", format!("{HEADER}{row}").as_bytes())]);
     std::os::unix::fs::symlink(case.path("real/plan.yaml"), case.path("plan.yaml")).expect("a link");
     assert_eq!(case.told(), "taken, 1 targets\n");
 }
@@ -395,9 +395,9 @@ fn texts_that_are_no_plan() {
     plan("anchors_and_aliases", &format!("{HEAD}owner: &me dba\ndescription: *me\nchange_ref: *you\n{TARGETS}"));
     plan("tags", &format!("{HEAD}owner: !secret dba\n{TARGETS}"));
     plan("directives", "%YAML 1.1\n---\nversion: 1\n");
-    golden("binary", &Case::new(&[("plan.yaml", b"version: 1\n\x00\x01")]).told());
-    golden("latin1", &Case::new(&[("plan.yaml", b"version: 1\nowner: J\xf6rg\n")]).told());
-    golden("utf16", &Case::new(&[("plan.yaml", b"\xff\xfev\x00e\x00")]).told());
+    golden("binary", &GoldenCase::new(&[("plan.yaml", b"version: 1\n\x00\x01")]).told());
+    golden("latin1", &GoldenCase::new(&[("plan.yaml", b"version: 1\nowner: J\xf6rg\n")]).told());
+    golden("utf16", &GoldenCase::new(&[("plan.yaml", b"\xff\xfev\x00e\x00")]).told());
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn bombs() {
             "{name}: &{name} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n"
         ));
     }
-    let told = Case::new(&[("plan.yaml", laughs.as_bytes())]).told();
+    let told = GoldenCase::new(&[("plan.yaml", laughs.as_bytes())]).told();
     assert!(told.contains("error[alias]") && told.contains("error[anchor]"), "{told}");
     plan("brackets", &"[".repeat(400_000));
     plan("braces", &"{a: ".repeat(100_000));
@@ -416,7 +416,7 @@ fn bombs() {
     plan("many_keys", &(0..300).map(|key| format!("k{key}: 1\n")).collect::<String>());
     plan("many_values", &format!("a: [{}]\n", "x,".repeat(1_000_001)));
     // Sparse: 100 MB that take no place on the disk and are refused before one is read.
-    let case = Case::new(&[("plan.yaml", b"")]);
+    let case = GoldenCase::new(&[("plan.yaml", b"")]);
     let large = |name: &str| {
         fs::File::options().append(true).create(true).open(case.path(name)).expect("a file").set_len(100 << 20).expect("a large file")
     };
@@ -440,7 +440,7 @@ fn a_long_line_is_shown_around_the_mistake() {
 fn no_more_than_a_hundred_are_shown() {
     let rows: String = (0..5_000).map(|row| format!("lane,{row},x,\n")).collect();
     let plan = format!("{HEAD}targets: {{files: [fleet.csv]}}\n");
-    let case = Case::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv", format!("{HEADER}{rows}").as_bytes())]);
+    let case = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv", format!("{HEADER}{rows}").as_bytes())]);
     let diagnostics = planfile::load(&case.path("plan.yaml")).expect_err("five thousand bad rows");
     assert_eq!((diagnostics.list.len(), diagnostics.more), (100, 9_900));
     assert!(diagnostics.render(false).ends_with("\n10000 mistakes, the first 100 are shown\n"));
@@ -448,7 +448,7 @@ fn no_more_than_a_hundred_are_shown() {
 
 #[test]
 fn programs_get_json() {
-    let case = Case::new(&[("plan.yaml", format!("{HEAD}{TARGETS}ownr: x\n").as_bytes())]);
+    let case = GoldenCase::new(&[("plan.yaml", format!("{HEAD}{TARGETS}ownr: x\n").as_bytes())]);
     let diagnostics = planfile::load(&case.path("plan.yaml")).expect_err("an unknown key");
     let json = serde_json::to_string_pretty(&diagnostics).expect("texts and numbers");
     golden("json", &case.plain(&json));
@@ -456,7 +456,7 @@ fn programs_get_json() {
 
 #[test]
 fn color_is_only_used_when_asked_for() {
-    let case = Case::new(&[("plan.yaml", b"nothing: 1\n")]);
+    let case = GoldenCase::new(&[("plan.yaml", b"nothing: 1\n")]);
     let diagnostics = planfile::load(&case.path("plan.yaml")).expect_err("a bad plan");
     assert!(diagnostics.render(true).contains('\u{1b}'));
     assert!(!diagnostics.render(false).contains('\u{1b}'));
@@ -467,7 +467,7 @@ fn lanes_that_the_daemon_does_not_have() {
     let row = |lane: &str, id: char| format!("{lane},{id}96c0fc43e804757b59946b80dc27f8bin07,{id}ec617ba62da4eafb921b69438beed3cpo01,\n");
     let fleet = format!("{HEADER}{}{}{}", row("prod-sg", '5'), row("prod-hk", '6'), row("nowhere", '7'));
     let plan = format!("{HEAD}{TARGETS}  files: [fleet.csv]\n");
-    let case = Case::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv", fleet.as_bytes())]);
+    let case = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv", fleet.as_bytes())]);
     let loaded = planfile::load(&case.path("plan.yaml")).expect("a good plan");
     let name = |text: &str| sealift::domain::id::Name::parse(text, "lane").expect("a name");
     let known = |lanes: &[&str]| lanes.iter().map(|lane| (name(lane), None)).collect();
@@ -551,7 +551,7 @@ lanes:
         config(name, &who(&credentials));
     }
     config("config_empty", "# all defaults\n");
-    let case = Case::new(&[]);
+    let case = GoldenCase::new(&[]);
     golden("config_missing", &case.config());
 }
 
@@ -588,13 +588,13 @@ fn inline_secrets_are_refused_and_never_shown() {
         "    credentials: {token: hunter2}}\n",
     ];
     for way in ways {
-        let case = Case::new(&[("sealift.yaml", format!("lanes:\n{lane}{way}").as_bytes())]);
+        let case = GoldenCase::new(&[("sealift.yaml", format!("lanes:\n{lane}{way}").as_bytes())]);
         let diagnostics = Config::load(Some(&case.path("sealift.yaml")), &|_| None).expect_err(way);
         let told = format!("{}{}", diagnostics.render(false), serde_json::to_string(&diagnostics).expect("texts and numbers"));
         assert!(!told.contains("hunter2"), "shown for {way}:\n{told}");
     }
     let url = format!("lanes:\n{}    credentials: {{token: {{file: a}}}}\n", lane.replace("https://", "https://me:hunter2@"));
-    let case = Case::new(&[("sealift.yaml", url.as_bytes())]);
+    let case = GoldenCase::new(&[("sealift.yaml", url.as_bytes())]);
     assert!(!case.config().contains("hunter2"), "{}", case.config());
     config("config_inline_secret", &format!("lanes:\n{lane}{}", ways[0]));
 }

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use crate::Failure;
+use crate::BenchFailure;
 use crate::child::Child;
 
 /// The role's name.
@@ -16,13 +16,13 @@ pub struct Busy(#[expect(dead_code, reason = "held, not read")] Vec<Child>);
 
 impl Busy {
     /// Starts them.
-    pub fn begin() -> Result<Self, Failure> {
+    pub fn begin() -> Result<Self, BenchFailure> {
         Ok(Self((0..PROCESSES).map(|_| Child::start(ROLE, &())).collect::<Result<_, _>>()?))
     }
 }
 
 /// Spins until the parent closes our standard input.
-pub fn run() -> Result<(), Failure> {
+pub fn run() -> Result<(), BenchFailure> {
     std::thread::spawn(|| {
         let mut number = 0_u64;
         loop {

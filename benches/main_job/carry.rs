@@ -20,7 +20,7 @@ use sealift::store::{Store, Submission};
 use serde::{Deserialize, Serialize};
 
 use crate::child::tell;
-use crate::{Failure, fleet, usage};
+use crate::{BenchFailure, fleet, usage};
 
 /// The role's name.
 pub const ROLE: &str = "carry";
@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What it does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Task {
+pub struct CarryTask {
     /// The server.
     pub endpoint: String,
     /// A directory with the plan, on the disk to be measured.
@@ -47,7 +47,7 @@ pub struct Task {
 
 /// What came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Told {
+pub struct CarryReport {
     /// From the acknowledged submission to `completed` on disk.
     pub seconds: f64,
     /// Processor seconds of the whole process in that time.
@@ -81,7 +81,7 @@ pub struct Told {
 const POLL_MAX: u32 = 20;
 
 /// The lane as it would be configured, but for the intervals, which follow from how long jobs take here.
-pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, poll: Duration) -> Result<Lane, Failure> {
+pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, poll: Duration) -> Result<Lane, BenchFailure> {
     let token = dir.join("token");
     fleet::write_token(&token)?;
     let timing = Timing {
@@ -110,14 +110,14 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, po
 }
 
 /// Runs it.
-pub fn run(task: &str) -> Result<(), Failure> {
-    let task: Task = serde_json::from_str(task)?;
+pub fn run(task: &str) -> Result<(), BenchFailure> {
+    let task: CarryTask = serde_json::from_str(task)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let told = runtime.block_on(work(&task))?;
     tell(&told)
 }
 
-async fn work(task: &Task) -> Result<Told, Failure> {
+async fn work(task: &CarryTask) -> Result<CarryReport, BenchFailure> {
     let loaded = fleet::load(&task.dir.join("plan.yaml"))?;
     let store = Arc::new(SledStore::open(&task.dir.join("store"), SledOptions::default())?);
     let lanes = vec![lane(&task.dir, &task.endpoint, task.in_flight, task.quota, task.poll)?];
@@ -163,7 +163,7 @@ async fn work(task: &Task) -> Result<Told, Failure> {
     let Latencies { p50_us, p99_us, longest_us } = latencies(&*store, id).await?;
     store.close()?;
     let health = store.health();
-    Ok(Told {
+    Ok(CarryReport {
         seconds,
         cpu_seconds,
         calls,
@@ -191,7 +191,7 @@ struct Latencies {
 }
 
 /// From the journal.
-async fn latencies(store: &dyn Store, id: RolloutId) -> Result<Latencies, Failure> {
+async fn latencies(store: &dyn Store, id: RolloutId) -> Result<Latencies, BenchFailure> {
     let (mut begun, mut took, mut after) = (BTreeMap::new(), Vec::new(), 0);
     let (mut since, mut longest) = (BTreeMap::new(), BTreeMap::<String, i128>::new());
     loop {
@@ -215,6 +215,6 @@ async fn latencies(store: &dyn Store, id: RolloutId) -> Result<Latencies, Failur
     let share = |share: f64| took.get((took.len().saturating_sub(1) as f64 * share) as usize).copied();
     let (Some(p50), Some(p99)) = (share(0.5), share(0.99)) else { return Err("the journal tells of no change".into()) };
     let longest = longest.into_iter().map(|(state, long)| Ok((state, u64::try_from(long)?)));
-    let longest_us = longest.collect::<Result<_, Failure>>()?;
+    let longest_us = longest.collect::<Result<_, BenchFailure>>()?;
     Ok(Latencies { p50_us: u64::try_from(p50)?, p99_us: u64::try_from(p99)?, longest_us })
 }

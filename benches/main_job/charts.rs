@@ -1,10 +1,10 @@
 //! The charts: the durable path beside others as bars, and the cost of a change over the size of the fleet.
 
-use crate::growth::{Growth, Size};
+use crate::growth::{GrowthTable, SizeFigures};
 use crate::medians::{percent, plain};
-use crate::path::{Paths, Run};
-use crate::peers::{self, Peer};
-use crate::server::Kind;
+use crate::path::{PathRun, Paths};
+use crate::peers::{self, BenchPeer};
+use crate::server::ServerKind;
 use crate::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 840.0;
@@ -18,7 +18,8 @@ const GAP: f64 = 16.0;
 
 /// Changes a second against nginx, on a host that does nothing else.
 pub fn path(paths: &Paths) -> Option<String> {
-    let runs: Vec<&Run> = paths.runs.iter().filter(|run| run.server == Kind::Nginx && !run.busy && run.wrk_rate().is_some()).collect();
+    let runs: Vec<&PathRun> =
+        paths.runs.iter().filter(|run| run.server == ServerKind::Nginx && !run.busy && run.wrk_rate().is_some()).collect();
     let bars: Vec<Vec<(&str, f64, bool)>> = runs.iter().map(|run| bars(run, paths.changes)).collect();
     let most = bars.iter().flatten().map(|(_, rate, _)| *rate).fold(f64::NAN, f64::max);
     let names: Vec<&str> = bars.first()?.iter().map(|(name, _, _)| *name).collect();
@@ -58,8 +59,8 @@ fn top(row: usize) -> f64 {
 }
 
 /// Name, changes a second, and whether it is Sealift; the fastest first.
-fn bars(run: &Run, changes: u32) -> Vec<(&'static str, f64, bool)> {
-    let peers = Peer::ALL.into_iter().filter_map(|peer| Some((peer.word(), run.of_peer(peer, peers::Told::rate)?, false)));
+fn bars(run: &PathRun, changes: u32) -> Vec<(&'static str, f64, bool)> {
+    let peers = BenchPeer::ALL.into_iter().filter_map(|peer| Some((peer.word(), run.of_peer(peer, peers::PeersReport::rate)?, false)));
     let ours = run.of_sealift(|told| f64::from(changes) / told.seconds).map(|rate| ("Sealift", rate, true));
     let wrk = run.wrk_rate().map(|rate| ("wrk", rate, false));
     let mut bars: Vec<_> = wrk.into_iter().chain(peers).chain(ours).collect();
@@ -74,28 +75,28 @@ const PANEL: f64 = 170.0;
 /// One panel: what it shows, and its lines.
 struct Panel {
     title: &'static str,
-    lines: Vec<Line>,
+    lines: Vec<ChartLine>,
 }
 
 /// Its name, whether it is the main one, and its value at each size.
-struct Line {
+struct ChartLine {
     name: &'static str,
     main: bool,
-    value: fn(&Size) -> f64,
+    value: fn(&SizeFigures) -> f64,
 }
 
 /// The cost of a change over the number of changes.
-pub fn growth(growth: &Growth) -> Option<String> {
+pub fn growth(growth: &GrowthTable) -> Option<String> {
     let [first, .., last] = growth.sizes.as_slice() else { return None };
-    let line = |name, main, value| Line { name, main, value };
+    let line = |name, main, value| ChartLine { name, main, value };
     let panels = [
         Panel {
             title: "Carrying, µs a change",
-            lines: vec![line("by the clock", true, Size::carry_each), line("processors", false, Size::carry_cpu_each)],
+            lines: vec![line("by the clock", true, SizeFigures::carry_each), line("processors", false, SizeFigures::carry_cpu_each)],
         },
         Panel {
             title: "Submission, µs a change",
-            lines: vec![line("by the clock", true, Size::apply_each), line("processors", false, Size::apply_cpu_each)],
+            lines: vec![line("by the clock", true, SizeFigures::apply_each), line("processors", false, SizeFigures::apply_cpu_each)],
         },
         Panel {
             title: "Memory at most, MiB",

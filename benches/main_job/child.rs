@@ -11,7 +11,7 @@ use std::process::{ChildStdout, Command, Stdio};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Failure;
+use crate::BenchFailure;
 
 /// A child and what it tells.
 pub struct Child {
@@ -22,7 +22,7 @@ pub struct Child {
 
 impl Child {
     /// Starts this program in `role` with `task`.
-    pub fn start(role: &str, task: &impl Serialize) -> Result<Self, Failure> {
+    pub fn start(role: &str, task: &impl Serialize) -> Result<Self, BenchFailure> {
         let program = std::env::current_exe()?;
         Self::program(&program, role, [OsStr::new(role)], task)
     }
@@ -33,7 +33,7 @@ impl Child {
         role: &str,
         arguments: impl IntoIterator<Item = &'a OsStr>,
         task: &impl Serialize,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, BenchFailure> {
         let mut command = Command::new(program);
         command.args(arguments).arg(serde_json::to_string(task)?).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
@@ -42,14 +42,14 @@ impl Child {
     }
 
     /// The next line that it tells, as JSON.
-    pub fn line<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
+    pub fn line<T: DeserializeOwned>(&mut self) -> Result<T, BenchFailure> {
         let mut line = String::new();
         self.told.read_line(&mut line)?;
         serde_json::from_str(&line).map_err(|error| format!("the {} process told {line:?}: {error}", self.role).into())
     }
 
     /// The only line that it tells, after which it ends.
-    pub fn result<T: DeserializeOwned>(mut self) -> Result<T, Failure> {
+    pub fn result<T: DeserializeOwned>(mut self) -> Result<T, BenchFailure> {
         let told = self.line()?;
         let ended = self.process.wait()?;
         if ended.success() { Ok(told) } else { Err(format!("the {} process ended with {ended}", self.role).into()) }
@@ -65,7 +65,7 @@ impl Drop for Child {
 }
 
 /// Tells the parent.
-pub fn tell(what: &impl Serialize) -> Result<(), Failure> {
+pub fn tell(what: &impl Serialize) -> Result<(), BenchFailure> {
     println!("{}", serde_json::to_string(what)?);
     Ok(())
 }

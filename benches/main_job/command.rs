@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, daemon, usage};
+use crate::{BenchFailure, daemon, usage};
 
 /// How often a running command is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What a command used.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Used {
+pub struct CommandUsage {
     /// From its start to its end.
     pub seconds: f64,
     /// Its processor seconds.
@@ -25,7 +25,7 @@ pub struct Used {
 
 /// Runs `sealift` with these arguments against the daemon of this configuration; its output is thrown away, and what it says
 /// beside it is told if it fails.
-pub fn run(config: &Path, arguments: &[&str]) -> Result<Used, Failure> {
+pub fn run(config: &Path, arguments: &[&str]) -> Result<CommandUsage, BenchFailure> {
     let mut command = Command::new(daemon::PROGRAM);
     command.args(arguments).arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let begun = usage::now();
@@ -46,7 +46,7 @@ pub fn run(config: &Path, arguments: &[&str]) -> Result<Used, Failure> {
         let complaint = String::from_utf8_lossy(&ended.stderr);
         return Err(format!("sealift {} ended with {}: {complaint}", arguments.join(" "), ended.status).into());
     }
-    Ok(Used { seconds, cpu_seconds, memory_peak_mib })
+    Ok(CommandUsage { seconds, cpu_seconds, memory_peak_mib })
 }
 
 fn state(process: u32) -> Option<char> {

@@ -8,7 +8,7 @@ use reqwest::{Client, Method};
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
-use crate::{Failure, fleet, usage};
+use crate::{BenchFailure, fleet, usage};
 
 /// The shipped program, as this build has it.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
@@ -20,17 +20,17 @@ const READY_MAX: f64 = 120.0;
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// A running daemon.
-pub struct Daemon {
+pub struct BenchDaemon {
     process: Child,
     config: PathBuf,
     runtime: Runtime,
     client: Client,
 }
 
-impl Daemon {
+impl BenchDaemon {
     /// Writes the configuration of a daemon that calls `endpoint`, as it would be written but for the intervals: jobs end at
     /// once here, and what a killed daemon sent has landed by the time that the next one looks.
-    pub fn configure(dir: &Path, endpoint: &str, in_flight: u32) -> Result<PathBuf, Failure> {
+    pub fn configure(dir: &Path, endpoint: &str, in_flight: u32) -> Result<PathBuf, BenchFailure> {
         fleet::write_token(&dir.join("token"))?;
         let [store, socket, token] = ["store", "api.sock", "token"].map(|name| dir.join(name).display().to_string());
         let text = format!(
@@ -45,7 +45,7 @@ impl Daemon {
     }
 
     /// Starts it; it is not ready yet.
-    pub fn start(config: &Path) -> Result<Self, Failure> {
+    pub fn start(config: &Path) -> Result<Self, BenchFailure> {
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--log", "error", "--config"]).arg(config).stdin(Stdio::null()).stdout(Stdio::null());
         let process = command.spawn()?;
@@ -57,7 +57,7 @@ impl Daemon {
     }
 
     /// Waits until it is ready; seconds that it took.
-    pub fn ready(&mut self) -> Result<f64, Failure> {
+    pub fn ready(&mut self) -> Result<f64, BenchFailure> {
         let begun = usage::now();
         while self.text(Method::GET, "/readyz").is_err() {
             if let Some(ended) = self.process.try_wait()? {
@@ -71,7 +71,7 @@ impl Daemon {
         Ok(usage::since(begun))
     }
 
-    fn text(&self, method: Method, path: &str) -> Result<bytes::Bytes, Failure> {
+    fn text(&self, method: Method, path: &str) -> Result<bytes::Bytes, BenchFailure> {
         self.runtime.block_on(async {
             let mut request = self.client.request(method.clone(), format!("http://sealift{path}"));
             if method == Method::POST {
@@ -82,20 +82,20 @@ impl Daemon {
     }
 
     /// What it answers.
-    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BenchFailure> {
         let text = self.text(Method::GET, path)?;
         serde_json::from_slice(&text).map_err(|error| format!("{path} answered something else: {error}").into())
     }
 
     /// Seconds that an answer takes.
-    pub fn answers_in(&self, path: &str) -> Result<f64, Failure> {
+    pub fn answers_in(&self, path: &str) -> Result<f64, BenchFailure> {
         let begun = usage::now();
         self.text(Method::GET, path)?;
         Ok(usage::since(begun))
     }
 
     /// A verb without a body.
-    pub fn post(&self, path: &str) -> Result<(), Failure> {
+    pub fn post(&self, path: &str) -> Result<(), BenchFailure> {
         self.text(Method::POST, path).map(|_| ())
     }
 
@@ -105,14 +105,14 @@ impl Daemon {
     }
 
     /// SIGKILL, and another one on the same store.
-    pub fn kill_and_start(mut self) -> Result<Self, Failure> {
+    pub fn kill_and_start(mut self) -> Result<Self, BenchFailure> {
         self.process.kill()?;
         self.process.wait()?;
         Self::start(&self.config.clone())
     }
 }
 
-impl Drop for Daemon {
+impl Drop for BenchDaemon {
     fn drop(&mut self) {
         // It may have ended by itself, which is as good.
         let _ = self.process.kill();

@@ -8,8 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::medians::{median, number, quantile, span};
-use crate::table::Row;
-use crate::{Failure, usage};
+use crate::table::TableRow;
+use crate::{BenchFailure, usage};
 
 /// Bytes of one write: a page, which is what a small batch of journal lines takes.
 const BLOCK: usize = 4096;
@@ -21,14 +21,14 @@ const BLOCKS: u64 = 256;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Disk {
     /// Appends.
-    pub appended: Vec<Synced>,
+    pub appended: Vec<SyncedWrites>,
     /// Writes over what is there.
-    pub overwritten: Vec<Synced>,
+    pub overwritten: Vec<SyncedWrites>,
 }
 
 /// Writes, each followed by `fdatasync`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Synced {
+pub struct SyncedWrites {
     /// In a second.
     pub per_second: f64,
     /// Half of them took at most so long, in seconds.
@@ -39,7 +39,7 @@ pub struct Synced {
 
 impl Disk {
     /// One round of both.
-    pub fn round(&mut self, dir: &Path, seconds: f64) -> Result<(), Failure> {
+    pub fn round(&mut self, dir: &Path, seconds: f64) -> Result<(), BenchFailure> {
         let block = [0x5a; BLOCK];
         let mut file = File::create(dir.join("appended"))?;
         self.appended.push(synced(seconds, || {
@@ -66,19 +66,19 @@ impl Disk {
     }
 
     /// For the table.
-    pub fn rows(&self) -> Vec<Row> {
-        let mut rows = vec![Row::heading("The disk alone")];
+    pub fn rows(&self) -> Vec<TableRow> {
+        let mut rows = vec![TableRow::heading("The disk alone")];
         for (what, rounds) in [("append", &self.appended), ("overwrite", &self.overwritten)] {
-            let of = |value: &dyn Fn(&Synced) -> f64| median(rounds.iter().map(value)).unwrap_or(f64::NAN);
+            let of = |value: &dyn Fn(&SyncedWrites) -> f64| median(rounds.iter().map(value)).unwrap_or(f64::NAN);
             let figure = format!("{}/s", number(of(&|synced| synced.per_second)));
             let lengths = format!("p50 {}, p99 {}", span(of(&|synced| synced.p50)), span(of(&|synced| synced.p99)));
-            rows.push(Row::new(format!("fdatasync, 4 KiB, {what}"), figure).to(lengths, ""));
+            rows.push(TableRow::new(format!("fdatasync, 4 KiB, {what}"), figure).to(lengths, ""));
         }
         rows
     }
 }
 
-fn synced(seconds: f64, mut write: impl FnMut() -> std::io::Result<()>) -> Result<Synced, Failure> {
+fn synced(seconds: f64, mut write: impl FnMut() -> std::io::Result<()>) -> Result<SyncedWrites, BenchFailure> {
     let (begun, mut took) = (usage::now(), Vec::new());
     while usage::since(begun) < seconds {
         let begun = usage::now();
@@ -88,5 +88,5 @@ fn synced(seconds: f64, mut write: impl FnMut() -> std::io::Result<()>) -> Resul
     let per_second = took.len() as f64 / usage::since(begun);
     took.sort_by(f64::total_cmp);
     let share = |share| quantile(&took, share).ok_or("the disk took no write in time");
-    Ok(Synced { per_second, p50: share(0.5)?, p99: share(0.99)? })
+    Ok(SyncedWrites { per_second, p50: share(0.5)?, p99: share(0.99)? })
 }

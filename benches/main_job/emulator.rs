@@ -11,7 +11,7 @@ use sealift::simcloud::faults::{Between, Faults};
 use serde::{Deserialize, Serialize};
 
 use crate::child::{Child, tell};
-use crate::{Failure, fleet};
+use crate::{BenchFailure, fleet};
 
 /// The role's name.
 pub const ROLE: &str = "serve-emulator";
@@ -20,13 +20,13 @@ pub const ROLE: &str = "serve-emulator";
 pub const JOB_TIME: Duration = Duration::from_millis(1);
 
 #[derive(Serialize, Deserialize)]
-struct Task {
+struct EmulatorTask {
     proxies: u32,
     job_time: Duration,
 }
 
 /// A running emulator.
-pub struct Emulator {
+pub struct BenchEmulator {
     /// The base of its URLs.
     pub endpoint: String,
     #[expect(dead_code, reason = "it ends when this is dropped")]
@@ -35,7 +35,7 @@ pub struct Emulator {
 
 /// What it counted.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Counted {
+pub struct EmulatorCounts {
     /// When it began: what arrivals count from.
     pub began: jiff::Timestamp,
     /// Requests.
@@ -48,14 +48,14 @@ pub struct Counted {
     pub repeated: u64,
 }
 
-impl Emulator {
+impl BenchEmulator {
     /// Starts one over a fleet of its own.
-    pub fn start(proxies: u32, job_time: Duration) -> Result<Self, Failure> {
-        let mut child = Child::start(ROLE, &Task { proxies, job_time })?;
+    pub fn start(proxies: u32, job_time: Duration) -> Result<Self, BenchFailure> {
+        let mut child = Child::start(ROLE, &EmulatorTask { proxies, job_time })?;
         Ok(Self { endpoint: child.line()?, child })
     }
 
-    fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, BenchFailure> {
         let url = format!("{}/_emulator/{path}", self.endpoint);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -65,17 +65,17 @@ impl Emulator {
     }
 
     /// What it counted so far.
-    pub fn counted(&self) -> Result<Counted, Failure> {
+    pub fn counted(&self) -> Result<EmulatorCounts, BenchFailure> {
         self.get("summary")
     }
 
     /// Nanoseconds after its start of the arrivals, oldest first.
-    pub fn arrivals(&self) -> Result<Vec<u64>, Failure> {
+    pub fn arrivals(&self) -> Result<Vec<u64>, BenchFailure> {
         self.get("arrivals")
     }
 
     /// That it saw what was told: every change carried once, and no call that was not counted.
-    pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), Failure> {
+    pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), BenchFailure> {
         let counted = self.counted()?;
         let all = u64::from(changes);
         let right = succeeded == changes && counted.ssl_on == all && counted.executed_total == all && counted.repeated == 0;
@@ -87,7 +87,7 @@ impl Emulator {
     }
 
     /// Switches the first proxy, so that there is a job to ask for; tells the job's id.
-    pub fn first_job(&self) -> Result<String, Failure> {
+    pub fn first_job(&self) -> Result<String, BenchFailure> {
         #[derive(Deserialize)]
         struct Accepted {
             job_id: String,
@@ -106,8 +106,8 @@ impl Emulator {
 }
 
 /// Serves until the parent closes our standard input.
-pub fn run(task: &str) -> Result<(), Failure> {
-    let Task { proxies, job_time } = serde_json::from_str(task)?;
+pub fn run(task: &str) -> Result<(), BenchFailure> {
+    let EmulatorTask { proxies, job_time } = serde_json::from_str(task)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let faults = Faults { job_time: Between::exactly(job_time), ..Faults::default() };
     let running = {

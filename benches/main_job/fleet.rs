@@ -9,7 +9,7 @@ use sealift::domain::id::{IdError, Name, ProjectId};
 use sealift::planfile;
 use sealift::simcloud::fleet::{Fleet, FleetProxy};
 
-use crate::Failure;
+use crate::BenchFailure;
 
 /// Seed of all ids.
 pub const SEED: u64 = 20_261_124;
@@ -31,7 +31,7 @@ pub fn project() -> ProjectId {
 }
 
 /// One proxy an instance, SSL off. A proxy has the digits of its instance, so that a server without memory can name it.
-pub fn generate(proxies: u32) -> Result<Fleet, Failure> {
+pub fn generate(proxies: u32) -> Result<Fleet, BenchFailure> {
     let made = Fleet::generate(proxies as usize, proxies as usize, SEED)?;
     let named = made.proxies().iter().map(|proxy| {
         let digits = proxy.instance_id.as_str().trim_end_matches("in07");
@@ -41,13 +41,13 @@ pub fn generate(proxies: u32) -> Result<Fleet, Failure> {
 }
 
 /// Writes the token's file, which nobody else may read.
-pub fn write_token(path: &Path) -> Result<(), Failure> {
+pub fn write_token(path: &Path) -> Result<(), BenchFailure> {
     std::fs::write(path, TOKEN)?;
     Ok(std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))?)
 }
 
 /// Writes the target file, and tells its path.
-pub fn write_targets(dir: &Path, proxies: u32) -> Result<PathBuf, Failure> {
+pub fn write_targets(dir: &Path, proxies: u32) -> Result<PathBuf, BenchFailure> {
     let path = dir.join("fleet.csv");
     generate(proxies)?.write_targets(&lane(), BufWriter::new(File::create(&path)?))?;
     Ok(path)
@@ -55,7 +55,7 @@ pub fn write_targets(dir: &Path, proxies: u32) -> Result<PathBuf, Failure> {
 
 /// Writes a plan over the target file beside it, and tells its path. The budget lets all fail, so that it does not
 /// bound the pace. `waves` and `more` are YAML of `strategy` and of the plan.
-pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, waves: &str, more: &str) -> Result<PathBuf, Failure> {
+pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, waves: &str, more: &str) -> Result<PathBuf, BenchFailure> {
     write_targets(dir, proxies)?;
     let text = format!(
         "version: 1\nname: bench\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy:\n  max_in_flight: {in_flight}\n  \
@@ -67,6 +67,6 @@ pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, waves: &str, more: &
 }
 
 /// Reads a plan.
-pub fn load(plan: &Path) -> Result<planfile::Loaded, Failure> {
+pub fn load(plan: &Path) -> Result<planfile::Loaded, BenchFailure> {
     planfile::load(plan).map_err(|mistakes| mistakes.to_string().into())
 }

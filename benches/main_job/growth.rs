@@ -12,14 +12,14 @@ use sealift::api::wire::{DaemonDoc, Page, RolloutRow};
 use sealift::clock::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{self, Used};
-use crate::daemon::Daemon;
-use crate::emulator::{Emulator, JOB_TIME};
+use crate::command::{self, CommandUsage};
+use crate::daemon::BenchDaemon;
+use crate::emulator::{BenchEmulator, JOB_TIME};
 use crate::medians::{number, percent, span};
-use crate::room::Room;
-use crate::settings::Settings;
-use crate::table::Row;
-use crate::{Failure, fleet, usage};
+use crate::room::BenchFolder;
+use crate::settings::BenchSettings;
+use crate::table::TableRow;
+use crate::{BenchFailure, fleet, usage};
 
 /// Changes in flight.
 const IN_FLIGHT: u32 = 64;
@@ -51,18 +51,18 @@ const STANDSTILL_MAX: f64 = 120.0;
 
 /// All sizes, smallest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Growth {
+pub struct GrowthTable {
     /// One for each size.
-    pub sizes: Vec<Size>,
+    pub sizes: Vec<SizeFigures>,
 }
 
 /// One size.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Size {
+pub struct SizeFigures {
     /// Changes of the plan.
     pub changes: u32,
     /// `sealift apply --detach`.
-    pub apply: Used,
+    pub apply: CommandUsage,
     /// Processor seconds of the daemon meanwhile.
     pub apply_daemon_cpu_seconds: f64,
     /// Most memory of the daemon by then, in MiB.
@@ -72,7 +72,7 @@ pub struct Size {
     /// Seconds of each answer with all queued: the median, and the longest.
     pub answers: BTreeMap<String, [f64; 2]>,
     /// The whole listing of changes with all queued, as CSV.
-    pub listed: Used,
+    pub listed: CommandUsage,
     /// From SIGKILL to the next call at the server, in seconds.
     pub first_call_after_kill: f64,
     /// What that daemon carried.
@@ -109,22 +109,22 @@ pub struct Bytes {
 }
 
 /// Measures all sizes.
-pub fn measure(settings: &Settings) -> Result<Growth, Failure> {
+pub fn measure(settings: &BenchSettings) -> Result<GrowthTable, BenchFailure> {
     let mut sizes = settings.growth();
     sizes.sort_unstable();
     let sizes = sizes.into_iter().map(|changes| {
         eprintln!("growth: {changes} changes");
         size(settings, changes).map_err(|error| format!("at {changes} changes: {error}").into())
     });
-    Ok(Growth { sizes: sizes.collect::<Result<_, Failure>>()? })
+    Ok(GrowthTable { sizes: sizes.collect::<Result<_, BenchFailure>>()? })
 }
 
-fn size(settings: &Settings, changes: u32) -> Result<Size, Failure> {
-    let room = Room::make(&settings.dir)?;
+fn size(settings: &BenchSettings, changes: u32) -> Result<SizeFigures, BenchFailure> {
+    let room = BenchFolder::make(&settings.dir)?;
     let plan = fleet::write_plan(room.path(), changes, IN_FLIGHT, WAVES, "")?;
-    let emulator = Emulator::start(changes, JOB_TIME)?;
-    let config = Daemon::configure(room.path(), &emulator.endpoint, IN_FLIGHT)?;
-    let mut daemon = Daemon::start(&config)?;
+    let emulator = BenchEmulator::start(changes, JOB_TIME)?;
+    let config = BenchDaemon::configure(room.path(), &emulator.endpoint, IN_FLIGHT)?;
+    let mut daemon = BenchDaemon::start(&config)?;
     daemon.ready()?;
 
     let cpu = usage::cpu_seconds(daemon.id())?;
@@ -135,7 +135,7 @@ fn size(settings: &Settings, changes: u32) -> Result<Size, Failure> {
 
     let queued = bytes(&daemon)?;
     let answers = QUESTIONS.iter().map(|(name, path)| Ok(((*name).to_owned(), answers(&daemon, path)?)));
-    let answers = answers.collect::<Result<_, Failure>>()?;
+    let answers = answers.collect::<Result<_, BenchFailure>>()?;
     let listed = command::run(&config, &["changes", "bench", "-o", "csv"])?;
 
     daemon.post("/v1/rollouts/bench/promote")?;
@@ -149,7 +149,7 @@ fn size(settings: &Settings, changes: u32) -> Result<Size, Failure> {
     let first_call_after_kill = first_call + started.duration_since(killed).as_secs_f64();
     let ended = bytes(&daemon)?;
     drop(daemon);
-    Ok(Size {
+    Ok(SizeFigures {
         changes,
         apply,
         apply_daemon_cpu_seconds,
@@ -163,25 +163,25 @@ fn size(settings: &Settings, changes: u32) -> Result<Size, Failure> {
     })
 }
 
-fn bytes(daemon: &Daemon) -> Result<Bytes, Failure> {
+fn bytes(daemon: &BenchDaemon) -> Result<Bytes, BenchFailure> {
     let DaemonDoc { store, .. } = daemon.get("/v1/daemon")?;
     Ok(Bytes { journal: store.journal_bytes, queue: store.queue_bytes })
 }
 
-fn answers(daemon: &Daemon, path: &str) -> Result<[f64; 2], Failure> {
+fn answers(daemon: &BenchDaemon, path: &str) -> Result<[f64; 2], BenchFailure> {
     let mut took = (0..ASKED).map(|_| daemon.answers_in(path)).collect::<Result<Vec<_>, _>>()?;
     took.sort_by(f64::total_cmp);
     Ok([took[ASKED / 2], took[ASKED - 1]])
 }
 
 /// The rollout's row in the list. Its own page would do too, but has a forecast made, which costs more than what is measured.
-fn row(daemon: &Daemon) -> Result<RolloutRow, Failure> {
+fn row(daemon: &BenchDaemon) -> Result<RolloutRow, BenchFailure> {
     let Page::<RolloutRow> { rows, .. } = daemon.get("/v1/rollouts")?;
     rows.into_iter().next().ok_or_else(|| "there is no rollout".into())
 }
 
 /// Waits until the rollout is in this phase.
-fn until(daemon: &Daemon, phase: &str) -> Result<RolloutRow, Failure> {
+fn until(daemon: &BenchDaemon, phase: &str) -> Result<RolloutRow, BenchFailure> {
     let begun = usage::now();
     loop {
         let row = row(daemon)?;
@@ -197,7 +197,7 @@ fn until(daemon: &Daemon, phase: &str) -> Result<RolloutRow, Failure> {
 
 /// Follows the rollout to its end; seconds from the start to the first call, and what was carried. Progress is read at
 /// the server, so that the daemon has nothing to do beside its work.
-fn carried(daemon: &Daemon, emulator: &Emulator, started: Timestamp) -> Result<(f64, Carried), Failure> {
+fn carried(daemon: &BenchDaemon, emulator: &BenchEmulator, started: Timestamp) -> Result<(f64, Carried), BenchFailure> {
     let begin = row(daemon)?.tally;
     let mut memory_mib = vec![usage::memory_mib_of(daemon.id())?];
     let mut reached = vec![(begin.succeeded.into(), usage::cpu_seconds(daemon.id())?)];
@@ -253,7 +253,7 @@ fn since(began: Timestamp, arrival: u64, started: Timestamp) -> f64 {
 }
 
 /// Seconds from the start to the first arrival after it; `None`: none yet.
-fn first_after(emulator: &Emulator, started: Timestamp) -> Result<Option<f64>, Failure> {
+fn first_after(emulator: &BenchEmulator, started: Timestamp) -> Result<Option<f64>, BenchFailure> {
     let began = emulator.counted()?.began;
     let arrivals = emulator.arrivals()?;
     Ok(arrivals.into_iter().map(|arrival| since(began, arrival, started)).find(|seconds| *seconds > 0.0))
@@ -270,9 +270,9 @@ pub fn off_the_line(points: &[(f64, f64)]) -> Option<f64> {
 }
 
 /// A cost of one change, and of all; what is read from each size.
-type Cost = (&'static str, fn(&Size) -> f64);
+type Cost = (&'static str, fn(&SizeFigures) -> f64);
 
-impl Size {
+impl SizeFigures {
     /// Microseconds of one change: submitted, by the clock.
     pub fn apply_each(&self) -> f64 {
         self.apply.seconds / f64::from(self.changes) * 1e6
@@ -293,50 +293,51 @@ impl Size {
         self.carried.cpu_seconds / f64::from(self.carried.changes) * 1e6
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<TableRow> {
         let changes = f64::from(self.changes);
         let most = self.changes >= 1_000_000;
-        let aimed = |row: Row, aim: &str| if most { row.aim(aim) } else { row };
+        let aimed = |row: TableRow, aim: &str| if most { row.aim(aim) } else { row };
         let apply_cpu = self.apply.cpu_seconds + self.apply_daemon_cpu_seconds;
         let memory = format!("{} MiB and {} MiB", number(self.apply.memory_peak_mib), number(self.apply_daemon_memory_peak_mib));
         let queued = format!("{} and {} bytes", number(self.queued.journal as f64 / changes), number(self.queued.queue as f64 / changes));
         let ended = format!("{} and {} bytes", number(self.ended.journal as f64 / changes), number(self.ended.queue as f64 / changes));
         let asked = |(name, [median, worst]): (&String, &[f64; 2])| {
-            let row = Row::new(format!("{name}, first page: median of {ASKED}; longest"), format!("{}; {}", span(*median), span(*worst)));
+            let row =
+                TableRow::new(format!("{name}, first page: median of {ASKED}; longest"), format!("{}; {}", span(*median), span(*worst)));
             aimed(row, "50 ms")
         };
         let memory_mib: Vec<String> = self.carried.memory_mib.iter().map(|mib| number(*mib)).collect();
         let mut rows = vec![
-            Row::heading(format!("{} changes, the shipped binary", number(changes))),
-            aimed(Row::new("sealift apply --detach", span(self.apply.seconds)), "30 s, 10 s")
+            TableRow::heading(format!("{} changes, the shipped binary", number(changes))),
+            aimed(TableRow::new("sealift apply --detach", span(self.apply.seconds)), "30 s, 10 s")
                 .to(format!("{} µs", number(self.apply_each())), "a change"),
-            Row::new("… on the processors, client and daemon", span(apply_cpu))
+            TableRow::new("… on the processors, client and daemon", span(apply_cpu))
                 .to(format!("{} µs", number(self.apply_cpu_each())), "a change"),
-            aimed(Row::new("… memory of client and daemon at most", memory), "250 MiB"),
-            Row::new("journal and queue with all queued, a change", queued),
+            aimed(TableRow::new("… memory of client and daemon at most", memory), "250 MiB"),
+            TableRow::new("journal and queue with all queued, a change", queued),
         ];
         rows.extend(self.answers.iter().map(asked));
         let listed = format!("{}, {} MiB", span(self.listed.seconds), number(self.listed.memory_peak_mib));
-        rows.push(Row::new("sealift changes -o csv, all of them; its memory", listed));
-        rows.push(aimed(Row::new("from SIGKILL to the next call at the server", span(self.first_call_after_kill)), "2 s, 0.5 s"));
-        rows.push(Row::new("carried", span(self.carried.seconds)).to(format!("{} µs", number(self.carry_each())), "a change"));
-        let cpu = Row::new("… on the processors", span(self.carried.cpu_seconds));
+        rows.push(TableRow::new("sealift changes -o csv, all of them; its memory", listed));
+        rows.push(aimed(TableRow::new("from SIGKILL to the next call at the server", span(self.first_call_after_kill)), "2 s, 0.5 s"));
+        rows.push(TableRow::new("carried", span(self.carried.seconds)).to(format!("{} µs", number(self.carry_each())), "a change"));
+        let cpu = TableRow::new("… on the processors", span(self.carried.cpu_seconds));
         rows.push(cpu.to(format!("{} µs", number(self.carry_cpu_each())), "a change"));
         let quarters: Vec<String> = self.carried.cpu_quarters_us.iter().map(|us| number(*us)).collect();
         if !quarters.is_empty() {
-            rows.push(Row::new("… on the processors, a change of each quarter", format!("{} µs", quarters.join(", "))));
+            rows.push(TableRow::new("… on the processors, a change of each quarter", format!("{} µs", quarters.join(", "))));
         }
-        rows.push(Row::new("… memory at 0, 1/4, 1/2, 3/4 and all of it", format!("{} MiB", memory_mib.join(", "))));
-        rows.push(Row::new("… memory at most", format!("{} MiB", number(self.carried.memory_peak_mib))));
-        rows.push(Row::new("journal and queue at the end, a change", ended));
+        rows.push(TableRow::new("… memory at 0, 1/4, 1/2, 3/4 and all of it", format!("{} MiB", memory_mib.join(", "))));
+        rows.push(TableRow::new("… memory at most", format!("{} MiB", number(self.carried.memory_peak_mib))));
+        rows.push(TableRow::new("journal and queue at the end, a change", ended));
         rows
     }
 }
 
-impl Growth {
+impl GrowthTable {
     /// For the table.
-    pub fn rows(&self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.sizes.iter().flat_map(Size::rows).collect();
+    pub fn rows(&self) -> Vec<TableRow> {
+        let mut rows: Vec<TableRow> = self.sizes.iter().flat_map(SizeFigures::rows).collect();
         let costs: [Cost; 6] = [
             ("time of the submission", |size| size.apply.seconds),
             ("processor time of the submission", |size| size.apply.cpu_seconds + size.apply_daemon_cpu_seconds),
@@ -348,10 +349,10 @@ impl Growth {
         let mut lines = costs.into_iter().filter_map(|(what, cost)| {
             let points: Vec<(f64, f64)> = self.sizes.iter().map(|size| (f64::from(size.changes), cost(size))).collect();
             let off = off_the_line(&points)?;
-            Some(Row::new(format!("{what}: off the line at most"), percent(off)).to(percent(off), "straight line").aim("20 %"))
+            Some(TableRow::new(format!("{what}: off the line at most"), percent(off)).to(percent(off), "straight line").aim("20 %"))
         });
         if let Some(first) = lines.next() {
-            rows.push(Row::heading("Growth, from the smallest to the largest"));
+            rows.push(TableRow::heading("Growth, from the smallest to the largest"));
             rows.push(first);
             rows.extend(lines);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Failure, usage};
+use crate::{BenchFailure, usage};
 
 /// The configuration.
 const CONFIGURATION: &str = include_str!("../nginx.conf");
@@ -28,7 +28,7 @@ pub struct Nginx {
 
 impl Nginx {
     /// Starts one with a folder of its own below `dir`.
-    pub fn start(dir: &Path) -> Result<Self, Failure> {
+    pub fn start(dir: &Path) -> Result<Self, BenchFailure> {
         let prefix = dir.join("nginx");
         std::fs::create_dir_all(&prefix)?;
         let configuration = prefix.join("nginx.conf");
@@ -54,7 +54,7 @@ impl Nginx {
     }
 
     /// That it answered as many requests as were told: three a change at least, and none that was not counted.
-    pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), Failure> {
+    pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), BenchFailure> {
         let requests = self.requests()?;
         // One more is this question.
         if succeeded == changes && (u64::from(changes) * 3 + 1..=calls + 1).contains(&requests) {
@@ -63,7 +63,7 @@ impl Nginx {
         Err(format!("nginx answered {requests} requests where {succeeded} of {changes} changes and {calls} calls were told").into())
     }
 
-    fn requests(&self) -> Result<u64, Failure> {
+    fn requests(&self) -> Result<u64, BenchFailure> {
         let mut stream = TcpStream::connect(self.addr)?;
         stream.write_all(b"GET /requests HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();

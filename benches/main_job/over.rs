@@ -10,14 +10,14 @@ use sealift::store::sled::{SledOptions, SledStore};
 use serde::{Deserialize, Serialize};
 
 use crate::child::{Child, tell};
-use crate::daemon::Daemon;
-use crate::emulator::{Emulator, JOB_TIME};
+use crate::daemon::BenchDaemon;
+use crate::emulator::{BenchEmulator, JOB_TIME};
 use crate::finished::finish;
 use crate::medians::number;
-use crate::room::Room;
-use crate::settings::Settings;
-use crate::table::Row;
-use crate::{Failure, fleet, usage};
+use crate::room::BenchFolder;
+use crate::settings::BenchSettings;
+use crate::table::TableRow;
+use crate::{BenchFailure, fleet, usage};
 
 /// The role's name.
 pub const ROLE: &str = "over";
@@ -30,14 +30,14 @@ const WAVES: &str = "  waves: [{name: all, size: rest}]\n";
 
 /// What a child makes.
 #[derive(Debug, Serialize, Deserialize)]
-struct Task {
+struct SettledTask {
     dir: PathBuf,
     rollouts: u32,
 }
 
 /// What is over, and the memory that it takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Over {
+pub struct SettledMemory {
     /// Rollouts, and the targets of each.
     pub rollouts: u32,
     /// Targets of each.
@@ -63,13 +63,13 @@ struct Made {
 }
 
 /// Makes the rollouts.
-pub fn run(task: &str) -> Result<(), Failure> {
-    let task: Task = serde_json::from_str(task)?;
+pub fn run(task: &str) -> Result<(), BenchFailure> {
+    let task: SettledTask = serde_json::from_str(task)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     tell(&runtime.block_on(make(&task))?)
 }
 
-async fn make(task: &Task) -> Result<Made, Failure> {
+async fn make(task: &SettledTask) -> Result<Made, BenchFailure> {
     let loaded = fleet::load(&task.dir.join("plan.yaml"))?;
     let store = SledStore::open(&task.dir.join("store"), SledOptions::default())?;
     let mut memory_mib = vec![usage::memory_mib()?];
@@ -91,20 +91,20 @@ fn name(number: u32) -> String {
 }
 
 /// Measures it.
-pub fn measure(settings: &Settings) -> Result<Over, Failure> {
+pub fn measure(settings: &BenchSettings) -> Result<SettledMemory, BenchFailure> {
     let (rollouts, targets) = settings.over();
     eprintln!("over: {rollouts} rollouts of {targets} targets");
-    let room = Room::make(&settings.dir)?;
+    let room = BenchFolder::make(&settings.dir)?;
     fleet::write_plan(room.path(), targets, IN_FLIGHT, WAVES, "")?;
-    let made: Made = Child::start(ROLE, &Task { dir: room.path().to_owned(), rollouts })?.result()?;
-    let emulator = Emulator::start(targets, JOB_TIME)?;
+    let made: Made = Child::start(ROLE, &SettledTask { dir: room.path().to_owned(), rollouts })?.result()?;
+    let emulator = BenchEmulator::start(targets, JOB_TIME)?;
     let beside = room.path().join("empty");
     std::fs::create_dir(&beside)?;
-    let mut empty = Daemon::start(&Daemon::configure(&beside, &emulator.endpoint, IN_FLIGHT)?)?;
+    let mut empty = BenchDaemon::start(&BenchDaemon::configure(&beside, &emulator.endpoint, IN_FLIGHT)?)?;
     empty.ready()?;
     let empty_mib = usage::memory_mib_of(empty.id())?;
     drop(empty);
-    let mut daemon = Daemon::start(&Daemon::configure(room.path(), &emulator.endpoint, IN_FLIGHT)?)?;
+    let mut daemon = BenchDaemon::start(&BenchDaemon::configure(room.path(), &emulator.endpoint, IN_FLIGHT)?)?;
     let ready_seconds = daemon.ready()?;
     let ready_mib = usage::memory_mib_of(daemon.id())?;
     for number in 0..rollouts {
@@ -112,24 +112,24 @@ pub fn measure(settings: &Settings) -> Result<Over, Failure> {
     }
     let listed_mib = usage::memory_mib_of(daemon.id())?;
     let Made { memory_mib: made_mib, journal_bytes } = made;
-    Ok(Over { rollouts, targets, made_mib, empty_mib, ready_mib, listed_mib, ready_seconds, journal_bytes })
+    Ok(SettledMemory { rollouts, targets, made_mib, empty_mib, ready_mib, listed_mib, ready_seconds, journal_bytes })
 }
 
-impl Over {
+impl SettledMemory {
     /// For the table.
-    pub fn rows(&self) -> Vec<Row> {
+    pub fn rows(&self) -> Vec<TableRow> {
         let mib = |figure: f64| format!("{} MiB", number(figure));
         let made: Vec<String> = self.made_mib.iter().map(|figure| number(*figure)).collect();
         let more = (self.ready_mib.max(self.listed_mib) - self.empty_mib).max(0.0);
         vec![
-            Row::heading(format!("{} rollouts of {} that are over", number(self.rollouts.into()), number(self.targets.into()))),
-            Row::new("memory of who ended them, at 0, 1/4, 1/2, 3/4 and all of them", format!("{} MiB", made.join(", "))),
-            Row::new("memory of a daemon on an empty store", mib(self.empty_mib)),
-            Row::new("… on theirs, ready; after a page of each", format!("{}; {}", mib(self.ready_mib), mib(self.listed_mib)))
+            TableRow::heading(format!("{} rollouts of {} that are over", number(self.rollouts.into()), number(self.targets.into()))),
+            TableRow::new("memory of who ended them, at 0, 1/4, 1/2, 3/4 and all of them", format!("{} MiB", made.join(", "))),
+            TableRow::new("memory of a daemon on an empty store", mib(self.empty_mib)),
+            TableRow::new("… on theirs, ready; after a page of each", format!("{}; {}", mib(self.ready_mib), mib(self.listed_mib)))
                 .to(mib(more), "more than empty")
                 .aim("64 MiB"),
-            Row::new("ready after", format!("{} s", number(self.ready_seconds))),
-            Row::new("their journal", mib(self.journal_bytes as f64 / 1_048_576.0)),
+            TableRow::new("ready after", format!("{} s", number(self.ready_seconds))),
+            TableRow::new("their journal", mib(self.journal_bytes as f64 / 1_048_576.0)),
         ]
     }
 }

@@ -10,12 +10,12 @@ use crate::child::Child;
 use crate::disk::Disk;
 use crate::emulator::JOB_TIME;
 use crate::medians::{median, number, percent, span, times};
-use crate::peers::{self, Peer};
-use crate::room::Room;
-use crate::server::{Kind, Server};
-use crate::settings::Settings;
-use crate::table::Row;
-use crate::{Failure, carry, fleet, wrk};
+use crate::peers::{self, BenchPeer};
+use crate::room::BenchFolder;
+use crate::server::{Server, ServerKind};
+use crate::settings::BenchSettings;
+use crate::table::TableRow;
+use crate::{BenchFailure, carry, fleet, wrk};
 
 /// All that was measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,16 +23,16 @@ pub struct Paths {
     /// Changes that Sealift carried in one round.
     pub changes: u32,
     /// One for each server, number in flight and state of the host.
-    pub runs: Vec<Run>,
+    pub runs: Vec<PathRun>,
     /// The disk, once a round.
     pub disk: Disk,
 }
 
 /// One number in flight against one server; lists have one entry a round.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Run {
+pub struct PathRun {
     /// Which server.
-    pub server: Kind,
+    pub server: ServerKind,
     /// Changes in flight, and connections of the others.
     pub in_flight: u32,
     /// Other processes spin.
@@ -40,33 +40,33 @@ pub struct Run {
     /// wrk, changes a second.
     pub wrk: Vec<f64>,
     /// The others.
-    pub peers: BTreeMap<Peer, Vec<peers::Told>>,
+    pub peers: BTreeMap<BenchPeer, Vec<peers::PeersReport>>,
     /// Sealift.
-    pub sealift: Vec<carry::Told>,
+    pub sealift: Vec<carry::CarryReport>,
 }
 
 /// Who runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contestant {
     Wrk,
-    Peer(Peer),
+    Peer(BenchPeer),
     Sealift,
 }
 
 /// Measures all.
-pub fn measure(settings: &Settings) -> Result<Paths, Failure> {
+pub fn measure(settings: &BenchSettings) -> Result<Paths, BenchFailure> {
     let mut runs = Vec::new();
     for server in settings.servers() {
         let idle = settings.in_flight.iter().map(|in_flight| (*in_flight, false));
         // The host is made busy for the most that is in flight.
         let busy = settings.in_flight.iter().max().filter(|_| !settings.only_carry).map(|in_flight| (*in_flight, true));
-        let run = |(in_flight, busy)| Run { server, in_flight, busy, wrk: Vec::new(), peers: BTreeMap::new(), sealift: Vec::new() };
+        let run = |(in_flight, busy)| PathRun { server, in_flight, busy, wrk: Vec::new(), peers: BTreeMap::new(), sealift: Vec::new() };
         runs.extend(idle.chain(busy).map(run));
     }
     let mut disk = Disk::default();
     for round in 0..settings.rounds() {
         if !settings.only_carry {
-            let room = Room::make(&settings.dir)?;
+            let room = BenchFolder::make(&settings.dir)?;
             disk.round(room.path(), f64::from(settings.seconds()) / 2.0)?;
         }
         let sdk_at = settings.in_flight.first().copied();
@@ -76,8 +76,8 @@ pub fn measure(settings: &Settings) -> Result<Paths, Failure> {
             if !settings.only_carry {
                 contestants.push(Contestant::Wrk);
                 // The SDK has its own threads, whatever the number in flight.
-                let takes_part = |peer: &Peer| *peer != Peer::Sdk || (Some(run.in_flight) == sdk_at && !run.busy);
-                contestants.extend(Peer::ALL.into_iter().filter(takes_part).map(Contestant::Peer));
+                let takes_part = |peer: &BenchPeer| *peer != BenchPeer::Sdk || (Some(run.in_flight) == sdk_at && !run.busy);
+                contestants.extend(BenchPeer::ALL.into_iter().filter(takes_part).map(Contestant::Peer));
             }
             // Whoever always came first would always meet the coolest processor.
             let first = round as usize % contestants.len();
@@ -90,15 +90,15 @@ pub fn measure(settings: &Settings) -> Result<Paths, Failure> {
     Ok(Paths { changes: settings.changes(), runs, disk })
 }
 
-impl Run {
+impl PathRun {
     fn title(&self) -> String {
         let Self { server, in_flight, busy, .. } = self;
         let host = if *busy { format!(", beside {} spinning processes", busy::PROCESSES) } else { String::new() };
         format!("{}, {in_flight} in flight{host}", server.word())
     }
 
-    fn round(&mut self, contestant: Contestant, settings: &Settings) -> Result<(), Failure> {
-        let room = Room::make(&settings.dir)?;
+    fn round(&mut self, contestant: Contestant, settings: &BenchSettings) -> Result<(), BenchFailure> {
+        let room = BenchFolder::make(&settings.dir)?;
         let (dir, in_flight, changes) = (room.path(), self.in_flight, settings.changes());
         let plan = fleet::write_plan(dir, changes, in_flight, "", "")?;
         let targets = plan.with_file_name("fleet.csv");
@@ -108,13 +108,13 @@ impl Run {
             Contestant::Wrk => self.wrk.push(wrk::round(&server, &targets, in_flight, settings.seconds())?),
             Contestant::Peer(peer) => {
                 let seconds = settings.seconds();
-                let task = peers::Task { endpoint: server.endpoint(), targets: &targets, in_flight, seconds, dir };
+                let task = peers::PeersTask { endpoint: server.endpoint(), targets: &targets, in_flight, seconds, dir };
                 self.peers.entry(peer).or_default().push(peers::round(peer, &task)?);
             }
             Contestant::Sealift => {
                 let endpoint = server.endpoint().to_owned();
-                let task = carry::Task { endpoint, dir: dir.to_owned(), changes, in_flight, quota: None, poll: JOB_TIME };
-                let told: carry::Told = Child::start(carry::ROLE, &task)?.result()?;
+                let task = carry::CarryTask { endpoint, dir: dir.to_owned(), changes, in_flight, quota: None, poll: JOB_TIME };
+                let told: carry::CarryReport = Child::start(carry::ROLE, &task)?.result()?;
                 server.agrees(changes, told.succeeded, told.calls)?;
                 self.sealift.push(told);
             }
@@ -128,12 +128,12 @@ impl Run {
     }
 
     /// A median of one of the others.
-    pub fn of_peer(&self, peer: Peer, value: impl Fn(&peers::Told) -> f64) -> Option<f64> {
+    pub fn of_peer(&self, peer: BenchPeer, value: impl Fn(&peers::PeersReport) -> f64) -> Option<f64> {
         median(self.peers.get(&peer)?.iter().map(value))
     }
 
     /// A median of Sealift's.
-    pub fn of_sealift(&self, value: impl Fn(&carry::Told) -> f64) -> Option<f64> {
+    pub fn of_sealift(&self, value: impl Fn(&carry::CarryReport) -> f64) -> Option<f64> {
         median(self.sealift.iter().map(value))
     }
 
@@ -150,39 +150,39 @@ impl Run {
         (!told.is_empty()).then(|| told.join(", "))
     }
 
-    fn rows(&self, changes: u32, disk: &Disk) -> Vec<Row> {
-        let mut rows = vec![Row::heading(self.title())];
+    fn rows(&self, changes: u32, disk: &Disk) -> Vec<TableRow> {
+        let mut rows = vec![TableRow::heading(self.title())];
         let wrk = self.wrk_rate();
         let rate_row = |what: &str, rate: f64| {
-            let row = Row::new(what, format!("{} changes/s", number(rate)));
+            let row = TableRow::new(what, format!("{} changes/s", number(rate)));
             wrk.map_or(row.clone(), |wrk| row.to(percent(rate / wrk), "wrk"))
         };
         rows.extend(wrk.map(|rate| rate_row("wrk", rate)));
-        for peer in Peer::ALL {
-            rows.extend(self.of_peer(peer, peers::Told::rate).map(|rate| rate_row(peer.word(), rate)));
+        for peer in BenchPeer::ALL {
+            rows.extend(self.of_peer(peer, peers::PeersReport::rate).map(|rate| rate_row(peer.word(), rate)));
         }
         let changes = f64::from(changes);
-        let ours = |value: &dyn Fn(&carry::Told) -> f64| self.of_sealift(value).unwrap_or(f64::NAN);
+        let ours = |value: &dyn Fn(&carry::CarryReport) -> f64| self.of_sealift(value).unwrap_or(f64::NAN);
         let aim = match (self.server, self.in_flight, self.busy) {
-            (Kind::Nginx, 64, false) => "25 %, 38 %",
-            (Kind::Nginx, 256, true) => "25 %, 36 %",
+            (ServerKind::Nginx, 64, false) => "25 %, 38 %",
+            (ServerKind::Nginx, 256, true) => "25 %, 36 %",
             _ => "",
         };
         rows.push(rate_row("Sealift", ours(&|told| changes / told.seconds)).aim(aim).ours());
 
-        let bare = |value: &dyn Fn(&peers::Told) -> f64| self.of_peer(Peer::Bare, value).unwrap_or(f64::NAN);
+        let bare = |value: &dyn Fn(&peers::PeersReport) -> f64| self.of_peer(BenchPeer::Bare, value).unwrap_or(f64::NAN);
         let compared = |what: &str, figure: String, ratio: f64, to: &str| {
-            let row = Row::new(what, figure);
+            let row = TableRow::new(what, figure);
             if ratio.is_finite() { row.to(times(ratio), to) } else { row }
         };
         let cpu = ours(&|told| told.cpu_seconds / changes * 1e3);
-        let row = compared("CPU of 1,000 changes", span(cpu), cpu / bare(&peers::Told::cpu_per_thousand), Peer::Bare.word());
+        let row = compared("CPU of 1,000 changes", span(cpu), cpu / bare(&peers::PeersReport::cpu_per_thousand), BenchPeer::Bare.word());
         rows.push(row.aim("0.22 s, 0.15 s"));
         let syncs = ours(&|told| told.syncs as f64 / changes);
-        let log = self.of_peer(Peer::Log, |told| told.syncs.unwrap_or(0) as f64 / f64::from(told.changes)).unwrap_or(f64::NAN);
-        rows.push(compared("syncs a change", number(syncs), syncs / log, Peer::Log.word()).aim("0.5, 0.2"));
+        let log = self.of_peer(BenchPeer::Log, |told| told.syncs.unwrap_or(0) as f64 / f64::from(told.changes)).unwrap_or(f64::NAN);
+        rows.push(compared("syncs a change", number(syncs), syncs / log, BenchPeer::Log.word()).aim("0.5, 0.2"));
         let pace = ours(&|told| told.syncs as f64 / told.seconds);
-        let row = Row::new("syncs a second", format!("{}/s", number(pace)));
+        let row = TableRow::new("syncs a second", format!("{}/s", number(pace)));
         rows.push(disk.appends_per_second().map_or(row.clone(), |appends| row.to(times(pace / appends), "the disk's synced appends")));
         let calls = ours(&|told| told.calls as f64 / changes);
         rows.push(compared("calls a change", format!("{calls:.2}"), calls / wrk::CALLS, "four calls"));
@@ -191,26 +191,26 @@ impl Run {
             ("p99 of a change, and more than bare", ours(&|told| told.p99_us as f64), bare(&|told| told.p99_us as f64)),
         ] {
             let added = if bare.is_finite() { format!(", {:+.1} ms", (ours - bare) / 1e3) } else { String::new() };
-            rows.push(compared(what, format!("{}{added}", span(ours / 1e6)), ours / bare, Peer::Bare.word()));
+            rows.push(compared(what, format!("{}{added}", span(ours / 1e6)), ours / bare, BenchPeer::Bare.word()));
         }
         if let Some(longest) = self.longest() {
-            rows.push(Row::new("longest wait of a change by state, in any round", longest));
+            rows.push(TableRow::new("longest wait of a change by state, in any round", longest));
         }
         let memory = ours(&|told| told.memory_peak_mib);
         let what = format!("memory at {} changes, at most", number(changes));
-        let row = compared(&what, format!("{} MiB", number(memory)), memory / bare(&|told| told.memory_peak_mib), Peer::Bare.word());
+        let row = compared(&what, format!("{} MiB", number(memory)), memory / bare(&|told| told.memory_peak_mib), BenchPeer::Bare.word());
         rows.push(row.aim("40 MiB, 15 MiB"));
-        rows.push(Row::new("journal entries a change", format!("{:.2}", ours(&|told| told.entries as f64 / changes))));
-        let bytes = |value: &dyn Fn(&carry::Told) -> u64| number(ours(&|told| value(told) as f64 / changes));
+        rows.push(TableRow::new("journal entries a change", format!("{:.2}", ours(&|told| told.entries as f64 / changes))));
+        let bytes = |value: &dyn Fn(&carry::CarryReport) -> u64| number(ours(&|told| value(told) as f64 / changes));
         let figure = format!("{} and {} bytes", bytes(&|told| told.journal_bytes), bytes(&|told| told.queue_bytes));
-        rows.push(Row::new("journal and queue a change", figure));
+        rows.push(TableRow::new("journal and queue a change", figure));
         rows
     }
 }
 
 impl Paths {
     /// For the table.
-    pub fn rows(&self) -> Vec<Row> {
+    pub fn rows(&self) -> Vec<TableRow> {
         let disk = if self.disk.appended.is_empty() { Vec::new() } else { self.disk.rows() };
         disk.into_iter().chain(self.runs.iter().flat_map(|run| run.rows(self.changes, &self.disk))).collect()
     }

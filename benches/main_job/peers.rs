@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use crate::child::Child;
-use crate::{Failure, fleet};
+use crate::{BenchFailure, fleet};
 
 /// Threads of the vendor's SDK.
 pub const SDK_THREADS: u32 = 32;
@@ -15,7 +15,7 @@ pub const SDK_THREADS: u32 = 32;
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Peer {
+pub enum BenchPeer {
     /// reqwest in a loop, nothing written down.
     Bare,
     /// The same with a log, whose syncs are shared.
@@ -26,7 +26,7 @@ pub enum Peer {
     Sdk,
 }
 
-impl Peer {
+impl BenchPeer {
     /// All of them, in the order in which they run.
     pub const ALL: [Self; 4] = [Self::Bare, Self::Log, Self::Apalis, Self::Sdk];
 
@@ -43,7 +43,7 @@ impl Peer {
 
 /// What it does.
 #[derive(Debug, Serialize)]
-pub struct Task<'a> {
+pub struct PeersTask<'a> {
     /// The server.
     pub endpoint: &'a str,
     /// The target file.
@@ -57,16 +57,16 @@ pub struct Task<'a> {
 }
 
 #[derive(Serialize)]
-struct Whole<'a> {
+struct PeersFigures<'a> {
     #[serde(flatten)]
-    task: &'a Task<'a>,
+    task: &'a PeersTask<'a>,
     project: &'static str,
     token: &'static str,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Told {
+pub struct PeersReport {
     /// Changes made.
     pub changes: u32,
     /// In so long.
@@ -83,7 +83,7 @@ pub struct Told {
     pub memory_peak_mib: f64,
 }
 
-impl Told {
+impl PeersReport {
     /// Changes a second.
     pub fn rate(&self) -> f64 {
         f64::from(self.changes) / self.seconds
@@ -99,31 +99,31 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn there(path: PathBuf) -> Result<PathBuf, Failure> {
+fn there(path: PathBuf) -> Result<PathBuf, BenchFailure> {
     if path.exists() { Ok(path) } else { Err(format!("{} is not there: `make bench` makes it", path.display()).into()) }
 }
 
 /// One round.
-pub fn round(peer: Peer, task: &Task<'_>) -> Result<Told, Failure> {
-    let whole = Whole { task, project: fleet::PROJECT, token: fleet::TOKEN };
+pub fn round(peer: BenchPeer, task: &PeersTask<'_>) -> Result<PeersReport, BenchFailure> {
+    let whole = PeersFigures { task, project: fleet::PROJECT, token: fleet::TOKEN };
     let rust = |role: &str| {
         let program = there(root().join("target/peers/release/peers"))?;
         Child::program(&program, role, [OsStr::new(role)], &whole)?.result()
     };
     match peer {
-        Peer::Bare => rust("bare"),
-        Peer::Log => rust("log"),
-        Peer::Apalis => rust("apalis"),
-        Peer::Sdk => {
-            let task = Task { in_flight: SDK_THREADS, ..*task };
+        BenchPeer::Bare => rust("bare"),
+        BenchPeer::Log => rust("log"),
+        BenchPeer::Apalis => rust("apalis"),
+        BenchPeer::Sdk => {
+            let task = PeersTask { in_flight: SDK_THREADS, ..*task };
             let script = root().join("benches/peers/sdk.py");
-            let whole = Whole { task: &task, ..whole };
+            let whole = PeersFigures { task: &task, ..whole };
             Child::program(&python()?, "sdk", [script.as_os_str()], &whole)?.result()
         }
     }
 }
 
-fn python() -> Result<PathBuf, Failure> {
+fn python() -> Result<PathBuf, BenchFailure> {
     there(root().join("target/sdk/bin/python"))
 }
 

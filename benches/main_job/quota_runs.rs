@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::bound::bound;
 use crate::busy::{self, Busy};
 use crate::child::Child;
-use crate::emulator::Emulator;
+use crate::emulator::BenchEmulator;
 use crate::medians::{number, percent, span};
-use crate::room::Room;
-use crate::settings::Settings;
-use crate::table::Row;
-use crate::{Failure, carry, fleet};
+use crate::room::BenchFolder;
+use crate::settings::BenchSettings;
+use crate::table::TableRow;
+use crate::{BenchFailure, carry, fleet};
 
 /// How long a job takes here: long enough that it must be waited for.
 const JOB_TIME: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ const WAVES: &str = "  waves: [{name: canary, size: 5%}, {name: early, size: 25%
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Quotas {
     /// While there is work.
-    pub used: Vec<Used>,
+    pub used: Vec<QuotaUsage>,
     /// From the opening of a window.
     pub openings: Vec<Openings>,
     /// In waves.
@@ -45,7 +45,7 @@ pub struct Quotas {
 
 /// How a quota was used while there was work.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Used {
+pub struct QuotaUsage {
     /// The allowance.
     pub quota: Quota,
     /// Other processes spin.
@@ -83,7 +83,7 @@ pub struct Makespan {
 }
 
 /// Measures all.
-pub fn measure(settings: &Settings) -> Result<Quotas, Failure> {
+pub fn measure(settings: &BenchSettings) -> Result<Quotas, BenchFailure> {
     let mut quotas = Quotas { used: Vec::new(), openings: Vec::new(), rollouts: Vec::new() };
     let hosts: &[bool] = if settings.short { &[false] } else { &[false, true] };
     for busy in hosts.iter().copied() {
@@ -111,23 +111,30 @@ fn named(quota: Quota) -> String {
 }
 
 /// A whole rollout at a quota; when it began at the server, and its arrivals in nanoseconds after that.
-fn run(settings: &Settings, quota: Quota, busy: bool, changes: u32, waves: &str, more: &str) -> Result<(Timestamp, Vec<u64>), Failure> {
-    let room = Room::make(&settings.dir)?;
-    let emulator = Emulator::start(changes, JOB_TIME)?;
+fn run(
+    settings: &BenchSettings,
+    quota: Quota,
+    busy: bool,
+    changes: u32,
+    waves: &str,
+    more: &str,
+) -> Result<(Timestamp, Vec<u64>), BenchFailure> {
+    let room = BenchFolder::make(&settings.dir)?;
+    let emulator = BenchEmulator::start(changes, JOB_TIME)?;
     // Twice what is in flight at this pace, so that it is never what bounds.
     let pace = f64::from(quota.requests) / quota.per.as_secs_f64() / f64::from(CALLS_LEAST);
     let in_flight = (pace * JOB_TIME.as_secs_f64() * 2.0) as u32 + 50;
     fleet::write_plan(room.path(), changes, in_flight, waves, more)?;
     let _busy = if busy { Some(Busy::begin()?) } else { None };
     let (endpoint, dir) = (emulator.endpoint.clone(), room.path().to_owned());
-    let task = carry::Task { endpoint, dir, changes, in_flight, quota: Some(quota), poll: JOB_TIME / 4 };
-    let told: carry::Told = Child::start(carry::ROLE, &task)?.result()?;
+    let task = carry::CarryTask { endpoint, dir, changes, in_flight, quota: Some(quota), poll: JOB_TIME / 4 };
+    let told: carry::CarryReport = Child::start(carry::ROLE, &task)?.result()?;
     let counted = emulator.counted()?;
     emulator.agrees(changes, told.succeeded, told.calls)?;
     Ok((counted.began, emulator.arrivals()?))
 }
 
-fn used(settings: &Settings, quota: Quota, seconds: u32, busy: bool) -> Result<Used, Failure> {
+fn used(settings: &BenchSettings, quota: Quota, seconds: u32, busy: bool) -> Result<QuotaUsage, BenchFailure> {
     eprintln!("{seconds} s at {}{}", named(quota), host(busy));
     // Work for a little longer than is looked at.
     let per = u32::try_from(quota.per.as_secs())?;
@@ -136,16 +143,16 @@ fn used(settings: &Settings, quota: Quota, seconds: u32, busy: bool) -> Result<U
     Ok(judge(&arrivals, quota, seconds, busy))
 }
 
-fn judge(arrivals: &[u64], quota: Quota, seconds: u32, busy: bool) -> Used {
+fn judge(arrivals: &[u64], quota: Quota, seconds: u32, busy: bool) -> QuotaUsage {
     let first = arrivals.first().copied().unwrap_or(0);
     let within = arrivals.partition_point(|at| *at < first + u64::from(seconds) * 1_000_000_000);
     let per = quota.per.as_nanos() as u64;
     let worst = arrivals.iter().enumerate().map(|(place, at)| arrivals.partition_point(|other| *other < at + per) - place);
     let allowed = f64::from(quota.requests) * f64::from(seconds) / quota.per.as_secs_f64();
-    Used { quota, busy, seconds, utilisation: within as f64 / allowed, worst: worst.max().unwrap_or(0) }
+    QuotaUsage { quota, busy, seconds, utilisation: within as f64 / allowed, worst: worst.max().unwrap_or(0) }
 }
 
-fn openings(settings: &Settings, quota: Quota, busy: bool) -> Result<Openings, Failure> {
+fn openings(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<Openings, BenchFailure> {
     let wanted = settings.openings();
     eprintln!("{wanted} openings of a window, one a minute{}", host(busy));
     let more = format!("windows: [{{cron: \"* * * * *\", duration: {OPEN_SECONDS}s, time_zone: UTC}}]\n");
@@ -166,7 +173,7 @@ fn openings(settings: &Settings, quota: Quota, busy: bool) -> Result<Openings, F
     Ok(Openings { busy, first_calls })
 }
 
-fn rollout(settings: &Settings, quota: Quota, busy: bool) -> Result<Makespan, Failure> {
+fn rollout(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<Makespan, BenchFailure> {
     let seconds = settings.rollout_seconds();
     eprintln!("a rollout in waves of about {seconds} s at {}{}", named(quota), host(busy));
     let changes = quota.requests * seconds / u32::try_from(quota.per.as_secs())? / CALLS_LEAST;
@@ -180,25 +187,25 @@ fn rollout(settings: &Settings, quota: Quota, busy: bool) -> Result<Makespan, Fa
 
 impl Quotas {
     /// For the table.
-    pub fn rows(&self) -> Vec<Row> {
-        let mut rows = vec![Row::heading("At a quota, in the server's own log")];
-        for Used { quota, busy, seconds, utilisation, worst } in &self.used {
+    pub fn rows(&self) -> Vec<TableRow> {
+        let mut rows = vec![TableRow::heading("At a quota, in the server's own log")];
+        for QuotaUsage { quota, busy, seconds, utilisation, worst } in &self.used {
             let what = format!("{}{}", named(*quota), host(*busy));
             let used = format!("{:.1} %", utilisation * 100.0);
-            rows.push(Row::new(format!("{what}: used in {seconds} s"), used.clone()).to(used, "allowed").aim("98 %, 99.5 %"));
+            rows.push(TableRow::new(format!("{what}: used in {seconds} s"), used.clone()).to(used, "allowed").aim("98 %, 99.5 %"));
             let share = percent(*worst as f64 / f64::from(quota.requests));
             let most = format!("at most {}", quota.requests);
-            rows.push(Row::new(format!("{what}: most in any interval"), worst.to_string()).to(share, "allowed").aim(most));
+            rows.push(TableRow::new(format!("{what}: most in any interval"), worst.to_string()).to(share, "allowed").aim(most));
         }
         for Makespan { quota, busy, changes, seconds, bound } in &self.rollouts {
             let what = format!("{} changes in three waves, {}{}", number(f64::from(*changes)), named(*quota), host(*busy));
             let ratio = format!("{:.1} %", seconds / bound * 100.0);
-            rows.push(Row::new(what, span(*seconds)).to(ratio, format!("bound, {}", span(*bound))).aim("103 %"));
+            rows.push(TableRow::new(what, span(*seconds)).to(ratio, format!("bound, {}", span(*bound))).aim("103 %"));
         }
         for Openings { busy, first_calls } in &self.openings {
             let worst = first_calls.iter().copied().fold(f64::NAN, f64::max);
             let what = format!("first call after an opening, worst of {}{}", first_calls.len(), host(*busy));
-            rows.push(Row::new(what, format!("{:.1} ms", worst * 1e3)).aim("50 ms"));
+            rows.push(TableRow::new(what, format!("{:.1} ms", worst * 1e3)).aim("50 ms"));
         }
         rows
     }

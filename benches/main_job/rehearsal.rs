@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::medians::{median, number, span, times};
-use crate::room::Room;
-use crate::settings::Settings;
-use crate::table::Row;
-use crate::{Failure, fleet, usage};
+use crate::room::BenchFolder;
+use crate::settings::BenchSettings;
+use crate::table::TableRow;
+use crate::{BenchFailure, fleet, usage};
 
 /// The plan beside its targets: nights of four hours, waves, a promotion by hand.
 const NIGHTS: &str = "windows: [{cron: \"0 1 * * *\", duration: 4h, time_zone: Europe/Berlin, cutoff: 10m}]\n";
@@ -35,7 +35,7 @@ pub struct Rehearsal {
 }
 
 #[derive(Deserialize)]
-struct Verdict {
+struct RehearsalFigures {
     ending: String,
     from: Timestamp,
     ended_at: Timestamp,
@@ -43,9 +43,9 @@ struct Verdict {
 }
 
 /// Measures it.
-pub fn measure(settings: &Settings) -> Result<Rehearsal, Failure> {
+pub fn measure(settings: &BenchSettings) -> Result<Rehearsal, BenchFailure> {
     let changes = settings.rehearsed();
-    let room = Room::make(&settings.dir)?;
+    let room = BenchFolder::make(&settings.dir)?;
     let plan = fleet::write_plan(room.path(), changes, IN_FLIGHT, WAVES, NIGHTS)?;
     let mut rehearsal = Rehearsal { changes, hours: 0.0, calls: 0, seconds: Vec::new() };
     for round in 0..settings.rounds() {
@@ -57,7 +57,7 @@ pub fn measure(settings: &Settings) -> Result<Rehearsal, Failure> {
         let output = command.output()?;
         rehearsal.seconds.push(usage::since(begun));
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let verdict: Verdict =
+        let verdict: RehearsalFigures =
             serde_json::from_slice(&output.stdout).map_err(|error| format!("rehearse told no verdict ({error}): {complaint}"))?;
         if verdict.ending != "completed" {
             return Err(format!("the rehearsal ended as {}", verdict.ending).into());
@@ -70,15 +70,15 @@ pub fn measure(settings: &Settings) -> Result<Rehearsal, Failure> {
 
 impl Rehearsal {
     /// For the table.
-    pub fn rows(&self) -> Vec<Row> {
+    pub fn rows(&self) -> Vec<TableRow> {
         let seconds = median(self.seconds.iter().copied()).unwrap_or(f64::NAN);
         let what = format!("A rehearsal of {} changes in {} hours", number(f64::from(self.changes)), number(self.hours));
         vec![
-            Row::heading(what),
-            Row::new("the whole command", span(seconds)).to(times(self.hours * 3600.0 / seconds), "real time"),
-            Row::new("simulated changes", format!("{}/s", number(f64::from(self.changes) / seconds))),
-            Row::new("simulated calls", format!("{}/s", number(self.calls as f64 / seconds))),
-            Row::new("simulated hours", format!("{}/s", number(self.hours / seconds))),
+            TableRow::heading(what),
+            TableRow::new("the whole command", span(seconds)).to(times(self.hours * 3600.0 / seconds), "real time"),
+            TableRow::new("simulated changes", format!("{}/s", number(f64::from(self.changes) / seconds))),
+            TableRow::new("simulated calls", format!("{}/s", number(self.calls as f64 / seconds))),
+            TableRow::new("simulated hours", format!("{}/s", number(self.hours / seconds))),
         ]
     }
 }

@@ -5,35 +5,35 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
+use crate::BenchFailure;
 use crate::charts;
-use crate::growth::{self, Growth};
+use crate::growth::{self, GrowthTable};
 use crate::machine::Machine;
-use crate::over::{self, Over};
+use crate::over::{self, SettledMemory};
 use crate::path::{self, Paths};
 use crate::quota_runs::{self, Quotas};
 use crate::rehearsal::{self, Rehearsal};
-use crate::settings::{Part, Settings};
-use crate::table::{self, Row};
+use crate::settings::{BenchPart, BenchSettings};
+use crate::table::{self, TableRow};
 
 /// All parts that were ever measured into one folder.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Results {
-    path: Option<Taken<Paths>>,
-    quota: Option<Taken<Quotas>>,
-    rehearsal: Option<Taken<Rehearsal>>,
-    growth: Option<Taken<Growth>>,
-    over: Option<Taken<Over>>,
+    path: Option<PartFigures<Paths>>,
+    quota: Option<PartFigures<Quotas>>,
+    rehearsal: Option<PartFigures<Rehearsal>>,
+    growth: Option<PartFigures<GrowthTable>>,
+    over: Option<PartFigures<SettledMemory>>,
 }
 
 /// One part's figures.
 #[derive(Debug, Serialize, Deserialize)]
-struct Taken<T> {
+struct PartFigures<T> {
     machine: Machine,
     figures: T,
 }
 
-impl<T> Taken<T> {
+impl<T> PartFigures<T> {
     fn on(machine: &Machine, figures: T) -> Self {
         Self { machine: machine.clone(), figures }
     }
@@ -44,7 +44,7 @@ const FILE: &str = "results.json";
 
 impl Results {
     /// Those that the folder has.
-    pub fn read(folder: &Path) -> Result<Self, Failure> {
+    pub fn read(folder: &Path) -> Result<Self, BenchFailure> {
         let file = folder.join(FILE);
         if !file.exists() {
             return Ok(Self::default());
@@ -54,28 +54,28 @@ impl Results {
     }
 
     /// Measures what is wanted.
-    pub fn measure(&mut self, settings: &Settings) -> Result<(), Failure> {
+    pub fn measure(&mut self, settings: &BenchSettings) -> Result<(), BenchFailure> {
         let machine = Machine::look(&settings.dir);
-        if settings.wants(Part::Path) {
-            self.path = Some(Taken::on(&machine, path::measure(settings)?));
+        if settings.wants(BenchPart::Path) {
+            self.path = Some(PartFigures::on(&machine, path::measure(settings)?));
         }
-        if settings.wants(Part::Growth) {
-            self.growth = Some(Taken::on(&machine, growth::measure(settings)?));
+        if settings.wants(BenchPart::Growth) {
+            self.growth = Some(PartFigures::on(&machine, growth::measure(settings)?));
         }
-        if settings.wants(Part::Over) {
-            self.over = Some(Taken::on(&machine, over::measure(settings)?));
+        if settings.wants(BenchPart::Over) {
+            self.over = Some(PartFigures::on(&machine, over::measure(settings)?));
         }
-        if settings.wants(Part::Rehearsal) {
-            self.rehearsal = Some(Taken::on(&machine, rehearsal::measure(settings)?));
+        if settings.wants(BenchPart::Rehearsal) {
+            self.rehearsal = Some(PartFigures::on(&machine, rehearsal::measure(settings)?));
         }
-        if settings.wants(Part::Quota) {
-            self.quota = Some(Taken::on(&machine, quota_runs::measure(settings)?));
+        if settings.wants(BenchPart::Quota) {
+            self.quota = Some(PartFigures::on(&machine, quota_runs::measure(settings)?));
         }
         Ok(())
     }
 
     /// The parts that there are, each with its machine.
-    fn parts(&self) -> Vec<(&'static str, &Machine, Vec<Row>)> {
+    fn parts(&self) -> Vec<(&'static str, &Machine, Vec<TableRow>)> {
         let Self { path, quota, rehearsal, growth, over } = self;
         let parts = [
             path.as_ref().map(|taken| ("The durable path", &taken.machine, taken.figures.rows())),
@@ -87,7 +87,7 @@ impl Results {
         parts.into_iter().flatten().collect()
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<TableRow> {
         self.parts().into_iter().flat_map(|(_, _, rows)| rows).collect()
     }
 
@@ -105,7 +105,7 @@ impl Results {
     }
 
     /// Writes them.
-    pub fn write(&self, folder: &Path) -> Result<(), Failure> {
+    pub fn write(&self, folder: &Path) -> Result<(), BenchFailure> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join(FILE), serde_json::to_vec_pretty(self)?)?;
         let mut text = format!(

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
+use crate::BenchFailure;
 
 /// The directory.
-pub struct Room(PathBuf);
+pub struct BenchFolder(PathBuf);
 
-impl Room {
+impl BenchFolder {
     /// Makes it; what an interrupted run left there is removed.
-    pub fn make(dir: &Path) -> Result<Self, Failure> {
+    pub fn make(dir: &Path) -> Result<Self, BenchFailure> {
         let room = dir.join("room");
         if room.exists() {
             std::fs::remove_dir_all(&room)?;
@@ -24,7 +24,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for BenchFolder {
     fn drop(&mut self) {
         // What stays behind is removed by the next run.
         let _ = std::fs::remove_dir_all(&self.0);

@@ -4,21 +4,21 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
-use crate::emulator::{Emulator, JOB_TIME};
+use crate::BenchFailure;
+use crate::emulator::{BenchEmulator, JOB_TIME};
 use crate::nginx::Nginx;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ServerKind {
     /// Stock nginx, which costs next to nothing.
     Nginx,
     /// The emulated cloud, which knows what it answers.
     Emulator,
 }
 
-impl Kind {
+impl ServerKind {
     /// Its name in tables.
     pub fn word(self) -> &'static str {
         match self {
@@ -33,15 +33,15 @@ pub enum Server {
     /// Stock nginx.
     Nginx(Nginx),
     /// The emulated cloud.
-    Emulator(Emulator),
+    Emulator(BenchEmulator),
 }
 
 impl Server {
     /// Starts a fresh one for a fleet of `proxies`, with what it writes below `dir`.
-    pub fn start(kind: Kind, proxies: u32, dir: &Path) -> Result<Self, Failure> {
+    pub fn start(kind: ServerKind, proxies: u32, dir: &Path) -> Result<Self, BenchFailure> {
         Ok(match kind {
-            Kind::Nginx => Self::Nginx(Nginx::start(dir)?),
-            Kind::Emulator => Self::Emulator(Emulator::start(proxies, JOB_TIME)?),
+            ServerKind::Nginx => Self::Nginx(Nginx::start(dir)?),
+            ServerKind::Emulator => Self::Emulator(BenchEmulator::start(proxies, JOB_TIME)?),
         })
     }
 
@@ -54,7 +54,7 @@ impl Server {
     }
 
     /// A job to ask for.
-    pub fn first_job(&self) -> Result<String, Failure> {
+    pub fn first_job(&self) -> Result<String, BenchFailure> {
         match self {
             Self::Nginx(nginx) => Ok(nginx.first_job()),
             Self::Emulator(emulator) => emulator.first_job(),
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// That the server saw what was told. A run that did not do its work is no measurement.
-    pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), Failure> {
+    pub fn agrees(&self, changes: u32, succeeded: u32, calls: u64) -> Result<(), BenchFailure> {
         match self {
             Self::Nginx(nginx) => nginx.agrees(changes, succeeded, calls),
             Self::Emulator(emulator) => emulator.agrees(changes, succeeded, calls),

@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use sealift::domain::quota::Quota;
 
-use crate::server::Kind;
+use crate::server::ServerKind;
 
 /// One part of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Part {
+pub enum BenchPart {
     /// The durable path beside others
     Path,
     /// Runs at a quota
@@ -26,10 +26,10 @@ pub enum Part {
 /// What is measured.
 #[derive(Debug, Clone, Parser)]
 #[command(about = "Measures the main job beside what others do with the same calls")]
-pub struct Settings {
+pub struct BenchSettings {
     /// Only these parts; the others keep the figures that they have
     #[arg(long, value_delimiter = ',', value_enum)]
-    pub parts: Vec<Part>,
+    pub parts: Vec<BenchPart>,
     /// Small sizes and one round, to try it out; says little
     #[arg(long, conflicts_with = "publish")]
     pub short: bool,
@@ -38,7 +38,7 @@ pub struct Settings {
     changes: Option<u32>,
     /// Servers of the durable path
     #[arg(long, value_delimiter = ',', value_enum, default_value = "nginx,emulator")]
-    servers: Vec<Kind>,
+    servers: Vec<ServerKind>,
     /// Changes in flight, and connections of the others
     #[arg(long, value_delimiter = ',', default_value = "64,256")]
     pub in_flight: Vec<u32>,
@@ -68,10 +68,10 @@ pub struct Settings {
     bench: bool,
 }
 
-impl Settings {
+impl BenchSettings {
     /// Whether this part is measured.
-    pub fn wants(&self, part: Part) -> bool {
-        if self.only_carry { part == Part::Path } else { self.parts.is_empty() || self.parts.contains(&part) }
+    pub fn wants(&self, part: BenchPart) -> bool {
+        if self.only_carry { part == BenchPart::Path } else { self.parts.is_empty() || self.parts.contains(&part) }
     }
 
     fn or<T>(&self, asked: Option<T>, full: T, short: T) -> T {
@@ -84,7 +84,7 @@ impl Settings {
     }
 
     /// Servers of the durable path.
-    pub fn servers(&self) -> impl Iterator<Item = Kind> {
+    pub fn servers(&self) -> impl Iterator<Item = ServerKind> {
         self.servers.iter().copied()
     }
 

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 /// One line of it.
 #[derive(Debug, Clone, Default)]
-pub struct Row {
+pub struct TableRow {
     what: String,
     figure: String,
     ratio: String,
@@ -13,7 +13,7 @@ pub struct Row {
     ours: bool,
 }
 
-impl Row {
+impl TableRow {
     /// What the lines after it belong to.
     pub fn heading(what: impl Into<String>) -> Self {
         Self { what: what.into(), ..Self::default() }
@@ -54,7 +54,7 @@ impl Row {
 const HEADER: [&str; 5] = ["what", "figure", "ratio", "to", "to be, aim"];
 
 /// For a terminal.
-pub fn printed(rows: &[Row]) -> String {
+pub fn printed(rows: &[TableRow]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(HEADER);
@@ -74,7 +74,7 @@ pub fn printed(rows: &[Row]) -> String {
 }
 
 /// For a page.
-pub fn markdown(rows: &[Row]) -> String {
+pub fn markdown(rows: &[TableRow]) -> String {
     let mut text = format!("| {} |\n| --- | ---: | ---: | --- | --- |\n", HEADER.join(" | "));
     for row in rows {
         let cells = row.cells().map(|cell| match cell {

@@ -6,13 +6,13 @@ use std::process::Command;
 use serde::Deserialize;
 
 use crate::server::Server;
-use crate::{Failure, fleet};
+use crate::{BenchFailure, fleet};
 
 /// Threads of wrk. One leaves the most of two processors to the server; measured against two.
 const THREADS: u32 = 1;
 
 #[derive(Deserialize)]
-struct Told {
+struct WrkReport {
     calls: f64,
     microseconds: f64,
     refused: u64,
@@ -23,7 +23,7 @@ struct Told {
 pub const CALLS: f64 = 4.0;
 
 /// Changes a second of one round.
-pub fn round(server: &Server, targets: &Path, connections: u32, seconds: u32) -> Result<f64, Failure> {
+pub fn round(server: &Server, targets: &Path, connections: u32, seconds: u32) -> Result<f64, BenchFailure> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/main_job/calls.lua");
     let mut command = Command::new("wrk");
     command.args(["-t", &THREADS.to_string(), "-c", &connections.to_string(), "-d", &format!("{seconds}s"), "-s", script]);
@@ -34,7 +34,7 @@ pub fn round(server: &Server, targets: &Path, connections: u32, seconds: u32) ->
         let complaint = String::from_utf8_lossy(&output.stderr);
         format!("wrk told no result: {text}{complaint}")
     })?;
-    let Told { calls, microseconds, refused, lost } = serde_json::from_str(line)?;
+    let WrkReport { calls, microseconds, refused, lost } = serde_json::from_str(line)?;
     if refused + lost > 0 {
         return Err(format!("wrk met {refused} refusals and {lost} lost answers, so it did not make the calls: {text}").into());
     }

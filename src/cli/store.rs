@@ -26,7 +26,7 @@ use crate::store::upkeep::check::{QueueReport, Report, check};
 use crate::store::upkeep::compact::compact;
 use crate::store::upkeep::export::{Export, new_file};
 use crate::store::upkeep::hand_over::{hand_over, take_back, told};
-use crate::store::upkeep::import::{Imported, Source, import, keep};
+use crate::store::upkeep::import::{CopySource, Imported, import, keep};
 use crate::store::upkeep::manifest::Manifest;
 use crate::store::upkeep::refusal::CopyError;
 use crate::store::upkeep::relay::relay;
@@ -145,11 +145,11 @@ async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit>
     let manifest = match from(args.state.as_deref(), reach).await? {
         From::Daemon(client) => {
             let stream = client.export().await?;
-            blocking(move || keep(Source::Stream(Box::new(SyncIoBridge::new(stream))), "of the daemon", &dir, now)).await?
+            blocking(move || keep(CopySource::Stream(Box::new(SyncIoBridge::new(stream))), "of the daemon", &dir, now)).await?
         }
         From::Directory(state) => {
             let export = looked_at(&state)?;
-            keep(Source::Export(Box::new(export)), &state.display().to_string(), &dir, now)?
+            keep(CopySource::Export(Box::new(export)), &state.display().to_string(), &dir, now)?
         }
     };
     tell(&manifest, &format!("{} is a backup", args.dir.display()), &args.output, false, style)?;
@@ -216,7 +216,7 @@ fn offline(dir: &Path, file: &Path, over: bool, now: Timestamp) -> Result<Manife
 fn take_in(args: &ImportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let dir = of(&args.state, reach)?;
     let name = if args.from.as_os_str() == STREAM { "on standard input".into() } else { args.from.display().to_string() };
-    let source = if args.from.as_os_str() == STREAM { Source::Stream(Box::new(io::stdin())) } else { Source::at(&args.from)? };
+    let source = if args.from.as_os_str() == STREAM { CopySource::Stream(Box::new(io::stdin())) } else { CopySource::at(&args.from)? };
     let Imported { manifest, store } = import(source, &name, &dir, style.now)?;
     tell(&manifest, &format!("{} is ready for a daemon", dir.display()), &args.output, false, style)?;
     if !manifest.hand_over {
@@ -282,7 +282,7 @@ fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
 fn mend(args: &RepairArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let dir = of(&args.state, reach)?;
     let name = args.from.as_ref().map(|from| from.display().to_string()).unwrap_or_default();
-    let from = args.from.as_deref().map(Source::at).transpose()?.map(|source| (source, name.as_str()));
+    let from = args.from.as_deref().map(CopySource::at).transpose()?.map(|source| (source, name.as_str()));
     let repaired = repair(&dir, from, style.now)?;
     let mut out = term::stdout();
     for done in &repaired.done {

@@ -9,26 +9,26 @@ use std::path::Path;
 
 use super::formats;
 use super::raw;
-use super::setting::{Settings, Shown};
+use super::setting::{Settings, ShownValue};
 use crate::document::{Diagnostic, Document, Mistakes, plain};
 use crate::domain::id::Name;
 use crate::domain::lane::{Credentials, Naming, SecretSource};
 
 /// The keys that stand for one way, the optional ones last.
-struct Way {
+struct CredentialsWay {
     what: &'static str,
     needed: &'static [&'static str],
     optional: &'static [&'static str],
 }
 
-const WAYS: [Way; 3] = [
-    Way { what: "a token", needed: &["token"], optional: &[] },
-    Way { what: "an access key", needed: &["access_key", "secret_key"], optional: &["security_token"] },
-    Way { what: "a user with a password", needed: &["user", "password", "domain"], optional: &[] },
+const WAYS: [CredentialsWay; 3] = [
+    CredentialsWay { what: "a token", needed: &["token"], optional: &[] },
+    CredentialsWay { what: "an access key", needed: &["access_key", "secret_key"], optional: &["security_token"] },
+    CredentialsWay { what: "a user with a password", needed: &["user", "password", "domain"], optional: &[] },
 ];
 
 /// Reads one lane's credentials.
-pub struct Reader<'r, 'd> {
+pub struct CredentialsReader<'r, 'd> {
     /// Path of the lane in the file.
     pub lane: &'r str,
     /// Its name.
@@ -39,11 +39,11 @@ pub struct Reader<'r, 'd> {
     pub document: &'r Document<'d>,
 }
 
-impl Reader<'_, '_> {
+impl CredentialsReader<'_, '_> {
     /// `None` after a mistake. `endpoint` is the lane's, from which a proposal for `iam_endpoint` is made.
     pub fn read(
         &self,
-        written: raw::Credentials,
+        written: raw::RawCredentials,
         iam_endpoint: Option<String>,
         endpoint: &str,
         settings: &mut Settings<'_>,
@@ -97,7 +97,8 @@ impl Reader<'_, '_> {
 
     /// Tells a mixture of ways, a way that is not whole, or none; whether it is a mixture.
     fn complete(&self, given: &[&str], mistakes: &mut Mistakes) -> bool {
-        let begun: Vec<&Way> = WAYS.iter().filter(|way| way.needed.iter().chain(way.optional).any(|key| given.contains(key))).collect();
+        let begun: Vec<&CredentialsWay> =
+            WAYS.iter().filter(|way| way.needed.iter().chain(way.optional).any(|key| given.contains(key))).collect();
         let place = |key: &str| self.document.place(&format!("{}.credentials.{key}", self.lane));
         match begun.as_slice() {
             [] => {
@@ -119,7 +120,8 @@ impl Reader<'_, '_> {
                 }
             }
             [first, second, ..] => {
-                let of = |way: &Way| way.needed.iter().chain(way.optional).find(|key| given.contains(key)).copied().unwrap_or("");
+                let of =
+                    |way: &CredentialsWay| way.needed.iter().chain(way.optional).find(|key| given.contains(key)).copied().unwrap_or("");
                 let names = begun.iter().map(|way| way.what).collect::<Vec<_>>().join(" and ");
                 let mixed = Diagnostic::error("credentials", format!("`credentials` mixes {names}; a lane is known in one way"));
                 let mixed = mixed.at(place(of(second))).also(place(of(first)), "the other way");
@@ -141,14 +143,14 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn noted<T: Shown>(&self, key: &str, value: T, settings: &mut Settings<'_>) -> T {
+    fn noted<T: ShownValue>(&self, key: &str, value: T, settings: &mut Settings<'_>) -> T {
         settings.push_at(format!("lanes.{}.credentials.{key}", self.name), &format!("{}.credentials.{key}", self.lane), value, None)
     }
 
     fn secret(
         &self,
         key: &str,
-        written: Option<raw::Secret>,
+        written: Option<raw::RawSecret>,
         settings: &mut Settings<'_>,
         mistakes: &mut Mistakes,
     ) -> Option<SecretSource> {
@@ -156,15 +158,15 @@ impl Reader<'_, '_> {
         Some(self.noted(key, source, settings))
     }
 
-    fn naming(&self, key: &str, written: Option<raw::Naming>, settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Option<Naming> {
+    fn naming(&self, key: &str, written: Option<raw::RawName>, settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Option<Naming> {
         let naming = match written? {
-            raw::Naming::Plain(name) => Naming::Plain(name),
-            raw::Naming::Found(secret) => Naming::Found(self.source(key, secret, mistakes)?),
+            raw::RawName::Plain(name) => Naming::Plain(name),
+            raw::RawName::Found(secret) => Naming::Found(self.source(key, secret, mistakes)?),
         };
         Some(self.noted(key, naming, settings))
     }
 
-    fn source(&self, key: &str, written: raw::Secret, mistakes: &mut Mistakes) -> Option<SecretSource> {
+    fn source(&self, key: &str, written: raw::RawSecret, mistakes: &mut Mistakes) -> Option<SecretSource> {
         match (written.file, written.env, written.credential) {
             (Some(file), None, None) => Some(SecretSource::File(self.base.join(file))),
             (None, Some(name), None) => Some(SecretSource::Env(name)),

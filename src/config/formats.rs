@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::document::format::{self, Complaint, Format};
+use crate::document::format::{self, Complaint, TextFormat};
 use crate::document::length::Length;
 use crate::document::quote;
-use crate::document::share::Share;
+use crate::document::share::CountOrShare;
 use crate::domain::id::{Name, ProjectId};
 
 /// All of them.
-pub const FORMATS: &[Format] = &[
+pub const FORMATS: &[TextFormat] = &[
     ("lane", |text| Name::parse(text, "lane").map(drop).map_err(|error| Complaint::new(error.to_string()))),
     ("length", format::of::<Length>),
     ("path", path),
@@ -102,9 +102,9 @@ fn account_name(text: &str) -> Result<(), Complaint> {
 }
 
 /// The share of a quota that is left to others, below 100 %.
-pub fn headroom(text: &str) -> Result<Share, Complaint> {
+pub fn headroom(text: &str) -> Result<CountOrShare, Complaint> {
     match text.parse() {
-        Ok(share @ Share::Hundredths(0..10_000)) => Ok(share),
+        Ok(share @ CountOrShare::Hundredths(0..10_000)) => Ok(share),
         _ => {
             Err(Complaint::new("not a share from `0%` to `99%`").help("write the share of the quota that is left to others, such as `20%`"))
         }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn headroom_leaves_something_to_use() {
-        assert_eq!(headroom("20%"), Ok(Share::Hundredths(2_000)));
+        assert_eq!(headroom("20%"), Ok(CountOrShare::Hundredths(2_000)));
         for text in ["100%", "20", "-1%", "a fifth"] {
             assert!(headroom(text).is_err(), "{text}");
         }

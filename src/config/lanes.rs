@@ -8,7 +8,7 @@ use super::formats;
 use super::raw;
 use super::setting::{Origin, Settings};
 use crate::document::length::Length;
-use crate::document::share::Share;
+use crate::document::share::CountOrShare;
 use crate::document::{Diagnostic, Document, Mistakes, plain, quote};
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
@@ -19,7 +19,7 @@ use crate::domain::quota::Quota;
 pub const MAX_IN_FLIGHT_DEFAULT: u32 = 50;
 
 /// `quota.headroom`.
-pub const HEADROOM_DEFAULT: Share = Share::Hundredths(2_000);
+pub const HEADROOM_DEFAULT: CountOrShare = CountOrShare::Hundredths(2_000);
 
 const CALL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 const SETTLE_DEFAULT: Duration = Duration::from_secs(15);
@@ -31,7 +31,7 @@ const RECOVER_LIMIT_DEFAULT: Duration = Duration::from_secs(30 * 60);
 /// Reads all lanes, and a mistake for each that reaches the project of one before it; `None` after any other mistake. What
 /// holds a mistake already is passed over, its neighbours are not.
 pub fn read(
-    whole: Option<Option<Vec<raw::Lane>>>,
+    whole: Option<Option<Vec<raw::RawLane>>>,
     document: &Document<'_>,
     base: &Path,
     settings: &mut Settings<'_>,
@@ -48,7 +48,7 @@ pub fn read(
             mistakes.push(twice.at(document.place(&format!("{path}.name"))));
             continue;
         }
-        let reader = Reader { path, base, document };
+        let reader = LaneReader { path, base, document };
         let Some(lane) = reader.lane(written, settings, mistakes) else { continue };
         if let Some((first, other)) = lanes.iter().find(|(_, other)| other.access.project_id == lane.access.project_id) {
             let message = format!(
@@ -66,14 +66,14 @@ pub fn read(
     complete.then(|| (lanes.into_iter().map(|(_, lane)| lane).collect(), shared))
 }
 
-struct Reader<'r, 'd> {
+struct LaneReader<'r, 'd> {
     path: String,
     base: &'r Path,
     document: &'r Document<'d>,
 }
 
-impl Reader<'_, '_> {
-    fn lane(&self, written: raw::Lane, settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Option<Lane> {
+impl LaneReader<'_, '_> {
+    fn lane(&self, written: raw::RawLane, settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Option<Lane> {
         let before = mistakes.count();
         let name = written.name;
         let key = |key: &str| format!("lanes.{name}.{key}");
@@ -85,13 +85,13 @@ impl Reader<'_, '_> {
         let (endpoint, project_id) = (endpoint?, project?);
         let endpoint = settings.push_at(key("endpoint"), &path("endpoint"), endpoint, None);
         let project_id = settings.push_at(key("project_id"), &path("project_id"), project_id, None);
-        let reader = credentials::Reader { lane: &self.path, name: &name, base: self.base, document: self.document };
+        let reader = credentials::CredentialsReader { lane: &self.path, name: &name, base: self.base, document: self.document };
         let credentials = reader.read(written.credentials, written.iam_endpoint, &endpoint, settings, mistakes)?;
         let tls = self.tls(&name, [written.ca_file, written.client_cert_file, written.client_key_file], settings, mistakes);
         let origin = written.language.is_none().then_some(Origin::Default);
         let language = written.language.map_or_else(Language::default, |language| match language {
-            raw::Language::EnUs => Language::EnUs,
-            raw::Language::ZhCn => Language::ZhCn,
+            raw::RawLanguage::EnUs => Language::EnUs,
+            raw::RawLanguage::ZhCn => Language::ZhCn,
         });
         let language = settings.push_at(key("language"), &path("language"), language, origin);
         let access = Access { endpoint, project_id, credentials, language, tls };

@@ -27,7 +27,7 @@ use self::formats::FORMATS;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
 use crate::document::shape::Later;
-use crate::document::{Diagnostic, Diagnostics, Document, Mistakes, Shape, Source, open, quote};
+use crate::document::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, open, quote};
 use crate::domain::lane::Lane;
 
 /// Where the configuration is looked for when nothing names it.
@@ -55,7 +55,7 @@ const LATER: &[Later] = &[
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "configuration",
     may_be_empty: true,
-    schema: crate::document::schema::of::<raw::Config>("Sealift configuration"),
+    schema: crate::document::schema::of::<raw::RawConfig>("Sealift configuration"),
     formats: FORMATS,
     later: LATER,
 });
@@ -112,7 +112,7 @@ impl Config {
         let document = source.as_ref().and_then(|source| Document::read(source, &SHAPE, &mut mistakes));
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
-        let warnings = mistakes.finish(source.as_ref().map_or("", Source::name))?;
+        let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
         let (plans, store, socket, (lanes, shared), settings) = config.expect("without a mistake a configuration comes out");
         Ok(Self { file: path, plans, store, socket, lanes, settings, warnings, shared })
     }
@@ -138,7 +138,7 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<Source, Diagnostics> {
+fn read(path: &Path) -> Result<SourceText, Diagnostics> {
     let shown = path.display().to_string();
     let bytes = open::named(path, CONFIG_BYTES_MAX).and_then(|mut file| open::read(&mut file, CONFIG_BYTES_MAX));
     let bytes = bytes.map_err(|complaint| {
@@ -149,16 +149,16 @@ fn read(path: &Path) -> Result<Source, Diagnostics> {
     Ok(open::text(&shown, bytes)?.starred())
 }
 
-type Understood = (PathBuf, PathBuf, PathBuf, (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
+type CheckedConfig = (PathBuf, PathBuf, PathBuf, (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
 
 fn understand(
     document: Option<&Document<'_>>,
     base: &Path,
     env: &dyn Fn(&'static str) -> Option<String>,
     mistakes: &mut Mistakes,
-) -> Option<Understood> {
+) -> Option<CheckedConfig> {
     let filled = document.filter(|document| !document.root().is_null());
-    let whole = filled.and_then(|document| document.typed::<raw::Config>("", mistakes));
+    let whole = filled.and_then(|document| document.typed::<raw::RawConfig>("", mistakes));
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
     let mut written = None;

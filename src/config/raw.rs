@@ -6,31 +6,31 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::document::length::Length;
-use crate::document::share::Share;
+use crate::document::share::CountOrShare;
 use crate::domain::id::Name;
 
 /// The configuration of the Sealift daemon. Paths are relative to this file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
+#[serde(rename = "Config", deny_unknown_fields)]
+pub struct RawConfig {
     /// Folder of plans. A new or changed plan is checked at once, one with `autostart: true` is submitted. Default:
     /// `/etc/sealift/plans.d`. The environment variable `SEALIFT_PLANS` stands above it.
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub plans: Option<String>,
     /// Where the queue is kept.
-    pub store: Option<Store>,
+    pub store: Option<RawStore>,
     /// How the daemon is spoken to.
-    pub api: Option<Api>,
+    pub api: Option<RawApi>,
     /// The ways to the cloud: one for each account and project whose proxies are changed.
     #[schemars(length(max = 1000))]
-    pub lanes: Option<Vec<Lane>>,
+    pub lanes: Option<Vec<RawLane>>,
 }
 
 /// Where the queue is kept.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Store {
+#[serde(rename = "Store", deny_unknown_fields)]
+pub struct RawStore {
     /// Folder of journal and queue, for one daemon. Default: `/var/lib/sealift/queue`. The environment variable
     /// `SEALIFT_STORE` stands above it.
     #[schemars(schema_with = "path")]
@@ -40,8 +40,8 @@ pub struct Store {
 
 /// How the daemon is spoken to.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Api {
+#[serde(rename = "Api", deny_unknown_fields)]
+pub struct RawApi {
     /// Unix socket; who may open it may act. Default: `/run/sealift/api.sock`. The environment variable
     /// `SEALIFT_SOCKET` stands above it.
     #[schemars(schema_with = "path")]
@@ -51,8 +51,8 @@ pub struct Api {
 
 /// One account's access to one project in one region.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Lane {
+#[serde(rename = "Lane", deny_unknown_fields)]
+pub struct RawLane {
     /// Its name, as targets write it: 1 to 63 of the characters a-z, 0-9 and `-`.
     #[schemars(schema_with = "lane_name")]
     pub name: Name,
@@ -69,9 +69,9 @@ pub struct Lane {
     #[schemars(schema_with = "project_id")]
     pub project_id: String,
     /// Who we are there.
-    pub credentials: Credentials,
+    pub credentials: RawCredentials,
     /// In which language the cloud tells its errors (the API's `X-Language`). Default: `en-us`.
-    pub language: Option<Language>,
+    pub language: Option<RawLanguage>,
     /// File of the authorities (PEM) that the lane trusts instead of this machine's, for `endpoint` and `iam_endpoint`: of a private
     /// endpoint behind a gateway of its own. Read when the daemon starts.
     #[schemars(schema_with = "path")]
@@ -87,7 +87,7 @@ pub struct Lane {
     #[serde(default)]
     pub client_key_file: Option<String>,
     /// What all calls of the lane together may use. Default: no limit of ours.
-    pub quota: Option<Quota>,
+    pub quota: Option<RawQuota>,
     /// Changes in flight on the lane, over all rollouts, at most. Default: 50.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_in_flight: Option<u32>,
@@ -111,7 +111,8 @@ pub struct Lane {
 
 /// A language of the API.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-pub enum Language {
+#[serde(rename = "Language")]
+pub enum RawLanguage {
     /// English.
     #[serde(rename = "en-us")]
     EnUs,
@@ -122,67 +123,67 @@ pub enum Language {
 
 /// Who we are at the cloud, in one of three ways: a finished token; an access key; a user with a password.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename = "Credentials", deny_unknown_fields)]
 #[schemars(extend("x-instead" = "must say where a secret is found: write `credentials: {token: {file: PATH}}`, or `access_key` and `secret_key`, or `user`, `password` and `domain`"))]
-pub struct Credentials {
+pub struct RawCredentials {
     /// Where a finished IAM token (`X-Auth-Token`) is found.
     #[serde(default)]
-    pub token: Option<Secret>,
+    pub token: Option<RawSecret>,
     /// Where the public half of an access key (AK) is found. Every request is signed with the key.
     #[serde(default)]
-    pub access_key: Option<Secret>,
+    pub access_key: Option<RawSecret>,
     /// Where the secret half of the access key (SK) is found.
     #[serde(default)]
-    pub secret_key: Option<Secret>,
+    pub secret_key: Option<RawSecret>,
     /// Where the security token of a temporary access key is found.
     #[serde(default)]
-    pub security_token: Option<Secret>,
+    pub security_token: Option<RawSecret>,
     /// Name of the IAM user, or where it is found. Tokens are got from `iam_endpoint` and renewed in time.
     #[serde(default)]
-    pub user: Option<Naming>,
+    pub user: Option<RawName>,
     /// Where the user's password is found.
     #[serde(default)]
-    pub password: Option<Secret>,
+    pub password: Option<RawSecret>,
     /// Name of the account (domain) that the user belongs to, or where it is found.
     #[serde(default)]
-    pub domain: Option<Naming>,
+    pub domain: Option<RawName>,
 }
 
 /// A name, or where it is found.
 #[derive(Debug)]
-pub enum Naming {
+pub enum RawName {
     Plain(String),
-    Found(Secret),
+    Found(RawSecret),
 }
 
-impl JsonSchema for Naming {
+impl JsonSchema for RawName {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Naming".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let found = generator.subschema_for::<Secret>();
+        let found = generator.subschema_for::<RawSecret>();
         json_schema!({ "anyOf": [{ "type": "string", "format": "account-name", "minLength": 1 }, found] })
     }
 }
 
-impl<'de> Deserialize<'de> for Naming {
+impl<'de> Deserialize<'de> for RawName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrMap;
         impl<'de> Visitor<'de> for TextOrMap {
-            type Value = Naming;
+            type Value = RawName;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a name or a map")
             }
-            fn visit_str<E>(self, text: &str) -> Result<Naming, E> {
-                Ok(Naming::Plain(text.to_owned()))
+            fn visit_str<E>(self, text: &str) -> Result<RawName, E> {
+                Ok(RawName::Plain(text.to_owned()))
             }
             // A name of digits alone is a number to YAML.
-            fn visit_u64<E>(self, number: u64) -> Result<Naming, E> {
-                Ok(Naming::Plain(number.to_string()))
+            fn visit_u64<E>(self, number: u64) -> Result<RawName, E> {
+                Ok(RawName::Plain(number.to_string()))
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Naming, A::Error> {
-                Secret::deserialize(MapAccessDeserializer::new(map)).map(Naming::Found)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawName, A::Error> {
+                RawSecret::deserialize(MapAccessDeserializer::new(map)).map(RawName::Found)
             }
         }
         deserializer.deserialize_any(TextOrMap)
@@ -196,7 +197,7 @@ impl<'de> Deserialize<'de> for Naming {
     "x-instead" = "must not stand in the configuration itself: put the secret into a file that only the daemon may read and write `{file: PATH}`, \
                    or `{credential: NAME}` for a systemd credential, or `{env: NAME}`"
 ))]
-pub struct Secret {
+pub struct RawSecret {
     /// A file that holds it. It is read again when it changes.
     #[schemars(schema_with = "path")]
     #[serde(default)]
@@ -213,8 +214,8 @@ pub struct Secret {
 
 /// What all calls of a lane together may use, in any interval of the given length.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Quota {
+#[serde(rename = "Quota", deny_unknown_fields)]
+pub struct RawQuota {
     /// Calls in one interval.
     #[schemars(range(min = 1, max = 100_000))]
     pub requests: u32,
@@ -223,7 +224,7 @@ pub struct Quota {
     /// The share left to colleagues. Default: 20%.
     #[schemars(schema_with = "headroom")]
     #[serde(default)]
-    pub headroom: Option<Share>,
+    pub headroom: Option<CountOrShare>,
 }
 
 fn text(format: &str) -> Schema {

@@ -71,12 +71,12 @@ impl<'d> Settings<'d> {
     }
 
     /// Notes a value and gives it back. Without an origin it comes from the file, at the same path.
-    pub fn push<T: Shown>(&mut self, key: &str, value: T, origin: Option<Origin>) -> T {
+    pub fn push<T: ShownValue>(&mut self, key: &str, value: T, origin: Option<Origin>) -> T {
         self.push_at(key.to_owned(), key, value, origin)
     }
 
     /// As [`Self::push`], where the key in the listing and the path in the file differ.
-    pub fn push_at<T: Shown>(&mut self, key: String, path: &str, value: T, origin: Option<Origin>) -> T {
+    pub fn push_at<T: ShownValue>(&mut self, key: String, path: &str, value: T, origin: Option<Origin>) -> T {
         let origin = origin.unwrap_or_else(|| match self.document {
             Some(document) => {
                 let source = document.source();
@@ -90,54 +90,54 @@ impl<'d> Settings<'d> {
 }
 
 /// What can be listed.
-pub trait Shown {
+pub trait ShownValue {
     /// As a listing shows it.
     fn shown(&self) -> Value;
 }
 
-impl Shown for std::path::PathBuf {
+impl ShownValue for std::path::PathBuf {
     fn shown(&self) -> Value {
         self.display().to_string().into()
     }
 }
 
-impl Shown for String {
+impl ShownValue for String {
     fn shown(&self) -> Value {
         self.as_str().into()
     }
 }
 
-impl Shown for u32 {
+impl ShownValue for u32 {
     fn shown(&self) -> Value {
         (*self).into()
     }
 }
 
-impl Shown for crate::document::length::Length {
+impl ShownValue for crate::document::length::Length {
     fn shown(&self) -> Value {
         self.to_string().into()
     }
 }
 
-impl Shown for crate::document::share::Share {
+impl ShownValue for crate::document::share::CountOrShare {
     fn shown(&self) -> Value {
         self.to_string().into()
     }
 }
 
-impl Shown for crate::domain::id::ProjectId {
+impl ShownValue for crate::domain::id::ProjectId {
     fn shown(&self) -> Value {
         self.as_str().into()
     }
 }
 
-impl Shown for crate::domain::lane::Language {
+impl ShownValue for crate::domain::lane::Language {
     fn shown(&self) -> Value {
         self.tag().into()
     }
 }
 
-impl Shown for crate::domain::lane::SecretSource {
+impl ShownValue for crate::domain::lane::SecretSource {
     fn shown(&self) -> Value {
         match self {
             Self::File(path) => serde_json::json!({ "file": path.display().to_string() }),
@@ -147,7 +147,7 @@ impl Shown for crate::domain::lane::SecretSource {
     }
 }
 
-impl Shown for crate::domain::lane::Naming {
+impl ShownValue for crate::domain::lane::Naming {
     fn shown(&self) -> Value {
         match self {
             Self::Plain(name) => name.as_str().into(),

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::source::{LINE_SHOWN_MAX, Source};
-use super::tree::Span;
+use super::source::{LINE_SHOWN_MAX, SourceText};
+use super::tree::ByteSpan;
 
 /// Diagnostics kept of one load: beyond that nobody reads on, and a file of junk must not become a log of junk.
 pub const DIAGNOSTICS_MAX: usize = 100;
@@ -122,7 +122,7 @@ pub struct Mistakes {
     more: usize,
     warnings: Vec<Diagnostic>,
     /// File and bytes of each mistake in a tree, so that a spoilt part is not read any further.
-    touched: Vec<(*const Source, Span)>,
+    touched: Vec<(*const SourceText, ByteSpan)>,
     all_touched: bool,
 }
 
@@ -142,13 +142,13 @@ impl Mistakes {
     }
 
     /// Adds an error about a node of a tree.
-    pub fn push_node(&mut self, source: &Source, span: Span, diagnostic: Diagnostic) {
+    pub fn push_node(&mut self, source: &SourceText, span: ByteSpan, diagnostic: Diagnostic) {
         self.spoil(source, span);
         self.push_with(|| diagnostic.at(source.place(span)));
     }
 
     /// Remembers that a node cannot be read any further.
-    pub fn spoil(&mut self, source: &Source, span: Span) {
+    pub fn spoil(&mut self, source: &SourceText, span: ByteSpan) {
         // Beyond the bound nothing more can be shown anyway, so nothing more need be read.
         if self.touched.len() < DIAGNOSTICS_MAX { self.touched.push((source, span)) } else { self.all_touched = true }
     }
@@ -159,7 +159,7 @@ impl Mistakes {
     }
 
     /// Whether a mistake was found within `span` of `source`.
-    pub fn touch(&self, source: &Source, span: Span) -> bool {
+    pub fn touch(&self, source: &SourceText, span: ByteSpan) -> bool {
         self.all_touched || self.touched.iter().any(|(of, at)| std::ptr::eq(*of, source) && span.holds(*at))
     }
 

@@ -43,7 +43,7 @@ impl Complaint {
 pub type Check = fn(&str) -> Result<(), Complaint>;
 
 /// A check with its name.
-pub type Format = (&'static str, Check);
+pub type TextFormat = (&'static str, Check);
 
 /// The check of a type that reads itself from text and complains in our form.
 pub fn of<T: std::str::FromStr<Err = Complaint>>(text: &str) -> Result<(), Complaint> {

@@ -28,8 +28,8 @@ use serde::de::DeserializeOwned;
 pub use self::diagnostic::{Diagnostic, Diagnostics, Mistakes, Place, Severity};
 pub use self::quote::{plain, quote};
 pub use self::shape::Shape;
-pub use self::source::Source;
-use self::tree::{Node, Span};
+pub use self::source::SourceText;
+use self::tree::{ByteSpan, Node};
 
 /// Code of a mistake that only the second reader found: the two disagree about a value, which is a defect of this program, told as a
 /// mistake of the file because refusing is the safe side.
@@ -37,14 +37,14 @@ pub const SECOND_READER: &str = "second-reader";
 
 /// A document whose tree was checked against its shape.
 pub struct Document<'s> {
-    source: &'s Source,
+    source: &'s SourceText,
     root: Node<'s>,
 }
 
 impl<'s> Document<'s> {
     /// Reads `source` into a tree and checks it against `shape`. Mistakes go to `mistakes`; `None` when not even a
     /// tree came out of it. A file that [`Source::starred`] marks shows no value that may be a secret.
-    pub fn read(source: &'s Source, shape: &Shape, mistakes: &mut Mistakes) -> Option<Self> {
+    pub fn read(source: &'s SourceText, shape: &Shape, mistakes: &mut Mistakes) -> Option<Self> {
         if source.is_starred() {
             // A round for nothing but the places of what may be a secret, so that no later message shows one.
             let mut ignored = Mistakes::default();
@@ -63,7 +63,7 @@ impl<'s> Document<'s> {
     }
 
     /// The file it was read from.
-    pub fn source(&self) -> &'s Source {
+    pub fn source(&self) -> &'s SourceText {
         self.source
     }
 
@@ -108,7 +108,7 @@ impl<'s> Document<'s> {
                 let place = match error.inner().location().filter(|_| syntax && path.is_empty()) {
                     Some(location) => {
                         let at = self.source.text().floor_char_boundary(location.index());
-                        self.source.place(Span::of(at..at))
+                        self.source.place(ByteSpan::of(at..at))
                     }
                     None => self.place(&format!("{path}.{inside}")),
                 };
@@ -145,7 +145,7 @@ impl<'s> Document<'s> {
 
     /// The text of one node as a document of its own: what stands before it on its line becomes spaces, so that the
     /// indentation of its further lines still fits.
-    fn standalone(&self, span: Span) -> String {
+    fn standalone(&self, span: ByteSpan) -> String {
         let text = self.source.text();
         let slice = &text[span.range()];
         // In brackets or quotes indentation means nothing; and on one endless line to count it for each node would

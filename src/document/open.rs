@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::diagnostic::Diagnostic;
 use super::format::Complaint;
-use super::source::Source;
+use super::source::SourceText;
 
 /// A FIFO without a writer must not hold us, and a terminal must not become ours.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -110,7 +110,7 @@ pub fn read(file: &mut File, max: u64) -> Result<Vec<u8>, Complaint> {
 }
 
 /// Makes text of a file's bytes, or says where they are none.
-pub fn text(name: &str, mut bytes: Vec<u8>) -> Result<Source, Box<Diagnostic>> {
+pub fn text(name: &str, mut bytes: Vec<u8>) -> Result<SourceText, Box<Diagnostic>> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);
     }
@@ -122,7 +122,7 @@ pub fn text(name: &str, mut bytes: Vec<u8>) -> Result<Source, Box<Diagnostic>> {
         let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
         return Err(Diagnostic::error("encoding", format!("{name} is not a text: line {line} holds a NUL byte")).into());
     }
-    String::from_utf8(bytes).map(|text| Source::new(name, text)).map_err(|error| {
+    String::from_utf8(bytes).map(|text| SourceText::new(name, text)).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = &error.as_bytes()[..valid];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -8,11 +8,11 @@
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Diagnostic, Mistakes};
-use super::format::{Check, Complaint, Format};
+use super::format::{Check, Complaint, TextFormat};
 use super::quote::quote;
-use super::source::Source;
+use super::source::SourceText;
 use super::suggest::{nearest, one_of};
-use super::tree::{Kind, Node, Span};
+use super::tree::{ByteSpan, Node, NodeKind};
 
 /// A kind of file.
 pub struct Shape {
@@ -23,7 +23,7 @@ pub struct Shape {
     /// Its schema.
     pub schema: Value,
     /// The checks that the schema's `format` words name.
-    pub formats: &'static [Format],
+    pub formats: &'static [TextFormat],
     /// Keys and values that the contract knows and this version does not.
     pub later: &'static [Later],
 }
@@ -38,7 +38,7 @@ pub struct Later {
 
 impl Shape {
     /// Tells every mistake of `root`.
-    pub fn check(&self, source: &Source, root: &Node<'_>, mistakes: &mut Mistakes) {
+    pub fn check(&self, source: &SourceText, root: &Node<'_>, mistakes: &mut Mistakes) {
         if root.is_null() {
             if !self.may_be_empty {
                 let empty = Diagnostic::error("empty", format!("the {} is empty", self.what));
@@ -46,7 +46,7 @@ impl Shape {
             }
             return;
         }
-        let mut walk = Walk { shape: self, source, mistakes, path: Vec::new() };
+        let mut walk = ShapeWalk { shape: self, source, mistakes, path: Vec::new() };
         walk.node(&self.schema, root, root.span);
     }
 
@@ -76,43 +76,43 @@ impl Shape {
     }
 }
 
-struct Walk<'w, 's> {
+struct ShapeWalk<'w, 's> {
     shape: &'w Shape,
-    source: &'s Source,
+    source: &'s SourceText,
     mistakes: &'w mut Mistakes,
-    path: Vec<Step>,
+    path: Vec<PathStep>,
 }
 
 /// One step down the tree. Places in a list count for messages only: what is known about a path holds for each entry.
-enum Step {
+enum PathStep {
     Key(String),
     Entry,
 }
 
-impl Walk<'_, '_> {
-    fn tell(&mut self, at: Span, diagnostic: Diagnostic) {
+impl ShapeWalk<'_, '_> {
+    fn tell(&mut self, at: ByteSpan, diagnostic: Diagnostic) {
         self.mistakes.push_node(self.source, at, diagnostic);
     }
 
     fn key(&self) -> String {
         match self.path.as_slice() {
-            [.., Step::Key(key)] => quote(key),
-            [.., Step::Key(key), Step::Entry] => format!("an entry of {}", quote(key)),
-            [.., Step::Entry] => "an entry".to_owned(),
+            [.., PathStep::Key(key)] => quote(key),
+            [.., PathStep::Key(key), PathStep::Entry] => format!("an entry of {}", quote(key)),
+            [.., PathStep::Entry] => "an entry".to_owned(),
             [] => format!("the {}", self.shape.what),
         }
     }
 
     fn path(&self) -> String {
         let keys = self.path.iter().filter_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Entry => None,
+            PathStep::Key(key) => Some(key.as_str()),
+            PathStep::Entry => None,
         });
         keys.collect::<Vec<_>>().join(".")
     }
 
     /// `key` is the place of the node's key, for a node that has no text of its own.
-    fn node(&mut self, schema: &Value, node: &Node<'_>, key: Span) {
+    fn node(&mut self, schema: &Value, node: &Node<'_>, key: ByteSpan) {
         if node.is_null() {
             let at = if node.span.is_empty() { key } else { node.span };
             // The place of the value is spoilt too, although the key is shown.
@@ -129,13 +129,13 @@ impl Walk<'_, '_> {
         let fitting = alternatives.iter().copied().find(|one| accepts(one, node));
         let Some(schema) = fitting else { return self.wrong_kind(&alternatives, node, key) };
         match &node.kind {
-            Kind::Mapping(entries) => self.mapping(schema, entries, node, key),
-            Kind::Sequence(items) => self.sequence(schema, items, node),
-            Kind::Scalar { text, plain } => self.scalar(schema, text, *plain, node),
+            NodeKind::Mapping(entries) => self.mapping(schema, entries, node, key),
+            NodeKind::Sequence(items) => self.sequence(schema, items, node),
+            NodeKind::Scalar { text, plain } => self.scalar(schema, text, *plain, node),
         }
     }
 
-    fn mapping(&mut self, schema: &Value, entries: &[(Node<'_>, Node<'_>)], node: &Node<'_>, key: Span) {
+    fn mapping(&mut self, schema: &Value, entries: &[(Node<'_>, Node<'_>)], node: &Node<'_>, key: ByteSpan) {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
         let bound = |key: &str| schema[key].as_u64().and_then(|bound| usize::try_from(bound).ok());
@@ -152,7 +152,7 @@ impl Walk<'_, '_> {
         let mut later = false;
         for (name, value) in entries {
             let Some(text) = name.text() else { continue };
-            self.path.push(Step::Key(text.to_owned()));
+            self.path.push(PathStep::Key(text.to_owned()));
             match (properties.get(text), &schema["additionalProperties"]) {
                 (Some(known), _) => self.node(known, value, name.span),
                 (None, any @ Value::Object(_)) => match format_of(self.shape, &schema["propertyNames"]).and_then(|check| check(text).err())
@@ -182,13 +182,13 @@ impl Walk<'_, '_> {
                 });
                 self.mistakes.spoil(self.source, node.span);
                 // A map has no better place than its key; a plan as a whole none better than its first line.
-                let at = if self.path.is_empty() { Span::of(node.span.range().start..node.span.range().start) } else { key };
+                let at = if self.path.is_empty() { ByteSpan::of(node.span.range().start..node.span.range().start) } else { key };
                 self.tell(at, missing);
             }
         }
     }
 
-    fn unknown<'p>(&mut self, text: &str, at: Span, value: Span, properties: &'p Map<String, Value>) -> Meant<'p> {
+    fn unknown<'p>(&mut self, text: &str, at: ByteSpan, value: ByteSpan, properties: &'p Map<String, Value>) -> Meant<'p> {
         if self.mistakes.is_full() {
             // Words are not compared any more for what is only counted.
             self.mistakes.push_with(|| Diagnostic::error("unknown-key", text));
@@ -223,7 +223,7 @@ impl Walk<'_, '_> {
         if items.is_empty() && schema["minItems"].as_u64().is_some_and(|min| min > 0) {
             self.tell(node.span, Diagnostic::error("empty", format!("{} is empty", self.key())).help("add an entry or leave the key out"));
         }
-        self.path.push(Step::Entry);
+        self.path.push(PathStep::Entry);
         for item in items.iter().take(max) {
             self.node(&schema["items"], item, item.span);
         }
@@ -277,7 +277,7 @@ impl Walk<'_, '_> {
         );
     }
 
-    fn wrong_kind(&mut self, alternatives: &[&Value], node: &Node<'_>, key: Span) {
+    fn wrong_kind(&mut self, alternatives: &[&Value], node: &Node<'_>, key: ByteSpan) {
         if let Some(advice) = alternatives.iter().find_map(|one| one["x-instead"].as_str()) {
             // Where a secret may have been written the value itself must not be shown.
             self.source.hide(node.span);
@@ -289,17 +289,17 @@ impl Walk<'_, '_> {
         let wrong = Diagnostic::error("type", format!("{} must be {}, it is {}", self.key(), wanted.join(" or "), found(node)));
         let text = node.text().unwrap_or("");
         let wrong = match (wanted.as_slice(), &node.kind) {
-            (["`true` or `false`"], Kind::Scalar { .. }) => match text.to_ascii_lowercase().as_str() {
+            (["`true` or `false`"], NodeKind::Scalar { .. }) => match text.to_ascii_lowercase().as_str() {
                 "on" | "yes" | "y" | "1" | "true" => wrong.help("write `true`").replace("true"),
                 "off" | "no" | "n" | "0" | "false" => wrong.help("write `false`").replace("false"),
                 _ => wrong,
             },
-            (["a list"], Kind::Scalar { .. }) if text.len() < 80 && !node.span.is_empty() => {
+            (["a list"], NodeKind::Scalar { .. }) if text.len() < 80 && !node.span.is_empty() => {
                 let item = self.source.text()[node.span.range()].to_owned();
                 wrong.help("put it between brackets").replace(format!("[{item}]"))
             }
             (["a list"], _) => wrong.help("begin each entry with `- `"),
-            (["a whole number"], Kind::Scalar { plain: false, .. }) if whole(alternatives[0], text).is_none() => {
+            (["a whole number"], NodeKind::Scalar { plain: false, .. }) if whole(alternatives[0], text).is_none() => {
                 wrong.help("remove the quotes").replace(text)
             }
             _ => wrong,
@@ -351,9 +351,9 @@ fn kind_word(kind: &str) -> &'static str {
 
 fn found(node: &Node<'_>) -> &'static str {
     match &node.kind {
-        Kind::Mapping(_) => "a map",
-        Kind::Sequence(_) => "a list",
-        Kind::Scalar { .. } => "a text",
+        NodeKind::Mapping(_) => "a map",
+        NodeKind::Sequence(_) => "a list",
+        NodeKind::Scalar { .. } => "a text",
     }
 }
 
@@ -368,10 +368,12 @@ fn words_only(schema: &Value) -> bool {
 
 fn accepts(schema: &Value, node: &Node<'_>) -> bool {
     kinds(schema).any(|kind| match (&node.kind, kind) {
-        (Kind::Mapping(_), "object") | (Kind::Sequence(_), "array") | (Kind::Scalar { .. }, "string") => true,
-        (Kind::Scalar { text, plain: true }, "boolean") => matches!(text.as_ref(), "true" | "True" | "TRUE" | "false" | "False" | "FALSE"),
+        (NodeKind::Mapping(_), "object") | (NodeKind::Sequence(_), "array") | (NodeKind::Scalar { .. }, "string") => true,
+        (NodeKind::Scalar { text, plain: true }, "boolean") => {
+            matches!(text.as_ref(), "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
+        }
         // A plain text that is no number is told as such, with its bounds, rather than as a wrong kind.
-        (Kind::Scalar { plain: true, .. }, "integer") => true,
+        (NodeKind::Scalar { plain: true, .. }, "integer") => true,
         _ => false,
     })
 }

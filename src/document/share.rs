@@ -11,7 +11,7 @@ use super::quote;
 
 /// A count or a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
+pub enum CountOrShare {
     /// So many.
     Count(u32),
     /// So many hundredths of a percent, 0 to 10,000.
@@ -20,14 +20,14 @@ pub enum Share {
 
 /// A wave's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
+pub enum WaveSize {
     /// A count or a share.
-    Share(Share),
+    Share(CountOrShare),
     /// Whatever the waves before left.
     Rest,
 }
 
-impl Share {
+impl CountOrShare {
     /// Of `total`, a share rounded up: a wave is never smaller than it was meant.
     pub fn up(self, total: u32) -> u32 {
         match self {
@@ -49,7 +49,7 @@ fn narrow(part: u64) -> u32 {
     u32::try_from(part).expect("a share of a count is not more than the count")
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for CountOrShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => write!(f, "{count}"),
@@ -59,7 +59,7 @@ impl fmt::Display for Share {
     }
 }
 
-impl FromStr for Share {
+impl FromStr for CountOrShare {
     type Err = Complaint;
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
@@ -87,7 +87,7 @@ impl FromStr for Share {
     }
 }
 
-impl FromStr for Size {
+impl FromStr for WaveSize {
     type Err = Complaint;
 
     fn from_str(text: &str) -> Result<Self, Complaint> {
@@ -95,7 +95,7 @@ impl FromStr for Size {
         match text {
             "rest" => Ok(Self::Rest),
             _ => match text.parse() {
-                Ok(Share::Count(0) | Share::Hundredths(0)) => Err(Complaint::new("a wave cannot be empty").help(examples)),
+                Ok(CountOrShare::Count(0) | CountOrShare::Hundredths(0)) => Err(Complaint::new("a wave cannot be empty").help(examples)),
                 Ok(share) => Ok(Self::Share(share)),
                 Err(_) => Err(Complaint::new(format!("{} is no size of a wave", quote(text))).help(examples)),
             },
@@ -122,19 +122,19 @@ impl<T: FromStr<Err = Complaint>> Visitor<'_> for NumberOrText<T> {
     }
 }
 
-impl<'de> Deserialize<'de> for Share {
+impl<'de> Deserialize<'de> for CountOrShare {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NumberOrText(std::marker::PhantomData))
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
+impl<'de> Deserialize<'de> for WaveSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NumberOrText(std::marker::PhantomData))
     }
 }
 
-impl JsonSchema for Share {
+impl JsonSchema for CountOrShare {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Share".into()
     }
@@ -150,7 +150,7 @@ impl JsonSchema for Share {
     }
 }
 
-impl JsonSchema for Size {
+impl JsonSchema for WaveSize {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Size".into()
     }
@@ -174,28 +174,28 @@ mod tests {
 
     #[test]
     fn waves_round_up_and_budgets_down() {
-        let share: Share = "5%".parse().expect("a share");
+        let share: CountOrShare = "5%".parse().expect("a share");
         assert_eq!((share.up(30), share.down(30)), (2, 1));
         assert_eq!((share.up(19), share.down(19)), (1, 0));
-        let fine: Share = "0.25%".parse().expect("a share");
+        let fine: CountOrShare = "0.25%".parse().expect("a share");
         assert_eq!((fine.up(1000), fine.down(1000)), (3, 2));
-        assert_eq!("2.5%".parse(), Ok(Share::Hundredths(250)));
+        assert_eq!("2.5%".parse(), Ok(CountOrShare::Hundredths(250)));
     }
 
     #[test]
     fn other_texts_are_refused() {
         for text in ["", "%", "5 percent", "101%", "-1", "1.234%", "1e3", ".5%", "0x10", "99999999999", "five"] {
-            assert!(text.parse::<Share>().is_err(), "{text:?} was read");
+            assert!(text.parse::<CountOrShare>().is_err(), "{text:?} was read");
         }
         for text in ["0", "0%", "all", "Rest"] {
-            assert!(text.parse::<Size>().is_err(), "{text:?} was read");
+            assert!(text.parse::<WaveSize>().is_err(), "{text:?} was read");
         }
     }
 
     proptest! {
         #[test]
         fn a_share_is_never_more_than_all(total: u32, part in 0u32..=10_000) {
-            let share = Share::Hundredths(part);
+            let share = CountOrShare::Hundredths(part);
             prop_assert!(share.down(total) <= share.up(total) && share.up(total) <= total);
             prop_assert!(share.up(total) - share.down(total) <= 1);
             prop_assert_eq!(share.to_string().parse(), Ok(share));

@@ -4,21 +4,21 @@ use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 
 use super::diagnostic::Place;
-use super::tree::Span;
+use super::tree::ByteSpan;
 
 /// Longest piece of a line kept for a diagnostic, in bytes: enough to see, whatever a machine wrote.
 pub const LINE_SHOWN_MAX: usize = 4096;
 
 /// A file's name as shown, and its text.
-pub struct Source {
+pub struct SourceText {
     name: String,
     text: String,
     lines: OnceCell<Vec<usize>>,
     starred: bool,
-    hidden: RefCell<Vec<Span>>,
+    hidden: RefCell<Vec<ByteSpan>>,
 }
 
-impl Source {
+impl SourceText {
     /// A text that was read from `name`. At most 4 GiB, which the limits of [`super::open`] see to.
     pub fn new(name: impl Into<String>, text: String) -> Self {
         Self { name: name.into(), text, lines: OnceCell::new(), starred: false, hidden: RefCell::default() }
@@ -36,7 +36,7 @@ impl Source {
     }
 
     /// Shows stars in place of a stretch from now on. Does nothing in a file that holds no secrets.
-    pub fn hide(&self, span: Span) {
+    pub fn hide(&self, span: ByteSpan) {
         if self.starred {
             self.hidden.borrow_mut().push(span);
         }
@@ -60,12 +60,12 @@ impl Source {
     }
 
     /// The line on which a stretch begins, from 1.
-    pub fn line(&self, span: Span) -> usize {
+    pub fn line(&self, span: ByteSpan) -> usize {
         self.starts().partition_point(|line| *line <= span.range().start)
     }
 
     /// Line, column and line text of a stretch; of one over several lines only what stands on the first is marked.
-    pub fn place(&self, span: Span) -> Place {
+    pub fn place(&self, span: ByteSpan) -> Place {
         let starts = self.starts();
         let Range { start, end } = span.range();
         let index = self.line(span) - 1;
@@ -134,11 +134,11 @@ mod tests {
 
     #[test]
     fn places_count_lines_and_characters_from_one() {
-        let source = Source::new("x.yaml", "ä: 1\r\nbé: 2\n".into());
+        let source = SourceText::new("x.yaml", "ä: 1\r\nbé: 2\n".into());
         let at = source.text().find('2').expect("it stands there");
-        let place = source.place(Span::of(at..at + 1));
+        let place = source.place(ByteSpan::of(at..at + 1));
         assert_eq!((place.line, place.column, place.text.as_str()), (2, 5, "bé: 2"));
-        let end = source.place(Span::of(source.text().len()..source.text().len()));
+        let end = source.place(ByteSpan::of(source.text().len()..source.text().len()));
         assert_eq!((end.line, end.column), (3, 1));
     }
 }

@@ -12,7 +12,7 @@ use granit_parser::{Event, Parser, ScalarStyle, Span as Marked, Tag};
 
 use super::diagnostic::{Diagnostic, Mistakes};
 use super::quote::{plain, quote};
-use super::source::Source;
+use super::source::SourceText;
 
 /// Deepest nesting of `[` and `{`; a plan needs four.
 const FLOW_DEPTH_MAX: usize = 16;
@@ -28,12 +28,12 @@ const KEYS_MAX: usize = 256;
 
 /// A stretch of a source, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct ByteSpan {
     start: u32,
     end: u32,
 }
 
-impl Span {
+impl ByteSpan {
     /// From a range; texts are bounded far below 4 GiB.
     pub fn of(range: Range<usize>) -> Self {
         let cut = |at| u32::try_from(at).expect("a document is bounded to a few MiB");
@@ -60,14 +60,14 @@ impl Span {
 #[derive(Debug)]
 pub struct Node<'s> {
     /// Where it stands.
-    pub span: Span,
+    pub span: ByteSpan,
     /// What it is.
-    pub kind: Kind<'s>,
+    pub kind: NodeKind<'s>,
 }
 
 /// What a node is.
 #[derive(Debug)]
-pub enum Kind<'s> {
+pub enum NodeKind<'s> {
     /// A text; `plain` when it stands without quotes, so that it may also be a number, `true` or nothing.
     Scalar {
         /// After escapes.
@@ -85,14 +85,14 @@ impl<'s> Node<'s> {
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar { text, .. } => Some(text),
-            Kind::Sequence(_) | Kind::Mapping(_) => None,
+            NodeKind::Scalar { text, .. } => Some(text),
+            NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
         }
     }
 
     /// Whether nothing is written here: empty, `~` or `null`.
     pub fn is_null(&self) -> bool {
-        matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))
+        matches!(&self.kind, NodeKind::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// The value of a key.
@@ -103,16 +103,16 @@ impl<'s> Node<'s> {
     /// A key with its value.
     pub fn entry(&self, key: &str) -> Option<&(Node<'s>, Node<'s>)> {
         match &self.kind {
-            Kind::Mapping(entries) => entries.iter().find(|(name, _)| name.text() == Some(key)),
-            Kind::Scalar { .. } | Kind::Sequence(_) => None,
+            NodeKind::Mapping(entries) => entries.iter().find(|(name, _)| name.text() == Some(key)),
+            NodeKind::Scalar { .. } | NodeKind::Sequence(_) => None,
         }
     }
 
     /// How many entries a list has.
     pub fn len(&self) -> usize {
         match &self.kind {
-            Kind::Sequence(items) => items.len(),
-            Kind::Scalar { .. } | Kind::Mapping(_) => 0,
+            NodeKind::Sequence(items) => items.len(),
+            NodeKind::Scalar { .. } | NodeKind::Mapping(_) => 0,
         }
     }
 
@@ -124,18 +124,18 @@ impl<'s> Node<'s> {
     /// An item of a list.
     pub fn item(&self, index: usize) -> Option<&Node<'s>> {
         match &self.kind {
-            Kind::Sequence(items) => items.get(index),
-            Kind::Scalar { .. } | Kind::Mapping(_) => None,
+            NodeKind::Sequence(items) => items.get(index),
+            NodeKind::Scalar { .. } | NodeKind::Mapping(_) => None,
         }
     }
 }
 
 /// Reads the tree; `what` names the kind of file in messages. `None` when the text is no YAML.
 /// An empty text is a scalar without a text.
-pub fn parse<'s>(source: &'s Source, what: &str, mistakes: &mut Mistakes) -> Option<Node<'s>> {
+pub fn parse<'s>(source: &'s SourceText, what: &str, mistakes: &mut Mistakes) -> Option<Node<'s>> {
     if let Some((at, c)) = source.text().char_indices().find(|(_, c)| divides(*c)) {
         let message = format!("the character U+{:04X} is not taken: YAML readers differ about it", u32::from(c));
-        mistakes.push_node(source, Span::of(at..at + c.len_utf8()), Diagnostic::error("character", message).help("remove it"));
+        mistakes.push_node(source, ByteSpan::of(at..at + c.len_utf8()), Diagnostic::error("character", message).help("remove it"));
         return None;
     }
     let options = granit_parser::options! {
@@ -145,8 +145,14 @@ pub fn parse<'s>(source: &'s Source, what: &str, mistakes: &mut Mistakes) -> Opt
         flow_nesting_limit: FLOW_DEPTH_MAX,
         block_nesting_limit: BLOCK_DEPTH_MAX,
     };
-    let mut reader =
-        Reader { events: Parser::new_from_str_with_options(source.text(), options), source, what, mistakes, nodes: 0, end: Span::of(0..0) };
+    let mut reader = TreeReader {
+        events: Parser::new_from_str_with_options(source.text(), options),
+        source,
+        what,
+        mistakes,
+        nodes: 0,
+        end: ByteSpan::of(0..0),
+    };
     reader.document().ok()
 }
 
@@ -156,19 +162,19 @@ fn divides(c: char) -> bool {
 }
 
 /// The mistake is told already.
-struct Told;
+struct Reported;
 
-struct Reader<'s, 'm> {
+struct TreeReader<'s, 'm> {
     events: Parser<'s, granit_parser::StrInput<'s>>,
-    source: &'s Source,
+    source: &'s SourceText,
     what: &'m str,
     mistakes: &'m mut Mistakes,
     nodes: usize,
-    end: Span,
+    end: ByteSpan,
 }
 
-impl<'s> Reader<'s, '_> {
-    fn next(&mut self) -> Result<(Event<'s>, Marked), Told> {
+impl<'s> TreeReader<'s, '_> {
+    fn next(&mut self) -> Result<(Event<'s>, Marked), Reported> {
         match self.events.next() {
             Some(Ok((event, marked))) => {
                 self.end = span(marked);
@@ -184,18 +190,18 @@ impl<'s> Reader<'s, '_> {
                 }
                 let mut diagnostic = Diagnostic::error("syntax", message);
                 diagnostic.help = help.map(str::to_owned);
-                Err(self.tell(Span::of(at..at), diagnostic))
+                Err(self.tell(ByteSpan::of(at..at), diagnostic))
             }
             None => Err(self.tell(self.end, Diagnostic::error("syntax", format!("the {} ends too early", self.what)))),
         }
     }
 
-    fn tell(&mut self, at: Span, diagnostic: Diagnostic) -> Told {
+    fn tell(&mut self, at: ByteSpan, diagnostic: Diagnostic) -> Reported {
         self.mistakes.push_node(self.source, at, diagnostic);
-        Told
+        Reported
     }
 
-    fn document(&mut self) -> Result<Node<'s>, Told> {
+    fn document(&mut self) -> Result<Node<'s>, Reported> {
         let mut root = None;
         loop {
             match self.next()? {
@@ -210,7 +216,7 @@ impl<'s> Reader<'s, '_> {
                     return Err(self.tell(span(marked), second));
                 }
                 (Event::StreamEnd, marked) => {
-                    let nothing = Node { span: span(marked), kind: Kind::Scalar { text: Cow::Borrowed(""), plain: true } };
+                    let nothing = Node { span: span(marked), kind: NodeKind::Scalar { text: Cow::Borrowed(""), plain: true } };
                     return Ok(root.unwrap_or(nothing));
                 }
                 (_, marked) => return Err(self.tell(span(marked), Diagnostic::error("syntax", "not a YAML document"))),
@@ -218,7 +224,7 @@ impl<'s> Reader<'s, '_> {
         }
     }
 
-    fn node(&mut self, (event, marked): (Event<'s>, Marked)) -> Result<Node<'s>, Told> {
+    fn node(&mut self, (event, marked): (Event<'s>, Marked)) -> Result<Node<'s>, Reported> {
         self.nodes += 1;
         if self.nodes > NODES_MAX {
             let large = Diagnostic::error("too-large", format!("more than {NODES_MAX} values"))
@@ -229,7 +235,7 @@ impl<'s> Reader<'s, '_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 self.refuse_properties(anchor, tag.as_deref(), marked);
-                Ok(Node { span: span(marked), kind: Kind::Scalar { text, plain } })
+                Ok(Node { span: span(marked), kind: NodeKind::Scalar { text, plain } })
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_properties(anchor, tag.as_deref(), marked);
@@ -238,7 +244,7 @@ impl<'s> Reader<'s, '_> {
                     match self.next()? {
                         (Event::SequenceEnd, end) => {
                             let span = self.until(marked, end, items.last().map(|item: &Node<'_>| item.span));
-                            return Ok(Node { span, kind: Kind::Sequence(items) });
+                            return Ok(Node { span, kind: NodeKind::Sequence(items) });
                         }
                         other => items.push(self.node(other)?),
                     }
@@ -250,13 +256,13 @@ impl<'s> Reader<'s, '_> {
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.tell(span(marked), Diagnostic::error("alias", "an alias is not taken here").help("write the value out"));
-                Ok(Node { span: span(marked), kind: Kind::Scalar { text: Cow::Borrowed("*"), plain: false } })
+                Ok(Node { span: span(marked), kind: NodeKind::Scalar { text: Cow::Borrowed("*"), plain: false } })
             }
             _ => Err(self.tell(span(marked), Diagnostic::error("syntax", "not a YAML document"))),
         }
     }
 
-    fn mapping(&mut self, start: Marked) -> Result<Node<'s>, Told> {
+    fn mapping(&mut self, start: Marked) -> Result<Node<'s>, Reported> {
         let mut entries: Vec<(Node<'s>, Node<'s>)> = Vec::new();
         // Also of an entry that is refused below: its mistake must lie within the map, which is then not read any further.
         let mut last = None;
@@ -264,13 +270,13 @@ impl<'s> Reader<'s, '_> {
             let key = match self.next()? {
                 (Event::MappingEnd, end) => {
                     let span = self.until(start, end, last);
-                    return Ok(Node { span, kind: Kind::Mapping(entries) });
+                    return Ok(Node { span, kind: NodeKind::Mapping(entries) });
                 }
                 other => self.node(other)?,
             };
             let first = self.next()?;
             let mut value = self.node(first)?;
-            if matches!(value.kind, Kind::Sequence(_)) {
+            if matches!(value.kind, NodeKind::Sequence(_)) {
                 value.span = self.with_first_dash(value.span);
             }
             last = Some(value.span);
@@ -295,12 +301,12 @@ impl<'s> Reader<'s, '_> {
     }
 
     /// The parser lets a list that is indented no further than its key begin after its first dash.
-    fn with_first_dash(&self, list: Span) -> Span {
+    fn with_first_dash(&self, list: ByteSpan) -> ByteSpan {
         let text = self.source.text();
         let before = text[..list.range().start].trim_end();
         let line = before.rfind('\n').map_or(0, |at| at + 1);
         // A dash that is the first on its line and with nothing but space up to the list is the list's own.
-        if before[line..].trim_start() == "-" { Span::of(before.len() - 1..list.range().end) } else { list }
+        if before[line..].trim_start() == "-" { ByteSpan::of(before.len() - 1..list.range().end) } else { list }
     }
 
     /// An anchor or a tag could give a node another meaning than its text shows.
@@ -309,7 +315,7 @@ impl<'s> Reader<'s, '_> {
         if anchor != 0 {
             let line = self.source.text()[..node.range().start].rfind('\n').map_or(0, |at| at + 1);
             let before = &self.source.text()[line..node.range().start];
-            let at = before.rfind('&').map_or(node, |at| Span::of(line + at..line + before.trim_end().len()));
+            let at = before.rfind('&').map_or(node, |at| ByteSpan::of(line + at..line + before.trim_end().len()));
             self.tell(at, Diagnostic::error("anchor", "an anchor is not taken here").help("write the value out where it is used"));
         }
         if let Some(tag) = tag {
@@ -321,16 +327,16 @@ impl<'s> Reader<'s, '_> {
 
     /// From the start of a collection to its end, without the white space that the parser counts to it, but with its
     /// last node, which may be one that was left out and so stand in that white space.
-    fn until(&self, start: Marked, end: Marked, last: Option<Span>) -> Span {
+    fn until(&self, start: Marked, end: Marked, last: Option<ByteSpan>) -> ByteSpan {
         let start = span(start).range().start;
         let end = span(end).range().end.max(start);
         let text = start + self.source.text()[start..end].trim_end().len();
-        Span::of(start..last.map_or(text, |last| text.max(last.range().end)))
+        ByteSpan::of(start..last.map_or(text, |last| text.max(last.range().end)))
     }
 }
 
-fn span(marked: Marked) -> Span {
-    Span::of(marked.byte_range().expect("a parser over a text counts bytes"))
+fn span(marked: Marked) -> ByteSpan {
+    ByteSpan::of(marked.byte_range().expect("a parser over a text counts bytes"))
 }
 
 const NO_TABS: &str = "indent with spaces, never with tabs";

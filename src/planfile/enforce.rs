@@ -2,12 +2,12 @@
 
 use super::raw;
 use super::targets::Set;
-use crate::document::share::Share;
+use crate::document::share::CountOrShare;
 use crate::document::{Diagnostic, Document, Mistakes, plain};
 use crate::domain::enforce::{Enforce, Mode, NAME_MAX};
 
 /// `enforce.max_drift` when the plan does not say: a twentieth of all targets, in hundredths of a percent.
-const MAX_DRIFT_DEFAULT: Share = Share::Hundredths(500);
+const MAX_DRIFT_DEFAULT: CountOrShare = CountOrShare::Hundredths(500);
 
 /// Reads `enforce`; `Some(None)` when the plan has none, `None` after a mistake.
 pub fn read(written: Option<raw::Enforce>, document: &Document<'_>, set: Option<&Set>, mistakes: &mut Mistakes) -> Option<Option<Enforce>> {
@@ -24,7 +24,7 @@ pub fn read(written: Option<raw::Enforce>, document: &Document<'_>, set: Option<
         mistakes.push(long.also(document.place("enforce"), "its runs are named NAME-drift and NAME-enforce").help("shorten the name"));
     }
     let share = written.max_drift.unwrap_or(MAX_DRIFT_DEFAULT);
-    if matches!(share, Share::Count(0) | Share::Hundredths(0)) {
+    if matches!(share, CountOrShare::Count(0) | CountOrShare::Hundredths(0)) {
         let none = Diagnostic::error("value", "with a `max_drift` of 0 nothing is ever put right").at(document.place("enforce.max_drift"));
         mistakes.push(none.help("write `mode: inform` to have drift reported only"));
     }

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use crate::document::format::{self, Complaint, Format};
+use crate::document::format::{self, Complaint, TextFormat};
 use crate::document::length::Length;
-use crate::document::share::{Share, Size};
+use crate::document::share::{CountOrShare, WaveSize};
 use crate::document::{plain, quote, suggest};
 use crate::domain::cron::Expression;
 use crate::domain::group::GroupBy;
@@ -13,15 +13,15 @@ use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::zone::Zone;
 
 /// All of them.
-pub const FORMATS: &[Format] = &[
+pub const FORMATS: &[TextFormat] = &[
     ("plan-name", |text| name(text, "plan name")),
     ("lane", |text| name(text, "lane")),
     ("wave", |text| name(text, "wave")),
     ("instance-id", format::saying::<InstanceId>),
     ("proxy-id", format::saying::<ProxyId>),
     ("length", format::of::<Length>),
-    ("share", format::of::<Share>),
-    ("size", format::of::<Size>),
+    ("share", format::of::<CountOrShare>),
+    ("size", format::of::<WaveSize>),
     ("group", group),
     ("cron", cron),
     ("time-zone", time_zone),

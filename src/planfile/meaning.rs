@@ -13,7 +13,7 @@ use super::targets::{Exclude, FileSource, Fleet, Set, TARGETS_MAX};
 use super::{Lanes, Outline, calendar, discover, enforce, raw, waves, wire, written};
 use crate::document::length::Length;
 use crate::document::shape::complained;
-use crate::document::tree::Span;
+use crate::document::tree::ByteSpan;
 use crate::document::{Diagnostic, Document, Mistakes, quote, suggest};
 use crate::domain::group::{GroupBy, GroupLimits};
 use crate::domain::id::Digest;
@@ -172,7 +172,7 @@ fn targets(
     (fleet.finish(node_key(document, "targets"), max_at, complete, document, mistakes), found_at)
 }
 
-fn node_key(document: &Document<'_>, key: &str) -> Span {
+fn node_key(document: &Document<'_>, key: &str) -> ByteSpan {
     document.root().entry(key).map_or(document.root().span, |(name, _)| name.span)
 }
 

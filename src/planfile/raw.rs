@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::selector::Pattern;
 use crate::document::length::Length;
-use crate::document::share::{Share, Size};
+use crate::document::share::{CountOrShare, WaveSize};
 use crate::domain::cron::Expression;
 use crate::domain::group::{GROUP_LIMITS_MAX, GroupBy};
 use crate::domain::id::{InstanceId, Name, ProxyId};
@@ -245,7 +245,7 @@ pub struct Wave {
     #[schemars(schema_with = "wave_name")]
     pub name: Name,
     /// A count, a share of all targets such as `5%` (rounded up), or `rest`.
-    pub size: Size,
+    pub size: WaveSize,
     /// Wait after its last change, before the next wave. Default: none.
     pub soak: Option<Length>,
     /// Who lets the next wave begin. Default: auto.
@@ -267,7 +267,7 @@ pub enum Promote {
 #[serde(untagged)]
 pub enum MaxFailures {
     /// One budget.
-    One(Share),
+    One(CountOrShare),
     /// Two budgets.
     Two(Budgets),
 }
@@ -277,9 +277,9 @@ pub enum MaxFailures {
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
     /// Of each wave; a share is one of the wave's targets. Default: half of the wave, at least 1, never above `rollout`.
-    pub wave: Option<Share>,
+    pub wave: Option<CountOrShare>,
     /// Of the whole rollout. Default: 20.
-    pub rollout: Option<Share>,
+    pub rollout: Option<CountOrShare>,
 }
 
 /// What follows when a failure budget is spent.
@@ -315,7 +315,7 @@ pub struct Enforce {
     pub mode: Option<Mode>,
     /// More drift than that holds the enforcement, and nothing is put right until a person releases it. A number, or a
     /// share of all targets that rounds down, but to 1 at least. Default: 5%.
-    pub max_drift: Option<Share>,
+    pub max_drift: Option<CountOrShare>,
 }
 
 /// What an enforcement does about drift.

@@ -7,7 +7,7 @@
 //! say, and never above the rollout's. A written budget that can never be reached is a warning: it guards nothing.
 
 use super::raw;
-use crate::document::share::{Share, Size};
+use crate::document::share::{CountOrShare, WaveSize};
 use crate::document::{Diagnostic, Document, Mistakes, quote};
 use crate::domain::id::Name;
 use crate::domain::plan::{Promote, Wave};
@@ -25,14 +25,14 @@ pub fn rollout_budget(strategy: &raw::Strategy, total: u32) -> u32 {
         Some(raw::MaxFailures::One(share)) => Some(*share),
         Some(raw::MaxFailures::Two(budgets)) => budgets.rollout,
     };
-    share.unwrap_or(Share::Count(MAX_FAILURES_DEFAULT)).down(total).max(1)
+    share.unwrap_or(CountOrShare::Count(MAX_FAILURES_DEFAULT)).down(total).max(1)
 }
 
 fn wave_budget(strategy: &raw::Strategy, size: u32, rollout: u32) -> u32 {
     written_wave_budget(strategy).map_or((size / 2).min(rollout), |share| share.down(size)).max(1)
 }
 
-fn written_wave_budget(strategy: &raw::Strategy) -> Option<Share> {
+fn written_wave_budget(strategy: &raw::Strategy) -> Option<CountOrShare> {
     match &strategy.max_failures {
         Some(raw::MaxFailures::Two(budgets)) => budgets.wave,
         Some(raw::MaxFailures::One(_)) | None => None,
@@ -73,13 +73,13 @@ fn more_than_all(written: &[raw::Wave], document: &Document<'_>, mistakes: &mut 
     let mut sum = 0;
     let mut over = None;
     for (index, wave) in written.iter().enumerate() {
-        if let Size::Share(Share::Hundredths(part)) = wave.size {
+        if let WaveSize::Share(CountOrShare::Hundredths(part)) = wave.size {
             sum += part;
             over = over.or((sum > ALL).then_some(index));
         }
     }
     if let Some(over) = over {
-        let sum = Share::Hundredths(sum);
+        let sum = CountOrShare::Hundredths(sum);
         let message = format!("the shares of the waves add up to {sum}, which is more than all targets");
         let more = Diagnostic::error("waves", message).at(document.place(&format!("strategy.waves[{over}].size")));
         mistakes.push(more.help("each share is one of all targets, not of what the waves before left; for that write `size: rest`"));
@@ -115,8 +115,8 @@ pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mi
         }
         let left = total - first;
         let wanted = match wave.size {
-            Size::Share(share) => share.up(total),
-            Size::Rest => {
+            WaveSize::Share(share) => share.up(total),
+            WaveSize::Rest => {
                 rest_at = Some(index);
                 left
             }

@@ -3,7 +3,7 @@
 //! Bound: a list of `targets` may be long and is one key with a digest; all other lists are bounded by the schema.
 
 use crate::document::Document;
-use crate::document::tree::{Kind, Node};
+use crate::document::tree::{Node, NodeKind};
 use crate::domain::id::Digest;
 use crate::domain::written::Written;
 
@@ -22,14 +22,14 @@ fn walk(path: &str, node: &Node<'_>, each: &mut impl FnMut(String, String)) {
         return;
     }
     match &node.kind {
-        Kind::Scalar { text, .. } => each(path.to_owned(), text.clone().into_owned()),
-        Kind::Sequence(_) if path.starts_with("targets.") => each(path.to_owned(), digest(node).to_string()),
-        Kind::Sequence(items) => {
+        NodeKind::Scalar { text, .. } => each(path.to_owned(), text.clone().into_owned()),
+        NodeKind::Sequence(_) if path.starts_with("targets.") => each(path.to_owned(), digest(node).to_string()),
+        NodeKind::Sequence(items) => {
             for (index, item) in items.iter().enumerate() {
                 walk(&format!("{path}[{index}]"), item, each);
             }
         }
-        Kind::Mapping(entries) => {
+        NodeKind::Mapping(entries) => {
             for (name, value) in entries {
                 let name = name.text().unwrap_or_default();
                 walk(&if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }, value, each);

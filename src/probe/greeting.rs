@@ -23,7 +23,7 @@ pub const ERROR: u8 = 0xff;
 
 /// How the server opened the conversation.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Opened {
+pub struct ServerOpening {
     /// What it says of itself.
     pub greeting: Greeting,
     /// Whether it knows ways to log in by their names.
@@ -33,16 +33,16 @@ pub struct Opened {
 }
 
 /// Reads the greeting.
-pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Opened, Trouble> {
+pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<ServerOpening, Trouble> {
     parse(&packet::read(stream).await?)
 }
 
-fn parse(packet: &Packet) -> Result<Opened, Trouble> {
+fn parse(packet: &Packet) -> Result<ServerOpening, Trouble> {
     match packet.payload.first() {
         Some(&PROTOCOL_10) => {
             let greeting = fields(&packet.payload[1..]).ok_or_else(|| packet::not_mysql(&packet.payload))?;
             let plugins = greeting.capabilities & CLIENT_PLUGIN_AUTH != 0;
-            Ok(Opened { greeting, plugins, sequence: packet.sequence })
+            Ok(ServerOpening { greeting, plugins, sequence: packet.sequence })
         }
         Some(&ERROR) => Err(refusal(&packet.payload).map_or_else(|| packet::not_mysql(&packet.payload), refused)),
         _ => Err(packet::not_mysql(&packet.payload)),
@@ -89,7 +89,7 @@ mod tests {
     /// As MariaDB 10.11 sent it with TLS configured, but for the salt.
     const MARIADB: &[u8] = b"\x0a5.5.5-10.11.14-MariaDB-0+deb12u2\0\x03\0\0\0abcdefgh\0\xfe\xff\x2d\x02\0\xff\x81\x15\0\0\0\0\0\0\x1d\0\0\0ijklmnopqrst\0mysql_native_password\0";
 
-    fn opened(payload: &[u8]) -> Result<Opened, Trouble> {
+    fn opened(payload: &[u8]) -> Result<ServerOpening, Trouble> {
         parse(&Packet { sequence: 0, payload: payload.to_vec() })
     }
 

@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::domain::plan::Wire;
 use crate::domain::proof::{Endpoint, Greeting, Login, Proof, Tls, Trouble, TroubleWord};
 use bounded::Bounded;
-use greeting::Opened;
+use greeting::ServerOpening;
 use login::Channel;
 use roots::KeptRoots;
 
@@ -78,16 +78,16 @@ impl Probe for Prober {
 
 /// What has been seen so far; it outlives the deadline.
 #[derive(Default)]
-struct Sight {
+struct ProbeSight {
     greeting: Option<Greeting>,
     tls: Option<Tls>,
     login: Option<Login>,
-    stage: Stage,
+    stage: ProbeStage,
 }
 
 /// How far a probe came, for the words of a deadline that passed.
 #[derive(Default, Clone, Copy)]
-enum Stage {
+enum ProbeStage {
     #[default]
     Connecting,
     Greeting,
@@ -110,7 +110,7 @@ impl Prober {
     /// Looks once. The chain is held against `roots`.
     pub async fn look(&self, endpoint: &Endpoint, roots: &Roots) -> Proof {
         let began = self.clock.times();
-        let mut sight = Sight::default();
+        let mut sight = ProbeSight::default();
         let ended = timeout(self.within, self.see(endpoint, roots, &mut sight)).await;
         let trouble = match ended {
             Ok(Ok(())) => None,
@@ -129,7 +129,7 @@ impl Prober {
         }
     }
 
-    async fn see(&self, endpoint: &Endpoint, roots: &Roots, sight: &mut Sight) -> Result<(), Trouble> {
+    async fn see(&self, endpoint: &Endpoint, roots: &Roots, sight: &mut ProbeSight) -> Result<(), Trouble> {
         let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(|error| Trouble {
             word: TroubleWord::Unreachable,
             message: format!("no connection: {}", text::line(&error.to_string())),
@@ -139,12 +139,12 @@ impl Prober {
         let peer = socket.peer_addr().ok().map(|address| address.ip());
         let mut socket = Bounded::new(socket, BYTES_MAX);
 
-        sight.stage = Stage::Greeting;
-        let Opened { greeting, plugins, sequence } = greeting::read(&mut socket).await?;
+        sight.stage = ProbeStage::Greeting;
+        let ServerOpening { greeting, plugins, sequence } = greeting::read(&mut socket).await?;
         let tls = greeting.tls;
         sight.greeting = Some(greeting);
         if !tls {
-            sight.stage = Stage::Login;
+            sight.stage = ProbeStage::Login;
             let channel = Channel { tls: false, plugins, sequence: sequence.wrapping_add(1) };
             sight.login = Some(login::be_refused(&mut socket, channel).await);
             // The other side has closed already, as a rule.
@@ -152,12 +152,12 @@ impl Prober {
             return Ok(());
         }
 
-        sight.stage = Stage::Handshake;
+        sight.stage = ProbeStage::Handshake;
         login::ask_for_tls(&mut socket, plugins, sequence.wrapping_add(1)).await?;
         let name = tls::server_name(endpoint, peer);
         let (mut stream, seen) = tls::shake_hands(socket, &name, roots, self.clock.times().wall).await?;
         sight.tls = Some(seen);
-        sight.stage = Stage::Login;
+        sight.stage = ProbeStage::Login;
         let channel = Channel { tls: true, plugins, sequence: sequence.wrapping_add(2) };
         sight.login = Some(login::be_refused(&mut stream, channel).await);
         let _ = stream.shutdown().await;
@@ -165,13 +165,13 @@ impl Prober {
     }
 
     /// The deadline passed. What was seen before stands; only a probe that saw too little has trouble.
-    fn too_late(&self, sight: &mut Sight) -> Option<Trouble> {
+    fn too_late(&self, sight: &mut ProbeSight) -> Option<Trouble> {
         let within = format!("within {} s", self.within.as_secs_f32());
         let what = match sight.stage {
-            Stage::Connecting => "no connection",
-            Stage::Greeting => "connected, and no greeting came",
-            Stage::Handshake => "TLS is announced, and the handshake did not end",
-            Stage::Login => {
+            ProbeStage::Connecting => "no connection",
+            ProbeStage::Greeting => "connected, and no greeting came",
+            ProbeStage::Handshake => "TLS is announced, and the handshake did not end",
+            ProbeStage::Login => {
                 sight.login.get_or_insert(Login::Unanswered { message: format!("no answer to the login {within}") });
                 return None;
             }

@@ -4,7 +4,7 @@
 use futures_util::FutureExt as _;
 
 use super::bounded::Bounded;
-use super::greeting::{self, CLIENT_SSL, Opened};
+use super::greeting::{self, CLIENT_SSL, ServerOpening};
 use super::login::{self, Channel};
 use super::{BYTES_MAX, text};
 use crate::domain::proof::Login;
@@ -16,7 +16,7 @@ pub fn conversation(bytes: &[u8]) {
     // Nothing here waits: the bytes are there, and what is written is thrown away.
     let opened = greeting::read(&mut stream).now_or_never().expect("nothing to wait for");
     let (plugins, sequence) = match opened {
-        Ok(Opened { greeting, plugins, sequence }) => {
+        Ok(ServerOpening { greeting, plugins, sequence }) => {
             one_line(&greeting.version);
             assert_eq!(greeting.tls, greeting.capabilities & CLIENT_SSL != 0);
             (plugins, sequence)

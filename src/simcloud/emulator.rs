@@ -36,10 +36,10 @@ use tokio::task::JoinHandle;
 
 use self::accounts::Accounts;
 pub use self::gatekeeper::Admissions;
-use self::gatekeeper::{Gatekeeper, Refused};
+use self::gatekeeper::{Gatekeeper, NotAdmitted};
 use super::faults::Faults;
 use super::fleet::Fleet;
-use super::model::{self, Content, Model, Refusal};
+use super::model::{self, Content, Model, RequestRefusal};
 use crate::clock::{Clock, Times};
 use crate::cloud::retry_after;
 use crate::domain::id::ProjectId;
@@ -96,19 +96,19 @@ pub struct Emulator;
 pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<EmulatorState>,
     handle: axum_server::Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
-    wire: Option<Wire>,
+    wire: Option<EmulatedPorts>,
 }
 
 /// The proxies' open port.
-struct Wire {
+struct EmulatedPorts {
     ca: String,
     task: JoinHandle<()>,
 }
 
-struct Shared {
+struct EmulatorState {
     model: Mutex<Model>,
     clock: Arc<dyn Clock>,
     began: Times,
@@ -116,7 +116,7 @@ struct Shared {
     project: Option<ProjectId>,
 }
 
-impl Shared {
+impl EmulatorState {
     /// Wall time as of the start, moved on by boot time: a stepped wall clock must not move the emulated cloud.
     fn now(&self) -> Timestamp {
         let elapsed = self.clock.times().boot.saturating_sub(self.began.boot);
@@ -157,16 +157,16 @@ impl Emulator {
         for interval in options.watch {
             model.watch(interval);
         }
-        let port = if options.wire { Some(wire::Port::open(began.wall).map_err(EmulatorError::Wire)?) } else { None };
-        model.live_here(port.as_ref().map(wire::Port::number).transpose().map_err(EmulatorError::Wire)?);
+        let port = if options.wire { Some(wire::OpenPort::open(began.wall).map_err(EmulatorError::Wire)?) } else { None };
+        model.live_here(port.as_ref().map(wire::OpenPort::number).transpose().map_err(EmulatorError::Wire)?);
         let gatekeeper = Mutex::new(Gatekeeper::new(options.token, options.accounts, options.seed));
-        let shared = Arc::new(Shared { model: Mutex::new(model), clock, began, gatekeeper, project: options.project_id });
+        let shared = Arc::new(EmulatorState { model: Mutex::new(model), clock, began, gatekeeper, project: options.project_id });
         let router = Router::new().nest("/_emulator", control::router()).fallback(api).with_state(shared.clone());
         let handle = axum_server::Handle::new();
         let mut server = axum_server::from_tcp(listener).map_err(listen_error)?.handle(handle.clone());
         server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
         let task = tokio::spawn(server.serve(router.into_make_service()));
-        let wire = port.map(|port| Wire { ca: port.ca.clone(), task: tokio::spawn(port.serve(shared.clone())) });
+        let wire = port.map(|port| EmulatedPorts { ca: port.ca.clone(), task: tokio::spawn(port.serve(shared.clone())) });
         Ok(Running { addr, shared, handle, task, wire })
     }
 }
@@ -240,7 +240,7 @@ struct SwitchBody {
 }
 
 /// Every request of the emulated API, and IAM's login.
-async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn api(State(shared): State<Arc<EmulatorState>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // Without a body nothing is waited for.
     let body = if parts.method == Method::GET { Some(Bytes::new()) } else { axum::body::to_bytes(body, BODY_MAX).await.ok() };
@@ -250,13 +250,13 @@ async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let routed = match body {
         Some(body) => admit(&shared, &parts, &body),
         // It broke off, or is far too long: nobody was asked who they are.
-        None => Err(Refused { refusal: Refusal::BadBody, detail: String::new() }),
+        None => Err(NotAdmitted { refusal: RequestRefusal::BadBody, detail: String::new() }),
     };
     let mut response = shared.with_model(|model, now| match &routed {
         Ok(route) => model.handle(now, &route.request()),
         Err(refused) => model.handle(now, &model::Request::Refused(refused.refusal)),
     });
-    if let Err(Refused { detail, .. }) = &routed
+    if let Err(NotAdmitted { detail, .. }) = &routed
         && !detail.is_empty()
     {
         response.content.say(detail);
@@ -271,17 +271,17 @@ async fn api(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 }
 
 /// Who asks is known, and what they ask for is understood.
-fn admit(shared: &Shared, parts: &Parts, body: &[u8]) -> Result<route::Route, Refused> {
+fn admit(shared: &EmulatorState, parts: &Parts, body: &[u8]) -> Result<route::Route, NotAdmitted> {
     let now = shared.clock();
     shared.gatekeeper().admit(now, parts, body)?;
     let mut routed = route::route(&parts.method, &parts.uri, shared.project.as_ref());
     if let Ok(route::Route::Switch { ssl_option, .. }) = &mut routed {
         match serde_json::from_slice::<SwitchBody>(body) {
             Ok(body) => *ssl_option = body.ssl_option,
-            Err(_) => routed = Err(Refusal::BadBody),
+            Err(_) => routed = Err(RequestRefusal::BadBody),
         }
     }
-    routed.map_err(|refusal| Refused { refusal, detail: String::new() })
+    routed.map_err(|refusal| NotAdmitted { refusal, detail: String::new() })
 }
 
 const LANGUAGE: HeaderName = HeaderName::from_static("x-language");

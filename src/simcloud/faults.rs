@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::plain;
 pub use between::Between;
+pub(super) use rate::CallSubject;
 pub use rate::Rate;
-pub(super) use rate::Subject;
 
 /// The fault file: every field may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -19,12 +19,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
-pub use request::{Content, Refusal, Request, Response};
-pub(super) use wire::Wire;
+pub use request::{Content, Request, RequestRefusal, Response};
+pub(super) use wire::PortBehaviour;
 pub use witness::{JobState, ProxyState};
 
 use super::addresses::Addresses;
-use super::faults::{Between, Fault, Faults, Operation, Subject};
+use super::faults::{Between, CallSubject, Fault, Faults, Operation};
 use super::fleet::Fleet;
 use super::ledger::{Fate, Ledger, Sliding, SwitchSeen, nanos};
 use super::mix;
@@ -49,7 +49,7 @@ const ELSEWHERE_TAKES: u64 = 1_000_000_000;
 /// The share of a job's time during which it is `Pending`.
 const PENDING_SHARE: u64 = 10;
 
-struct Instance {
+struct SimInstance {
     id: InstanceId,
     first: u32,
     count: u32,
@@ -69,7 +69,7 @@ struct Proxy {
 
 /// What a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum JobKind {
     /// Made by a switch call.
     Switch { proxy: u32, ssl_option: bool },
     /// Somebody else's switch of the same kind; in the lists it looks like ours.
@@ -83,9 +83,9 @@ enum Kind {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Job {
+struct SimJob {
     instance: u32,
-    kind: Kind,
+    kind: JobKind,
     created: u64,
     /// When it was made, by the cloud's clock then.
     dated: Timestamp,
@@ -103,13 +103,13 @@ pub struct Model {
     rng: Rng,
     faults: Faults,
     fired: [u64; Fault::WORDS.len()],
-    instances: Vec<Instance>,
+    instances: Vec<SimInstance>,
     proxy_ids: Vec<ProxyId>,
     proxies: Vec<Proxy>,
     instance_index: HashMap<InstanceId, u32>,
     proxy_index: HashMap<ProxyId, u32>,
     addresses: Addresses,
-    jobs: Vec<Job>,
+    jobs: Vec<SimJob>,
     ending: BinaryHeap<Reverse<(u64, u32)>>,
     elsewhere: InstanceId,
     /// When the next job of another instance begins, if any do.
@@ -124,13 +124,13 @@ pub struct Model {
 impl Model {
     /// A cloud with this fleet. `start` is the instant from which the rules' `from` and `to` count.
     pub fn new(fleet: &Fleet, faults: Faults, seed: u64, start: Timestamp) -> Self {
-        let mut instances: Vec<Instance> = Vec::new();
+        let mut instances: Vec<SimInstance> = Vec::new();
         let mut instance_index = HashMap::new();
         for proxy in fleet.proxies() {
             let next = instances.len() as u32;
             let index = *instance_index.entry(proxy.instance_id).or_insert(next);
             if index == next {
-                instances.push(Instance { id: proxy.instance_id, first: 0, count: 0, job: None });
+                instances.push(SimInstance { id: proxy.instance_id, first: 0, count: 0, job: None });
             }
             instances[index as usize].count += 1;
         }
@@ -226,9 +226,9 @@ impl Model {
         while self.next_elsewhere <= self.now {
             let created = self.next_elsewhere;
             let right = self.start + Duration::from_nanos(created);
-            self.jobs.push(Job {
+            self.jobs.push(SimJob {
                 instance: 0,
-                kind: Kind::Elsewhere,
+                kind: JobKind::Elsewhere,
                 created,
                 dated: right.saturating_add(self.faults.clock.ahead(Duration::from_nanos(created))).unwrap_or(right),
                 visible: created,
@@ -261,11 +261,11 @@ impl Model {
         if job.fails {
             return;
         }
-        if let Kind::Switch { proxy, ssl_option } | Kind::ForeignSwitch { proxy, ssl_option } = job.kind {
+        if let JobKind::Switch { proxy, ssl_option } | JobKind::ForeignSwitch { proxy, ssl_option } = job.kind {
             let proxy = &mut self.proxies[proxy as usize];
             proxy.flips += u32::from(proxy.ssl_option != ssl_option);
             proxy.ssl_option = ssl_option;
-            proxy.switched = matches!(job.kind, Kind::Switch { .. });
+            proxy.switched = matches!(job.kind, JobKind::Switch { .. });
             proxy.effective += u32::from(proxy.switched);
         }
     }
@@ -388,15 +388,15 @@ impl Model {
             Request::Proxies { instance_id, .. } => (
                 Some(Operation::Proxies),
                 self.instance_index.get(instance_id).map_or(0..0, |index| {
-                    let Instance { first, count, .. } = self.instances[*index as usize];
+                    let SimInstance { first, count, .. } = self.instances[*index as usize];
                     first as usize..(first + count) as usize
                 }),
             ),
             Request::Job { id } => {
                 let job = mix::job_index(self.seed, id).and_then(|index| self.jobs.get(index as usize));
                 let proxy = job.and_then(|job| match &job.kind {
-                    Kind::Switch { proxy, .. } | Kind::ForeignSwitch { proxy, .. } => Some(proxy),
-                    Kind::Foreign | Kind::ForeignUnknown | Kind::Elsewhere => None,
+                    JobKind::Switch { proxy, .. } | JobKind::ForeignSwitch { proxy, .. } => Some(proxy),
+                    JobKind::Foreign | JobKind::ForeignUnknown | JobKind::Elsewhere => None,
                 });
                 (Some(Operation::Job), proxies(proxy))
             }
@@ -404,7 +404,7 @@ impl Model {
             Request::Jobs { .. } => (Some(Operation::Jobs), 0..0),
             Request::Refused(_) => (None, 0..0),
         };
-        let subject = Subject { operation, proxies: &self.proxy_ids[range] };
+        let subject = CallSubject { operation, proxies: &self.proxy_ids[range] };
         let fires = rate.fires(&mut self.rng, Duration::from_nanos(self.now), &subject);
         self.fired[fault as usize] += u64::from(fires);
         fires

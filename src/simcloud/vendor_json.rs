@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::addresses::Addresses;
 use super::faults::{NodesShape, SslOptionShape};
-use super::model::Refusal;
+use super::model::RequestRefusal;
 use crate::domain::id::{InstanceId, ProxyId};
 
 /// What a gateway's own error page looks like.
@@ -64,17 +64,19 @@ pub(super) fn server_failure() -> String {
 }
 
 /// Status and body of a refusal.
-pub(super) fn refusal(refusal: Refusal) -> (u16, String) {
+pub(super) fn refusal(refusal: RequestRefusal) -> (u16, String) {
     match refusal {
-        Refusal::TokenMissing => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: x-auth-token not found")),
-        Refusal::TokenWrong => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: decrypt token fail")),
-        Refusal::TokenExpired => (401, token_expired()),
-        Refusal::SignatureWrong => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: verify aksk signature fail")),
-        Refusal::UnknownPath => (404, gateway("APIGW.0101", "The API does not exist or has not been published in the environment")),
-        Refusal::WrongProject => (403, gateway("APIGW.0310", "The project is unavailable.")),
-        Refusal::BadBody => (400, error("DBS.280001", "Parameter error.")),
-        Refusal::BadId => (400, error("DBS.280404", "The instance ID or node ID format is invalid.")),
-        Refusal::BadPage => (400, error("DBS.280439", "The limit is invalid.")),
+        RequestRefusal::TokenMissing => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: x-auth-token not found")),
+        RequestRefusal::TokenWrong => (401, gateway("APIGW.0301", "Incorrect IAM authentication information: decrypt token fail")),
+        RequestRefusal::TokenExpired => (401, token_expired()),
+        RequestRefusal::SignatureWrong => {
+            (401, gateway("APIGW.0301", "Incorrect IAM authentication information: verify aksk signature fail"))
+        }
+        RequestRefusal::UnknownPath => (404, gateway("APIGW.0101", "The API does not exist or has not been published in the environment")),
+        RequestRefusal::WrongProject => (403, gateway("APIGW.0310", "The project is unavailable.")),
+        RequestRefusal::BadBody => (400, error("DBS.280001", "Parameter error.")),
+        RequestRefusal::BadId => (400, error("DBS.280404", "The instance ID or node ID format is invalid.")),
+        RequestRefusal::BadPage => (400, error("DBS.280439", "The limit is invalid.")),
     }
 }
 
@@ -86,7 +88,7 @@ pub(super) fn job_id(id: &[u8; 36]) -> String {
     format!(r#"{{"job_id":"{}"}}"#, ascii(id))
 }
 
-pub(super) struct ProxyRow<'a> {
+pub(super) struct ProxyJson<'a> {
     pub id: &'a ProxyId,
     pub number: u32,
     pub address: Ipv4Addr,
@@ -97,7 +99,7 @@ pub(super) struct ProxyRow<'a> {
 
 pub(super) fn proxies<'a>(
     instance: &InstanceId,
-    rows: impl Iterator<Item = ProxyRow<'a>>,
+    rows: impl Iterator<Item = ProxyJson<'a>>,
     ssl_option: SslOptionShape,
     nodes: NodesShape,
 ) -> String {
@@ -113,8 +115,8 @@ pub(super) fn proxies<'a>(
     text
 }
 
-fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyRow<'_>, ssl_option: SslOptionShape, nodes: NodesShape) {
-    let ProxyRow { id, number, address, port, ssl_option: on, status } = row;
+fn proxy(text: &mut String, instance: &InstanceId, row: &ProxyJson<'_>, ssl_option: SslOptionShape, nodes: NodesShape) {
+    let ProxyJson { id, number, address, port, ssl_option: on, status } = row;
     let stem = &id.as_str()[..32];
     let pool_status = if *status == "ABNORMAL" { "ABNORMAL" } else { "ACTIVE" };
     text.push_str(r#"{"proxy":{"pool_id":""#);
@@ -208,7 +210,7 @@ impl JobStatus {
     }
 }
 
-pub(super) struct JobRow<'a> {
+pub(super) struct JobJson<'a> {
     pub id: [u8; 36],
     pub name: &'static str,
     pub instance_id: &'a InstanceId,
@@ -222,8 +224,8 @@ fn time(instant: Timestamp) -> impl std::fmt::Display {
     instant.strftime("%Y-%m-%dT%H:%M:%S+0000")
 }
 
-pub(super) fn job(row: &JobRow<'_>) -> String {
-    let JobRow { id, name, instance_id, created, ended, status } = row;
+pub(super) fn job(row: &JobJson<'_>) -> String {
+    let JobJson { id, name, instance_id, created, ended, status } = row;
     let mut text = String::with_capacity(360);
     let _infallible = write!(
         text,
@@ -243,9 +245,9 @@ pub(super) fn job(row: &JobRow<'_>) -> String {
     text
 }
 
-pub(super) fn jobs<'a>(total: usize, rows: impl Iterator<Item = JobRow<'a>>) -> String {
+pub(super) fn jobs<'a>(total: usize, rows: impl Iterator<Item = JobJson<'a>>) -> String {
     let mut text = String::from(r#"{"jobs":["#);
-    for (place, JobRow { id, name, instance_id, created, ended, status }) in rows.enumerate() {
+    for (place, JobJson { id, name, instance_id, created, ended, status }) in rows.enumerate() {
         let comma = if place > 0 { "," } else { "" };
         let _infallible = write!(
             text,

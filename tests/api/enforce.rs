@@ -8,7 +8,7 @@ use sealift::domain::journal::{What, Word};
 use sealift::engine::enforce::Enforcer;
 use serde_json::{Value, json};
 
-use super::world::{Answered, World, plan, targets};
+use super::world::{Answered, ApiWorld, plan, targets};
 
 /// The night's tick, of a day of December.
 fn tick(day: u32) -> Timestamp {
@@ -20,8 +20,8 @@ fn enforce(mode: &str) -> String {
 }
 
 /// A plan of `n` proxies that has completed on the first of December, and is enforced.
-async fn begun(n: u32, mode: &str) -> (World, Enforcer) {
-    let world = World::new().await;
+async fn begun(n: u32, mode: &str) -> (ApiWorld, Enforcer) {
+    let world = ApiWorld::new().await;
     world.clock.set("2026-12-01T12:00:00Z".parse().expect("an instant"));
     // The list says that the first two were right on its day; that binds no later run.
     (0..2).for_each(|place| world.cloud.set('a', place, true));
@@ -37,7 +37,7 @@ async fn begun(n: u32, mode: &str) -> (World, Enforcer) {
 }
 
 /// The tick of this day comes, and its run comes to an end.
-async fn night(world: &World, enforcer: &mut Enforcer, day: u32) -> Answered {
+async fn night(world: &ApiWorld, enforcer: &mut Enforcer, day: u32) -> Answered {
     world.clock.set(tick(day));
     let of_the_day = format!("2026-12-{day:02}T02:00:00Z");
     let over = |answered: &Answered| answered.json["last_run"]["tick"] == *of_the_day && answered.json["last_run"]["result"].is_string();
@@ -45,7 +45,7 @@ async fn night(world: &World, enforcer: &mut Enforcer, day: u32) -> Answered {
 }
 
 /// Every run's rollouts, and that no two were at hand at once nor one tick ran twice.
-async fn assert_one_run_at_a_time(world: &World) {
+async fn assert_one_run_at_a_time(world: &ApiWorld) {
     let entries = world.store.journal(None, 0, usize::MAX).await.expect("a store in memory");
     let (mut ticks, mut version) = (BTreeSet::new(), 0);
     let mut stage = Word::from("none");

@@ -5,7 +5,7 @@ use sealift::domain::rollout::Verb;
 use sealift::engine::{Command, CommandError};
 use serde_json::{Value, json};
 
-use crate::world::{World, form, plan, targets};
+use crate::world::{ApiWorld, form, plan, targets};
 
 const TWO_WAVES: &str = "strategy: {waves: [{name: one, size: 2, promote: manual}, {name: two, size: rest}]}\n";
 
@@ -21,7 +21,7 @@ fn owned(rows: &[(u64, &str, &str)]) -> Vec<(u64, String, String)> {
 
 #[tokio::test]
 async fn a_revert_puts_back_what_nobody_changed_since() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let early = world.post("/v1/rollouts/back/revert", json!({})).await;
     assert_eq!(early.status, StatusCode::NOT_FOUND);
     world.submit(&plan("back", &targets('a', 4), TWO_WAVES)).await;
@@ -59,7 +59,7 @@ async fn a_revert_puts_back_what_nobody_changed_since() {
 
 #[tokio::test]
 async fn a_revert_that_fails_waits_for_a_person() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     world.submit(&plan("stuck", &targets('a', 4), TWO_WAVES)).await;
     world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "awaiting").await;
     world.cloud.refuse(true);
@@ -81,7 +81,7 @@ async fn a_revert_that_fails_waits_for_a_person() {
 
 #[tokio::test]
 async fn a_canary_half_of_which_failed_is_left_by_a_person_with_a_reason() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let list = format!("{}{}{}", targets('f', 1), targets('a', 3), targets('f', 3).split_once('\n').expect("lines").1);
     let strategy = "strategy: {max_failures: {wave: 100%, rollout: 6}, waves: [{name: canary, size: 2}, {name: rest, size: rest}]}\n";
     world.submit(&plan("canary", &list, strategy)).await;
@@ -102,7 +102,7 @@ async fn a_canary_half_of_which_failed_is_left_by_a_person_with_a_reason() {
 
 #[tokio::test]
 async fn a_rollout_whose_every_change_failed_is_not_completed() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     world.submit(&plan("none", &targets('f', 2), "strategy: {max_failures: {wave: 2, rollout: 3}}\n")).await;
     world.until("/v1/rollouts/none", |answered| answered.json["phase"] == "halted").await;
     let refused = world.post("/v1/rollouts/none/promote", json!({"reason": "let it be over"})).await;
@@ -112,7 +112,7 @@ async fn a_rollout_whose_every_change_failed_is_not_completed() {
 
 #[tokio::test]
 async fn a_spent_budget_reverts_where_the_plan_says_so() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let list = format!("{}{}", targets('a', 2), targets('f', 2));
     let guards = "strategy: {max_in_flight: 1, max_failures: 1, on_failure: revert}\n";
     world.submit(&plan("careful", &list, guards)).await;
@@ -124,7 +124,7 @@ async fn a_spent_budget_reverts_where_the_plan_says_so() {
 
 #[tokio::test]
 async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let text = plan("agreed", &targets('a', 2), "approval: {required: 1}\n");
     let preview = world.upload("/v1/plans/preview", form(&text, &[])).await;
     let digest = preview.json["digest"].as_str().expect("a digest").to_owned();
@@ -162,7 +162,7 @@ async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
 
 #[tokio::test]
 async fn a_proxy_that_is_not_as_the_preview_saw_it_is_skipped_and_named() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let says = |place: u32, value: bool| {
         targets('a', 4).lines().nth(place as usize).expect("a target").replace('}', &format!(", ssl_option: {value}}}\n"))
     };
@@ -187,7 +187,7 @@ async fn a_proxy_that_is_not_as_the_preview_saw_it_is_skipped_and_named() {
 
 #[tokio::test]
 async fn a_pause_ends_by_itself_at_its_time() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     world.cloud.busy(true);
     world.submit(&plan("nap", &targets('a', 2), "")).await;
     let now: jiff::Timestamp = world.get("/v1/rollouts/nap").await.json["as_of"].as_str().expect("an instant").parse().expect("an instant");
@@ -211,7 +211,7 @@ async fn a_pause_ends_by_itself_at_its_time() {
 #[tokio::test]
 async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
     for round in 0..6 {
-        let world = World::new().await;
+        let world = ApiWorld::new().await;
         let name = format!("race-{round}");
         // Of some rounds the rollout is over before the verbs come, of others it is in the middle.
         let guards = if round % 2 == 0 { TWO_WAVES } else { "" };
@@ -245,7 +245,7 @@ async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
 
 #[tokio::test]
 async fn a_paused_lane_holds_what_needs_it_until_it_is_resumed() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let paused = world.post("/v1/lanes/lab/pause", json!({"reason": "incident in the region"})).await;
     assert_eq!((paused.status, paused.json["lane"].as_str()), (StatusCode::OK, Some("lab")), "{paused:?}");
     assert_eq!(world.post("/v1/lanes/lab/pause", json!({})).await.status, StatusCode::CONFLICT);
@@ -268,7 +268,7 @@ async fn a_paused_lane_holds_what_needs_it_until_it_is_resumed() {
 
 #[tokio::test]
 async fn the_stop_file_is_seen_by_the_last_check_before_the_engine_is_told() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let stands = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let file = stands.clone();
     let look = move || file.load(std::sync::atomic::Ordering::Relaxed).then(|| "drill".to_owned());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::world::{Answered, World, plan, targets};
+use super::world::{Answered, ApiWorld, plan, targets};
 
 fn instance(place: u32) -> Value {
     json!({"lane": "lab", "instance_id": format!("a{place:031x}in07")})
@@ -20,7 +20,7 @@ fn rows(answered: &Answered) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_look_is_answered_whole_and_leaves_no_trace() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     world.cloud.set('a', 3, true);
     let asked: Vec<Value> = (0..100).map(instance).collect();
     let seq = world.store.health().seq;
@@ -37,7 +37,7 @@ async fn a_look_is_answered_whole_and_leaves_no_trace() {
 
 #[tokio::test]
 async fn what_is_no_look_is_refused() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let many: Vec<Value> = (0..501).map(instance).collect();
     for (body, says) in [
         (json!({"instances": []}), "1 to 500 instances"),
@@ -57,7 +57,7 @@ async fn what_is_no_look_is_refused() {
 
 /// A rollout over four proxies of which the first is right already; how many looks of its own it made.
 async fn looks_of(list: &str, looked: bool) -> usize {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     world.cloud.set('a', 0, true);
     if looked {
         let asked: Vec<Value> = (0..4).map(instance).collect();
@@ -82,7 +82,7 @@ async fn a_fresh_look_counts_as_the_look_before() {
 
 #[tokio::test]
 async fn silent_ports_share_one_time_limit_and_are_named() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     *world.cloud.silent.lock().expect("a test's lock") = true;
     let asked = |n: u32| {
         let proxy = |i: u32| format!("a{i:031x}po01");

@@ -8,11 +8,11 @@ mod world;
 
 use reqwest::StatusCode;
 use serde_json::json;
-use world::{World, form, plan, targets};
+use world::{ApiWorld, form, plan, targets};
 
 #[tokio::test]
 async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let submitted = world.submit(&plan("night", &targets('a', 5), "")).await;
     assert_eq!(submitted.status, StatusCode::CREATED, "{submitted:?}");
     assert_eq!(submitted.json["targets"], 5);
@@ -52,7 +52,7 @@ async fn a_plan_runs_to_its_end_and_every_listing_tells_of_it() {
 
 #[tokio::test]
 async fn the_same_plan_again_is_the_same_rollout() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let text = plan("twice", &targets('a', 2), "");
     let first = world.submit(&text).await;
     let second = world.submit(&text).await;
@@ -66,7 +66,7 @@ async fn the_same_plan_again_is_the_same_rollout() {
 
 #[tokio::test]
 async fn target_files_travel_with_their_plan() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let plan = "version: 1\nname: filed\nssl_option: true\ntargets:\n  files: [fleet/a.csv]\n";
     let csv = "lane,instance_id,proxy_id\nlab,a0000000000000000000000000000000in07,a0000000000000000000000000000000po01\n";
     let submitted = world.upload("/v1/rollouts", form(plan, &[("fleet/a.csv", csv)])).await;
@@ -83,7 +83,7 @@ async fn target_files_travel_with_their_plan() {
 
 #[tokio::test]
 async fn mistakes_come_back_with_their_places_and_nothing_is_queued() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let refused = world.submit("version: 1\nname: bad\nssl_optoin: true\ntargets:\n  list: []\n").await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let error = &refused.json["error"];
@@ -99,7 +99,7 @@ async fn mistakes_come_back_with_their_places_and_nothing_is_queued() {
 
 #[tokio::test]
 async fn an_approval_binds_to_its_digest_and_off_needs_the_name() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let text = plan("bound", &targets('a', 2), "");
     let preview = world.upload("/v1/plans/preview?per_wave=1", form(&text, &[])).await;
     assert_eq!(preview.status, StatusCode::OK, "{preview:?}");
@@ -121,7 +121,7 @@ async fn an_approval_binds_to_its_digest_and_off_needs_the_name() {
 
 #[tokio::test]
 async fn verbs_are_carried_out_or_refused_with_the_reason() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     *world.cloud.busy.lock().expect("a test's lock") = true;
     let waves = "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
     world.submit(&plan("held", &targets('a', 3), waves)).await;
@@ -150,7 +150,7 @@ async fn verbs_are_carried_out_or_refused_with_the_reason() {
 
 #[tokio::test]
 async fn a_full_group_is_told_by_its_changes_and_its_rollout() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     *world.cloud.busy.lock().expect("a test's lock") = true;
     let golds = targets('a', 3).replace("po01}", "po01, tags: {tier: gold}}");
     let limits = "strategy: {max_in_flight: 5, max_in_flight_per: {\"tag:tier\": 2}, max_failures: {wave: 4, rollout: 4}}\n";
@@ -174,7 +174,7 @@ async fn a_full_group_is_told_by_its_changes_and_its_rollout() {
 
 #[tokio::test]
 async fn a_failure_halts_and_a_retry_goes_on() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let list = format!("{}{}", targets('f', 1), targets('a', 3));
     world.submit(&plan("hurt", &list, "strategy: {max_in_flight: 1, max_failures: 1}\n")).await;
     let halted = world.until("/v1/rollouts/hurt", |answered| answered.json["phase"] == "halted").await;
@@ -189,7 +189,7 @@ async fn a_failure_halts_and_a_retry_goes_on() {
 
 #[tokio::test]
 async fn references_are_found_or_refused_never_guessed() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let mut ids = Vec::new();
     for (index, lead) in "abcde0123456789".chars().enumerate() {
         let submitted = world.submit(&plan(&format!("many-{index}"), &targets(lead, 1), "")).await;
@@ -217,7 +217,7 @@ async fn references_are_found_or_refused_never_guessed() {
 
 #[tokio::test]
 async fn every_refusal_is_json_and_every_bound_holds() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     world.submit(&plan("bounds", &targets('a', 1), "")).await;
     for (path, status) in [
         ("/nowhere", StatusCode::NOT_FOUND),
@@ -240,7 +240,7 @@ async fn every_refusal_is_json_and_every_bound_holds() {
 
 #[tokio::test]
 async fn events_wait_for_news_and_end_with_the_server() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     *world.cloud.busy.lock().expect("a test's lock") = true;
     world.submit(&plan("news", &targets('a', 2), "")).await;
     let first = world.get("/v1/events?rollout=news").await;
@@ -258,7 +258,7 @@ async fn events_wait_for_news_and_end_with_the_server() {
 
 #[tokio::test]
 async fn the_stop_file_is_told_with_its_text() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     *world.cloud.busy.lock().expect("a test's lock") = true;
     world.submit(&plan("stopped", &targets('a', 2), "")).await;
     world.handle.stop_file(Some("fire drill".into())).await;

@@ -11,11 +11,11 @@ use sealift::api::{BindError, CONNECTIONS_MAX, IDLE_MAX, bind};
 use sealift::store::memory::MemoryStore;
 use sealift::store::sled::{SledOptions, SledStore};
 
-use crate::world::{World, plan, targets};
+use crate::world::{ApiWorld, plan, targets};
 
 #[tokio::test]
 async fn the_socket_is_for_the_group_only_and_goes_away() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(&world.socket), 0o660);
     assert_eq!(mode(world.socket.parent().expect("a folder")), 0o750);
@@ -48,7 +48,7 @@ fn a_stale_socket_is_replaced_and_a_file_is_not() {
 
 #[tokio::test]
 async fn half_a_request_is_closed() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let path = world.socket.clone();
     let closed = tokio::task::spawn_blocking(move || {
         let mut stream = UnixStream::connect(path).expect("a connection");
@@ -62,7 +62,7 @@ async fn half_a_request_is_closed() {
 }
 
 /// Opens a connection and begins to ask.
-fn ask(world: &World, text: &str) -> UnixStream {
+fn ask(world: &ApiWorld, text: &str) -> UnixStream {
     let mut stream = UnixStream::connect(&world.socket).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
     stream.write_all(text.as_bytes()).expect("room for a few bytes");
@@ -70,7 +70,7 @@ fn ask(world: &World, text: &str) -> UnixStream {
 }
 
 /// The head of an upload and a part of its plan.
-fn half_an_upload(world: &World) -> UnixStream {
+fn half_an_upload(world: &ApiWorld) -> UnixStream {
     let text = "POST /v1/rollouts HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n\
                 --b\r\nContent-Disposition: form-data; name=\"plan\"; filename=\"plan.yaml\"\r\n\r\nversion: 1\n";
     ask(world, text)
@@ -86,7 +86,7 @@ async fn all_of(mut stream: UnixStream) -> String {
 
 #[tokio::test]
 async fn idle_connections_keep_nobody_out() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let _idle: Vec<_> = (0..2 * CONNECTIONS_MAX).map(|_| ask(&world, "")).collect();
     let _half: Vec<_> = (0..CONNECTIONS_MAX).map(|_| ask(&world, "GET /healthz HTTP/1.1\r\n")).collect();
     assert_eq!(world.get("/healthz").await.status, StatusCode::OK);
@@ -94,7 +94,7 @@ async fn idle_connections_keep_nobody_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_too_many_is_told_that_the_daemon_is_busy() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let waits = "GET /v1/events?after=1000000&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n";
     let waiting: Vec<_> = (0..CONNECTIONS_MAX).map(|_| ask(&world, waits)).collect();
     let hello = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -113,7 +113,7 @@ async fn one_client_too_many_is_told_that_the_daemon_is_busy() {
 
 #[tokio::test]
 async fn stalled_uploads_keep_nobody_out() {
-    let world = World::new().await;
+    let world = ApiWorld::new().await;
     let _stalled: Vec<_> = (0..5).map(|_| half_an_upload(&world)).collect();
     let text = plan("night", &targets('a', 2), "");
     let submitted = tokio::time::timeout(IDLE_MAX / 2, world.submit(&text)).await.expect("it waits for nobody");
@@ -122,7 +122,7 @@ async fn stalled_uploads_keep_nobody_out() {
 
 #[tokio::test]
 async fn a_stalled_upload_is_given_up_and_leaves_nothing() {
-    let world = World::with(Arc::new(MemoryStore::new()), Duration::from_millis(200)).await;
+    let world = ApiWorld::with(Arc::new(MemoryStore::new()), Duration::from_millis(200)).await;
     let answer = all_of(half_an_upload(&world)).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("given up: nothing of it arrived for 0.2 s"), "{answer}");
     assert!(world.spool().is_empty());
@@ -132,7 +132,7 @@ async fn a_stalled_upload_is_given_up_and_leaves_nothing() {
 async fn an_export_that_is_not_read_ends_and_keeps_nobody_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SledStore::open(&folder.path().join("queue"), SledOptions::default()).expect("a new store");
-    let world = World::with(Arc::new(store), Duration::from_millis(500)).await;
+    let world = ApiWorld::with(Arc::new(store), Duration::from_millis(500)).await;
     world.handle.stop_file(Some("nothing is to run".into())).await;
     // More than all buffers on the way hold.
     let submitted = world.submit(&plan("large", &targets('a', 30_000), "")).await;

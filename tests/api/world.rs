@@ -177,7 +177,7 @@ impl Clock for Movable {
 }
 
 /// The whole thing; ends with the test.
-pub struct World {
+pub struct ApiWorld {
     pub folder: tempfile::TempDir,
     pub cloud: Arc<Quick>,
     pub clock: Arc<Movable>,
@@ -195,7 +195,7 @@ pub struct Answered {
     pub json: Value,
 }
 
-impl World {
+impl ApiWorld {
     pub async fn new() -> Self {
         Self::with(Arc::new(MemoryStore::new()), api::IDLE_MAX).await
     }

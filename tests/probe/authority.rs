@@ -4,7 +4,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use sealift::probe::Roots;
 
 /// A certificate with its key, as PEM.
-pub struct Identity {
+pub struct CertificateAndKey {
     pub certificate: String,
     pub key: String,
 }
@@ -38,10 +38,10 @@ impl Authority {
     }
 
     /// A server's certificate for these names, valid from 2000 until the end of that year.
-    pub fn issue(&self, names: &[&str], until: i32) -> Identity {
+    pub fn issue(&self, names: &[&str], until: i32) -> CertificateAndKey {
         let key = KeyPair::generate().expect("a key");
         let certificate = server(names, until).signed_by(&key, &self.0).expect("a certificate");
-        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+        CertificateAndKey { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }
 
@@ -83,10 +83,10 @@ fn sequence(content: &[u8]) -> Vec<u8> {
 }
 
 /// A server's certificate that it signed itself.
-pub fn self_signed(names: &[&str]) -> Identity {
+pub fn self_signed(names: &[&str]) -> CertificateAndKey {
     let key = KeyPair::generate().expect("a key");
     let certificate = server(names, 2999).self_signed(&key).expect("a certificate");
-    Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+    CertificateAndKey { certificate: certificate.pem(), key: key.serialize_pem() }
 }
 
 fn authority(name: &str) -> CertificateParams {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::authority::{Authority, Identity, first_version};
+use crate::authority::{Authority, CertificateAndKey, first_version};
 use crate::rude::GREETING;
 use crate::{LAX, TRUSTED, look, objections, verdict};
 
@@ -29,12 +29,12 @@ impl ResolvesServerCert for Shows {
     }
 }
 
-fn der(identity: &Identity) -> CertificateDer<'static> {
+fn der(identity: &CertificateAndKey) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate")
 }
 
 /// One probe of a server with this chain and this key.
-async fn against(version: TlsVersion, chain: Vec<CertificateDer<'static>>, key: &Identity, roots: &Roots) -> Proof {
+async fn against(version: TlsVersion, chain: Vec<CertificateDer<'static>>, key: &CertificateAndKey, roots: &Roots) -> Proof {
     let key = PrivateKeyDer::from_pem_slice(key.key.as_bytes()).expect("a key");
     let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
     let versions = match version {

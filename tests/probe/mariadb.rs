@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::authority::Identity;
+use crate::authority::CertificateAndKey;
 
 /// Tables that every server needs, as the package brings them.
 const TABLES: [&str; 2] = ["/usr/share/mysql/mysql_system_tables.sql", "/usr/share/mysql/mysql_system_tables_data.sql"];
@@ -30,9 +30,9 @@ pub struct MariaDb {
 
 /// How a server is started.
 #[derive(Default)]
-pub struct Setup<'a> {
+pub struct ServerSetup<'a> {
     /// With TLS, by this certificate.
-    pub identity: Option<&'a Identity>,
+    pub identity: Option<&'a CertificateAndKey>,
     /// Options beside.
     pub options: &'a [&'a str],
     /// Instead of [`ACCOUNT`].
@@ -44,7 +44,7 @@ pub struct Setup<'a> {
 }
 
 impl MariaDb {
-    pub fn start(setup: &Setup<'_>) -> Self {
+    pub fn start(setup: &ServerSetup<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         bootstrap(folder.path());
         fs::write(folder.path().join("init.sql"), setup.statements.unwrap_or(ACCOUNT)).expect("written");
@@ -79,7 +79,7 @@ impl Drop for MariaDb {
     }
 }
 
-fn launch(folder: &Path, port: u16, setup: &Setup<'_>) -> Child {
+fn launch(folder: &Path, port: u16, setup: &ServerSetup<'_>) -> Child {
     let file = |name: &str| folder.join(name).display().to_string();
     let mut command = server(folder);
     command.arg(format!("--port={port}")).arg("--bind-address=127.0.0.1");

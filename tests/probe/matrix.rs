@@ -4,14 +4,14 @@ use sealift::domain::proof::{Anchors, Login, ObjectionWord, Plaintext, TlsVersio
 use sealift::probe::{PROBE_WITHIN, Roots};
 
 use crate::authority::{Authority, self_signed};
-use crate::mariadb::{MariaDb, Setup};
+use crate::mariadb::{MariaDb, ServerSetup};
 use crate::{LAX, TRUSTED, look, look_at, objections, verdict};
 
 #[tokio::test]
 async fn tls_is_proven_and_its_chain_held_against_the_authorities() {
     let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let identity = ours.issue(&["127.0.0.1", "proxy.example.com"], 2999);
-    let server = MariaDb::start(&Setup { identity: Some(&identity), ..Setup::default() });
+    let server = MariaDb::start(&ServerSetup { identity: Some(&identity), ..ServerSetup::default() });
 
     let proof = look(server.port, &ours.roots()).await;
     assert_eq!(proof.trouble, None);
@@ -47,7 +47,7 @@ async fn tls_is_proven_and_its_chain_held_against_the_authorities() {
 #[tokio::test]
 async fn tls_off_is_proven_too() {
     let authority = Authority::new("ours");
-    let server = MariaDb::start(&Setup::default());
+    let server = MariaDb::start(&ServerSetup::default());
     let proof = look(server.port, &authority.roots()).await;
     assert_eq!((proof.greeting.as_ref().map(|greeting| greeting.tls), &proof.tls, &proof.trouble), (Some(false), &None, &None));
     assert!(matches!(&proof.login, Some(Login::Refused { code: 1045, .. })), "{:?}", proof.login);
@@ -59,7 +59,7 @@ async fn tls_off_is_proven_too() {
 async fn an_expired_certificate_is_told_and_so_is_its_unknown_issuer() {
     let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let identity = ours.issue(&["127.0.0.1"], 2019);
-    let server = MariaDb::start(&Setup { identity: Some(&identity), ..Setup::default() });
+    let server = MariaDb::start(&ServerSetup { identity: Some(&identity), ..ServerSetup::default() });
     let proof = look(server.port, &ours.roots()).await;
     assert_eq!(objections(&proof), [ObjectionWord::Expired]);
     assert_eq!((verdict(&proof, true, &TRUSTED), verdict(&proof, true, &LAX)), ("expired", "proven"));
@@ -71,7 +71,7 @@ async fn an_expired_certificate_is_told_and_so_is_its_unknown_issuer() {
 async fn a_self_signed_certificate_is_trusted_where_it_is_listed_itself() {
     let identity = self_signed(&["127.0.0.1"]);
     let options = ["--tls-version=TLSv1.2"];
-    let server = MariaDb::start(&Setup { identity: Some(&identity), options: &options, ..Setup::default() });
+    let server = MariaDb::start(&ServerSetup { identity: Some(&identity), options: &options, ..ServerSetup::default() });
     let proof = look(server.port, &Roots::of_pem(identity.certificate.as_bytes()).expect("authorities")).await;
     assert_eq!(objections(&proof), []);
     assert_eq!(proof.tls.as_ref().map(|tls| tls.version), Some(TlsVersion::V12));
@@ -87,7 +87,7 @@ async fn a_server_that_speaks_tls_1_1_at_most_is_told_as_such() {
     let authority = Authority::new("ours");
     let identity = authority.issue(&["127.0.0.1"], 2999);
     let options = ["--tls-version=TLSv1.1"];
-    let server = MariaDb::start(&Setup { identity: Some(&identity), options: &options, old_tls: true, ..Setup::default() });
+    let server = MariaDb::start(&ServerSetup { identity: Some(&identity), options: &options, old_tls: true, ..ServerSetup::default() });
     let proof = look(server.port, &authority.roots()).await;
     assert!(proof.greeting.as_ref().is_some_and(|greeting| greeting.tls), "{proof:?}");
     assert_eq!(proof.trouble.as_ref().map(|trouble| trouble.word), Some(TroubleWord::TlsTooOld), "{proof:?}");
@@ -99,7 +99,7 @@ async fn required_tls_is_proven_as_any_other_and_refuses_plain_text_where_that_s
     let authority = Authority::new("ours");
     let identity = authority.issue(&["127.0.0.1"], 2999);
     let options = ["--require-secure-transport=ON"];
-    let server = MariaDb::start(&Setup { identity: Some(&identity), options: &options, ..Setup::default() });
+    let server = MariaDb::start(&ServerSetup { identity: Some(&identity), options: &options, ..ServerSetup::default() });
     let proof = look(server.port, &authority.roots()).await;
     assert_eq!(verdict(&proof, true, &TRUSTED), "proven");
     // Such a server greets like one that takes both.

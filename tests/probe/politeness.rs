@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::authority::Authority;
 use crate::look;
-use crate::mariadb::{MariaDb, Setup};
+use crate::mariadb::{MariaDb, ServerSetup};
 
 /// More than enough for the server to block a host that hangs up.
 const PROBES: usize = 200;
@@ -54,7 +54,7 @@ async fn two_hundred_probes_get_nobody_blocked() {
     let identity = authority.issue(&["127.0.0.1"], 2999);
     let roots = authority.roots();
     for identity in [Some(&identity), None] {
-        let server = MariaDb::start(&Setup { identity, options: &[LIMIT], counts_hosts: true, ..Setup::default() });
+        let server = MariaDb::start(&ServerSetup { identity, options: &[LIMIT], counts_hosts: true, ..ServerSetup::default() });
         let port = relay(server.port).await;
         for number in 0..PROBES {
             let proof = look(port, &roots).await;
@@ -76,12 +76,13 @@ async fn two_hundred_probes_get_nobody_blocked() {
 async fn a_server_without_an_account_for_us_and_a_full_one_are_told_apart() {
     let roots = Authority::new("ours").roots();
     let options = ["--max-connections=10", "--connect-timeout=60"];
-    let closed = MariaDb::start(&Setup { statements: Some("DELETE FROM mysql.global_priv;\nFLUSH PRIVILEGES;\n"), ..Setup::default() });
+    let closed =
+        MariaDb::start(&ServerSetup { statements: Some("DELETE FROM mysql.global_priv;\nFLUSH PRIVILEGES;\n"), ..ServerSetup::default() });
     let proof = look(closed.port, &roots).await;
     assert_eq!(proof.trouble.as_ref().map(|trouble| trouble.word), Some(TroubleWord::HostRefused), "{proof:?}");
     drop(closed);
 
-    let full = MariaDb::start(&Setup { options: &options, ..Setup::default() });
+    let full = MariaDb::start(&ServerSetup { options: &options, ..ServerSetup::default() });
     let mut held = Vec::new();
     for _ in 0..20 {
         let mut socket = Blocking::connect(("127.0.0.1", full.port)).expect("a connection");

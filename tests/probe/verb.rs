@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::authority::Authority;
-use crate::mariadb::{MariaDb, Setup};
+use crate::mariadb::{MariaDb, ServerSetup};
 
 /// Exit code, standard output, standard error.
 fn probe(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -32,7 +32,7 @@ fn labels(text: &str) -> Vec<&str> {
 fn it_tells_people_and_machines_and_ends_accordingly() {
     let (ours, other) = (Authority::new("ours"), Authority::new("other"));
     let identity = ours.issue(&["127.0.0.1"], 2999);
-    let server = MariaDb::start(&Setup { identity: Some(&identity), ..Setup::default() });
+    let server = MariaDb::start(&ServerSetup { identity: Some(&identity), ..ServerSetup::default() });
     let at = format!("127.0.0.1:{}", server.port);
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| {

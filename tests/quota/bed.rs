@@ -61,7 +61,7 @@ pub struct Arrived {
 }
 
 /// What all lives of the daemon share.
-pub struct Bed {
+pub struct QuotaFixture {
     origin: Instant,
     model: Mutex<Model>,
     arrived: Mutex<Vec<Arrived>>,
@@ -77,12 +77,12 @@ pub struct Bed {
 }
 
 /// A running engine.
-pub struct Daemon {
+pub struct QuotaDaemon {
     pub handle: Handle,
     running: JoinHandle<Result<Vec<Level>, Unavailable>>,
 }
 
-impl Bed {
+impl QuotaFixture {
     /// A rollout for each size and limit of changes in flight, over proxies with an instance each; the cloud admits what
     /// `account` says.
     pub async fn new(rollouts: &[(u32, u32)], account: Option<Quota>, job_time: Duration) -> Arc<Self> {
@@ -144,19 +144,19 @@ impl Bed {
     }
 
     /// Starts a daemon; `past` is what the one before it left, `None`: it was killed, or there was none.
-    pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> Daemon {
+    pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> QuotaDaemon {
         let options = Options { lanes: vec![lane(quota)], exclusive: true, quota_spent: spent, levels };
-        let clock = Arc::new(BedClock(Arc::clone(self)));
-        let cloud = Arc::new(BedCloud(Arc::clone(self)));
+        let clock = Arc::new(QuotaClock(Arc::clone(self)));
+        let cloud = Arc::new(QuotaCloud(Arc::clone(self)));
         let (handle, running) = engine::start(
             self.store.clone(),
             cloud,
             Arc::new(Prober::new(clock.clone())),
             clock,
-            Arc::new(Kept(Arc::clone(self))),
+            Arc::new(KeptLevels(Arc::clone(self))),
             options,
         );
-        Daemon { handle, running: tokio::spawn(running) }
+        QuotaDaemon { handle, running: tokio::spawn(running) }
     }
 
     /// Since the start.
@@ -227,7 +227,7 @@ impl Bed {
     }
 }
 
-impl Daemon {
+impl QuotaDaemon {
     /// How the lane stands to its quota, as people are told.
     pub fn standing(&self) -> QuotaStanding {
         self.handle.snapshot().borrow().lanes[0].quota.expect("the lane has a quota")
@@ -257,26 +257,26 @@ impl Daemon {
 }
 
 /// What a killed daemon leaves, as the file of the real one keeps it.
-struct Kept(Arc<Bed>);
+struct KeptLevels(Arc<QuotaFixture>);
 
-impl KeepLevels for Kept {
+impl KeepLevels for KeptLevels {
     fn keep(&self, levels: Vec<Level>) -> BoxFuture<'_, Result<(), Unavailable>> {
         *self.0.kept.lock().expect("no panic") = levels;
         std::future::ready(Ok(())).boxed()
     }
 }
 
-struct BedClock(Arc<Bed>);
+struct QuotaClock(Arc<QuotaFixture>);
 
-impl Clock for BedClock {
+impl Clock for QuotaClock {
     fn times(&self) -> Times {
         Times { wall: Timestamp::UNIX_EPOCH + self.0.now(), boot: BOOT + self.0.now() }
     }
 }
 
-struct BedCloud(Arc<Bed>);
+struct QuotaCloud(Arc<QuotaFixture>);
 
-impl Cloud for BedCloud {
+impl Cloud for QuotaCloud {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
         if let Err(withheld) = check() {
             return std::future::ready(not_sent(Disposition::Withheld, &withheld.0)).boxed();

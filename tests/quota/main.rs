@@ -7,7 +7,7 @@ mod figures;
 
 use std::time::Duration;
 
-use bed::{Bed, quota};
+use bed::{QuotaFixture, quota};
 use bound::bound;
 use figures::{jain, used, within, worst};
 use sealift::domain::call::Call;
@@ -24,7 +24,7 @@ fn seconds(seconds: u64) -> Duration {
 async fn the_whole_allowance_is_used_and_never_more() {
     for (allowed, intervals) in [(quota(120, 300), 12), (quota(600, 60), 12), (quota(50, 10), 60), (quota(7, 30), 30)] {
         let calls = allowed.requests * intervals;
-        let bed = Bed::new(&[(calls / 3 + 600, 400)], Some(allowed), JOB).await;
+        let bed = QuotaFixture::new(&[(calls / 3 + 600, 400)], Some(allowed), JOB).await;
         let daemon = bed.start(Some(allowed), false, Vec::new());
         // The first interval has no calls before it and the line has to fill: it is left out.
         sleep(allowed.per * intervals).await;
@@ -55,7 +55,7 @@ const CALLS_MAX: f64 = 2.5;
 async fn a_change_costs_few_calls_after_a_discovery() {
     const CHANGES: u32 = 80;
     let begins = jiff::Timestamp::UNIX_EPOCH + seconds(30);
-    let bed = Bed::beginning(Some(begins), &[(CHANGES, 20)], None, seconds(60)).await;
+    let bed = QuotaFixture::beginning(Some(begins), &[(CHANGES, 20)], None, seconds(60)).await;
     let daemon = bed.start(None, false, Vec::new());
     for target in bed.targets(0).await {
         let call = Call::Proxies { lane: target.lane, instance_id: target.instance_id };
@@ -80,7 +80,7 @@ async fn a_rollout_in_waves_takes_little_longer_than_it_must() {
         (quota(150, 300), seconds(60), [20, 100, 280], 1.03),
         (quota(100, 60), seconds(300), [20, 100, 280], 1.05),
     ] {
-        let bed = Bed::in_waves(&waves, 1_000, allowed, job).await;
+        let bed = QuotaFixture::in_waves(&waves, 1_000, allowed, job).await;
         let daemon = bed.start(Some(allowed), false, Vec::new());
         bed.all_succeed(seconds(24 * 3_600)).await;
         let arrived = bed.arrived();
@@ -104,7 +104,7 @@ async fn a_rollout_in_waves_takes_little_longer_than_it_must() {
 async fn rollouts_of_one_lane_share_it_evenly() {
     let allowed = quota(120, 60);
     for rollouts in [vec![(900, 60), (300, 12)], vec![(900, 90), (500, 30), (300, 10)]] {
-        let bed = Bed::new(&rollouts, None, JOB).await;
+        let bed = QuotaFixture::new(&rollouts, None, JOB).await;
         let daemon = bed.start(Some(allowed), false, Vec::new());
         sleep(allowed.per).await;
         let mut total = vec![0; rollouts.len()];
@@ -142,7 +142,7 @@ async fn what_the_account_really_gives_is_learnt() {
         (quota(100, 60), quota(100, 60)),
     ] {
         let intervals = 40;
-        let bed = Bed::new(&[(account.requests * intervals / 3 + 400, 300)], Some(account), JOB).await;
+        let bed = QuotaFixture::new(&[(account.requests * intervals / 3 + 400, 300)], Some(account), JOB).await;
         let daemon = bed.start(Some(configured), false, Vec::new());
         let (learnt_by, end) = (account.per * 10, account.per * intervals);
         sleep(learnt_by).await;
@@ -184,7 +184,7 @@ async fn what_the_account_really_gives_is_learnt() {
 #[tokio::test(start_paused = true)]
 async fn all_changes_end_in_an_account_that_gives_less() {
     let (configured, account) = (quota(200, 60), quota(30, 60));
-    let bed = Bed::new(&[(120, 20), (40, 20)], Some(account), JOB).await;
+    let bed = QuotaFixture::new(&[(120, 20), (40, 20)], Some(account), JOB).await;
     let daemon = bed.start(Some(configured), false, Vec::new());
     bed.all_succeed(seconds(4 * 3_600)).await;
     let arrived = bed.arrived();
@@ -197,7 +197,7 @@ async fn all_changes_end_in_an_account_that_gives_less() {
 #[tokio::test(start_paused = true)]
 async fn a_stray_refusal_costs_little() {
     let allowed = quota(120, 60);
-    let bed = Bed::new(&[(2_000, 300)], None, JOB).await;
+    let bed = QuotaFixture::new(&[(2_000, 300)], None, JOB).await;
     let daemon = bed.start(Some(allowed), false, Vec::new());
     sleep(seconds(300)).await;
     bed.refuse_next(1);
@@ -223,7 +223,7 @@ async fn a_quota_changed_while_it_runs_breaks_neither_the_old_nor_the_new_one() 
         (950, Some(quota(90, 60))),
     ];
     let end = seconds(1_300);
-    let bed = Bed::new(&[(6_000, 900)], None, JOB).await;
+    let bed = QuotaFixture::new(&[(6_000, 900)], None, JOB).await;
     let daemon = bed.start(steps[0].1, false, Vec::new());
     for (at, quota) in &steps[1..] {
         sleep(seconds(*at).saturating_sub(bed.now())).await;
@@ -257,7 +257,7 @@ async fn a_quota_changed_while_it_runs_breaks_neither_the_old_nor_the_new_one() 
 #[tokio::test(start_paused = true)]
 async fn the_level_outlives_a_clean_end_exactly_and_a_kill_costs_an_interval() {
     let allowed = quota(100, 60);
-    let bed = Bed::new(&[(2_000, 300)], Some(allowed), JOB).await;
+    let bed = QuotaFixture::new(&[(2_000, 300)], Some(allowed), JOB).await;
     let mut daemon = bed.start(Some(allowed), false, Vec::new());
     let mut ends = Vec::new();
     for second in [90, 171, 240] {
@@ -294,7 +294,7 @@ async fn the_level_outlives_a_clean_end_exactly_and_a_kill_costs_an_interval() {
 #[tokio::test(start_paused = true)]
 async fn lateness_is_not_learnt_as_the_time_of_jobs() {
     // Jobs are asked for one by one, and have ended at the first look, two seconds after the switch.
-    let bed = Bed::new(&[(4_000, 50)], None, seconds(1)).await;
+    let bed = QuotaFixture::new(&[(4_000, 50)], None, seconds(1)).await;
     bed.refuse_lists();
     let daemon = bed.start(None, false, Vec::new());
     let done = async || bed.rollout(0).await.total().succeeded;
@@ -315,7 +315,7 @@ async fn lateness_is_not_learnt_as_the_time_of_jobs() {
 }
 
 /// Calls that arrived in this time.
-fn arrivals(bed: &Bed, time: std::ops::Range<Duration>) -> usize {
+fn arrivals(bed: &QuotaFixture, time: std::ops::Range<Duration>) -> usize {
     bed.arrived().iter().filter(|call| time.contains(&call.at)).count()
 }
 
@@ -323,7 +323,7 @@ fn arrivals(bed: &Bed, time: std::ops::Range<Duration>) -> usize {
 async fn a_kill_holds_back_for_settle_only_what_may_have_been_out() {
     // At 50 a second and a round trip of 80 ms some four calls are out, of which 15 s later the last must have landed.
     let allowed = quota(50, 1);
-    let bed = Bed::new(&[(4_000, 20)], Some(allowed), JOB).await;
+    let bed = QuotaFixture::new(&[(4_000, 20)], Some(allowed), JOB).await;
     let mut daemon = bed.start(Some(allowed), false, Vec::new());
     sleep(seconds(30)).await;
     let mut kills = Vec::new();
@@ -350,7 +350,7 @@ async fn a_kill_holds_back_for_settle_only_what_may_have_been_out() {
 async fn a_person_s_reads_count_over_a_kill() {
     let allowed = quota(100, 60);
     let begins = jiff::Timestamp::UNIX_EPOCH + seconds(3_600);
-    let bed = Bed::beginning(Some(begins), &[(300, 20)], Some(allowed), JOB).await;
+    let bed = QuotaFixture::beginning(Some(begins), &[(300, 20)], Some(allowed), JOB).await;
     let look = |target: sealift::domain::target::Target| Call::Proxies { lane: target.lane, instance_id: target.instance_id };
     let daemon = bed.start(Some(allowed), false, Vec::new());
     for target in bed.targets(0).await.into_iter().take(90) {
@@ -369,7 +369,7 @@ async fn a_person_s_reads_count_over_a_kill() {
 #[tokio::test(start_paused = true)]
 async fn what_was_learnt_outlives_a_clean_end() {
     let (configured, account) = (quota(300, 60), quota(100, 60));
-    let bed = Bed::new(&[(3_000, 300)], Some(account), JOB).await;
+    let bed = QuotaFixture::new(&[(3_000, 300)], Some(account), JOB).await;
     let daemon = bed.start(Some(configured), false, Vec::new());
     sleep(account.per * 8).await;
     let learnt = daemon.standing().ceiling;

@@ -3,12 +3,12 @@
 use sealift::simcloud::faults::Faults;
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::ServeWorld;
 
 /// The canary's budget lets all of it begin at once; half of it in doubt keeps it from being left.
 const REST: &str = "verify: {timeout: 1s}\nstrategy: {max_failures: {wave: 4}, waves: [{name: canary, size: 4, promote: manual}, {name: rest, size: rest}]}\n";
 
-fn changes(world: &World) -> Vec<Value> {
+fn changes(world: &ServeWorld) -> Vec<Value> {
     let listed = world.run(&["changes", "doubt", "-o", "jsonl"]).out;
     listed.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
 }
@@ -19,7 +19,7 @@ fn field<'r>(row: &'r Value, name: &str) -> &'r str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_settles_what_is_in_doubt() {
-    let world = World::new(5, 5, "job_time: 100ms\nssl_option: absent");
+    let world = ServeWorld::new(5, 5, "job_time: 100ms\nssl_option: absent");
     let plan = world.plan("doubt", REST);
     let _daemon = world.daemon().ready();
     let applied = world.run(&["apply", plan.to_str().expect("a path of text"), "--yes", "--detach"]);

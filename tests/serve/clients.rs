@@ -6,13 +6,13 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::world::{Ran, World, exists, sealift};
+use crate::world::{ServeWorld, VerbOutput, exists, sealift};
 
 /// `list` at a socket, on a host that trusts nobody.
-fn list(socket: &Path) -> Ran {
+fn list(socket: &Path) -> VerbOutput {
     let mut command = sealift();
     command.arg("list").arg("--addr").arg(socket).env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
-    Ran::of(command.output().expect("the binary runs"))
+    VerbOutput::of(command.output().expect("the binary runs"))
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_busy_daemon_is_told_from_one_that_is_not_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_listens_where_its_flag_says_and_stays_there() {
-    let world = World::new(1, 1, "{}");
+    let world = ServeWorld::new(1, 1, "{}");
     let socket = world.path("elsewhere.sock");
     let daemon = world.daemon_with(&["serve", "--addr", &format!("unix:{}", socket.display())]).ready();
     assert!(exists(&socket) && !exists(&world.path("run/api.sock")));

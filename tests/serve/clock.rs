@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::world::{Daemon, World};
+use crate::world::{ServeWorld, ServedDaemon};
 
 /// Every switch is executed and its answer lost.
 const ANSWERS_LOST: &str = "job_time: 200ms\ndrop_after: [{on: 1, call: switch}]\n";
@@ -16,7 +16,7 @@ fn faketime() -> PathBuf {
 }
 
 /// A daemon whose wall clock is off by what [`set_clock`] wrote last.
-fn daemon(world: &World, off: &str) -> Daemon {
+fn daemon(world: &ServeWorld, off: &str) -> ServedDaemon {
     set_clock(world, off);
     let environment = [
         ("LD_PRELOAD", faketime()),
@@ -24,23 +24,23 @@ fn daemon(world: &World, off: &str) -> Daemon {
         ("FAKETIME_NO_CACHE", "1".into()),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
     ];
-    Daemon::start(world, &["serve"], &environment).ready()
+    ServedDaemon::start(world, &["serve"], &environment).ready()
 }
 
 /// Steps the daemon's wall clock: `+90` seconds, `-3h`, `+1d` from the right time.
-fn set_clock(world: &World, off: &str) {
+fn set_clock(world: &ServeWorld, off: &str) {
     let fresh = world.write("clock.new", &format!("{off}\n"));
     std::fs::rename(fresh, world.path("clock")).expect("renamed");
 }
 
-fn apply(world: &World, plan: &str, rest: &str) {
+fn apply(world: &ServeWorld, plan: &str, rest: &str) {
     let plan = world.plan(plan, rest);
     let applied = world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{applied:?}");
 }
 
 /// Every proxy was switched once, and every id that the cloud handed out is saved.
-fn all_done_once(world: &World, rollout: &str) {
+fn all_done_once(world: &ServeWorld, rollout: &str) {
     world.until(rollout, |status| status["phase"] == "completed");
     let jobs = world.run(&["jobs", rollout, "-o", "csv"]);
     let saved: BTreeSet<String> = jobs.out.lines().skip(1).map(|line| line.split(',').next().unwrap_or_default().to_owned()).collect();
@@ -51,13 +51,13 @@ fn all_done_once(world: &World, rollout: &str) {
     });
 }
 
-fn switches(world: &World) -> u64 {
+fn switches(world: &ServeWorld) -> u64 {
     world.cloud.with_model(|model| model.ledger().switches_total())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_clock_ninety_seconds_fast_every_lost_job_is_found() {
-    let world = World::new(6, 3, ANSWERS_LOST);
+    let world = ServeWorld::new(6, 3, ANSWERS_LOST);
     let _daemon = daemon(&world, "+90");
     apply(&world, "fast", "");
     all_done_once(&world, "fast");
@@ -65,7 +65,7 @@ async fn with_a_clock_ninety_seconds_fast_every_lost_job_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_clock_hours_slow_nothing_is_switched_until_it_is_set_right() {
-    let world = World::new(3, 1, ANSWERS_LOST);
+    let world = ServeWorld::new(3, 1, ANSWERS_LOST);
     let configuration = std::fs::read_to_string(world.path("sealift.yaml")).expect("read");
     world.write("sealift.yaml", &configuration.replace("settle: 300ms", "settle: 3s"));
     let daemon = daemon(&world, "-3h");
@@ -90,7 +90,7 @@ async fn with_a_clock_hours_slow_nothing_is_switched_until_it_is_set_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_by_a_day_ends_no_soak() {
-    let world = World::new(4, 4, ANSWERS_LOST);
+    let world = ServeWorld::new(4, 4, ANSWERS_LOST);
     let _daemon = daemon(&world, "+0");
     apply(&world, "soak", "strategy:\n  waves:\n    - {name: canary, size: 2, soak: 20s}\n    - {name: rest, size: rest}\n");
     world.until("soak", |status| status["phase"] == "soaking");

@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 
 use sealift::simcloud::faults::Faults;
 
-use super::world::World;
+use super::world::ServeWorld;
 
 fn ids(csv: &str) -> BTreeSet<String> {
     csv.lines().skip(1).map(|line| line.split(',').nth(2).unwrap_or_default().to_owned()).collect()
 }
 
-fn fleet(world: &World) -> BTreeSet<String> {
+fn fleet(world: &ServeWorld) -> BTreeSet<String> {
     world.cloud.with_model(|model| model.proxies().map(|proxy| proxy.proxy_id.to_string()).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_fleet_is_found_and_is_a_target_file() {
-    let world = World::new(300, 250, "readonly_nodes: object\nerror_500_before: 0.05");
+    let world = ServeWorld::new(300, 250, "readonly_nodes: object\nerror_500_before: 0.05");
     let _daemon = world.daemon().ready();
     let found = world.run(&["discover", "-o", "csv", "--tag-columns", "env"]);
     assert_eq!(found.code, Some(0), "{}", found.err);
@@ -41,7 +41,7 @@ async fn the_whole_fleet_is_found_and_is_a_target_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn less_than_the_whole_is_an_error_and_is_resumed() {
-    let world = World::new(120, 120, "ssl_option: absent");
+    let world = ServeWorld::new(120, 120, "ssl_option: absent");
     let _daemon = world.daemon().ready();
     let into = world.path("found.csv");
     let into = into.to_str().expect("a path of text");
@@ -67,7 +67,7 @@ async fn less_than_the_whole_is_an_error_and_is_resumed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_instances() {
-    let world = World::new(10_000, 10_000, "");
+    let world = ServeWorld::new(10_000, 10_000, "");
     let _daemon = world.daemon().ready();
     let into = world.path("fleet-found.csv");
     let found = world.run(&["discover", "--into", into.to_str().expect("a path of text")]);

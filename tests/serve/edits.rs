@@ -1,12 +1,12 @@
 //! A plan that is edited under the revision that was submitted.
 
-use crate::world::World;
+use crate::world::ServeWorld;
 
 const BEFORE: &str =
     "version: 1\nname: edited\nssl_option: true\nautostart: true\ntargets: {files: [fleet.csv]}\nstrategy: {max_in_flight: 1}\n";
 
 /// `status` until it holds this text, or until it does not.
-fn shows(world: &World, arguments: &[&str], text: &str, wanted: bool) -> String {
+fn shows(world: &ServeWorld, arguments: &[&str], text: &str, wanted: bool) -> String {
     let mut out = String::new();
     for _ in 0..600 {
         out = world.run(arguments).out;
@@ -20,7 +20,7 @@ fn shows(world: &World, arguments: &[&str], text: &str, wanted: bool) -> String 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_plan_is_refused_wherever_it_comes_from() {
-    let world = World::new(4, 4, "job_time: 1h");
+    let world = ServeWorld::new(4, 4, "job_time: 1h");
     let daemon = world.daemon().ready();
     std::fs::copy(world.path("fleet.csv"), world.path("plans.d/fleet.csv")).expect("copied");
     let file = world.write("plans.d/edited.yaml", BEFORE);

@@ -12,13 +12,13 @@ use sealift::domain::target::TargetList;
 use sealift::store::{ChangeMove, Commit, Durability, Rollout, RolloutMove, Store, Submission};
 
 /// Why it was not made; the message is for the person who started it.
-type Refusal = Box<dyn Error + Send + Sync>;
+type FixtureRefusal = Box<dyn Error + Send + Sync>;
 
 /// Changes of one commit.
 const AT_ONCE: usize = 1_000;
 
 /// Submits a rollout whose plan has one wave, and brings it to its end.
-pub async fn finish(store: &dyn Store, plan: Plan, targets: TargetList, at: Timestamp) -> Result<RolloutId, Refusal> {
+pub async fn finish(store: &dyn Store, plan: Plan, targets: TargetList, at: Timestamp) -> Result<RolloutId, FixtureRefusal> {
     let count = u32::try_from(targets.len())?;
     let id = store.submit(Submission { plan, targets, by: "ada".into(), at }).await?.id;
     enter(store, id, Phase::Advancing { wave: 0 }, at).await?;
@@ -29,7 +29,7 @@ pub async fn finish(store: &dyn Store, plan: Plan, targets: TargetList, at: Time
         let changes = (first..end).map(|ordinal| step(ordinal, 0, State::Ready, None, at)).collect();
         let releases = Some(now.record.releases);
         store.commit(Commit { releases, moves: Some(moves(record)), changes, ..blank(&now, at) }).await?;
-        let done = |ordinal: u32| -> Result<ChangeMove, Refusal> {
+        let done = |ordinal: u32| -> Result<ChangeMove, FixtureRefusal> {
             let job: JobId = format!("{:08x}-0000-4000-8000-{ordinal:012x}", fastrand::u32(..)).parse()?;
             Ok(step(ordinal, 1, State::Succeeded { how: How::Switched }, Some(job), at))
         };
@@ -41,11 +41,11 @@ pub async fn finish(store: &dyn Store, plan: Plan, targets: TargetList, at: Time
     Ok(id)
 }
 
-async fn read(store: &dyn Store, id: RolloutId) -> Result<Rollout, Refusal> {
+async fn read(store: &dyn Store, id: RolloutId) -> Result<Rollout, FixtureRefusal> {
     Ok(store.rollout(id).await?.ok_or("the rollout is gone")?)
 }
 
-async fn enter(store: &dyn Store, id: RolloutId, phase: Phase, at: Timestamp) -> Result<(), Refusal> {
+async fn enter(store: &dyn Store, id: RolloutId, phase: Phase, at: Timestamp) -> Result<(), FixtureRefusal> {
     let now = read(store, id).await?;
     let record = rollout::Record { phase, version: now.record.version + 1, ..now.record.clone() };
     Ok(store.commit(Commit { moves: Some(moves(record)), ..blank(&now, at) }).await?)

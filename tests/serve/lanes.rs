@@ -1,12 +1,12 @@
 //! Lanes that change under a running rollout: one that is gone, and one whose project another lane reaches.
 
-use crate::world::World;
+use crate::world::ServeWorld;
 
 const PROJECT: &str = "056538411200d4cd2f79c003c7606412";
 const OTHER: &str = "156538411200d4cd2f79c003c7606412";
 
 /// The daemon's configuration with these lanes and projects.
-fn configure(world: &World, lanes: &[(&str, &str)]) {
+fn configure(world: &ServeWorld, lanes: &[(&str, &str)]) {
     let endpoint = world.cloud.endpoint();
     let lane = |(name, project): &(&str, &str)| {
         format!(
@@ -20,7 +20,7 @@ fn configure(world: &World, lanes: &[(&str, &str)]) {
 }
 
 /// A rollout over eight proxies, two at a time, killed when two jobs are saved.
-fn killed_on_the_way(world: &World) {
+fn killed_on_the_way(world: &ServeWorld) {
     let daemon = world.daemon().ready();
     let plan = world.plan("night", "strategy: {max_in_flight: 2}\n");
     let applied = world.run(&["apply", plan.to_str().expect("a path of text"), "--yes", "--detach"]);
@@ -34,7 +34,7 @@ fn killed_on_the_way(world: &World) {
     drop(daemon);
 }
 
-fn sent(world: &World) -> u64 {
+fn sent(world: &ServeWorld) -> u64 {
     world.cloud.with_model(|model| model.ledger().switches_total())
 }
 
@@ -42,7 +42,7 @@ fn holds(status: &serde_json::Value, word: &str) -> bool {
     status["holds"].as_array().is_some_and(|holds| holds.iter().any(|hold| hold["word"] == word))
 }
 
-fn completes(world: &World) {
+fn completes(world: &ServeWorld) {
     let _daemon = world.daemon().ready();
     world.until("night", |status| status["phase"] == "completed" && status["tally"]["succeeded"] == 8);
     assert_eq!(sent(world), 8, "one switch for each");
@@ -50,7 +50,7 @@ fn completes(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_lane_to_one_project_is_refused_and_holds_its_switches_after_an_upgrade() {
-    let world = World::new(8, 8, "job_time: 2s");
+    let world = ServeWorld::new(8, 8, "job_time: 2s");
     configure(&world, &[("lab", PROJECT)]);
     killed_on_the_way(&world);
     configure(&world, &[("main", PROJECT), ("lab", PROJECT)]);
@@ -81,7 +81,7 @@ async fn a_second_lane_to_one_project_is_refused_and_holds_its_switches_after_an
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_is_gone_is_a_hold_in_status_and_a_warning_in_the_log() {
-    let world = World::new(8, 8, "job_time: 2s");
+    let world = ServeWorld::new(8, 8, "job_time: 2s");
     configure(&world, &[("lab", PROJECT)]);
     killed_on_the_way(&world);
     configure(&world, &[("elsewhere", OTHER)]);

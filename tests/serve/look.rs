@@ -6,14 +6,14 @@ use sealift::clock::{Clock as _, SystemClock};
 use sealift::domain::id::ProxyId;
 use serde_json::{Value, json};
 
-use super::world::{Ran, World};
+use super::world::{ServeWorld, VerbOutput};
 
-fn json(ran: &Ran) -> Value {
+fn json(ran: &VerbOutput) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("no document: {error}; {ran:?}"))
 }
 
 /// Somebody else switches a proxy; waits until their job has ended.
-async fn switched(world: &World, proxy: &ProxyId, to: bool) {
+async fn switched(world: &ServeWorld, proxy: &ProxyId, to: bool) {
     world.cloud.with_model(|model| assert!(model.foreign_change(SystemClock.times().wall, proxy, to)));
     let shows = || {
         world.cloud.with_model(|model| {
@@ -28,7 +28,7 @@ async fn switched(world: &World, proxy: &ProxyId, to: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_look_tells_what_is_to_be_switched_and_binds_what_is_saved() {
-    let world = World::new(8, 4, "job_time: 100ms");
+    let world = ServeWorld::new(8, 4, "job_time: 100ms");
     let daemon = world.daemon().ready();
     let plan = world.plan("night", "");
     let plan = plan.to_str().expect("a path of text");
@@ -70,7 +70,7 @@ async fn a_look_tells_what_is_to_be_switched_and_binds_what_is_saved() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_looked_at_is_unknown_and_said() {
-    let world = World::new(6, 3, "job_time: 100ms\nssl_option: absent");
+    let world = ServeWorld::new(6, 3, "job_time: 100ms\nssl_option: absent");
     let _daemon = world.daemon().ready();
     let plan = world.write(
         "night.yaml",

@@ -21,11 +21,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use rustix::process::Signal;
-use world::{Ran, World, exists, sealift};
+use world::{ServeWorld, VerbOutput, exists, sealift};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_supervisor_sees_ready_alive_reloading_and_stopping() {
-    let world = World::new(2, 2, "");
+    let world = ServeWorld::new(2, 2, "");
     let daemon = world.daemon();
     daemon.told("READY=1");
     assert!(exists(&world.path("state/queue")) && exists(&world.path("run/api.sock")), "ready before store and socket");
@@ -43,7 +43,7 @@ async fn the_supervisor_sees_ready_alive_reloading_and_stopping() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_applied_followed_and_listed() {
-    let world = World::new(8, 4, "job_time: 100ms");
+    let world = ServeWorld::new(8, 4, "job_time: 100ms");
     let daemon = world.daemon().ready();
     let plan = world.plan("night", "");
     let plan = plan.to_str().expect("a path of text");
@@ -92,7 +92,7 @@ async fn a_plan_is_applied_followed_and_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_that_say_autostart_are_picked_up_when_they_appear() {
-    let world = World::new(4, 4, "job_time: 100ms");
+    let world = ServeWorld::new(4, 4, "job_time: 100ms");
     let daemon = world.daemon().ready();
     std::fs::copy(world.path("fleet.csv"), world.path("plans.d/fleet.csv")).expect("copied");
     let text = |name: &str, rest: &str| format!("version: 1\nname: {name}\nssl_option: true\ntargets: {{files: [fleet.csv]}}\n{rest}");
@@ -122,7 +122,7 @@ async fn plans_that_say_autostart_are_picked_up_when_they_appear() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stop_file_stops_also_over_a_restart() {
-    let world = World::new(4, 4, "job_time: 100ms");
+    let world = ServeWorld::new(4, 4, "job_time: 100ms");
     std::fs::create_dir(world.path("state")).expect("a folder");
     world.write("state/STOP", "fire drill\n");
     let daemon = world.daemon().ready();
@@ -143,7 +143,7 @@ async fn the_stop_file_stops_also_over_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_a_person_paused_stays_so_over_a_kill() {
-    let world = World::new(2, 1, "");
+    let world = ServeWorld::new(2, 1, "");
     let daemon = world.daemon().ready();
     let lane = "lab";
     let paused = world.run(&["pause", "--lane", lane, "--reason", "incident in the region"]);
@@ -165,7 +165,7 @@ async fn a_lane_that_a_person_paused_stays_so_over_a_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_on_the_same_state_is_refused() {
-    let world = World::new(1, 1, "");
+    let world = ServeWorld::new(1, 1, "");
     let daemon = world.daemon().ready();
     let second = world.run(&["serve"]);
     assert_eq!(second.code, Some(1), "{second:?}");
@@ -176,7 +176,7 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_middle_costs_nothing() {
-    let world = World::new(12, 6, "{job_time: 300ms, error_500_after: 0.2, drop_after: 0.1}");
+    let world = ServeWorld::new(12, 6, "{job_time: 300ms, error_500_after: 0.2, drop_after: 0.1}");
     let plan = world.plan("killed", "strategy: {max_in_flight: 4, max_failures: 10}\nretry: {max_attempts: 10, initial: 100ms, max: 1s}\n");
     let daemon = world.daemon().ready();
     assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code, Some(0));
@@ -194,7 +194,7 @@ async fn a_kill_in_the_middle_costs_nothing() {
 #[test]
 fn the_demo_ends_by_itself_with_the_saved_job_ids() {
     let output = sealift().arg("demo").stdin(Stdio::null()).output().expect("it runs");
-    let ran = Ran::of(output);
+    let ran = VerbOutput::of(output);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("24 of 24 proxies show SSL on") && ran.out.contains("exactly the saved ones"), "{}", ran.out);
     assert!(ran.out.contains("superseded"), "the failed job shows: {}", ran.out);
@@ -219,12 +219,12 @@ fn usage_and_pipes_end_as_promised() {
     for shell in ["bash", "zsh", "fish"] {
         assert_eq!(code(&["completions", shell]), Some(0));
     }
-    let schema = Ran::of(sealift().args(["schema", "plan"]).output().expect("it runs"));
+    let schema = VerbOutput::of(sealift().args(["schema", "plan"]).output().expect("it runs"));
     assert!(serde_json::from_str::<serde_json::Value>(&schema.out).is_ok_and(|schema| schema["properties"]["ssl_option"].is_object()));
     // The reader goes away after the first bytes: no panic, no complaint.
     let mut child = sealift().args(["schema", "plan"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     drop(child.stdout.take());
-    let ended = Ran::of(child.wait_with_output().expect("it ends"));
+    let ended = VerbOutput::of(child.wait_with_output().expect("it ends"));
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
 }
 
@@ -233,14 +233,14 @@ fn mistakes_of_a_configuration_are_told_in_its_lines() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("sealift.yaml");
     std::fs::write(&path, "lanse: []\n").expect("a file");
-    let ran = Ran::of(sealift().args(["config", "--config"]).arg(&path).output().expect("it runs"));
+    let ran = VerbOutput::of(sealift().args(["config", "--config"]).arg(&path).output().expect("it runs"));
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("sealift.yaml:1:1") && ran.err.contains("lanes"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_puts_back_what_is_enforced_is_warned() {
-    let world = World::new(4, 2, "job_time: 100ms");
+    let world = ServeWorld::new(4, 2, "job_time: 100ms");
     let _daemon = world.daemon().ready();
     let plan = world.plan("night", "enforce: {cron: \"0 2 1 1 *\", time_zone: UTC, mode: apply}\n");
     assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes"]).code, Some(0));

@@ -6,7 +6,7 @@ use sealift::planfile;
 use sealift::store::sled::{SledOptions, SledStore};
 
 use crate::finished::finish;
-use crate::world::{Daemon, World};
+use crate::world::{ServeWorld, ServedDaemon};
 
 /// Rollouts that are over, and the targets of each.
 const ROLLOUTS: usize = 24;
@@ -15,14 +15,14 @@ const TARGETS: usize = 2_000;
 /// Most that they may take, in MiB: what they took when their rows stayed in sled and their targets in memory was 20 and more.
 const MORE_MAX: f64 = 10.0;
 
-fn memory_mib(daemon: &Daemon) -> f64 {
+fn memory_mib(daemon: &ServedDaemon) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells it");
     line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }
 
 /// The daemon's memory after a listing of each of these plans.
-fn after_listings(world: &World, plans: &[String]) -> f64 {
+fn after_listings(world: &ServeWorld, plans: &[String]) -> f64 {
     let daemon = world.daemon().ready();
     for plan in plans {
         let ran = world.run(&["changes", plan, "-o", "csv"]);
@@ -35,7 +35,7 @@ fn after_listings(world: &World, plans: &[String]) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_does_not_grow_with_what_is_over() {
-    let world = World::new(TARGETS, TARGETS, "");
+    let world = ServeWorld::new(TARGETS, TARGETS, "");
     let file = world.plan("over", "strategy: {waves: [{name: all, size: rest}]}\n");
     let loaded = planfile::load(&file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let names: Vec<String> = (0..ROLLOUTS).map(|number| format!("over-{number}")).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sealift::simcloud::faults::Faults;
 use serde_json::Value;
 
-use crate::world::{Ran, World};
+use crate::world::{ServeWorld, VerbOutput};
 
 const FAULTS: &str = "job_time: 100ms";
 
@@ -22,12 +22,12 @@ targets:
 strategy: {waves: [{name: canary, size: 2}, {name: rest, size: rest}]}
 "#;
 
-fn json(ran: &Ran) -> Value {
+fn json(ran: &VerbOutput) -> Value {
     serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
 }
 
 /// The names of the instances whose proxies show SSL.
-fn switched(world: &World) -> BTreeSet<String> {
+fn switched(world: &ServeWorld) -> BTreeSet<String> {
     let found = world.run(&["discover", "-o", "jsonl"]);
     let rows = found.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("a row"));
     rows.filter(|row| row["ssl_option"] == true).map(|row| row["instance_name"].as_str().expect("a name").to_owned()).collect()
@@ -39,7 +39,7 @@ fn text(path: &std::path::Path) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_and_agreed_to_is_what_is_switched() {
-    let world = World::new(30, 30, FAULTS);
+    let world = ServeWorld::new(30, 30, FAULTS);
     let plan = world.write("prod.yaml", PLAN);
     let (plan, saved) = (text(&plan), world.path("prod.jsonl"));
     let saved = text(&saved);
@@ -89,7 +89,7 @@ async fn what_was_found_and_agreed_to_is_what_is_switched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn less_than_all_of_it_is_an_error_and_nothing_is_submitted() {
-    let world = World::new(30, 30, FAULTS);
+    let world = ServeWorld::new(30, 30, FAULTS);
     let plan = world.write("prod.yaml", PLAN);
     let (plan, saved) = (text(&plan), world.path("prod.jsonl"));
     let saved = text(&saved);

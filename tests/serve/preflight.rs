@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::ServeWorld;
 
 const FAULTS: &str = "job_time: 100ms";
 
 /// The checks as JSON, and the exit code.
-fn checks(world: &World, plan: &str) -> (Option<i32>, Vec<Value>) {
+fn checks(world: &ServeWorld, plan: &str) -> (Option<i32>, Vec<Value>) {
     let ran = world.run(&["preflight", plan, "-o", "json"]);
     let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     let checks = document["checks"].as_array().expect("a list").clone();
@@ -30,7 +30,7 @@ fn pairs(words: &[(&str, &str)]) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_that_is_well_is_a_go_and_nothing_is_changed() {
-    let world = World::new(40, 20, FAULTS);
+    let world = ServeWorld::new(40, 20, FAULTS);
     let plan = world.plan("night", "verify: {wire: {ca_file: ca.pem}}\n");
     let plan = plan.to_str().expect("a path of text");
     assert_eq!(world.run(&["preflight", plan]).code, Some(8), "without a daemon nothing can be told");
@@ -57,7 +57,7 @@ async fn a_fleet_that_is_well_is_a_go_and_nothing_is_changed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_thing_that_stands_in_the_way_is_named() {
-    let world = World::new(8, 8, &format!("{FAULTS}\nssl_option: absent\nwire_silent: [{{on: 1, match: 00000002po01}}]"));
+    let world = ServeWorld::new(8, 8, &format!("{FAULTS}\nssl_option: absent\nwire_silent: [{{on: 1, match: 00000002po01}}]"));
     let daemon = world.daemon().ready();
     let plan = world.plan("night", "verify: {wire: {ca_file: ca.pem}}\n");
     let plan = plan.to_str().expect("a path of text");
@@ -83,7 +83,7 @@ async fn each_thing_that_stands_in_the_way_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials_and_an_endpoint_that_is_not_there_are_told() {
-    let world = World::new(2, 2, FAULTS);
+    let world = ServeWorld::new(2, 2, FAULTS);
     world.write("token", "another-token");
     let _daemon = world.daemon().ready();
     let plan = world.plan("night", "");
@@ -93,7 +93,7 @@ async fn wrong_credentials_and_an_endpoint_that_is_not_there_are_told() {
     assert_eq!(words(&found, "no_go"), pairs(&[("lane", "credentials")]), "{found:#?}");
     assert_eq!(words(&found, "note"), pairs(&[("proxy", "not_looked_at")]), "a lane that is down is not asked again and again");
 
-    let gone = World::new(2, 2, FAULTS);
+    let gone = ServeWorld::new(2, 2, FAULTS);
     let text = std::fs::read_to_string(gone.path("sealift.yaml")).expect("the configuration");
     gone.write("sealift.yaml", &text.replace(&gone.cloud.endpoint(), "http://127.0.0.1:1"));
     let _daemon = gone.daemon().ready();

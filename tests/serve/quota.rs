@@ -3,10 +3,10 @@
 use rustix::process::Signal;
 use sealift::clock::{Clock as _, SystemClock};
 
-use crate::world::World;
+use crate::world::ServeWorld;
 
 /// The same configuration with this quota.
-fn with_quota(world: &World, quota: &str) {
+fn with_quota(world: &ServeWorld, quota: &str) {
     let before = std::fs::read_to_string(world.path("sealift.yaml")).expect("a configuration");
     let without: Vec<&str> = before.lines().filter(|line| !line.contains("quota:")).collect();
     world.write("sealift.yaml", &format!("{}\n    quota: {quota}\n", without.join("\n")));
@@ -14,7 +14,7 @@ fn with_quota(world: &World, quota: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_takes_another_quota_over_whole_or_not_at_all() {
-    let world = World::new(4, 2, "");
+    let world = ServeWorld::new(4, 2, "");
     with_quota(&world, "{requests: 100, per: 10s, headroom: 0%}");
     let daemon = world.daemon().ready();
     let shown = || world.run(&["status"]).out;
@@ -45,7 +45,7 @@ async fn a_reload_takes_another_quota_over_whole_or_not_at_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used() {
-    let world = World::new(8, 4, "job_time: 100ms");
+    let world = ServeWorld::new(8, 4, "job_time: 100ms");
     // The interval is longer than the test: what the first daemon used, the others still see.
     with_quota(&world, "{requests: 1000, per: 1h, headroom: 0%}");
     let daemon = world.daemon().ready();
@@ -54,7 +54,7 @@ async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used(
     let applied = world.run(&["apply", plan.to_str().expect("a path"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{}", applied.err);
     world.until("small", |status| status["tally"]["active"].as_u64().is_some_and(|active| active > 0));
-    let used = |world: &World| -> u32 {
+    let used = |world: &ServeWorld| -> u32 {
         let shown = world.run(&["status"]).out;
         let line = shown.lines().find(|line| line.starts_with("lane lab")).unwrap_or_else(|| panic!("{shown}"));
         line.split_whitespace().nth(2).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{line}"))
@@ -91,7 +91,7 @@ async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_s_reads_count_after_a_kill_and_a_first_start_waits_for_nothing() {
-    let world = World::new(4, 2, "");
+    let world = ServeWorld::new(4, 2, "");
     with_quota(&world, "{requests: 1000, per: 1h, headroom: 0%}");
     // What the status shows is renewed a moment after an answer.
     let shown = |used: &str| {

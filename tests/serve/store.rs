@@ -2,11 +2,11 @@
 
 use sealift::cli::Exit;
 
-use crate::world::{World, exists};
+use crate::world::{ServeWorld, exists};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
-    let world = World::new(8, 8, "{job_time: 60s}");
+    let world = ServeWorld::new(8, 8, "{job_time: 60s}");
     let plan = world.plan("gone", "strategy: {max_in_flight: 2}\n");
     let daemon = world.daemon().ready();
     assert!(exists(&world.path("state/queue.id")), "nothing tells which store belongs here");
@@ -44,7 +44,7 @@ async fn a_store_that_vanishes_ends_the_daemon_and_a_person_decides() {
 /// A queue of a million changes takes minutes to build; a supervisor that is not told would kill the start, again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_builds_the_queue_anew_asks_for_time() {
-    let world = World::new(4, 4, "");
+    let world = ServeWorld::new(4, 4, "");
     let plan = world.plan("whole", "");
     let daemon = world.daemon().ready();
     assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]).code, Some(0));

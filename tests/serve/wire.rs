@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::ServeWorld;
 
 const FAULTS: &str = "job_time: 100ms";
 
@@ -14,7 +14,7 @@ fn rows(text: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_is_proven_on_the_wire_on_and_off() {
-    let world = World::new(40, 20, FAULTS);
+    let world = ServeWorld::new(40, 20, FAULTS);
     let _daemon = world.daemon().ready();
     let plan =
         world.plan("proven", "verify: {wire: {min_tls: \"1.3\", ca_file: ca.pem}}\nstrategy: {max_in_flight: 40, max_failures: 40}\n");
@@ -55,8 +55,11 @@ async fn a_rollout_is_proven_on_the_wire_on_and_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_wire_does_not_show_fails_with_the_reason() {
-    let world =
-        World::new(3, 3, &format!("{FAULTS}\nwire_silent: [{{on: 1, match: 00000002po01}}]\nwire_wrong: [{{on: 1, match: 00000003po01}}]"));
+    let world = ServeWorld::new(
+        3,
+        3,
+        &format!("{FAULTS}\nwire_silent: [{{on: 1, match: 00000002po01}}]\nwire_wrong: [{{on: 1, match: 00000003po01}}]"),
+    );
     let _daemon = world.daemon().ready();
     let other = rcgen::KeyPair::generate().expect("a key");
     let other = rcgen::CertificateParams::default().self_signed(&other).expect("a certificate").pem();

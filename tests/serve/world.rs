@@ -27,12 +27,12 @@ pub fn sealift() -> Command {
 }
 
 /// The folder with configuration, plans and state, and the cloud.
-pub struct World {
+pub struct ServeWorld {
     pub folder: tempfile::TempDir,
     pub cloud: Running,
 }
 
-impl World {
+impl ServeWorld {
     /// Must be called within a tokio runtime.
     pub fn new(proxies: usize, instances: usize, faults: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -92,9 +92,9 @@ impl World {
     }
 
     /// Runs a verb to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> VerbOutput {
         let output = self.command(arguments).stdin(Stdio::null()).output().expect("the binary runs");
-        Ran::of(output)
+        VerbOutput::of(output)
     }
 
     pub fn status(&self, rollout: &str) -> Value {
@@ -115,24 +115,24 @@ impl World {
         panic!("{rollout} never became as wanted; the last status: {last:#}");
     }
 
-    pub fn daemon(&self) -> Daemon {
+    pub fn daemon(&self) -> ServedDaemon {
         self.daemon_with(&["serve"])
     }
 
-    pub fn daemon_with(&self, arguments: &[&str]) -> Daemon {
-        Daemon::start(self, arguments, &[])
+    pub fn daemon_with(&self, arguments: &[&str]) -> ServedDaemon {
+        ServedDaemon::start(self, arguments, &[])
     }
 }
 
 /// What a verb said, and its exit code.
 #[derive(Debug)]
-pub struct Ran {
+pub struct VerbOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-impl Ran {
+impl VerbOutput {
     pub fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
@@ -140,15 +140,15 @@ impl Ran {
 }
 
 /// A running daemon; killed when dropped.
-pub struct Daemon {
+pub struct ServedDaemon {
     pub child: Child,
     supervisor: UnixDatagram,
     log: PathBuf,
 }
 
-impl Daemon {
+impl ServedDaemon {
     /// With this in its environment.
-    pub fn start(world: &World, arguments: &[&str], environment: &[(&str, PathBuf)]) -> Self {
+    pub fn start(world: &ServeWorld, arguments: &[&str], environment: &[(&str, PathBuf)]) -> Self {
         let socket = world.path("notify.sock");
         let _ = std::fs::remove_file(&socket);
         let supervisor = UnixDatagram::bind(&socket).expect("a notify socket");
@@ -210,7 +210,7 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
+impl Drop for ServedDaemon {
     fn drop(&mut self) {
         // One that has ended needs no killing.
         let _ = self.child.kill();

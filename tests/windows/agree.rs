@@ -14,7 +14,7 @@ use sealift::domain::window::{Calendar, Freeze, Opening, ShutBy, Window};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cases::{self, Case, Quirk};
+use crate::cases::{self, Quirk, WindowCase};
 use crate::oracle::ask;
 
 /// Cases of one test run.
@@ -46,13 +46,13 @@ const MUST_MEET: [Difference; 5] = [
 ];
 
 #[derive(Default)]
-struct Met {
+struct Agreement {
     cases: BTreeMap<String, u64>,
     differences: BTreeMap<Difference, u64>,
     wrong: Vec<String>,
 }
 
-impl Met {
+impl Agreement {
     fn count(&mut self, word: &str, n: usize) {
         *self.cases.entry(word.to_owned()).or_default() += n as u64;
     }
@@ -65,10 +65,10 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 #[test]
 fn starts_and_openings_agree_with_the_oracle() {
     let mut rng = Rng::with_seed(number("SEALIFT_SEED_BASE", 20_260_329));
-    let mut met = Met::default();
+    let mut met = Agreement::default();
     let mut drawn = Vec::new();
     while drawn.len() < number("SEALIFT_WINDOW_CASES", CASES) as usize {
-        let case = Case::draw(&mut rng);
+        let case = WindowCase::draw(&mut rng);
         match case.windows.iter().map(|window| window.cron.parse::<Expression>()).find_map(Result::err) {
             None => drawn.push(case),
             // A step beside another restricted day field, or a day that never comes: asked in the test below.
@@ -97,7 +97,7 @@ fn numbers(value: &Value) -> Vec<i64> {
     value.as_array().expect("a list").iter().map(|n| n.as_i64().expect("a second")).collect()
 }
 
-fn compare(case: &Case, answer: &Value, met: &mut Met) {
+fn compare(case: &WindowCase, answer: &Value, met: &mut Agreement) {
     met.count(
         match case.change {
             Some((before, after)) if after > before => "forward",
@@ -131,7 +131,7 @@ fn compare(case: &Case, answer: &Value, met: &mut Met) {
     openings(case, &answer["said"], met);
 }
 
-fn told(case: &Case, window: &cases::Window, found: &[i64], expected: &[i64]) -> String {
+fn told(case: &WindowCase, window: &cases::WindowSpec, found: &[i64], expected: &[i64]) -> String {
     let (ours, theirs): (BTreeSet<i64>, BTreeSet<i64>) = (found.iter().copied().collect(), expected.iter().copied().collect());
     let named = |set: Vec<&i64>| set.into_iter().take(5).map(|at| second(*at).to_string()).collect::<Vec<_>>().join(" ");
     format!(
@@ -155,7 +155,7 @@ fn starts(expression: &Expression, zone: &TimeZone, begin: i64, end: i64) -> Vec
 }
 
 /// Both directions, from instants that are no starts.
-fn before_and_after(expression: &Expression, zone: &TimeZone, expected: &[i64], case: &Case, met: &mut Met) {
+fn before_and_after(expression: &Expression, zone: &TimeZone, expected: &[i64], case: &WindowCase, met: &mut Agreement) {
     for at in &case.asked {
         let place = expected.partition_point(|start| start <= at);
         if let Some(last) = place.checked_sub(1).map(|place| expected[place])
@@ -172,7 +172,7 @@ fn before_and_after(expression: &Expression, zone: &TimeZone, expected: &[i64], 
 }
 
 /// Every difference between croniter by itself and us has its kind.
-fn explain(case: &Case, window: &cases::Window, ours: &[i64], direct: &[i64], met: &mut Met) {
+fn explain(case: &WindowCase, window: &cases::WindowSpec, ours: &[i64], direct: &[i64], met: &mut Agreement) {
     let zone = cases::zone(window.zone);
     let mut fields = window.cron.split(' ');
     let interval = fields.by_ref().take(2).any(|field| field.starts_with('*'));
@@ -205,7 +205,7 @@ fn after_gap(at: Timestamp, zone: &TimeZone) -> bool {
     zone.to_offset(at) > zone.to_offset(before)
 }
 
-fn calendar(case: &Case) -> Calendar {
+fn calendar(case: &WindowCase) -> Calendar {
     let windows = case.windows.iter().map(|window| {
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).expect("not negative"));
         let cron = window.cron.parse().expect("read before");
@@ -218,7 +218,7 @@ fn calendar(case: &Case) -> Calendar {
     Calendar::new(windows.collect(), freezes.collect(), None)
 }
 
-fn openings(case: &Case, said: &Value, met: &mut Met) {
+fn openings(case: &WindowCase, said: &Value, met: &mut Agreement) {
     let calendar = calendar(case);
     for (at, said) in case.asked.iter().zip(said.as_array().expect("a list")) {
         let (word, until) = match calendar.at(second(*at)) {

@@ -59,7 +59,7 @@ pub enum Quirk {
 
 /// One window of a case.
 #[derive(Debug, Clone, Serialize)]
-pub struct Window {
+pub struct WindowSpec {
     /// As we read it.
     pub cron: String,
     /// The same for croniter.
@@ -74,7 +74,7 @@ pub struct Window {
 
 /// A freeze, in wall-clock time.
 #[derive(Debug, Clone, Serialize)]
-pub struct Freeze {
+pub struct FreezeCase {
     pub from: DateTime,
     pub to: DateTime,
     pub zone: &'static str,
@@ -82,11 +82,11 @@ pub struct Freeze {
 
 /// What is asked at once.
 #[derive(Debug, Clone, Serialize)]
-pub struct Case {
+pub struct WindowCase {
     /// One or two.
-    pub windows: Vec<Window>,
+    pub windows: Vec<WindowSpec>,
     /// None to two.
-    pub freezes: Vec<Freeze>,
+    pub freezes: Vec<FreezeCase>,
     /// First second looked at.
     pub begin: i64,
     /// The second after the last.
@@ -102,7 +102,7 @@ pub fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).unwrap_or_else(|error| panic!("{name}: {error}; `make test` installs the zone database"))
 }
 
-impl Case {
+impl WindowCase {
     pub fn draw(rng: &mut Rng) -> Self {
         let name = ZONES[rng.usize(0..ZONES.len())];
         let (middle, change) = middle(rng, name);
@@ -145,7 +145,7 @@ fn middle(rng: &mut Rng, name: &str) -> (i64, Option<(i32, i32)>) {
 
 /// How far around the middle is looked for a window that starts often: starts cost the oracle time, and the changes of
 /// clocks are in the middle.
-fn lasting(window: &Window, middle: i64, reach: i64) -> i64 {
+fn lasting(window: &WindowSpec, middle: i64, reach: i64) -> i64 {
     let Ok(expression) = window.cron.parse::<Expression>() else { return reach };
     let (zone, mut at) = (zone(window.zone), Timestamp::from_second(middle).expect("an instant"));
     for _ in 0..STARTS {
@@ -196,7 +196,7 @@ fn named(rng: &mut Rng, text: String, names: &[&str], least: u32) -> String {
 }
 
 /// An expression of any kind, and how far around the middle it must be looked at to be met.
-fn window(rng: &mut Rng, name: &'static str, middle: i64) -> (Window, i64) {
+fn window(rng: &mut Rng, name: &'static str, middle: i64) -> (WindowSpec, i64) {
     if rng.f64() < 0.5 {
         return window_of_hours(rng, name);
     }
@@ -235,11 +235,11 @@ fn window(rng: &mut Rng, name: &'static str, middle: i64) -> (Window, i64) {
     let reach = if ours[3] != "*" { 800 * DAY } else { 80 * DAY };
     let (cron, spelt) = (ours.join(" "), spelt.join(" "));
     let duration = rng.i64(1..=30 * 60) * MINUTE;
-    (Window { cron, spelt, quirk, zone: name, duration, cutoff: cutoff(rng, duration) }, reach)
+    (WindowSpec { cron, spelt, quirk, zone: name, duration, cutoff: cutoff(rng, duration) }, reach)
 }
 
 /// An expression of every day, whose starts lie in the night itself.
-fn window_of_hours(rng: &mut Rng, name: &'static str) -> (Window, i64) {
+fn window_of_hours(rng: &mut Rng, name: &'static str) -> (WindowSpec, i64) {
     let minute = field(rng, 0, 59, None);
     let hour = if rng.f64() < 0.6 {
         let hours: std::collections::BTreeSet<u32> = (0..number(rng, 1, 3)).map(|_| number(rng, 0, 4)).collect();
@@ -252,7 +252,7 @@ fn window_of_hours(rng: &mut Rng, name: &'static str) -> (Window, i64) {
     let dense = minute.contains(['*', '/', '-']);
     let reach = if dense { 2 * DAY } else { 9 * DAY };
     let duration = if dense { rng.i64(1..=40) } else { rng.i64(1..=36 * 60) * MINUTE };
-    let window = Window { spelt: cron.clone(), cron, quirk: None, zone: name, duration, cutoff: cutoff(rng, duration) };
+    let window = WindowSpec { spelt: cron.clone(), cron, quirk: None, zone: name, duration, cutoff: cutoff(rng, duration) };
     (window, reach)
 }
 
@@ -260,8 +260,8 @@ fn cutoff(rng: &mut Rng, duration: i64) -> i64 {
     if rng.bool() { 0 } else { rng.i64(0..duration) }
 }
 
-fn freeze(rng: &mut Rng, name: &'static str, middle: i64, reach: i64) -> Freeze {
+fn freeze(rng: &mut Rng, name: &'static str, middle: i64, reach: i64) -> FreezeCase {
     let civil = zone(name).to_datetime(Timestamp::from_second(middle).expect("an instant"));
     let from = civil + SignedDuration::from_mins(rng.i64(-reach / MINUTE..reach / MINUTE));
-    Freeze { from, to: from + SignedDuration::from_mins(rng.i64(90..4 * 24 * 60)), zone: name }
+    FreezeCase { from, to: from + SignedDuration::from_mins(rng.i64(90..4 * 24 * 60)), zone: name }
 }

@@ -21,7 +21,7 @@ use crate::domain::cloud_clock::Span;
 use crate::domain::id::ProjectId;
 use crate::domain::lane::{Lane, Naming};
 use crate::domain::target::Target;
-use crate::simcloud::emulator::accounts::{Accounts, Key, User as Known};
+use crate::simcloud::emulator::accounts::{AccountKey, AccountUser as Known, Accounts};
 use crate::simcloud::emulator::tests::HandClock;
 use crate::simcloud::emulator::{Emulator, Options, Running};
 use crate::simcloud::faults::{Faults, Rate};
@@ -57,15 +57,15 @@ struct Bed {
     dir: tempfile::TempDir,
 }
 
-fn key(access_key: &str, secret_key: &str) -> Key {
-    Key { access_key: access_key.to_owned(), secret_key: secret_key.into(), security_token: None }
+fn key(access_key: &str, secret_key: &str) -> AccountKey {
+    AccountKey { access_key: access_key.to_owned(), secret_key: secret_key.into(), security_token: None }
 }
 
 fn user(password: &str) -> Known {
     Known { domain: "acme".into(), user: "sealift".into(), password: password.into(), projects: None }
 }
 
-fn accounts(keys: Vec<Key>, users: Vec<Known>) -> Accounts {
+fn accounts(keys: Vec<AccountKey>, users: Vec<Known>) -> Accounts {
     Accounts { keys, users, ..Accounts::default() }
 }
 
@@ -215,7 +215,7 @@ async fn what_is_signed_is_what_the_vendors_clients_sign() {
 
 #[tokio::test]
 async fn a_temporary_key_carries_its_security_token() {
-    let temporary = Key { security_token: Some(SECURITY_TOKEN.into()), ..key(AK, SK) };
+    let temporary = AccountKey { security_token: Some(SECURITY_TOKEN.into()), ..key(AK, SK) };
     let bed = bed(accounts(vec![temporary], vec![]), |dir, _| {
         let [access_key, secret_key, security_token] =
             [("ak", AK), ("sk", SK), ("st", SECURITY_TOKEN)].map(|(name, text)| SecretSource::File(write(dir, name, text)));

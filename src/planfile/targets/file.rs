@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Entry, Fleet, rows};
 use crate::document::format::Complaint;
 use crate::document::shape::complained;
-use crate::document::tree::Span;
+use crate::document::tree::ByteSpan;
 use crate::document::{Diagnostic, Document, Mistakes, open, quote};
 use crate::planfile::{raw, schema};
 
@@ -84,7 +84,7 @@ impl FileSource {
 
     /// Reads all rows into `fleet`. A file that cannot be opened is a mistake of the plan, at `at`; any other has its
     /// place in the file.
-    pub fn read(&self, fleet: &mut Fleet<'_>, at: Span, mistakes: &mut Mistakes) {
+    pub fn read(&self, fleet: &mut Fleet<'_>, at: ByteSpan, mistakes: &mut Mistakes) {
         let mut file = match self.open() {
             Ok(file) => file,
             Err(mut complaint) => {

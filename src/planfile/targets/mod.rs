@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::selector::Selector;
-use crate::document::tree::Span;
-use crate::document::{Diagnostic, Document, Mistakes, Place, Source, quote};
+use crate::document::tree::ByteSpan;
+use crate::document::{Diagnostic, Document, Mistakes, Place, SourceText, quote};
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::target::{Tags, Target, TargetList};
 
@@ -62,7 +62,7 @@ pub struct Entry<'e> {
 
 /// Collects targets.
 pub struct Fleet<'p> {
-    plan: &'p Source,
+    plan: &'p SourceText,
     max: u32,
     exclude: Exclude,
     files: Vec<FileSource>,
@@ -89,7 +89,7 @@ pub struct Set {
 
 impl<'p> Fleet<'p> {
     /// An empty set for the plan in `plan`.
-    pub fn new(plan: &'p Source, max: u32, exclude: Exclude) -> Self {
+    pub fn new(plan: &'p SourceText, max: u32, exclude: Exclude) -> Self {
         Self {
             plan,
             max: max.min(TARGETS_MAX),
@@ -122,7 +122,7 @@ impl<'p> Fleet<'p> {
     }
 
     /// Adds all targets of a file; `at` is where the plan names it.
-    pub fn read(&mut self, file: FileSource, at: Span, mistakes: &mut Mistakes) {
+    pub fn read(&mut self, file: FileSource, at: ByteSpan, mistakes: &mut Mistakes) {
         self.begin(&file);
         let before = (self.read_so_far(), mistakes.count());
         file.read(self, at, mistakes);
@@ -197,8 +197,8 @@ impl<'p> Fleet<'p> {
     /// it says `max`; `complete` is false when some of the set could not be read.
     pub fn finish(
         mut self,
-        at: Span,
-        max_at: Option<Span>,
+        at: ByteSpan,
+        max_at: Option<ByteSpan>,
         complete: bool,
         document: &Document<'_>,
         mistakes: &mut Mistakes,

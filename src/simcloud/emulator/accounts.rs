@@ -21,9 +21,9 @@ pub struct Accounts {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub token_life: Duration,
     /// Access keys that may sign.
-    pub keys: Vec<Key>,
+    pub keys: Vec<AccountKey>,
     /// Users that may ask for tokens.
-    pub users: Vec<User>,
+    pub users: Vec<AccountUser>,
 }
 
 impl Default for Accounts {
@@ -35,7 +35,7 @@ impl Default for Accounts {
 /// An access key.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Key {
+pub struct AccountKey {
     /// Its public half.
     pub access_key: String,
     /// Its secret half.
@@ -48,7 +48,7 @@ pub struct Key {
 /// A user of IAM.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct User {
+pub struct AccountUser {
     /// The account.
     pub domain: String,
     /// The name.

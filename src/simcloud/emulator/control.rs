@@ -23,14 +23,14 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Shared;
+use super::EmulatorState;
 use super::accounts::Accounts;
 use super::gatekeeper::Admissions;
 use crate::simcloud::faults::Faults;
 use crate::simcloud::ledger::WorstInterval;
 use crate::simcloud::model::{JobState, Model, ProxyState};
 
-pub(super) fn router() -> Router<Arc<Shared>> {
+pub(super) fn router() -> Router<Arc<EmulatorState>> {
     Router::new()
         .route("/summary", get(summary))
         .route("/ledger", get(ledger))
@@ -43,7 +43,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 
 /// The counts.
 #[derive(Debug, Serialize)]
-struct Summary {
+struct LedgerSummary {
     /// When it started: what all its nanoseconds count from.
     began: Timestamp,
     proxies_total: usize,
@@ -58,16 +58,16 @@ struct Summary {
 }
 
 #[derive(Debug, Serialize)]
-struct Ledger {
+struct LedgerPage {
     #[serde(flatten)]
-    summary: Summary,
+    summary: LedgerSummary,
     proxies: Vec<ProxyState>,
     jobs: Vec<JobState>,
 }
 
-fn summarise(shared: &Shared, model: &Model) -> Summary {
+fn summarise(shared: &EmulatorState, model: &Model) -> LedgerSummary {
     let ledger = model.ledger();
-    Summary {
+    LedgerSummary {
         began: shared.began.wall,
         proxies_total: model.proxies().len(),
         ssl_on: model.proxies().filter(|proxy| proxy.ssl_option).count(),
@@ -80,51 +80,51 @@ fn summarise(shared: &Shared, model: &Model) -> Summary {
     }
 }
 
-fn look<T>(shared: &Shared, f: impl FnOnce(&mut Model) -> T) -> T {
+fn look<T>(shared: &EmulatorState, f: impl FnOnce(&mut Model) -> T) -> T {
     shared.with_model(|model, now| {
         model.advance(now);
         f(model)
     })
 }
 
-async fn summary(State(shared): State<Arc<Shared>>) -> Json<Summary> {
+async fn summary(State(shared): State<Arc<EmulatorState>>) -> Json<LedgerSummary> {
     Json(look(&shared, |model| summarise(&shared, model)))
 }
 
-async fn ledger(State(shared): State<Arc<Shared>>) -> Json<Ledger> {
-    Json(look(&shared, |model| Ledger {
+async fn ledger(State(shared): State<Arc<EmulatorState>>) -> Json<LedgerPage> {
+    Json(look(&shared, |model| LedgerPage {
         summary: summarise(&shared, model),
         proxies: model.proxies().collect(),
         jobs: model.jobs().collect(),
     }))
 }
 
-async fn arrivals(State(shared): State<Arc<Shared>>) -> Json<Vec<u64>> {
+async fn arrivals(State(shared): State<Arc<EmulatorState>>) -> Json<Vec<u64>> {
     Json(look(&shared, |model| model.ledger().arrivals().collect()))
 }
 
-async fn faults(State(shared): State<Arc<Shared>>) -> Result<String, (StatusCode, String)> {
+async fn faults(State(shared): State<Arc<EmulatorState>>) -> Result<String, (StatusCode, String)> {
     let faults = look(&shared, |model| model.faults().clone());
     serde_yaml::to_string(&faults).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
-async fn set_faults(State(shared): State<Arc<Shared>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
+async fn set_faults(State(shared): State<Arc<EmulatorState>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
     let faults = Faults::from_yaml(&text).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
     look(&shared, |model| model.set_faults(faults));
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn accounts(State(shared): State<Arc<Shared>>) -> Json<Admissions> {
+async fn accounts(State(shared): State<Arc<EmulatorState>>) -> Json<Admissions> {
     Json(shared.gatekeeper().seen().clone())
 }
 
-async fn set_accounts(State(shared): State<Arc<Shared>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
+async fn set_accounts(State(shared): State<Arc<EmulatorState>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
     let accounts = Accounts::from_yaml(&text).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")))?;
     shared.gatekeeper().replace(accounts);
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn revoke(State(shared): State<Arc<Shared>>) -> StatusCode {
+async fn revoke(State(shared): State<Arc<EmulatorState>>) -> StatusCode {
     shared.gatekeeper().revoke();
     StatusCode::NO_CONTENT
 }

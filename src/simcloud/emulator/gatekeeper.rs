@@ -17,10 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::accounts::{Accounts, User};
+use super::accounts::{AccountUser, Accounts};
 use crate::cloud::sign::{ALGORITHM, Claim, DATE_FORMAT, DATE_HEADER, Signable, Unverified};
 use crate::simcloud::mix::mix;
-use crate::simcloud::model::Refusal;
+use crate::simcloud::model::RequestRefusal;
 
 /// Most that the date of a signature may differ from the cloud's clock. Source: gateway documentation of the vendor.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -66,8 +66,8 @@ pub struct Admissions {
 
 /// A request that is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub refusal: Refusal,
+pub(super) struct NotAdmitted {
+    pub refusal: RequestRefusal,
     /// What the gateway says after its own words.
     pub detail: String,
 }
@@ -83,14 +83,14 @@ pub(super) enum NoLogin {
 
 /// Wrong passwords of one user.
 #[derive(Debug)]
-struct Wrong {
+struct WrongPasswords {
     in_row: u32,
     first: Timestamp,
     locked_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
-struct Row {
+struct AdmissionRow {
     failures: u32,
     locked_until: Option<Timestamp>,
 }
@@ -98,7 +98,7 @@ struct Row {
 struct Token {
     text: String,
     ends: Timestamp,
-    of: User,
+    of: AccountUser,
 }
 
 /// Who is known and what was seen of them.
@@ -107,9 +107,9 @@ pub(super) struct Gatekeeper {
     accounts: Accounts,
     seed: u64,
     issued: VecDeque<Token>,
-    rows: BTreeMap<String, Row>,
+    rows: BTreeMap<String, AdmissionRow>,
     /// By domain and name.
-    wrong: BTreeMap<(String, String), Wrong>,
+    wrong: BTreeMap<(String, String), WrongPasswords>,
     seen: Admissions,
 }
 
@@ -120,22 +120,22 @@ impl Gatekeeper {
     }
 
     /// Lets a request in or not.
-    pub(super) fn admit(&mut self, now: Timestamp, request: &Parts, body: &[u8]) -> Result<(), Refused> {
+    pub(super) fn admit(&mut self, now: Timestamp, request: &Parts, body: &[u8]) -> Result<(), NotAdmitted> {
         let header = |name: &str| request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         if let Some(authorization) = header("authorization").filter(|value| value.starts_with(ALGORITHM)) {
             let verdict = self.signature(now, request, &authorization, body);
             *(if verdict.is_ok() { &mut self.seen.signed } else { &mut self.seen.signed_refused }) += 1;
-            return verdict.map_err(|detail| Refused { refusal: Refusal::SignatureWrong, detail });
+            return verdict.map_err(|detail| NotAdmitted { refusal: RequestRefusal::SignatureWrong, detail });
         }
         let Some(given) = header("x-auth-token") else {
-            return Err(Refused { refusal: Refusal::TokenMissing, detail: "x-auth-token not found".into() });
+            return Err(NotAdmitted { refusal: RequestRefusal::TokenMissing, detail: "x-auth-token not found".into() });
         };
         let verdict = self.token(now, &given);
         self.seen.tokens_refused += u64::from(verdict.is_err());
         verdict
     }
 
-    fn token(&self, now: Timestamp, given: &str) -> Result<(), Refused> {
+    fn token(&self, now: Timestamp, given: &str) -> Result<(), NotAdmitted> {
         let nobody_known = self.accounts.keys.is_empty() && self.accounts.users.is_empty();
         match &self.fixed {
             None if nobody_known => return Ok(()),
@@ -144,8 +144,8 @@ impl Gatekeeper {
         }
         match self.issued.iter().find(|token| token.text == given) {
             Some(token) if now < token.ends => Ok(()),
-            Some(_) => Err(Refused { refusal: Refusal::TokenExpired, detail: String::new() }),
-            None => Err(Refused { refusal: Refusal::TokenWrong, detail: "decrypt token fail".into() }),
+            Some(_) => Err(NotAdmitted { refusal: RequestRefusal::TokenExpired, detail: String::new() }),
+            None => Err(NotAdmitted { refusal: RequestRefusal::TokenWrong, detail: "decrypt token fail".into() }),
         }
     }
 
@@ -188,7 +188,7 @@ impl Gatekeeper {
             row.failures += 1;
             self.seen.longest_row = self.seen.longest_row.max(row.failures);
             if row.failures > LOCK_AFTER {
-                *row = Row { failures: 0, locked_until: now.checked_add(LOCK).ok() };
+                *row = AdmissionRow { failures: 0, locked_until: now.checked_add(LOCK).ok() };
                 self.seen.locks += 1;
             }
         }
@@ -217,7 +217,7 @@ impl Gatekeeper {
         Ok((text, ends))
     }
 
-    fn known_user(&mut self, now: Timestamp, [domain, user, password]: [&str; 3]) -> Result<User, NoLogin> {
+    fn known_user(&mut self, now: Timestamp, [domain, user, password]: [&str; 3]) -> Result<AccountUser, NoLogin> {
         // There is no such user to lock.
         let known = self.accounts.users.iter().find(|known| known.domain == domain && known.user == user);
         let known = known.ok_or(NoLogin::WrongPassword)?;
@@ -234,7 +234,7 @@ impl Gatekeeper {
         let (in_row, first) = row.map_or((1, now), |row| (row.in_row + 1, row.first));
         let locked_until = (in_row >= WRONG_MAX).then(|| now.checked_add(ACCOUNT_LOCK).unwrap_or(Timestamp::MAX));
         self.seen.account_locks += u64::from(locked_until.is_some());
-        self.wrong.insert(name, Wrong { in_row, first, locked_until });
+        self.wrong.insert(name, WrongPasswords { in_row, first, locked_until });
         Err(NoLogin::WrongPassword)
     }
 
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn five_wrong_passwords_in_a_row_lock_the_account() {
-        let known = User { domain: "acme".into(), user: "sealift".into(), password: "right".into(), projects: None };
+        let known = AccountUser { domain: "acme".into(), user: "sealift".into(), password: "right".into(), projects: None };
         let accounts = Accounts { users: vec![known], ..Accounts::default() };
         let start: Timestamp = "2026-11-24T00:00:00Z".parse().expect("an instant");
         let at = |minutes| start + SignedDuration::from_mins(minutes);

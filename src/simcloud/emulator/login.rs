@@ -9,37 +9,37 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::EmulatorState;
 use super::gatekeeper::NoLogin;
 
 /// Where tokens are asked for.
 pub(super) const PATH: &str = "/v3/auth/tokens";
 
 #[derive(Deserialize)]
-struct Body {
+struct LoginRequest {
     auth: Auth,
 }
 
 #[derive(Deserialize)]
 struct Auth {
-    identity: Identity,
+    identity: LoginMethods,
     #[serde(default)]
     scope: Scope,
 }
 
 #[derive(Deserialize)]
-struct Identity {
+struct LoginMethods {
     methods: Vec<String>,
     password: Password,
 }
 
 #[derive(Deserialize)]
 struct Password {
-    user: User,
+    user: LoginUser,
 }
 
 #[derive(Deserialize)]
-struct User {
+struct LoginUser {
     name: String,
     password: String,
     domain: Named,
@@ -63,14 +63,14 @@ struct Named {
 }
 
 /// The whole exchange.
-pub(super) fn answer(shared: &Shared, body: &Bytes) -> Response {
-    let Ok(Body { auth }) = serde_json::from_slice(body) else {
+pub(super) fn answer(shared: &EmulatorState, body: &Bytes) -> Response {
+    let Ok(LoginRequest { auth }) = serde_json::from_slice(body) else {
         return refused(StatusCode::BAD_REQUEST, "Bad Request", "The request body is invalid.");
     };
     if auth.identity.methods != ["password"] {
         return refused(StatusCode::BAD_REQUEST, "Bad Request", "The authentication method is not supported.");
     }
-    let User { name, password, domain } = auth.identity.password.user;
+    let LoginUser { name, password, domain } = auth.identity.password.user;
     let project = auth.scope.project.and_then(|project| project.id);
     let now = shared.clock();
     let issued = shared.gatekeeper().login(now, [&domain.name, &name, &password], project.as_deref());

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 
 use crate::domain::id::{InstanceId, ProjectId, ProxyId};
-use crate::simcloud::model::{Refusal, Request};
+use crate::simcloud::model::{Request, RequestRefusal};
 
 /// A request whose path and query were understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +56,16 @@ impl Route {
 }
 
 /// `project`: the only project there is, if only one is.
-pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> Result<Route, Refusal> {
+pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> Result<Route, RequestRefusal> {
     let mut segments = uri.path().split('/');
     if segments.next() != Some("") || segments.next() != Some("v3") {
-        return Err(Refusal::UnknownPath);
+        return Err(RequestRefusal::UnknownPath);
     }
-    let given = segments.next().ok_or(Refusal::UnknownPath)?;
+    let given = segments.next().ok_or(RequestRefusal::UnknownPath)?;
     let mut rest = [""; 5];
     let mut count = 0;
     for segment in segments {
-        *rest.get_mut(count).ok_or(Refusal::UnknownPath)? = segment;
+        *rest.get_mut(count).ok_or(RequestRefusal::UnknownPath)? = segment;
         count += 1;
     }
     let query = uri.query().unwrap_or("");
@@ -76,14 +76,14 @@ pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> 
         (&Method::GET, ["instances"]) => {
             let limit = number(query, "limit", 100)?;
             if !(1..=100).contains(&limit) {
-                return Err(Refusal::BadPage);
+                return Err(RequestRefusal::BadPage);
             }
             Route::Instances { offset: number(query, "offset", 0)? as usize, limit: limit as usize }
         }
         (&Method::GET, ["instances", instance, "proxies"]) => {
             let limit = number(query, "limit", 10)?;
             if !(1..=100).contains(&limit) {
-                return Err(Refusal::BadPage);
+                return Err(RequestRefusal::BadPage);
             }
             Route::Proxies { instance_id: id(instance)?, offset: number(query, "offset", 0)? as usize, limit: limit as usize }
         }
@@ -91,7 +91,7 @@ pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> 
         (&Method::GET, ["immediate-jobs"]) => {
             let limit = number(query, "limit", 10)?;
             if ![10, 20, 50].contains(&limit) {
-                return Err(Refusal::BadPage);
+                return Err(RequestRefusal::BadPage);
             }
             Route::Jobs {
                 status: value(query, "status"),
@@ -101,16 +101,16 @@ pub(super) fn route(method: &Method, uri: &Uri, project: Option<&ProjectId>) -> 
                 limit,
             }
         }
-        _ => return Err(Refusal::UnknownPath),
+        _ => return Err(RequestRefusal::UnknownPath),
     };
     match project {
-        Some(project) if project.as_str() != given => Err(Refusal::WrongProject),
+        Some(project) if project.as_str() != given => Err(RequestRefusal::WrongProject),
         _ => Ok(routed),
     }
 }
 
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|_| Refusal::BadId)
+fn id<T: std::str::FromStr>(text: &str) -> Result<T, RequestRefusal> {
+    text.parse().map_err(|_| RequestRefusal::BadId)
 }
 
 /// A query value with its `%XX` and `+` undone; a broken escape stays as it is.
@@ -141,15 +141,15 @@ fn value(query: &str, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn number(query: &str, name: &str, default: u32) -> Result<u32, Refusal> {
-    value(query, name).map_or(Ok(default), |text| text.parse().map_err(|_| Refusal::BadPage))
+fn number(query: &str, name: &str, default: u32) -> Result<u32, RequestRefusal> {
+    value(query, name).map_or(Ok(default), |text| text.parse().map_err(|_| RequestRefusal::BadPage))
 }
 
 /// `2018-08-06T10:41:14+0800`.
-fn time(query: &str, name: &str) -> Result<Option<Timestamp>, Refusal> {
+fn time(query: &str, name: &str) -> Result<Option<Timestamp>, RequestRefusal> {
     let Some(text) = value(query, name) else { return Ok(None) };
     let parsed = strtime::parse("%Y-%m-%dT%H:%M:%S%z", &text).and_then(|broken_down| broken_down.to_timestamp());
-    parsed.map(Some).map_err(|_| Refusal::BadBody)
+    parsed.map(Some).map_err(|_| RequestRefusal::BadBody)
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     const I: &str = "096c0fc43e804757b59946b80dc27f8bin07";
     const X: &str = "2ec617ba62da4eafb921b69438beed3cpo01";
 
-    fn routed(method: Method, uri: &str) -> Result<Route, Refusal> {
+    fn routed(method: Method, uri: &str) -> Result<Route, RequestRefusal> {
         let project = P.parse().expect("an id");
         route(&method, &uri.parse().expect("a URI"), Some(&project))
     }
@@ -171,20 +171,20 @@ mod tests {
         let at = |text: &str| Some(text.parse().expect("an instant"));
         for (method, uri, expected) in [
             (Method::PUT, format!("/v3/{P}/instances/{I}/proxy/{X}/ssl"), Ok(Route::Switch { instance_id, proxy_id, ssl_option: false })),
-            (Method::PUT, format!("/v3/{P}/instances/{I}/proxyId/{X}/ssl"), Err(Refusal::UnknownPath)),
-            (Method::GET, format!("/v3/{P}/instances/{I}/proxy/{X}/ssl"), Err(Refusal::UnknownPath)),
-            (Method::PUT, format!("/v3/{P}/instances/{X}/proxy/{I}/ssl"), Err(Refusal::BadId)),
-            (Method::PUT, format!("/v3/{I}/instances/{I}/proxy/{X}/ssl"), Err(Refusal::WrongProject)),
+            (Method::PUT, format!("/v3/{P}/instances/{I}/proxyId/{X}/ssl"), Err(RequestRefusal::UnknownPath)),
+            (Method::GET, format!("/v3/{P}/instances/{I}/proxy/{X}/ssl"), Err(RequestRefusal::UnknownPath)),
+            (Method::PUT, format!("/v3/{P}/instances/{X}/proxy/{I}/ssl"), Err(RequestRefusal::BadId)),
+            (Method::PUT, format!("/v3/{I}/instances/{I}/proxy/{X}/ssl"), Err(RequestRefusal::WrongProject)),
             (Method::GET, format!("/v3/{P}/instances/{I}/proxies"), Ok(Route::Proxies { instance_id, offset: 0, limit: 10 })),
             (
                 Method::GET,
                 format!("/v3/{P}/instances/{I}/proxies?limit=100&offset=2"),
                 Ok(Route::Proxies { instance_id, offset: 2, limit: 100 }),
             ),
-            (Method::GET, format!("/v3/{P}/instances/{I}/proxies?limit=101"), Err(Refusal::BadPage)),
+            (Method::GET, format!("/v3/{P}/instances/{I}/proxies?limit=101"), Err(RequestRefusal::BadPage)),
             (Method::GET, format!("/v3/{P}/instances"), Ok(Route::Instances { offset: 0, limit: 100 })),
             (Method::GET, format!("/v3/{P}/instances?offset=200&limit=50"), Ok(Route::Instances { offset: 200, limit: 50 })),
-            (Method::GET, format!("/v3/{P}/instances?limit=0"), Err(Refusal::BadPage)),
+            (Method::GET, format!("/v3/{P}/instances?limit=0"), Err(RequestRefusal::BadPage)),
             (Method::GET, format!("/v3/{P}/jobs?id=a-b"), Ok(Route::Job { id: "a-b".into() })),
             (
                 Method::GET,
@@ -196,10 +196,10 @@ mod tests {
                 format!("/v3/{P}/immediate-jobs?status=Running"),
                 Ok(Route::Jobs { status: Some("Running".into()), start: None, end: None, offset: 1, limit: 10 }),
             ),
-            (Method::GET, format!("/v3/{P}/immediate-jobs?limit=30"), Err(Refusal::BadPage)),
-            (Method::GET, format!("/v3/{P}/immediate-jobs?start_time=today"), Err(Refusal::BadBody)),
-            (Method::GET, "/".into(), Err(Refusal::UnknownPath)),
-            (Method::GET, format!("/v3/{P}/a/b/c/d/e/f/g"), Err(Refusal::UnknownPath)),
+            (Method::GET, format!("/v3/{P}/immediate-jobs?limit=30"), Err(RequestRefusal::BadPage)),
+            (Method::GET, format!("/v3/{P}/immediate-jobs?start_time=today"), Err(RequestRefusal::BadBody)),
+            (Method::GET, "/".into(), Err(RequestRefusal::UnknownPath)),
+            (Method::GET, format!("/v3/{P}/a/b/c/d/e/f/g"), Err(RequestRefusal::UnknownPath)),
         ] {
             assert_eq!(routed(method.clone(), &uri), expected, "{method} {uri}");
         }

@@ -39,7 +39,7 @@ impl Clock for HandClock {
 
 const TOKEN: &str = "emulated-token";
 
-struct Bed {
+struct EmulatorFixture {
     running: Running,
     cloud: HttpCloud,
     clock: Arc<HandClock>,
@@ -47,11 +47,11 @@ struct Bed {
     _dir: tempfile::TempDir,
 }
 
-async fn bed(faults: Faults) -> Bed {
+async fn bed(faults: Faults) -> EmulatorFixture {
     bed_in(Language::EnUs, faults).await
 }
 
-async fn bed_in(language: Language, faults: Faults) -> Bed {
+async fn bed_in(language: Language, faults: Faults) -> EmulatorFixture {
     let clock = Arc::new(HandClock(Mutex::new(Duration::from_secs(1000))));
     let fleet = Fleet::generate(6, 3, 1).expect("possible numbers");
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -76,10 +76,16 @@ async fn bed_in(language: Language, faults: Faults) -> Bed {
         .iter()
         .map(|p| Target { lane: lane.name.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None, seen: None })
         .collect();
-    Bed { running, cloud: HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client"), clock, targets, _dir: dir }
+    EmulatorFixture {
+        running,
+        cloud: HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client"),
+        clock,
+        targets,
+        _dir: dir,
+    }
 }
 
-impl Bed {
+impl EmulatorFixture {
     async fn perform(&self, call: Call) -> Reply {
         self.cloud.perform(call, Box::new(|| Ok(()))).await
     }
@@ -328,7 +334,7 @@ async fn the_control_paths_tell_and_change() {
 
 #[tokio::test]
 async fn a_taken_address_is_an_error_and_stopping_frees_it() {
-    let Bed { running, .. } = bed(calm()).await;
+    let EmulatorFixture { running, .. } = bed(calm()).await;
     let addr = running.addr;
     let again = || {
         let options = Options {

@@ -24,8 +24,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::Shared;
-use crate::simcloud::model::Wire;
+use super::EmulatorState;
+use crate::simcloud::model::PortBehaviour;
 
 /// Connections served at once; more wait their turn.
 const CONNECTIONS_MAX: usize = 256;
@@ -49,14 +49,14 @@ const CLIENT_SSL: u32 = 0x0800;
 const SSL_REQUEST: usize = 32;
 
 /// The open port.
-pub(super) struct Port {
+pub(super) struct OpenPort {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     /// The authority that signed the proxies' certificate, in PEM.
     pub(super) ca: String,
 }
 
-impl Port {
+impl OpenPort {
     /// Opens a free port on every address of this machine; who comes to another than the proxies' is turned away. The
     /// certificate is valid for [`VALID_DAYS`] from now.
     pub(super) fn open(now: Timestamp) -> io::Result<Self> {
@@ -73,7 +73,7 @@ impl Port {
     }
 
     /// Serves until dropped.
-    pub(super) async fn serve(self, shared: Arc<Shared>) {
+    pub(super) async fn serve(self, shared: Arc<EmulatorState>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
@@ -113,10 +113,10 @@ fn identity(now: Timestamp) -> Result<(ServerConfig, String), Box<dyn std::error
     Ok((config, ca))
 }
 
-async fn greet(mut socket: TcpStream, shared: &Shared, acceptor: &TlsAcceptor) -> io::Result<()> {
+async fn greet(mut socket: TcpStream, shared: &EmulatorState, acceptor: &TlsAcceptor) -> io::Result<()> {
     let IpAddr::V4(address) = socket.local_addr()?.ip() else { return Ok(()) };
     let Some(shown) = shared.with_model(|model, now| model.wire_at(now, address)) else { return Ok(()) };
-    let Wire::Shows(on) = shown else {
+    let PortBehaviour::Shows(on) = shown else {
         // The client gives up first.
         tokio::time::sleep(WITHIN).await;
         return Ok(());

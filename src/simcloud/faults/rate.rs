@@ -39,7 +39,7 @@ struct Rule {
 }
 
 /// What a call is about, for the rules.
-pub(in crate::simcloud) struct Subject<'a> {
+pub(in crate::simcloud) struct CallSubject<'a> {
     pub operation: Option<Operation>,
     pub proxies: &'a [ProxyId],
 }
@@ -57,7 +57,7 @@ impl Rate {
     }
 
     /// Draws. Costs nothing and takes nothing from the generator while no rule applies.
-    pub(in crate::simcloud) fn fires(&self, rng: &mut Rng, at: Duration, subject: &Subject<'_>) -> bool {
+    pub(in crate::simcloud) fn fires(&self, rng: &mut Rng, at: Duration, subject: &CallSubject<'_>) -> bool {
         let applies = |rule: &&Rule| {
             rule.from.is_none_or(|from| at >= from.0)
                 && rule.to.is_none_or(|to| at < to.0)
@@ -145,7 +145,7 @@ mod tests {
         let mut rng = Rng::with_seed(1);
         let id: ProxyId = "2ec617ba62da4eafb921b69438beed37po01".parse().expect("an id");
         let mut fires = |at, operation, ids: &[ProxyId]| {
-            rate.fires(&mut rng, Duration::from_secs(at), &Subject { operation: Some(operation), proxies: ids })
+            rate.fires(&mut rng, Duration::from_secs(at), &CallSubject { operation: Some(operation), proxies: ids })
         };
         assert!(!fires(4, Operation::Switch, &[id]), "the first rule decides");
         assert!(fires(5, Operation::Switch, &[id]));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::request::Request;
-use super::{FOREIGN_JOB_NAME, Instance, Job, Kind, Model, PENDING_SHARE, SWITCH_JOB_NAME, UNKNOWN_JOB_NAME};
+use super::{FOREIGN_JOB_NAME, JobKind, Model, PENDING_SHARE, SWITCH_JOB_NAME, SimInstance, SimJob, UNKNOWN_JOB_NAME};
 use crate::domain::id::{InstanceId, ProxyId};
 use crate::simcloud::faults::{Fault, Faults, OffsetShape, Rate};
 use crate::simcloud::ledger::nanos;
@@ -14,7 +14,7 @@ use crate::simcloud::mix;
 use crate::simcloud::vendor_json as json;
 
 /// From when to when; `None`: open at that end.
-type Span = (Option<Timestamp>, Option<Timestamp>);
+type ListSpan = (Option<Timestamp>, Option<Timestamp>);
 
 impl Model {
     pub(super) fn operate(&mut self, request: &Request<'_>) -> (u16, String, bool) {
@@ -54,7 +54,7 @@ impl Model {
         }
         let fails = self.fires(Fault::JobFails, request);
         let quiet = self.fires(Fault::StaysActive, request);
-        let index = self.start_job(instance, Kind::Switch { proxy, ssl_option }, fails, quiet);
+        let index = self.start_job(instance, JobKind::Switch { proxy, ssl_option }, fails, quiet);
         self.proxies[proxy as usize].executed += 1;
         (200, json::job_id(&mix::job_id(self.seed, index)), true)
     }
@@ -64,11 +64,11 @@ impl Model {
         json::instances(self.instances.len(), page.map(|(instance, number)| (&instance.id, number, instance.first)), &self.addresses)
     }
 
-    fn start_job(&mut self, instance: u32, kind: Kind, fails: bool, quiet: bool) -> u32 {
+    fn start_job(&mut self, instance: u32, kind: JobKind, fails: bool, quiet: bool) -> u32 {
         let index = u32::try_from(self.jobs.len()).expect("four thousand million jobs do not fit into memory");
         let ends = self.now + nanos(self.faults.job_time.draw(&mut self.rng)).max(1);
         let visible = self.now + nanos(self.faults.visibility_lag.draw(&mut self.rng));
-        self.jobs.push(Job { instance, kind, created: self.now, dated: self.clock(), visible, ends, fails, quiet });
+        self.jobs.push(SimJob { instance, kind, created: self.now, dated: self.clock(), visible, ends, fails, quiet });
         self.instances[instance as usize].job = Some(index);
         self.ending.push(Reverse((ends, index)));
         index
@@ -81,20 +81,20 @@ impl Model {
             return;
         }
         let Some(&instance) = self.instance_index.get(instance_id) else { return };
-        let Instance { first, count, job, .. } = self.instances[instance as usize];
+        let SimInstance { first, count, job, .. } = self.instances[instance as usize];
         let request = Request::Proxies { instance_id: *instance_id, offset: 0, limit: 1 };
         if job.is_some() {
             return;
         }
         if self.fires(Fault::ForeignJob, &request) {
-            self.start_job(instance, Kind::Foreign, false, false);
+            self.start_job(instance, JobKind::Foreign, false, false);
         } else if self.fires(Fault::ForeignChange, &request) {
             let proxy = self.rng.u32(first..first + count);
             let ssl_option = !self.proxies[proxy as usize].ssl_option;
-            self.start_job(instance, Kind::ForeignSwitch { proxy, ssl_option }, false, false);
+            self.start_job(instance, JobKind::ForeignSwitch { proxy, ssl_option }, false, false);
         } else if self.fires(Fault::ForeignUnknown, &request) {
             let fails = self.rng.u8(0..4) == 0;
-            self.start_job(instance, Kind::ForeignUnknown, fails, true);
+            self.start_job(instance, JobKind::ForeignUnknown, fails, true);
         }
     }
 
@@ -105,7 +105,7 @@ impl Model {
         let instance = self.proxies[proxy as usize].instance;
         let free = self.instances[instance as usize].job.is_none();
         if free {
-            self.start_job(instance, Kind::ForeignSwitch { proxy, ssl_option }, false, false);
+            self.start_job(instance, JobKind::ForeignSwitch { proxy, ssl_option }, false, false);
         }
         free
     }
@@ -116,7 +116,7 @@ impl Model {
         let Some(&instance) = self.instance_index.get(instance_id) else { return false };
         let free = self.instances[instance as usize].job.is_none();
         if free {
-            self.start_job(instance, Kind::Foreign, false, false);
+            self.start_job(instance, JobKind::Foreign, false, false);
         }
         free
     }
@@ -129,11 +129,11 @@ impl Model {
     }
 
     fn list_proxies(&self, instance: u32, offset: usize, limit: usize) -> String {
-        let Instance { id, first, count, job } = &self.instances[instance as usize];
+        let SimInstance { id, first, count, job } = &self.instances[instance as usize];
         let job = job.filter(|job| !self.jobs[*job as usize].quiet);
         let changing = job.and_then(|job| match self.jobs[job as usize].kind {
-            Kind::Switch { proxy, .. } | Kind::ForeignSwitch { proxy, .. } => Some(proxy),
-            Kind::Foreign | Kind::ForeignUnknown | Kind::Elsewhere => None,
+            JobKind::Switch { proxy, .. } | JobKind::ForeignSwitch { proxy, .. } => Some(proxy),
+            JobKind::Foreign | JobKind::ForeignUnknown | JobKind::Elsewhere => None,
         });
         let rows = (*first..first + count).skip(offset).take(limit).map(|index| {
             let proxy = self.proxies[index as usize];
@@ -143,7 +143,7 @@ impl Model {
                 (Some(_), None) => "ADDING PROXY NODE",
                 _ => "ACTIVE",
             };
-            json::ProxyRow {
+            json::ProxyJson {
                 id: &self.proxy_ids[index as usize],
                 number: index,
                 address: self.addresses.of(index),
@@ -165,7 +165,7 @@ impl Model {
         Some(index)
     }
 
-    pub(super) fn job_status(&self, job: &Job) -> json::JobStatus {
+    pub(super) fn job_status(&self, job: &SimJob) -> json::JobStatus {
         if job.ends <= self.now {
             return if job.fails { json::JobStatus::Failed } else { json::JobStatus::Completed };
         }
@@ -176,16 +176,16 @@ impl Model {
         json::JobStatus::Running { percent: u8::try_from(u128::from(age) * 100 / u128::from(life)).unwrap_or(99) }
     }
 
-    fn job_row(&self, index: u32) -> json::JobRow<'_> {
+    fn job_row(&self, index: u32) -> json::JobJson<'_> {
         let job = &self.jobs[index as usize];
         let (name, instance_id) = match job.kind {
-            Kind::Switch { .. } | Kind::ForeignSwitch { .. } => (SWITCH_JOB_NAME, &self.instances[job.instance as usize].id),
-            Kind::Foreign => (FOREIGN_JOB_NAME, &self.instances[job.instance as usize].id),
-            Kind::ForeignUnknown => (UNKNOWN_JOB_NAME, &self.instances[job.instance as usize].id),
-            Kind::Elsewhere => (UNKNOWN_JOB_NAME, &self.elsewhere),
+            JobKind::Switch { .. } | JobKind::ForeignSwitch { .. } => (SWITCH_JOB_NAME, &self.instances[job.instance as usize].id),
+            JobKind::Foreign => (FOREIGN_JOB_NAME, &self.instances[job.instance as usize].id),
+            JobKind::ForeignUnknown => (UNKNOWN_JOB_NAME, &self.instances[job.instance as usize].id),
+            JobKind::Elsewhere => (UNKNOWN_JOB_NAME, &self.elsewhere),
         };
         let status = self.job_status(job);
-        json::JobRow {
+        json::JobJson {
             id: mix::job_id(self.seed, index),
             name,
             instance_id,
@@ -210,9 +210,9 @@ impl Model {
     }
 
     /// The newest job first, as task centres show them; the vendor does not say.
-    fn list_jobs(&mut self, status: Option<&str>, (start, end): Span, offset: u32, limit: u32) -> String {
-        let dated = |job: &Job| start.is_none_or(|start| start <= job.dated) && end.is_none_or(|end| job.dated <= end);
-        let wanted = |job: &Job| job.visible <= self.now && status.is_none_or(|status| self.job_status(job).word() == status);
+    fn list_jobs(&mut self, status: Option<&str>, (start, end): ListSpan, offset: u32, limit: u32) -> String {
+        let dated = |job: &SimJob| start.is_none_or(|start| start <= job.dated) && end.is_none_or(|end| job.dated <= end);
+        let wanted = |job: &SimJob| job.visible <= self.now && status.is_none_or(|status| self.job_status(job).word() == status);
         let (from, to) = self.dated_within(start, end);
         let visible = (from..to).rev().filter(|index| dated(&self.jobs[*index]) && wanted(&self.jobs[*index]));
         let total = visible.clone().count();

@@ -53,12 +53,12 @@ pub enum Request<'a> {
         limit: u32,
     },
     /// A request that is refused before any operation is reached.
-    Refused(Refusal),
+    Refused(RequestRefusal),
 }
 
 /// Why a request reaches no operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RequestRefusal {
     /// No `X-Auth-Token`.
     TokenMissing,
     /// Not the token.

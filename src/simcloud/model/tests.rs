@@ -27,12 +27,12 @@ fn calm() -> Faults {
     Faults { job_time: Between::exactly(Duration::from_secs(2)), ..Faults::default() }
 }
 
-struct Bed {
+struct ModelFixture {
     model: Model,
     targets: Vec<Target>,
 }
 
-impl Bed {
+impl ModelFixture {
     fn new(faults: Faults) -> Self {
         let fleet = Fleet::generate(6, 3, 1).expect("possible numbers");
         let lane = Name::parse("sim", "lane").expect("a name");
@@ -87,7 +87,7 @@ fn disposition(arrival: &Arrival) -> Disposition {
 
 #[test]
 fn a_switch_runs_as_a_job_and_takes_effect_at_its_end() {
-    let mut bed = Bed::new(calm());
+    let mut bed = ModelFixture::new(calm());
     assert_eq!(view(&bed.inspect(0.0, 0)), (Some(false), ProxyStatus::Idle, "ACTIVE".into()));
     let accepted = bed.submit(0.0, 0);
     assert!(accepted.executed && accepted.reply.sent);
@@ -104,7 +104,7 @@ fn a_switch_runs_as_a_job_and_takes_effect_at_its_end() {
 
 #[test]
 fn the_same_value_again_is_another_job() {
-    let mut bed = Bed::new(calm());
+    let mut bed = ModelFixture::new(calm());
     let first = job(&bed.submit(0.0, 0));
     let second = job(&bed.submit(3.0, 0));
     assert_ne!(first, second);
@@ -117,7 +117,7 @@ fn the_same_value_again_is_another_job() {
 
 #[test]
 fn a_busy_instance_refuses_and_another_instance_does_not() {
-    let mut bed = Bed::new(calm());
+    let mut bed = ModelFixture::new(calm());
     bed.submit(0.0, 0);
     let refused = bed.submit(0.5, 1);
     assert_eq!(disposition(&refused), Disposition::Busy);
@@ -129,7 +129,7 @@ fn a_busy_instance_refuses_and_another_instance_does_not() {
 
 #[test]
 fn a_failed_job_changes_nothing_and_says_why() {
-    let mut bed = Bed::new(Faults { job_fails: always(), ..calm() });
+    let mut bed = ModelFixture::new(Faults { job_fails: always(), ..calm() });
     let id = job(&bed.submit(0.0, 0));
     let Ok(Answer::Job(JobView::Broken { reason })) = bed.follow(2.0, &id).reply.outcome else { panic!("a failed job") };
     assert!(reason.contains("restarted"), "{reason}");
@@ -139,7 +139,7 @@ fn a_failed_job_changes_nothing_and_says_why() {
 
 #[test]
 fn a_new_job_is_invisible_for_a_while() {
-    let mut bed = Bed::new(Faults { visibility_lag: Between::exactly(Duration::from_secs(1)), ..calm() });
+    let mut bed = ModelFixture::new(Faults { visibility_lag: Between::exactly(Duration::from_secs(1)), ..calm() });
     let id = job(&bed.submit(0.0, 0));
     assert_eq!(disposition(&bed.follow(0.9, &id)), Disposition::NotFound);
     let none = Ok(Answer::Jobs { jobs: vec![], page: JobsPage { ids: vec![], total: Some(0) } });
@@ -183,7 +183,7 @@ fn the_job_list_is_filtered_by_creation_and_paged_as_its_shape_says() {
 
 #[test]
 fn others_may_work_under_a_name_that_rules_nothing_out() {
-    let mut bed = Bed::new(Faults { foreign_unknown: always(), ..calm() });
+    let mut bed = ModelFixture::new(Faults { foreign_unknown: always(), ..calm() });
     bed.inspect(0.0, 0);
     assert_eq!(disposition(&bed.submit(0.1, 0)), Disposition::Busy);
     assert_eq!(view(&bed.inspect(0.2, 0)).1, ProxyStatus::Idle, "the job list alone tells of it");
@@ -196,7 +196,7 @@ fn others_may_work_under_a_name_that_rules_nothing_out() {
 
 #[test]
 fn a_proxy_may_stay_active_while_its_job_runs() {
-    let mut bed = Bed::new(Faults { stays_active: always(), ..calm() });
+    let mut bed = ModelFixture::new(Faults { stays_active: always(), ..calm() });
     job(&bed.submit(0.0, 0));
     assert_eq!(view(&bed.inspect(1.0, 0)), (Some(false), ProxyStatus::Idle, "ACTIVE".to_owned()));
     assert_eq!(disposition(&bed.submit(1.0, 0)), Disposition::Busy);
@@ -205,7 +205,7 @@ fn a_proxy_may_stay_active_while_its_job_runs() {
 
 #[test]
 fn jobs_of_other_instances_fill_the_list() {
-    let mut bed = Bed::new(Faults { jobs_elsewhere: Some(Duration::from_millis(500)), ..calm() });
+    let mut bed = ModelFixture::new(Faults { jobs_elsewhere: Some(Duration::from_millis(500)), ..calm() });
     let id = job(&bed.submit(3.0, 0));
     let Ok(Answer::Jobs { jobs, page }) = bed.find(10.0, 0.0, 1).reply.outcome else { panic!("a list") };
     assert_eq!(page.total, Some(22));
@@ -235,7 +235,7 @@ fn lost_answers_are_executed_or_not_as_they_say() {
     for (word, set, executed, outcome) in cases {
         let mut faults = calm();
         set(&mut faults);
-        let mut bed = Bed::new(faults);
+        let mut bed = ModelFixture::new(faults);
         let arrival = bed.submit(0.0, 0);
         assert_eq!(arrival.executed, executed, "{word}");
         assert_eq!(arrival.reply.outcome.as_ref().map(|_| ()).map_err(|error| error.disposition), outcome, "{word}");
@@ -268,7 +268,7 @@ fn an_html_502_was_executed_about_half_of_the_time() {
 #[test]
 fn the_quota_admits_so_many_in_any_interval() {
     let quota = QuotaRule { requests: 3, per: Duration::from_secs(1) };
-    let mut bed = Bed::new(Faults { quota: Some(quota), ..calm() });
+    let mut bed = ModelFixture::new(Faults { quota: Some(quota), ..calm() });
     for at in [0.0, 0.1, 0.2] {
         assert!(bed.inspect(at, 0).reply.outcome.is_ok());
     }
@@ -281,7 +281,7 @@ fn the_quota_admits_so_many_in_any_interval() {
 
 #[test]
 fn others_may_start_work_right_after_we_looked() {
-    let mut bed = Bed::new(Faults { foreign_job: always(), ..calm() });
+    let mut bed = ModelFixture::new(Faults { foreign_job: always(), ..calm() });
     assert_eq!(view(&bed.inspect(0.0, 0)).1, ProxyStatus::Idle);
     assert_eq!(disposition(&bed.submit(0.1, 0)), Disposition::Busy);
     assert_eq!(view(&bed.inspect(0.2, 0)).1, ProxyStatus::Busy);
@@ -289,7 +289,7 @@ fn others_may_start_work_right_after_we_looked() {
     assert_eq!((jobs.len(), page.ids.len()), (0, 1), "its name rules it out");
     assert_eq!(bed.model.jobs().count(), 0);
 
-    let mut bed = Bed::new(Faults { foreign_change: always(), ..calm() });
+    let mut bed = ModelFixture::new(Faults { foreign_change: always(), ..calm() });
     bed.inspect(0.0, 0);
     bed.model.advance(after(2.0));
     assert!(bed.state(0).ssl_option ^ bed.state(1).ssl_option, "one of the two proxies of the instance was switched");
@@ -302,7 +302,7 @@ fn others_may_start_work_right_after_we_looked() {
 
 #[test]
 fn strangers_are_not_found() {
-    let mut bed = Bed::new(calm());
+    let mut bed = ModelFixture::new(calm());
     let mut stranger = bed.targets[0].clone();
     stranger.proxy_id = "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id");
     let call = Call::Inspect { target: stranger.clone() };
@@ -325,7 +325,7 @@ fn ssl_option_comes_in_every_shape() {
     for (shape, expected) in [(SslOptionShape::String, Some(false)), (SslOptionShape::Boolean, Some(false)), (SslOptionShape::Absent, None)]
     {
         for readonly_nodes in [NodesShape::Array, NodesShape::Object] {
-            let mut bed = Bed::new(Faults { ssl_option: shape, readonly_nodes, ..calm() });
+            let mut bed = ModelFixture::new(Faults { ssl_option: shape, readonly_nodes, ..calm() });
             assert_eq!(view(&bed.inspect(0.0, 0)).0, expected, "{shape:?} {readonly_nodes:?}");
         }
     }
@@ -444,7 +444,7 @@ fn the_same_seed_is_the_same_run_and_another_is_not() {
 
 #[test]
 fn time_never_goes_back() {
-    let mut bed = Bed::new(calm());
+    let mut bed = ModelFixture::new(calm());
     bed.submit(5.0, 0);
     bed.inspect(1.0, 0);
     assert_eq!(bed.model.ledger().arrivals().collect::<Vec<_>>(), [5_000_000_000, 5_000_000_000]);
@@ -481,7 +481,7 @@ fn rate_of_simulated_calls() {
 fn jobs_are_dated_and_found_by_the_clouds_own_clock() {
     let step = ClockStep { after: Duration::from_secs(100), ahead: SignedDuration::from_secs(-7_200) };
     let clock = ClockFault { ahead: SignedDuration::from_secs(3_600), steps: vec![step] };
-    let mut bed = Bed::new(Faults { clock, ..calm() });
+    let mut bed = ModelFixture::new(Faults { clock, ..calm() });
     let told = bed.inspect(1.0, 0).reply.cloud_time.expect("every answer tells it");
     assert_eq!(told, after(3_601.0));
     let job = bed.submit(2.0, 0);

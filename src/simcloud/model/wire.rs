@@ -14,7 +14,7 @@ use super::Model;
 use crate::domain::id::Digest;
 use crate::domain::proof::{Anchors, Certificate, Endpoint, Greeting, Login, Proof, Tls, TlsVersion, Trouble, TroubleWord};
 use crate::simcloud::addresses::Addresses;
-use crate::simcloud::faults::{Fault, Subject};
+use crate::simcloud::faults::{CallSubject, Fault};
 
 /// How long a certificate of the simulated proxies is valid.
 const VALID: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -24,7 +24,7 @@ const CAPABILITIES: u32 = 0xdfff_f7ff;
 
 /// What a port does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::simcloud) enum Wire {
+pub(in crate::simcloud) enum PortBehaviour {
     /// It greets, with or without TLS.
     Shows(bool),
     /// It takes the connection and says nothing.
@@ -37,8 +37,8 @@ impl Model {
         self.advance(now);
         let blank = Proof { endpoint: endpoint.clone(), at: now, took_ms: 1, greeting: None, tls: None, login: None, trouble: None };
         let on = match self.addresses.number_at(endpoint).and_then(|number| self.shown_by(number)) {
-            Some(Wire::Shows(on)) => on,
-            Some(Wire::Silent) => {
+            Some(PortBehaviour::Shows(on)) => on,
+            Some(PortBehaviour::Silent) => {
                 let silent = Trouble { word: TroubleWord::TimedOut, message: "connected, and no greeting came".into() };
                 return Proof { trouble: Some(silent), ..blank };
             }
@@ -53,7 +53,7 @@ impl Model {
     }
 
     /// What the proxy at this address of our own network shows now; `None`: none is there.
-    pub(in crate::simcloud) fn wire_at(&mut self, now: Timestamp, address: Ipv4Addr) -> Option<Wire> {
+    pub(in crate::simcloud) fn wire_at(&mut self, now: Timestamp, address: Ipv4Addr) -> Option<PortBehaviour> {
         self.advance(now);
         self.addresses.number_of(address).and_then(|number| self.shown_by(number))
     }
@@ -63,13 +63,13 @@ impl Model {
         self.addresses = Addresses::loopback(port.unwrap_or(Addresses::USUAL_PORT));
     }
 
-    fn shown_by(&mut self, number: u32) -> Option<Wire> {
+    fn shown_by(&mut self, number: u32) -> Option<PortBehaviour> {
         let index = number as usize;
         let on = self.proxies.get(index)?.ssl_option;
         if self.wire_fires(Fault::WireSilent, index) {
-            return Some(Wire::Silent);
+            return Some(PortBehaviour::Silent);
         }
-        Some(Wire::Shows(on != self.wire_fires(Fault::WireWrong, index)))
+        Some(PortBehaviour::Shows(on != self.wire_fires(Fault::WireWrong, index)))
     }
 
     fn handshake(&self, endpoint: &Endpoint) -> Tls {
@@ -95,7 +95,7 @@ impl Model {
         if rate.is_never() {
             return false;
         }
-        let subject = Subject { operation: None, proxies: &self.proxy_ids[index..=index] };
+        let subject = CallSubject { operation: None, proxies: &self.proxy_ids[index..=index] };
         let fires = rate.fires(&mut self.rng, Duration::from_nanos(self.now), &subject);
         self.fired[fault as usize] += u64::from(fires);
         fires

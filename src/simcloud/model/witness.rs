@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Kind, Model};
+use super::{JobKind, Model};
 use crate::domain::id::{InstanceId, JobId, ProxyId};
 use crate::simcloud::faults::Fault;
 use crate::simcloud::ledger::Ledger;
@@ -89,7 +89,7 @@ impl Model {
     /// Every job that a switch call made, oldest first, also those whose id was lost on the way back.
     pub fn jobs(&self) -> impl Iterator<Item = JobState> + '_ {
         self.jobs.iter().zip(0..).filter_map(|(job, index)| {
-            let Kind::Switch { proxy, ssl_option } = job.kind else { return None };
+            let JobKind::Switch { proxy, ssl_option } = job.kind else { return None };
             let id = mix::job_id(self.seed, index);
             Some(JobState {
                 job_id: std::str::from_utf8(&id).ok()?.parse().ok()?,
@@ -104,7 +104,7 @@ impl Model {
     /// Every switch that somebody else made, with its instance, oldest first: jobs that look like ours in the lists.
     pub fn foreign_switches(&self) -> impl Iterator<Item = (JobId, InstanceId)> + '_ {
         self.jobs.iter().zip(0..).filter_map(|(job, index)| {
-            let Kind::ForeignSwitch { .. } = job.kind else { return None };
+            let JobKind::ForeignSwitch { .. } = job.kind else { return None };
             let id = mix::job_id(self.seed, index);
             Some((std::str::from_utf8(&id).ok()?.parse().ok()?, self.instances[job.instance as usize].id))
         })
@@ -112,7 +112,7 @@ impl Model {
 
     /// Every instance on which somebody else's job can be taken for ours by what the job list says.
     pub fn misleading(&self) -> impl Iterator<Item = InstanceId> + '_ {
-        let others = self.jobs.iter().filter(|job| matches!(job.kind, Kind::ForeignSwitch { .. } | Kind::ForeignUnknown));
+        let others = self.jobs.iter().filter(|job| matches!(job.kind, JobKind::ForeignSwitch { .. } | JobKind::ForeignUnknown));
         others.map(|job| self.instances[job.instance as usize].id)
     }
 

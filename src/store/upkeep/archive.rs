@@ -25,7 +25,7 @@ const BROKEN: &str = "broken";
 
 /// One member's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum MemberName {
     Identity,
     /// The segment that begins with this sequence.
     Segment(u64),
@@ -35,7 +35,7 @@ pub(super) enum Name {
     Broken,
 }
 
-impl Name {
+impl MemberName {
     /// As it stands in the archive.
     pub fn text(self) -> String {
         match self {
@@ -66,7 +66,7 @@ impl Name {
 }
 
 /// Writes an archive.
-pub(super) struct Writer<W: Write> {
+pub(super) struct ArchiveWriter<W: Write> {
     tar: tar::Builder<W>,
     hash: Sha256,
     at: u64,
@@ -74,17 +74,17 @@ pub(super) struct Writer<W: Write> {
     pub bytes: u64,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> ArchiveWriter<W> {
     /// Begins an archive; `at` becomes the time of its members.
     pub fn new(out: W, at: Timestamp) -> Self {
         Self { tar: tar::Builder::new(out), hash: Sha256::new(), at: u64::try_from(at.as_second()).unwrap_or(0), bytes: 0 }
     }
 
     /// Adds a member of exactly this length.
-    pub fn add(&mut self, name: Name, length: u64, content: impl Read) -> io::Result<()> {
+    pub fn add(&mut self, name: MemberName, length: u64, content: impl Read) -> io::Result<()> {
         let text = name.text();
         begin(&mut self.hash, &text, length);
-        let mut content = Hashing { inner: content.take(length), hash: &mut self.hash, read: 0 };
+        let mut content = HashingReader { inner: content.take(length), hash: &mut self.hash, read: 0 };
         let mut header = tar::Header::new_ustar();
         header.set_size(length);
         header.set_mode(0o600);
@@ -115,13 +115,13 @@ fn begin(hash: &mut Sha256, name: &str, length: u64) {
     hash.update(length.to_be_bytes());
 }
 
-struct Hashing<'h, R> {
+struct HashingReader<'h, R> {
     inner: R,
     hash: &'h mut Sha256,
     read: u64,
 }
 
-impl<R: Read> Read for Hashing<'_, R> {
+impl<R: Read> Read for HashingReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.hash.update(&buffer[..read]);
@@ -131,17 +131,17 @@ impl<R: Read> Read for Hashing<'_, R> {
 }
 
 /// What a reader is given, member by member.
-pub(super) trait Sink {
+pub(super) trait MemberSink {
     /// Why it takes no more.
-    type Error: From<Broken>;
+    type Error: From<ArchiveDamage>;
 
     /// One member: its content must be read to its end.
-    fn member(&mut self, name: Name, length: u64, content: &mut dyn Read) -> Result<(), Self::Error>;
+    fn member(&mut self, name: MemberName, length: u64, content: &mut dyn Read) -> Result<(), Self::Error>;
 }
 
 /// What is wrong with the archive itself.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct ArchiveDamage {
     /// Where.
     pub place: String,
     /// What.
@@ -149,7 +149,7 @@ pub(super) struct Broken {
 }
 
 /// What stood at the end.
-pub(super) struct End {
+pub(super) struct ArchiveEnd {
     /// The sealed manifest.
     pub manifest: Vec<u8>,
     /// The digest over everything before it.
@@ -159,18 +159,18 @@ pub(super) struct End {
 }
 
 /// Reads an archive to its end. `Ok(Err(why))`: whoever wrote it broke off, and said why.
-pub(super) fn read<S: Sink>(from: impl Read, sink: &mut S) -> Result<Result<End, String>, S::Error> {
+pub(super) fn read<S: MemberSink>(from: impl Read, sink: &mut S) -> Result<Result<ArchiveEnd, String>, S::Error> {
     let mut archive = tar::Archive::new(from);
     let mut hash = Sha256::new();
     let (mut bytes, mut before) = (0, "its beginning".to_owned());
-    let wrong = |place: &str, what: String| S::Error::from(Broken { place: place.to_owned(), what });
+    let wrong = |place: &str, what: String| S::Error::from(ArchiveDamage { place: place.to_owned(), what });
     // Raw: an extension header, which may be of any size, comes as a member and is refused by its name or kind.
     let members = archive.entries().map_err(|error| wrong(&before, error.to_string()))?.raw(true);
     let mut end = None;
     for member in members {
         let mut member = member.map_err(|error| wrong(&format!("after {before},"), format!("no member can be read: {error}")))?;
         let path = member.path_bytes().into_owned();
-        let Some(name) = Name::read(&path).filter(|_| member.header().entry_type() == tar::EntryType::Regular) else {
+        let Some(name) = MemberName::read(&path).filter(|_| member.header().entry_type() == tar::EntryType::Regular) else {
             let told = String::from_utf8_lossy(&path).escape_debug().to_string();
             return Err(wrong(&told, "is no member of an export".into()));
         };
@@ -178,23 +178,23 @@ pub(super) fn read<S: Sink>(from: impl Read, sink: &mut S) -> Result<Result<End,
         if end.is_some() {
             return Err(wrong(&text, "stands behind the manifest".into()));
         }
-        if matches!(name, Name::Manifest | Name::Broken | Name::Identity) && length > SMALL_MAX {
+        if matches!(name, MemberName::Manifest | MemberName::Broken | MemberName::Identity) && length > SMALL_MAX {
             return Err(wrong(&text, format!("has {length} bytes, the most is {SMALL_MAX}")));
         }
-        if matches!(name, Name::Manifest | Name::Broken) {
+        if matches!(name, MemberName::Manifest | MemberName::Broken) {
             let mut small = Vec::new();
             let read = member.read_to_end(&mut small).map_err(|error| wrong(&text, error.to_string()))?;
             if read as u64 != length {
                 return Err(wrong(&text, "ends early".into()));
             }
-            if name == Name::Broken {
+            if name == MemberName::Broken {
                 return Ok(Err(String::from_utf8_lossy(&small).into_owned()));
             }
-            end = Some(End { manifest: small, digest: Digest::from_bytes(hash.clone().finalize().into()), bytes });
+            end = Some(ArchiveEnd { manifest: small, digest: Digest::from_bytes(hash.clone().finalize().into()), bytes });
             continue;
         }
         begin(&mut hash, &text, length);
-        let mut content = Hashing { inner: &mut member, hash: &mut hash, read: 0 };
+        let mut content = HashingReader { inner: &mut member, hash: &mut hash, read: 0 };
         sink.member(name, length, &mut content)?;
         if content.read != length {
             return Err(wrong(&text, format!("ends after {} of {length} bytes", content.read)));
@@ -209,18 +209,18 @@ pub(super) fn read<S: Sink>(from: impl Read, sink: &mut S) -> Result<Result<End,
 mod tests {
     use super::*;
 
-    struct Kept(Vec<(String, Vec<u8>)>);
+    struct KeptMember(Vec<(String, Vec<u8>)>);
 
-    impl From<Broken> for String {
-        fn from(broken: Broken) -> Self {
+    impl From<ArchiveDamage> for String {
+        fn from(broken: ArchiveDamage) -> Self {
             format!("{} {}", broken.place, broken.what)
         }
     }
 
-    impl Sink for Kept {
+    impl MemberSink for KeptMember {
         type Error = String;
 
-        fn member(&mut self, name: Name, _: u64, content: &mut dyn Read) -> Result<(), String> {
+        fn member(&mut self, name: MemberName, _: u64, content: &mut dyn Read) -> Result<(), String> {
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
             self.0.push((name.text(), bytes));
@@ -228,9 +228,9 @@ mod tests {
         }
     }
 
-    fn written(names: &[Name]) -> Vec<u8> {
+    fn written(names: &[MemberName]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(&mut bytes, Timestamp::UNIX_EPOCH);
+        let mut writer = ArchiveWriter::new(&mut bytes, Timestamp::UNIX_EPOCH);
         for name in names {
             writer.add(*name, 5, &b"hello and more"[..]).expect("into memory");
         }
@@ -239,14 +239,14 @@ mod tests {
     }
 
     fn read_back(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let mut kept = Kept(Vec::new());
+        let mut kept = KeptMember(Vec::new());
         read(bytes, &mut kept)??;
         Ok(kept.0)
     }
 
     #[test]
     fn what_was_written_comes_back() {
-        let names = [Name::Identity, Name::Segment(1), Name::Submission(Digest::of(b"x")), Name::Manifest];
+        let names = [MemberName::Identity, MemberName::Segment(1), MemberName::Submission(Digest::of(b"x")), MemberName::Manifest];
         let found = read_back(&written(&names)).expect("whole");
         assert_eq!(
             found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(),
@@ -257,20 +257,20 @@ mod tests {
 
     #[test]
     fn an_archive_that_ends_early_is_refused_wherever_it_ends() {
-        let whole = written(&[Name::Identity, Name::Segment(1), Name::Manifest]);
+        let whole = written(&[MemberName::Identity, MemberName::Segment(1), MemberName::Manifest]);
         // Behind the manifest only the two empty blocks follow.
         for end in (0..whole.len() - 1024 - 512).step_by(100) {
             assert!(read_back(&whole[..end]).is_err(), "cut at {end}");
         }
-        assert!(read_back(&written(&[Name::Identity])).is_err_and(|what| what.contains("without its manifest")));
-        assert!(read_back(&written(&[Name::Manifest, Name::Identity])).is_err_and(|what| what.contains("behind the manifest")));
-        assert_eq!(read_back(&written(&[Name::Identity, Name::Broken])), Err("hello".into()));
+        assert!(read_back(&written(&[MemberName::Identity])).is_err_and(|what| what.contains("without its manifest")));
+        assert!(read_back(&written(&[MemberName::Manifest, MemberName::Identity])).is_err_and(|what| what.contains("behind the manifest")));
+        assert_eq!(read_back(&written(&[MemberName::Identity, MemberName::Broken])), Err("hello".into()));
     }
 
     #[test]
     fn no_other_name_is_taken() {
         for name in ["../store", "/etc/passwd", "journal/1.jsonl", "journal/../x.jsonl", "submissions/x.jsonl", "queue/db", ""] {
-            assert_eq!(Name::read(name.as_bytes()), None, "{name}");
+            assert_eq!(MemberName::read(name.as_bytes()), None, "{name}");
         }
         let mut bytes = Vec::new();
         let mut tar = tar::Builder::new(&mut bytes);
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_member_that_is_shorter_than_it_was_is_not_written() {
-        let mut writer = Writer::new(io::sink(), Timestamp::UNIX_EPOCH);
-        assert!(writer.add(Name::Segment(1), 6, &b"short"[..]).is_err());
+        let mut writer = ArchiveWriter::new(io::sink(), Timestamp::UNIX_EPOCH);
+        assert!(writer.add(MemberName::Segment(1), 6, &b"short"[..]).is_err());
     }
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::finding::{Finding, Findings, Severity};
+use super::finding::{Finding, FindingSeverity, Findings};
 use super::quiet::{Holder, holder, journal, known_identity, mark, queue};
-use super::standing::{HandedOver, Kind, Origin, handed_over, origin};
+use super::standing::{HandedOver, OriginKind, Provenance, handed_over, origin};
 use super::{check_journal, check_queue, check_submissions};
 use crate::domain::id::Digest;
 use crate::store::home::{ASIDE, IDENTITY, MARK, Mark};
@@ -107,7 +107,7 @@ pub fn check(dir: &Path) -> Result<Report, OpenError> {
     drop(held);
     let mut list = findings.into_list(&journal(dir).display().to_string());
     list.extend(of_queue.into_list(&super::quiet::queue(dir).display().to_string()));
-    let sound = list.iter().all(|finding| finding.severity == Severity::Note);
+    let sound = list.iter().all(|finding| finding.severity == FindingSeverity::Note);
     Ok(Report {
         sound,
         store,
@@ -150,14 +150,14 @@ fn standing(dir: &Path, findings: &mut Findings) -> Result<Stands, OpenError> {
         findings.note(dir.display(), what, "none; if that file was imported nowhere: sealift store take-back");
     }
     let origin = origin(dir)?;
-    let serves = origin.as_ref().is_none_or(|origin| origin.kind != Kind::Backup);
-    if let Some(Origin { kind, seq, at, .. }) = origin {
+    let serves = origin.as_ref().is_none_or(|origin| origin.kind != OriginKind::Backup);
+    if let Some(Provenance { kind, seq, at, .. }) = origin {
         let what = match kind {
-            Kind::Backup => format!("is a backup up to entry {seq}, made at {at}"),
-            Kind::Copy => {
+            OriginKind::Backup => format!("is a backup up to entry {seq}, made at {at}"),
+            OriginKind::Copy => {
                 format!("was imported from a copy up to entry {seq}, made at {at}: what its original did after that is not known here")
             }
-            Kind::HandOver => format!("was taken over with entry {seq}, handed over at {at}"),
+            OriginKind::HandOver => format!("was taken over with entry {seq}, handed over at {at}"),
         };
         findings.note(dir.display(), what, "none");
     }

@@ -17,7 +17,7 @@ use crate::store::segment::{self, Lines};
 
 /// What the journal told.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct JournalReport {
     /// Segments that are there.
     pub segments: usize,
     /// Lines that can be read.
@@ -39,29 +39,29 @@ const LINE_REMEDY: &str = "sealift store repair, which needs a backup or export 
 const GAP_REMEDY: &str = "sealift store repair --from a backup or export that holds them";
 
 /// One line, looked at.
-struct Seen {
-    place: Place,
+struct SeenLine {
+    place: LinePlace,
     /// Sequence, digest of the line before it, lines of its commit that follow; `None`: it cannot be read.
     read: Result<(u64, Digest, u32), String>,
     digest: Digest,
 }
 
 #[derive(Clone)]
-struct Place {
+struct LinePlace {
     segment: PathBuf,
     line: u64,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for LinePlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.segment.display(), self.line)
     }
 }
 
 /// Checks the journal in `dir`; the digests of the entries `asked` are told.
-pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Result<Told, OpenError> {
+pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Result<JournalReport, OpenError> {
     let folder = journal(dir);
-    let mut told = Told::default();
+    let mut told = JournalReport::default();
     let firsts = match segment::list(&folder) {
         Ok(firsts) => firsts,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -71,7 +71,7 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
         Err(source) => return Err(OpenError::Directory { what: "list", path: folder, source }),
     };
     told.segments = firsts.len();
-    let mut chain = Chain { before: None, seq: 0, doubted: None, findings };
+    let mut chain = ChainState { before: None, seq: 0, doubted: None, findings };
     for (index, first) in firsts.iter().enumerate() {
         let (path, last) = (segment::path(&folder, *first), index + 1 == firsts.len());
         if chain.seq + 1 != *first {
@@ -79,11 +79,11 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
         }
         let mut lines = Lines::open(&path)?;
         // Of the last segment, lines that cannot be read are torn unless one that can follows them.
-        let mut unread: Vec<Seen> = Vec::new();
+        let mut unread: Vec<SeenLine> = Vec::new();
         let mut ended = true;
         let mut more = 0;
         while let Some(found) = lines.next()? {
-            let place = Place { segment: path.clone(), line: found.number };
+            let place = LinePlace { segment: path.clone(), line: found.number };
             let read = match Line::read(found.bytes) {
                 Ok((line, prev)) => {
                     if let What::Submitted { submission, .. } = &line.entry.what {
@@ -94,7 +94,7 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
                 Err(error) => Err(error.to_string()),
             };
             ended = found.ended;
-            let seen = Seen { place, read, digest: Digest::of(found.bytes) };
+            let seen = SeenLine { place, read, digest: Digest::of(found.bytes) };
             let Ok((seq, _, follow)) = seen.read else {
                 unread.push(seen);
                 continue;
@@ -138,25 +138,25 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
 }
 
 /// How the lines seen so far hang together.
-struct Chain<'f> {
+struct ChainState<'f> {
     /// The line before, with its digest; `None` at the begin, and after a gap.
-    before: Option<(Place, Digest)>,
+    before: Option<(LinePlace, Digest)>,
     /// The sequence of the line before, as it must be.
     seq: u64,
     /// A line that does not fit to the one before it: the next one decides which of the two is wrong.
-    doubted: Option<Doubt>,
+    doubted: Option<DoubtfulLine>,
     findings: &'f mut Findings,
 }
 
-struct Doubt {
-    before: Option<Place>,
-    line: Place,
+struct DoubtfulLine {
+    before: Option<LinePlace>,
+    line: LinePlace,
     digest: Digest,
     seq: u64,
     expected: u64,
 }
 
-impl Chain<'_> {
+impl ChainState<'_> {
     /// A segment is named by another sequence than the one that belongs there.
     fn begins_wrong(&mut self, folder: &Path, first: u64) {
         self.settle(None);
@@ -169,9 +169,9 @@ impl Chain<'_> {
         }
     }
 
-    fn take(&mut self, seen: Seen) {
+    fn take(&mut self, seen: SeenLine) {
         let expected = self.seq + 1;
-        let Seen { place, read, digest } = seen;
+        let SeenLine { place, read, digest } = seen;
         let (seq, prev) = match read {
             Ok((seq, prev, _)) => (seq, prev),
             Err(why) => {
@@ -200,13 +200,13 @@ impl Chain<'_> {
             return;
         }
         let before = self.before.take().map(|(place, _)| place);
-        self.doubted = Some(Doubt { before, line: place, digest, seq, expected });
+        self.doubted = Some(DoubtfulLine { before, line: place, digest, seq, expected });
         self.seq = expected;
     }
 
     /// Decides a doubt by what the next line says.
     fn settle(&mut self, next: Option<(u64, Digest)>) {
-        let Some(Doubt { before, line, digest, seq, expected }) = self.doubted.take() else { return };
+        let Some(DoubtfulLine { before, line, digest, seq, expected }) = self.doubted.take() else { return };
         let vouched = next.is_some_and(|(next, prev)| prev == digest && next == seq + 1);
         match (vouched, before) {
             (true, _) if seq > expected => {

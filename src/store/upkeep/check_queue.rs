@@ -81,17 +81,17 @@ pub(super) fn compare(dir: &Path, store: &str, findings: &mut Findings) -> Resul
     Ok(Some(Compared { keys, applied }))
 }
 
-type Pair = Result<(IVec, IVec), QueueError>;
+type KeyValue = Result<(IVec, IVec), QueueError>;
 
-fn pairs(tree: &Tree) -> impl Iterator<Item = Pair> {
+fn pairs(tree: &Tree) -> impl Iterator<Item = KeyValue> {
     tree.iter().map(|pair| Ok(pair?))
 }
 
 fn walk(
     name: &str,
     place: &str,
-    mut is: impl Iterator<Item = Pair>,
-    mut must: impl Iterator<Item = Pair>,
+    mut is: impl Iterator<Item = KeyValue>,
+    mut must: impl Iterator<Item = KeyValue>,
     findings: &mut Findings,
 ) -> Result<u64, Refused> {
     let (mut left, mut right) = (is.next().transpose()?, must.next().transpose()?);

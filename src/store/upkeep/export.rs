@@ -13,9 +13,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::archive::{Name, Writer};
-use super::extent::{Chain, Extent, OpenSegment};
-use super::manifest::{Counted, Manifest, Subject};
+use super::archive::{ArchiveWriter, MemberName};
+use super::extent::{Extent, ExtentWalk, OpenSegment};
+use super::manifest::{CopySubject, Manifest, MemberCounts};
 use super::quiet::{Quiet, journal, submissions};
 use super::refusal::CopyError;
 use super::standing;
@@ -60,7 +60,7 @@ impl Export {
         }
         let extent = Extent::of_journal(&journal(dir))?;
         let notes = witness::confirm(dir, &quiet.identity().id, &extent)?;
-        let backup = standing::origin(dir)?.filter(|origin| origin.kind == standing::Kind::Backup);
+        let backup = standing::origin(dir)?.filter(|origin| origin.kind == standing::OriginKind::Backup);
         let (origin_at, identity) = (backup.map(|backup| backup.at), quiet.identity().clone());
         Ok(Self { dir: dir.to_owned(), identity, extent, notes, origin_at, _quiet: Some(quiet) })
     }
@@ -87,7 +87,7 @@ impl Export {
 
     /// Writes the copy. On an error it ends with the reason, which whoever reads it is told.
     pub fn write(&self, at: Timestamp, hand_over: bool, out: impl Write) -> Result<Manifest, CopyError> {
-        let mut writer = Writer::new(BufWriter::with_capacity(WRITE, out), at);
+        let mut writer = ArchiveWriter::new(BufWriter::with_capacity(WRITE, out), at);
         let filled = self.fill(&mut writer, at, hand_over);
         match filled {
             Ok(manifest) => {
@@ -98,21 +98,21 @@ impl Export {
                 let cause = std::error::Error::source(&error).map(|source| format!(": {source}"));
                 let why = format!("{error}{}", cause.unwrap_or_default());
                 // The reader may be what is gone; then there is nobody to tell.
-                let _ = writer.add(Name::Broken, why.len() as u64, why.as_bytes()).and_then(|()| writer.finish());
+                let _ = writer.add(MemberName::Broken, why.len() as u64, why.as_bytes()).and_then(|()| writer.finish());
                 Err(error)
             }
         }
     }
 
-    fn fill<W: Write>(&self, writer: &mut Writer<W>, at: Timestamp, hand_over: bool) -> Result<Manifest, CopyError> {
+    fn fill<W: Write>(&self, writer: &mut ArchiveWriter<W>, at: Timestamp, hand_over: bool) -> Result<Manifest, CopyError> {
         let failed = |source| CopyError::Unwritten { source };
         let identity = serde_json::to_vec(&self.identity).expect("a struct with string keys");
-        writer.add(Name::Identity, identity.len() as u64, identity.as_slice()).map_err(failed)?;
-        let (mut counted, mut chain, mut wanted) = (Counted::default(), Chain::begin(), BTreeSet::new());
+        writer.add(MemberName::Identity, identity.len() as u64, identity.as_slice()).map_err(failed)?;
+        let (mut counted, mut chain, mut wanted) = (MemberCounts::default(), ExtentWalk::begin(), BTreeSet::new());
         for first in &self.extent.firsts {
             let segment = OpenSegment::open(&self.extent, *first, chain)?;
-            let mut checked = Checked { segment, line: Vec::new(), given: 0, chain, wanted: &mut wanted, failed: None };
-            writer.add(Name::Segment(*first), self.extent.bytes_of(*first)?, &mut checked).map_err(failed)?;
+            let mut checked = CheckedSegment { segment, line: Vec::new(), given: 0, chain, wanted: &mut wanted, failed: None };
+            writer.add(MemberName::Segment(*first), self.extent.bytes_of(*first)?, &mut checked).map_err(failed)?;
             if let Some(error) = checked.failed {
                 return Err(error.into());
             }
@@ -129,11 +129,11 @@ impl Export {
             let path = submission::path(&folder, *digest);
             let file = File::open(&path).map_err(CopyError::system("open", &path))?;
             let length = file.metadata().map_err(CopyError::system("look at", &path))?.len();
-            writer.add(Name::Submission(*digest), length, file).map_err(failed)?;
+            writer.add(MemberName::Submission(*digest), length, file).map_err(failed)?;
             counted.submissions += 1;
         }
         counted.bytes = writer.bytes;
-        let subject = Subject {
+        let subject = CopySubject {
             store: self.identity.id.clone(),
             schema: self.identity.schema,
             seq: chain.mark.seq,
@@ -143,7 +143,7 @@ impl Export {
         };
         let manifest = Manifest::new(subject, counted, writer.digest());
         let sealed = manifest.seal();
-        writer.add(Name::Manifest, sealed.len() as u64, sealed.as_slice()).map_err(failed)?;
+        writer.add(MemberName::Manifest, sealed.len() as u64, sealed.as_slice()).map_err(failed)?;
         Ok(manifest)
     }
 
@@ -179,18 +179,18 @@ pub fn new_file<T>(file: &Path, fill: impl FnOnce(&mut File) -> Result<T, CopyEr
 
 /// One segment's bytes, its lines checked on the way out. After damage nothing but zeros comes, so that the member has its
 /// length and the reason can follow it.
-struct Checked<'w> {
+struct CheckedSegment<'w> {
     segment: OpenSegment,
     line: Vec<u8>,
     given: usize,
-    chain: Chain,
+    chain: ExtentWalk,
     /// Submissions that the journal speaks of.
     wanted: &'w mut BTreeSet<Digest>,
     /// What is wrong with the segment.
     failed: Option<OpenError>,
 }
 
-impl Checked<'_> {
+impl CheckedSegment<'_> {
     /// Reads the next line; `false` where there is none.
     fn next(&mut self) -> Result<bool, OpenError> {
         let Some(walked) = self.segment.next()? else { return Ok(false) };
@@ -206,7 +206,7 @@ impl Checked<'_> {
     }
 }
 
-impl Read for Checked<'_> {
+impl Read for CheckedSegment<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.failed.is_none() && self.given == self.line.len() {
             match self.next() {

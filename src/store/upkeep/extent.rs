@@ -92,7 +92,7 @@ impl Extent {
 
     /// Tells every line up to the entry `until`, in order; says where it ended.
     pub fn walk<E: From<OpenError>>(&self, until: u64, each: &mut dyn FnMut(Walked<'_>) -> Result<(), E>) -> Result<Mark, E> {
-        let mut chain = Chain::begin();
+        let mut chain = ExtentWalk::begin();
         for first in &self.firsts {
             let mut segment = OpenSegment::open(self, *first, chain)?;
             while chain.mark.seq < until
@@ -115,12 +115,12 @@ impl Extent {
 
 /// How far a walk is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Chain {
+pub(crate) struct ExtentWalk {
     /// The last line told.
     pub mark: Mark,
 }
 
-impl Chain {
+impl ExtentWalk {
     /// Before the first entry.
     pub fn begin() -> Self {
         Self { mark: Mark { seq: 0, head: Digest::ZERO } }
@@ -132,14 +132,14 @@ pub(crate) struct OpenSegment {
     path: PathBuf,
     lines: Lines,
     left: u64,
-    chain: Chain,
+    chain: ExtentWalk,
     /// Lines of the commit that is being read which are still to come.
     more: u32,
 }
 
 impl OpenSegment {
     /// Opens a segment that goes on after `chain`.
-    pub fn open(extent: &Extent, first: u64, chain: Chain) -> Result<Self, OpenError> {
+    pub fn open(extent: &Extent, first: u64, chain: ExtentWalk) -> Result<Self, OpenError> {
         let path = extent.path_of(first);
         if first != chain.mark.seq + 1 {
             let what = format!("begins with entry {first}, and the one before it ends with {}", chain.mark.seq);

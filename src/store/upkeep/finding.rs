@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// File and line, or tree and key.
     pub place: String,
     /// What is wrong there.
@@ -18,14 +18,14 @@ pub struct Finding {
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Severity {
+pub enum FindingSeverity {
     /// To be known; nothing is damaged.
     Note,
     /// Damage.
     Damage,
 }
 
-impl Severity {
+impl FindingSeverity {
     /// Its word.
     pub fn word(self) -> &'static str {
         match self {
@@ -48,15 +48,15 @@ pub(super) struct Findings {
 impl Findings {
     /// Something is damaged.
     pub fn damage(&mut self, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
-        self.add(Severity::Damage, place, what, remedy);
+        self.add(FindingSeverity::Damage, place, what, remedy);
     }
 
     /// Something is to be known.
     pub fn note(&mut self, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
-        self.add(Severity::Note, place, what, remedy);
+        self.add(FindingSeverity::Note, place, what, remedy);
     }
 
-    fn add(&mut self, severity: Severity, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
+    fn add(&mut self, severity: FindingSeverity, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
         if self.kept.len() >= KEPT_MAX {
             self.beyond += 1;
             return;
@@ -66,14 +66,14 @@ impl Findings {
 
     /// Whether anything is damaged.
     pub fn any_damage(&self) -> bool {
-        self.kept.iter().any(|finding| finding.severity == Severity::Damage)
+        self.kept.iter().any(|finding| finding.severity == FindingSeverity::Damage)
     }
 
     /// All that were kept, and one more for those that were only counted.
     pub fn into_list(mut self, place: &str) -> Vec<Finding> {
         if self.beyond > 0 {
             let what = format!("{} more like the last one", self.beyond);
-            self.kept.push(Finding { severity: Severity::Damage, place: place.into(), what, remedy: "as for the last one".into() });
+            self.kept.push(Finding { severity: FindingSeverity::Damage, place: place.into(), what, remedy: "as for the last one".into() });
         }
         self.kept
     }

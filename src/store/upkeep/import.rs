@@ -19,13 +19,13 @@ use super::anew;
 use super::export::Export;
 use super::manifest::Manifest;
 use super::refusal::CopyError;
-use super::standing::{Kind, Origin};
+use super::standing::{OriginKind, Provenance};
 use super::unpack::{Unpacked, free, unpack};
 use crate::store::beside;
 use crate::store::home::{Identity, SCHEMA, write_identity};
 
 /// Where a copy is read from.
-pub enum Source<'s> {
+pub enum CopySource<'s> {
     /// A stream: a file, standard input, a daemon's answer.
     Stream(Box<dyn Read + 's>),
     /// The directory of a backup, or of a store that nobody works on.
@@ -34,7 +34,7 @@ pub enum Source<'s> {
     Export(Box<Export>),
 }
 
-impl<'s> Source<'s> {
+impl<'s> CopySource<'s> {
     /// What lies at this path.
     pub fn at(path: &'s Path) -> Result<Self, CopyError> {
         if path.is_dir() {
@@ -46,10 +46,10 @@ impl<'s> Source<'s> {
 }
 
 /// Keeps a copy: a directory that can be checked, imported and repaired from, and that no daemon works on.
-pub fn keep(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Manifest, CopyError> {
+pub fn keep(source: CopySource<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Manifest, CopyError> {
     let unpacked = take(source, name, dir, now)?;
     let Manifest { seq, head, at, .. } = unpacked.manifest;
-    unpacked.appear(dir, &Origin { kind: Kind::Backup, seq, head, at, original: None })
+    unpacked.appear(dir, &Provenance { kind: OriginKind::Backup, seq, head, at, original: None })
 }
 
 /// A directory that a daemon goes on with.
@@ -62,27 +62,27 @@ pub struct Imported {
 }
 
 /// Makes a directory that a daemon goes on with.
-pub fn import(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Imported, CopyError> {
+pub fn import(source: CopySource<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Imported, CopyError> {
     let unpacked = take(source, name, dir, now)?;
     let Manifest { seq, head, at, hand_over, .. } = unpacked.manifest;
     let (path, original) = (unpacked.path().to_owned(), unpacked.manifest.store.clone());
-    let (kind, store) = if hand_over { (Kind::HandOver, original.clone()) } else { (Kind::Copy, Identity::drawn().id) };
+    let (kind, store) = if hand_over { (OriginKind::HandOver, original.clone()) } else { (OriginKind::Copy, Identity::drawn().id) };
     write_identity(&path, &Identity { schema: SCHEMA, id: store.clone() })?;
     drop(anew::build(&path, &store, &unpacked.extent, u64::MAX, &super::quiet::queue(&path))?);
     // First what belongs there: in between a start says that it is missing, and this can be said again.
     beside::write(dir, &store).map_err(CopyError::system("write", beside::path(dir).unwrap_or_default()))?;
     let original = (original != store).then_some(original);
-    let manifest = unpacked.appear(dir, &Origin { kind, seq, head, at, original })?;
+    let manifest = unpacked.appear(dir, &Provenance { kind, seq, head, at, original })?;
     Ok(Imported { manifest, store })
 }
 
 /// Reads a copy into a directory beside `dir`.
-pub(super) fn take(source: Source<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Unpacked, CopyError> {
+pub(super) fn take(source: CopySource<'_>, name: &str, dir: &Path, now: Timestamp) -> Result<Unpacked, CopyError> {
     free(dir)?;
     match source {
-        Source::Stream(stream) => unpack(stream, name, dir),
-        Source::Directory(from) => copy(&Export::of_directory(from)?, name, dir, now),
-        Source::Export(export) => copy(&export, name, dir, now),
+        CopySource::Stream(stream) => unpack(stream, name, dir),
+        CopySource::Directory(from) => copy(&Export::of_directory(from)?, name, dir, now),
+        CopySource::Export(export) => copy(&export, name, dir, now),
     }
 }
 

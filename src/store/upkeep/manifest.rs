@@ -43,7 +43,7 @@ pub struct Manifest {
 
 /// What stays the same while the members are written.
 #[derive(Debug, Clone)]
-pub(crate) struct Subject {
+pub(crate) struct CopySubject {
     pub store: String,
     pub schema: u32,
     pub seq: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Subject {
 
 /// What was counted while the members were written or read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counted {
+pub(crate) struct MemberCounts {
     pub segments: u32,
     pub submissions: u32,
     pub bytes: u64,
@@ -62,9 +62,9 @@ pub(crate) struct Counted {
 
 impl Manifest {
     /// Brings subject and counts together.
-    pub(crate) fn new(subject: Subject, counted: Counted, digest: Digest) -> Self {
-        let Subject { store, schema, seq, head, at, hand_over } = subject;
-        let Counted { segments, submissions, bytes } = counted;
+    pub(crate) fn new(subject: CopySubject, counted: MemberCounts, digest: Digest) -> Self {
+        let CopySubject { store, schema, seq, head, at, hand_over } = subject;
+        let MemberCounts { segments, submissions, bytes } = counted;
         Self { format: FORMAT.into(), version: VERSION, store, schema, seq, head, at, hand_over, segments, submissions, bytes, digest }
     }
 
@@ -94,8 +94,8 @@ impl Manifest {
     }
 
     /// What was counted when it was written.
-    pub(crate) fn counted(&self) -> Counted {
-        Counted { segments: self.segments, submissions: self.submissions, bytes: self.bytes }
+    pub(crate) fn counted(&self) -> MemberCounts {
+        MemberCounts { segments: self.segments, submissions: self.submissions, bytes: self.bytes }
     }
 }
 
@@ -105,8 +105,8 @@ mod tests {
 
     fn manifest() -> Manifest {
         let at = Timestamp::from_second(1_800_000_000).expect("within range");
-        let subject = Subject { store: "ab".into(), schema: 1, seq: 7, head: Digest::of(b"x"), at, hand_over: true };
-        Manifest::new(subject, Counted { segments: 1, submissions: 2, bytes: 3 }, Digest::of(b"y"))
+        let subject = CopySubject { store: "ab".into(), schema: 1, seq: 7, head: Digest::of(b"x"), at, hand_over: true };
+        Manifest::new(subject, MemberCounts { segments: 1, submissions: 2, bytes: 3 }, Digest::of(b"y"))
     }
 
     #[test]

@@ -4,14 +4,14 @@
 
 use std::io::{self, Read, Write};
 
-use super::archive::{self, Broken, Name, Sink};
+use super::archive::{self, ArchiveDamage, MemberName, MemberSink};
 use super::manifest::Manifest;
 use super::refusal::CopyError;
 
 /// Writes to `out` what `from` gives, to its end; refused when it was not whole.
 pub fn relay(from: impl Read, name: &str, out: &mut dyn Write) -> Result<Manifest, CopyError> {
     let mut through = Tee { from, out, failed: None };
-    let read = archive::read(&mut through, &mut Drained);
+    let read = archive::read(&mut through, &mut StreamEnd);
     // What the reader has no use for belongs to the file all the same.
     let rest = io::copy(&mut through, &mut io::sink());
     if let Some(source) = through.failed {
@@ -21,7 +21,7 @@ pub fn relay(from: impl Read, name: &str, out: &mut dyn Write) -> Result<Manifes
     let end = match read {
         Ok(Ok(end)) => end,
         Ok(Err(why)) => return Err(CopyError::Unfinished { source_name: name.into(), why }),
-        Err(Broken { place, what }) => return Err(damaged(&place, what)),
+        Err(ArchiveDamage { place, what }) => return Err(damaged(&place, what)),
     };
     rest.map_err(|error| damaged("its end", error.to_string()))?;
     let manifest = Manifest::open(&end.manifest).map_err(|what| damaged("its manifest", what))?;
@@ -31,14 +31,14 @@ pub fn relay(from: impl Read, name: &str, out: &mut dyn Write) -> Result<Manifes
     Ok(manifest)
 }
 
-struct Drained;
+struct StreamEnd;
 
-impl Sink for Drained {
-    type Error = Broken;
+impl MemberSink for StreamEnd {
+    type Error = ArchiveDamage;
 
-    fn member(&mut self, name: Name, _: u64, content: &mut dyn Read) -> Result<(), Broken> {
+    fn member(&mut self, name: MemberName, _: u64, content: &mut dyn Read) -> Result<(), ArchiveDamage> {
         let drained = io::copy(content, &mut io::sink());
-        drained.map(drop).map_err(|error| Broken { place: name.text(), what: error.to_string() })
+        drained.map(drop).map_err(|error| ArchiveDamage { place: name.text(), what: error.to_string() })
     }
 }
 

@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::extent::{Chain, Extent};
+use super::extent::{Extent, ExtentWalk};
 use super::finding::Findings;
-use super::import::{Source, take};
+use super::import::{CopySource, take};
 use super::one_byte;
 use super::quiet::{Holder, holder, journal, known_identity, mark, queue, submissions};
 use super::refusal::CopyError;
@@ -53,7 +53,7 @@ pub struct Repaired {
 }
 
 /// Repairs a directory that nobody works on; `from` is a copy of the same store.
-pub fn repair(dir: &Path, from: Option<(Source<'_>, &str)>, now: Timestamp) -> Result<Repaired, CopyError> {
+pub fn repair(dir: &Path, from: Option<(CopySource<'_>, &str)>, now: Timestamp) -> Result<Repaired, CopyError> {
     let _lock = match holder(dir)? {
         Holder::Nobody(lock) => lock,
         Holder::Daemon(pid) => return Err(OpenError::Taken { path: dir.join(LOCK), pid }.into()),
@@ -153,7 +153,8 @@ fn join(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path, 
     // One that is gone altogether is as good as an empty one.
     create_dir(&folder).map_err(CopyError::system("create", &folder))?;
     let firsts = segment::list(&folder).map_err(CopyError::system("list", &folder))?;
-    let mut out = Out { new: new.to_owned(), borders: firsts.iter().copied().collect(), file: None, mark: Chain::begin().mark };
+    let mut out =
+        RepairedJournal { new: new.to_owned(), borders: firsts.iter().copied().collect(), file: None, mark: ExtentWalk::begin().mark };
     if let Some(copy) = copy {
         out.borders.extend(&copy.extent.firsts);
         copy.extent.walk::<CopyError>(u64::MAX, &mut |walked| out.put(walked.line.entry.seq, walked.bytes, walked.digest))?;
@@ -179,7 +180,7 @@ fn join(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path, 
 }
 
 /// The new journal.
-struct Out {
+struct RepairedJournal {
     new: PathBuf,
     /// First sequences of the segments.
     borders: BTreeSet<u64>,
@@ -187,7 +188,7 @@ struct Out {
     mark: Mark,
 }
 
-impl Out {
+impl RepairedJournal {
     fn put(&mut self, seq: u64, bytes: &[u8], digest: Digest) -> Result<(), CopyError> {
         if self.file.is_none() || self.borders.contains(&seq) {
             self.close()?;
@@ -236,7 +237,7 @@ fn raw(lines: &mut Lines) -> Result<Option<Raw>, OpenError> {
 
 impl Own<'_> {
     /// Takes the lines of one segment from the wanted one on; `next` is the first sequence of the segment after it.
-    fn segment(&mut self, path: &Path, next: Option<u64>, out: &mut Out) -> Result<(), CopyError> {
+    fn segment(&mut self, path: &Path, next: Option<u64>, out: &mut RepairedJournal) -> Result<(), CopyError> {
         let begin = self.begin(path, out.mark.head)?;
         let mut lines = Lines::open(path)?;
         let mut line = raw(&mut lines)?;
@@ -282,7 +283,14 @@ impl Own<'_> {
     }
 
     /// Takes one line, mended if it must be; `false`: it is torn, and with it what follows.
-    fn line(&mut self, path: &Path, here: Raw, said: Option<(u64, Digest)>, last: bool, out: &mut Out) -> Result<bool, CopyError> {
+    fn line(
+        &mut self,
+        path: &Path,
+        here: Raw,
+        said: Option<(u64, Digest)>,
+        last: bool,
+        out: &mut RepairedJournal,
+    ) -> Result<bool, CopyError> {
         let (wanted, head) = (self.wanted, out.mark.head);
         let fits = |read: Option<(u64, Digest)>| read == Some((wanted, head));
         let digest = Digest::of(&here.bytes);

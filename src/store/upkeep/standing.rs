@@ -21,9 +21,9 @@ const HANDED_OVER: &str = "handed-over";
 
 /// Where a directory came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct Provenance {
     /// How it came to be.
-    pub kind: Kind,
+    pub kind: OriginKind,
     /// The last entry that was copied.
     pub seq: u64,
     /// Its digest.
@@ -38,7 +38,7 @@ pub struct Origin {
 /// How a directory came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum OriginKind {
     /// A copy to keep.
     Backup,
     /// Imported from a copy whose original may have gone on.
@@ -61,12 +61,12 @@ pub struct HandedOver {
 }
 
 /// Where a directory came from; `None` for one that began here.
-pub(crate) fn origin(dir: &Path) -> Result<Option<Origin>, OpenError> {
+pub(crate) fn origin(dir: &Path) -> Result<Option<Provenance>, OpenError> {
     read_small(dir, ORIGIN)
 }
 
 /// Writes down where a directory came from.
-pub(crate) fn write_origin(dir: &Path, origin: &Origin) -> io::Result<()> {
+pub(crate) fn write_origin(dir: &Path, origin: &Provenance) -> io::Result<()> {
     write_whole(dir, ORIGIN, &serde_json::to_vec(origin)?)
 }
 
@@ -89,13 +89,13 @@ pub(crate) fn remove_handed_over(dir: &Path) -> io::Result<()> {
 /// What there is to know of a directory that was imported, as long as its journal is where the import left it.
 pub(crate) fn fresh_import(dir: &Path, end: Mark) -> Result<Option<String>, OpenError> {
     let imported = origin(dir)?.filter(|origin| (origin.seq, origin.head) == (end.seq, end.head));
-    Ok(imported.and_then(|Origin { kind, seq, at, .. }| match kind {
-        Kind::Backup => None,
-        Kind::Copy => Some(format!(
+    Ok(imported.and_then(|Provenance { kind, seq, at, .. }| match kind {
+        OriginKind::Backup => None,
+        OriginKind::Copy => Some(format!(
             "this store was imported from a copy up to entry {seq}, made at {at}: what its original did after that is not known here, and no \
              other daemon may work with it; the quotas are taken for spent"
         )),
-        Kind::HandOver => Some(format!("this store was handed over at {at}, with entry {seq}, and goes on here; the quotas are taken for spent")),
+        OriginKind::HandOver => Some(format!("this store was handed over at {at}, with entry {seq}, and goes on here; the quotas are taken for spent")),
     }))
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn may_serve(dir: &Path) -> Result<(), OpenError> {
         return Err(OpenError::HandedOver { path: dir.to_owned(), seq, at, to });
     }
     match origin(dir)? {
-        Some(Origin { kind: Kind::Backup, seq, at, .. }) => Err(OpenError::Backup { path: dir.to_owned(), seq, at }),
+        Some(Provenance { kind: OriginKind::Backup, seq, at, .. }) => Err(OpenError::Backup { path: dir.to_owned(), seq, at }),
         Some(_) | None => Ok(()),
     }
 }

@@ -8,12 +8,12 @@ use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::archive::{self, Broken, Name, Sink};
+use super::archive::{self, ArchiveDamage, MemberName, MemberSink};
 use super::extent::Extent;
-use super::manifest::{Counted, Manifest};
+use super::manifest::{Manifest, MemberCounts};
 use super::quiet::{journal, submissions};
 use super::refusal::CopyError;
-use super::standing::{Origin, write_origin};
+use super::standing::{Provenance, write_origin};
 use crate::domain::id::Digest;
 use crate::store::home::{IDENTITY, Identity, LOCK, MARK, Mark, SCHEMA, create_dir, create_file, sync_dir, write_whole};
 use crate::store::open::OpenError;
@@ -54,7 +54,7 @@ impl Drop for Aside {
 /// Reads an export from its begin to its end into a directory beside `dir`. `name` is what the export is called.
 pub(super) fn unpack(from: impl Read, name: &str, dir: &Path) -> Result<Unpacked, CopyError> {
     let aside = Aside::beside(dir)?;
-    let mut taker = Taker { name, dir: &aside.path, identity: None, last: None, counted: Counted::default() };
+    let mut taker = Taker { name, dir: &aside.path, identity: None, last: None, counted: MemberCounts::default() };
     let end = match archive::read(from, &mut taker).map_err(|error| error.named(name))? {
         Ok(end) => end,
         Err(why) => return Err(CopyError::Unfinished { source_name: name.into(), why }),
@@ -62,7 +62,7 @@ pub(super) fn unpack(from: impl Read, name: &str, dir: &Path) -> Result<Unpacked
     let wrong = |place: &str, what: String| CopyError::Damaged { source_name: name.into(), place: place.into(), what };
     let manifest = Manifest::open(&end.manifest).map_err(|what| wrong("its manifest", what))?;
     let identity = taker.identity.take().ok_or_else(|| wrong("its beginning", "does not say which store it is".into()))?;
-    let counted = Counted { bytes: end.bytes, ..taker.counted };
+    let counted = MemberCounts { bytes: end.bytes, ..taker.counted };
     // First the lines, which know where the damage is, then the sums, which only know that there is some.
     let extent = verify(&aside.path).map_err(|error| in_terms_of(name, &aside.path, error))?;
     if end.digest != manifest.digest || counted != manifest.counted() {
@@ -81,7 +81,7 @@ impl Unpacked {
     }
 
     /// Gives it its name: from then on it is there, whole.
-    pub fn appear(mut self, dir: &Path, origin: &Origin) -> Result<Manifest, CopyError> {
+    pub fn appear(mut self, dir: &Path, origin: &Provenance) -> Result<Manifest, CopyError> {
         let aside = &self.aside.path;
         let mark = serde_json::to_vec(&Mark { seq: self.manifest.seq, head: self.manifest.head }).expect("a struct with string keys");
         write_whole(aside, MARK, &mark).map_err(CopyError::system("write", aside.join(MARK)))?;
@@ -143,41 +143,41 @@ struct Taker<'t> {
     name: &'t str,
     dir: &'t Path,
     identity: Option<Identity>,
-    last: Option<Name>,
-    counted: Counted,
+    last: Option<MemberName>,
+    counted: MemberCounts,
 }
 
 /// Before it is known which copy it is about.
-enum Taken {
-    Broken(Broken),
+enum UnpackState {
+    Broken(ArchiveDamage),
     Copy(CopyError),
 }
 
-impl From<Broken> for Taken {
-    fn from(broken: Broken) -> Self {
+impl From<ArchiveDamage> for UnpackState {
+    fn from(broken: ArchiveDamage) -> Self {
         Self::Broken(broken)
     }
 }
 
-impl Taken {
+impl UnpackState {
     fn named(self, name: &str) -> CopyError {
         match self {
-            Self::Broken(Broken { place, what }) => CopyError::Damaged { source_name: name.into(), place, what },
+            Self::Broken(ArchiveDamage { place, what }) => CopyError::Damaged { source_name: name.into(), place, what },
             Self::Copy(error) => error,
         }
     }
 }
 
-impl Sink for Taker<'_> {
-    type Error = Taken;
+impl MemberSink for Taker<'_> {
+    type Error = UnpackState;
 
-    fn member(&mut self, name: Name, _: u64, content: &mut dyn Read) -> Result<(), Taken> {
-        let out_of_order = Broken { place: name.text(), what: "does not belong there".into() };
+    fn member(&mut self, name: MemberName, _: u64, content: &mut dyn Read) -> Result<(), UnpackState> {
+        let out_of_order = ArchiveDamage { place: name.text(), what: "does not belong there".into() };
         let in_order = match (self.last, name) {
-            (None, Name::Identity) | (Some(Name::Identity), Name::Segment(1)) => true,
-            (Some(Name::Segment(before)), Name::Segment(first)) => first > before,
-            (Some(Name::Segment(_)), Name::Submission(_)) => true,
-            (Some(Name::Submission(before)), Name::Submission(digest)) => digest > before,
+            (None, MemberName::Identity) | (Some(MemberName::Identity), MemberName::Segment(1)) => true,
+            (Some(MemberName::Segment(before)), MemberName::Segment(first)) => first > before,
+            (Some(MemberName::Segment(_)), MemberName::Submission(_)) => true,
+            (Some(MemberName::Submission(before)), MemberName::Submission(digest)) => digest > before,
             _ => false,
         };
         if !in_order {
@@ -185,42 +185,43 @@ impl Sink for Taker<'_> {
         }
         self.last = Some(name);
         match name {
-            Name::Identity => self.take_identity(content),
-            Name::Segment(first) => {
+            MemberName::Identity => self.take_identity(content),
+            MemberName::Segment(first) => {
                 self.counted.segments += 1;
                 self.store(name, &segment::path(&journal(self.dir), first), content)
             }
-            Name::Submission(digest) => {
+            MemberName::Submission(digest) => {
                 self.counted.submissions += 1;
                 self.store(name, &submission::path(&submissions(self.dir), digest), content)
             }
-            Name::Manifest | Name::Broken => Err(out_of_order.into()),
+            MemberName::Manifest | MemberName::Broken => Err(out_of_order.into()),
         }
     }
 }
 
 impl Taker<'_> {
-    fn take_identity(&mut self, content: &mut dyn Read) -> Result<(), Taken> {
-        let broken = |what: String| Broken { place: IDENTITY.into(), what };
+    fn take_identity(&mut self, content: &mut dyn Read) -> Result<(), UnpackState> {
+        let broken = |what: String| ArchiveDamage { place: IDENTITY.into(), what };
         let mut bytes = Vec::new();
         content.read_to_end(&mut bytes).map_err(|error| broken(error.to_string()))?;
         let identity: Identity = serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
         if identity.schema > SCHEMA {
             let known = OpenError::Schema { path: self.name.into(), found: identity.schema, known: SCHEMA };
-            return Err(Taken::Copy(known.into()));
+            return Err(UnpackState::Copy(known.into()));
         }
         let written = write_whole(self.dir, IDENTITY, &bytes);
-        written.map_err(|source| Taken::Copy(CopyError::System { what: "write", path: self.dir.join(IDENTITY), source }))?;
+        written.map_err(|source| UnpackState::Copy(CopyError::System { what: "write", path: self.dir.join(IDENTITY), source }))?;
         self.identity = Some(identity);
         Ok(())
     }
 
-    fn store(&self, name: Name, path: &Path, content: &mut dyn Read) -> Result<(), Taken> {
-        let fail = |source| Taken::Copy(CopyError::System { what: "write", path: path.to_owned(), source });
+    fn store(&self, name: MemberName, path: &Path, content: &mut dyn Read) -> Result<(), UnpackState> {
+        let fail = |source| UnpackState::Copy(CopyError::System { what: "write", path: path.to_owned(), source });
         let mut file = create_file(path).map_err(fail)?;
         let mut block = vec![0; BLOCK];
         loop {
-            let read = content.read(&mut block).map_err(|error| Broken { place: name.text(), what: format!("cannot be read: {error}") })?;
+            let read =
+                content.read(&mut block).map_err(|error| ArchiveDamage { place: name.text(), what: format!("cannot be read: {error}") })?;
             if read == 0 {
                 break;
             }

@@ -9,7 +9,7 @@ use crate::store::open::OpenError;
 use crate::store::proof::options;
 use crate::store::sled::SledOptions;
 use crate::store::upkeep::begin::begin;
-use crate::store::upkeep::import::{Source, import};
+use crate::store::upkeep::import::{CopySource, import};
 use crate::store::upkeep::refusal::CopyError;
 use crate::store::upkeep::repair::repair;
 
@@ -47,7 +47,7 @@ async fn an_import_of_a_copy_gets_an_id_of_its_own() {
     // It takes the place of one that is gone.
     drop(expecting(&state).expect("a new one"));
     fs::remove_dir_all(&state).expect("there");
-    let imported = import(Source::Directory(&bed.backup), "the backup", &state, now()).expect("sound");
+    let imported = import(CopySource::Directory(&bed.backup), "the backup", &state, now()).expect("sound");
     assert_eq!((imported.store.as_str(), imported.manifest.store.as_str()), (id(&state).as_str(), id(bed.dir.path()).as_str()));
     assert_ne!(imported.store, imported.manifest.store, "original and copy are one");
     let store = expecting(&state).expect("it belongs there now");
@@ -59,8 +59,8 @@ async fn an_import_of_a_copy_gets_an_id_of_its_own() {
     // What both have in common, the original's copies still give back; never the other way round.
     let whole = picture(&reopened(&state)).await;
     damages::change(&damages::one(&state), 3, |line| Some(line.replacen("\"at\":\"2", "\"at\":\"ab", 1)));
-    repair(&state, Some((Source::Directory(&bed.backup), "the backup")), now()).expect("its original's");
+    repair(&state, Some((CopySource::Directory(&bed.backup), "the backup")), now()).expect("its original's");
     assert!(picture(&reopened(&state)).await == whole);
-    let refused = repair(bed.dir.path(), Some((Source::Directory(&state), "the copy")), now()).expect_err("another store's");
+    let refused = repair(bed.dir.path(), Some((CopySource::Directory(&state), "the copy")), now()).expect_err("another store's");
     assert!(matches!(refused, CopyError::OtherStore { .. }), "{refused}");
 }

@@ -3,7 +3,7 @@
 use super::damages::{DAMAGES, change, lines, meddle, one, reworded, segments};
 use super::*;
 use crate::store::upkeep::check::{QueueReport, check};
-use crate::store::upkeep::finding::Severity;
+use crate::store::upkeep::finding::FindingSeverity;
 
 #[tokio::test]
 async fn a_sound_store_is_sound() {
@@ -34,9 +34,9 @@ async fn every_damage_is_told_with_place_and_remedy() {
         assert!(!report.sound, "{}: {report:#?}", damage.name);
         let found = report.findings.iter().find(|finding| finding.what.contains(damage.what) && finding.place.contains(&place));
         let found = found.unwrap_or_else(|| panic!("{}: not told at {place}: {report:#?}", damage.name));
-        assert_eq!(found.severity, Severity::Damage, "{}", damage.name);
+        assert_eq!(found.severity, FindingSeverity::Damage, "{}", damage.name);
         assert!(found.remedy.contains(damage.remedy), "{}: {found:?}", damage.name);
-        let damages = report.findings.iter().filter(|finding| finding.severity == Severity::Damage).count();
+        let damages = report.findings.iter().filter(|finding| finding.severity == FindingSeverity::Damage).count();
         let also_witnessed = damage.what.contains("the mark has seen") || damage.what.contains("that the mark");
         assert!(damages == 1 || also_witnessed, "{}: one damage, told once: {report:#?}", damage.name);
         assert!(files(dir.path()) == before, "{}: a check changes nothing", damage.name);
@@ -56,7 +56,7 @@ async fn all_damages_are_told_not_only_the_first() {
     change(&last, number, reworded_or_spaced);
     std::fs::remove_file(dir.join("mark")).expect("there");
     let report = check(dir).expect("it can be checked");
-    let damages = report.findings.iter().filter(|finding| finding.severity == Severity::Damage).count();
+    let damages = report.findings.iter().filter(|finding| finding.severity == FindingSeverity::Damage).count();
     assert_eq!(damages, 5, "{report:#?}");
 }
 

@@ -24,7 +24,7 @@ async fn a_compacted_queue_shows_the_same_in_fewer_bytes() {
 #[tokio::test]
 async fn a_compaction_that_is_broken_off_costs_nothing() {
     let bed = bed(62).await;
-    let cases: [(&str, Deed); 4] = [
+    let cases: [(&str, StoreAction); 4] = [
         ("while it builds", |dir| fs::create_dir_all(dir.join("queue.compact/blobs")).expect("a directory")),
         ("between its renames", |dir| {
             fs::rename(dir.join("queue"), dir.join("queue.old")).expect("there");

@@ -9,9 +9,9 @@ use crate::store::open::OpenError;
 use crate::store::scene::{started, submission};
 use crate::store::upkeep::check::check;
 use crate::store::upkeep::export::Export;
-use crate::store::upkeep::import::{Source, import, keep};
+use crate::store::upkeep::import::{CopySource, import, keep};
 use crate::store::upkeep::refusal::CopyError;
-use crate::store::upkeep::standing::{Kind, origin};
+use crate::store::upkeep::standing::{OriginKind, origin};
 
 fn exported(dir: &Path, file: &Path) {
     Export::of_directory(dir).expect("sound").write_file(now(), false, file).expect("room on disk");
@@ -35,7 +35,7 @@ async fn a_copy_of_a_running_store_goes_on_where_it_was_made() {
         let kept_files = files(&backup);
         assert!(matches!(open_plain(&backup), Err(OpenError::Backup { seq, .. }) if seq == health.seq));
         assert!(files(&backup) == kept_files, "a refused start changes nothing in a backup");
-        let manifest = import(Source::Directory(&backup), "the backup", &state, now()).expect("sound").manifest;
+        let manifest = import(CopySource::Directory(&backup), "the backup", &state, now()).expect("sound").manifest;
         assert_eq!((manifest.seq, manifest.head), (health.seq, health.head));
         let copy = reopened(&state);
         assert_eq!((copy.health().seq, copy.health().head, copy.health().rebuilt), (health.seq, health.head, None));
@@ -55,8 +55,8 @@ async fn an_export_holds_the_store_and_is_the_same_every_time() {
     exported(bed.dir.path(), &two);
     assert!(fs::read(&one).expect("there") == fs::read(&two).expect("there"));
     assert!(matches!(Export::of_directory(bed.dir.path()).expect("sound").write_file(now(), false, &one), Err(CopyError::InTheWay { .. })));
-    import(Source::at(&one).expect("there"), "one.tar", &state, now()).expect("sound");
-    assert_eq!(origin(&state).expect("readable").expect("written").kind, Kind::Copy);
+    import(CopySource::at(&one).expect("there"), "one.tar", &state, now()).expect("sound");
+    assert_eq!(origin(&state).expect("readable").expect("written").kind, OriginKind::Copy);
     assert!(picture(&reopened(&state)).await == bed.picture);
 }
 
@@ -65,8 +65,8 @@ async fn an_empty_store_can_be_copied_too() {
     let beside = tempfile::tempdir().expect("a directory");
     let (dir, backup, state) = (beside.path().join("empty"), beside.path().join("backup"), beside.path().join("state"));
     reopened(&dir).close().expect("nothing failed");
-    keep(Source::Directory(&dir), "empty", &backup, now()).expect("sound");
-    import(Source::Directory(&backup), "backup", &state, now()).expect("sound");
+    keep(CopySource::Directory(&dir), "empty", &backup, now()).expect("sound");
+    import(CopySource::Directory(&backup), "backup", &state, now()).expect("sound");
     life(&reopened(&state), 1, 10, async |_| {}).await;
 }
 
@@ -83,7 +83,7 @@ async fn a_changed_byte_of_an_export_is_refused_and_nothing_is_left() {
         let mut changed = whole.clone();
         changed[at] ^= 0x08;
         fs::write(&bad, changed).expect("room on disk");
-        match import(Source::at(&bad).expect("there"), "bad.tar", &state, now()) {
+        match import(CopySource::at(&bad).expect("there"), "bad.tar", &state, now()) {
             // Between the members lies padding that nobody reads.
             Ok(_) => {
                 harmless += 1;
@@ -111,7 +111,7 @@ async fn an_export_that_ends_early_is_refused() {
     // The manifest is the last member: its header, its two lines, and tar's two empty blocks.
     for end in (0..whole.len() - 1024 - 1024).step_by(whole.len() / 40) {
         fs::write(&bad, &whole[..end]).expect("room on disk");
-        let refused = import(Source::at(&bad).expect("there"), "bad.tar", &state, now()).expect_err("cut");
+        let refused = import(CopySource::at(&bad).expect("there"), "bad.tar", &state, now()).expect_err("cut");
         assert!(refused.to_string().contains("bad.tar is damaged"), "cut at {end}: {refused}");
         assert!(!state.exists());
     }
@@ -125,18 +125,18 @@ async fn a_directory_with_anything_in_it_is_refused() {
     fs::create_dir(&state).expect("a directory");
     fs::write(state.join("note"), "mine").expect("a file");
     for dir in [&state, &bed.dir.path().to_owned()] {
-        let refused = import(Source::Directory(&bed.backup), "backup", dir, now()).expect_err("in the way");
+        let refused = import(CopySource::Directory(&bed.backup), "backup", dir, now()).expect_err("in the way");
         assert!(matches!(refused, CopyError::InTheWay { .. }), "{refused}");
     }
     fs::remove_file(state.join("note")).expect("there");
-    import(Source::Directory(&bed.backup), "backup", &state, now()).expect("an empty directory is as good as none");
+    import(CopySource::Directory(&bed.backup), "backup", &state, now()).expect("an empty directory is as good as none");
 }
 
 #[tokio::test]
 async fn damage_is_not_copied() {
     let bed = bed(36).await;
     let beside = tempfile::tempdir().expect("a directory");
-    let cases: [(&str, Deed); 3] = [
+    let cases: [(&str, StoreAction); 3] = [
         ("does not carry the digest of the line before it", |dir| {
             change(&one(dir), 3, |line| Some(line.replacen("\"prev\"", " \"prev\"", 1)))
         }),
@@ -152,13 +152,13 @@ async fn damage_is_not_copied() {
     for (word, damage) in cases {
         let dir = image(bed.dir.path());
         damage(dir.path());
-        let refused = keep(Source::Directory(dir.path()), "state", &beside.path().join("backup"), now()).expect_err("damaged");
+        let refused = keep(CopySource::Directory(dir.path()), "state", &beside.path().join("backup"), now()).expect_err("damaged");
         assert!(refused.to_string().contains(word), "{word}: {refused}");
         assert!(!beside.path().join("backup").exists());
     }
     // A backup that was damaged itself is refused as well.
     change(&one(&bed.backup), 3, |line| Some(line.replacen("\"prev\"", " \"prev\"", 1)));
-    assert!(import(Source::Directory(&bed.backup), "backup", &beside.path().join("state"), now()).is_err());
+    assert!(import(CopySource::Directory(&bed.backup), "backup", &beside.path().join("state"), now()).is_err());
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::store::segment;
 
 /// One kind of damage.
-pub(super) struct Damage {
+pub(super) struct DamageCase {
     pub name: &'static str,
-    pub plant: super::Deed,
+    pub plant: super::StoreAction,
     /// What the place must hold, `{0}` standing for the first segment, `{1}` for the one of [`one`] and `{last}` for the last one.
     pub place: &'static str,
     pub what: &'static str,
@@ -76,8 +76,8 @@ const REPAIR: &str = "sealift store repair";
 const START: &str = "the next start";
 const COMPACT: &str = "sealift store compact";
 
-pub(super) const DAMAGES: &[Damage] = &[
-    Damage {
+pub(super) const DAMAGES: &[DamageCase] = &[
+    DamageCase {
         name: "a line of a closed segment reads otherwise",
         plant: |dir| change(&one(dir), 4, reworded),
         place: "{1}:5",
@@ -85,7 +85,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the last line of a closed segment reads otherwise",
         plant: |dir| {
             let path = &one(dir);
@@ -97,7 +97,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a line cannot be read",
         plant: |dir| change(&one(dir), 2, |line| Some(line.replacen("{\"seq\"", "{\"s\0q\"", 1))),
         place: "{1}:3",
@@ -105,7 +105,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a line names another line before it",
         plant: |dir| {
             change(&one(dir), 3, |line| {
@@ -119,7 +119,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a line has another number",
         plant: |dir| change(&one(dir), 3, |line| Some(line.replacen("{\"seq\":", "{\"seq\":9", 1))),
         place: "{1}:4",
@@ -127,7 +127,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a line is gone",
         plant: |dir| change(&one(dir), 3, |_| None),
         place: "{1}:4",
@@ -135,7 +135,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the first line of all is gone",
         plant: |dir| change(&segments(dir)[0], 0, |_| None),
         place: "{0}:1",
@@ -143,7 +143,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a segment is gone",
         plant: |dir| std::fs::remove_file(one(dir)).expect("there"),
         place: "{1}",
@@ -151,7 +151,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the first segment is gone",
         plant: |dir| std::fs::remove_file(&segments(dir)[0]).expect("there"),
         place: "{0}",
@@ -159,7 +159,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a closed segment ends early",
         plant: |dir| {
             let path = &one(dir);
@@ -172,7 +172,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the journal's newest lines are gone",
         plant: |dir| {
             let path = segments(dir).pop().expect("several");
@@ -185,7 +185,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: false,
     },
-    Damage {
+    DamageCase {
         name: "the journal's last line reads otherwise",
         plant: |dir| {
             let path = segments(dir).pop().expect("several");
@@ -197,7 +197,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: false,
     },
-    Damage {
+    DamageCase {
         name: "a line that no backup has reads otherwise",
         plant: |dir| {
             let path = segments(dir).pop().expect("several");
@@ -208,7 +208,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: false,
     },
-    Damage {
+    DamageCase {
         name: "a submission is gone",
         plant: |dir| std::fs::remove_file(a_submission(dir)).expect("there"),
         place: "submissions/",
@@ -216,7 +216,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a target of a submission reads otherwise",
         plant: |dir| {
             let file = a_submission(dir);
@@ -229,7 +229,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a target of a submission cannot be read",
         plant: |dir| change(&a_submission(dir), 6, |line| Some(line.replacen("{", "", 1))),
         place: ".jsonl:7",
@@ -237,7 +237,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: "--from",
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the mark is gone",
         plant: |dir| std::fs::remove_file(dir.join("mark")).expect("there"),
         place: "mark",
@@ -245,7 +245,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: START,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the mark cannot be read",
         plant: |dir| std::fs::write(dir.join("mark"), "{\"seq\":").expect("room on disk"),
         place: "mark:1",
@@ -253,7 +253,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "which store it is cannot be read",
         plant: |dir| std::fs::write(dir.join("store"), "\0").expect("room on disk"),
         place: "store:1",
@@ -261,7 +261,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "which store it is is gone",
         plant: |dir| std::fs::remove_file(dir.join("store")).expect("there"),
         place: "store",
@@ -269,7 +269,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: REPAIR,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the queue is gone",
         plant: |dir| std::fs::remove_dir_all(dir.join("queue")).expect("there"),
         place: "queue",
@@ -277,7 +277,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: START,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the queue's file is cut to nothing",
         plant: |dir| std::fs::write(dir.join("queue/db"), "").expect("allowed"),
         place: "queue",
@@ -285,7 +285,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: START,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a row of the queue is gone",
         plant: |dir| {
             meddle(dir, "active", |tree| {
@@ -298,7 +298,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: COMPACT,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a settled row has a flipped bit",
         plant: |dir| {
             meddle(dir, "settled", |tree| {
@@ -312,7 +312,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: COMPACT,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a rollout's tallies are another rollout's",
         plant: |dir| {
             meddle(dir, "rollouts", |tree| {
@@ -327,7 +327,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: COMPACT,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "a job id of an instance is forgotten",
         plant: |dir| {
             meddle(dir, "instances", |tree| {
@@ -341,7 +341,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: COMPACT,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "the queue has a row too many",
         plant: |dir| {
             meddle(dir, "failed", |tree| {
@@ -353,7 +353,7 @@ pub(super) const DAMAGES: &[Damage] = &[
         remedy: COMPACT,
         repaired: true,
     },
-    Damage {
+    DamageCase {
         name: "an enforcement has lost a piece",
         plant: |dir| {
             meddle(dir, "meta", |tree| {

@@ -7,8 +7,8 @@ use crate::store::Store as _;
 use crate::store::open::OpenError;
 use crate::store::upkeep::export::Export;
 use crate::store::upkeep::hand_over::{hand_over, take_back};
-use crate::store::upkeep::import::{Source, import};
-use crate::store::upkeep::standing::{Kind, handed_over, origin};
+use crate::store::upkeep::import::{CopySource, import};
+use crate::store::upkeep::standing::{OriginKind, handed_over, origin};
 
 #[tokio::test]
 async fn the_chain_goes_on_and_the_old_directory_refuses() {
@@ -24,8 +24,8 @@ async fn the_chain_goes_on_and_the_old_directory_refuses() {
         assert!(refused.contains("over.tar") && refused.contains("take-back"), "{refused}");
     }
     assert!(Export::of_directory(dir).is_err(), "it is not handed over a second time");
-    import(Source::at(&file).expect("there"), "over.tar", &state, now()).expect("sound");
-    assert_eq!(origin(&state).expect("readable").expect("written").kind, Kind::HandOver);
+    import(CopySource::at(&file).expect("there"), "over.tar", &state, now()).expect("sound");
+    assert_eq!(origin(&state).expect("readable").expect("written").kind, OriginKind::HandOver);
     let store = reopened(&state);
     assert!(picture(&store).await == bed.picture);
     let id = store.open_rollouts().await.expect("available")[0].id;

@@ -19,7 +19,7 @@ use crate::store::scene::{Driver, at, picture};
 use crate::store::sled::SledStore;
 
 /// Does something to a store's directory.
-type Deed = fn(&Path);
+type StoreAction = fn(&Path);
 
 /// Steps of a life: several segments, rows of every kind.
 const STEPS: usize = 150;
@@ -29,7 +29,7 @@ fn now() -> Timestamp {
 }
 
 /// A store after a life, closed, with its picture; and a backup of it from the middle of that life.
-struct Bed {
+struct StoreWithHistory {
     dir: tempfile::TempDir,
     backup: PathBuf,
     picture: String,
@@ -37,7 +37,7 @@ struct Bed {
     _beside: tempfile::TempDir,
 }
 
-async fn bed(seed: u64) -> Bed {
+async fn bed(seed: u64) -> StoreWithHistory {
     let (dir, beside) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let backup = beside.path().join("backup");
     let store = reopened(dir.path());
@@ -56,7 +56,7 @@ async fn bed(seed: u64) -> Bed {
     }
     let seen = picture(&store).await;
     store.close().expect("nothing failed");
-    Bed { dir, backup, picture: seen, _beside: beside }
+    StoreWithHistory { dir, backup, picture: seen, _beside: beside }
 }
 
 /// A backup of a store that runs, as the daemon and its client make it.
@@ -64,7 +64,7 @@ async fn kept(store: &SledStore, backup: &Path) {
     use crate::store::Store as _;
     let export = store.export().expect("on disk");
     super::import::through(&export, now(), |stream| {
-        super::import::keep(super::import::Source::Stream(Box::new(stream)), "of the daemon", backup, now())
+        super::import::keep(super::import::CopySource::Stream(Box::new(stream)), "of the daemon", backup, now())
     })
     .expect("sound");
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::store::scene::{started, submission};
 use crate::store::upkeep::check::check;
 use crate::store::upkeep::export::Export;
-use crate::store::upkeep::import::Source;
+use crate::store::upkeep::import::CopySource;
 use crate::store::upkeep::refusal::CopyError;
 use crate::store::upkeep::repair::repair;
 
@@ -23,7 +23,7 @@ async fn a_backup_and_the_newer_rest_lose_nothing() {
         let dir = image(bed.dir.path());
         (damage.plant)(dir.path());
         let before = truth(dir.path());
-        let outcome = repair(dir.path(), Some((Source::Directory(&bed.backup), "the backup")), now());
+        let outcome = repair(dir.path(), Some((CopySource::Directory(&bed.backup), "the backup")), now());
         if damage.repaired {
             outcome.unwrap_or_else(|error| panic!("{}: {error}", damage.name));
             let store = open_plain(dir.path()).unwrap_or_else(|error| panic!("{}: {error}", damage.name));
@@ -79,7 +79,7 @@ async fn more_than_one_byte_needs_a_copy() {
     assert!(refused.contains(":4: entry") && refused.contains("nothing was changed"), "{refused}");
     let file = dir.join("copy.tar");
     Export::of_directory(&bed.backup).expect("sound").write_file(now(), false, &file).expect("room on disk");
-    repair(dir, Some((Source::at(&file).expect("there"), "copy.tar")), now()).expect("the copy has it");
+    repair(dir, Some((CopySource::at(&file).expect("there"), "copy.tar")), now()).expect("the copy has it");
     assert!(picture(&reopened(dir)).await == bed.picture);
 }
 
@@ -90,7 +90,7 @@ async fn damage_before_and_behind_the_backup_is_repaired_together() {
     fs::remove_file(&segments(dir)[0]).expect("there");
     let last = segments(dir).pop().expect("several");
     change(&last, 1, |line| Some(line.replacen("\"seq\"", "\"sdq\"", 1)));
-    repair(dir, Some((Source::Directory(&bed.backup), "the backup")), now()).expect("one byte and a copy");
+    repair(dir, Some((CopySource::Directory(&bed.backup), "the backup")), now()).expect("one byte and a copy");
     assert!(check(dir).expect("it can be checked").sound);
     assert!(picture(&reopened(dir)).await == bed.picture);
 }
@@ -104,7 +104,7 @@ async fn whole_folders_that_are_gone_are_told_and_put_back() {
         let report = check(dir.path()).expect("it can be checked");
         let told = report.findings.iter().any(|finding| finding.place.contains(folder) && finding.what.contains("is missing"));
         assert!(told && !report.sound, "{folder}: {report:#?}");
-        repair(dir.path(), Some((Source::Directory(bed.dir.path()), "a copy")), now()).expect("the copy has it");
+        repair(dir.path(), Some((CopySource::Directory(bed.dir.path()), "a copy")), now()).expect("the copy has it");
         assert!(check(dir.path()).expect("it can be checked").sound, "{folder}");
         assert!(picture(&reopened(dir.path())).await == bed.picture, "{folder}");
     }
@@ -115,7 +115,7 @@ async fn a_copy_of_another_store_or_time_is_refused() {
     let (bed, other) = (bed(54).await, bed(55).await);
     let dir = bed.dir.path();
     let before = truth(dir);
-    let refused = repair(dir, Some((Source::Directory(&other.backup), "the other")), now()).expect_err("another store");
+    let refused = repair(dir, Some((CopySource::Directory(&other.backup), "the other")), now()).expect_err("another store");
     assert!(matches!(refused, CopyError::OtherStore { .. }), "{refused}");
     assert!(truth(dir) == before, "something was changed although it was refused");
     // The same store that went two ways: the line behind the copy does not carry its digest.
@@ -124,7 +124,7 @@ async fn a_copy_of_another_store_or_time_is_refused() {
         started(&reopened(dir), submission(title, &[3], 5_000)).await;
     }
     let before = truth(dir);
-    let refused = repair(dir, Some((Source::Directory(fork.path()), "the fork")), now()).expect_err("another history");
+    let refused = repair(dir, Some((CopySource::Directory(fork.path()), "the fork")), now()).expect_err("another history");
     assert!(truth(dir) == before, "something was changed although it was refused: {refused}");
     let store = reopened(dir);
     assert!(repair(dir, None, now()).is_err_and(|error| error.to_string().contains("another daemon")));
