@@ -35,6 +35,7 @@ pub fn row(rollout: &Rollout) -> RolloutRow {
         phase: rollout.record.phase.word().into(),
         paused: rollout.record.paused.is_some(),
         wave: rollout.record.phase.wave().and_then(|wave| wave_name(&rollout.plan, wave)),
+        reverting: rollout.record.revert().is_some() || rollout.record.phase == Phase::Reverted,
         tally: rollout.total().into(),
         change_ref: rollout.plan.change_ref.clone(),
         by: rollout.by.name.clone(),

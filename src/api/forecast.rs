@@ -3,7 +3,7 @@
 //! Job: gather what is left of the rollout and what its journal tells of job times and calls, run the engine in virtual
 //! time, keep the result. Invariants: an answer waits at most [`PATIENCE`] for it; at most one forecast is made at a
 //! time, on one thread, and at most one part in [`SHARE`] of that thread's time goes into them; a forecast is shown only
-//! while the rollout stands in the phase in which it was made.
+//! while the rollout stands in the phase in which it was made; an instant that has passed is not forecast.
 //!
 //! Deliberately not here: how a forecast is made (`rehearse`).
 
@@ -72,8 +72,13 @@ impl Forecaster {
         Self { store, clock, lanes, handle, kept: Arc::default(), one: Arc::new(tokio::sync::Semaphore::new(1)) }
     }
 
-    /// The forecast of this rollout, as far as it can be had at once.
+    /// The forecast of this rollout, as far as it can be had at once and still lies ahead.
     pub async fn of(&self, rollout: &Rollout) -> Option<Forecast> {
+        let forecast = self.at_hand(rollout).await;
+        forecast.and_then(|forecast| forecast.ahead_of(self.clock.times().wall))
+    }
+
+    async fn at_hand(&self, rollout: &Rollout) -> Option<Forecast> {
         if !is_moving(rollout) {
             return None;
         }

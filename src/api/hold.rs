@@ -26,8 +26,8 @@ pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now
     let lanes: Vec<LaneStanding<'_>> = snapshot.lanes.iter().map(for_this).collect();
     let mine = snapshot.unserved.iter().filter(|one| one.rollout == rollout.id);
     let unserved: Vec<Unserved<'_>> = mine.map(|one| Unserved { lane: &one.lane, shares: one.shares.as_ref() }).collect();
-    let situation = Situation { groups_full, unserved: &unserved, ..situation(rollout, snapshot, &window) };
-    hold::of_rollout(&situation, &lanes).into_iter().map(Hold::from).collect()
+    let situation = Situation { groups_full, unserved: &unserved, ..situation(rollout, snapshot, &window, now) };
+    hold::of_rollout(&situation, &lanes).into_iter().map(|hold| told(hold, now)).collect()
 }
 
 /// Whether the plan's group limits leave no place to any queued change.
@@ -48,7 +48,7 @@ pub async fn of_changes(
     now: Timestamp,
 ) -> Result<Vec<Option<Hold>>, Unavailable> {
     let window = opening(rollout, now);
-    let situation = situation(rollout, snapshot, &window);
+    let situation = situation(rollout, snapshot, &window, now);
     let mut holds = Vec::with_capacity(changes.len());
     for active in changes {
         let change = &active.change;
@@ -59,15 +59,17 @@ pub async fn of_changes(
         let occupied = lane.and_then(|lane| lane.occupied.get(&change.target.instance_id));
         let (group_full, lane) = (group_full.as_ref(), lane.map(standing));
         let waiting = Waiting { change, now, wake: active.due, instance_taken, occupied, group_full, lane };
-        holds.push(hold::of_change(&situation, &waiting).map(Hold::from));
+        holds.push(hold::of_change(&situation, &waiting).map(|hold| told(hold, now)));
     }
     Ok(holds)
 }
 
-fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Opening) -> Situation<'a> {
+fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Opening, now: Timestamp) -> Situation<'a> {
     Situation {
         plan: &rollout.plan,
         by: &rollout.by,
+        submitted_at: rollout.submitted_at,
+        now,
         record: &rollout.record,
         tallies: &rollout.tallies,
         window,
@@ -92,9 +94,8 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
     }
 }
 
-impl From<hold::Hold> for Hold {
-    fn from(hold: hold::Hold) -> Self {
-        let hold::Hold { word, text, until } = hold;
-        Self { word: word.into(), text, until }
-    }
+/// The hold as the API tells it: an end that has passed is none, for what it ends has only not been looked at again yet.
+fn told(hold: hold::Hold, now: Timestamp) -> Hold {
+    let hold::Hold { word, text, since, until } = hold;
+    Hold { word: word.into(), text, since, until: until.filter(|until| *until > now) }
 }

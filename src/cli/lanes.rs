@@ -34,11 +34,13 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
     }
     if let Some(mark) = &lane.held {
         let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-        parts.push(format!("paused by {}{why}", mark.by));
+        parts.push(format!("paused by {} {}{why}", mark.by, style.ago(mark.at)));
     }
     if let Some(until) = lane.paused_until {
         let why = lane.paused_why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        parts.push(format!("paused until {}{why}", style.until(until)));
+        // One that has passed is only not looked at again yet.
+        let until = if until > style.now { format!(" until {}", style.until(until)) } else { String::new() };
+        parts.push(format!("paused{until}{why}"));
     }
     if let Some(clock) = lane.clock.as_ref() {
         if clock.held {

@@ -19,8 +19,22 @@ fn ago(style: &Style, at: &Option<Timestamp>) -> String {
 }
 
 impl Row for RolloutRow {
-    const COLUMNS: &'static [&'static str] =
-        &["ID", "NAME", "#REV", "SSL", "PHASE", "WAVE", "#DONE", "#IN FLIGHT", "#FAILED", "#IN DOUBT", "SUBMITTED", "BY"];
+    const COLUMNS: &'static [&'static str] = &[
+        "ID",
+        "NAME",
+        "#REV",
+        "SSL",
+        "PHASE",
+        "WAVE",
+        "#DONE",
+        "#IN FLIGHT",
+        "#FAILED",
+        "#IN DOUBT",
+        "#CANCELLED",
+        "#SKIPPED",
+        "SUBMITTED",
+        "BY",
+    ];
     const FIELDS: &'static [&'static str] = &[
         "id",
         "name",
@@ -53,10 +67,13 @@ impl Row for RolloutRow {
             switch(self.ssl_option).into(),
             phase,
             self.wave.clone().unwrap_or_else(|| "-".into()),
-            format!("{}/{}", self.tally.settled(), self.tally.total),
+            // Switched, or put back where that is what it does.
+            format!("{}/{}", if self.reverting { self.tally.reverted } else { self.tally.succeeded }, self.tally.total),
             self.tally.active.to_string(),
             self.tally.failed.to_string(),
             self.tally.in_doubt.to_string(),
+            self.tally.cancelled.to_string(),
+            self.tally.skipped.to_string(),
             style.ago(self.submitted_at),
             self.by.clone(),
         ]
@@ -159,6 +176,7 @@ impl Row for ChangeRow {
         "moved_at",
         "hold",
         "hold_until",
+        "hold_since",
     ];
 
     fn cells(&self, style: &Style) -> Vec<String> {
@@ -200,6 +218,7 @@ impl Row for ChangeRow {
             text(&self.moved_at),
             self.hold.as_ref().map(|hold| hold.text.clone()).unwrap_or_default(),
             text(&self.hold.as_ref().and_then(|hold| hold.until)),
+            text(&self.hold.as_ref().and_then(|hold| hold.since)),
         ]
     }
 }

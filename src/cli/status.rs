@@ -10,14 +10,21 @@ use super::forecast;
 use super::output::aligned;
 use super::plan::limits;
 use super::rows::held;
-use super::text::{Style, clean, count, cut, seconds};
-use super::wire::{MissedDoc, RolloutDoc, WaveDoc, WireDoc};
+use super::text::{Style, clean, count, cut, seconds, wrap};
+use super::wire::{Hold, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
+use crate::rehearse::Forecast;
 
 /// Waves shown around the current one; a plan may have a hundred.
 const WAVES_SHOWN: usize = 8;
 
 /// Width of the bar.
 const BAR: usize = 30;
+
+/// A narrower screen is taken as so wide.
+const WIDTH_MIN: usize = 40;
+
+/// A wave's name is never cut below this.
+const NAME_MIN: usize = 8;
 
 fn painted(paint: Paint, text: &str) -> String {
     format!("{paint}{text}{paint:#}")
@@ -45,10 +52,16 @@ fn phase(rollout: &RolloutDoc) -> String {
 pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     let style = &style.in_zone(rollout.time_zone.as_deref());
     let mut lines = vec![heading(rollout), identity(rollout, style)];
-    if !rollout.description.is_empty() {
-        lines.push(format!("  {}", clean(&rollout.description)));
-    }
+    // Free text, of which the beginning says enough; it is all that is ever cut.
+    lines.extend((!rollout.description.is_empty()).then(|| cut(&clean(&format!("  {}", rollout.description)), width.max(WIDTH_MIN))));
     lines.push(String::new());
+    for hold in &rollout.holds {
+        lines.push(format!(
+            "  {} {}",
+            painted(colour(AnsiColor::Yellow).bold(), &format!("held{}", since(hold, style))),
+            clean(&held(hold, style))
+        ));
+    }
     lines.push(format!("  {}", progress(rollout)));
     let limits = limits(&rollout.max_in_flight_per).filter(|_| !rollout.is_final);
     lines.extend(limits.map(|limits| clean(&format!("  in flight {limits}"))));
@@ -63,9 +76,6 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     lines.extend(rollout.open_until.map(|until| format!("  window open until {}", style.until(until))));
     lines.extend(rollout.missed_windows.as_ref().map(|missed| format!("  {}", missed_windows(missed, &rollout.name, style))));
     lines.extend(rollout.enforcement.as_ref().map(|found| format!("  {}", super::enforce::summary(found, style))));
-    for hold in &rollout.holds {
-        lines.push(format!("  {} {}", painted(colour(AnsiColor::Yellow).bold(), "held"), clean(&held(hold, style))));
-    }
     if rollout.tally.active > 0 && matches!(rollout.phase.as_str(), "halted" | "aborted") {
         lines.push(format!("  still followed to the end: {} in flight", count(rollout.tally.active, "change", "changes")));
     }
@@ -76,18 +86,16 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
         let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
         lines.push(clean(&format!("  aborted by {} {}{why}", mark.by, style.ago(mark.at))));
     }
-    lines.push(String::new());
-    lines.extend(waves(rollout).lines().map(|line| format!("  {line}")));
-    let width = width.max(40);
-    lines.iter().map(|line| cut_visible(line, width) + "\n").collect()
+    let width = width.max(WIDTH_MIN);
+    let mut text: String = lines.iter().map(|line| wrap(line, width) + "\n").collect();
+    text.push('\n');
+    text.extend(waves(rollout, width - 2).lines().map(|line| wrap(&format!("  {line}"), width) + "\n"));
+    text
 }
 
-/// Cuts a line with colours in it to a number of visible characters.
-fn cut_visible(line: &str, width: usize) -> String {
-    if anstream::adapter::strip_str(line).to_string().chars().count() <= width {
-        return line.to_owned();
-    }
-    cut(&anstream::adapter::strip_str(line).to_string(), width)
+/// ` since 2026-12-06 01:20 +08 (10m):`, or a colon alone.
+fn since(hold: &Hold, style: &Style) -> String {
+    hold.since.map_or_else(|| ":".to_owned(), |since| format!(" since {} ({}):", style.time(since), style.ago(since)))
 }
 
 fn heading(rollout: &RolloutDoc) -> String {
@@ -109,37 +117,48 @@ fn identity(rollout: &RolloutDoc, style: &Style) -> String {
     clean(&format!("  {}", parts.join("  ")))
 }
 
+/// What the rollout is about: targets that show the wanted value, or that were put back once it reverts, and the words for
+/// that. Outcomes of other kinds stand beside it and never in it.
+pub fn done(rollout: &RolloutDoc, tally: &TallyDoc) -> (u32, &'static str) {
+    match rollout.phase.as_str() {
+        _ if rollout.revert.is_some() => (tally.reverted, "put back"),
+        "reverted" => (tally.reverted, "put back"),
+        _ if rollout.ssl_option => (tally.succeeded, "show SSL on"),
+        _ => (tally.succeeded, "show SSL off"),
+    }
+}
+
 fn percent(rollout: &RolloutDoc) -> u64 {
-    u64::from(rollout.tally.settled()) * 100 / u64::from(rollout.tally.total.max(1))
+    u64::from(done(rollout, &rollout.tally).0) * 100 / u64::from(rollout.tally.total.max(1))
 }
 
 fn bar(rollout: &RolloutDoc) -> String {
     let part = |n: u32| (u64::from(n) * BAR as u64 / u64::from(rollout.tally.total.max(1))) as usize;
-    let done = part(rollout.tally.settled());
-    let active = part(rollout.tally.settled() + rollout.tally.active).saturating_sub(done);
-    format!("[{}{}{}]", "#".repeat(done), "=".repeat(active), ".".repeat(BAR - done - active))
+    let (reached, _) = done(rollout, &rollout.tally);
+    let filled = part(reached);
+    let active = part(reached + rollout.tally.active).saturating_sub(filled);
+    format!("[{}{}{}]", "#".repeat(filled), "=".repeat(active), ".".repeat(BAR - filled - active))
 }
 
 fn progress(rollout: &RolloutDoc) -> String {
     let tally = &rollout.tally;
-    let mut line = format!(
-        "{} {}/{} {}%  in flight {} of {}",
-        bar(rollout),
-        tally.settled(),
-        tally.total,
-        percent(rollout),
-        tally.active,
-        rollout.max_in_flight
-    );
-    line.push_str(&format!("  queued {}", tally.queued));
+    let (reached, what) = done(rollout, tally);
+    let mut line = format!("{} {reached} of {} {what}, {}%", bar(rollout), tally.total, percent(rollout));
+    line.push_str(&format!("  in flight {} of {}  queued {}", tally.active, rollout.max_in_flight, tally.queued));
     line.push_str(&alarming("failed", tally.failed));
     line.push_str(&alarming("in doubt", tally.in_doubt));
-    for (word, n) in [("cancelled", tally.cancelled), ("reverted", tally.reverted), ("skipped", tally.skipped)] {
-        if n > 0 {
-            line.push_str(&format!("  {word} {n}"));
-        }
+    for (word, n) in beside(rollout) {
+        line.push_str(&format!("  {word} {n}"));
     }
     line
+}
+
+/// Further outcomes that there are; with what is done, in flight, queued, failed and in doubt they add up to the targets.
+fn beside(rollout: &RolloutDoc) -> impl Iterator<Item = (&'static str, u32)> {
+    let tally = rollout.tally;
+    let back = rollout.revert.is_some() || rollout.phase == "reverted";
+    let other = if back { ("not put back", tally.succeeded) } else { ("put back", tally.reverted) };
+    [other, ("cancelled", tally.cancelled), ("skipped", tally.skipped)].into_iter().filter(|(_, n)| *n > 0)
 }
 
 fn alarming(word: &str, n: u32) -> String {
@@ -192,6 +211,8 @@ fn pace(rollout: &RolloutDoc, style: &Style) -> String {
     // The lines of a forecast tell it themselves, unless the last wave is not among them.
     let eta = rollout.eta.filter(|_| rollout.forecast.as_ref().is_none_or(|forecast| forecast.waves.len() > WAVES_SHOWN));
     parts.extend(eta.map(|eta| format!("ends about {}", style.until(eta))));
+    let hangs = rollout.forecast.as_ref().filter(|forecast| forecast.waves.len() > WAVES_SHOWN).and_then(Forecast::ends_after);
+    parts.extend(hangs.map(|after| format!("ends after {}", clean(after))));
     parts.join("  ")
 }
 
@@ -201,31 +222,75 @@ fn missed_windows(missed: &MissedDoc, name: &str, style: &Style) -> String {
     format!("{}{last}", painted(colour(AnsiColor::Yellow).bold(), &text))
 }
 
-fn waves(rollout: &RolloutDoc) -> String {
+fn waves(rollout: &RolloutDoc, width: usize) -> String {
     let current = rollout.wave.map_or(0, usize::from);
     let first = current.saturating_sub(WAVES_SHOWN / 2).min(rollout.waves.len().saturating_sub(WAVES_SHOWN));
-    let shown = rollout.waves.iter().skip(first).take(WAVES_SHOWN);
-    let cells: Vec<Vec<String>> = shown.map(wave).collect();
-    let mut text =
-        aligned(&["WAVE", "STATE", "#DONE", "#IN FLIGHT", "#FAILED", "#IN DOUBT", "#BUDGET LEFT", "THEN"], true, &cells, &mut Vec::new());
-    let hidden = rollout.waves.len() - cells.len();
+    let shown: Vec<&WaveDoc> = rollout.waves.iter().skip(first).take(WAVES_SHOWN).collect();
+    let mut text = table(rollout, &shown, width);
+    let hidden = rollout.waves.len() - shown.len();
     if hidden > 0 {
         text.push_str(&format!("and {}\n", count(u32::try_from(hidden).unwrap_or(u32::MAX), "wave more", "waves more")));
     }
     text
 }
 
-fn wave(wave: &WaveDoc) -> Vec<String> {
-    vec![
-        clean(&wave.name),
-        clean(&wave.state),
-        format!("{}/{}", wave.tally.settled(), wave.size),
-        wave.tally.active.to_string(),
-        wave.tally.failed.to_string(),
-        wave.tally.in_doubt.to_string(),
-        format!("{} of {}", wave.budget.left, wave.budget.max_failures),
-        then(wave.soak_seconds, &wave.promote),
-    ]
+/// The table of the waves. On a narrow screen all but the counts that are looked at first have a line of their own, and
+/// names are cut: no number is.
+fn table(rollout: &RolloutDoc, shown: &[&WaveDoc], width: usize) -> String {
+    let (_, what) = done(rollout, &rollout.tally);
+    let heading = match what {
+        "put back" => "#PUT BACK",
+        "show SSL on" => "#SSL ON",
+        _ => "#SSL OFF",
+    };
+    let first = ["WAVE", "STATE", heading, "#IN FLIGHT", "#FAILED", "#IN DOUBT"];
+    let some = |of: fn(&TallyDoc) -> u32| shown.iter().any(|wave| of(&wave.tally) > 0);
+    let mut columns = first.to_vec();
+    columns.extend(some(|tally| tally.cancelled).then_some("#CANCELLED"));
+    columns.extend(some(|tally| tally.skipped).then_some("#SKIPPED"));
+    columns.extend(["#BUDGET LEFT", "THEN"]);
+    let row = |wave: &&WaveDoc| columns.iter().map(|column| cell(rollout, wave, column)).collect();
+    let mut cells: Vec<Vec<String>> = shown.iter().map(row).collect();
+    let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let whole = aligned(&columns, true, &cells, &mut Vec::new());
+    if widest(&whole) <= width {
+        return whole;
+    }
+    let words = |column: &&str| column.trim_start_matches('#').to_lowercase();
+    let rest = |row: &mut Vec<String>| {
+        let told = row.split_off(first.len()).into_iter().zip(&columns[first.len()..]);
+        let told = told.filter(|(cell, _)| !matches!(cell.as_str(), "0" | "-")).map(|(cell, column)| format!("{} {cell}", words(column)));
+        told.collect::<Vec<_>>().join("  ")
+    };
+    let rest: Vec<String> = cells.iter_mut().map(rest).collect();
+    let narrow = widest(&aligned(&first, true, &cells, &mut Vec::new()));
+    let names = cells.iter().map(|row| row[0].chars().count()).max().unwrap_or(0);
+    let room = width.saturating_sub(narrow.saturating_sub(names)).max(NAME_MIN);
+    cells.iter_mut().for_each(|row| row[0] = cut(&row[0], room));
+    let rows = aligned(&first, true, &cells, &mut Vec::new());
+    let mut lines = rows.lines();
+    let mut text = lines.next().map(|heading| format!("{heading}\n")).unwrap_or_default();
+    for (row, rest) in lines.zip(rest) {
+        text.push_str(&format!("{row}\n  {rest}\n"));
+    }
+    text
+}
+
+/// One cell of the table, by its column.
+fn cell(rollout: &RolloutDoc, wave: &WaveDoc, column: &str) -> String {
+    let tally = &wave.tally;
+    match column {
+        "WAVE" => clean(&wave.name),
+        "STATE" => clean(&wave.state),
+        "#IN FLIGHT" => tally.active.to_string(),
+        "#FAILED" => tally.failed.to_string(),
+        "#IN DOUBT" => tally.in_doubt.to_string(),
+        "#CANCELLED" => tally.cancelled.to_string(),
+        "#SKIPPED" => tally.skipped.to_string(),
+        "#BUDGET LEFT" => format!("{} of {}", wave.budget.left, wave.budget.max_failures),
+        "THEN" => then(wave.soak_seconds, &wave.promote),
+        _ => format!("{}/{}", done(rollout, tally).0, wave.size),
+    }
 }
 
 /// What comes after a wave.
@@ -248,17 +313,30 @@ pub fn tick(rollout: &RolloutDoc, style: &Style) -> String {
     {
         parts.push(format!("wave {}/{} {}", wave + 1, rollout.waves.len(), current.name));
     }
-    parts.push(format!("{}/{} {}%", tally.settled(), tally.total, percent(rollout)));
+    let (reached, what) = done(rollout, tally);
+    parts.push(format!("{reached} of {} {what}, {}%", tally.total, percent(rollout)));
     parts.push(format!("in flight {}", tally.active));
     parts.push(format!("failed {}", tally.failed));
     parts.push(format!("in doubt {}", tally.in_doubt));
-    parts.extend((tally.reverted > 0).then(|| format!("reverted {}", tally.reverted)));
-    parts.extend((tally.skipped > 0).then(|| format!("skipped {}", tally.skipped)));
+    parts.extend(beside(rollout).map(|(word, n)| format!("{word} {n}")));
     parts.push(format!("budget left {}", rollout.budget.left));
     parts.extend(rollout.rate_per_minute.map(|rate| format!("{rate:.0}/min")));
     parts.extend(rollout.eta.map(|eta| format!("ends about {}", style.clock(eta))));
-    parts.extend(rollout.holds.first().map(|hold| format!("held: {}", held(hold, style))));
+    parts.extend(rollout.forecast.as_ref().and_then(Forecast::ends_after).map(|after| format!("ends after {after}")));
+    // An instant and no length: a line is news only when something moved.
+    let since = |hold: &Hold| hold.since.map(|since| format!(" since {}", style.time(since))).unwrap_or_default();
+    parts.extend(rollout.holds.first().map(|hold| format!("held{}: {}", since(hold), held(hold, style))));
     clean(&parts.join("  "))
+}
+
+/// Every outcome beside what is done, and where those that a person may look at are listed.
+fn others(rollout: &RolloutDoc) -> String {
+    let tally = &rollout.tally;
+    let wrong = [("failed", tally.failed), ("in doubt", tally.in_doubt)].into_iter().filter(|(_, n)| *n > 0);
+    let told: String = wrong.chain(beside(rollout)).map(|(word, n)| format!(", {n} {word}")).collect();
+    let listed = [("failed", tally.failed), ("in_doubt", tally.in_doubt), ("skipped", tally.skipped)];
+    let states: Vec<&str> = listed.into_iter().filter(|(_, n)| *n > 0).map(|(state, _)| state).collect();
+    if states.is_empty() { told } else { format!("{told}; see `sealift changes {} --state {}`", rollout.name, states.join(",")) }
 }
 
 /// The last line of a rollout that was followed: what came out, and the next step.
@@ -268,28 +346,17 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
     let done = format!("{} of {}", tally.succeeded, count(tally.total, "proxy", "proxies"));
     let ssl = if rollout.ssl_option { "SSL on" } else { "SSL off" };
     clean(&match rollout.phase.as_str() {
-        "completed" if tally.failed + tally.in_doubt == 0 => format!("completed: {done} show {ssl}{}", proven(rollout)),
-        "completed" => format!(
-            "completed: {done} show {ssl}, {} failed, {} in doubt; see `sealift changes {name} --state failed,in_doubt`",
-            tally.failed, tally.in_doubt
-        ),
+        "completed" if tally.failed + tally.in_doubt + tally.skipped == 0 => format!("completed: {done} show {ssl}{}", proven(rollout)),
+        "completed" => format!("completed: {done} show {ssl}{}", others(rollout)),
         "reverted" => {
-            let left = if tally.skipped + tally.failed + tally.in_doubt == 0 {
-                String::new()
-            } else {
-                format!(
-                    ", {} left alone, {} failed, {} in doubt before; see `sealift changes {name} --state skipped,failed,in_doubt`",
-                    tally.skipped, tally.failed, tally.in_doubt
-                )
-            };
-            format!("reverted: {} put back{left}", count(tally.reverted, "proxy was", "proxies were"))
+            format!("reverted: {} put back{}", count(tally.reverted, "proxy was", "proxies were"), others(rollout))
         }
         "reverting" => format!("reverting: {} of {} put back; follow it with `sealift watch {name}`", tally.reverted, tally.total),
         "scheduled" if rollout.approval.as_ref().is_some_and(|approval| approval.given.len() < usize::from(approval.required)) => {
             let hold = rollout.approval_hold();
             hold.map_or_else(|| "waits for an approval".to_owned(), |hold| format!("waits for an approval: {}", hold.text))
         }
-        "aborted" => format!("aborted: {done} show {ssl}, {} withdrawn", tally.cancelled),
+        "aborted" => format!("aborted: {done} show {ssl}{}", others(rollout)),
         "halted" => {
             let why = rollout.halt.as_ref().map(|halt| halt.text.clone()).unwrap_or_else(|| "halted".into());
             let half = rollout.halt.as_ref().is_some_and(|halt| halt.guard == "half");

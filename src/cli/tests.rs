@@ -12,8 +12,8 @@ use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
     Budget, ChangeRow, Counters, EnforcePreview, EnforcementDoc, EnforcementRun, HaltDoc, HeldTarget, Hold, JobRow, JournalRow, MarkDoc,
-    MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, ProofDoc, RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc, WireDoc,
-    WirePreview,
+    MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc,
+    WireDoc, WirePreview,
 };
 use super::{enforce, plan};
 use crate::domain::tally::Tally;
@@ -90,7 +90,7 @@ fn rollout() -> RolloutDoc {
 }
 
 fn hold(word: &str, text: &str, until: Option<&str>) -> Hold {
-    Hold { word: word.into(), text: text.into(), until: until.map(at) }
+    Hold { word: word.into(), text: text.into(), since: None, until: until.map(at) }
 }
 
 fn shown(rollout: &RolloutDoc) -> String {
@@ -117,6 +117,7 @@ fn one_end_is_told() {
         p50_in: None,
         p90_in: None,
         lands: None,
+        after: None,
     };
     let forecast = |waves| Forecast {
         runs: 20,
@@ -134,6 +135,16 @@ fn one_end_is_told() {
     let told = |waves| {
         shown(&rollout().with_forecast(Some(forecast(waves)))).lines().filter(|line| line.contains("failure budget")).collect::<String>()
     };
+    let hangs = Forecast {
+        waves: vec![wave("canary"), ForecastWave { after: Some("the promotion of wave canary".into()), ..wave("rest") }],
+        ..forecast(0)
+    };
+    let hanging = rollout().with_forecast(Some(hangs));
+    assert_eq!(hanging.eta, None, "nobody knows when a person promotes");
+    golden(
+        "after-a-promotion",
+        &format!("{}\n{}", shown(&hanging), super::forecast::text(&hanging.forecast.expect("it has one"), &style())),
+    );
     assert!(!told(1).contains("ends about"), "{}", told(1));
     assert!(told(9).contains("ends about 2026-12-07 02:10"), "the last wave is not among the lines: {}", told(9));
 }
@@ -175,11 +186,11 @@ fn a_rollout_that_is_proven_on_the_wire() {
 fn a_rollout_that_is_held() {
     let mark = MarkDoc { by: "ada".into(), reason: "application team sees errors".into(), at: at("2026-12-05T17:20:00Z") };
     let held = RolloutDoc {
-        paused: Some(mark),
+        paused: Some(mark.clone()),
         holds: vec![
             hold("stop_file", "the STOP file stands: fire drill; remove it to go on", None),
-            hold("paused", "paused by ada: application team sees errors", None),
-            hold("window", "no window is open", Some("2026-12-11T17:00:00Z")),
+            Hold { since: Some(mark.at), ..hold("paused", "paused by ada: application team sees errors", None) },
+            Hold { since: Some(at("2026-12-04T21:00:00Z")), ..hold("window", "no window is open", Some("2026-12-11T17:00:00Z")) },
         ],
         rate_per_minute: None,
         eta: None,
@@ -224,7 +235,56 @@ fn rollouts_that_are_over() {
     golden("completed-with-failures", &shown(&RolloutDoc { tally: hurt.into(), ..over.clone() }));
     let mark = MarkDoc { by: "ada".into(), reason: "wrong fleet".into(), at: at("2026-12-05T17:20:00Z") };
     let cut = Tally { succeeded: 107, active: 3, cancelled: 390, ..Tally::default() };
-    golden("aborted", &shown(&RolloutDoc { phase: "aborted".into(), aborted: Some(mark), tally: cut.into(), ..over }));
+    let waves = vec![wave("all", "done", cut, 0, "auto")];
+    golden("aborted", &shown(&RolloutDoc { phase: "aborted".into(), aborted: Some(mark), waves, tally: cut.into(), ..over.clone() }));
+    let back = Tally { succeeded: 12, failed: 2, cancelled: 370, reverted: 113, skipped: 3, ..Tally::default() };
+    let waves = vec![wave("all", "done", back, 0, "auto")];
+    golden("reverted", &shown(&RolloutDoc { phase: "reverted".into(), waves, tally: back.into(), ..over }));
+}
+
+#[test]
+fn a_rollout_that_puts_back() {
+    let canary = Tally { succeeded: 5, ..Tally::default() };
+    let rest = Tally { queued: 40, active: 20, failed: 2, in_doubt: 1, cancelled: 370, reverted: 58, skipped: 4, ..Tally::default() };
+    let total: Tally = [canary, rest].into_iter().sum();
+    let revert = RevertDoc { stage: "releasing".into(), cause: "asked for by ada: clients fail".into(), asked: None };
+    let waves = vec![wave("canary", "waiting", canary, 86_400, "manual"), wave("rest", "current", rest, 0, "auto")];
+    golden(
+        "reverting",
+        &shown(&RolloutDoc { phase: "reverting".into(), revert: Some(revert), waves, tally: total.into(), eta: None, ..rollout() }),
+    );
+}
+
+#[test]
+fn nothing_that_counts_is_cut_at_80_columns() {
+    let held =
+        "paused by ada: the application team sees errors on the orders database and asks for an hour; `sealift resume proxy-ssl-2026q4`";
+    let wide =
+        |name: &str, state: &str, tally| WaveDoc { budget: Budget::of(12_000, &tally), ..wave(name, state, tally, 86_400, "manual") };
+    let early = Tally { succeeded: 4_990, failed: 7, in_doubt: 3, ..Tally::default() };
+    let rest =
+        Tally { queued: 81_017, active: 400, succeeded: 13_523, failed: 42, in_doubt: 11, cancelled: 2, skipped: 5, ..Tally::default() };
+    let total: Tally = [early, rest].into_iter().sum();
+    let doc = RolloutDoc {
+        waves: vec![wide("early-regions-of-the-south", "done", early), wide("rest", "current", rest)],
+        tally: total.into(),
+        max_in_flight: 400,
+        holds: vec![Hold { since: Some(at("2026-12-05T17:20:00Z")), ..hold("paused", held, Some("2026-12-05T18:20:00Z")) }],
+        eta: None,
+        ..rollout()
+    };
+    for width in [80, 60, 40] {
+        let text = anstream::adapter::strip_str(&view(&doc, &style(), width)).to_string();
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(widest <= width, "{widest} columns of {width}:\n{text}");
+        let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for what in [held, "failed 49", "in doubt 14", "skipped 5", "budget left 11947 of 12000", "until 2026-12-06 02:20 +08"] {
+            assert!(told.contains(what), "{what} is missing at {width} columns:\n{text}");
+        }
+        if width == 80 {
+            golden("narrow", &text);
+        }
+    }
 }
 
 fn listed<R: Row>(rows: &[R]) -> String {
@@ -252,6 +312,7 @@ fn the_list_of_rollouts() {
         ssl_option: true,
         phase: phase.into(),
         paused,
+        reverting: phase.starts_with("revert"),
         wave: (phase == "advancing").then(|| "rest".into()),
         tally: TallyDoc {
             total: 500,

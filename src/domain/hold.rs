@@ -1,10 +1,10 @@
-//! Why not now, and until when: one reason for a rollout or a change that waits.
+//! Why not now, since when and until when: one reason for a rollout or a change that waits.
 //!
 //! Job: turn what is known into [`Hold`]s, the one that a tired operator should read first before the others. What a
 //! person must lift comes before what time lifts, and what holds everything before what holds one change.
 //!
 //! Invariants: the same facts give the same hold; where nothing holds there is none, and work that is on its way is
-//! not held. Instants stand in [`Hold::until`] only, so that every screen can show them in its own zone.
+//! not held. Instants are in [`Hold::since`] and [`Hold::until`] only, so that every screen can show them in its own zone.
 //!
 //! Deliberately not here: deciding. A hold explains what `rollout`, `change`, the store and the engine do; it moves
 //! nothing.
@@ -34,6 +34,8 @@ pub struct Hold {
     pub word: &'static str,
     /// The same for people, with what to do about it where something can be done.
     pub text: String,
+    /// Since when it holds; `None`: that is not known.
+    pub since: Option<Timestamp>,
     /// When it ends by itself; `None`: not by time, or nobody knows when.
     pub until: Option<Timestamp>,
 }
@@ -73,7 +75,11 @@ impl Hold {
 
     fn new(word: &'static str, until: Option<Timestamp>, text: String) -> Self {
         debug_assert!(Self::WORDS.contains(&word), "{word} is not listed");
-        Self { word, text, until }
+        Self { word, text, since: None, until }
+    }
+
+    fn since(self, since: Option<Timestamp>) -> Self {
+        Self { since, ..self }
     }
 }
 
@@ -84,6 +90,10 @@ pub struct Situation<'a> {
     pub plan: &'a Plan,
     /// Who submitted it.
     pub by: &'a Person,
+    /// When: nothing held it before.
+    pub submitted_at: Timestamp,
+    /// Wall clock, to tell since when the calendar is shut.
+    pub now: Timestamp,
     /// Where it stands.
     pub record: &'a Record,
     /// Counts per wave.
@@ -262,7 +272,8 @@ impl Situation<'_> {
         let waits = matches!(self.record.phase, Phase::Halted { .. } | Phase::Awaiting { .. } | Phase::Soaking { .. });
         let shut = if waits { None } else { self.shut() };
         let people = [self.halted(), self.stopped(), self.paused(), self.unapproved(), self.awaiting()];
-        people.into_iter().chain([self.ending(), self.soaking(), shut]).flatten().collect()
+        let holds = people.into_iter().chain([self.ending(), self.soaking(), shut]).flatten();
+        holds.map(|hold| Hold { since: hold.since.map(|since| since.max(self.submitted_at)), ..hold }).collect()
     }
 
     fn halted(&self) -> Option<Hold> {
@@ -273,7 +284,7 @@ impl Situation<'_> {
         } else {
             format!("{halted}; `sealift retry {name}` goes on")
         };
-        Some(Hold::new("halted", None, text))
+        Some(Hold::new("halted", None, text).since(self.record.phase_since))
     }
 
     fn stopped(&self) -> Option<Hold> {
@@ -285,7 +296,7 @@ impl Situation<'_> {
     fn paused(&self) -> Option<Hold> {
         let mark = self.record.paused.as_ref()?;
         let text = format!("paused by {mark}; `sealift resume {}`", self.plan.name);
-        Some(Hold::new("paused", self.record.paused_until, text))
+        Some(Hold::new("paused", self.record.paused_until, text).since(Some(mark.at)))
     }
 
     fn unapproved(&self) -> Option<Hold> {
@@ -297,13 +308,13 @@ impl Situation<'_> {
             "{given} of {required} approvals are given; somebody else than {} approves it with `sealift approve {} --digest {}`",
             self.by, self.plan.name, self.plan.approval.digest
         );
-        Some(Hold::new(Hold::AWAITING_APPROVAL, None, text))
+        Some(Hold::new(Hold::AWAITING_APPROVAL, None, text).since(Some(self.submitted_at)))
     }
 
     fn awaiting(&self) -> Option<Hold> {
         let Phase::Awaiting { wave } = self.record.phase else { return None };
         let text = format!("wave {} is done and waits for a person; `sealift promote {}`", self.wave_name(wave), self.plan.name);
-        Some(Hold::new("awaiting_promotion", None, text))
+        Some(Hold::new("awaiting_promotion", None, text).since(self.record.phase_since))
     }
 
     /// Time spent waiting for held lanes halts nothing, and is too long all the same.
@@ -320,7 +331,7 @@ impl Situation<'_> {
     fn soaking(&self) -> Option<Hold> {
         let Phase::Soaking { wave, until } = self.record.phase else { return None };
         let text = format!("wave {} soaks; `sealift promote {}` cuts it short", self.wave_name(wave), self.plan.name);
-        Some(Hold::new("soaking", Some(until), text))
+        Some(Hold::new("soaking", Some(until), text).since(self.record.phase_since))
     }
 
     fn shut(&self) -> Option<Hold> {
@@ -336,7 +347,7 @@ impl Situation<'_> {
             let name = &self.plan.name;
             text.push_str(&format!(", and none opens any more; `sealift abort {name}`, then apply a new revision with other windows"));
         }
-        Some(Hold::new(word, *next, text))
+        Some(Hold::new(word, *next, text).since(self.plan.calendar.shut_since(self.now)))
     }
 
     /// What holds one change in the queue of a rollout that moves.
@@ -492,8 +503,9 @@ impl LaneStanding<'_> {
     }
 
     fn held(&self) -> Option<Hold> {
-        let text = format!("lane {} is paused by {}; `sealift resume --lane {}`", self.name, self.held?, self.name);
-        Some(Hold::new("lane_held", None, text))
+        let mark = self.held?;
+        let text = format!("lane {} is paused by {mark}; `sealift resume --lane {}`", self.name, self.name);
+        Some(Hold::new("lane_held", None, text).since(Some(mark.at)))
     }
 
     /// Why nothing at all leaves.

@@ -39,6 +39,9 @@ use super::window::Opening;
 pub struct Record {
     /// Where it stands.
     pub phase: Phase,
+    /// Since when its phase has this word; `None`: it was submitted, or moved last, under an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase_since: Option<Timestamp>,
     /// Set while an operator holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Mark>,
@@ -68,6 +71,7 @@ impl Record {
     pub fn submitted() -> Self {
         Self {
             phase: Phase::Scheduled,
+            phase_since: None,
             paused: None,
             paused_until: None,
             approvals: Vec::new(),
@@ -677,7 +681,9 @@ impl Step<'_> {
     }
 
     fn to(&self, phase: Phase, why: impl Into<String>) -> Decision {
-        let record = Record { phase, ..self.record.clone() };
+        let stays = phase.word() == self.record.phase.word();
+        let phase_since = if stays { self.record.phase_since } else { Some(self.ctx.now) };
+        let record = Record { phase, phase_since, ..self.record.clone() };
         let wake = if record.phase.is_final() { Wake::Never } else { Wake::In(Duration::ZERO) };
         Decision { record, effect: Effect::None, wake: RolloutWake::Change(wake), why: why.into() }
     }

@@ -162,13 +162,17 @@ impl Window {
 
     /// The end of the latest start's stretch, if `at` lies in it.
     fn end(&self, at: Timestamp, part: Part) -> Option<Timestamp> {
+        self.latest_end(at, part).filter(|end| at < *end)
+    }
+
+    /// The end of the latest start's stretch, whether it is over or not.
+    fn latest_end(&self, at: Timestamp, part: Part) -> Option<Timestamp> {
         let start = self.cron.previous_or_at(at, self.zone.rules())?;
         let length = match part {
             Part::NewWork => self.duration - self.cutoff,
             Part::Whole => self.duration,
         };
-        let end = start.checked_add(length).unwrap_or(Timestamp::MAX);
-        (at < end).then_some(end)
+        Some(start.checked_add(length).unwrap_or(Timestamp::MAX))
     }
 }
 
@@ -336,6 +340,18 @@ impl Calendar {
         }
         let by = if self.covers(now, Part::Whole) { ShutBy::Cutoff } else { ShutBy::Window };
         Opening::Shut { next: self.next(now), by }
+    }
+
+    /// Since when new work may not begin, by the rule that [`Self::at`] names; `None`: it may, or it never could.
+    pub fn shut_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let Opening::Shut { by, .. } = self.at(now) else { return None };
+        let ends = |part| self.windows.iter().filter_map(move |window| window.latest_end(now, part)).filter(|end| *end <= now).max();
+        match by {
+            ShutBy::NotBefore => None,
+            ShutBy::Freeze(_) => self.freezes.iter().filter(|freeze| freeze.holds(now)).map(Freeze::begin).min(),
+            ShutBy::Cutoff => ends(Part::NewWork),
+            ShutBy::Window => ends(Part::Whole),
+        }
     }
 
     /// The next stretches in which new work may begin, freezes and `not_before` applied, at most `limit`. One that is

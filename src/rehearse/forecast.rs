@@ -14,6 +14,7 @@ use super::cores::{cores, on_cores};
 use super::scene::{Scene, SceneError};
 use super::verdict::{Ending, Verdict};
 use super::world::verdict;
+use crate::domain::plan::{Promote, Wave};
 
 /// Runs at most: more do not move the percentiles of what is drawn evenly. A large fleet has fewer, down to one: there
 /// long and short jobs even out within the run.
@@ -77,6 +78,10 @@ pub struct ForecastWave {
     /// Share of the runs in which it ends in the window in which it begins; absent without windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lands: Option<f64>,
+    /// What a person does before it begins, such as `the promotion of wave canary`; its instants are those of one that
+    /// does so at once. Absent: it begins by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 impl Forecast {
@@ -105,7 +110,13 @@ impl Forecast {
     fn from_runs(scene: &Scene, basis: Vec<String>, runs: &[Verdict]) -> Self {
         let ends = |verdict: &Verdict| (verdict.ending == Ending::Completed).then_some(verdict.ended_at);
         let ended: Vec<_> = runs.iter().map(ends).collect();
-        let waves: Vec<ForecastWave> = (0..scene.plan.strategy.waves.len()).map(|place| wave(place, runs)).collect();
+        let mut after = scene.after.clone();
+        let waves = scene.plan.strategy.waves.iter().enumerate().map(|(place, planned)| {
+            let promotion = (planned.promote == Promote::Manual).then(|| promotion_of(planned));
+            let next = promotion.or_else(|| after.clone());
+            ForecastWave { after: std::mem::replace(&mut after, next), ..wave(place, runs) }
+        });
+        let waves: Vec<ForecastWave> = waves.collect();
         let mut forecast = Self {
             runs: runs.len(),
             as_of: second(scene.from),
@@ -117,6 +128,30 @@ impl Forecast {
         };
         forecast.warn(scene.lasts, runs);
         forecast
+    }
+
+    /// What of it still lies ahead at `now`: an end whose half of the runs is over is told by nine of ten, and one that all
+    /// of it is over for is not told. `None`: its last wave is such a one.
+    #[must_use]
+    pub fn ahead_of(self, now: Timestamp) -> Option<Self> {
+        let ahead = |at: Timestamp| at > now;
+        let ends = |p50: Option<Timestamp>, p90: Option<Timestamp>| match (p50, p90) {
+            (None, None) => Some((None, None)),
+            (Some(p50), p90) if ahead(p50) => Some((Some(p50), p90)),
+            (_, Some(p90)) if ahead(p90) => Some((Some(p90), Some(p90))),
+            _ => None,
+        };
+        let (p50, p90) = ends(self.p50, self.p90)?;
+        let waves = self.waves.into_iter().filter_map(|wave| {
+            let (p50, p90) = ends(wave.p50, wave.p90)?;
+            Some(ForecastWave { p50, p90, begins: wave.begins.filter(|begins| ahead(*begins)), ..wave })
+        });
+        Some(Self { p50, p90, waves: waves.collect(), ..self })
+    }
+
+    /// What a person does before it ends; `None`: it ends by itself.
+    pub fn ends_after(&self) -> Option<&str> {
+        self.waves.last()?.after.as_deref()
     }
 
     fn warn(&mut self, lasts: Duration, runs: &[Verdict]) {
@@ -144,6 +179,11 @@ impl Forecast {
     }
 }
 
+/// What a person does before the wave after this one begins.
+pub fn promotion_of(wave: &Wave) -> String {
+    format!("the promotion of wave {}", wave.name)
+}
+
 fn wave(place: usize, runs: &[Verdict]) -> ForecastWave {
     let seen = || runs.iter().map(|run| &run.waves[place]);
     let numbers = |of: fn(&super::verdict::WaveVerdict) -> Option<usize>, percent| quantile(&seen().map(of).collect::<Vec<_>>(), percent);
@@ -164,6 +204,7 @@ fn wave(place: usize, runs: &[Verdict]) -> ForecastWave {
         p50_in: numbers(|wave| wave.ends_in, 50),
         p90_in: numbers(|wave| wave.ends_in, 90),
         lands: windowed.then(|| runs.iter().filter(|run| lands(run)).count() as f64 / runs.len() as f64),
+        after: None,
     }
 }
 
@@ -219,6 +260,48 @@ mod tests {
         let forecast = Forecast::of(&stage.scene, Vec::new()).expect("a fleet").expect("small enough");
         assert_eq!((forecast.p50, forecast.p90), (None, None));
         assert!(forecast.warnings[0].contains("does not end within"), "{:?}", forecast.warnings);
+    }
+
+    #[test]
+    fn what_has_passed_is_not_forecast() {
+        let wave = |p50, p90| ForecastWave {
+            name: "all".into(),
+            size: 1,
+            begins: Some(after(0)),
+            p50,
+            p90,
+            begins_in: None,
+            p50_in: None,
+            p90_in: None,
+            lands: None,
+            after: None,
+        };
+        let at = |seconds: u64| Some(after(seconds * 1_000));
+        let waves = vec![wave(at(10), at(20)), wave(at(30), at(40)), wave(at(30), None), wave(None, None)];
+        let forecast = Forecast { runs: 20, as_of: after(0), p50: at(30), p90: at(40), waves, basis: Vec::new(), warnings: Vec::new() };
+        let ends = |now: u64| {
+            let left = forecast.clone().ahead_of(after(now * 1_000))?;
+            assert!(left.waves.iter().all(|wave| wave.begins.is_none()), "all have begun");
+            Some((left.p50, left.waves.iter().map(|wave| (wave.p50, wave.p90)).collect::<Vec<_>>()))
+        };
+        assert_eq!(ends(10), Some((at(30), vec![(at(20), at(20)), (at(30), at(40)), (at(30), None), (None, None)])));
+        assert_eq!(ends(30), Some((at(40), vec![(at(40), at(40)), (None, None)])));
+        assert_eq!(ends(40), None);
+    }
+
+    #[test]
+    fn an_end_that_hangs_on_a_promotion_says_so() {
+        let mut stage = Stage::new();
+        stage.scene.plan.strategy.waves[0].promote = Promote::Manual;
+        let forecast = |scene: &Scene| Forecast::bounded(scene, Vec::new(), 100, 1).expect("a fleet").expect("small enough");
+        let told = forecast(&stage.scene);
+        let after: Vec<_> = told.waves.iter().map(|wave| wave.after.as_deref()).collect();
+        assert_eq!((after, told.ends_after()), (vec![None, Some("the promotion of wave canary")], Some("the promotion of wave canary")));
+        stage.scene.plan.strategy.waves[0].promote = Promote::Auto;
+        assert_eq!(forecast(&stage.scene).ends_after(), None);
+        stage.scene.after = Some("the approval".into());
+        assert_eq!(forecast(&stage.scene).waves[0].after.as_deref(), Some("the approval"));
+        assert_eq!(forecast(&stage.scene).ends_after(), Some("the approval"));
     }
 
     #[test]

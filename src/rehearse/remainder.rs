@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::forecast::promotion_of;
 use super::scene::Scene;
 use crate::domain::lane::Lane;
-use crate::domain::plan::{Plan, Wave};
+use crate::domain::plan::{Plan, Promote, Wave};
 use crate::domain::rollout::Phase;
 use crate::domain::target::Target;
 use crate::domain::window::Calendar;
@@ -21,15 +22,17 @@ pub fn remainder(rollout: &Rollout, left: &BTreeMap<u32, Target>, lanes: &[Lane]
     if rollout.record.paused.is_some() || left.is_empty() {
         return None;
     }
-    let (first, not_before) = match rollout.record.phase {
-        Phase::Scheduled => (0, None),
-        Phase::Advancing { wave } => (wave, None),
-        Phase::Soaking { wave, until } => (wave + 1, Some(until)),
+    let strategy = &rollout.plan.strategy;
+    let promotion = |wave: u16| strategy.waves.get(usize::from(wave)).filter(|wave| wave.promote == Promote::Manual).map(promotion_of);
+    let unapproved = rollout.record.approvals_given(&rollout.by) < rollout.plan.approval.required;
+    let (first, not_before, after) = match rollout.record.phase {
+        Phase::Scheduled => (0, None, unapproved.then(|| "the approval".to_owned())),
+        Phase::Advancing { wave } => (wave, None, None),
+        Phase::Soaking { wave, until } => (wave + 1, Some(until), promotion(wave)),
         // As if a person promoted it now, as the forecast of every manual wave takes it.
-        Phase::Awaiting { wave } => (wave + 1, None),
+        Phase::Awaiting { wave } => (wave + 1, None, promotion(wave)),
         _ => return None,
     };
-    let strategy = &rollout.plan.strategy;
     let last = u16::try_from(strategy.waves.len()).ok()?.checked_sub(1)?;
     let mut groups: BTreeMap<u16, Vec<Target>> = BTreeMap::new();
     for (ordinal, target) in left {
@@ -55,7 +58,7 @@ pub fn remainder(rollout: &Rollout, left: &BTreeMap<u32, Target>, lanes: &[Lane]
     let calendar = &rollout.plan.calendar;
     let start = calendar.not_before().max(not_before);
     plan.calendar = Calendar::new(calendar.windows().to_vec(), calendar.freezes().to_vec(), start);
-    Some(Scene::new(plan, targets.into(), lanes, now))
+    Some(Scene { after, ..Scene::new(plan, targets.into(), lanes, now) })
 }
 
 #[cfg(test)]
@@ -85,7 +88,28 @@ mod tests {
         stage.rollout.record.phase = Phase::Soaking { wave: 0, until: after(90_000) };
         let scene = remainder(&stage.rollout, &left(&stage, &[0, 2, 3]), &stage.scene.lanes, after(0)).expect("it runs");
         assert_eq!(scene.plan.calendar.not_before(), Some(after(90_000)));
+        assert_eq!(scene.after, None);
         assert_eq!(scene.plan.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size)).collect::<Vec<_>>(), [("rest", 3)]);
+    }
+
+    #[test]
+    fn what_a_person_must_do_first_is_named() {
+        let mut stage = Stage::new();
+        let mut plan = Plan::clone(&stage.rollout.plan);
+        plan.strategy.waves[0].promote = Promote::Manual;
+        plan.approval.required = 1;
+        stage.rollout.plan = plan.into();
+        let after = |stage: &Stage| remainder(&stage.rollout, &left(stage, &[2, 3]), &stage.scene.lanes, after(0)).expect("it runs").after;
+        for (phase, expected) in [
+            (Phase::Scheduled, Some("the approval")),
+            (Phase::Advancing { wave: 0 }, None),
+            (Phase::Soaking { wave: 0, until: self::after(90_000) }, Some("the promotion of wave canary")),
+            (Phase::Awaiting { wave: 0 }, Some("the promotion of wave canary")),
+            (Phase::Advancing { wave: 1 }, None),
+        ] {
+            stage.rollout.record.phase = phase.clone();
+            assert_eq!(after(&stage).as_deref(), expected, "{phase:?}");
+        }
     }
 
     #[test]

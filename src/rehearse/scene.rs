@@ -41,6 +41,8 @@ pub struct Scene {
     pub lasts: Duration,
     /// When the daemon is killed, counted from the start.
     pub crashes: Vec<Duration>,
+    /// What a person does before its first wave begins, taken as done at once; `None`: it begins by itself.
+    pub after: Option<String>,
 }
 
 /// Why a plan cannot be rehearsed.
@@ -75,6 +77,7 @@ impl Scene {
             from,
             lasts: FOR_DEFAULT,
             crashes: Vec::new(),
+            after: None,
         }
     }
 

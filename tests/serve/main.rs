@@ -67,7 +67,7 @@ async fn a_plan_is_applied_followed_and_listed() {
     assert_eq!(applied.code, Some(0), "{applied:?}");
     let status: serde_json::Value = serde_json::from_str(&applied.out).expect("the result is one document");
     assert_eq!(status["phase"], "completed");
-    assert!(applied.err.lines().any(|line| line.contains("8/8 100%")), "no ticks: {}", applied.err);
+    assert!(applied.err.lines().any(|line| line.contains("8 of 8 show SSL on, 100%")), "no ticks: {}", applied.err);
 
     let jobs = world.run(&["jobs", "night", "-o", "csv"]);
     let saved: BTreeSet<String> = jobs.out.lines().skip(1).map(|line| line.split(',').next().unwrap_or_default().to_owned()).collect();

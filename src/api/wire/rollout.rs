@@ -26,6 +26,9 @@ pub struct RolloutRow {
     pub phase: String,
     /// Held by an operator.
     pub paused: bool,
+    /// It puts back what it changed, or did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reverting: bool,
     /// Name of the wave it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave: Option<String>,
@@ -109,8 +112,8 @@ pub struct RolloutDoc {
     /// Changes that settled per minute, over the last minutes; absent while nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<f64>,
-    /// When it ends: by the forecast (half of its runs) where there is one, else at this rate, and then absent when a soak, a
-    /// promotion or a window stands between.
+    /// When it ends: by the forecast (half of its runs) where there is one, else at this rate. Absent when a promotion or an
+    /// approval stands between, and without a forecast also when a soak or a window does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta: Option<Timestamp>,
     /// Which wave ends when, by the engine in virtual time; absent while only a person can move the rollout, where too much
@@ -201,7 +204,7 @@ impl RolloutDoc {
     /// With a forecast, which knows quota, windows and waits: where there is one, the rate's guess at the end is not told.
     #[must_use]
     pub fn with_forecast(self, forecast: Option<Forecast>) -> Self {
-        let eta = forecast.as_ref().map_or(self.eta, |forecast| forecast.p50);
+        let eta = forecast.as_ref().map_or(self.eta, |forecast| forecast.p50.filter(|_| forecast.ends_after().is_none()));
         Self { forecast, eta, ..self }
     }
 
@@ -263,8 +266,7 @@ impl Budget {
 /// Why nothing new begins, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// A stable word: `stop`, `draining`, `store`, `paused`, `not_before`, `window`, `cutoff`, `freeze`, `soak`,
-    /// `promotion`, `approval`, `halt`, `settling`, `lane`; of a change also `wave`, `places`, `instance`, `retry`.
+    /// A stable word, such as `halted`, `paused` or `window`; `domain::hold` lists them all.
     pub word: String,
     /// The same for people, with who and why.
     pub text: String,
@@ -276,6 +278,9 @@ pub struct Hold {
 /// Who must approve a rollout before it begins, and who did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalDoc {
+    /// Since when, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Approvers that are needed, other than the submitter.
     pub required: u16,
     /// Who did, and when.

@@ -10,7 +10,8 @@ use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
 use crate::domain::rollout::{Approved, Cause, Mark};
 use crate::domain::target::Target;
-use crate::domain::window::Calendar;
+use crate::domain::window::{Calendar, Freeze, Window};
+use crate::domain::zone::Zone;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
@@ -22,6 +23,10 @@ fn now() -> Timestamp {
 
 fn later() -> Timestamp {
     at("2026-12-11T17:00:00Z")
+}
+
+fn submitted() -> Timestamp {
+    at("2026-12-04T09:00:00Z")
 }
 
 fn name(text: &str) -> Name {
@@ -142,6 +147,8 @@ impl Facts {
         Situation {
             plan: &self.plan,
             by: &self.by,
+            submitted_at: submitted(),
+            now: now(),
             record: &self.record,
             tallies: &self.tallies,
             window: &self.window,
@@ -167,8 +174,9 @@ impl Facts {
         }
     }
 
+    /// What holds the rollout first; since when is a test of its own.
     fn rollout(&self) -> Option<Hold> {
-        self.holds().into_iter().next()
+        self.holds().into_iter().next().map(|hold| hold.since(None))
     }
 
     fn holds(&self) -> Vec<Hold> {
@@ -188,7 +196,7 @@ impl Facts {
             group_full: self.group_full.as_ref(),
             lane: self.configured.then(|| self.lane()),
         };
-        of_change(&self.situation(), &waiting)
+        of_change(&self.situation(), &waiting).map(|hold| hold.since(None))
     }
 }
 
@@ -201,7 +209,7 @@ fn revert(stage: Stage) -> Revert {
 }
 
 fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold> {
-    Some(Hold { word, text: text.into(), until })
+    Some(Hold { word, text: text.into(), since: None, until })
 }
 
 #[test]
@@ -342,6 +350,47 @@ fn holds_of_the_whole_rollout() {
         // What is on its way is followed whatever holds the rest.
         facts.change.record.state = State::Recovering { sent: now(), cloud: None, candidates: None, covered: false };
         assert_eq!(facts.change(), None);
+    }
+}
+
+#[test]
+fn a_hold_says_since_when() {
+    let moved = at("2026-12-05T17:30:00Z");
+    let phase = |phase| Facts::bent(|f| f.record = Record { phase, phase_since: Some(moved), ..f.record.clone() });
+    let windows = |windows: &[(&str, u64, u64)], freezes| {
+        let zone: Zone = "UTC".parse().expect("a zone");
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let window = |(cron, lasts, cutoff): &(&str, u64, u64)| {
+            Window::new(cron.parse().expect("an expression"), minutes(*lasts), zone.clone(), minutes(*cutoff)).expect("a window")
+        };
+        Facts::bent(|f| {
+            f.plan.calendar = Calendar::new(windows.iter().map(window).collect(), freezes, None);
+            f.window = f.plan.calendar.at(now());
+        })
+    };
+    let freeze = |from: &str, to: &str| {
+        let time = |text: &str| text.parse().expect("a time");
+        Freeze::new(time(from), time(to), "UTC".parse().expect("a zone"), "sale".into()).expect("a freeze")
+    };
+    let held = Mark { at: moved, ..mark("") };
+    for (facts, word, since) in [
+        (phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: None }), "halted", Some(moved)),
+        (phase(Phase::Awaiting { wave: 0 }), "awaiting_promotion", Some(moved)),
+        (phase(Phase::Soaking { wave: 0, until: later() }), "soaking", Some(moved)),
+        (Facts::bent(|f| f.record.paused = Some(held.clone())), "paused", Some(moved)),
+        (Facts::bent(|f| f.lane_held = Some(held.clone())), "lane_held", Some(moved)),
+        (Facts::bent(|f| (f.record.phase, f.plan.approval.required) = (Phase::Scheduled, 1)), "awaiting_approval", Some(submitted())),
+        // 18:00 it is: the window that shut last counts, and the cutoff of the one that is still open.
+        (windows(&[("0 12 * * *", 60, 0), ("0 16 * * *", 90, 0)], Vec::new()), "window", Some(moved)),
+        (windows(&[("0 16 * * *", 180, 90)], Vec::new()), "cutoff", Some(moved)),
+        (windows(&[], vec![freeze("2026-12-05T17:30", "2026-12-07T00:00")]), "freeze", Some(moved)),
+        // It was submitted into a window that was shut, and into a freeze.
+        (windows(&[("0 16 1 * *", 60, 0)], Vec::new()), "window", Some(submitted())),
+        (windows(&[], vec![freeze("2026-12-01T00:00", "2026-12-07T00:00")]), "freeze", Some(submitted())),
+        (Facts::bent(|f| f.draining = true), "draining", None),
+    ] {
+        let hold = facts.holds().into_iter().next().expect("held");
+        assert_eq!((hold.word, hold.since), (word, since), "{}", hold.text);
     }
 }
 
