@@ -36,6 +36,7 @@ use crate::domain::id::{InstanceId, Name};
 use crate::domain::lane::{CLOCK_TOLERANCE, Credentials};
 use crate::domain::proof::{Endpoint, Proof, TroubleWord};
 use crate::engine::{ClockStanding, PROBES_MAX};
+use crate::store::Growth;
 
 /// Proxies of one instance that may be named; the vendor allows four.
 const PROXIES_MAX: usize = 100;
@@ -142,10 +143,15 @@ async fn daemon(api: &Api) -> Vec<CheckRow> {
         Err(error) => no_go("store", "", "disk", format!("the state directory could not be looked at: {error}")),
     });
     if let Ok(Some(growth)) = api.store.growth(api.clock.times().wall).await {
-        let text = describe::growth(growth).told();
-        rows.push(if growth.days_left < DAYS_FEW { note("store", "", "filling", text) } else { go("store", "", text) });
+        rows.push(growing(growth));
     }
     rows
+}
+
+/// How fast the journal grows, and whether somebody should make room for it.
+fn growing(growth: Growth) -> CheckRow {
+    let text = describe::growth(growth).told();
+    if growth.days_left < DAYS_FEW { note("store", "", "filling", text) } else { go("store", "", text) }
 }
 
 /// Names the blocks of one process apart.
@@ -417,6 +423,16 @@ mod tests {
             let row = refused("lane", "lab", "the list of instances", &error(disposition, status));
             assert_eq!((row.verdict.as_str(), row.word.as_str()), (verdict, word), "{disposition:?} {status:?}: {}", row.text);
             assert!(row.text.contains("could not be read: no; ") || word == "refused", "{}", row.text);
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fills_within_a_month_is_told() {
+        for (days_left, verdict, word) in [(DAYS_FEW - 1, CheckRow::NOTE, "filling"), (DAYS_FEW, CheckRow::GO, "ok")] {
+            let growth = Growth { since: Timestamp::UNIX_EPOCH, bytes_per_day: 1 << 30, free_bytes: 58 << 30, days_left };
+            let row = growing(growth);
+            assert_eq!((row.verdict.as_str(), row.word.as_str()), (verdict, word), "{days_left}");
+            assert!(row.text.contains(&format!("last for {days_left} days")), "{}", row.text);
         }
     }
 

@@ -106,6 +106,16 @@ fn plan_faults(faults: &[PlanFault], plan: Option<&str>) -> Vec<String> {
     lines
 }
 
+/// What `status` says of the daemon: its lanes, its store, and plan files that were not taken. Of one plan that was asked
+/// for, only what its rollout may wait for.
+pub fn beside(daemon: &DaemonDoc, asked: Option<&str>, style: &Style) -> Vec<String> {
+    let told = |lane: &&LaneDoc| asked.is_none() || lanes::is_held_back(lane);
+    let mut lines: Vec<String> = daemon.lanes.iter().filter(told).map(|lane| lanes::line(lane, style)).collect();
+    lines.extend(daemon.store.growth.as_ref().filter(|_| asked.is_none()).map(|growth| format!("store: {}", growth.told())));
+    lines.extend(plan_faults(&daemon.plans, asked));
+    lines
+}
+
 /// `status`.
 pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<Exit> {
     let rollouts: Vec<RolloutDoc> = match &args.rollout {
@@ -140,15 +150,8 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
                 write!(out, "{gap}{}", view(rollout, &style, width))?;
             }
             let daemon: DaemonDoc = client.get("/v1/daemon", &[]).await?;
-            // Of one rollout that was asked for, only what it may wait for.
-            let told = |lane: &&LaneDoc| args.rollout.is_none() || lanes::is_held_back(lane);
-            for lane in daemon.lanes.iter().filter(told) {
-                writeln!(out, "{}", lanes::line(lane, &style))?;
-            }
-            if let (None, Some(growth)) = (&args.rollout, &daemon.store.growth) {
-                writeln!(out, "store: {}", growth.told())?;
-            }
-            for line in plan_faults(&daemon.plans, args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str())) {
+            let asked = args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str());
+            for line in beside(&daemon, asked, &style) {
                 writeln!(out, "{line}")?;
             }
         }

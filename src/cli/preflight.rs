@@ -178,7 +178,7 @@ impl Found {
 const KINDS: [&str; 8] = ["plan", "daemon", "store", "lane", "permission", "beta", "proxy", "port"];
 
 /// The table: what stands in the way and what is worth knowing one by one, what is as it must be summed up where it is many.
-fn table(rows: &[CheckRow], ssl_option: bool) -> String {
+pub(super) fn table(rows: &[CheckRow], ssl_option: bool) -> String {
     let mut cells: Vec<Vec<String>> = Vec::new();
     for kind in KINDS {
         let of_kind: Vec<&CheckRow> = rows.iter().filter(|row| row.what == kind).collect();

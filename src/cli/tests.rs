@@ -6,16 +6,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::args::Format;
+use super::listing::beside;
 use super::members::MemberRow;
 use super::output::{Listing, Row, pretty};
 use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
-    Budget, ChangeRow, Counters, EnforcePreview, EnforcementDoc, EnforcementRun, HaltDoc, HeldTarget, Hold, JobRow, JournalRow, MarkDoc,
-    MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SeenRow, TallyDoc, WaveDoc,
-    WireDoc, WirePreview,
+    Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRun, GrowthDoc, HaltDoc, HeldTarget, Hold,
+    JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc, RolloutDoc, RolloutRow,
+    SeenRow, StoreDoc, TallyDoc, WaveDoc, WireDoc, WirePreview,
 };
-use super::{enforce, plan};
+use super::{enforce, plan, preflight};
 use crate::domain::tally::Tally;
 use crate::rehearse::{Forecast, ForecastWave};
 
@@ -442,6 +443,49 @@ fn the_journal() {
 #[test]
 fn an_empty_listing_is_still_a_document() {
     golden("empty", &listed::<JobRow>(&[]));
+}
+
+#[test]
+fn how_fast_the_journal_grows() {
+    let growth = |bytes_per_day, days_left| GrowthDoc { since: at("2026-11-28T17:00:00Z"), bytes_per_day, free_bytes: 58 << 30, days_left };
+    let daemon = |growth| DaemonDoc {
+        version: "0.2.0".into(),
+        pid: 7,
+        started_at: at("2026-11-26T01:12:00Z"),
+        passes: 1,
+        calls: 0,
+        stop: None,
+        draining: false,
+        store: StoreDoc {
+            kind: "sled".into(),
+            seq: 18_992,
+            head: "ab".repeat(32),
+            refusing: None,
+            journal_bytes: 41 << 20,
+            queue_bytes: 12 << 20,
+            growth,
+            rebuilt: None,
+        },
+        lanes: Vec::new(),
+        plans: Vec::new(),
+    };
+    let mut text = String::new();
+    let filling = [growth(3 << 30, 19), growth(58 << 30, 1), growth(41 << 20, 1_448), growth(7 << 10, 36_500)];
+    for growth in &filling {
+        text.push_str(&format!("{}\n", beside(&daemon(Some(growth.clone())), None, &style()).join("\n")));
+    }
+    assert_eq!(beside(&daemon(None), None, &style()), Vec::<String>::new(), "a young journal tells nothing");
+    assert_eq!(beside(&daemon(Some(growth(1, 1))), Some("night"), &style()), Vec::<String>::new(), "it holds no rollout");
+    let row = |verdict: &str, word: &str, text: String| CheckRow {
+        verdict: verdict.into(),
+        what: "store".into(),
+        name: String::new(),
+        word: word.into(),
+        text,
+    };
+    let rows = [row(CheckRow::NOTE, "filling", filling[0].told()), row(CheckRow::GO, "ok", filling[2].told())];
+    text.push_str(&format!("---\n{}", preflight::table(&rows, true)));
+    golden("growth", &text);
 }
 
 #[test]

@@ -230,17 +230,29 @@ pub struct GrowthDoc {
 
 impl GrowthDoc {
     /// In words.
+    /// A disk that lasts for more years than this is not counted in days.
+    const YEARS_MANY: u64 = 10;
+
     pub fn told(&self) -> String {
         let since = self.since.strftime("%Y-%m-%d");
         let (grows, free) = (size(self.bytes_per_day), size(self.free_bytes));
-        format!("the journal grows {grows} a day since {since}; {free} are free and last for {} days", self.days_left)
+        let lasts = match self.days_left {
+            1 => "1 day".to_owned(),
+            days if days < YEARS_MANY * 365 => format!("{days} days"),
+            _ => format!("more than {YEARS_MANY} years"),
+        };
+        format!("the journal grows {grows} a day since {since}; {free} are free and last for {lasts}")
     }
 }
 
 /// Bytes, for people.
 fn size(bytes: u64) -> String {
-    let (mib, gib) = (bytes as f64 / 1_048_576.0, bytes as f64 / 1_073_741_824.0);
-    if gib >= 1.0 { format!("{gib:.1} GiB") } else { format!("{mib:.1} MiB") }
+    let (kib, mib, gib) = (bytes as f64 / 1024.0, bytes as f64 / 1_048_576.0, bytes as f64 / 1_073_741_824.0);
+    match bytes {
+        0x4000_0000.. => format!("{gib:.1} GiB"),
+        0x10_0000.. => format!("{mib:.1} MiB"),
+        _ => format!("{kib:.1} KiB"),
+    }
 }
 
 /// One lane.
