@@ -12,7 +12,7 @@ use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
     ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc,
-    MarkDoc, MissedDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    MarkDoc, MissedDoc, PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, State};
 use crate::domain::hold::{clock_text, halt_text};
@@ -21,6 +21,7 @@ use crate::domain::missed::Windows;
 use crate::domain::plan::{Plan, Promote, Wire};
 use crate::domain::proof::{Summary, TlsVersion};
 use crate::domain::rollout::{Cause, Halt, Phase, Revert, Stage};
+use crate::domain::target::Tags;
 use crate::domain::window::Opening;
 use crate::engine::{ClockStanding, LaneSnapshot, Snapshot};
 use crate::store::{Active, Growth, Health, Rollout};
@@ -34,8 +35,8 @@ pub fn row(rollout: &Rollout) -> RolloutRow {
         ssl_option: rollout.plan.ssl_option,
         phase: rollout.record.phase.word().into(),
         paused: rollout.record.paused.is_some(),
-        wave: rollout.record.phase.wave().and_then(|wave| wave_name(&rollout.plan, wave)),
         reverting: rollout.record.revert().is_some() || rollout.record.phase == Phase::Reverted,
+        wave: rollout.record.phase.wave().and_then(|wave| wave_name(&rollout.plan, wave)),
         tally: rollout.total().into(),
         change_ref: rollout.plan.change_ref.clone(),
         by: rollout.by.name.clone(),
@@ -127,6 +128,11 @@ fn proof(proof: &Summary) -> ProofDoc {
         sha256: proof.sha256.map(|digest| digest.to_string()),
         plaintext: proof.plaintext.word().into(),
     }
+}
+
+/// What the rollout's plan file said.
+pub fn plan(plan: &Plan) -> PlanDoc {
+    PlanDoc { written: plan.written.keys().map(|(key, text)| (key.to_owned(), text.to_owned())).collect() }
 }
 
 /// The plan's group limits, by their keys as plans write them.
@@ -251,6 +257,7 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
         instance_id: change.target.instance_id.to_string(),
         proxy_id: change.target.proxy_id.to_string(),
         wave: wave_name(&rollout.plan, change.wave).unwrap_or_default(),
+        tags: change.target.tags.iter().flat_map(Tags::iter).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         state: change.record.state.word().into(),
         how,
         attempts: change.record.attempts,

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use super::peer::Peer;
-use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
+use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, PlanDoc, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
 use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
@@ -67,6 +67,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/rollouts/{reference}/changes", get(changes))
         .route("/v1/rollouts/{reference}/jobs", get(jobs))
         .route("/v1/rollouts/{reference}/journal", get(journal))
+        .route("/v1/rollouts/{reference}/plan", get(plan))
         .route("/v1/rollouts/{reference}/{verb}", post(verb))
         .route("/v1/lanes/{lane}/{verb}", post(lane::verb))
         .route("/v1/enforcements", get(enforcement::list))
@@ -182,6 +183,11 @@ async fn rollouts(State(api): Shared, uri: Uri) -> Result<Json<Page<RolloutRow>>
 async fn rollout(State(api): Shared, Path(reference): Path<String>) -> Result<Json<RolloutDoc>, Fault> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(api.describe(&rollout).await?))
+}
+
+async fn plan(State(api): Shared, Path(reference): Path<String>) -> Result<Json<PlanDoc>, Fault> {
+    let rollout = find::rollout(&*api.store, &reference).await?;
+    Ok(Json(describe::plan(&rollout.plan)))
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,10 @@
 //! `revert`: asks the daemon to put back what a rollout changed; or, for one that is over, writes a plan that does.
 //!
 //! Invariant: a plan that is written holds only what the rollout surely switched, the newest wave first; whatever
-//! somebody changed since shows the wanted value already when that plan runs, and is left alone.
+//! somebody changed since shows the wanted value already when that plan runs, and is left alone. What it does not carry
+//! over of the rollout's own plan is named on the screen and in the file.
+
+pub(super) mod file;
 
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
@@ -15,7 +18,7 @@ use super::exit::{Exit, Failure};
 use super::operate::{because, tell};
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, count};
-use super::wire::{ChangeRow, RolloutDoc};
+use super::wire::{ChangeRow, PlanDoc, RolloutDoc};
 
 /// Rows asked for at once.
 const PAGE: usize = 1000;
@@ -73,13 +76,21 @@ async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &
     }
     let opened = OpenOptions::new().write(true).create_new(true).open(file);
     let mut out = BufWriter::new(opened.with_context(|| format!("cannot create {}; an existing file is left as it is", file.display()))?);
-    out.write_all(plan(rollout, &rows, style).as_bytes())?;
+    let plan: PlanDoc = client.get(&format!("/v1/rollouts/{}/plan", rollout.id), &[]).await?;
+    let written = file::file(rollout, &plan, &rows, style);
+    out.write_all(written.text.as_bytes())?;
     out.flush()?;
     let file = file.display();
     term::say(&format!(
         "{file} puts back {}; look at it with `sealift plan {file}`, then `sealift apply {file}`",
         count(u32::try_from(rows.len()).unwrap_or(u32::MAX), "proxy", "proxies")
     ));
+    if !written.carried.is_empty() {
+        term::say(&format!("carried over from {} revision {}: {}", clean(&rollout.name), rollout.revision, written.carried.join(", ")));
+    }
+    for line in &written.left_out {
+        term::say(&format!("left out: {line}"));
+    }
     if let Some(warning) = enforced(rollout) {
         term::say(&format!("warning: {warning}"));
     }
@@ -111,26 +122,6 @@ fn is_ours(row: &ChangeRow, set: bool) -> bool {
     switched && row.before == Some(!set)
 }
 
-fn plan(rollout: &RolloutDoc, rows: &[ChangeRow], style: &Style) -> String {
-    // A plan's name has 63 characters at most.
-    let name: String = format!("revert-{}", rollout.name).chars().take(63).collect();
-    let made = style.time(style.now);
-    let mut text = format!(
-        "# Puts back what rollout {} of plan {} revision {} switched, the newest wave first; made {made}.\n\
-         # A proxy that somebody changed since shows the wanted value already and is left alone.\n\
-         version: 1\nname: {name}\nrevision: {}\nssl_option: {}\n",
-        rollout.id, rollout.name, rollout.revision, rollout.revision, !rollout.ssl_option,
-    );
-    if !rollout.change_ref.is_empty() {
-        text.push_str(&format!("change_ref: {}\n", serde_json::Value::from(rollout.change_ref.clone())));
-    }
-    text.push_str("targets:\n  list:\n");
-    for row in rows {
-        text.push_str(&format!("    - {{lane: {}, instance_id: {}, proxy_id: {}}}\n", row.lane, row.instance_id, row.proxy_id));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +133,7 @@ mod tests {
             instance_id: String::new(),
             proxy_id: String::new(),
             wave: "all".into(),
+            tags: Default::default(),
             state: "succeeded".into(),
             how: how.map(str::to_owned),
             attempts: 1,

@@ -13,10 +13,10 @@ use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
     Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRun, GrowthDoc, HaltDoc, HeldTarget, Hold,
-    JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc, RolloutDoc, RolloutRow,
-    SeenRow, StoreDoc, TallyDoc, WaveDoc, WireDoc, WirePreview,
+    JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc, RolloutDoc,
+    RolloutRow, SeenRow, StoreDoc, TallyDoc, WaveDoc, WireDoc, WirePreview,
 };
-use super::{enforce, plan, preflight};
+use super::{enforce, plan, preflight, revert};
 use crate::domain::tally::Tally;
 use crate::rehearse::{Forecast, ForecastWave};
 
@@ -341,6 +341,7 @@ fn change(ordinal: u32, state: &str) -> ChangeRow {
         instance_id: "096c0fc43e804757b59946b80dc27f8bin07".into(),
         proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".into(),
         wave: "rest".into(),
+        tags: Default::default(),
         state: state.into(),
         how: None,
         attempts: 1,
@@ -443,6 +444,70 @@ fn the_journal() {
 #[test]
 fn an_empty_listing_is_still_a_document() {
     golden("empty", &listed::<JobRow>(&[]));
+}
+
+/// A plan that says all it can, and what a revert makes of it.
+#[test]
+fn a_revert_carries_the_plan_over() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let id = |n: u32, end: &str| format!("{n:032x}{end}");
+    let targets: String = (0..6)
+        .map(|n| format!("    - {{lane: prod-sg, instance_id: {}, proxy_id: {}, tags: {{tier: gold}}}}\n", id(n, "in07"), id(n, "po01")))
+        .collect();
+    let text = format!(
+        "version: 1\nname: proxy-ssl-2026q4\nrevision: 2\ndescription: SSL on\nchange_ref: CHG-10421\nowner: dba-oncall\nssl_option: true\n\
+         targets:\n  list:\n{targets}\
+         windows:\n  - {{cron: '0 1 * * SAT', duration: 4h, time_zone: Asia/Singapore, cutoff: 20m}}\n  - {{cron: '@daily', duration: 30m, time_zone: UTC}}\n\
+         freezes: [{{from: 2026-12-24T00:00, to: 2027-01-02T00:00, time_zone: Asia/Singapore, reason: 'year: end'}}]\n\
+         not_before: 2026-12-01T00:00:00+08:00\n\
+         strategy:\n  max_in_flight: 4\n  max_in_flight_per: {{lane: 3, 'tag:tier': 2}}\n  max_failures: {{wave: 50%, rollout: 3}}\n\
+         \x20 progress_deadline: 25m\n  on_failure: revert\n  revert_in_window: true\n\
+         \x20 waves: [{{name: canary, size: 2, soak: 24h, promote: manual}}, {{name: '2', size: 50%}}, {{name: rest, size: rest}}]\n\
+         retry: {{max_attempts: 3, initial: 5s}}\nverify: {{timeout: 5m, wire: {{min_tls: '1.3', plaintext: report}}}}\n\
+         approval: {{required: 1}}\nenforce: {{cron: '0 2 * * *', time_zone: Asia/Shanghai}}\n"
+    );
+    let path = folder.path().join("plan.yaml");
+    std::fs::write(&path, &text).expect("a file is written");
+    let loaded = crate::planfile::load(&path).expect("a plan");
+    let written = loaded.plan.written.keys().map(|(key, text)| (key.to_owned(), text.to_owned()));
+    let mut plan = PlanDoc { written: written.collect() };
+    plan.written.insert("verify.wire.ca_file".into(), "ca.pem".into());
+    let wire = WireDoc { min_tls: "1.3".into(), trusted: true, versions: None, first_expiry: None };
+    let doc = RolloutDoc { phase: "completed".into(), is_final: true, wire: Some(wire), ..rollout() };
+    let rows: Vec<ChangeRow> = [(5, "rest"), (2, "2"), (3, "2"), (0, "canary")]
+        .map(|(n, wave)| ChangeRow {
+            instance_id: id(n, "in07"),
+            proxy_id: id(n, "po01"),
+            wave: wave.into(),
+            tags: [("tier".to_owned(), "gold".to_owned())].into(),
+            ..change(n, "succeeded")
+        })
+        .into();
+    let off = revert::file::file(&doc, &plan, &rows, &style());
+    let on = revert::file::file(&RolloutDoc { ssl_option: false, ..doc.clone() }, &plan, &rows, &style());
+    golden("revert-plan", &off.text);
+    let tls = |text: &str| text.lines().filter(|line| line.contains("tls") || line.contains("ca_file")).collect::<Vec<_>>().join("\n");
+    golden("revert-plan-on", &tls(&on.text));
+    assert_eq!(off.carried, ["windows", "freezes", "retry", "approval", "strategy", "verify"]);
+    // What is left out stands in the file as it is told.
+    assert!(off.left_out.iter().all(|line| off.text.contains(&format!("# Left out: {line}\n"))), "{:?}", off.left_out);
+
+    std::fs::write(&path, &off.text).expect("a file is written");
+    let back = crate::planfile::load(&path).map_err(|mistakes| mistakes.render(false)).expect("a plan");
+    let (was, is) = (&loaded.plan, &back.plan);
+    assert_eq!((is.calendar.windows(), is.calendar.freezes()), (was.calendar.windows(), was.calendar.freezes()));
+    assert_eq!((&is.retry, is.verify_timeout_ms, is.approval.required), (&was.retry, was.verify_timeout_ms, 1));
+    assert_eq!((is.strategy.max_in_flight, &is.strategy.max_in_flight_per), (4, &was.strategy.max_in_flight_per));
+    assert_eq!((is.strategy.max_failures, is.strategy.progress_deadline_ms), (3, was.strategy.progress_deadline_ms));
+    assert!(is.wire.is_some() && is.strategy.revert.in_window && !is.ssl_option);
+    let waves: Vec<_> = is.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size)).collect();
+    assert_eq!(waves, [("rest", 1), ("2", 2), ("canary", 1)]);
+    assert!(back.targets.iter().all(|target| target.tags.as_ref().and_then(|tags| tags.get("tier")) == Some("gold")));
+
+    let old = revert::file::file(&RolloutDoc { wire: None, ..doc }, &PlanDoc { written: Default::default() }, &rows, &style());
+    assert_eq!((old.carried.len(), old.left_out.len()), (0, 1), "{:?}", old.left_out);
+    std::fs::write(&path, &old.text).expect("a file is written");
+    assert!(crate::planfile::load(&path).is_ok(), "{}", old.text);
 }
 
 #[test]

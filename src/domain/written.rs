@@ -1,6 +1,6 @@
 //! A plan as it was written: each of its keys with the text beside it.
 //!
-//! Job: the comparison of two versions of a plan file. The resolved plan cannot serve for that: another version of the
+//! Job: the comparison of two versions of a plan file, and the plan of a revert, which carries keys over. The resolved plan cannot serve for that: another version of the
 //! program resolves the same file to other defaults.
 //!
 //! Invariant: two files that differ only in comments, order, quotes or layout are equal. Deliberately not in it: the
@@ -30,6 +30,11 @@ impl Written {
     /// Whether nothing is known of what was written.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Every key with its text, in the order of their names.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, text)| (key.as_str(), text.as_str()))
     }
 
     /// The keys in which `now` differs, in the order of their names.

@@ -255,3 +255,31 @@ async fn whoever_puts_back_what_is_enforced_is_warned() {
     let written = world.run(&["revert", "night", "--write", back]);
     assert!(written.code == Some(0) && !written.err.contains("enforced"), "{written:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revert_plan_carries_verify_strategy_and_windows_over() {
+    let world = ServeWorld::new(6, 3, "job_time: 100ms");
+    let _daemon = world.daemon().ready();
+    let plan = world.plan(
+        "night",
+        "windows: [{cron: \"0 * * * *\", duration: 2h, time_zone: Asia/Singapore}]\nverify: {timeout: 2m, wire: {ca_file: ca.pem}}\n\
+         strategy: {max_in_flight: 3, on_failure: revert, waves: [{name: canary, size: 2}, {name: rest, size: rest}]}\n",
+    );
+    assert_eq!(world.run(&["apply", plan.to_str().expect("text"), "--yes"]).code, Some(0));
+    let back = world.path("back.yaml");
+    let back = back.to_str().expect("a path of text");
+    let written = world.run(&["revert", "night", "--write", back]);
+    assert_eq!(written.code, Some(0), "{written:?}");
+    assert!(written.err.contains("carried over from night revision 1: windows, strategy, verify"), "{}", written.err);
+    let text = std::fs::read_to_string(back).expect("it was written");
+    for left_out in ["verify.wire.ca_file: \"ca.pem\"; it asks something of TLS", "strategy.on_failure: revert; where too much"] {
+        assert!(written.err.contains(&format!("left out: {left_out}")) && text.contains(&format!("# Left out: {left_out}")), "{text}");
+    }
+    let checked = world.run(&["check", back]);
+    assert!(checked.code == Some(0) && checked.out.contains("6 proxies in 2 waves"), "{checked:?}");
+    let applied = world.run(&["apply", back, "--yes", "--confirm", "revert-night"]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    let status = world.status("revert-night");
+    assert_eq!((&status["wire"]["min_tls"], &status["max_in_flight"]), (&"1.2".into(), &3.into()), "{status}");
+    assert_eq!((&status["waves"][0]["name"], &status["waves"][0]["size"]), (&"rest".into(), &4.into()), "{status}");
+}

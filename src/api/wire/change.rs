@@ -1,5 +1,7 @@
 //! One line per change, and one line per saved job id.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,9 @@ pub struct ChangeRow {
     pub proxy_id: String,
     /// Name of its wave.
     pub wave: String,
+    /// Its labels, of the plan or the target file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// One word of the change table.
     pub state: String,
     /// How it came to succeed: `switched`, `already_right` or `switched_job_unknown`.

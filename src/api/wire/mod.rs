@@ -22,7 +22,9 @@ pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, Look
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 pub use preview::{ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
-pub use rollout::{ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc};
+pub use rollout::{
+    ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, PlanDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -228,11 +230,11 @@ pub struct GrowthDoc {
     pub days_left: u64,
 }
 
+/// A disk that lasts for more years than this is not counted in days.
+const YEARS_MANY: u64 = 10;
+
 impl GrowthDoc {
     /// In words.
-    /// A disk that lasts for more years than this is not counted in days.
-    const YEARS_MANY: u64 = 10;
-
     pub fn told(&self) -> String {
         let since = self.since.strftime("%Y-%m-%d");
         let (grows, free) = (size(self.bytes_per_day), size(self.free_bytes));

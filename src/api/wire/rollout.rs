@@ -145,6 +145,14 @@ pub struct RolloutDoc {
     pub as_of: Timestamp,
 }
 
+/// What a rollout's plan file said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanDoc {
+    /// Its keys, such as `windows[0].cron`, each with its text; `targets.list` left out. Empty for a rollout that an earlier
+    /// version took.
+    pub written: BTreeMap<String, String>,
+}
+
 /// Windows that a rollout missed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissedDoc {
@@ -270,6 +278,9 @@ pub struct Hold {
     pub word: String,
     /// The same for people, with who and why.
     pub text: String,
+    /// Since when, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Until when, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -278,9 +289,6 @@ pub struct Hold {
 /// Who must approve a rollout before it begins, and who did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalDoc {
-    /// Since when, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
     /// Approvers that are needed, other than the submitter.
     pub required: u16,
     /// Who did, and when.
