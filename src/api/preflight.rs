@@ -134,10 +134,10 @@ async fn daemon(api: &Api) -> Vec<CheckRow> {
             "store",
             "",
             "slow",
-            format!("a block is on the disk after {} ms, and every switch waits for two; {} GiB are free", took.as_millis(), free >> 30),
+            format!("a synced write takes {} ms, and every switch waits for two; {} GiB are free", took.as_millis(), free >> 30),
         ),
         Ok(Ok((took, free))) => {
-            go("store", "", format!("a block is on the disk within {} ms; {:.1} GiB are free", took.as_millis() + 1, free as f64 / GIB))
+            go("store", "", format!("a synced write takes {} ms; {:.1} GiB are free", took.as_millis() + 1, free as f64 / GIB))
         }
         Ok(Err(error)) => no_go("store", "", "disk", format!("the state directory cannot be written: {error}")),
         Err(error) => no_go("store", "", "disk", format!("the state directory could not be looked at: {error}")),

@@ -314,6 +314,8 @@ async fn verb(
         verb: word,
         by: peer.to_string(),
         phase: done.phase.into(),
+        wave: done.wave.map(|wave| wave + 1),
+        waves: u16::try_from(rollout.plan.strategy.waves.len()).unwrap_or(u16::MAX),
         in_flight: u32::try_from(done.in_flight.len()).unwrap_or(u32::MAX),
     }))
 }

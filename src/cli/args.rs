@@ -143,7 +143,7 @@ pub enum Verb {
     /// Take a pause back
     #[command(after_help = "Examples:\n  sealift resume proxy-ssl-2026q4\n  sealift resume --lane prod-sg")]
     Resume(HoldArgs),
-    /// Begin nothing new for ever; what is in flight is followed to its end
+    /// Stop a rollout for good; what is in flight is followed to its end
     #[command(after_help = "Example:\n  sealift abort proxy-ssl-2026q4 --reason 'wrong fleet'")]
     Abort(AbortArgs),
     /// Put failed changes back into the queue, and go on after a halt
@@ -273,7 +273,7 @@ pub struct EmulateArgs {
     /// Faults to show, as YAML
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
-    /// Which made-up fleet and which throws of the dice
+    /// Seed of the made-up fleet and of all random choices
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// The X-Auth-Token that is accepted
@@ -388,7 +388,7 @@ pub struct RehearseArgs {
     /// How long it may take [default: 2208h]
     #[arg(long = "for", value_name = "DURATION", value_parser = length)]
     pub lasts: Option<Length>,
-    /// All throws of the dice; the same number gives the same journal
+    /// Seed of all random choices; the same number gives the same journal
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Only so many of the targets, taken from every wave alike

@@ -30,7 +30,7 @@ pub fn line(lane: &LaneDoc, style: &Style) -> String {
         None => parts.push(format!("{} out, no quota", count(lane.out, "call", "calls"))),
     }
     if lane.waiting > 0 {
-        parts.push(format!("{} for a permit", count(lane.waiting, "change waits", "changes wait")));
+        parts.push(format!("{} for the quota", count(lane.waiting, "waits", "wait")));
     }
     if let Some(mark) = &lane.held {
         let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
@@ -72,7 +72,7 @@ mod tests {
         let quota = lane().quota.map(|quota| LaneQuotaDoc { ceiling: 96, refused: 3, ..quota });
         let learnt = LaneDoc { quota, waiting: 1, ..lane() };
         let told = line(&learnt, &style);
-        assert_eq!(told, "lane prod-sg  87 of 120 calls in the last 5m  the account gives 96, 3 refused  1 change waits for a permit");
+        assert_eq!(told, "lane prod-sg  87 of 120 calls in the last 5m  the account gives 96, 3 refused  1 waits for the quota");
         assert!(is_held_back(&learnt));
         let until = Some(jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(60));
         let paused = LaneDoc { paused_until: until, paused_why: Some("slow\u{1b}[2J down".into()), quota: None, ..lane() };

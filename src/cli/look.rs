@@ -209,7 +209,7 @@ impl Progress {
 
     fn silent(&mut self) {
         self.clear();
-        term::say("no answer for a while: looks wait for permits of their lanes, and work goes first; `sealift status` shows it");
+        term::say("no answer for a while: looks wait for the quota of their lanes, and changes go first; `sealift status` shows it");
     }
 
     pub(super) fn clear(&mut self) {

@@ -81,7 +81,7 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
             return Err(Failure::new(Exit::Error, "an abort cannot be taken back; say --yes to do it without being asked").into());
         }
         let what = format!(
-            "{} revision {}: {} will be withdrawn for ever, {} in flight will be followed to the end",
+            "{} revision {}: {} will be cancelled for good, {} in flight will be followed to the end",
             clean(&rollout.name),
             rollout.revision,
             count(rollout.tally.queued, "change", "changes"),
@@ -114,26 +114,40 @@ fn tell_lane(answer: &LaneAnswer, output: &OutputArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What a verb did, in one line: `night: paused (wave 2 of 3); 30 in flight are followed to their end`.
+pub fn done(answer: &VerbAnswer) -> String {
+    let (done, leads_to) = match answer.verb.as_str() {
+        "pause" => ("paused", "advancing"),
+        "resume" => ("resumed", ""),
+        "abort" => ("aborted", "aborted"),
+        "retry" => ("failed changes are queued again", ""),
+        "resolve" => ("resolved", ""),
+        "promote" => ("promoted", ""),
+        "approve" => ("approved", ""),
+        "revert" => ("what it changed is put back", "reverting"),
+        other => (other, ""),
+    };
+    // The phase that the verb itself names is not said twice, nor the one wave of a plan without waves.
+    let phase = (answer.phase != leads_to).then(|| answer.phase.clone());
+    let wave = answer.wave.filter(|_| answer.waves > 1).map(|wave| format!("wave {wave} of {}", answer.waves));
+    let at: Vec<String> = phase.into_iter().chain(wave).collect();
+    let at = if at.is_empty() { String::new() } else { format!(" ({})", at.join(", ")) };
+    let begins_nothing = matches!(answer.verb.as_str(), "pause" | "abort" | "revert");
+    let followed = match answer.in_flight {
+        0 => String::new(),
+        _ if !begins_nothing => String::new(),
+        1 => "; 1 in flight is followed to its end".to_owned(),
+        n => format!("; {n} in flight are followed to their end"),
+    };
+    clean(&format!("{}: {done}{at}{followed}", answer.name))
+}
+
 /// Tells what a verb did.
 pub fn tell(answer: &VerbAnswer, output: &OutputArgs) -> Result<Exit> {
     let mut out = term::stdout();
     match output.output {
         Format::Table => {
-            let done = match answer.verb.as_str() {
-                "pause" => "paused",
-                "resume" => "resumed",
-                "abort" => "aborted",
-                "retry" => "retried",
-                "promote" => "promoted",
-                "approve" => "approved",
-                "revert" => "told to put back what it changed",
-                other => other,
-            };
-            writeln!(out, "{}: {done}; the rollout is {}", clean(&answer.name), answer.phase)?;
-            let begins_nothing = matches!(answer.verb.as_str(), "pause" | "abort" | "revert");
-            if begins_nothing && answer.in_flight > 0 {
-                term::say(&format!("{} in flight will be followed to the end", count(answer.in_flight, "change", "changes")));
-            }
+            writeln!(out, "{}", done(answer))?;
         }
         Format::Json => writeln!(out, "{}", pretty(answer)?)?,
         Format::Jsonl => writeln!(out, "{}", line(answer)?)?,

@@ -271,7 +271,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
         text.push_str(&format!("each is proven on the wire: within {within} its port must show {shows}\n"));
     }
     if let Some(limits) = limits(&preview.max_in_flight_per) {
-        text.push_str(&format!("of them {limits}; a change whose group is full is passed over until a place is free\n"));
+        text.push_str(&format!("in flight {limits}; a change whose group is full waits until a place is free\n"));
     }
     text.push_str(&guards(preview));
     text.push_str(&enforced(preview, style));
@@ -341,7 +341,7 @@ pub fn limits(limits: &BTreeMap<String, u32>) -> Option<String> {
 
 /// What follows when too much fails, and who must agree first.
 fn guards(preview: &Preview) -> String {
-    let when = if preview.revert_in_window { "inside the windows only" } else { "outside the windows too, but for freezes" };
+    let when = if preview.revert_in_window { "inside the windows only" } else { "outside the windows too, except in freezes" };
     let then = if preview.on_failure == "revert" { "puts back by itself what it changed" } else { "waits for a person" };
     let mut text = format!("when a failure budget is spent it {then}; a revert runs {when}\n");
     if preview.approvals > 0 {

@@ -44,7 +44,7 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
         let back = if rollout.ssl_option { "OFF" } else { "on" };
         term::say(&format!(
             "{} revision {}: SSL is switched {back} again where this rollout changed it and nobody did since: up to {}; {} not begun will \
-             be withdrawn for ever",
+             be cancelled for good",
             clean(&rollout.name),
             rollout.revision,
             count(rollout.tally.succeeded + rollout.tally.active, "proxy", "proxies"),

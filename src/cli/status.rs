@@ -77,7 +77,8 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
     lines.extend(rollout.missed_windows.as_ref().map(|missed| format!("  {}", missed_windows(missed, &rollout.name, style))));
     lines.extend(rollout.enforcement.as_ref().map(|found| format!("  {}", super::enforce::summary(found, style))));
     if rollout.tally.active > 0 && matches!(rollout.phase.as_str(), "halted" | "aborted") {
-        lines.push(format!("  still followed to the end: {} in flight", count(rollout.tally.active, "change", "changes")));
+        let followed = if rollout.tally.active == 1 { "is followed to its end" } else { "are followed to their end" };
+        lines.push(format!("  {} in flight {followed}", rollout.tally.active));
     }
     if let Some(revert) = &rollout.revert {
         lines.push(clean(&format!("  puts back what it changed, {}", revert.cause)));
@@ -167,7 +168,7 @@ fn alarming(word: &str, n: u32) -> String {
 
 fn cloud(rollout: &RolloutDoc) -> String {
     let counters = &rollout.counters;
-    let verified = counters.verified.map_or_else(|| "verified: the API's word".to_owned(), |n| format!("verified {n}"));
+    let verified = counters.verified.map_or_else(|| "verified by the API only".to_owned(), |n| format!("verified {n}"));
     let counted = |count: Option<u32>| count.map_or_else(|| "…".to_owned(), |count| count.to_string());
     format!(
         "accepted {}  completed {}  effective {}  {verified}",

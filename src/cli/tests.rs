@@ -14,9 +14,9 @@ use super::text::Style;
 use super::wire::{
     Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRun, GrowthDoc, HaltDoc, HeldTarget, Hold,
     JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc, RolloutDoc,
-    RolloutRow, SeenRow, StoreDoc, TallyDoc, WaveDoc, WireDoc, WirePreview,
+    RolloutRow, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
 };
-use super::{enforce, plan, preflight, revert};
+use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
 use crate::rehearse::{Forecast, ForecastWave};
 
@@ -444,6 +444,35 @@ fn the_journal() {
 #[test]
 fn an_empty_listing_is_still_a_document() {
     golden("empty", &listed::<JobRow>(&[]));
+}
+
+#[test]
+fn what_a_verb_did() {
+    let answer = |verb: &str, phase: &str, wave, waves, in_flight| VerbAnswer {
+        id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
+        name: "night".into(),
+        verb: verb.into(),
+        by: "ada".into(),
+        phase: phase.into(),
+        wave,
+        waves,
+        in_flight,
+    };
+    let told: Vec<String> = [
+        answer("pause", "advancing", Some(2), 3, 30),
+        answer("pause", "soaking", Some(1), 3, 0),
+        answer("pause", "advancing", Some(1), 1, 1),
+        answer("resume", "advancing", Some(2), 3, 30),
+        answer("promote", "advancing", Some(2), 3, 0),
+        answer("approve", "scheduled", None, 3, 0),
+        answer("retry", "advancing", Some(2), 3, 4),
+        answer("revert", "reverting", Some(2), 3, 30),
+        answer("abort", "aborted", None, 3, 30),
+    ]
+    .iter()
+    .map(|answer| operate::done(answer) + "\n")
+    .collect();
+    golden("verbs", &told.concat());
 }
 
 /// A plan that says all it can, and what a revert makes of it.

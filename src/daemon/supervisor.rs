@@ -112,7 +112,7 @@ fn status(snapshot: &Snapshot) -> String {
     let out: u32 = snapshot.lanes.iter().map(|lane| lane.out).sum();
     let waiting: u32 = snapshot.lanes.iter().map(|lane| lane.waiting).sum();
     let paused = snapshot.lanes.iter().filter(|lane| lane.paused.is_some()).count();
-    let mut text = format!("{} calls made, {out} out, {waiting} changes wait for a permit", snapshot.calls);
+    let mut text = format!("{} calls made, {out} out, {waiting} wait for the quota", snapshot.calls);
     if paused > 0 {
         text.push_str(&format!(", {paused} of {} lanes paused", snapshot.lanes.len()));
     }

@@ -467,7 +467,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Queued | State::Ready, Event::Cancel) => Ok(step.withdrawn()),
         (State::Ready, Event::Woken) => Ok(step.ready()),
 
-        (State::Inspecting, Event::Woken) => Ok(step.stay().call(step.inspect(), "look again")),
+        (State::Inspecting, Event::Woken) => Ok(step.stay().call(step.inspect(), "checked again")),
         (State::Inspecting, Event::Observed(view)) => Ok(step.inspected(view.as_ref())),
         (State::Inspecting, Event::Error(error)) => Ok(step.inspect_failed(error)),
 
@@ -477,7 +477,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Submitting { sent, cloud }, Event::Error(error)) => Ok(step.submit_failed(*sent, *cloud, error)),
 
         (State::Recovering { sent, cloud, candidates: None, .. }, Event::Woken) => Ok(step.question(&step.doubt(*sent, *cloud))),
-        (State::Recovering { candidates: Some(_), .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "ask for the proxy")),
+        (State::Recovering { candidates: Some(_), .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "the proxy is read")),
         (State::Recovering { sent, cloud, .. }, Event::Found { jobs, asked }) => Ok(step.found(&step.doubt(*sent, *cloud), jobs, *asked)),
         (State::Recovering { .. }, Event::Observed(view)) => Ok(step.recovered(view.as_ref())),
         // The answer itself, later than somebody gave it up: better than anything a question can tell.
@@ -494,7 +494,7 @@ pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decis
         (State::Following { job }, Event::Error(error)) => Ok(step.follow_failed(job, error)),
 
         (State::Verifying { .. }, Event::Woken | Event::Proved(_)) if change.record.shown.is_some() => step.on_the_wire(event),
-        (State::Verifying { .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "look after")),
+        (State::Verifying { .. }, Event::Woken) => Ok(step.stay().call(step.inspect(), "the check after the switch")),
         (State::Verifying { .. }, Event::Observed(view)) if change.record.shown.is_none() => Ok(step.verified(view.as_ref())),
         (State::Verifying { .. }, Event::Error(error)) if change.record.shown.is_none() => Ok(step.verify_failed(error)),
 
@@ -743,7 +743,7 @@ impl<'a> Step<'a> {
             Opening::Open { .. } if let Some(why) = self.held_by_lane() => self.stay().after(HELD_LOOK, why),
             Opening::Open { .. } => match &self.change.record.adopted {
                 Some(job) => self.follow(job, "the job that a person named"),
-                None => self.to(State::Inspecting).call(self.inspect(), "look before"),
+                None => self.to(State::Inspecting).call(self.inspect(), "the check before the switch"),
             },
             // A place in flight and an instance are not kept over a closed window; the rollout releases it again.
             Opening::Shut { .. } => self.to(State::Queued).never("the window is shut"),
@@ -833,7 +833,8 @@ impl<'a> Step<'a> {
                 next.record.misses = next.record.misses.saturating_add(1);
                 let misses = next.record.misses;
                 if misses >= self.ctx.retry.max_attempts {
-                    return self.fail(ReasonWord::AttemptsSpent, format!("the look before failed {misses} times: {}", error.message));
+                    return self
+                        .fail(ReasonWord::AttemptsSpent, format!("the check before the switch failed {misses} times: {}", error.message));
                 }
                 let wait = self.ctx.retry.delay(u32::from(misses), self.change.id);
                 next.after(wait, error.message.clone())
@@ -913,7 +914,7 @@ impl<'a> Step<'a> {
             Some(left) if !left.is_zero() => self.stay().after(left, "what was sent may still be landing"),
             Some(_) | None => {
                 let call = Call::FindJobs { target: self.change.target.clone(), within: doubt.asked(), offset: 1 };
-                self.stay().call(call, "ask for the job")
+                self.stay().call(call, "the list of jobs is read")
             }
         }
     }

@@ -437,12 +437,12 @@ impl Waiting<'_> {
         let until = self.wake.filter(|wake| *wake > self.now)?;
         let record = &self.change.record;
         if record.misses > 0 {
-            let text = format!("the look before failed {} times in a row; it is tried again", record.misses);
+            let text = format!("the check before the switch failed {} times in a row; it is tried again", record.misses);
             return Some(Hold::new("backoff", Some(until), text));
         }
         if record.waits > 0 {
             let work = self.occupied.map_or_else(|| "other work".to_owned(), ToString::to_string);
-            let text = format!("the instance is busy with {work}, told {} times in a row; it is asked again", record.waits);
+            let text = format!("the instance is busy with {work}, for {} checks in a row; it is checked again", record.waits);
             return Some(Hold::new("instance_busy", Some(until), text));
         }
         let text = format!("attempt {} of {} did not succeed; the next follows", record.attempts, plan.retry.max_attempts);
@@ -474,7 +474,7 @@ impl Waiting<'_> {
         let Some(lane) = &self.lane else { return Some(Unserved { lane: &self.change.target.lane, shares: None }.hold()) };
         lane.held().or_else(|| lane.stands()).or_else(|| {
             lane.waits_for_quota.then(|| {
-                let text = format!("lane {} has used its quota; the next call goes out as soon as a permit is free", lane.name);
+                let text = format!("lane {} has used its quota; the next call goes out as soon as the quota allows it", lane.name);
                 Hold::new("quota", lane.free_at, text)
             })
         })
@@ -515,7 +515,7 @@ impl LaneStanding<'_> {
 
     fn assumed(&self) -> Option<Hold> {
         let until = self.assumed_until?;
-        let text = format!("lane {} counts its whole quota as used: the daemon before did not end in peace and left no count", self.name);
+        let text = format!("lane {} counts its whole quota as used: the daemon before ended without a count of its calls", self.name);
         Some(Hold::new("quota", Some(until), text))
     }
 

@@ -69,6 +69,8 @@ pub struct Command {
 pub struct Acknowledged {
     /// Phase word after the verb.
     pub phase: &'static str,
+    /// The wave it is in then, from 0.
+    pub wave: Option<u16>,
     /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
     pub in_flight: Vec<ChangeId>,
 }

@@ -530,8 +530,9 @@ impl Core {
                 && let Some((waiting, command)) = tracked.verbs.pop_front()
             {
                 self.count(command.verb.word());
-                let phase = self.rollouts[&id].view.record.phase.word();
-                out.push(Effect::Reply { id: waiting, result: Ok(Acknowledged { phase, in_flight }) });
+                let phase = &self.rollouts[&id].view.record.phase;
+                let (phase, wave) = (phase.word(), phase.wave());
+                out.push(Effect::Reply { id: waiting, result: Ok(Acknowledged { phase, wave, in_flight }) });
             }
         }
         match (moving.act, moving.sweep) {

@@ -84,7 +84,7 @@ async fn a_clean_end_leaves_the_level_and_after_a_kill_the_quota_counts_as_used(
     let held = world.until("small", |status| status["holds"][0]["word"] == "quota");
     let (until, text) = (&held["holds"][0]["until"], &held["holds"][0]["text"]);
     let until: jiff::Timestamp = until.as_str().and_then(|until| until.parse().ok()).unwrap_or_else(|| panic!("{held}"));
-    assert!(text.as_str().is_some_and(|text| text.contains("did not end in peace")), "{text}");
+    assert!(text.as_str().is_some_and(|text| text.contains("ended without a count of its calls")), "{text}");
     let left = until.duration_since(SystemClock.times().wall).as_secs();
     assert!((3_500..=3_600).contains(&left), "no more than what was in flight is waited for longer: {left} s");
 }

@@ -122,6 +122,12 @@ pub struct VerbAnswer {
     pub by: String,
     /// Phase word after the verb.
     pub phase: String,
+    /// The wave it is in then, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u16>,
+    /// How many waves its plan has.
+    #[serde(default)]
+    pub waves: u16,
     /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
     pub in_flight: u32,
 }

@@ -497,17 +497,14 @@ fn a_lane_holds_whatever_needs_a_call() {
         f.waits_for_quota = true;
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
-    let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as a permit is free");
+    let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as the quota allows it");
     assert_eq!((quota.rollout(), quota.change()), (None, expected.clone()), "a rollout moves at its lane's pace");
     let told = Facts { free_at: Some(later()), ..quota };
     assert_eq!((told.rollout(), told.change()), (None, expected.map(|hold| Hold { until: Some(later()), ..hold })));
     // Nothing at all moves: that holds the rollout, too.
     let killed = Facts { assumed_until: Some(later()), ..told };
-    let expected = hold(
-        "quota",
-        Some(later()),
-        "lane prod-sg counts its whole quota as used: the daemon before did not end in peace and left no count",
-    );
+    let expected =
+        hold("quota", Some(later()), "lane prod-sg counts its whole quota as used: the daemon before ended without a count of its calls");
     assert_eq!((killed.rollout(), killed.change()), (expected.clone(), expected));
     // With everything in flight there is nothing that the lane keeps from beginning.
     let released = Facts::bent(|f| {
@@ -602,18 +599,18 @@ fn a_full_group_holds_what_is_queued() {
 #[test]
 fn a_ready_change_tells_what_it_waits_for() {
     let busy = Facts::ready(|r| r.waits = 4);
-    let text = "the instance is busy with other work, told 4 times in a row; it is asked again";
+    let text = "the instance is busy with other work, for 4 checks in a row; it is checked again";
     assert_eq!(busy.change(), hold("instance_busy", Some(later()), text));
     let mut named = Facts::ready(|r| r.waits = 4);
     let (job, instance_id) = ("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"), named.change.target.instance_id);
     named.occupied = Some(JobSeen { job, instance_id, name: "EnlargeGaussDBforMySQLProxy".into(), created: None });
-    let text = "the instance is busy with EnlargeGaussDBforMySQLProxy (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7), told 4 times in a \
-                row; it is asked again";
+    let text = "the instance is busy with EnlargeGaussDBforMySQLProxy (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7), for 4 checks in a \
+                row; it is checked again";
     assert_eq!(named.change(), hold("instance_busy", Some(later()), text));
     let failed = Facts::ready(|r| r.attempts = 2);
     assert_eq!(failed.change(), hold("backoff", Some(later()), "attempt 2 of 6 did not succeed; the next follows"));
     let missed = Facts::ready(|r| (r.misses, r.waits) = (3, 1));
-    assert_eq!(missed.change(), hold("backoff", Some(later()), "the look before failed 3 times in a row; it is tried again"));
+    assert_eq!(missed.change(), hold("backoff", Some(later()), "the check before the switch failed 3 times in a row; it is tried again"));
     let mut over = Facts::ready(|r| r.attempts = 2);
     over.wake = Some(now());
     assert_eq!(over.change(), None, "its time has come");
