@@ -402,7 +402,9 @@ pub fn daemon(snapshot: &Snapshot, health: Health, growth: Option<Growth>, plans
         started_at,
         passes: snapshot.passes,
         calls: snapshot.calls,
-        stop: snapshot.stop.clone(),
+        stop: snapshot.stop.file.as_ref().map(|file| file.text.clone()),
+        stop_file: String::new(),
+        stopped: snapshot.stop.by.as_ref().map(MarkDoc::from),
         draining: snapshot.draining,
         store: StoreDoc {
             kind: health.kind.into(),

@@ -73,7 +73,7 @@ fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Openi
         record: &rollout.record,
         tallies: &rollout.tallies,
         window,
-        stop: snapshot.stop.as_deref(),
+        stop: &snapshot.stop,
         draining: snapshot.draining,
         overdue: snapshot.overdue.get(&rollout.id).map(String::as_str),
         groups_full: false,

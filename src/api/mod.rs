@@ -23,7 +23,9 @@ mod preflight;
 pub mod preview;
 mod routes;
 mod server;
+mod stop;
 mod submit;
+mod switches;
 mod users;
 pub mod wire;
 
@@ -35,11 +37,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use describe::entry as journal_row;
-pub use lane::{Switches, SwitchesError};
 pub use peer::Peer;
 pub use places::{CONNECTIONS_MAX, IDLE_MAX};
 pub use routes::router;
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
+pub use switches::{Switches, SwitchesError};
 
 use crate::clock::Clock;
 use crate::domain::lane::Lane;

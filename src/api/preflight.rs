@@ -35,6 +35,7 @@ use crate::domain::hold::{CLOCK_REMEDY, clock_text};
 use crate::domain::id::{InstanceId, Name};
 use crate::domain::lane::{CLOCK_TOLERANCE, Credentials};
 use crate::domain::proof::{Endpoint, Proof, TroubleWord};
+use crate::domain::stop::Stop;
 use crate::engine::{ClockStanding, PROBES_MAX};
 use crate::store::Growth;
 
@@ -111,14 +112,14 @@ fn no_go(what: &str, name: &str, word: &str, text: impl Into<String>) -> CheckRo
 /// The daemon, its store and its disk.
 async fn daemon(api: &Api) -> Vec<CheckRow> {
     let snapshot = api.handle.snapshot().borrow().clone();
-    let mut rows = vec![match (&snapshot.stop, snapshot.draining) {
-        (Some(text), _) => {
-            let text = if text.is_empty() { String::new() } else { format!(": {text}") };
-            no_go("daemon", "", "stop", format!("the file STOP stands in the state directory{text}; nothing is sent until it is removed"))
-        }
-        (None, true) => no_go("daemon", "", "draining", "it is about to end, and begins nothing new"),
-        (None, false) => go("daemon", "", format!("sealift {} runs, and nothing stops it", env!("CARGO_PKG_VERSION"))),
-    }];
+    let Stop { by, file } = &snapshot.stop;
+    let by = by.iter().map(|mark| ("stopped", format!("everything is stopped by {mark}; `sealift start` lets work go on")));
+    let file = file.iter().map(|file| ("stop", format!("everything is stopped by {file}; nothing is sent until it is removed")));
+    let draining = snapshot.draining.then(|| ("draining", "it is about to end, and begins nothing new".to_owned()));
+    let mut rows: Vec<CheckRow> = by.chain(file).chain(draining).map(|(word, text)| no_go("daemon", "", word, text)).collect();
+    if rows.is_empty() {
+        rows.push(go("daemon", "", format!("sealift {} runs, and nothing stops it", env!("CARGO_PKG_VERSION"))));
+    }
     if let Some(why) = api.store.health().refusing {
         rows.push(no_go("store", "", "refusing", format!("nothing new is taken: {why}")));
         return rows;

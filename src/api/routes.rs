@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, PlanDoc, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
-use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, submit};
+use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, stop, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -70,6 +70,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/rollouts/{reference}/plan", get(plan))
         .route("/v1/rollouts/{reference}/{verb}", post(verb))
         .route("/v1/lanes/{lane}/{verb}", post(lane::verb))
+        .route("/v1/stop", post(stop::stop))
+        .route("/v1/start", post(stop::start))
         .route("/v1/enforcements", get(enforcement::list))
         .route("/v1/enforcements/{name}", get(enforcement::one))
         .route("/v1/enforcements/{name}/{verb}", post(enforcement::verb))
@@ -153,7 +155,8 @@ async fn daemon(State(api): Shared) -> Json<DaemonDoc> {
     // Beside the rest of it; a store that is out of order is told by its health.
     let growth = api.store.growth(api.clock.times().wall).await.unwrap_or_default();
     let plans = api.plans.borrow().clone();
-    Json(describe::daemon(&api.engine(), api.store.health(), growth, plans, api.started_at))
+    let doc = describe::daemon(&api.engine(), api.store.health(), growth, plans, api.started_at);
+    Json(DaemonDoc { stop_file: api.switches.stop_file(), ..doc })
 }
 
 #[derive(Deserialize)]

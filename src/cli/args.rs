@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::operator::{
     AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs,
-    RevertArgs, VerbArgs,
+    RevertArgs, StopArgs, VerbArgs,
 };
 pub use self::store::{
     BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
@@ -143,6 +143,14 @@ pub enum Verb {
     /// Take a pause back
     #[command(after_help = "Examples:\n  sealift resume proxy-ssl-2026q4\n  sealift resume --lane prod-sg")]
     Resume(HoldArgs),
+    /// Stop everything, now: nothing that changes anything is sent until `sealift start`; the daemon runs on
+    #[command(
+        after_help = "Examples:\n  sealift stop --reason 'incident in the region'\n\nKept over a restart. What is in flight is followed to its end, and reads go on.\nWithout a daemon: a file STOP in its state directory does the same; `sealift config` has its path."
+    )]
+    Stop(StopArgs),
+    /// Let work go on after `sealift stop`
+    #[command(after_help = "Examples:\n  sealift start --reason 'the region is well'\n\nThe daemon itself is started by `sealift serve`.")]
+    Start(StopArgs),
     /// Stop a rollout for good; what is in flight is followed to its end
     #[command(after_help = "Example:\n  sealift abort proxy-ssl-2026q4 --reason 'wrong fleet'")]
     Abort(AbortArgs),

@@ -20,7 +20,7 @@ use super::exit::{Exit, Failure};
 use super::term;
 use super::wire::{
     CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LaneAnswer, LaneRequest, LookRequest, LookRow, Page,
-    PreflightRequest, Preview, RolloutDoc, SubmitAnswer, VerbAnswer, VerbRequest,
+    PreflightRequest, Preview, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer, VerbRequest,
 };
 
 /// Time for an answer; the server gives up a little earlier and says why.
@@ -195,6 +195,11 @@ impl Client {
     /// Carries out a verb on a lane.
     pub async fn lane_verb(&self, lane: &str, verb: &str, body: &LaneRequest) -> Result<LaneAnswer, ClientError> {
         self.send(self.request(Method::POST, &format!("/v1/lanes/{}/{verb}", segment(lane))).json(body)).await
+    }
+
+    /// Stops everything, or starts it again.
+    pub async fn switch_all(&self, verb: &str, body: &StopRequest) -> Result<StopAnswer, ClientError> {
+        self.send(self.request(Method::POST, &format!("/v1/{verb}")).json(body)).await
     }
 
     /// Carries out a verb on an enforcement.

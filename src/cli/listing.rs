@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::lanes;
 use super::output::{Listing, Row, line, pretty};
 use super::status::view;
+use super::stop;
 use super::term::{self, say};
 use super::text::{Style, clean};
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow};
@@ -141,6 +142,10 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
         }
         Format::Csv => anyhow::bail!("a status has no rows for CSV; use -o json, or `sealift list -o csv`"),
         Format::Table => {
+            let daemon: DaemonDoc = client.get("/v1/daemon", &[]).await?;
+            for line in stop::lines(&daemon, &style) {
+                writeln!(out, "{line}\n")?;
+            }
             if rollouts.is_empty() {
                 say("no rollout is open; see `sealift list` for those that are over");
             }
@@ -149,7 +154,6 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
                 let gap = if index == 0 { "" } else { "\n" };
                 write!(out, "{gap}{}", view(rollout, &style, width))?;
             }
-            let daemon: DaemonDoc = client.get("/v1/daemon", &[]).await?;
             let asked = args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str());
             for line in beside(&daemon, asked, &style) {
                 writeln!(out, "{line}")?;

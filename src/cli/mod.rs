@@ -32,6 +32,7 @@ mod rehearse;
 mod revert;
 mod rows;
 mod status;
+mod stop;
 mod store;
 mod target_file;
 pub(crate) mod term;
@@ -74,6 +75,8 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Jobs(args) => listing::jobs(&client()?, args, style).await,
         Verb::Journal(args) => listing::journal(&client()?, args, style).await,
         Verb::Pause(args) => operate::pause(&client()?, args, &style).await,
+        Verb::Stop(args) => stop::stop(&client()?, args, &find()?).await,
+        Verb::Start(args) => stop::start(&client()?, args).await,
         Verb::Approve(args) => operate::approve(&client()?, args).await,
         Verb::Revert(args) => revert::revert(&client()?, args, &style).await,
         Verb::Enforce(args) => enforce::enforce(&client()?, args, &style).await,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::args::Reach;
 use super::exit::{Exit, Failure};
 use super::term;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::id::Name;
 use crate::domain::lane::{Lane, reached};
 
@@ -16,6 +16,7 @@ use crate::domain::lane::{Lane, reached};
 #[derive(Debug)]
 pub struct Daemon {
     socket: PathBuf,
+    stop_file: Option<PathBuf>,
     lanes: Option<BTreeMap<Name, Option<Name>>>,
     configured: Vec<Lane>,
 }
@@ -24,6 +25,11 @@ impl Daemon {
     /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Full path of the file that stops everything, if its configuration is at hand.
+    pub fn stop_file(&self) -> Option<&Path> {
+        self.stop_file.as_deref()
     }
 
     /// Its lanes, as a plan is checked against them, if its configuration is at hand; without one the daemon itself tells
@@ -39,7 +45,7 @@ impl Daemon {
 
     /// A daemon that is known by its socket alone.
     pub fn at(socket: &Path) -> Self {
-        Self { socket: socket.to_owned(), lanes: None, configured: Vec::new() }
+        Self { socket: socket.to_owned(), stop_file: None, lanes: None, configured: Vec::new() }
     }
 }
 
@@ -58,9 +64,10 @@ pub fn find(reach: &Reach) -> Result<Daemon, Failure> {
     if let Some(addr) = &reach.addr {
         return Ok(Daemon::at(&socket(addr)?));
     }
-    let config = config(reach)?;
+    let config = self::config(reach)?;
     let lanes = config.file.is_some().then(|| reached(&config.lanes));
-    Ok(Daemon { socket: config.socket, lanes, configured: config.lanes })
+    let stop_file = Some(config::stop_file(&config.store));
+    Ok(Daemon { socket: config.socket, stop_file, lanes, configured: config.lanes })
 }
 
 /// Finds the daemon for a verb that works without one: a configuration that cannot be read costs it the check of the

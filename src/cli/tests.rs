@@ -189,7 +189,7 @@ fn a_rollout_that_is_held() {
     let held = RolloutDoc {
         paused: Some(mark.clone()),
         holds: vec![
-            hold("stop_file", "the STOP file stands: fire drill; remove it to go on", None),
+            hold("stop_file", "everything is stopped by the file /var/lib/sealift/STOP: fire drill; remove it to go on", None),
             Hold { since: Some(mark.at), ..hold("paused", "paused by ada: application team sees errors", None) },
             Hold { since: Some(at("2026-12-04T21:00:00Z")), ..hold("window", "no window is open", Some("2026-12-11T17:00:00Z")) },
         ],
@@ -549,6 +549,8 @@ fn how_fast_the_journal_grows() {
         passes: 1,
         calls: 0,
         stop: None,
+        stop_file: String::new(),
+        stopped: None,
         draining: false,
         store: StoreDoc {
             kind: "sled".into(),

@@ -29,6 +29,7 @@ pub use self::setting::{Origin, Setting};
 use crate::document::shape::Later;
 use crate::document::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, open, quote};
 use crate::domain::lane::Lane;
+use crate::domain::stop;
 
 /// Where the configuration is looked for when nothing names it.
 pub const PATH_DEFAULT: &str = "/etc/sealift/sealift.yaml";
@@ -41,6 +42,18 @@ pub const STORE_DEFAULT: &str = "/var/lib/sealift/queue";
 
 /// `api.socket` when nothing says otherwise.
 pub const SOCKET_DEFAULT: &str = "/run/sealift/api.sock";
+
+/// The state directory of a daemon with this store, as a full path: the store's folder is in it, and so is everything else
+/// that the daemon keeps.
+pub fn state_dir(store: &Path) -> PathBuf {
+    let store = std::path::absolute(store).unwrap_or_else(|_| store.to_owned());
+    store.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+/// Full path of the file that stops everything without a daemon.
+pub fn stop_file(store: &Path) -> PathBuf {
+    state_dir(store).join(stop::FILE)
+}
 
 /// Largest configuration file: a thousand lanes with comments.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -176,6 +189,7 @@ fn understand(
     let plans = path("plans", "SEALIFT_PLANS", plans, PLANS_DEFAULT);
     let store = path("store.sled", "SEALIFT_STORE", store, STORE_DEFAULT);
     let socket = path("api.socket", "SEALIFT_SOCKET", socket, SOCKET_DEFAULT);
+    settings.push("stop_file", stop_file(&store), Some(Origin::Beside("store.sled")));
     let lanes = match filled {
         Some(document) => lanes::read(written, document, base, &mut settings, mistakes)?,
         None => Default::default(),

@@ -21,6 +21,8 @@ pub enum Origin {
     },
     /// An environment variable.
     Environment(&'static str),
+    /// Not set: it follows from this key.
+    Beside(&'static str),
     /// A flag of the command line, or the environment variable that stands for it.
     Flag {
         /// The flag.
@@ -36,6 +38,7 @@ impl fmt::Display for Origin {
             Self::Default => f.pad("default"),
             Self::File { path, line } => f.pad(&format!("{path}:{line}")),
             Self::Environment(name) => f.pad(&format!("${name}")),
+            Self::Beside(key) => f.pad(&format!("beside {key}")),
             Self::Flag { flag, variable } => f.pad(&format!("{flag} or ${variable}")),
         }
     }

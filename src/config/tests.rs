@@ -43,7 +43,9 @@ fn without_a_file_everything_has_its_default() {
     assert_eq!(config.store, Path::new(STORE_DEFAULT));
     assert_eq!(config.socket, Path::new(SOCKET_DEFAULT));
     assert!(config.lanes.is_empty());
-    assert!(config.settings.iter().all(|setting| setting.origin == Origin::Default));
+    let stop = config.settings.iter().find(|setting| setting.key == "stop_file").expect("listed");
+    assert_eq!((stop.value.as_str(), &stop.origin), (Some("/var/lib/sealift/STOP"), &Origin::Beside("store.sled")));
+    assert!(config.settings.iter().all(|setting| setting.origin == Origin::Default || setting.key == "stop_file"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod plans;
 mod stop_file;
 mod supervisor;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{Reach, ServeArgs};
 use crate::cli::{Exit, configuration};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::document::length::Length;
 use crate::domain::id::Name;
 use crate::domain::lane::{self, Lane};
@@ -51,11 +51,9 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     warn(&config);
     let mut signals = Signals::new()?;
     abort_on_panic();
-    let state = state_dir(&config.store);
+    let state = config::state_dir(&config.store);
     let stop = stop_file::look(&state);
-    if let Some(reason) = &stop {
-        tracing::warn!(reason, file = %state.join(stop_file::NAME).display(), "STOP stands: nothing that changes anything is sent");
-    }
+    stop.iter().for_each(stop_file::warn);
     let mut config = config;
     let (faults, told) = watch::channel(Vec::new());
     let mut parts = Parts::start(Setup {
@@ -76,6 +74,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         store = %config.store.display(),
         plans = %config.plans.display(),
         lanes = config.lanes.len(),
+        stop_file = %config::stop_file(&config.store).display(),
         "ready"
     );
     let (folder, watched) = watch::channel(config.plans.clone());
@@ -120,14 +119,6 @@ async fn end(parts: Parts, mut signals: Signals) -> Result<Exit> {
         Drained::Late => tracing::warn!("ended with calls still out; the next start looks them up"),
     }
     Ok(Exit::Done)
-}
-
-/// The state directory: the store's folder is in it, and so is everything else that the daemon keeps.
-fn state_dir(store: &Path) -> PathBuf {
-    match store.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    }
 }
 
 fn warn(config: &Config) {

@@ -21,6 +21,7 @@ use crate::cli::{Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
 use crate::domain::lane::Lane;
+use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
 use crate::probe::{Probe, Prober};
@@ -40,8 +41,8 @@ pub struct Setup {
     pub socket: PathBuf,
     /// The lanes.
     pub lanes: Vec<Lane>,
-    /// Text of the kill-switch file, if it stands already.
-    pub stop: Option<String>,
+    /// The kill-switch file, if it is there already.
+    pub stop: Option<StopFile>,
     /// What the plans folder holds that was not taken.
     pub plans: watch::Receiver<Vec<PlanFault>>,
 }
@@ -103,11 +104,19 @@ impl Parts {
         let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), Arc::new(levels.clone()), options);
         // Told before the first pass: a restart under the kill switch sends nothing.
         handle.stop_file(setup.stop).await;
-        let paused = switches.paused().await;
-        for (lane, mark) in paused.iter().filter_map(|(lane, mark)| Some((lane, mark.as_ref()?))) {
+        let off = switches.off().await;
+        if let Some(mark) = &off.stopped {
+            tracing::warn!(
+                by = mark.by,
+                reason = mark.reason,
+                "everything is stopped: nothing that changes anything is sent until `sealift start`"
+            );
+        }
+        handle.stopped(off.stopped).await;
+        for (lane, mark) in &off.paused {
             tracing::warn!(%lane, by = mark.by, reason = mark.reason, "the lane is paused: nothing that changes anything is sent over it");
         }
-        handle.lanes_paused(paused).await;
+        handle.lanes_paused(off.paused.into_iter().map(|(lane, mark)| (lane, Some(mark))).collect()).await;
         let state = setup.state.clone();
         handle.look_for_stop(Box::new(move || stop_file::look(&state)));
         let stop = CancellationToken::new();

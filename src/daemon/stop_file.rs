@@ -1,5 +1,5 @@
-//! The kill switch that needs no daemon: while the file `STOP` stands in the state directory, no call that changes
-//! anything is sent; the reason is its text.
+//! The kill switch that needs no daemon: while the file `STOP` is in the state directory, no call that changes anything
+//! is sent; the reason is its text.
 //!
 //! Invariant: whatever stands there and however it can be read, it stops; only that nothing is there lets work go on. The
 //! engine's last check looks at it by itself, so that nothing leaves between the making of the file and the next look here.
@@ -8,10 +8,8 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::stop::{FILE, StopFile};
 use crate::engine::Handle;
-
-/// Its name in the state directory.
-pub const NAME: &str = "STOP";
 
 /// How often it is looked for, so that what waits says why and no call is begun in vain.
 pub const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -19,16 +17,17 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Bytes of its text that are read: a reason is a sentence.
 const TEXT_MAX: u64 = 1000;
 
-/// The file's text, while it stands.
-pub fn look(state: &Path) -> Option<String> {
-    let path = state.join(NAME);
-    match std::fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => Some(format!("{} cannot be looked at: {error}", path.display())),
+/// The file, while it is there.
+pub fn look(state: &Path) -> Option<StopFile> {
+    let path = state.join(FILE);
+    let text = match std::fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => format!("it cannot be looked at: {error}"),
         // A link or a pipe is not followed, and stops all the same.
-        Ok(meta) if !meta.is_file() => Some(String::new()),
-        Ok(_) => Some(text(&path)),
-    }
+        Ok(meta) if !meta.is_file() => String::new(),
+        Ok(_) => text(&path),
+    };
+    Some(StopFile::new(path.display().to_string(), text))
 }
 
 fn text(path: &Path) -> String {
@@ -43,7 +42,7 @@ fn text(path: &Path) -> String {
 }
 
 /// Tells the engine whenever the file appears, changes or goes.
-pub async fn watch(state: PathBuf, handle: Handle, mut told: Option<String>) {
+pub async fn watch(state: PathBuf, handle: Handle, mut told: Option<StopFile>) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -53,12 +52,17 @@ pub async fn watch(state: PathBuf, handle: Handle, mut told: Option<String>) {
             continue;
         }
         match &found {
-            Some(reason) => tracing::warn!(reason, "STOP stands: nothing that changes anything is sent"),
-            None => tracing::info!("STOP is gone: work goes on"),
+            Some(file) => warn(file),
+            None => tracing::info!("the file STOP is gone"),
         }
         handle.stop_file(found.clone()).await;
         told = found;
     }
+}
+
+/// Says in the log what stops everything.
+pub fn warn(file: &StopFile) {
+    tracing::warn!("everything is stopped by {file}; nothing that changes anything is sent until it is removed");
 }
 
 #[cfg(test)]
@@ -68,8 +72,9 @@ mod tests {
     #[test]
     fn whatever_stands_there_stops() {
         let state = tempfile::tempdir().expect("a temporary folder");
+        let path = state.path().join(FILE);
+        let look = |state: &Path| look(state).map(|file| (Path::new(&file.path) == path).then_some(file.text).expect("its full path"));
         assert_eq!(look(state.path()), None);
-        let path = state.path().join(NAME);
         std::fs::write(&path, "\x1b[31mfire\ndrill \n").expect("a file");
         assert_eq!(look(state.path()).as_deref(), Some("[31mfire drill"));
         std::fs::write(&path, "x".repeat(5000)).expect("a file");

@@ -116,10 +116,8 @@ fn status(snapshot: &Snapshot) -> String {
     if paused > 0 {
         text.push_str(&format!(", {paused} of {} lanes paused", snapshot.lanes.len()));
     }
-    match &snapshot.stop {
-        Some(reason) if reason.is_empty() => text.insert_str(0, "STOP stands; "),
-        Some(reason) => text.insert_str(0, &format!("STOP stands ({reason}); ")),
-        None => {}
+    if snapshot.stop.stands() {
+        text.insert_str(0, &format!("{}; ", snapshot.stop));
     }
     text
 }

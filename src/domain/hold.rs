@@ -24,6 +24,7 @@ use super::id::{ChangeId, Name};
 use super::person::Person;
 use super::plan::Plan;
 use super::rollout::{Halt, Mark, Phase, Record, Revert, Room, Stage};
+use super::stop::Stop;
 use super::tally::Tally;
 use super::window::{Opening, ShutBy};
 
@@ -45,8 +46,9 @@ impl Hold {
     pub const AWAITING_APPROVAL: &'static str = "awaiting_approval";
 
     /// Every word, in the order of precedence.
-    pub const WORDS: [&'static str; 25] = [
+    pub const WORDS: [&'static str; 26] = [
         "halted",
+        "stopped",
         "stop_file",
         "paused",
         Self::AWAITING_APPROVAL,
@@ -100,8 +102,8 @@ pub struct Situation<'a> {
     pub tallies: &'a [Tally],
     /// What its calendar says now.
     pub window: &'a Opening,
-    /// Text of the kill-switch file, while it stands.
-    pub stop: Option<&'a str>,
+    /// What stops everything, whatever its rollout.
+    pub stop: &'a Stop,
     /// The daemon is ending and begins nothing new.
     pub draining: bool,
     /// Why all it has in hand has waited for held lanes for as long as `progress_deadline`.
@@ -271,7 +273,7 @@ impl Situation<'_> {
         // Neither a soak nor what waits for a person is lifted by a window.
         let waits = matches!(self.record.phase, Phase::Halted { .. } | Phase::Awaiting { .. } | Phase::Soaking { .. });
         let shut = if waits { None } else { self.shut() };
-        let people = [self.halted(), self.stopped(), self.paused(), self.unapproved(), self.awaiting()];
+        let people = [self.halted(), self.stopped(), self.stop_file(), self.paused(), self.unapproved(), self.awaiting()];
         let holds = people.into_iter().chain([self.ending(), self.soaking(), shut]).flatten();
         holds.map(|hold| Hold { since: hold.since.map(|since| since.max(self.submitted_at)), ..hold }).collect()
     }
@@ -288,9 +290,13 @@ impl Situation<'_> {
     }
 
     fn stopped(&self) -> Option<Hold> {
-        let said = self.stop?.trim();
-        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        Some(Hold::new("stop_file", None, format!("the STOP file stands{said}; remove it to go on")))
+        let mark = self.stop.by.as_ref()?;
+        Some(Hold::new("stopped", None, format!("everything is stopped by {mark}; `sealift start`")).since(Some(mark.at)))
+    }
+
+    fn stop_file(&self) -> Option<Hold> {
+        let file = self.stop.file.as_ref()?;
+        Some(Hold::new("stop_file", None, format!("everything is stopped by {file}; remove it to go on")))
     }
 
     fn paused(&self) -> Option<Hold> {

@@ -60,7 +60,7 @@ pub enum Gap {
     None,
     /// This is the first look since the process started.
     Down,
-    /// The kill-switch file stood.
+    /// A person, or the kill-switch file, stopped everything.
     Stopped,
     /// The wall clock was stepped by so much; negative: back.
     Stepped(SignedDuration),
@@ -203,7 +203,7 @@ fn because(facts: &Facts<'_>, last: Missed) -> String {
     }
     match facts.gap {
         Gap::Down => "no daemon ran".into(),
-        Gap::Stopped => "the STOP file stood".into(),
+        Gap::Stopped => "everything was stopped".into(),
         Gap::Stepped(_) => "the clock went past it".into(),
         Gap::Still(long) => format!("the daemon stood still for {long:#}"),
         Gap::None => "it was over before anything could begin".into(),

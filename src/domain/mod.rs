@@ -30,6 +30,7 @@ pub mod proof;
 pub mod quota;
 pub mod retry;
 pub mod rollout;
+pub mod stop;
 pub mod tally;
 pub mod target;
 pub mod window;

@@ -2,8 +2,8 @@
 //!
 //! Invariant: an operator's verb is acknowledged only after it stands on the board, and every write asks the board
 //! while its request is still incomplete; both take the same lock. So after an acknowledged pause or abort, after a
-//! halt and while the kill-switch file stands, no PUT becomes complete. The file itself is looked at by the check, for
-//! whoever watches it tells of it a moment later.
+//! halt, while a person stopped everything and while the kill-switch file is there, no PUT becomes complete. The file itself is
+//! looked at by the check, for whoever watches it tells of it a moment later.
 //!
 //! Deliberately not here: quota and deciding. A process frozen between this check and the kernel's write cannot be
 //! stopped from our side; README says so.
@@ -24,6 +24,7 @@ use crate::domain::id::{Name, RolloutId};
 use crate::domain::lane::Lane;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Mark};
+use crate::domain::stop::{Stop, StopFile};
 use crate::domain::window::Opening;
 
 /// How far the two clocks may drift apart between decision and wire, or between two looks; less than what others wait before a take-over.
@@ -52,8 +53,8 @@ pub struct CheckSpec {
     pub plan: PlanRef,
 }
 
-/// Looks whether the kill-switch file stands, for its text. Asked at the wire instant of every write: a look at a name.
-pub type StopLook = Box<dyn Fn() -> Option<String> + Send + Sync>;
+/// Looks for the kill-switch file. Asked at the wire instant of every write: a look at a name.
+pub type StopLook = Box<dyn Fn() -> Option<StopFile> + Send + Sync>;
 
 /// A stretch in which the window is known to be open.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +82,7 @@ pub struct Board {
 
 #[derive(Debug, Default)]
 struct Inner {
-    stop: Option<String>,
+    stop: Stop,
     draining: bool,
     rollouts: BTreeMap<RolloutId, rollout::Record>,
     clocks: Clocks,
@@ -130,9 +131,9 @@ impl Board {
         self.lock().rollouts.remove(&id);
     }
 
-    /// The kill-switch file stands or is gone.
-    pub(super) fn set_stop(&self, text: Option<String>) {
-        self.lock().stop = text;
+    /// What stops everything from now on.
+    pub(super) fn set_stop(&self, stop: Stop) {
+        self.lock().stop = stop;
     }
 
     /// Has every last check look for the kill-switch file itself; the first look that is given stays.
@@ -165,10 +166,11 @@ impl Board {
             return Ok(());
         }
         // Outside the lock: it may wait for the disk.
-        let stands = self.stop_look.get().and_then(|look| look());
+        let found = self.stop_look.get().and_then(|look| look());
         let inner = self.lock();
-        if let Some(text) = stands.as_ref().or(inner.stop.as_ref()) {
-            return Err(Withheld(format!("the STOP file stands: {text}")));
+        let stop = Stop { by: inner.stop.by.clone(), file: found.or_else(|| inner.stop.file.clone()) };
+        if stop.stands() {
+            return Err(Withheld(stop.to_string()));
         }
         if inner.draining {
             return withheld("the daemon is stopping");

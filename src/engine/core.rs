@@ -27,6 +27,7 @@ use crate::domain::call::{Call, Reply};
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Boot;
+use crate::domain::stop::Stop;
 
 /// How often the store is asked for rollouts and for changes that nobody works on.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
@@ -80,7 +81,7 @@ pub struct Core {
     pub(super) work: BTreeMap<ChangeId, Work>,
     pub(super) rollouts: BTreeMap<RolloutId, Tracked>,
     pub(super) board: Arc<Board>,
-    pub(super) stop: Option<String>,
+    pub(super) stop: Stop,
     pub(super) draining: bool,
     /// Whose they are, and since when they are out.
     tickets: BTreeMap<Ticket, (Owner, Boot)>,
@@ -131,7 +132,7 @@ impl Core {
             work: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             board,
-            stop: None,
+            stop: Stop::default(),
             draining: false,
             tickets: BTreeMap::new(),
             next_ticket: 1,
@@ -211,7 +212,8 @@ impl Core {
             Input::Command { id, command } => self.command(id, command, out),
             Input::Asked { id, call } => self.asked(id, call, out),
             Input::Submitted(_) => self.scan_in(Duration::ZERO),
-            Input::StopFile(text) => self.stop_file(text, out),
+            Input::StopFile(file) => self.stop(Stop { file, ..self.stop.clone() }, out),
+            Input::Stopped(by) => self.stop(Stop { by, ..self.stop.clone() }, out),
             Input::Quotas(quotas) => self.change_quotas(quotas),
             Input::Lanes(lanes) => self.switch_lanes(lanes),
             Input::Drain => {

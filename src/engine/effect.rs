@@ -16,6 +16,7 @@ use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
 use crate::domain::rollout::Mark;
+use crate::domain::stop::StopFile;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
 
 /// Pairs an effect with its answer; unique within one run of the core.
@@ -84,8 +85,10 @@ pub enum Input {
     },
     /// A rollout was submitted: look at it now.
     Submitted(RolloutId),
-    /// The kill-switch file stands, with its text, or is gone.
-    StopFile(Option<String>),
+    /// The kill-switch file is there, or is gone.
+    StopFile(Option<StopFile>),
+    /// A person stopped everything, or started it again.
+    Stopped(Option<Mark>),
     /// Other quotas are in force on these lanes; `None`: no limit of ours.
     Quotas(Vec<(Name, Option<Quota>)>),
     /// People paused these lanes, or resumed them.

@@ -17,6 +17,7 @@ use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
 use crate::domain::person::Person;
 use crate::domain::quota::Quota;
 use crate::domain::rollout::{Mark, Refusal, Verb};
+use crate::domain::stop::{Stop, StopFile};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 
 /// Requests that may wait for the engine; beyond that a caller waits for a place.
@@ -41,8 +42,10 @@ pub(super) enum Request {
     Command(Command, oneshot::Sender<Result<Acknowledged, CommandError>>),
     /// Ask the cloud something for a person.
     Ask(Box<Call>, oneshot::Sender<Result<Reply, AskError>>),
-    /// The kill-switch file appeared (its text) or went.
-    StopFile(Option<String>),
+    /// The kill-switch file appeared, or went.
+    StopFile(Option<StopFile>),
+    /// A person stopped everything, or started it again.
+    Stopped(Option<Mark>, Option<oneshot::Sender<()>>),
     /// Other quotas are in force on these lanes.
     Quotas(Vec<(Name, Option<Quota>)>),
     /// People paused these lanes, or resumed them.
@@ -111,8 +114,8 @@ pub enum AskError {
 pub struct Snapshot {
     /// Passes finished since the start: feeds the watchdog.
     pub passes: u64,
-    /// Text of the kill-switch file, while it stands.
-    pub stop: Option<String>,
+    /// What stops everything.
+    pub stop: Stop,
     /// The engine begins nothing new because the process ends.
     pub draining: bool,
     /// One entry a lane.
@@ -193,10 +196,23 @@ impl Handle {
         self.board.look_for_stop(look);
     }
 
-    /// Tells the engine that the kill-switch file stands (with its text) or is gone.
-    pub async fn stop_file(&self, text: Option<String>) {
+    /// Tells the engine that the kill-switch file is there, or is gone.
+    pub async fn stop_file(&self, file: Option<StopFile>) {
         // An engine that has stopped sends nothing any more, which is all that the file asks for.
-        let _ = self.requests.send(Request::StopFile(text)).await;
+        let _ = self.requests.send(Request::StopFile(file)).await;
+    }
+
+    /// Tells the engine that a person stopped everything; in force before its first pass if it is told before that.
+    pub async fn stopped(&self, by: Option<Mark>) {
+        // As above.
+        let _ = self.requests.send(Request::Stopped(by, None)).await;
+    }
+
+    /// Stops everything (by whom and why), or starts it again. On success no write leaves any more while it is stopped.
+    pub async fn switch_all(&self, by: Option<Mark>) -> Result<(), AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Stopped(by, Some(answer))).await.map_err(|_| AskError::Stopping)?;
+        answered.await.map_err(|_| AskError::Stopping)
     }
 
     /// Puts other quotas in force on these lanes (`None`: no limit of ours): at once, over what was sent before, too, and

@@ -215,17 +215,20 @@ impl Shell {
                 self.feed(vec![Input::Asked { id, call: *call }]).await
             }
             Request::Quotas(quotas) => self.feed(vec![Input::Quotas(quotas)]).await,
-            Request::Lanes(lanes, answer) => {
-                self.feed(vec![Input::Lanes(lanes)]).await?;
-                if let Some(answer) = answer {
-                    // Whoever asked may have gone; the lane is switched all the same.
-                    let _ = answer.send(());
-                }
-                Ok(())
-            }
-            Request::StopFile(text) => self.feed(vec![Input::StopFile(text)]).await,
+            Request::Lanes(lanes, answer) => self.switched(Input::Lanes(lanes), answer).await,
+            Request::Stopped(by, answer) => self.switched(Input::Stopped(by), answer).await,
+            Request::StopFile(file) => self.feed(vec![Input::StopFile(file)]).await,
             Request::Drain => self.drain().await,
         }
+    }
+
+    async fn switched(&mut self, input: Input, answer: Option<oneshot::Sender<()>>) -> Result<(), Unavailable> {
+        self.feed(vec![input]).await?;
+        if let Some(answer) = answer {
+            // Whoever asked may have gone; it is switched all the same.
+            let _ = answer.send(());
+        }
+        Ok(())
     }
 
     async fn drain(&mut self) -> Result<(), Unavailable> {

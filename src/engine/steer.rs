@@ -26,6 +26,7 @@ use crate::domain::missed::Gap;
 use crate::domain::plan::Wire;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Mark, Phase, RolloutWake, Slowest};
+use crate::domain::stop::Stop;
 use crate::domain::window::Opening;
 use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove};
 
@@ -265,18 +266,19 @@ impl Core {
         out.push(Effect::Read { ticket, query: Query::Rollout(rollout) });
     }
 
-    pub(super) fn stop_file(&mut self, text: Option<String>, out: &mut Vec<Effect>) {
-        if self.stop == text {
+    /// This stops everything from now on, or nothing does.
+    pub(super) fn stop(&mut self, stop: Stop, out: &mut Vec<Effect>) {
+        if self.stop == stop {
             return;
         }
-        self.board.set_stop(text.clone());
-        self.stop = text;
+        self.board.set_stop(stop.clone());
+        self.stop = stop;
         let ids: Vec<_> = self.rollouts.keys().copied().collect();
         for id in ids {
             self.wake_ready(id);
             if let Some(tracked) = self.rollouts.get_mut(&id) {
                 tracked.again = true;
-                // Time under the kill switch is nobody's stall.
+                // Time in which everything is stopped is nobody's stall.
                 tracked.stall.stops();
             }
             self.look(id, out);
@@ -296,9 +298,9 @@ impl Core {
 
     /// Begins the next look or verb, if none is under way.
     fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
-        let held = self.stop.is_some() || self.draining;
+        let held = self.stop.stands() || self.draining;
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        if self.stop.is_some() {
+        if self.stop.stands() {
             tracked.watch.stopped();
         }
         let wanted = !tracked.verbs.is_empty() || (tracked.again && !held);

@@ -20,7 +20,7 @@ const STILL: Duration = LOOK_AGAIN.saturating_mul(2);
 pub(super) struct Watch {
     /// The last look that left nothing of the windows unwritten; `None`: none since the process started.
     last: Option<Times>,
-    /// The kill-switch file has kept it from being looked at since.
+    /// Everything was stopped since, so nobody looked.
     stopped: bool,
 }
 
@@ -30,7 +30,7 @@ impl Watch {
         *self = Self { last: Some(at), stopped: false };
     }
 
-    /// The kill-switch file stands, so nobody looks.
+    /// Everything is stopped, so nobody looks.
     pub(super) fn stopped(&mut self) {
         self.stopped = true;
     }

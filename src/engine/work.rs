@@ -174,8 +174,8 @@ impl Core {
         let lane = self.lanes.get(&work.change.target.lane)?;
         let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now);
         let gate = match ctx.gate {
-            // While the kill switch stands or the process ends, nothing new begins anywhere.
-            Gate::Open if self.stop.is_some() || self.draining => Gate::Held,
+            // While everything is stopped or the process ends, nothing new begins anywhere.
+            Gate::Open if self.stop.stands() || self.draining => Gate::Held,
             gate => gate,
         };
         let occupied = lane.occupied.on(&work.change.target.instance_id, self.now.boot);

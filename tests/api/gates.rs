@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use sealift::domain::rollout::Verb;
+use sealift::domain::stop::StopFile;
 use sealift::engine::{Command, CommandError};
 use serde_json::{Value, json};
 
@@ -271,7 +272,7 @@ async fn the_stop_file_is_seen_by_the_last_check_before_the_engine_is_told() {
     let world = ApiWorld::new().await;
     let stands = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let file = stands.clone();
-    let look = move || file.load(std::sync::atomic::Ordering::Relaxed).then(|| "drill".to_owned());
+    let look = move || file.load(std::sync::atomic::Ordering::Relaxed).then(|| StopFile::new("/state/STOP", "drill"));
     world.handle.look_for_stop(Box::new(look));
     world.submit(&plan("stopped", &targets('a', 2), "")).await;
     // The looks before are made, and every switch is withheld.
@@ -284,4 +285,65 @@ async fn the_stop_file_is_seen_by_the_last_check_before_the_engine_is_told() {
     assert!(world.cloud.calls("submit") >= 4 && !world.cloud.shows('a', 0) && !world.cloud.shows('a', 1));
     stands.store(false, std::sync::atomic::Ordering::Relaxed);
     world.until("/v1/rollouts/stopped", |answered| answered.json["phase"] == "completed").await;
+}
+
+#[tokio::test]
+async fn what_a_person_stopped_stays_stopped_until_it_is_started() {
+    let world = ApiWorld::new().await;
+    assert_eq!(world.post("/v1/start", json!({})).await.status, StatusCode::CONFLICT, "nothing is stopped");
+    world.cloud.busy(true);
+    world.submit(&plan("all", &targets('a', 3), "")).await;
+    world.until("/v1/rollouts/all", |answered| answered.json["tally"]["active"] != 0).await;
+
+    let stopped = world.post("/v1/stop", json!({"reason": "incident in the region"})).await;
+    assert_eq!((stopped.status, &stopped.json["verb"]), (StatusCode::OK, &json!("stop")), "{stopped:?}");
+    // Nothing is waited for: the verb is in force when it is acknowledged.
+    world.cloud.busy(false);
+    let again = world.post("/v1/stop", json!({"reason": "me too"})).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    let told = again.json["error"]["message"].as_str().expect("a message");
+    assert!(told.contains("incident in the region") && told.contains("`sealift start`"), "{told}");
+    let kept = std::fs::read_to_string(world.folder.path().join("lanes.json")).expect("written before it is acknowledged");
+    assert!(kept.contains("incident in the region"), "{kept}");
+
+    let held = world.until("/v1/rollouts/all", |answered| answered.json["holds"][0]["word"] == "stopped").await;
+    assert!(held.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
+    let changes = world.get("/v1/rollouts/all/changes").await;
+    assert_eq!(changes.json["rows"][0]["hold"]["word"], "stopped", "{changes:?}");
+    let daemon = world.get("/v1/daemon").await;
+    assert_eq!(daemon.json["stopped"]["reason"], "incident in the region", "{daemon:?}");
+    assert!(daemon.json["stop_file"].as_str().is_some_and(|path| path.starts_with('/') && path.ends_with("/STOP")), "{daemon:?}");
+    assert_eq!(world.cloud.calls("submit"), 0);
+
+    // Both stop: lifting one of them is not enough, and it says so.
+    world.handle.stop_file(Some(StopFile::new("/state/STOP", "fire drill"))).await;
+    world.until("/v1/rollouts/all", |answered| answered.json["holds"][1]["word"] == "stop_file").await;
+    let started = world.post("/v1/start", json!({"reason": "it is over"})).await;
+    assert_eq!((started.status, &started.json["stop_file"]), (StatusCode::OK, &json!("/state/STOP")), "{started:?}");
+    world.until("/v1/rollouts/all", |answered| answered.json["holds"][0]["word"] == "stop_file").await;
+    assert_eq!(world.cloud.calls("submit"), 0);
+    world.handle.stop_file(None).await;
+    world.until("/v1/rollouts/all", |answered| answered.json["phase"] == "completed").await;
+}
+
+#[tokio::test]
+async fn a_stop_that_cannot_be_kept_stops_all_the_same_and_says_so() {
+    let world = ApiWorld::new().await;
+    // No file can take the place of a folder.
+    let kept = world.folder.path().join("lanes.json");
+    std::fs::create_dir(&kept).expect("a folder");
+    let stopped = world.post("/v1/stop", json!({"reason": "incident"})).await;
+    assert_eq!(stopped.status, StatusCode::SERVICE_UNAVAILABLE, "it is not acknowledged: {stopped:?}");
+    let told = stopped.json["error"]["message"].as_str().expect("a message");
+    assert!(told.contains("lanes.json cannot be written") && told.contains("only until this daemon ends"), "{told}");
+    world.submit(&plan("all", &targets('a', 2), "")).await;
+    world.until("/v1/rollouts/all", |answered| answered.json["holds"][0]["word"] == "stopped").await;
+    let lane = world.post("/v1/lanes/lab/pause", json!({})).await;
+    assert_eq!(lane.status, StatusCode::SERVICE_UNAVAILABLE, "{lane:?}");
+
+    std::fs::remove_dir(&kept).expect("mended");
+    assert_eq!(world.post("/v1/stop", json!({"reason": "incident"})).await.status, StatusCode::OK, "said again");
+    assert!(kept.is_file());
+    assert_eq!(world.post("/v1/start", json!({})).await.status, StatusCode::OK);
+    world.until("/v1/rollouts/all", |answered| answered.json["phase"] == "completed").await;
 }

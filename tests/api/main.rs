@@ -7,6 +7,7 @@ mod socket;
 mod world;
 
 use reqwest::StatusCode;
+use sealift::domain::stop::StopFile;
 use serde_json::json;
 use world::{ApiWorld, form, plan, targets};
 
@@ -261,7 +262,7 @@ async fn the_stop_file_is_told_with_its_text() {
     let world = ApiWorld::new().await;
     *world.cloud.busy.lock().expect("a test's lock") = true;
     world.submit(&plan("stopped", &targets('a', 2), "")).await;
-    world.handle.stop_file(Some("fire drill".into())).await;
+    world.handle.stop_file(Some(StopFile::new("/state/STOP", "fire drill"))).await;
     let held = world.until("/v1/rollouts/stopped", |answered| answered.json["holds"][0]["word"] == "stop_file").await;
-    assert_eq!(held.json["holds"][0]["text"], "the STOP file stands: fire drill; remove it to go on");
+    assert_eq!(held.json["holds"][0]["text"], "everything is stopped by the file /state/STOP: fire drill; remove it to go on");
 }

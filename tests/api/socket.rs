@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use sealift::api::{BindError, CONNECTIONS_MAX, IDLE_MAX, bind};
+use sealift::domain::stop::StopFile;
 use sealift::store::memory::MemoryStore;
 use sealift::store::sled::{SledOptions, SledStore};
 
@@ -133,7 +134,7 @@ async fn an_export_that_is_not_read_ends_and_keeps_nobody_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SledStore::open(&folder.path().join("queue"), SledOptions::default()).expect("a new store");
     let world = ApiWorld::with(Arc::new(store), Duration::from_millis(500)).await;
-    world.handle.stop_file(Some("nothing is to run".into())).await;
+    world.handle.stop_file(Some(StopFile::new("/state/STOP", "nothing is to run"))).await;
     // More than all buffers on the way hold.
     let submitted = world.submit(&plan("large", &targets('a', 30_000), "")).await;
     assert_eq!(submitted.status, StatusCode::CREATED, "{submitted:?}");

@@ -130,7 +130,14 @@ async fn the_stop_file_stops_also_over_a_restart() {
     let applied = world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{applied:?}");
     let held = world.until("stopped", |status| status["holds"][0]["word"] == "stop_file");
-    assert_eq!(held["holds"][0]["text"], "the STOP file stands: fire drill; remove it to go on");
+    let file = world.path("state/STOP").display().to_string();
+    let told = format!("everything is stopped by the file {file}: fire drill; remove it to go on");
+    assert_eq!(held["holds"][0]["text"], told.as_str());
+    daemon.logged(&format!("stop_file={file}"));
+    let config = world.run(&["config", "-o", "jsonl"]).out;
+    assert!(config.contains(&format!("\"key\":\"stop_file\",\"value\":\"{file}\"")), "{config}");
+    let status = world.run(&["status"]).out;
+    assert_eq!(status.lines().next(), Some(format!("STOPPED by the file {file}: fire drill; remove it to go on").as_str()));
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait(), Some(0));
     let daemon = world.daemon().ready();
@@ -138,6 +145,35 @@ async fn the_stop_file_stops_also_over_a_restart() {
     assert_eq!(world.cloud.with_model(|model| model.ledger().switches_total()), 0, "a switch was sent under STOP");
     std::fs::remove_file(world.path("state/STOP")).expect("gone");
     world.until("stopped", |status| status["phase"] == "completed");
+    drop(daemon);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_stopped_stays_so_over_a_kill() {
+    let world = ServeWorld::new(2, 1, "");
+    let gone = world.run(&["stop", "--reason", "incident in the region"]);
+    let file = world.path("state/STOP").display().to_string();
+    assert_eq!(gone.code, Some(8), "{gone:?}");
+    assert!(gone.err.contains(&format!("a file {file} stops everything")), "{gone:?}");
+
+    let daemon = world.daemon().ready();
+    let stopped = world.run(&["stop", "--reason", "incident in the region"]);
+    assert_eq!((stopped.code, stopped.out.starts_with("stopped: nothing")), (Some(0), true), "{stopped:?}");
+    daemon.signal(Signal::KILL);
+    assert_eq!(daemon.wait(), None, "killed by the signal");
+    let daemon = world.daemon().ready();
+    daemon.logged("everything is stopped");
+    let status = world.run(&["status"]).out;
+    let first = status.lines().next().expect("a line although no rollout is open");
+    assert!(first.starts_with("STOPPED by ") && first.ends_with(": incident in the region; `sealift start` goes on"), "{first}");
+    let plan = world.plan("held", "");
+    let applied = world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    world.until("held", |status| status["holds"][0]["word"] == "stopped");
+    assert_eq!(world.cloud.with_model(|model| model.ledger().switches_total()), 0, "a switch was sent while everything was stopped");
+    assert_eq!(world.run(&["start"]).code, Some(0));
+    world.until("held", |status| status["phase"] == "completed");
+    assert_eq!(world.run(&["start"]).code, Some(1), "nothing is stopped any more");
     drop(daemon);
 }
 

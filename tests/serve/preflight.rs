@@ -67,7 +67,7 @@ async fn each_thing_that_stands_in_the_way_is_named() {
     fleet.push_str(&format!("lab,{instance},3ec617ba62da4eafb921b69438beed3cpo01\n"));
     world.write("fleet.csv", &fleet);
     world.write("state/STOP", "the bank audits");
-    daemon.logged("STOP");
+    daemon.logged("everything is stopped");
     let (code, found) = checks(&world, plan);
     assert_eq!(code, Some(3));
     let wanted = pairs(&[("daemon", "stop"), ("port", "timed_out"), ("proxy", "not_found"), ("proxy", "not_listed")]);

@@ -74,8 +74,8 @@ pub enum Seen {
     VerbAnswered { id: u64 },
     /// An operator was told that the verb is carried out.
     Acknowledged { verb: Verb },
-    /// The kill-switch file came or went.
-    StopFile { stands: bool },
+    /// Everything is stopped, by the kill-switch file or by a person whose word was acknowledged; or nothing stops it any more.
+    Stopped { stands: bool },
     /// A person's word on the lane was acknowledged.
     LaneSwitched { paused: bool },
     /// A daemon began to run.

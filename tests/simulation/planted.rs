@@ -78,6 +78,8 @@ pub enum Planted {
     WindowsForgottenAtRestart,
     /// Which lanes are paused is not read back after a restart.
     LanePauseForgottenAtRestart,
+    /// That a person stopped everything is not read back after a restart.
+    StopForgottenAtRestart,
     /// The end of a pause is not read back after a restart.
     PauseEndForgottenAtRestart,
     /// A pause is told to end a minute earlier.
@@ -183,6 +185,7 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::AttemptsForgottenAtRestart, 50),
     (Planted::WindowsForgottenAtRestart, 200),
     (Planted::LanePauseForgottenAtRestart, 300),
+    (Planted::StopForgottenAtRestart, 300),
     (Planted::PauseEndForgottenAtRestart, 1_000),
     (Planted::PauseEndsEarly, 300),
     (Planted::ApprovalsNotAsked, 100),

@@ -49,6 +49,8 @@ pub struct Scenario {
     pub stop_file: bool,
     /// Virtual seconds at which a person pauses the lane and resumes it.
     pub lane_paused: Option<(u64, u64)>,
+    /// Virtual seconds at which a person stops everything and starts it again.
+    pub stop_all: Option<(u64, u64)>,
     /// How often the wall clock is stepped.
     pub wall_jumps: u32,
     /// How many seconds the cloud's clock is ahead.
@@ -145,6 +147,7 @@ impl Scenario {
             verbs: if rng.bool() { rng.u32(1..6) } else { 0 },
             stop_file: rng.f64() < 0.15,
             lane_paused: None,
+            stop_all: None,
             wall_jumps: if rng.f64() < jumpy { rng.u32(1..=6) } else { 0 },
             clock_ahead: 0,
             clock_steps: Vec::new(),
@@ -159,6 +162,7 @@ impl Scenario {
         drawn.draw_clock();
         drawn.draw_undocumented();
         drawn.draw_lane();
+        drawn.draw_stop();
         drawn.gates = Gates::draw(seed, drawn.calm_at);
         drawn
     }
@@ -186,6 +190,7 @@ impl Scenario {
             verbs: 3,
             stop_file: false,
             lane_paused: None,
+            stop_all: None,
             wall_jumps: 0,
             clock_ahead: if world.is_multiple_of(2) { 0 } else { 200 },
             clock_steps: Vec::new(),
@@ -204,6 +209,15 @@ impl Scenario {
             // Most runs are at work in their first minute.
             let from = rng.u64(0..self.calm_at.min(60));
             self.lane_paused = Some((from, rng.u64(from..=self.calm_at)));
+        }
+    }
+
+    /// Drawn apart, so that everything else of a seed stays as it is.
+    fn draw_stop(&mut self) {
+        let mut rng = Rng::with_seed(self.seed ^ 0x5ea1_1f70_0000_0049);
+        if rng.f64() < 0.1 {
+            let from = rng.u64(0..self.calm_at.min(60));
+            self.stop_all = Some((from, rng.u64(from..=self.calm_at)));
         }
     }
 

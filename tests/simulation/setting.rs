@@ -11,6 +11,7 @@ use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave, Wire};
 use sealift::domain::proof::TlsVersion;
 use sealift::domain::quota::Quota;
 use sealift::domain::retry;
+use sealift::domain::stop::StopFile;
 use sealift::domain::target::Target;
 use sealift::domain::window::{Calendar, Window};
 use sealift::domain::zone::Zone;
@@ -35,6 +36,11 @@ pub fn seen(scenario: &Scenario) -> Vec<Option<bool>> {
     let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x5ea1_1f70_0000_0007);
     let said = scenario.seen;
     (0..scenario.proxies).map(|_| (said && rng.f64() < 0.8).then(|| rng.f64() < 0.2)).collect()
+}
+
+/// The kill-switch file with this text, if it is there.
+pub fn stop_file(text: Option<String>) -> Option<StopFile> {
+    text.map(|text| StopFile::new("/state/STOP", text))
 }
 
 /// What is submitted. A store that does not know the instances is modelled by giving every proxy one of its own; the

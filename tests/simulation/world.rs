@@ -105,6 +105,7 @@ pub(in crate::world) enum What {
     StopFile { text: Option<String> },
     TellStop { daemon: usize, life: u32 },
     LaneSwitch { order: u32, paused: bool },
+    StopAll { order: u32, stopped: bool },
     Jump { seconds: i64 },
     CloudClock { ahead: i64 },
     Calm,
@@ -132,6 +133,7 @@ impl What {
             | Self::Foreign
             | Self::StopFile { .. }
             | Self::LaneSwitch { .. }
+            | Self::StopAll { .. }
             | Self::Jump { .. }
             | Self::CloudClock { .. }
             | Self::Calm => None,
@@ -195,6 +197,10 @@ pub struct World {
     person_at: Nanos,
     /// The kill-switch file, as every last check sees it.
     stop: Arc<Mutex<Option<String>>>,
+    /// A person stopped everything.
+    stopped: bool,
+    /// The latest such word.
+    stop_order: u32,
     /// A person paused the lane.
     lane_paused: bool,
     /// The latest switch of the lane.
@@ -260,6 +266,8 @@ impl World {
             calm: false,
             person_at: 0,
             stop: Arc::default(),
+            stopped: false,
+            stop_order: 0,
             lane_paused: false,
             lane_order: 0,
             last_job: None,
@@ -418,6 +426,7 @@ impl World {
             What::StopFile { text } => self.stop_file(text),
             What::TellStop { daemon, life } => self.tell_stop(daemon, life),
             What::LaneSwitch { order, paused } => self.lane_switch(order, paused),
+            What::StopAll { order, stopped } => self.stop_all(order, stopped),
             What::Jump { seconds } => {
                 self.fire("wall_jump");
                 // What waits for an instant of the wall clock looks at it at least every 30 s.

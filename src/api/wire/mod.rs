@@ -109,6 +109,29 @@ pub struct LaneAnswer {
     pub by: String,
 }
 
+/// Body of `stop` and `start`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopRequest {
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// Everything was stopped or started, and that is durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StopAnswer {
+    /// `stop` or `start`.
+    pub verb: String,
+    /// Who, as the daemon knows them.
+    pub by: String,
+    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
+    pub in_flight: u32,
+    /// Full path of the kill-switch file, while it is there: it stops everything, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_file: Option<String>,
+}
+
 /// A verb was carried out and is durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerbAnswer {
@@ -178,6 +201,12 @@ pub struct DaemonDoc {
     /// It begins nothing new because it ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draining: bool,
+    /// Full path of that file, whether it is there or not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stop_file: String,
+    /// Who stopped everything, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<MarkDoc>,
     /// The store.
     pub store: StoreDoc,
     /// Its lanes.

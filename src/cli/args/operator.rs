@@ -48,6 +48,17 @@ pub struct PauseArgs {
     pub until: Option<String>,
 }
 
+/// Of `stop` and `start`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// Why; kept while everything is stopped, and in the daemon's log
+    #[arg(long, short, default_value = "", value_name = "TEXT")]
+    pub reason: String,
+    /// How to print the answer: table or json
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// Of `approve`.
 #[derive(Debug, Args)]
 pub struct ApproveArgs {

@@ -9,6 +9,7 @@ use crate::domain::id::{Digest, RolloutId};
 use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
 use crate::domain::rollout::{Approved, Cause, Mark};
+use crate::domain::stop::StopFile;
 use crate::domain::target::Target;
 use crate::domain::window::{Calendar, Freeze, Window};
 use crate::domain::zone::Zone;
@@ -39,7 +40,7 @@ struct Facts {
     record: Record,
     tallies: Vec<Tally>,
     window: Opening,
-    stop: Option<String>,
+    stop: Stop,
     draining: bool,
     lane: Name,
     configured: bool,
@@ -103,7 +104,7 @@ impl Facts {
             record: Record { phase: Phase::Advancing { wave: 0 }, ..Record::submitted() },
             tallies: vec![Tally::queued(50), Tally::queued(100)],
             window: Opening::Open { until: None },
-            stop: None,
+            stop: Stop::default(),
             draining: false,
             lane: name("prod-sg"),
             configured: true,
@@ -152,7 +153,7 @@ impl Facts {
             record: &self.record,
             tallies: &self.tallies,
             window: &self.window,
-            stop: self.stop.as_deref(),
+            stop: &self.stop,
             draining: self.draining,
             overdue: self.overdue.as_deref(),
             groups_full: self.groups_full,
@@ -281,10 +282,17 @@ fn holds_of_the_whole_rollout() {
             hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {verb}")),
         ),
         (
-            Facts::bent(|f| f.stop = Some("DNS is down, ask Kim\n".into())),
-            hold("stop_file", None, "the STOP file stands: DNS is down, ask Kim; remove it to go on"),
+            Facts::bent(|f| f.stop.by = Some(mark("DNS is down, ask Kim"))),
+            hold("stopped", None, "everything is stopped by root: DNS is down, ask Kim; `sealift start`"),
         ),
-        (Facts::bent(|f| f.stop = Some(" \n".into())), hold("stop_file", None, "the STOP file stands; remove it to go on")),
+        (
+            Facts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", "DNS is down, ask Kim\n"))),
+            hold("stop_file", None, "everything is stopped by the file /state/STOP: DNS is down, ask Kim; remove it to go on"),
+        ),
+        (
+            Facts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", " \n"))),
+            hold("stop_file", None, "everything is stopped by the file /state/STOP; remove it to go on"),
+        ),
         (
             Facts::bent(|f| f.record.paused = Some(mark("network trouble"))),
             hold("paused", None, "paused by root: network trouble; `sealift resume proxy-ssl-2026q4`"),
@@ -412,14 +420,16 @@ fn what_a_person_must_lift_comes_first() {
     let mut told = vec![facts.rollout().expect("held").word];
     facts.record.paused = Some(mark(""));
     told.push(facts.rollout().expect("held").word);
-    facts.stop = Some(String::new());
+    facts.stop.file = Some(StopFile::new("/state/STOP", ""));
+    told.push(facts.rollout().expect("held").word);
+    facts.stop.by = Some(mark(""));
     told.push(facts.rollout().expect("held").word);
     facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None };
     told.push(facts.rollout().expect("held").word);
-    assert_eq!(told, ["draining", "paused", "stop_file", "halted"]);
+    assert_eq!(told, ["draining", "paused", "stop_file", "stopped", "halted"]);
     facts.record.phase = Phase::Advancing { wave: 0 };
     let all: Vec<_> = facts.holds().iter().map(|hold| hold.word).collect();
-    assert_eq!(all, ["stop_file", "paused", "draining", "window", "lane_paused"], "the others are told after it");
+    assert_eq!(all, ["stopped", "stop_file", "paused", "draining", "window", "lane_paused"], "the others are told after it");
 }
 
 #[test]
@@ -427,7 +437,7 @@ fn what_is_over_is_not_held() {
     for phase in [Phase::Completed, Phase::Aborted { mark: mark("") }] {
         let facts = Facts::bent(|f| {
             f.record.phase = phase;
-            f.stop = Some("no".into());
+            f.stop.by = Some(mark("no"));
             f.record.paused = Some(mark(""));
         });
         assert_eq!((facts.rollout(), facts.change()), (None, None));
@@ -441,7 +451,7 @@ fn what_is_over_is_not_held() {
     ] {
         let facts = Facts::bent(|f| {
             f.change.record.state = state;
-            f.stop = Some("no".into());
+            f.stop.by = Some(mark("no"));
         });
         assert_eq!(facts.change(), None);
     }

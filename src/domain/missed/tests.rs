@@ -78,7 +78,7 @@ fn a_window_that_is_used_opens_once() {
 fn a_window_that_passes_is_missed_once_with_its_reason() {
     let table: [(Held, Gap, &str); 7] = [
         (None, Gap::Down, "no daemon ran"),
-        (None, Gap::Stopped, "the STOP file stood"),
+        (None, Gap::Stopped, "everything was stopped"),
         (None, Gap::Still(SignedDuration::from_secs(7_200)), "the daemon stood still for 2h"),
         (None, Gap::None, "it was over before anything could begin"),
         (Some((Some(at("02T00:00")), "paused by ada")), Gap::None, "paused by ada"),

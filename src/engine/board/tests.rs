@@ -153,10 +153,14 @@ fn of_a_rollout_that_is_not_known_nothing_is_written() {
 #[test]
 fn under_the_kill_switch_nothing_is_written() {
     let board = open();
-    board.set_stop(Some("drill".into()));
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("the STOP file stands: drill"));
+    board.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
     assert_eq!(reason(&board, &look(), times(WIRE, 101)), None);
-    board.set_stop(None);
+    board.set_stop(Stop { by: Some(scene::mark(1)), ..Stop::default() });
+    let by = format!("everything is stopped by {}", scene::mark(1));
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)), Some(by));
+    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None);
+    board.set_stop(Stop::default());
     assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
 }
 
@@ -210,11 +214,11 @@ fn where_the_decision_saw_less_than_the_calendar_says_the_calendar_is_right() {
 #[test]
 fn a_deadline_comes_before_every_other_reason_and_the_kill_switch_before_the_rest() {
     let board = Board::default();
-    board.set_stop(Some("drill".into()));
+    board.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
     board.set_draining();
     assert_eq!(reason(&board, &put(), times(9_000, 105)).as_deref(), Some("the call's deadline has passed"));
-    assert_eq!(reason(&board, &put(), times(9_000, 104)).as_deref(), Some("the STOP file stands: drill"));
-    board.set_stop(None);
+    assert_eq!(reason(&board, &put(), times(9_000, 104)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
+    board.set_stop(Stop::default());
     assert_eq!(reason(&board, &put(), times(9_000, 104)).as_deref(), Some("the daemon is stopping"));
 }
 
@@ -256,8 +260,8 @@ fn the_stop_file_itself_is_looked_at_before_anybody_tells_of_it() {
     let file = Arc::clone(&stands);
     board.look_for_stop(Box::new(move || file.lock().expect("a test's lock").clone()));
     assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
-    *stands.lock().expect("a test's lock") = Some("fire drill".to_owned());
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("the STOP file stands: fire drill"));
+    *stands.lock().expect("a test's lock") = Some(StopFile::new("/state/STOP", "fire drill"));
+    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: fire drill"));
     assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a read goes on");
     *stands.lock().expect("a test's lock") = None;
     assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);

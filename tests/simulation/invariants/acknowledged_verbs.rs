@@ -32,7 +32,7 @@ impl Invariant for AcknowledgedVerbs {
                 self.acknowledged += 1;
                 self.held |= matches!(verb, Verb::Pause { .. } | Verb::Abort);
             }
-            Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
+            Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
             Fact::Seen(Seen::LaneSwitched { paused }) => self.lane_paused = *paused,
             Fact::Committed { commit, .. } => {
                 // A person resumed, or the pause ended by itself.

@@ -124,7 +124,7 @@ impl Invariant for Gates {
             Fact::Seen(Seen::Acknowledged { verb: Verb::Approve { digest } }) if *digest != self.approval.digest => {
                 Err(format!("an approval of {digest} was taken, what runs is {}", self.approval.digest))
             }
-            Fact::Seen(Seen::StopFile { stands }) => {
+            Fact::Seen(Seen::Stopped { stands }) => {
                 self.stopped = *stands;
                 Ok(())
             }

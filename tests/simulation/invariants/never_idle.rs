@@ -105,7 +105,7 @@ impl Invariant for NeverIdle {
                 self.up.remove(daemon);
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
+            Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
             Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
             Fact::Instant { now, wall, store } if !self.stuck => {
                 let within = matches!(self.plan.calendar.at(*wall), Opening::Open { until: Some(_) });

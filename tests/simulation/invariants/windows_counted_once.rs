@@ -106,7 +106,7 @@ impl Invariant for WindowsCountedOnce {
             return Ok(());
         }
         match fact {
-            Fact::Seen(Seen::StopFile { stands }) => self.stopped = *stands,
+            Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
             Fact::Seen(Seen::Disturbed { .. }) => self.untold = None,
             Fact::Seen(Seen::Started { daemon, .. }) => {
                 self.up.insert(*daemon);

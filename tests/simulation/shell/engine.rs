@@ -53,7 +53,7 @@ impl Engine {
             Arc::new(Kept(Shared::clone(shared))),
             options,
         );
-        handle.stop_file(stop).await;
+        handle.stop_file(setting::stop_file(stop)).await;
         shared.state().snapshot = Some(handle.snapshot());
         let now = shared.now();
         shared.see(Seen::Started { daemon: 0, now });

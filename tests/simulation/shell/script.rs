@@ -180,17 +180,17 @@ impl Script {
         shared.fire("stop_file");
         let stands = text.is_some();
         if !stands {
-            shared.see(Seen::StopFile { stands });
+            shared.see(Seen::Stopped { stands });
         }
         self.stop.clone_from(&text);
-        engine.handle.stop_file(text).await;
+        engine.handle.stop_file(setting::stop_file(text)).await;
         let mut snapshot = engine.handle.snapshot();
-        let shown = timeout(ANSWERED_WITHIN, snapshot.wait_for(|snapshot| snapshot.stop.is_some() == stands)).await.is_ok();
+        let shown = timeout(ANSWERED_WITHIN, snapshot.wait_for(|snapshot| snapshot.stop.stands() == stands)).await.is_ok();
         if !shown {
             shared.violate("the engine does not show within a second what became of the kill-switch file");
         }
         if stands {
-            shared.see(Seen::StopFile { stands });
+            shared.see(Seen::Stopped { stands });
         }
         let now = shared.now();
         shared.see(Seen::Disturbed { now });

@@ -53,7 +53,7 @@ impl World {
         self.daemons[daemon].board = core.board();
         if self.planted != Planted::StopFileNotLookedAt && !self.is_blind_to_stop(daemon) {
             let stop = Arc::clone(&self.stop);
-            core.board().look_for_stop(Box::new(move || stop.lock().expect("one thread").clone()));
+            core.board().look_for_stop(Box::new(move || setting::stop_file(stop.lock().expect("one thread").clone())));
         }
         self.daemons[daemon].core = Some(core);
         self.oracle.see(Seen::Started { daemon, now: self.now });
@@ -61,6 +61,9 @@ impl World {
         self.tell_stop(daemon, life);
         if self.planted != Planted::LanePauseForgottenAtRestart {
             self.tell_lane(daemon);
+        }
+        if self.planted != Planted::StopForgottenAtRestart {
+            self.tell_stopped(daemon);
         }
         self.feed(daemon, Input::Tick);
     }

@@ -36,6 +36,10 @@ impl World {
             self.push(from * S, What::LaneSwitch { order: 1, paused: true });
             self.push(until * S, What::LaneSwitch { order: 2, paused: false });
         }
+        if let Some((from, until)) = self.scenario.stop_all {
+            self.push(from * S, What::StopAll { order: 1, stopped: true });
+            self.push(until * S, What::StopAll { order: 2, stopped: false });
+        }
         for _ in 0..self.scenario.wall_jumps {
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
             // Small steps forward are those of a badly disciplined clock; the large ones are an operator's.

@@ -52,9 +52,8 @@ impl World {
 
     /// The file comes or goes: from this instant on for every last check, a moment later for who watches it.
     pub(super) fn stop_file(&mut self, text: Option<String>) {
-        let stands = text.is_some();
         *self.stop.lock().expect("one thread") = text;
-        self.oracle.see(Seen::StopFile { stands });
+        self.see_stop();
         let mut told = self.now;
         for daemon in 0..self.daemons.len() {
             let Daemon { life, frozen_until, .. } = self.daemons[daemon];
@@ -71,7 +70,36 @@ impl World {
             return;
         }
         let stands = self.stop.lock().expect("one thread").clone();
-        self.feed(daemon, Input::StopFile(stands));
+        self.feed(daemon, Input::StopFile(setting::stop_file(stands)));
+    }
+
+    /// A person stops everything, or starts it again: acknowledged when every daemon obeys.
+    pub(super) fn stop_all(&mut self, order: u32, stopped: bool) {
+        if let Some(thaw) = self.daemons.iter().map(|daemon| daemon.frozen_until).max().filter(|until| *until > self.now) {
+            return self.push(thaw - self.now, What::StopAll { order, stopped });
+        }
+        if order < self.stop_order {
+            return;
+        }
+        (self.stop_order, self.stopped) = (order, stopped);
+        self.fire(if stopped { "stopped" } else { "started" });
+        for daemon in 0..self.daemons.len() {
+            self.tell_stopped(daemon);
+        }
+        self.see_stop();
+        self.oracle.see(Seen::Disturbed { now: self.now });
+    }
+
+    /// Tells a daemon whether a person stopped everything.
+    pub(super) fn tell_stopped(&mut self, daemon: usize) {
+        let at = self.times().wall;
+        let mark = self.stopped.then(|| Mark { by: "ada".into(), reason: "incident".into(), at });
+        self.feed(daemon, Input::Stopped(mark));
+    }
+
+    fn see_stop(&mut self) {
+        let stands = self.stopped || self.stop.lock().expect("one thread").is_some();
+        self.oracle.see(Seen::Stopped { stands });
     }
 
     /// A person pauses the lane, or resumes it: acknowledged when every daemon obeys.

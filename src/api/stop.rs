@@ -1,0 +1,93 @@
+//! The switch of everything: stopped and started again by a person, whatever runs.
+//!
+//! Invariant: once a stop is acknowledged, nothing that changes anything is sent until a start is.
+//!
+//! Deliberately not here: keeping it over a restart (`api::switches`), what obeys it
+//! (`engine::board`), and ending the daemon, which runs on and answers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::Api;
+use super::fault::Fault;
+use super::peer::Peer;
+use super::routes::{reason, verb_request};
+use super::switches::Off;
+use super::wire::{StopAnswer, StopRequest};
+use crate::domain::rollout::Mark;
+use crate::engine::AskError;
+
+impl Api {
+    /// The engine obeys before the stop is stored: a disk that takes no write keeps nothing going.
+    async fn stop_all(&self, mark: Mark) -> Result<(), Fault> {
+        let mut off = self.switches.lock().await;
+        if let Some(known) = &off.stopped {
+            let message = format!("everything is stopped already, since {} by {known}; `sealift start` lets work go on", known.at);
+            return Err(Fault::new(StatusCode::CONFLICT, message));
+        }
+        self.handle.switch_all(Some(mark.clone())).await.map_err(unanswered)?;
+        let next = Off { stopped: Some(mark), ..off.clone() };
+        self.switches.keep(&mut off, next).await.map_err(|why| {
+            let message =
+                format!("{why}; everything is stopped, but only until this daemon ends: mend the disk and say `sealift stop` again");
+            Fault::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        })
+    }
+
+    /// Stored before the engine obeys: after a start that is acknowledged, no restart stops again.
+    async fn start_all(&self) -> Result<(), Fault> {
+        let mut off = self.switches.lock().await;
+        match &off.stopped {
+            Some(_) => {
+                let next = Off { stopped: None, ..off.clone() };
+                self.switches
+                    .keep(&mut off, next)
+                    .await
+                    .map_err(|why| Fault::new(StatusCode::SERVICE_UNAVAILABLE, format!("{why}; everything is stopped as before")))?;
+            }
+            None if self.handle.snapshot().borrow().stop.by.is_some() => {}
+            None => {
+                return Err(Fault::new(StatusCode::CONFLICT, "nothing is stopped; a rollout that is held says why in `sealift status`"));
+            }
+        }
+        self.handle.switch_all(None).await.map_err(unanswered)
+    }
+
+    async fn switch(self: Arc<Self>, word: &str, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, Fault> {
+        let asked: StopRequest = verb_request(&body)?;
+        let (by, reason) = (peer.to_string(), reason(&asked.reason));
+        let mark = (word == "stop").then(|| Mark { by: by.clone(), reason: reason.clone(), at: self.now() });
+        tracing::warn!(verb = word, by, reason, "everything is stopped or started by a person");
+        let switching = Arc::clone(&self);
+        // To its end, whether or not the client waits for it: the file and the engine say the same.
+        let done = tokio::spawn(async move {
+            match mark {
+                Some(mark) => switching.stop_all(mark).await,
+                None => switching.start_all().await,
+            }
+        });
+        let done = done.await;
+        done.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the switch broke: {error}")))??;
+        let in_flight = self.store.open_rollouts().await?.iter().map(|rollout| rollout.total().active).sum();
+        let stop_file = self.handle.snapshot().borrow().stop.file.as_ref().map(|file| file.path.clone());
+        Ok(Json(StopAnswer { verb: word.to_owned(), by, in_flight, stop_file }))
+    }
+}
+
+fn unanswered(error: AskError) -> Fault {
+    Fault::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+}
+
+/// `stop`.
+pub(super) async fn stop(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, Fault> {
+    api.switch("stop", peer, body).await
+}
+
+/// `start`.
+pub(super) async fn start(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, Fault> {
+    api.switch("start", peer, body).await
+}

@@ -1,0 +1,84 @@
+//! `stop` and `start`: everything, whatever runs.
+//!
+//! Invariant: where the daemon does not answer, the way to stop without it is named.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+
+use super::args::{Format, StopArgs};
+use super::client::{Client, ClientError};
+use super::exit::{Exit, Failure};
+use super::output::{line, pretty};
+use super::reach::Daemon;
+use super::term;
+use super::text::{Style, clean};
+use super::wire::{DaemonDoc, StopAnswer, StopRequest};
+
+/// `stop`.
+pub async fn stop(client: &Client, args: &StopArgs, daemon: &Daemon) -> Result<Exit> {
+    let request = StopRequest { reason: args.reason.clone() };
+    let answered = client.switch_all("stop", &request).await;
+    tell(&answered.map_err(|error| without_answer(error, daemon))?, args.output.output)
+}
+
+/// `start`.
+pub async fn start(client: &Client, args: &StopArgs) -> Result<Exit> {
+    let answer = client.switch_all("start", &StopRequest { reason: args.reason.clone() }).await?;
+    tell(&answer, args.output.output)
+}
+
+/// Whoever must stop everything now is told how, whatever keeps the daemon from its answer.
+fn without_answer(error: ClientError, daemon: &Daemon) -> Failure {
+    let refused = matches!(error, ClientError::Refused(_));
+    let failure = Failure::from(error);
+    if refused {
+        return failure;
+    }
+    let file = match daemon.stop_file() {
+        Some(path) => path.display().to_string(),
+        None => "STOP in the daemon's state directory (`sealift config` has its path)".to_owned(),
+    };
+    let message = format!(
+        "{}\nWithout its answer: a file {file} stops everything at once, and at its next start; the reason is its text",
+        failure.message
+    );
+    Failure { message, ..failure }
+}
+
+fn tell(answer: &StopAnswer, format: Format) -> Result<Exit> {
+    let mut out = term::stdout();
+    match format {
+        Format::Table if answer.verb == "stop" => {
+            writeln!(out, "stopped: nothing that changes anything is sent until `sealift start`")?;
+            let followed = match answer.in_flight {
+                0 => "nothing is in flight".to_owned(),
+                1 => "1 in flight is followed to its end".to_owned(),
+                n => format!("{n} in flight are followed to their end"),
+            };
+            term::say(&format!("{followed}; the daemon runs on, and reads go on"));
+        }
+        Format::Table => writeln!(out, "started: work goes on")?,
+        Format::Json => writeln!(out, "{}", pretty(answer)?)?,
+        Format::Jsonl => writeln!(out, "{}", line(answer)?)?,
+        Format::Csv => anyhow::bail!("a verb's answer has no rows for CSV; use -o json (the verb was carried out)"),
+    }
+    if let Some(file) = answer.stop_file.as_ref().filter(|_| answer.verb == "start") {
+        term::say(&clean(&format!("the file {file} still stops everything; remove it to go on")));
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// What stops everything, a line each: the first thing that `status` says.
+pub fn lines(daemon: &DaemonDoc, style: &Style) -> Vec<String> {
+    let by = daemon.stopped.iter().map(|mark| {
+        let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
+        format!("by {} {}{why}; `sealift start` goes on", mark.by, style.ago(mark.at))
+    });
+    let file = daemon.stop.iter().map(|text| {
+        let why = if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) };
+        format!("by the file {}{why}; remove it to go on", daemon.stop_file)
+    });
+    by.chain(file).map(|by| clean(&format!("STOPPED {by}"))).collect()
+}
