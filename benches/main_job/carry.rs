@@ -128,7 +128,8 @@ async fn work(task: &CarryTask) -> Result<CarryReport, BenchFailure> {
     let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, Arc::new(()), options);
     let running = tokio::spawn(running);
 
-    let submission = Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".into(), at: SystemClock.times().wall };
+    let submission =
+        Submission { plan: loaded.plan, targets: loaded.targets, by: "bench".into(), at: SystemClock.times().wall, note: String::new() };
     let id = handle.submit(submission).await?.id;
     let (begun, cpu, syncs) = (usage::now(), usage::own_cpu_seconds()?, store.syncs());
     let mut memory = [0.0; 3];

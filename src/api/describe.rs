@@ -348,10 +348,14 @@ pub fn entry(entry: &Entry) -> JournalRow {
         by: None,
     };
     match &entry.what {
-        What::Submitted { name, revision, targets, by, .. } => JournalRow {
+        What::Submitted { name, revision, targets, by, note, .. } => JournalRow {
             kind: "submitted".into(),
             to: "scheduled".into(),
-            why: format!("plan {name} revision {revision} with {targets} targets"),
+            why: if note.is_empty() {
+                format!("plan {name} revision {revision} with {targets} targets")
+            } else {
+                format!("plan {name} revision {revision} with {targets} targets; {note}")
+            },
             by: Some(by.clone()),
             ..blank
         },

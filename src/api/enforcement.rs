@@ -15,11 +15,11 @@ use super::Api;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::routes::{nowhere, reason, verb_request};
-use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, MarkDoc, Page};
+use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, MarkDoc, OpposingRow, Page};
 use crate::domain::enforce::{End, Run, Stage, applying_name, surveying_name};
 use crate::domain::id::Name;
 use crate::domain::target::Target;
-use crate::engine::enforce::{Asked, EnforceError, command};
+use crate::engine::enforce::{Asked, EnforceError, Opposing, command};
 use crate::store::{Enforcement, Rollout};
 
 /// Held targets named in one document.
@@ -36,6 +36,15 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
         Stage::Ended { end: End::Superseded { revision } } => superseded_by = Some(*revision),
         Stage::Idle | Stage::Surveying { .. } | Stage::Applying { .. } => held.clone_from(&record.halted),
     }
+    let held_drift = match &record.stage {
+        Stage::Held { drifted, .. } => *drifted,
+        // Its runs only look until a person releases it.
+        Stage::Idle if record.halted.is_some() => {
+            let found = record.last.as_ref().and_then(|last| last.found);
+            found.map_or(0, |found| found.drifted.saturating_sub(found.left_out))
+        }
+        Stage::Idle | Stage::Surveying { .. } | Stage::Applying { .. } | Stage::Ended { .. } => 0,
+    };
     let named = record.held().filter_map(|flips| Some((flips, targets.get(flips.ordinal as usize)?)));
     EnforcementDoc {
         name: enforcement.name.to_string(),
@@ -65,6 +74,7 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
                 runs: flips.runs.clone(),
             })
             .collect(),
+        held_drift,
         stopped,
         superseded_by,
         moved_at: enforcement.moved_at,
@@ -107,6 +117,21 @@ impl Api {
         match self.store.enforcement(&rollout.plan.name).await? {
             Some(enforcement) if enforcement.record.origin == rollout.id => Ok(Some(document(&enforcement, rollout, &[], self.now()))),
             Some(_) | None => Ok(None),
+        }
+    }
+}
+
+impl From<&Opposing> for OpposingRow {
+    fn from(one: &Opposing) -> Self {
+        Self {
+            name: one.name.to_string(),
+            revision: one.revision,
+            ssl_option: one.ssl_option,
+            held: one.held,
+            next_tick: one.next_tick,
+            time_zone: one.zone.name().to_owned(),
+            targets: one.targets,
+            first: one.first.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -72,6 +72,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         revert_in_window: plan.strategy.revert.in_window,
         approvals: plan.approval.required,
         enforce: enforced(plan, now),
+        opposing: Vec::new(),
         open_now: matches!(plan.opening(now, false), Opening::Open { .. }),
         openings,
         time_zone: time_zone(plan),

@@ -30,8 +30,9 @@ use super::peer::Peer;
 use super::places::{Stalled, place};
 use super::preview::{digest, excluded, preview as make_preview, warning};
 use super::routes::query;
-use super::wire::{Preview, SubmitAnswer};
+use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
+use crate::engine::enforce::{note, opposing};
 use crate::planfile::{self, Diagnostics, Loaded, Read};
 use crate::store::Submission;
 
@@ -97,7 +98,9 @@ pub(super) async fn preview(State(api): State<Arc<Api>>, peer: Peer, uri: Uri, p
     let per_wave = asked.per_wave.unwrap_or(0).min(PER_WAVE_MAX);
     let warnings = taken.warnings.iter().map(warning).collect();
     let (excluded, discovered_at) = (excluded(&taken, per_wave), taken.discovered_at);
-    Ok(Json(Preview { excluded, discovered_at, ..make_preview(&submission, warnings, per_wave, api.now()) }))
+    let opposing = opposing(&*api.store, &submission.plan, &submission.targets, api.now()).await?;
+    let opposing = opposing.iter().map(OpposingRow::from).collect();
+    Ok(Json(Preview { excluded, discovered_at, opposing, ..make_preview(&submission, warnings, per_wave, api.now()) }))
 }
 
 pub(super) async fn submit(
@@ -122,11 +125,20 @@ pub(super) async fn submit(
     }
     let targets = u32::try_from(submission.targets.len()).unwrap_or(u32::MAX);
     let ssl_option = submission.plan.ssl_option;
-    let submitted = api.handle.submit(submission).await?;
+    let opposing = opposing(&*api.store, &submission.plan, &submission.targets, api.now()).await?;
+    let submitted = api.handle.submit(Submission { note: note(&opposing), ..submission }).await?;
     tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %peer, "plan submitted");
     let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
-    let note = submitted.comments.then(|| COMMENTS.to_owned());
-    Ok((status, Json(SubmitAnswer { id: submitted.id.to_string(), name: name.to_string(), revision, targets, new: submitted.new, note })))
+    let answer = SubmitAnswer {
+        id: submitted.id.to_string(),
+        name: name.to_string(),
+        revision,
+        targets,
+        new: submitted.new,
+        note: submitted.comments.then(|| COMMENTS.to_owned()),
+        opposing: opposing.iter().map(OpposingRow::from).collect(),
+    };
+    Ok((status, Json(answer)))
 }
 
 /// Unpacks and checks an upload.
@@ -150,7 +162,8 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Lo
             read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded)).map_err(|mistakes| refused(&mistakes, &folder.path))?;
         // The folder goes away here, on the thread that may block.
         drop(folder);
-        let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: peer.person(), at };
+        let submission =
+            Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: peer.person(), at, note: String::new() };
         Ok((submission, *loaded))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?

@@ -4,14 +4,13 @@
 //! needs the plan's name typed back.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use anyhow::Result;
 
 use super::args::{ApplyArgs, CloudArgs, Format};
 use super::client::{Client, Upload};
-use super::discovered;
+use super::discovered::{self, named_files};
+use super::enforce::opposed;
 use super::exit::{Exit, Failure};
 use super::follow::{Show, follow};
 use super::output::{line, pretty};
@@ -20,7 +19,7 @@ use super::reach::Daemon;
 use super::status::view;
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, count};
-use super::wire::{Preview, SubmitAnswer};
+use super::wire::{OpposingRow, Preview, SubmitAnswer};
 
 /// Targets of each wave in the preview: the whole list is `plan --all`'s business.
 const PER_WAVE: usize = 3;
@@ -45,7 +44,7 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
     let upload = Upload { plan: &args.plan, files: &files, discovered: planned.discovered() };
     if !args.yes {
         // The daemon's word comes before the question: an unknown lane is better told now than after a yes.
-        client.preview(&upload).await?;
+        preview.opposing = client.preview(&upload).await?.opposing;
     }
     let Some(confirmed) = confirm(args, &preview, &style)? else {
         term::say("nothing was submitted");
@@ -53,6 +52,10 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
     };
     let answer = client.submit(&upload, &preview.digest, confirmed.as_deref()).await?;
     tell(&answer);
+    if args.yes {
+        // Nobody was asked, so it is told now; the journal has it too.
+        opposed(&answer.opposing, &style).iter().for_each(|line| term::say(&format!("warning: {line}")));
+    }
     if args.detach {
         let mut out = term::stdout();
         match args.output.output {
@@ -118,42 +121,43 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
     }
     term::say(&text(preview, style));
     if off && args.confirm.is_none() {
-        let typed = ask("This switches SSL OFF. Type the plan's name to go on:")?;
+        let typed = ask(&format!("This switches SSL OFF{}. Type the plan's name to go on:", undone(&preview.opposing)))?;
         return Ok((typed == *name).then_some(Some(typed)));
     }
-    let yes = matches!(
-        ask(&format!("Switch SSL {} for {}? [y/N]", if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies")))?.as_str(),
-        "y" | "Y" | "yes"
-    );
+    let (to, proxies) = (if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies"));
+    let yes = matches!(ask(&format!("Switch SSL {to} for {proxies}{}? [y/N]", undone(&preview.opposing)))?.as_str(), "y" | "Y" | "yes");
     Ok(yes.then(|| args.confirm.clone()))
 }
 
-/// The files that a plan names: they travel with it. The plan was read without a mistake before.
-fn named_files(plan: &Path) -> Result<Vec<PathBuf>> {
-    #[derive(Deserialize)]
-    struct Plan {
-        targets: Targets,
-        #[serde(default)]
-        verify: Option<Verify>,
+/// What the question says of enforcements that put targets back.
+fn undone(opposing: &[OpposingRow]) -> String {
+    let names: Vec<&str> = opposing.iter().map(|row| row.name.as_str()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!(", although the enforcement {one} puts {} of them back", opposing[0].targets),
+        many => format!(", although the enforcements {} put some of them back", many.join(", ")),
     }
-    #[derive(Deserialize)]
-    struct Verify {
-        #[serde(default)]
-        wire: Option<Wire>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_names_who_puts_back() {
+        let row = |name: &str| OpposingRow {
+            name: name.into(),
+            revision: 1,
+            ssl_option: true,
+            held: false,
+            next_tick: None,
+            time_zone: "UTC".into(),
+            targets: 2,
+            first: Vec::new(),
+        };
+        let of = |names: &[&str]| undone(&names.iter().map(|name| row(name)).collect::<Vec<_>>());
+        assert_eq!(of(&[]), "");
+        assert_eq!(of(&["kept"]), ", although the enforcement kept puts 2 of them back");
+        assert_eq!(of(&["kept", "too"]), ", although the enforcements kept, too put some of them back");
     }
-    #[derive(Deserialize)]
-    struct Wire {
-        #[serde(default)]
-        ca_file: Option<PathBuf>,
-    }
-    #[derive(Deserialize)]
-    struct Targets {
-        #[serde(default)]
-        files: Vec<PathBuf>,
-    }
-    let text = std::fs::read_to_string(plan).with_context(|| format!("cannot read {}", plan.display()))?;
-    let plan: Plan = serde_yaml::from_str(&text).context("the plan changed while it was read")?;
-    let mut files = plan.targets.files;
-    files.extend(plan.verify.and_then(|verify| verify.wire?.ca_file));
-    Ok(files)
 }

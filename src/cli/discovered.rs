@@ -8,17 +8,18 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde::Deserialize;
 use tempfile::TempPath;
 
 use super::args::DiscoveredArgs;
-use super::client::Client;
+use super::client::{Client, Upload};
 use super::exit::{Exit, Failure};
 use super::plan::{known_lanes, refused};
 use super::reach::Daemon;
 use super::term;
 use super::text::count;
 use super::walk::{Visitor, walk};
-use super::wire::{InstanceRow, LookProxy};
+use super::wire::{InstanceRow, LookProxy, OpposingRow};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
 use crate::planfile::discovery::{Found, Writer};
@@ -42,6 +43,43 @@ impl Planned {
             None => None,
         }
     }
+
+    /// Which enforcements keep some of its targets at the other value, as the daemon says.
+    pub async fn opposing(&self, path: &Path, client: &Client) -> Result<Vec<OpposingRow>> {
+        let files = named_files(path)?;
+        let upload = Upload { plan: path, files: &files, discovered: self.discovered() };
+        Ok(client.preview(&upload).await?.opposing)
+    }
+}
+
+/// The files that a plan names: they travel with it. The plan was read without a mistake before.
+pub fn named_files(plan: &Path) -> Result<Vec<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Plan {
+        targets: Targets,
+        #[serde(default)]
+        verify: Option<Verify>,
+    }
+    #[derive(Deserialize)]
+    struct Verify {
+        #[serde(default)]
+        wire: Option<Wire>,
+    }
+    #[derive(Deserialize)]
+    struct Wire {
+        #[serde(default)]
+        ca_file: Option<PathBuf>,
+    }
+    #[derive(Deserialize)]
+    struct Targets {
+        #[serde(default)]
+        files: Vec<PathBuf>,
+    }
+    let text = std::fs::read_to_string(plan).with_context(|| format!("cannot read {}", plan.display()))?;
+    let plan: Plan = serde_yaml::from_str(&text).context("the plan changed while it was read")?;
+    let mut files = plan.targets.files;
+    files.extend(plan.verify.and_then(|verify| verify.wire?.ca_file));
+    Ok(files)
 }
 
 /// The file of a discovery.

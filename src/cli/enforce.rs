@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::output::{Listing, Row, aligned, line, pretty};
 use super::term::{self, say};
 use super::text::{Style, clean, count};
-use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun};
+use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun, OpposingRow};
 use crate::domain::enforce::STOPPED;
 
 /// `enforce`.
@@ -78,7 +78,7 @@ pub fn summary(found: &EnforcementDoc, style: &Style) -> String {
         (Some(held), _) => format!(": {held}; `sealift enforce release {}`", found.name),
         (None, _) if halted.is_some() => halted.map(|run| format!(": {}", ran(run, style))).unwrap_or_default(),
         (None, 0) => String::new(),
-        (None, n) => format!(", {} held", count(n, "target", "targets")),
+        (None, n) => format!(", {} held; `sealift enforce {}` names them", count(n, "target", "targets"), found.name),
     };
     clean(&format!("enforced ({}), {}{held}{}", found.mode, found.stage, next(found, style)))
 }
@@ -86,6 +86,33 @@ pub fn summary(found: &EnforcementDoc, style: &Style) -> String {
 fn ran(run: &EnforcementRun, style: &Style) -> String {
     let under_way = run.halted.as_ref().map_or_else(|| "under way".to_owned(), |why| format!("{why}; the next tick ends it"));
     format!("run {} of {}: {}", run.number, style.time(run.tick), run.result.as_ref().unwrap_or(&under_way))
+}
+
+/// Of these, those that hold something until a person releases it, a line each.
+pub fn holding(found: &[EnforcementDoc], style: &Style) -> Vec<String> {
+    let holds = |one: &&EnforcementDoc| one.stage != "ended" && (one.held.is_some() || one.held_targets > 0);
+    found.iter().filter(holds).map(|one| format!("{}: {}", clean(&one.name), summary(one, style))).collect()
+}
+
+/// What enforcements keep at the other value than a plan wants, for whoever is about to submit it; a line each.
+pub fn opposed(rows: &[OpposingRow], style: &Style) -> Vec<String> {
+    let line = |row: &OpposingRow| {
+        let style = style.in_zone(Some(&row.time_zone));
+        let when = match (row.held, row.next_tick) {
+            (true, _) => "its next run after a release puts them back".to_owned(),
+            (_, Some(tick)) => format!("its next run, {}, puts them back", style.until(tick)),
+            (_, None) => "its next run puts them back".to_owned(),
+        };
+        let more = (row.targets as usize).saturating_sub(row.first.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let (name, to, first) = (&row.name, if row.ssl_option { "on" } else { "off" }, row.first.join(", "));
+        let targets = count(row.targets, "target", "targets");
+        clean(&format!(
+            "the enforcement {name} keeps {targets} of this plan at ssl {to}; {when} ({first}{more}); \
+             end it with `sealift enforce stop {name}`, or leave them out"
+        ))
+    };
+    rows.iter().map(line).collect()
 }
 
 /// One enforcement for people.
@@ -161,6 +188,7 @@ impl Row for EnforcementDoc {
         "held",
         "held_targets",
         "moved_at",
+        "held_drift",
     ];
 
     fn cells(&self, style: &Style) -> Vec<String> {
@@ -173,7 +201,7 @@ impl Row for EnforcementDoc {
             self.stage.clone(),
             self.runs.to_string(),
             run.and_then(|run| run.drifted).map_or_else(|| "-".into(), |drifted| drifted.to_string()),
-            self.held_targets.to_string(),
+            self.held_targets.saturating_add(self.held_drift).to_string(),
             self.next_tick.map_or_else(|| "-".into(), |tick| style.until(tick)),
             run.map_or_else(|| "-".into(), |run| ran(run, style)),
         ]
@@ -206,6 +234,7 @@ impl Row for EnforcementDoc {
             text(self.held.clone()),
             self.held_targets.to_string(),
             self.moved_at.to_string(),
+            self.held_drift.to_string(),
         ]
     }
 }

@@ -8,13 +8,12 @@ use serde::de::DeserializeOwned;
 use super::args::{ChangesArgs, Format, ListArgs, OutputArgs, RowsArgs, StatusArgs};
 use super::client::Client;
 use super::exit::Exit;
-use super::lanes;
 use super::output::{Listing, Row, line, pretty};
 use super::status::view;
-use super::stop;
 use super::term::{self, say};
 use super::text::{Style, clean};
-use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow};
+use super::wire::{ChangeRow, DaemonDoc, EnforcementDoc, Events, JobRow, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow};
+use super::{enforce, lanes, stop};
 
 /// Rows asked for at once; the server's most.
 const PAGE: usize = 1000;
@@ -153,6 +152,12 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
             for (index, rollout) in rollouts.iter().enumerate() {
                 let gap = if index == 0 { "" } else { "\n" };
                 write!(out, "{gap}{}", view(rollout, &style, width))?;
+            }
+            if args.rollout.is_none() {
+                let enforced = client.page::<EnforcementDoc>("/v1/enforcements", &[]).await?;
+                for line in enforce::holding(&enforced.rows, &style) {
+                    writeln!(out, "{line}")?;
+                }
             }
             let asked = args.rollout.as_ref().and(rollouts.first()).map(|rollout| rollout.name.as_str());
             for line in beside(&daemon, asked, &style) {

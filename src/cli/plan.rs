@@ -1,4 +1,5 @@
-//! `check` and `plan`: what can be said of a plan file without any network, and with `--look` of what its proxies show.
+//! `check` and `plan`: what can be said of a plan file without any network; where a daemon is at hand, which enforcements
+//! keep its targets at the other value; and with `--look` what its proxies show.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::args::{CheckArgs, CloudArgs, Format, PlanArgs};
 use super::assume::assume;
 use super::client::Client;
+use super::enforce::opposed;
 use super::exit::{Exit, Failure};
 use super::look::{look, save};
 use super::output::{aligned, line, pretty};
@@ -126,6 +128,15 @@ pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: impl Fn() -> Result<
         Some(into) => discovered::load_and_save(&args.plan, into, daemon, &client).await?,
         None => discovered::load(&args.plan, &args.discovered, daemon, &client).await?,
     };
+    let opposing = match daemon.socket().exists() && !args.members {
+        true => planned.opposing(&args.plan, &client()?).await,
+        // Without a daemon, this is what can be said of the plan alone.
+        false => Ok(Vec::new()),
+    };
+    let opposing = opposing.unwrap_or_else(|error| {
+        term::say(&clean(&format!("note: what enforcements keep was not looked at: {error:#}")));
+        Vec::new()
+    });
     let mut loaded = planned.loaded;
     let as_listed = of_loaded(&loaded, 0, style);
     let mut looked = None;
@@ -144,7 +155,7 @@ pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: impl Fn() -> Result<
         return Ok(pending);
     }
     let per_wave = if args.all { usize::MAX } else { PER_WAVE };
-    let mut preview = of_loaded(&loaded, per_wave, style);
+    let mut preview = Preview { opposing, ..of_loaded(&loaded, per_wave, style) };
     if let Some(found) = looked {
         // A look binds nothing: the rollout is still that of the list, and so is what an approval is for.
         (preview.rollout, preview.digest) = (as_listed.rollout, as_listed.digest);
@@ -188,7 +199,8 @@ pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon
 /// The preview of a plan that was read here.
 pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
     // Who submits it and when is not part of a preview.
-    let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: "".into(), at: style.now };
+    let submission =
+        Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: "".into(), at: style.now, note: String::new() };
     let warnings = loaded.warnings.iter().map(warning).collect();
     Preview {
         excluded: excluded(loaded, per_wave),
@@ -278,7 +290,7 @@ pub fn text(preview: &Preview, style: &Style) -> String {
     if let Some(forecast) = &preview.forecast {
         text.push_str(&format!("\n{}\n", super::forecast::text(forecast, style)));
     }
-    for warning in &preview.warnings {
+    for warning in preview.warnings.iter().cloned().chain(opposed(&preview.opposing, style)) {
         text.push_str(&format!("warning: {warning}\n"));
     }
     let lanes: Vec<String> = preview.lanes.iter().map(|(lane, n)| format!("{lane} {n}")).collect();

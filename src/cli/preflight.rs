@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::args::{Format, PreflightArgs};
 use super::client::Client;
+use super::enforce::opposed;
 use super::exit::{Exit, Failure};
 use super::look::Progress;
 use super::output::{aligned, line, pretty};
@@ -36,7 +37,9 @@ struct Verdict<'a> {
 
 /// `preflight`.
 pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
-    let loaded = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?.loaded;
+    let planned = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
+    let opposing = planned.opposing(&args.plan, client).await;
+    let loaded = planned.loaded;
     let mut out = term::stdout();
     let lines = matches!(args.output.output, Format::Jsonl);
     let mut printed = 0;
@@ -44,6 +47,10 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     let mut found = Found { rows: Vec::new(), proxies: 0, last_proxy: now(), progress: Progress::new(loaded.targets.len()) };
     let mut ports_left = PORTS_WITHIN;
     found.rows.extend(of_plan(&loaded, style));
+    found.rows.extend(match opposing {
+        Ok(opposing) => opposed(&opposing, style).into_iter().map(|text| note(&loaded, "opposed", text)).collect(),
+        Err(error) => vec![note(&loaded, "not_told", format!("what enforcements keep was not looked at: {error:#}"))],
+    });
     let interrupted = tokio::signal::ctrl_c();
     let mut interrupted = std::pin::pin!(interrupted);
     for mut request in requests(&loaded, !args.no_ports) {
@@ -101,15 +108,15 @@ fn print(out: &mut impl std::io::Write, rows: &[CheckRow], from: usize) -> Resul
     Ok(rows.len())
 }
 
+/// A line about the plan that is worth knowing.
+fn note(loaded: &Loaded, word: &str, text: String) -> CheckRow {
+    let name = loaded.plan.name.to_string();
+    CheckRow { verdict: CheckRow::NOTE.into(), what: "plan".into(), name, word: word.into(), text }
+}
+
 /// What the plan itself says of tonight.
 fn of_plan(loaded: &Loaded, style: &Style) -> Option<CheckRow> {
-    let note = |word: &str, text: String| CheckRow {
-        verdict: CheckRow::NOTE.into(),
-        what: "plan".into(),
-        name: loaded.plan.name.to_string(),
-        word: word.into(),
-        text,
-    };
+    let note = |word: &str, text: String| note(loaded, word, text);
     let style = style.in_zone(loaded.plan.calendar.windows().first().map(|window| window.zone().name()));
     match loaded.plan.opening(style.now, false) {
         Opening::Open { until: Some(until) } => Some(note("open", format!("its window is open until {}", style.until(until)))),

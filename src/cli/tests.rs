@@ -13,8 +13,8 @@ use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
     Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRun, GrowthDoc, HaltDoc, HeldTarget, Hold,
-    JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc, RolloutDoc,
-    RolloutRow, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
+    JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc,
+    RolloutDoc, RolloutRow, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
 };
 use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
@@ -660,6 +660,7 @@ fn a_preview() {
             max_drift: 25,
             next: Some(at("2026-12-05T18:00:00Z")),
         }),
+        opposing: Vec::new(),
         progress_deadline_seconds: 1200,
         verify_timeout_seconds: 180,
         wire: Some(WirePreview { min_tls: "1.2".into(), authorities: 1 }),
@@ -681,6 +682,20 @@ fn a_preview() {
     preview.waves[0].targets = vec![target(0, Some(false))];
     preview.waves[1].targets = vec![target(1, Some(true)), target(2, None)];
     golden("preview-seen", &plan::text(&preview, &style()));
+
+    // Enforcements put some of them back.
+    let row = |name: &str, targets, held| OpposingRow {
+        name: name.into(),
+        revision: 2,
+        ssl_option: false,
+        held,
+        next_tick: Some(at("2026-12-05T18:00:00Z")),
+        time_zone: "Asia/Shanghai".into(),
+        targets,
+        first: vec!["2ec617ba62da4eafb921b69438beed3cpo01".into(), "3ec617ba62da4eafb921b69438beed3cpo01".into()],
+    };
+    preview.opposing = vec![row("legacy-clients", 2, false), row("lab", 40, true)];
+    golden("preview-opposed", &plan::text(&preview, &style()));
 }
 
 fn enforcement() -> EnforcementDoc {
@@ -725,6 +740,7 @@ fn enforcement() -> EnforcementDoc {
         held: None,
         held_targets: 1,
         held_list: vec![held],
+        held_drift: 0,
         stopped: None,
         superseded_by: None,
         moved_at: at("2026-12-04T18:03:10Z"),
@@ -740,11 +756,12 @@ fn an_enforcement() {
         held: Some("40 drifted, more than the 25 that max_drift allows".into()),
         held_targets: 0,
         held_list: Vec::new(),
+        held_drift: 40,
         ..enforcement()
     };
     let mark = MarkDoc { by: "ada".into(), reason: "fleet is retired".into(), at: at("2026-12-05T17:20:00Z") };
     let ended = EnforcementDoc { stage: "ended".into(), next_tick: None, stopped: Some(mark), last_run: None, runs: 0, ..held.clone() };
-    let ended = EnforcementDoc { name: "over".into(), held: None, skipped_ticks: 0, ..ended };
+    let ended = EnforcementDoc { name: "over".into(), held: None, held_drift: 0, skipped_ticks: 0, ..ended };
     let why = "halted: 3 failures reach the budget of 3";
     let run = enforcement().last_run.map(|run| EnforcementRun { result: None, halted: Some(why.into()), ..run });
     let halted = EnforcementDoc { name: "halted".into(), stage: "applying".into(), last_run: run, ..enforcement() };
@@ -753,5 +770,8 @@ fn an_enforcement() {
     for found in [&plain, &held, &ended, &halted, &looks] {
         text.push_str(&format!("---\n{}{}\n", enforce::view(found, &style()), enforce::summary(found, &style())));
     }
+    let all = [plain, held, ended, halted, looks].map(|found| EnforcementDoc { held_targets: 0, ..found });
+    let names: Vec<_> = enforce::holding(&all, &style()).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(names, ["too-much", "only-looks"], "what holds nothing is not told by `status`");
     golden("enforcements", &text);
 }

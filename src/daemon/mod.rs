@@ -80,7 +80,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     let (folder, watched) = watch::channel(config.plans.clone());
     let lanes = lane::reached(&config.lanes);
     // These three end with the runtime: none of them holds anything that must be put away.
-    tokio::spawn(plans::watch(watched, lanes, parts.handle.clone(), faults));
+    tokio::spawn(plans::watch(watched, lanes, parts.store.clone(), parts.handle.clone(), faults));
     tokio::spawn(stop_file::watch(state, parts.handle.clone(), stop));
     tokio::spawn(supervisor::watch(parts.handle.snapshot()));
     tokio::spawn(clock_log::follow(parts.handle.snapshot()));

@@ -51,7 +51,8 @@ pub struct Setup {
 pub struct Parts {
     /// Speaks to the engine.
     pub handle: Handle,
-    store: Arc<SledStore>,
+    /// The store.
+    pub store: Arc<SledStore>,
     failed: watch::Receiver<Option<String>>,
     engine: JoinHandle<Result<Vec<Level>, Unavailable>>,
     server: JoinHandle<std::io::Result<()>>,

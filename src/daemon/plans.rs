@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -21,8 +22,9 @@ use crate::api::wire::PlanFault;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
 use crate::engine::Handle;
+use crate::engine::enforce::{note, opposing};
 use crate::planfile::{self, Diagnostic, Loaded, Read};
-use crate::store::{Submission, SubmitError};
+use crate::store::{Store, Submission, SubmitError};
 
 /// Between two scans.
 const SCAN_EVERY: Duration = Duration::from_millis(500);
@@ -65,10 +67,11 @@ enum Stage {
 pub async fn watch(
     mut folder: watch::Receiver<PathBuf>,
     lanes: BTreeMap<Name, Option<Name>>,
+    store: Arc<dyn Store>,
     handle: Handle,
     faults: watch::Sender<Vec<PlanFault>>,
 ) {
-    let mut watcher = Watcher { known: BTreeMap::new(), complaint: None, lanes, handle };
+    let mut watcher = Watcher { known: BTreeMap::new(), complaint: None, lanes, store, handle };
     let mut tick = tokio::time::interval(SCAN_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -96,6 +99,7 @@ struct Watcher {
     /// What was last said about the folder itself.
     complaint: Option<String>,
     lanes: BTreeMap<Name, Option<Name>>,
+    store: Arc<dyn Store>,
     handle: Handle,
 }
 
@@ -230,7 +234,16 @@ impl Watcher {
         };
         let Loaded { plan, targets, .. } = loaded;
         let by = owner.by_plans_folder();
-        match self.handle.submit(Submission { plan, targets, by, at: SystemClock.times().wall }).await {
+        let at = SystemClock.times().wall;
+        let note = match opposing(&*self.store, &plan, &targets, at).await {
+            Ok(found) => note(&found),
+            // Nobody can be asked here, and the plan's owner said `autostart`.
+            Err(error) => format!("what enforcements keep could not be told: {error}"),
+        };
+        if !note.is_empty() && !again {
+            tracing::warn!(plan = %shown, %name, revision, "{note}; their next runs undo what the plan does there");
+        }
+        match self.handle.submit(Submission { plan, targets, by, at, note }).await {
             Ok(submitted) if submitted.new => {
                 tracing::info!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted: autostart");
                 (Stage::Done, None)

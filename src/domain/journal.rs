@@ -51,6 +51,9 @@ pub enum What {
         change_ref: String,
         /// Who submitted it.
         by: String,
+        /// What they were told beside it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
     },
     /// A change moved.
     Change {

@@ -10,6 +10,7 @@
 //! Deliberately not here: windows, quota, retries, revert: a run is a rollout, and the engine runs it.
 
 mod found;
+mod opposing;
 mod verbs;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+pub use self::opposing::{Opposing, note, opposing};
 pub use self::verbs::{Asked, EnforceError, command};
 
 use super::handle::{Command, Handle};
@@ -28,7 +30,7 @@ use crate::domain::hold::halt_text;
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::plan::Plan;
 use crate::domain::rollout::{Phase, Verb};
-use crate::domain::target::{self, Target};
+use crate::domain::target::{self, Target, TargetList};
 use crate::store::{CommitError, Enforcement, EnforcementCommit, Rollout, Store, Submission, SubmitError, Unavailable};
 
 /// Between two passes: a tick is a minute at the closest, and a pass without news reads one number.
@@ -260,7 +262,11 @@ impl Enforcer {
         let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
         let surveying = matches!(record.stage, Stage::Surveying { .. });
         let plan = if surveying { surveying_plan(plan, run.number, count) } else { applying_plan(plan, run.number, count) };
-        let submission = Submission { plan, targets: targets.into(), by: SUBMITTER.into(), at: now };
+        let targets: TargetList = targets.into();
+        // What only looks is opposed by nothing.
+        let opposing = if surveying { Vec::new() } else { opposing(&*self.store, &plan, &targets, now).await? };
+        let note = note(&opposing);
+        let submission = Submission { plan, targets, by: SUBMITTER.into(), at: now, note };
         if submission.id() != id {
             // The frozen targets never change, so only a defect leads here; what was not decided is not sent.
             return Ok(Some(Event::Refused { why: "its targets are not those that were decided on".into() }));

@@ -120,7 +120,8 @@ impl<'a> World<'a> {
     fn judged(scene: &'a Scene, judge: &Scene, store: MemoryStore) -> Result<Self, SceneError> {
         let until = scene.until()?;
         let clouds = Clouds::new(scene)?;
-        let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: PERSON.into(), at: scene.from };
+        let submission =
+            Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: PERSON.into(), at: scene.from, note: String::new() };
         let rollout = submission.id();
         ready(store.submit(submission)).expect("an empty store takes any submission");
         let names = scene.targets.iter().map(|target| (target.lane.clone(), target.proxy_id));

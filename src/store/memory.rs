@@ -72,7 +72,7 @@ impl MemoryStore {
 impl State {
     fn submit(&mut self, submission: Submission) -> Result<Submitted, SubmitError> {
         let id = submission.id();
-        let Submission { plan, targets, by, at } = submission;
+        let Submission { plan, targets, by, at, note } = submission;
         let prints = Fingerprints::of(targets.iter());
         if let Some(known) = self.book.admit(id, &plan, &targets, &prints)? {
             return Ok(known);
@@ -86,6 +86,7 @@ impl State {
             submission: id_digest(id),
             change_ref: plan.change_ref.clone(),
             by: by.name.clone(),
+            note,
         };
         self.note(Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
         let opening = Opening { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };

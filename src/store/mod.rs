@@ -179,6 +179,8 @@ pub struct Submission {
     pub by: Person,
     /// When, by our wall clock.
     pub at: Timestamp,
+    /// What whoever submits it was told beside it, for the journal; may be empty.
+    pub note: String,
 }
 
 impl Submission {

@@ -87,7 +87,7 @@ pub(crate) fn plan(title: &str, waves: &[u32]) -> Plan {
 
 pub(crate) fn submission(title: &str, waves: &[u32], first_proxy: u32) -> Submission {
     let plan = plan(title, waves);
-    Submission { plan, targets: targets(first_proxy, waves.iter().sum()), by: "ada".into(), at: at(0) }
+    Submission { plan, targets: targets(first_proxy, waves.iter().sum()), by: "ada".into(), at: at(0), note: String::new() }
 }
 
 pub(crate) fn mark(second: i64) -> Mark {

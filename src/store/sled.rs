@@ -449,7 +449,7 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
             return refused.map(|known| Taken::There(known.expect("the other case was taken above")));
         }
     }
-    let Submission { plan, by, at, targets: given } = submission;
+    let Submission { plan, by, at, targets: given, note } = submission;
     let seq = inner.book.seq() + 1;
     let what = What::Submitted {
         name: plan.name.clone(),
@@ -459,6 +459,7 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
         submission: digest,
         change_ref: plan.change_ref.clone(),
         by: by.name.clone(),
+        note,
     };
     let opening = Opening { plan: Arc::new(plan), targets: Arc::new(stored), prints: Some(prints), by, at };
     inner.book.submitted(id, seq, opening.clone());

@@ -8,7 +8,7 @@ use sealift::domain::journal::{What, Word};
 use sealift::engine::enforce::Enforcer;
 use serde_json::{Value, json};
 
-use super::world::{Answered, ApiWorld, plan, targets};
+use super::world::{Answered, ApiWorld, form, plan, targets};
 
 /// The night's tick, of a day of December.
 fn tick(day: u32) -> Timestamp {
@@ -112,6 +112,7 @@ async fn more_drift_than_allowed_waits_for_a_person() {
     (0..3).for_each(|place| world.cloud.set('a', place, false));
     let held = night(&world, &mut enforcer, 2).await;
     assert_eq!((&held.json["stage"], &held.json["held"]), (&json!("held"), &json!("3 drifted, more than the 2 that max_drift allows")));
+    assert_eq!(held.json["held_drift"], 3, "what is held is counted");
     world.clock.set(tick(3));
     let skipped = world.enforced(&mut enforcer, "/v1/enforcements/night", |answered| answered.json["skipped_ticks"] == 1).await;
     assert_eq!(skipped.json["runs"], 1);
@@ -212,6 +213,44 @@ async fn it_is_stopped_by_a_person_and_begins_again_with_a_newer_revision() {
     assert_eq!(world.get("/v1/enforcements").await.json["rows"].as_array().map(Vec::len), Some(1));
     assert_eq!(world.get("/v1/enforcements/other").await.status, StatusCode::NOT_FOUND);
     assert_one_run_at_a_time(&world).await;
+}
+
+#[tokio::test]
+async fn a_plan_for_the_other_value_is_told_what_an_enforcement_keeps() {
+    let (world, mut enforcer) = begun(7, "apply").await;
+    let off = |name: &str, n: u32| plan(name, &targets('a', n), "").replace("ssl_option: true", "ssl_option: false");
+    let asked = async |text: &str| world.upload("/v1/plans/preview", form(text, &[])).await.json["opposing"].clone();
+    let told = asked(&off("back", 6)).await;
+    let row = &told[0];
+    assert_eq!((&row["name"], &row["revision"], &row["ssl_option"]), (&json!("night"), &json!(1), &json!(true)), "{told}");
+    assert_eq!((&row["targets"], row["first"].as_array().map(Vec::len)), (&json!(6), Some(5)), "the first are named: {told}");
+    assert_eq!((row.get("held"), &row["next_tick"]), (None, &json!("2026-12-02T02:00:00Z")));
+    assert_eq!(asked(&plan("same", &targets('a', 6), "")).await, Value::Null, "it wants what is kept");
+    assert_eq!(
+        asked(&plan("others", &targets('b', 6), "").replace("ssl_option: true", "ssl_option: false")).await,
+        Value::Null,
+        "none of its targets is kept"
+    );
+    let newer = off("night", 6).replace("ssl_option", "revision: 2\nssl_option");
+    assert_eq!(asked(&newer).await, Value::Null, "it takes the enforcement's place");
+
+    // What flipped back too often is left alone by the enforcement.
+    for day in 2..=5 {
+        world.cloud.set('a', 1, false);
+        night(&world, &mut enforcer, day).await;
+    }
+    assert_eq!(world.get("/v1/enforcements/night").await.json["held_targets"], 1);
+    assert_eq!(asked(&off("back", 6)).await[0]["targets"], 5);
+
+    let submitted = world.upload("/v1/rollouts?confirm=back", form(&off("back", 6), &[])).await;
+    assert_eq!((submitted.status, &submitted.json["opposing"][0]["targets"]), (StatusCode::CREATED, &json!(5)), "{submitted:?}");
+    let journal = world.get("/v1/rollouts/back/journal?limit=1").await;
+    assert_eq!(journal.json["rows"][0]["why"], "plan back revision 1 with 6 targets; the enforcement night keeps 5 of them at ssl on");
+    world.post("/v1/enforcements/night/stop", json!({})).await;
+    assert_eq!(asked(&off("later", 6)).await, Value::Null, "it has ended");
+    let (world, _) = begun(3, "inform").await;
+    let told = world.upload("/v1/plans/preview", form(&off("back", 3), &[])).await;
+    assert_eq!(told.json["opposing"], Value::Null, "it only reports: {told:?}");
 }
 
 #[tokio::test]

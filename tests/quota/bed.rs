@@ -125,7 +125,13 @@ impl QuotaFixture {
             let (own, others) = rest.split_at(size(&plan));
             rest = others;
             owners.extend(own.iter().map(|proxy| (proxy.proxy_id, place)));
-            let submission = Submission { plan, targets: own.iter().map(target).collect(), by: "owner".into(), at: Timestamp::UNIX_EPOCH };
+            let submission = Submission {
+                plan,
+                targets: own.iter().map(target).collect(),
+                by: "owner".into(),
+                at: Timestamp::UNIX_EPOCH,
+                note: String::new(),
+            };
             ids.push(store.submit(submission).await.expect("an empty store takes any submission").id);
         }
         let model = Mutex::new(Model::new(&fleet, faults, 7, Timestamp::UNIX_EPOCH));

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 1_000;
 /// Submits a rollout whose plan has one wave, and brings it to its end.
 pub async fn finish(store: &dyn Store, plan: Plan, targets: TargetList, at: Timestamp) -> Result<RolloutId, FixtureRefusal> {
     let count = u32::try_from(targets.len())?;
-    let id = store.submit(Submission { plan, targets, by: "ada".into(), at }).await?.id;
+    let id = store.submit(Submission { plan, targets, by: "ada".into(), at, note: String::new() }).await?.id;
     enter(store, id, Phase::Advancing { wave: 0 }, at).await?;
     for first in (0..count).step_by(AT_ONCE) {
         let end = count.min(first + u32::try_from(AT_ONCE)?);

@@ -275,6 +275,38 @@ fn mistakes_of_a_configuration_are_told_in_its_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_told_which_enforcement_undoes_it() {
+    let world = ServeWorld::new(4, 4, "job_time: 100ms");
+    let daemon = world.daemon().ready();
+    let rest = "enforce: {cron: \"0 2 1 1 *\", time_zone: UTC, mode: apply}\nstrategy: {max_failures: 4}\n";
+    let night = world.plan("night", rest);
+    assert_eq!(world.run(&["apply", night.to_str().expect("text"), "--yes"]).code, Some(0));
+    world.until("night", |status| status["enforcement"]["stage"] == "idle");
+
+    let text = "version: 1\nname: off\nssl_option: false\ntargets: {files: [fleet.csv]}\nstrategy: {max_failures: 4}\n";
+    let off = world.write("off.yaml", text);
+    let off = off.to_str().expect("text");
+    let first = std::fs::read_to_string(world.path("fleet.csv")).expect("the fleet");
+    let first = first.lines().nth(1).and_then(|line| line.split(',').nth(2)).expect("a proxy").to_owned();
+    let told = "the enforcement night keeps 4 targets of this plan at ssl on; its next run, ";
+    let planned = world.run(&["plan", off, "--no-forecast"]);
+    assert!(planned.out.contains(told) && planned.out.contains(&first), "{planned:?}");
+    let checked = world.run(&["preflight", off, "--no-ports"]);
+    assert!(checked.out.contains(told) && checked.out.contains("`sealift enforce stop night`"), "{checked:?}");
+    let applied = world.run(&["apply", off, "--yes", "--confirm", "off"]);
+    assert!(applied.code == Some(0) && applied.err.contains(&format!("warning: {told}")), "{applied:?}");
+    let journal = world.run(&["journal", "off", "-o", "csv"]).out;
+    assert!(journal.contains("the enforcement night keeps 4 of them at ssl on"), "{journal}");
+    // Of what it keeps anyway nothing is said.
+    let same = world.plan("same", "");
+    let planned = world.run(&["plan", same.to_str().expect("text"), "--no-forecast"]);
+    assert!(planned.code == Some(0) && !planned.out.contains("the enforcement") && planned.err.is_empty(), "{planned:?}");
+    drop(daemon);
+    let alone = world.run(&["plan", off, "--no-forecast"]);
+    assert_eq!(alone.code, Some(0), "a plan is previewed without a daemon: {alone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_puts_back_what_is_enforced_is_warned() {
     let world = ServeWorld::new(4, 2, "job_time: 100ms");
     let _daemon = world.daemon().ready();

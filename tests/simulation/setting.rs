@@ -67,7 +67,7 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Pl
         // A store that does not know the limits.
         plan.strategy.max_in_flight_per = GroupLimits::default();
     }
-    Submission { plan, targets: targets.into(), by: "simulation".into(), at }
+    Submission { plan, targets: targets.into(), by: "simulation".into(), at, note: String::new() }
 }
 
 fn plan(scenario: &Scenario) -> Plan {

@@ -51,6 +51,9 @@ pub struct EnforcementDoc {
     /// These targets, the first thousand; only where one enforcement was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_list: Vec<HeldTarget>,
+    /// Number of targets that drifted and are not put right until a person releases them, beside those.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_drift: u32,
     /// Who stopped it and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<MarkDoc>,
@@ -59,6 +62,10 @@ pub struct EnforcementDoc {
     pub superseded_by: Option<u32>,
     /// When it last moved.
     pub moved_at: Timestamp,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// One run of an enforcement.
@@ -126,6 +133,29 @@ pub struct EnforcementRequest {
     /// Only for `release`: the one proxy to release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+}
+
+/// An enforcement that keeps targets of a plan at the other value: its next run puts them back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpposingRow {
+    /// Its plan's name.
+    pub name: String,
+    /// The revision that is enforced.
+    pub revision: u32,
+    /// The value that it keeps them at.
+    pub ssl_option: bool,
+    /// It puts nothing right until a person releases it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+    /// Its next tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_tick: Option<Timestamp>,
+    /// The zone of its ticks.
+    pub time_zone: String,
+    /// How many of the plan's targets it keeps so.
+    pub targets: u32,
+    /// The proxies of the first of them.
+    pub first: Vec<String>,
 }
 
 /// The `enforce` of a plan that is previewed.

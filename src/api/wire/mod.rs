@@ -16,7 +16,7 @@ mod proof;
 mod rollout;
 
 pub use change::{ChangeRow, JobRow};
-pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget};
+pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, OpposingRow};
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
@@ -171,6 +171,9 @@ pub struct SubmitAnswer {
     /// What the submitter should know beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Enforcements that keep some of the targets at the other value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opposing: Vec<OpposingRow>,
 }
 
 /// What `GET /v1/events` answers: the rollouts asked for, as they stand now.
@@ -198,15 +201,15 @@ pub struct DaemonDoc {
     /// Text of the kill-switch file, while it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<String>,
-    /// It begins nothing new because it ends.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub draining: bool,
     /// Full path of that file, whether it is there or not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stop_file: String,
     /// Who stopped everything, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<MarkDoc>,
+    /// It begins nothing new because it ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
     /// The store.
     pub store: StoreDoc,
     /// Its lanes.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EnforcePreview, WirePreview};
+use super::{EnforcePreview, OpposingRow, WirePreview};
 use crate::rehearse::Forecast;
 
 /// The preview of a plan.
@@ -76,6 +76,9 @@ pub struct Preview {
     /// How it is enforced once its rollout has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforce: Option<EnforcePreview>,
+    /// Enforcements that keep some of the targets at the other value, where the daemon was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opposing: Vec<OpposingRow>,
     /// Whether new work may begin at the time of the preview.
     pub open_now: bool,
     /// The next instants at which it may begin, soonest first.

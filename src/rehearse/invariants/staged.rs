@@ -86,7 +86,8 @@ impl Stage {
         };
         let mut scene = Scene::new(plan, targets, &[], after(0));
         scene.faults.job_time = Between::exactly(Duration::from_secs(10));
-        let submission = Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: "".into(), at: after(0) };
+        let submission =
+            Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: "".into(), at: after(0), note: String::new() };
         let rollout = Rollout {
             id: submission.id(),
             plan: Arc::new(submission.plan),

@@ -31,7 +31,7 @@ fn memory(what: &str) -> u64 {
 
 fn fleet(title: &str, first: u32, count: u32) -> Submission {
     let targets = (first..first + count).map(|n| target(n, n)).collect();
-    Submission { plan: plan(title, &[count]), targets, by: "ada".into(), at: at(0) }
+    Submission { plan: plan(title, &[count]), targets, by: "ada".into(), at: at(0), note: String::new() }
 }
 
 /// Carries `count` changes through five transitions each, with the engine's durability or all synced.

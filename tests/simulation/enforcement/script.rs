@@ -72,7 +72,7 @@ impl Script {
         let targets: TargetList = fleet.proxies().iter().map(target).collect();
         let plan = plan(&mut rng, targets.len());
         let name = plan.name.clone();
-        let submission = Submission { plan, targets, by: "owner".into(), at: start() };
+        let submission = Submission { plan, targets, by: "owner".into(), at: start(), note: String::new() };
         let dice = Rng::with_seed(rng.u64(..));
         Self { bed: Arc::new(Bed::new(dice, cloud, planted)), rng, submission, name, daemon: None }
     }
