@@ -229,7 +229,7 @@ pub struct Strategy {
     /// more of it failed or in doubt halts the rollout. Default: 20.
     pub max_failures: Option<MaxFailures>,
     /// Time with an open window without a change ending, after which the rollout halts. What is waited for lanes that are
-    /// paused, refused or out of reach does not count. Default: 20m.
+    /// paused, refused, out of reach or held by their clock does not count. Default: 20m.
     pub progress_deadline: Option<Length>,
     /// What follows when a failure budget is spent. Default: halt.
     pub on_failure: Option<OnFailure>,
