@@ -425,7 +425,7 @@ pub fn daemon(snapshot: &Snapshot, health: Health, growth: Option<Growth>, plans
     }
 }
 
-/// How fast the journal grows.
+/// How fast the store grows.
 pub fn growth(growth: Growth) -> GrowthDoc {
     let Growth { since, bytes_per_day, free_bytes, days_left } = growth;
     GrowthDoc { since, bytes_per_day, free_bytes, days_left }

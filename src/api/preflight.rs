@@ -149,7 +149,7 @@ async fn daemon(api: &Api) -> Vec<CheckRow> {
     rows
 }
 
-/// How fast the journal grows, and whether somebody should make room for it.
+/// How fast the store grows, and whether somebody should make room for it.
 fn growing(growth: Growth) -> CheckRow {
     let text = describe::growth(growth).told();
     if growth.days_left < DAYS_FEW { note("store", "", "filling", text) } else { go("store", "", text) }

@@ -1,6 +1,7 @@
-//! How fast the journal grows: what its latest segments hold, over the time since the oldest of them was begun.
+//! How fast the store grows: what the journal's latest segments hold, and what was written beside it, over the time since
+//! the oldest of these segments was begun.
 //!
-//! Deliberately not here: the queue, whose file is bounded by what is open and the largest rollout so far.
+//! Deliberately not here: sled's own file, which is bounded by what is open and the largest rollout so far.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,8 +22,14 @@ const DAYS_MAX: u64 = 36_500;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The growth of a journal, on a disk with so much room of which `floor` is not used.
-pub(super) fn growth(synced: &Synced, now: Timestamp, free: u64, floor: u64) -> Result<Option<Growth>, Unavailable> {
+/// The growth of a store, on a disk with so much room of which `floor` is not used; `beside`: the bytes that were written
+/// beside the journal since then.
+pub(super) fn growth(
+    synced: &Synced,
+    now: Timestamp,
+    (free, floor): (u64, u64),
+    beside: impl FnOnce(Timestamp) -> Result<u64, Unavailable>,
+) -> Result<Option<Growth>, Unavailable> {
     let reader = &synced.reader;
     let closed: Vec<u64> = reader.firsts().iter().rev().skip(1).map(|first| reader.bytes_of(*first)).collect::<Result<_, _>>()?;
     let last = synced.journal_bytes.saturating_sub(closed.iter().sum());
@@ -40,7 +47,7 @@ pub(super) fn growth(synced: &Synced, now: Timestamp, free: u64, floor: u64) -> 
     if took < STRETCH_MIN {
         return Ok(None);
     }
-    let share = u128::from(bytes) * DAY.as_millis().unsigned_abs() / took.as_millis().unsigned_abs();
+    let share = u128::from(bytes + beside(since)?) * DAY.as_millis().unsigned_abs() / took.as_millis().unsigned_abs();
     let bytes_per_day = u64::try_from(share).unwrap_or(u64::MAX);
     let days_left = free.saturating_sub(floor).checked_div(bytes_per_day).unwrap_or(DAYS_MAX).min(DAYS_MAX);
     Ok(Some(Growth { since, bytes_per_day, free_bytes: free, days_left }))
@@ -83,26 +90,33 @@ mod tests {
         // Ten lines an hour once, a line an hour now.
         let hours = (0..1_000).map(|n| n / 10).chain(100..1_000);
         let journal = journal(dir.path(), hours);
-        let told = growth(&synced(&journal), after(1_000), 10 * GIB, GIB).expect("readable").expect("old enough");
+        let told = growth(&synced(&journal), after(1_000), (10 * GIB, GIB), |_| Ok(0)).expect("readable").expect("old enough");
         let line = journal.total_bytes() / 1_900;
         // The segment in which the week begins counts as a whole, with its own begin.
         assert!((after(1_000 - 7 * 24 - 40)..=after(1_000 - 7 * 24)).contains(&told.since), "{told:?}");
         assert!((line * 22..=line * 26).contains(&told.bytes_per_day), "{told:?}, and a line has {line} bytes");
         assert_eq!(told.days_left, (9 * GIB / told.bytes_per_day).min(DAYS_MAX));
-        let full = growth(&synced(&journal), after(1_000), GIB, GIB).expect("readable").expect("old enough");
+        let full = growth(&synced(&journal), after(1_000), (GIB, GIB), |_| Ok(0)).expect("readable").expect("old enough");
         assert_eq!(full.days_left, 0);
+        // A MiB for each day of the stretch, beside it.
+        let days = |since: Timestamp| after(1_000).duration_since(since).as_hours().unsigned_abs();
+        let more = growth(&synced(&journal), after(1_000), (10 * GIB, GIB), |since| Ok((days(since) << 20) / 24));
+        let more = more.expect("readable").expect("old enough");
+        assert_eq!(more.since, told.since);
+        assert!((told.bytes_per_day + (1 << 20)).abs_diff(more.bytes_per_day) <= 1, "{told:?}, {more:?}");
+        assert_eq!(more.days_left, 9 * GIB / more.bytes_per_day);
     }
 
     #[test]
     fn a_young_journal_and_one_of_the_future_tell_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
         let journal = journal(dir.path(), std::iter::once(10));
-        let told = |now| growth(&synced(&journal), now, 1 << 30, 0).expect("readable");
+        let told = |now| growth(&synced(&journal), now, (1 << 30, 0), |_| Ok(0)).expect("readable");
         assert_eq!(told(after(10)), None);
         assert_eq!(told(after(2)), None, "a clock that was set back");
         assert!(told(after(11)).is_some());
         let empty = tempfile::tempdir().expect("a directory");
         let (none, _) = Journal::open(empty.path(), SEGMENT, Probe::default()).expect("a new journal");
-        assert_eq!(growth(&synced(&none), after(11), 1 << 30, 0).expect("readable"), None);
+        assert_eq!(growth(&synced(&none), after(11), (1 << 30, 0), |_| Ok(0)).expect("readable"), None);
     }
 }

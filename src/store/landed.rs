@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::change::Change;
-use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::id::{ChangeId, Digest, RolloutId};
 use crate::domain::journal::What;
 use crate::domain::person::Person;
 use crate::domain::plan::Plan;
@@ -43,6 +43,18 @@ pub(crate) struct Closed {
     /// How many rows it has, from place 0 on without a gap.
     pub rows: u32,
 }
+
+/// Files that a stretch of time brought.
+#[derive(Debug, Default)]
+pub(crate) struct Filed {
+    /// Of what was submitted.
+    pub submissions: Vec<Digest>,
+    /// Of what ended.
+    pub over: Vec<RolloutId>,
+}
+
+/// Rollouts whose files are looked for, at most: the newest.
+const FILED_MAX: usize = 10_000;
 
 #[derive(Debug)]
 struct LandedCase {
@@ -115,6 +127,21 @@ impl Landed {
     pub fn over(&self, ids: &[RolloutId]) -> Vec<Closed> {
         let cases = ids.iter().filter_map(|id| Some((*id, self.cases.get(id)?)));
         cases.filter(|(_, case)| !case.sheet.is_open()).map(|(id, case)| case.closed(id)).collect()
+    }
+
+    /// Files that came since then.
+    pub fn filed_since(&self, since: Timestamp) -> Filed {
+        let mut filed = Filed::default();
+        for id in self.order.values().rev().take(FILED_MAX) {
+            let Some(case) = self.cases.get(id) else { continue };
+            if case.submitted_at >= since {
+                filed.submissions.push(case.stored.submission);
+            }
+            if !case.sheet.is_open() && case.stored.moved_at >= since {
+                filed.over.push(*id);
+            }
+        }
+        filed
     }
 
     /// Rollouts, newest first.

@@ -159,7 +159,7 @@ pub trait Store: Send + Sync {
         Err(Unavailable("this store is in memory: there is nothing to copy".into()))
     }
 
-    /// How fast the journal grows, of late; `None` while it is too young to tell, and where nothing is kept.
+    /// How fast the store grows, of late; `None` while it is too young to tell, and where nothing is kept.
     fn growth(&self, _now: Timestamp) -> Pending<'_, Result<Option<Growth>, Unavailable>> {
         Box::pin(std::future::ready(Ok(None)))
     }
@@ -395,7 +395,7 @@ pub struct Health {
     pub rebuilt: Option<String>,
 }
 
-/// How fast the journal grows, and for how long the disk lasts.
+/// How fast the store grows, and for how long the disk lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Growth {
     /// Since when it was counted.

@@ -13,6 +13,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::sled::IVec;
 
@@ -37,10 +39,17 @@ const TRAILER: usize = 4 + WORD.len();
 /// Bytes of a row's checksum.
 const CRC: usize = 4;
 
+/// Where the files of the queue in this directory lie.
+pub(crate) fn folder(queue: &Path) -> PathBuf {
+    queue.join(FOLDER)
+}
+
 /// The files.
 #[derive(Debug, Clone)]
 pub(crate) struct Over {
     dir: PathBuf,
+    /// Of all of them: there may be thousands, and the health of the store is asked for every second.
+    bytes: Arc<AtomicU64>,
 }
 
 /// One file, open.
@@ -55,13 +64,25 @@ pub(crate) struct Packed {
 
 impl Over {
     /// Of the queue in this directory.
-    pub fn of(queue: &Path) -> Self {
-        Self { dir: queue.join(FOLDER) }
+    pub fn of(queue: &Path) -> io::Result<Self> {
+        let over = Self { dir: folder(queue), bytes: Arc::default() };
+        let bytes = over.rollouts()?.into_iter().map(|id| over.bytes_of(id)).sum::<io::Result<u64>>()?;
+        over.bytes.store(bytes, Ordering::Relaxed);
+        Ok(over)
     }
 
-    /// Where they lie.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the file of this rollout; 0 when there is none.
+    pub fn bytes_of(&self, id: RolloutId) -> io::Result<u64> {
+        match self.path(id).metadata() {
+            Ok(meta) => Ok(meta.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     fn path(&self, id: RolloutId) -> PathBuf {
@@ -107,6 +128,7 @@ impl Over {
         drop(out);
         file.sync_all()?;
         std::fs::rename(&aside, self.path(id))?;
+        self.bytes.fetch_add(self.bytes_of(id)?, Ordering::Relaxed);
         Ok(sync_dir(&self.dir)?)
     }
 
@@ -231,7 +253,7 @@ mod tests {
     #[test]
     fn every_row_is_found_at_its_place() {
         let dir = tempfile::tempdir().expect("a directory");
-        let over = Over::of(dir.path());
+        let over = Over::of(dir.path()).expect("readable");
         for count in [0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS] {
             let id = RolloutId::from_bytes([u8::try_from(count % 251).expect("small"); 16]);
             assert!(over.open(id).expect("readable").is_none());
@@ -248,12 +270,15 @@ mod tests {
             assert_eq!(found, (first..count).map(|ordinal| (ordinal, row(ordinal))).collect::<Vec<_>>());
         }
         assert_eq!(over.rollouts().expect("readable").len(), 6);
+        let files = std::fs::read_dir(super::folder(dir.path())).expect("there");
+        let bytes: u64 = files.map(|file| file.and_then(|file| file.metadata()).expect("readable").len()).sum();
+        assert_eq!((over.bytes(), Over::of(dir.path()).expect("readable").bytes()), (bytes, bytes), "counted as they come, and at a start");
     }
 
     #[test]
     fn a_gap_or_a_lost_row_is_never_packed() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (over, id) = (Over::of(dir.path()), RolloutId::from_bytes([7; 16]));
+        let (over, id) = (Over::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
         for bad in [over.write(id, 9, rows(9).filter(|row| !matches!(row, Ok((4, _))))), over.write(id, 10, rows(9))] {
             assert!(matches!(bad, Err(QueueError::Damaged(_))), "{bad:?}");
             assert!(!over.has(id).expect("readable"));
@@ -264,7 +289,7 @@ mod tests {
     #[test]
     fn damage_is_told_and_never_shown() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (over, id) = (Over::of(dir.path()), RolloutId::from_bytes([7; 16]));
+        let (over, id) = (Over::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
         over.write(id, 20, rows(20)).expect("room on disk");
         let path = over.path(id);
         let whole = std::fs::read(&path).expect("there");

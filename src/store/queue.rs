@@ -145,7 +145,7 @@ impl Queue {
             meta: db.open_tree("meta")?,
             db,
             file: Arc::new(file),
-            over: Over::of(dir),
+            over: Over::of(dir)?,
             probe,
         };
         // `applied` comes last: without it a crash has interrupted this very stretch, and it is done again.
@@ -278,6 +278,11 @@ impl Queue {
         self.probe.at(Point::QueueFlushed)?;
         self.file.sync_data()?;
         Ok(self.probe.at(Point::QueueSynced)?)
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |db| db.len()) + self.over.bytes()
     }
 
     /// Every tree with its name.

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use crate::domain::id::ChangeId;
@@ -17,12 +18,13 @@ use super::Unavailable;
 use super::behind::Behind;
 use super::book::Book;
 use super::home::{Home, Mark};
-use super::landed::{Closed, Landed, ReadError};
+use super::landed::{Closed, Filed, Landed, ReadError};
 use super::open::told;
 use super::queue::{Queue, QueueError};
 use super::reader::Reader;
 use super::row::Row;
 use super::step::Step;
+use super::submission::path;
 use super::writer::Fault;
 
 /// Commits of one batch at most: more buys nothing but latency.
@@ -239,6 +241,17 @@ impl Shared {
     /// Rollouts that are over and have rows in the queue's trees.
     pub fn unpacked(&self) -> Result<Vec<Closed>, QueueError> {
         Ok(self.landed().over(&self.queue.unpacked()?))
+    }
+
+    /// Bytes that were written beside the journal since then: submissions, and the rows of what ended. A file is counted by
+    /// when its rollout moved, because a queue that is built anew writes all of them again.
+    pub fn filed_since(&self, since: Timestamp) -> Result<u64, Unavailable> {
+        let Filed { submissions, over } = self.landed().filed_since(since);
+        let folder = self.home.submissions();
+        let submissions = submissions.into_iter().map(|digest| path(&folder, digest).metadata().map(|meta| meta.len()));
+        let over = over.into_iter().map(|id| self.queue.over.bytes_of(id));
+        let bytes: std::io::Result<u64> = submissions.chain(over).sum();
+        bytes.map_err(|error| Unavailable(format!("cannot look at what is stored in {}: {error}", self.home.dir().display())))
     }
 
     /// Does something to the queue while nobody reads rows of it.

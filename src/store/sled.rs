@@ -586,20 +586,19 @@ impl Store for SledStore {
             let dir = shared.home.dir();
             let free = shared.home.free_bytes();
             let free = free.map_err(|error| Unavailable(format!("cannot tell the free space at {}: {error}", dir.display())))?;
-            growth(&shared.synced(), now, free, floor)
+            growth(&shared.synced(), now, (free, floor), |since| shared.filed_since(since))
         }))
     }
 
     fn health(&self) -> Health {
         let synced = self.shared.synced();
-        let queue_bytes = std::fs::metadata(self.shared.home.queue().join("db")).map_or(0, |db| db.len());
         Health {
             kind: "sled",
             seq: synced.mark.seq,
             head: synced.mark.head,
             refusing: self.failed().borrow().clone().or_else(|| self.refusing()),
             journal_bytes: synced.journal_bytes,
-            queue_bytes,
+            queue_bytes: self.shared.queue.bytes(),
             rebuilt: self.rebuilt.clone(),
         }
     }

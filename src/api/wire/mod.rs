@@ -247,7 +247,7 @@ pub struct StoreDoc {
     pub journal_bytes: u64,
     /// Bytes of the queue on disk.
     pub queue_bytes: u64,
-    /// How fast the journal grows; absent while it is too young to tell.
+    /// How fast the store grows; absent while it is too young to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growth: Option<GrowthDoc>,
     /// What was set aside and rebuilt at start, if anything.
@@ -255,7 +255,7 @@ pub struct StoreDoc {
     pub rebuilt: Option<String>,
 }
 
-/// How fast the journal grows, and for how long the disk lasts.
+/// How fast the store grows, and for how long the disk lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrowthDoc {
     /// Since when it was counted.
@@ -281,7 +281,7 @@ impl GrowthDoc {
             days if days < YEARS_MANY * 365 => format!("{days} days"),
             _ => format!("more than {YEARS_MANY} years"),
         };
-        format!("the journal grows {grows} a day since {since}; {free} are free and last for {lasts}")
+        format!("it grows {grows} a day since {since}; {free} are free and last for {lasts}")
     }
 }
 

@@ -12,7 +12,7 @@ use super::extent::Extent;
 use super::quiet::{journal, mark, queue};
 use crate::store::home::Mark;
 use crate::store::open::{OpenError, Refused, check_witness, guarded};
-use crate::store::over::Over;
+use crate::store::over::folder;
 use crate::store::probe::Probe;
 use crate::store::queue::Queue;
 use crate::store::reader::Reader;
@@ -76,11 +76,11 @@ fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
 
 /// The files of what is over never change: they are looked at where they lie.
 fn link_over(from: &Path, to: &Path) -> io::Result<()> {
-    let over = Over::of(from);
-    if !over.dir().try_exists()? {
+    let over = folder(from);
+    if !over.try_exists()? {
         return Ok(());
     }
-    std::os::unix::fs::symlink(over.dir().canonicalize()?, Over::of(to).dir())
+    std::os::unix::fs::symlink(over.canonicalize()?, folder(to))
 }
 
 /// How far a queue is.
