@@ -44,6 +44,9 @@ pub(crate) struct Book {
     names: BTreeMap<(Name, u32), RolloutId>,
     /// By the plan's name.
     pub(super) enforcements: BTreeMap<Name, Enforcement>,
+    /// Active and explicitly queued changes. One map for all rollouts, so that one that is over leaves nothing of it behind:
+    /// a map of its own would keep its root node, 3 KiB with room for eleven rows.
+    rows: BTreeMap<ChangeId, Row>,
     locks: Locks,
     due: BTreeSet<(Timestamp, ChangeId)>,
     fresh: Fresh,
@@ -59,8 +62,6 @@ pub(crate) struct Case {
     pub targets: Arc<dyn Targets>,
     /// Record and tallies.
     pub sheet: Sheet,
-    /// Active and explicitly queued changes.
-    pub rows: BTreeMap<u32, Row>,
     /// What the plan's group limits are held against.
     pub groups: Groups,
     /// Who submitted it.
@@ -119,23 +120,36 @@ impl Case {
         }
     }
 
+    /// The target at this place. Memory is not held for what is over.
+    pub fn target(&self, ordinal: u32) -> Result<Target, Unavailable> {
+        let target = self.targets.get(ordinal);
+        if !self.sheet.is_open() {
+            self.targets.rest();
+        }
+        target
+    }
+
     /// The record of a change without a row.
     pub fn untouched(&self) -> change::Record {
         untouched(&self.sheet)
     }
 
-    /// Whether rows and tallies agree on what is not settled.
-    fn adds_up(&self) -> bool {
+    /// Whether its rows and its tallies agree on what is not settled.
+    fn adds_up<'b>(&self, rows: impl Iterator<Item = (u32, &'b Row)>) -> bool {
         let total: Tally = self.sheet.tallies.iter().copied().sum();
-        let active = self.rows.values().filter(|row| row.standing() == Standing::Active).count();
-        let queued = self.rows.len() - active;
+        let (mut active, mut queued, mut last) = (0, 0, None);
+        for (ordinal, row) in rows {
+            let counted = if row.standing() == Standing::Active { &mut active } else { &mut queued };
+            *counted += 1;
+            last = Some(ordinal);
+        }
         let cursor = self.sheet.record.cursor;
         let untouched = if self.sheet.is_withdrawn() { Some(0) } else { self.targets.count().checked_sub(cursor) };
         let sizes = self.plan.strategy.waves.iter().map(|wave| wave.size);
         sizes.eq(self.sheet.tallies.iter().map(Tally::total))
-            && self.rows.last_key_value().is_none_or(|(last, _)| *last < cursor)
-            && total.active as usize == active
-            && untouched.is_some_and(|untouched| total.queued as usize == queued + untouched as usize)
+            && last.is_none_or(|last| last < cursor)
+            && total.active == active
+            && untouched.is_some_and(|untouched| total.queued == queued + untouched)
     }
 }
 
@@ -178,8 +192,13 @@ impl Book {
 
     /// A change that is active, explicitly queued, or settled so recently that the backing store may not have it.
     pub fn row(&self, id: ChangeId) -> Option<&Row> {
-        let row = self.cases.get(&id.rollout)?.rows.get(&id.ordinal);
-        row.or_else(|| self.fresh.rows.get(&id).map(|(_, row)| row))
+        self.rows.get(&id).or_else(|| self.fresh.rows.get(&id).map(|(_, row)| row))
+    }
+
+    /// Active and explicitly queued changes of a rollout from place `first` on, in their order.
+    pub fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, &Row)> {
+        let (first, last) = (Case::id_at(id, first), Case::id_at(id, u32::MAX));
+        self.rows.range(first..=last).map(|(id, row)| (id.ordinal, row))
     }
 
     // Submission.
@@ -246,9 +265,8 @@ impl Book {
         if sheet.is_open() {
             self.open.insert(first_seq);
         }
-        let rows = BTreeMap::new();
         let groups = Groups::new(&plan.strategy.max_in_flight_per);
-        self.cases.insert(id, Case { plan, targets, sheet, rows, groups, by, submitted_at: at, moved_at, first_seq, last_seq, prints });
+        self.cases.insert(id, Case { plan, targets, sheet, groups, by, submitted_at: at, moved_at, first_seq, last_seq, prints });
     }
 
     /// Puts an active or explicitly queued change back as the backing store had it. `false` when it cannot be: its
@@ -267,12 +285,12 @@ impl Book {
             self.due.extend(row.due.map(|due| (due, id)));
         }
         case.groups.enter(id.ordinal, &row);
-        case.rows.insert(id.ordinal, row).is_none()
+        self.rows.insert(id, row).is_none()
     }
 
     /// Whether what was put back fits together.
     pub fn adds_up(&self) -> Result<(), String> {
-        match self.cases.iter().find(|(_, case)| !case.adds_up()) {
+        match self.cases.iter().find(|(id, case)| !case.adds_up(self.rows_from(**id, 0))) {
             Some((id, _)) => Err(format!("tallies and changes of the rollout {id} do not add up")),
             None => Ok(()),
         }
@@ -311,7 +329,7 @@ impl Book {
             What::Rollout { .. } => case.moved_at = entry.at,
             What::Change { ordinal, record, .. } => {
                 let id = Case::id_at(entry.rollout, *ordinal);
-                let old = case.rows.remove(ordinal);
+                let old = self.rows.remove(&id);
                 let target = match (&old, target) {
                     (Some(old), _) => old.target.clone(),
                     (None, Some(target)) => target,
@@ -362,9 +380,7 @@ impl Book {
             row.due = due;
             self.due.extend(due.map(|due| (due, id)));
         }
-        if let Some(case) = self.cases.get_mut(&id.rollout) {
-            case.rows.insert(id.ordinal, row);
-        }
+        self.rows.insert(id, row);
         learnt
     }
 
@@ -408,8 +424,7 @@ impl Book {
 
     /// Moves a due instant without a transition.
     pub fn touch(&mut self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> bool {
-        let row = self.cases.get_mut(&id.rollout).and_then(|case| case.rows.get_mut(&id.ordinal));
-        let Some(row) = row else { return false };
+        let Some(row) = self.rows.get_mut(&id) else { return false };
         if row.standing() != Standing::Active || row.record.version != version || row.due != was {
             return false;
         }
@@ -454,5 +469,25 @@ impl Book {
     /// What keeps another change to this target from being released: a group all of whose places are taken.
     pub fn full_group(&self, id: RolloutId, target: &Target) -> Option<FullGroup> {
         self.cases.get(&id)?.groups.full(target)
+    }
+}
+
+#[cfg(test)]
+impl Book {
+    /// How many of each thing it keeps beside one entry a rollout.
+    pub fn kept(&self) -> Vec<(&'static str, usize)> {
+        let cases = |kept: fn(&Case) -> bool| self.cases.values().filter(|case| kept(case)).count();
+        let Fresh { rows, jobs, order } = &self.fresh;
+        vec![
+            ("open", self.open.len()),
+            ("rows", self.rows.len()),
+            ("locks", self.locks.count()),
+            ("due", self.due.len()),
+            ("settled of late", rows.len() + order.len()),
+            ("jobs of late", jobs.len()),
+            ("lists of proxies", cases(|case| case.prints.is_some())),
+            ("group limits", cases(|case| case.groups.limited())),
+            ("targets", self.cases.values().map(|case| case.targets.kept()).sum()),
+        ]
     }
 }

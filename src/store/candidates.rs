@@ -94,7 +94,7 @@ impl Pick<'_> {
     /// Those that have a row: class by class, the nearest of all classes first, a class only while it has room.
     fn waiting(&mut self, places: Range<u32>, reverting: bool) {
         let wanted = |row: &Row| row.standing() == Standing::Queued && row.record.undo.is_some() == reverting;
-        let case = self.case;
+        let (book, case) = (self.book, self.case);
         let classes: Vec<&Class> = case.groups.waiting().map(|(class, _)| class).collect();
         let mut lines: Vec<_> = case.groups.waiting().map(|(_, waiting)| waiting.range(places.clone())).collect();
         let mut next: BinaryHeap<Reverse<(u32, usize)>> =
@@ -106,12 +106,12 @@ impl Pick<'_> {
             if !self.room.has(class) {
                 continue;
             }
-            if let Some(row) = case.rows.get(&ordinal).filter(|row| wanted(row)) {
+            let id = self.id_at(ordinal);
+            if let Some(row) = book.row(id).filter(|row| wanted(row)) {
                 let instance = row.target.instance_id;
                 if self.is_free(&instance) {
                     self.chosen.insert(instance);
                     self.room.take(class);
-                    let id = self.id_at(ordinal);
                     self.found.free.push(change(id, row.target.clone(), row.record.clone(), &case.plan));
                 }
             }

@@ -62,7 +62,10 @@ struct LandedCase {
     targets: Arc<dyn Targets>,
     by: Person,
     submitted_at: Timestamp,
-    stored: StoredRollout,
+    submission: Digest,
+    moved_at: Timestamp,
+    first: u64,
+    last: u64,
     sheet: Sheet,
 }
 
@@ -78,9 +81,10 @@ pub(crate) enum ReadError {
 impl Landed {
     /// Puts a rollout back as the queue has it.
     pub fn restore(&mut self, id: RolloutId, opening: &Opening, stored: StoredRollout, sheet: Sheet) {
-        self.order.insert(stored.first, id);
+        let StoredRollout { submission, moved_at, first, last, .. } = stored;
+        self.order.insert(first, id);
         let Opening { plan, targets, by, at, .. } = opening.clone();
-        self.cases.insert(id, LandedCase { plan, targets, by, submitted_at: at, stored, sheet });
+        self.cases.insert(id, LandedCase { plan, targets, by, submitted_at: at, submission, moved_at, first, last, sheet });
     }
 
     /// Takes in a batch of lines and brings the queue there too; durable only after the queue's sync.
@@ -88,7 +92,7 @@ impl Landed {
         for step in steps {
             self.fold(step);
         }
-        let draft = queue.draft(steps, &|id| self.cases.get(&id).map(|case| (&case.stored, &case.sheet)), reached)?;
+        let draft = queue.draft(steps, &|id| self.cases.get(&id).map(|case| (case.stored(), &case.sheet)), reached)?;
         queue.apply(&draft)
     }
 
@@ -108,13 +112,12 @@ impl Landed {
         let Some(case) = self.cases.get_mut(&entry.rollout) else { return };
         let was_open = case.sheet.is_open();
         case.sheet.fold(entry, &case.plan);
-        case.stored.last = entry.seq;
+        case.last = entry.seq;
         if was_open && !case.sheet.is_open() {
             self.closed.push(case.closed(entry.rollout));
         }
-        if let What::Rollout { record, .. } = &entry.what {
-            case.stored.record = record.clone();
-            case.stored.moved_at = entry.at;
+        if let What::Rollout { .. } = &entry.what {
+            case.moved_at = entry.at;
         }
     }
 
@@ -135,9 +138,9 @@ impl Landed {
         for id in self.order.values().rev().take(FILED_MAX) {
             let Some(case) = self.cases.get(id) else { continue };
             if case.submitted_at >= since {
-                filed.submissions.push(case.stored.submission);
+                filed.submissions.push(case.submission);
             }
-            if !case.sheet.is_open() && case.stored.moved_at >= since {
+            if !case.sheet.is_open() && case.moved_at >= since {
                 filed.over.push(*id);
             }
         }
@@ -146,7 +149,7 @@ impl Landed {
 
     /// Rollouts, newest first.
     pub fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Vec<Rollout> {
-        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.stored.first));
+        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.first));
         let newest = self.order.range(..before).rev().take(limit);
         newest.filter_map(|(_, id)| Some(self.cases.get(id)?.rollout(*id))).collect()
     }
@@ -218,6 +221,12 @@ fn failures_of(tally: &Tally, words: &[&str]) -> usize {
 }
 
 impl LandedCase {
+    /// As the queue keeps it.
+    fn stored(&self) -> StoredRollout {
+        let Self { submission, moved_at, first, last, sheet, .. } = self;
+        StoredRollout { submission: *submission, record: sheet.record.clone(), moved_at: *moved_at, first: *first, last: *last }
+    }
+
     fn closed(&self, id: RolloutId) -> Closed {
         Closed { id, rows: self.sheet.record.cursor }
     }
@@ -243,7 +252,7 @@ impl LandedCase {
             tallies: self.sheet.tallies.as_slice().into(),
             by: self.by.clone(),
             submitted_at: self.submitted_at,
-            moved_at: self.stored.moved_at,
+            moved_at: self.moved_at,
         }
     }
 }

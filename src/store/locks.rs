@@ -58,6 +58,14 @@ impl Locks {
 }
 
 #[cfg(test)]
+impl Locks {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.held.len() + self.beside.len()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::scene::target;

@@ -127,8 +127,7 @@ impl State {
     fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, Row)> {
         let settled = self.settled.range(ChangeId { rollout: id, ordinal: first }..=ChangeId { rollout: id, ordinal: u32::MAX });
         let mut settled = settled.map(|(id, row)| (id.ordinal, row)).peekable();
-        let open = self.book.case(id).into_iter().flat_map(move |case| case.rows.range(first..));
-        let mut open = open.map(|(ordinal, row)| (*ordinal, row)).peekable();
+        let mut open = self.book.rows_from(id, first).peekable();
         std::iter::from_fn(move || {
             let next = match (settled.peek(), open.peek()) {
                 (Some((left, _)), Some((right, _))) if left < right => settled.next(),

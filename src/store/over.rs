@@ -4,7 +4,8 @@
 //! there. Of a rollout that is over no row moves any more; its rows go into one file, and leave the trees.
 //!
 //! Form: the values as the tree held them, each with a checksum over its place and itself, one behind the other in the list's
-//! order; then where each begins, and where the last one ends, as 8 bytes each; then the count, and a word.
+//! order; then where each begins, and where the last one ends, as 8 bytes each; then the places of those that failed, as 4
+//! bytes each, with a checksum; then the two counts, and a word.
 //!
 //! Invariants: a file is there whole and synced before the first of its rows leaves the trees; it never changes; nothing of it
 //! is kept in memory between two reads. Damage is found in what is read, and the queue built anew then.
@@ -32,9 +33,9 @@ const ROWS: u32 = 256;
 /// Bytes of one place in the list of offsets.
 const PLACE: u64 = 8;
 
-/// The word at the end, and the bytes of count and word.
-const WORD: &[u8; 8] = b"sealift1";
-const TRAILER: usize = 4 + WORD.len();
+/// The word at the end, and the bytes of counts and word.
+const WORD: &[u8; 8] = b"sealift2";
+const TRAILER: usize = 8 + WORD.len();
 
 /// Bytes of a row's checksum.
 const CRC: usize = 4;
@@ -60,6 +61,9 @@ pub(crate) struct Packed {
     /// Rows in it, and where the list of offsets begins.
     count: u32,
     offsets: u64,
+    /// Rows that failed, and where the list of their places begins.
+    failed: u32,
+    failures: u64,
 }
 
 impl Over {
@@ -94,8 +98,15 @@ impl Over {
         self.path(id).try_exists()
     }
 
-    /// Writes all rows of a rollout: `count` of them, from place 0 on without a gap. A file that is there is left as it is.
-    pub fn write(&self, id: RolloutId, count: u32, rows: impl Iterator<Item = Result<(u32, IVec), QueueError>>) -> Result<(), QueueError> {
+    /// Writes all rows of a rollout: `count` of them, from place 0 on without a gap, of which `failures` failed. A file that
+    /// is there is left as it is.
+    pub fn write(
+        &self,
+        id: RolloutId,
+        count: u32,
+        rows: impl Iterator<Item = Result<(u32, IVec), QueueError>>,
+        failures: &[u32],
+    ) -> Result<(), QueueError> {
         if self.has(id)? {
             return Ok(());
         }
@@ -122,7 +133,11 @@ impl Over {
         }
         offsets.extend_from_slice(&end.to_be_bytes());
         out.write_all(&offsets)?;
+        let failed: Vec<u8> = failures.iter().flat_map(|place| place.to_be_bytes()).collect();
+        out.write_all(&failed)?;
+        out.write_all(&crc32fast::hash(&failed).to_be_bytes())?;
         out.write_all(&count.to_be_bytes())?;
+        out.write_all(&u32::try_from(failures.len()).map_err(io::Error::other)?.to_be_bytes())?;
         out.write_all(WORD)?;
         out.flush()?;
         drop(out);
@@ -142,16 +157,17 @@ impl Over {
         };
         let length = file.metadata()?.len();
         let mut trailer = [0; TRAILER];
-        let mut packed = Packed { path, file, count: 0, offsets: 0 };
+        let mut packed = Packed { path, file, count: 0, offsets: 0, failed: 0, failures: 0 };
         let at = length.checked_sub(TRAILER as u64).ok_or_else(|| packed.damaged("is too short"))?;
         packed.file.read_exact_at(&mut trailer, at)?;
-        let [a, b, c, d, word @ ..] = trailer;
+        let [a, b, c, d, e, f, g, h, word @ ..] = trailer;
         if word != *WORD {
             return Err(packed.damaged("does not end as it was written"));
         }
-        packed.count = u32::from_be_bytes([a, b, c, d]);
-        let list = (u64::from(packed.count) + 1) * PLACE;
-        packed.offsets = at.checked_sub(list).ok_or_else(|| packed.damaged("is too short"))?;
+        (packed.count, packed.failed) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        let (offsets, failures) = ((u64::from(packed.count) + 1) * PLACE, u64::from(packed.failed) * 4 + CRC as u64);
+        packed.failures = at.checked_sub(failures).ok_or_else(|| packed.damaged("is too short"))?;
+        packed.offsets = packed.failures.checked_sub(offsets).ok_or_else(|| packed.damaged("is too short"))?;
         Ok(Some(packed))
     }
 
@@ -206,6 +222,19 @@ impl Packed {
         Ok(value.map(|value| read_json("a change", &value)).transpose()?)
     }
 
+    /// Places of the rows that failed, from `first` on.
+    pub fn failures(&self, first: u32) -> Result<Vec<u32>, QueueError> {
+        let mut list = vec![0; self.failed as usize * 4 + CRC];
+        self.file.read_exact_at(&mut list, self.failures)?;
+        match list.split_last_chunk::<CRC>() {
+            Some((places, sum)) if crc32fast::hash(places).to_be_bytes() == *sum => {
+                let (places, _) = places.as_chunks::<4>();
+                Ok(places.iter().map(|place| u32::from_be_bytes(*place)).filter(|place| *place >= first).collect())
+            }
+            _ => Err(self.damaged("has another list of what failed than was written")),
+        }
+    }
+
     /// All rows from place `first` on, as they were in the tree. An error ends them.
     pub fn all(self, first: u32) -> impl Iterator<Item = Result<(u32, Vec<u8>), QueueError>> {
         let mut place = first;
@@ -257,12 +286,15 @@ mod tests {
         for count in [0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS] {
             let id = RolloutId::from_bytes([u8::try_from(count % 251).expect("small"); 16]);
             assert!(over.open(id).expect("readable").is_none());
-            over.write(id, count, rows(count)).expect("room on disk");
+            let failed: Vec<u32> = (0..count).filter(|place| place % 9 == 4).collect();
+            over.write(id, count, rows(count), &failed).expect("room on disk");
             let packed = over.open(id).expect("readable").expect("written");
             for ordinal in [0, count / 2, count.saturating_sub(1), count] {
                 assert_eq!(packed.row(ordinal).expect("readable"), (ordinal < count).then(|| row(ordinal)), "{ordinal} of {count}");
             }
             let first = count / 3;
+            let late: Vec<u32> = failed.into_iter().filter(|place| *place >= first).collect();
+            assert_eq!(packed.failures(first).expect("readable"), late);
             let found: Vec<(u32, StoredRow)> = packed
                 .all(first)
                 .map(|row| row.map(|(ordinal, value)| (ordinal, read_json("a change", &value).expect("as written"))).expect("readable"))
@@ -279,23 +311,25 @@ mod tests {
     fn a_gap_or_a_lost_row_is_never_packed() {
         let dir = tempfile::tempdir().expect("a directory");
         let (over, id) = (Over::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
-        for bad in [over.write(id, 9, rows(9).filter(|row| !matches!(row, Ok((4, _))))), over.write(id, 10, rows(9))] {
+        for bad in [over.write(id, 9, rows(9).filter(|row| !matches!(row, Ok((4, _)))), &[]), over.write(id, 10, rows(9), &[])] {
             assert!(matches!(bad, Err(QueueError::Damaged(_))), "{bad:?}");
             assert!(!over.has(id).expect("readable"));
         }
-        over.write(id, 9, rows(9)).expect("what a refused attempt left is in nobody's way");
+        over.write(id, 9, rows(9), &[]).expect("what a refused attempt left is in nobody's way");
     }
 
     #[test]
     fn damage_is_told_and_never_shown() {
         let dir = tempfile::tempdir().expect("a directory");
         let (over, id) = (Over::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
-        over.write(id, 20, rows(20)).expect("room on disk");
+        over.write(id, 20, rows(20), &[3, 5, 19]).expect("room on disk");
         let path = over.path(id);
         let whole = std::fs::read(&path).expect("there");
-        let read = || -> Result<Vec<StoredRow>, QueueError> {
-            let Some(packed) = over.open(id)? else { return Ok(Vec::new()) };
-            packed.all(0).map(|row| Ok(read_json("a change", &row?.1)?)).collect()
+        let read = || -> Result<(Vec<u32>, Vec<StoredRow>), QueueError> {
+            let Some(packed) = over.open(id)? else { return Ok(Default::default()) };
+            let failed = packed.failures(0)?;
+            let rows: Result<_, QueueError> = packed.all(0).map(|row| Ok(read_json("a change", &row?.1)?)).collect();
+            Ok((failed, rows?))
         };
         let sound = read().expect("as written");
         for at in 0..whole.len() {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use super::landed::Closed;
-use super::queue::{Queue, QueueError, rows_from};
+use super::queue::{Queue, QueueError, id_of, rows_from};
 use super::shared::Shared;
-use super::value::{change_key, change_of};
+use super::value::change_key;
 use crate::domain::id::{ChangeId, RolloutId};
 
 /// Rows that leave the tree while readers wait: a few milliseconds.
@@ -61,31 +61,41 @@ pub(super) fn pack_alone(queue: &Queue, closed: Vec<Closed>) -> Result<(), Queue
 impl Queue {
     /// Writes the file of a rollout that is over: `count` rows, all settled and synced. `false`: it was broken off.
     pub fn pack(&self, id: RolloutId, count: u32, go_on: &dyn Fn() -> bool) -> Result<bool, QueueError> {
+        let failures = self.failures.range(rows_from(id, 0)).keys().map(|key| {
+            let key = key?;
+            Ok(id_of(&key)?.ordinal)
+        });
+        let failures: Vec<u32> = failures.collect::<Result<_, QueueError>>()?;
         let mut stopped = false;
         let rows = self.settled.range(rows_from(id, 0)).map(|pair| {
             let (key, value) = pair?;
-            let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
-            Ok((id.ordinal, value))
+            Ok((id_of(&key)?.ordinal, value))
         });
         let rows = rows.take_while(|_| {
             stopped |= !go_on();
             !stopped
         });
-        let written = self.over.write(id, count, rows);
+        let written = self.over.write(id, count, rows, &failures);
         if stopped { Ok(false) } else { written.map(|()| true) }
     }
 
-    /// Takes up to `limit` rows out of the tree that are in the rollout's file; says whether there may be more. Nobody may
-    /// read meanwhile, who could have met neither the row nor the file.
+    /// Takes up to `limit` rows out of the trees that are in the rollout's file; says whether there may be more. Nobody may
+    /// read meanwhile, who could have met neither the row nor the file. What failed leaves its list first, for the rows are
+    /// what the next start finds.
     pub fn unload(&self, id: RolloutId, limit: usize) -> Result<bool, QueueError> {
-        let mut batch = ::sled::Batch::default();
-        let mut found = 0;
-        for key in self.settled.range(rows_from(id, 0)).keys().take(limit) {
-            batch.remove(key?);
-            found += 1;
+        for tree in [&self.failures, &self.settled] {
+            let mut batch = ::sled::Batch::default();
+            let mut found = 0;
+            for key in tree.range(rows_from(id, 0)).keys().take(limit) {
+                batch.remove(key?);
+                found += 1;
+            }
+            tree.apply_batch(batch)?;
+            if found == limit {
+                return Ok(true);
+            }
         }
-        self.settled.apply_batch(batch)?;
-        Ok(found == limit)
+        Ok(false)
     }
 
     /// The rollouts that have rows in the tree of settled changes.
@@ -93,7 +103,7 @@ impl Queue {
         let mut ids = Vec::new();
         let mut next = self.settled.first()?;
         while let Some((key, _)) = next {
-            let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?.rollout;
+            let id = id_of(&key)?.rollout;
             ids.push(id);
             next = self.settled.get_gt(change_key(ChangeId { rollout: id, ordinal: u32::MAX }))?;
         }

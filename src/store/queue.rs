@@ -33,7 +33,7 @@ use super::draft::{Draft, Latest, TreeName, is_failure, is_settled_word};
 use super::enforcements;
 use super::home::{Mark, SCHEMA};
 use super::jobs::remember;
-use super::over::Over;
+use super::over::{Over, Packed};
 use super::probe::{Point, Probe};
 use super::sheet::Sheet;
 use super::step::{InstanceOfLane, Step};
@@ -106,6 +106,12 @@ pub(crate) struct Loaded {
     pub enforcements: Vec<Enforcement>,
 }
 
+/// A key with its value.
+pub(super) type Pair = (IVec, IVec);
+
+/// Rows of a file, or what stands for them, each with its place.
+type Rows = Box<dyn Iterator<Item = Result<(u32, Vec<u8>), QueueError>>>;
+
 /// The queue, open.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
@@ -115,7 +121,7 @@ pub(crate) struct Queue {
     active: Tree,
     pub(super) settled: Tree,
     /// Keys of failed and in-doubt changes.
-    failures: Tree,
+    pub(super) failures: Tree,
     rollouts: Tree,
     instances: Tree,
     meta: Tree,
@@ -181,8 +187,7 @@ impl Queue {
         let mut rows = Vec::new();
         for pair in self.active.iter() {
             let (key, value) = pair?;
-            let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
-            rows.push((id, read_json("a change", &value)?));
+            rows.push((id_of(&key)?, read_json("a change", &value)?));
         }
         Ok(Loaded { applied, rollouts: self.load_rollouts()?, rows, enforcements: enforcements::load(&self.meta)? })
     }
@@ -210,7 +215,7 @@ impl Queue {
     pub fn draft<'a>(
         &self,
         steps: &[Step],
-        rollouts: &dyn Fn(RolloutId) -> Option<(&'a StoredRollout, &'a Sheet)>,
+        rollouts: &dyn Fn(RolloutId) -> Option<(StoredRollout, &'a Sheet)>,
         reached: Mark,
     ) -> Result<Draft, QueueError> {
         let mut draft = Draft::default();
@@ -244,7 +249,7 @@ impl Queue {
         }
         for id in moved {
             let Some((stored, sheet)) = rollouts(id) else { continue };
-            draft.put(TreeName::Rollouts, id.as_bytes().to_vec(), Some(write_json("a rollout", stored)?));
+            draft.put(TreeName::Rollouts, id.as_bytes().to_vec(), Some(write_json("a rollout", &stored)?));
             draft.put(TreeName::Rollouts, tallies_key(id).to_vec(), Some(write_tallies(&sheet.tallies)?));
         }
         for (name, (record, moved_at)) in enforced {
@@ -307,20 +312,33 @@ impl Queue {
     }
 
     /// Every row that is settled, by its key, wherever it lies.
-    pub fn all_settled(&self) -> Result<impl Iterator<Item = Result<(IVec, IVec), QueueError>> + '_, QueueError> {
+    pub fn all_settled(&self) -> Result<impl Iterator<Item = Result<Pair, QueueError>> + '_, QueueError> {
+        self.everywhere(&self.settled, |packed| Ok(Box::new(packed.all(0))))
+    }
+
+    /// The same of what failed, without the rows.
+    pub fn all_failures(&self) -> Result<impl Iterator<Item = Result<Pair, QueueError>> + '_, QueueError> {
+        self.everywhere(&self.failures, |packed| Ok(Box::new(packed.failures(0)?.into_iter().map(|place| Ok((place, Vec::new()))))))
+    }
+
+    fn everywhere<'a>(
+        &'a self,
+        tree: &'a Tree,
+        all: fn(Packed) -> Result<Rows, QueueError>,
+    ) -> Result<impl Iterator<Item = Result<Pair, QueueError>> + 'a, QueueError> {
         let rollouts = self.over.rollouts()?.into_iter();
-        let packed = rollouts.flat_map(|id| {
-            let rows = self.over.open(id).map(|packed| packed.map(|packed| packed.all(0)));
-            let (rows, failed) = match rows {
+        let packed = rollouts.flat_map(move |id| {
+            let rows = self.over.open(id).and_then(|packed| packed.map(all).transpose());
+            let (rows, wrong) = match rows {
                 Ok(rows) => (rows, None),
                 Err(error) => (None, Some(Err(error))),
             };
             let keyed = move |(ordinal, value): (u32, Vec<u8>)| {
                 (IVec::from(change_key(ChangeId { rollout: id, ordinal }).as_slice()), value.into())
             };
-            failed.into_iter().chain(rows.into_iter().flatten().map(move |row| row.map(keyed)))
+            wrong.into_iter().chain(rows.into_iter().flatten().map(move |row| row.map(keyed)))
         });
-        Ok(Merged { left: self.settled.iter().map(|pair| Ok(pair?)).peekable(), right: packed.peekable() })
+        Ok(Merged { left: tree.iter().map(|pair| Ok(pair?)).peekable(), right: packed.peekable() })
     }
 
     /// The job ids of an instance, whatever the lane: a look for each lane that ever had one, of which there are few.
@@ -348,24 +366,29 @@ impl Queue {
         words: &[&str],
     ) -> Box<dyn Iterator<Item = Result<(u32, StoredRow), QueueError>> + 'a> {
         let range = rows_from(id, first);
+        let packed = match self.over.open(id) {
+            Ok(packed) => packed,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
         if !words.is_empty() && words.iter().all(|word| is_failure(word)) {
-            return Box::new(self.failures.range(range).map(move |pair| self.failure(&pair?.0)));
+            let places = packed.map(|packed| packed.failures(first));
+            return match places {
+                Some(Ok(places)) => Box::new(places.into_iter().map(move |ordinal| self.failure(ChangeId { rollout: id, ordinal }))),
+                Some(Err(error)) => Box::new(std::iter::once(Err(error))),
+                None => Box::new(self.failures.range(range).map(move |pair| self.failure(id_of(&pair?.0)?))),
+            };
         }
         // A tree that cannot hold what is wanted is not walked.
         let wanted = |settled: bool| words.is_empty() || words.iter().any(|word| is_settled_word(word) == settled);
         let read = |tree: &'a Tree, wanted: bool| wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of);
-        let packed = match self.over.open(id) {
-            Ok(packed) => packed.filter(|_| wanted(true)),
-            Err(error) => return Box::new(std::iter::once(Err(error))),
-        };
+        let packed = packed.filter(|_| wanted(true));
         let packed = packed.into_iter().flat_map(move |packed| packed.all(first));
         let packed = packed.map(|row| row.and_then(|(ordinal, value)| Ok((ordinal, read_json("a change", &value)?))));
         let settled = Merged { left: read(&self.settled, wanted(true)).peekable(), right: packed.peekable() };
         Box::new(Merged { left: read(&self.active, wanted(false)).peekable(), right: settled.peekable() })
     }
 
-    fn failure(&self, key: &[u8]) -> Result<(u32, StoredRow), QueueError> {
-        let id = change_of(key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
+    fn failure(&self, id: ChangeId) -> Result<(u32, StoredRow), QueueError> {
         let row = self.settled(id)?.ok_or_else(|| QueueError::Damaged(format!("the row of change {id} is missing")))?;
         Ok((id.ordinal, row))
     }
@@ -383,10 +406,14 @@ pub(super) fn rows_from(id: RolloutId, first: u32) -> RangeInclusive<[u8; 20]> {
     change_key(ChangeId { rollout: id, ordinal: first })..=change_key(ChangeId { rollout: id, ordinal: u32::MAX })
 }
 
+/// The change whose key this is.
+pub(super) fn id_of(key: &[u8]) -> Result<ChangeId, QueueError> {
+    change_of(key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))
+}
+
 fn row_of(pair: ::sled::Result<(::sled::IVec, ::sled::IVec)>) -> Result<(u32, StoredRow), QueueError> {
     let (key, value) = pair?;
-    let id = change_of(&key).ok_or_else(|| QueueError::Damaged("the key of a change has another length".into()))?;
-    Ok((id.ordinal, read_json("a change", &value)?))
+    Ok((id_of(&key)?.ordinal, read_json("a change", &value)?))
 }
 
 fn write(tree: &TransactionalTree, values: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), ConflictableTransactionError<::sled::Error>> {

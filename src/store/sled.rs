@@ -166,6 +166,14 @@ impl SledStore {
         self.shared.unpacked()
     }
 
+    /// How many of each thing it keeps in memory and in the queue's trees beside one entry a rollout.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Vec<(&'static str, usize)> {
+        let trees = self.shared.queue.trees().into_iter().filter(|(name, _)| *name != "rollouts");
+        let book = self.shared.books().expect("in order").book.kept();
+        book.into_iter().chain(trees.map(|(name, tree)| (name, tree.len()))).collect()
+    }
+
     /// How often journal or queue were synced to disk since the start.
     pub fn syncs(&self) -> u64 {
         self.shared.syncs()
@@ -333,7 +341,7 @@ impl SledStore {
                     return Ok(None);
                 }
                 if id.ordinal >= case.sheet.record.cursor {
-                    let change = change(id, case.targets.get(id.ordinal)?, case.untouched(), &case.plan);
+                    let change = change(id, case.target(id.ordinal)?, case.untouched(), &case.plan);
                     return Ok(Some(Active { change, due: None, moved_at: None }));
                 }
                 Arc::clone(&case.plan)

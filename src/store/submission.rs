@@ -271,6 +271,11 @@ impl Targets for Stored {
         *self.blocks.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
     }
 
+    #[cfg(test)]
+    fn kept(&self) -> usize {
+        self.blocks.lock().expect("not poisoned").iter().map(|(_, block)| block.len()).sum()
+    }
+
     fn get(&self, ordinal: u32) -> Result<Target, Unavailable> {
         let block = self.block(ordinal / BLOCK)?;
         let found = <[Target]>::get(&block, (ordinal % BLOCK) as usize).cloned();

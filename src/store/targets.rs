@@ -26,6 +26,12 @@ pub(crate) trait Targets: Send + Sync + std::fmt::Debug {
     /// Nothing is asked for a while: what is kept in memory to answer quickly is given up.
     fn rest(&self) {}
 
+    /// Targets that are kept in memory to answer quickly.
+    #[cfg(test)]
+    fn kept(&self) -> usize {
+        0
+    }
+
     /// Walks the list from `first` on until told to stop.
     fn scan(&self, first: u32, each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>) -> Result<(), Unavailable>;
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{image, reopened};
-use crate::domain::id::RolloutId;
+use crate::domain::group::GroupBy;
+use crate::domain::id::{ChangeId, RolloutId};
 use crate::store::probe::Probe;
 use crate::store::queue::Queue;
-use crate::store::scene::{abort, failed, picture, put, release, started, submission, switched, target};
+use crate::store::scene::{abort, at, failed, picture, put, release, started, submission, switched, target};
 use crate::store::sled::SledStore;
 use crate::store::upkeep::check::check;
 use crate::store::{Store, Submission, upkeep};
@@ -25,19 +26,24 @@ async fn half_over(dir: &Path) -> (SledStore, RolloutId) {
     let open = started(&store, submission("beta", &[4], 100_000)).await;
     release(&store, open, 0, 3).await;
     put(&store, open, 0, switched()).await.expect("free");
-    let mut left = ROWS as usize;
+    work_off(&store, over, ROWS as usize).await;
+    abort(&store, over).await;
+    // The queue has all of it, too.
+    store.rollouts(None, 2).await.expect("available");
+    (store, over)
+}
+
+/// Brings so many changes to their outcome: every ninth fails.
+async fn work_off(store: &SledStore, id: RolloutId, mut left: usize) {
     while left > 0 {
-        let released = release(&store, over, 0, left).await;
+        let released = release(store, id, 0, left).await;
         assert!(!released.is_empty(), "{left} are left");
         left -= released.len();
         for ordinal in released {
             let state = if ordinal % 9 == 0 { failed("no") } else { switched() };
-            put(&store, over, ordinal, state).await.expect("free");
+            put(store, id, ordinal, state).await.expect("free");
         }
     }
-    abort(&store, over).await;
-    store.durable().await.expect("available");
-    (store, over)
 }
 
 /// Waits until the rows of what is over have left the tree: another thread does it, and nothing tells of its end.
@@ -107,6 +113,61 @@ async fn what_is_over_leaves_the_trees_and_is_shown_as_before() {
     assert!(picture(&reopened(dir.path())).await == seen);
 }
 
+/// One rollout after the other over the same fleet: memory and sled hold no more after many than after few.
+#[tokio::test]
+async fn what_is_kept_does_not_grow_with_what_is_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = reopened(dir.path());
+    let mut kept = Vec::new();
+    for number in 0..12 {
+        let targets = (0..40).map(|n| target(n, n)).collect();
+        let mut submission = Submission { targets, ..submission(&format!("night-{number}"), &[40], 0) };
+        let limits = [(GroupBy::Lane, 5)];
+        submission.plan.strategy.max_in_flight_per = limits.into_iter().collect();
+        let over = started(&store, submission).await;
+        work_off(&store, over, 30).await;
+        abort(&store, over).await;
+        // Whatever is asked of it afterwards.
+        let page = store.page(over, Vec::new(), None, 100).await.expect("available");
+        assert_eq!(page.changes.len(), 40);
+        for ordinal in [0, 39] {
+            store.change(ChangeId { rollout: over, ordinal }).await.expect("available").expect("there");
+        }
+        assert_eq!(store.targets(over).await.expect("available").expect("there").len(), 40);
+        if number % 6 == 5 {
+            packed(&store);
+            kept.push(store.kept());
+        }
+    }
+    assert_eq!(kept[0], kept[1], "after 6 and after 12 rollouts");
+    let some: Vec<_> = kept[1].iter().filter(|(what, count)| *count > 0 && !["meta", "instances"].contains(what)).collect();
+    assert!(some.is_empty(), "{some:?}");
+}
+
+/// The disk does not shrink with what is over: its files count as bytes of the queue and as growth.
+#[tokio::test]
+async fn files_of_what_is_over_count() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (store, over) = half_over(dir.path()).await;
+    packed(&store);
+    let length = |path: &Path| path.metadata().expect("there").len();
+    let rows = length(&file(dir.path(), over));
+    assert_eq!(store.health().queue_bytes, length(&dir.path().join("queue/db")) + rows);
+    let submissions = std::fs::read_dir(dir.path().join("submissions")).expect("there");
+    let submissions: u64 = submissions.map(|file| length(&file.expect("readable").path())).sum();
+    let told = store.growth(at(12 * 3_600)).await.expect("available").expect("old enough");
+    assert_eq!(told.since, at(0));
+    assert_eq!(told.bytes_per_day, 2 * (store.health().journal_bytes + submissions + rows));
+
+    // A queue that is built anew writes the file again; that is no growth.
+    store.close().expect("nothing failed");
+    drop(store);
+    upkeep::compact::compact(dir.path()).expect("sound");
+    let store = reopened(dir.path());
+    let anew = store.growth(at(12 * 3_600)).await.expect("available").expect("old enough");
+    assert_eq!((anew.since, anew.bytes_per_day), (told.since, told.bytes_per_day));
+}
+
 /// Every state that a crash in the middle of packing leaves, and that of a store that was never packed.
 #[tokio::test]
 async fn a_crash_in_the_middle_of_packing_loses_nothing() {
@@ -116,6 +177,9 @@ async fn a_crash_in_the_middle_of_packing_loses_nothing() {
     let queue = alone(dir.path());
     for pair in queue.all_settled().expect("sound").collect::<Result<Vec<_>, _>>().expect("sound") {
         queue.settled.insert(pair.0, pair.1).expect("sound");
+    }
+    for pair in queue.all_failures().expect("sound").collect::<Result<Vec<_>, _>>().expect("sound") {
+        queue.failures.insert(pair.0, pair.1).expect("sound");
     }
     queue.sync().expect("room on disk");
     drop(queue);

@@ -70,6 +70,7 @@ pub(super) fn compare(dir: &Path, store: &str, findings: &mut Findings) -> Resul
         let compared = guarded(|| match name {
             // What is over may lie in a file already, here or there.
             "settled" => walk(name, &place, there.queue.all_settled()?, anew.all_settled()?, findings),
+            "failed" => walk(name, &place, there.queue.all_failures()?, anew.all_failures()?, findings),
             _ => walk(name, &place, pairs(is), pairs(must), findings),
         });
         match compared {
