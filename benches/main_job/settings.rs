@@ -51,6 +51,9 @@ pub struct BenchSettings {
     /// Changes of the sizes at which growth is looked at [default: 1000,10000,100000,1000000, short 1000,3000]
     #[arg(long, value_delimiter = ',')]
     growth: Vec<u32>,
+    /// Rollouts that are over, and the targets of each [default: 1000,5000, short 40,1000]
+    #[arg(long, value_name = "ROLLOUTS,TARGETS", value_parser = two)]
+    over: Option<(u32, u32)>,
     /// Openings of a window that are waited for, one a minute [default: 3, short 0]
     #[arg(long)]
     openings: Option<u32>,
@@ -66,6 +69,11 @@ pub struct BenchSettings {
     /// Given by `cargo bench`; means nothing here.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+fn two(text: &str) -> Result<(u32, u32), String> {
+    let two = text.split_once(',').and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?)));
+    two.ok_or_else(|| "write two numbers, as 200,1000".into())
 }
 
 impl BenchSettings {
@@ -134,7 +142,7 @@ impl BenchSettings {
 
     /// Rollouts that are over, and the targets of each.
     pub fn over(&self) -> (u32, u32) {
-        if self.short { (40, 1_000) } else { (1_000, 5_000) }
+        self.or(self.over, (1_000, 5_000), (40, 1_000))
     }
 
     /// Where results are kept.
