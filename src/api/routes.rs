@@ -35,6 +35,10 @@ pub const PAGE_MAX: usize = 1000;
 /// Pages of changes looked through for one page of jobs, so that a long queue without jobs costs few requests.
 const JOB_PAGES: usize = 20;
 
+/// Batches of the journal looked through for one page of it, so that a filter that wants little costs few requests and
+/// none of them takes long.
+const JOURNAL_BATCHES: usize = 20;
+
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
 
@@ -257,15 +261,45 @@ struct JournalQuery {
     #[serde(default)]
     after: u64,
     limit: Option<usize>,
+    /// Only entries of changes whose proxy's id begins so.
+    proxy: Option<String>,
+    /// Only entries from this instant on.
+    since: Option<Timestamp>,
+}
+
+impl JournalQuery {
+    fn filters(&self) -> bool {
+        self.proxy.is_some() || self.since.is_some()
+    }
+
+    fn wants(&self, row: &JournalRow) -> bool {
+        let of_proxy = |proxy: &String| row.proxy_id.as_ref().is_some_and(|id| id.starts_with(proxy.as_str()));
+        self.proxy.as_ref().is_none_or(of_proxy) && self.since.is_none_or(|since| row.at >= since)
+    }
 }
 
 async fn journal(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Result<Json<Page<JournalRow>>, Fault> {
     let asked: JournalQuery = query(&uri)?;
     let limit = limit(asked.limit);
+    let batch = if asked.filters() { PAGE_MAX } else { limit };
     let rollout = find::rollout(&*api.store, &reference).await?;
-    let entries = api.store.journal(Some(rollout.id), asked.after, limit).await?;
-    let next = if entries.len() == limit { entries.last().map(|last| last.seq.to_string()) } else { None };
-    Ok(Json(Page { rows: entries.iter().map(describe::entry).collect(), next }))
+    let (mut rows, mut after, mut more) = (Vec::new(), asked.after, true);
+    for _ in 0..JOURNAL_BATCHES {
+        let entries = api.store.journal(Some(rollout.id), after, batch).await?;
+        more = entries.len() == batch;
+        for entry in &entries {
+            if rows.len() == limit {
+                more = true;
+                break;
+            }
+            after = entry.seq;
+            rows.extend(Some(describe::entry(entry)).filter(|row| asked.wants(row)));
+        }
+        if !more || rows.len() == limit {
+            break;
+        }
+    }
+    Ok(Json(Page { rows, next: more.then(|| after.to_string()) }))
 }
 
 async fn verb(

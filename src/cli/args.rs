@@ -64,6 +64,9 @@ pub struct Reach {
     /// The daemon's socket, if not the configuration's: a path, or unix:PATH; `serve` listens there
     #[arg(long, global = true, env = "SEALIFT_ADDR", value_name = "SOCKET", hide_env_values = true)]
     pub addr: Option<String>,
+    /// How long a daemon that does not answer, as while it starts anew, is waited for; 0s asks once [default: 30s]
+    #[arg(long, global = true, env = "SEALIFT_WAIT", value_name = "DURATION", hide_env_values = true, value_parser = length)]
+    pub wait: Option<Length>,
 }
 
 /// The verbs.
@@ -132,9 +135,9 @@ pub enum Verb {
     Jobs(RowsArgs),
     /// List what happened in a rollout, step by step, with the cloud's request ids
     #[command(
-        after_help = "Examples:\n  sealift journal proxy-ssl-2026q4\n  sealift journal proxy-ssl-2026q4 -o jsonl | jq 'select(.code)'"
+        after_help = "Examples:\n  sealift journal proxy-ssl-2026q4\n  sealift journal proxy-ssl-2026q4 --proxy 2ec617ba\n  sealift journal proxy-ssl-2026q4 --since 22:00 --follow\n  sealift journal proxy-ssl-2026q4 -o jsonl | jq 'select(.code)'"
     )]
-    Journal(RowsArgs),
+    Journal(JournalArgs),
     /// Begin nothing new until resumed; of one rollout, or over one lane
     #[command(
         after_help = "Examples:\n  sealift pause proxy-ssl-2026q4 --reason 'application team sees errors'\n  sealift pause proxy-ssl-2026q4 --until 06:00 --reason 'batch run'\n  sealift pause proxy-ssl-2026q4 --until 2026-12-01T06:00:00+08:00\n  sealift pause --lane prod-sg --reason 'incident in the region'"
@@ -583,7 +586,30 @@ pub struct ChangesArgs {
     pub output: OutputArgs,
 }
 
-/// Of `jobs` and `journal`.
+/// Of `journal`.
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    pub rollout: String,
+    /// Only what happened to this proxy; a beginning of its id is enough
+    #[arg(long, value_name = "PROXY")]
+    pub proxy: Option<String>,
+    /// Only what happened since: `22:00` (the last one here), `2026-12-01T22:00` (here), `2026-12-01T22:00:00+08:00`, or a
+    /// length of time such as `90m`
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Go on with what happens, until the rollout is over
+    #[arg(short, long, conflicts_with = "limit")]
+    pub follow: bool,
+    /// Rows at most; all of them if not given
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How to print
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Of `jobs`.
 #[derive(Debug, Args)]
 pub struct RowsArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id

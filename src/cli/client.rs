@@ -1,7 +1,8 @@
 //! Speaks to the daemon over its unix socket.
 //!
 //! Invariants: every answer is read within a bound of time and size; a daemon that is not there, one that is busy and one that refuses
-//! are told apart. Nothing here needs a trusted authority or a network.
+//! are told apart; a request outlives a restart of the daemon, and none that may have been taken is repeated if that could change
+//! anything (`away`). Nothing here needs a trusted authority or a network.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
+use super::away::{Absence, PATIENCE, Repeat};
 use super::exit::{Exit, Failure};
 use super::term;
 use super::wire::{
@@ -46,6 +48,8 @@ const BODY_MAX: u64 = 64 << 20;
 pub struct Client {
     http: reqwest::Client,
     socket: PathBuf,
+    /// How long a daemon that does not answer is waited for.
+    patience: Duration,
 }
 
 /// Why there is no answer.
@@ -57,6 +61,14 @@ pub enum ClientError {
         socket.display()
     )]
     Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The socket is there, and not for this user.
+    #[error("no access to the daemon's socket {}: {why}; act as its user or a member of its group, as by `sudo -u sealift`", socket.display())]
+    Denied {
         /// The socket.
         socket: PathBuf,
         /// What the system said.
@@ -103,6 +115,34 @@ impl ClientError {
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Cut { .. })
     }
+
+    /// Whether nobody answers, and the request may be sent again.
+    fn is_away(&self, repeat: Repeat) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Cut { .. } => repeat == Repeat::Harmless,
+            Self::Denied { .. } | Self::Busy { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => false,
+        }
+    }
+
+    /// Since when there is no answer, and why.
+    pub fn absence(&self, since: &str) -> String {
+        match self {
+            Self::Unreachable { socket, why } => format!("the daemon on {} is away since {since} ({why})", socket.display()),
+            Self::Cut { socket, .. } => format!("the daemon on {} is away since {since}", socket.display()),
+            Self::Busy { socket, why } => format!("the daemon on {} is busy since {since}: {why}", socket.display()),
+            Self::Denied { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => self.to_string(),
+        }
+    }
+
+    /// The same failure, of a daemon that was waited for in vain.
+    pub fn since(mut self, since: &str) -> Self {
+        match &mut self {
+            Self::Unreachable { why, .. } | Self::Cut { why, .. } => why.push_str(&format!(", away since {since}")),
+            Self::Denied { .. } | Self::Busy { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => {}
+        }
+        self
+    }
 }
 
 impl Client {
@@ -120,17 +160,52 @@ impl Client {
             .retry(reqwest::retry::never())
             .build()
             .map_err(|error| Failure::new(Exit::Error, format!("cannot make an HTTP client: {error}")))?;
-        Ok(Self { http, socket: socket.to_owned() })
+        Ok(Self { http, socket: socket.to_owned(), patience: PATIENCE })
+    }
+
+    /// The same, waiting so long for a daemon that does not answer.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// How long a daemon that does not answer is waited for.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://sealift{path}"))
     }
 
+    /// A read, whose answer is one document.
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        self.outliving(Repeat::Harmless, async || self.once(copy(&request)).await).await
+    }
+
+    /// A request that changes something.
+    async fn act<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        self.outliving(Repeat::Untaken, async || self.once(copy(&request)).await).await
+    }
+
+    async fn once<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
         let mut response = self.answer(request).await?;
-        let body = read(&mut response).await?;
+        let body = self.read(&mut response).await?;
         serde_json::from_slice(&body).map_err(|error| ClientError::Broken(error.to_string()))
+    }
+
+    /// Tries until somebody answers, for as long as the patience lasts.
+    async fn outliving<T>(&self, repeat: Repeat, mut request: impl AsyncFnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let mut absence = Absence::new(self.patience);
+        loop {
+            match request().await {
+                Err(error) if error.is_away(repeat) => absence.wait(error).await?,
+                answered => {
+                    absence.end();
+                    return answered;
+                }
+            }
+        }
     }
 
     /// The answer of a success, its body not yet read.
@@ -141,7 +216,7 @@ impl Client {
             return Ok(response);
         }
         let busy = status == StatusCode::SERVICE_UNAVAILABLE && response.headers().contains_key(RETRY_AFTER);
-        let body = read(&mut response).await?;
+        let body = self.read(&mut response).await?;
         match serde_json::from_slice::<ErrorDoc>(&body) {
             Ok(refusal) if busy => Err(ClientError::Busy { socket: self.socket.clone(), why: refusal.error.message }),
             Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
@@ -155,6 +230,9 @@ impl Client {
         let kind = chain.clone().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
         let why = chain.last().map_or_else(String::new, ToString::to_string);
         let socket = self.socket.clone();
+        if kind == Some(io::ErrorKind::PermissionDenied) {
+            return ClientError::Denied { socket, why };
+        }
         match (error.is_connect(), error.is_timeout() || kind == Some(io::ErrorKind::WouldBlock)) {
             (true, true) => ClientError::Busy { socket, why: "too many clients wait to be let in; try again in a moment".into() },
             (true, false) => ClientError::Unreachable { socket, why },
@@ -184,7 +262,7 @@ impl Client {
 
     /// Carries out a verb.
     pub async fn verb(&self, reference: &str, verb: &str, body: &VerbRequest) -> Result<VerbAnswer, ClientError> {
-        self.send(self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference))).json(body)).await
+        self.act(self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference))).json(body)).await
     }
 
     /// How one enforcement stands.
@@ -194,7 +272,7 @@ impl Client {
 
     /// Carries out a verb on a lane.
     pub async fn lane_verb(&self, lane: &str, verb: &str, body: &LaneRequest) -> Result<LaneAnswer, ClientError> {
-        self.send(self.request(Method::POST, &format!("/v1/lanes/{}/{verb}", segment(lane))).json(body)).await
+        self.act(self.request(Method::POST, &format!("/v1/lanes/{}/{verb}", segment(lane))).json(body)).await
     }
 
     /// Stops everything, or starts it again.
@@ -204,7 +282,7 @@ impl Client {
 
     /// Carries out a verb on an enforcement.
     pub async fn enforcement_verb(&self, name: &str, verb: &str, body: &EnforcementRequest) -> Result<EnforcementDoc, ClientError> {
-        self.send(self.request(Method::POST, &format!("/v1/enforcements/{}/{verb}", segment(name))).json(body)).await
+        self.act(self.request(Method::POST, &format!("/v1/enforcements/{}/{verb}", segment(name))).json(body)).await
     }
 
     /// Waits until something moved, at most `wait` seconds.
@@ -247,9 +325,9 @@ impl Client {
     async fn lines<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize, told: &mut dyn FnMut(T)) -> Result<(), ClientError> {
         let broken = |what: String| ClientError::Broken(what);
         let request = self.request(Method::POST, path).timeout(LOOKS).json(asked);
-        let mut response = self.answer(request).await?;
+        let mut response = self.outliving(Repeat::Harmless, async || self.answer(copy(&request)).await).await?;
         let mut rest = Vec::new();
-        while let Some(bytes) = response.chunk().await.map_err(|error| broken(error.to_string()))? {
+        while let Some(bytes) = response.chunk().await.map_err(|error| self.unanswered(&error))? {
             rest.extend_from_slice(&bytes);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();
@@ -264,29 +342,39 @@ impl Client {
 
     /// Lets the daemon check and preview a plan.
     pub async fn preview(&self, upload: &Upload<'_>) -> Result<Preview, ClientError> {
-        let form = upload.form().await?;
-        self.send(self.request(Method::POST, "/v1/plans/preview").timeout(SUBMISSION).multipart(form)).await
+        self.outliving(Repeat::Harmless, async || {
+            let form = upload.form().await?;
+            self.once(self.request(Method::POST, "/v1/plans/preview").timeout(SUBMISSION).multipart(form)).await
+        })
+        .await
     }
 
     /// Submits a plan.
     pub async fn submit(&self, upload: &Upload<'_>, digest: &str, confirm: Option<&str>) -> Result<SubmitAnswer, ClientError> {
         let mut query = vec![("digest", digest)];
         query.extend(confirm.map(|name| ("confirm", name)));
-        let form = upload.form().await?;
-        self.send(self.request(Method::POST, "/v1/rollouts").query(&query).timeout(SUBMISSION).multipart(form)).await
+        self.outliving(Repeat::Harmless, async || {
+            let form = upload.form().await?;
+            self.once(self.request(Method::POST, "/v1/rollouts").query(&query).timeout(SUBMISSION).multipart(form)).await
+        })
+        .await
+    }
+
+    async fn read(&self, response: &mut Response) -> Result<Vec<u8>, ClientError> {
+        let mut body = Vec::new();
+        while let Some(bytes) = response.chunk().await.map_err(|error| self.unanswered(&error))? {
+            if (body.len() + bytes.len()) as u64 > BODY_MAX {
+                return Err(ClientError::Broken(format!("it has more than {} MiB", BODY_MAX >> 20)));
+            }
+            body.extend_from_slice(&bytes);
+        }
+        Ok(body)
     }
 }
 
-async fn read(response: &mut Response) -> Result<Vec<u8>, ClientError> {
-    let mut body = Vec::new();
-    let broken = |error: reqwest::Error| ClientError::Broken(error.to_string());
-    while let Some(bytes) = response.chunk().await.map_err(broken)? {
-        if (body.len() + bytes.len()) as u64 > BODY_MAX {
-            return Err(ClientError::Broken(format!("it has more than {} MiB", BODY_MAX >> 20)));
-        }
-        body.extend_from_slice(&bytes);
-    }
-    Ok(body)
+/// The same request, to be sent again.
+fn copy(request: &RequestBuilder) -> RequestBuilder {
+    request.try_clone().expect("a body in memory can be copied")
 }
 
 /// The reference as one path segment; what cannot be one becomes a text that no rollout has, and the daemon says so.
@@ -332,7 +420,7 @@ async fn part(path: &Path, name: String) -> Result<Part, ClientError> {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let exit = match &error {
-            ClientError::Unreachable { .. } | ClientError::Cut { .. } => Exit::Unreachable,
+            ClientError::Unreachable { .. } | ClientError::Denied { .. } | ClientError::Cut { .. } => Exit::Unreachable,
             ClientError::Busy { .. } => Exit::Busy,
             ClientError::Refused(_) | ClientError::File { .. } | ClientError::Broken(_) => Exit::Error,
         };
@@ -360,7 +448,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("api.sock");
         let asked = |socket: PathBuf| async move {
-            let client = Client::new(&socket).expect("a client");
+            let client = Client::new(&socket).expect("a client").waiting(Duration::ZERO);
             client.get::<Preview>("/v1/daemon", &[]).await.expect_err("nobody answers")
         };
         let gone = asked(socket.clone()).await;
@@ -370,5 +458,56 @@ mod tests {
         let silent = asked(socket.clone()).await;
         assert!(matches!(&silent, ClientError::Busy { .. }) && silent.to_string().contains("gave no answer in time"), "{silent}");
         assert_eq!(Failure::from(silent).exit, Exit::Busy);
+    }
+
+    /// A daemon that closes so many connections without an answer, and then answers; gives how many requests came.
+    fn flaky(socket: &Path, cuts: usize, answers: usize) -> std::thread::JoinHandle<usize> {
+        use std::io::{Read as _, Write as _};
+        let listener = UnixListener::bind(socket).expect("a socket");
+        std::thread::spawn(move || {
+            for round in 0..cuts + answers {
+                let (mut stream, _) = listener.accept().expect("a client");
+                let _ = stream.read(&mut [0; 4096]).expect("its question");
+                if round >= cuts {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue").expect("an answer");
+                }
+            }
+            cuts + answers
+        })
+    }
+
+    #[tokio::test]
+    async fn a_read_is_repeated_when_the_connection_breaks_and_a_verb_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("api.sock");
+        let client = Client::new(&socket).expect("a client").waiting(Duration::from_secs(20));
+        let daemon = flaky(&socket, 2, 1);
+        assert!(client.get::<bool>("/v1/daemon", &[]).await.expect("the third try is answered"));
+        assert_eq!(daemon.join().expect("it ends"), 3);
+        std::fs::remove_file(&socket).expect("removed");
+        let daemon = flaky(&socket, 1, 0);
+        let cut = client.verb("night", "pause", &VerbRequest::default()).await.expect_err("it may have been taken");
+        assert!(matches!(cut, ClientError::Cut { .. }), "{cut}");
+        daemon.join().expect("one request, and no second one");
+    }
+
+    #[tokio::test]
+    async fn a_verb_waits_for_a_daemon_that_nobody_can_have_taken_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("api.sock");
+        let client = Client::new(&socket).expect("a client").waiting(Duration::from_secs(20));
+        let late = tokio::spawn({
+            let socket = socket.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                flaky(&socket, 1, 0)
+            }
+        });
+        let cut = client.verb("night", "pause", &VerbRequest::default()).await.expect_err("taken, and cut off");
+        assert!(matches!(cut, ClientError::Cut { .. }), "it was sent once somebody was there: {cut}");
+        late.await.expect("it listened").join().expect("one request");
+        std::fs::remove_file(&socket).expect("removed");
+        let gone = client.waiting(Duration::from_millis(600)).get::<bool>("/v1/daemon", &[]).await.expect_err("nobody came");
+        assert!(gone.to_string().contains("away since"), "{gone}");
     }
 }

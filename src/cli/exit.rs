@@ -54,6 +54,7 @@ impl Exit {
             "reverted" => Some(Self::Stopped),
             "scheduled" if rollout.approval_hold().is_some() => Some(Self::NeedsPerson),
             "awaiting" => Some(Self::NeedsPerson),
+            _ if rollout.waits_for_resume() => Some(Self::NeedsPerson),
             _ => None,
         }
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::args::{Format, WatchArgs};
-use super::client::{Client, ClientError};
+use super::away::Absence;
+use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::line;
 use super::status::{tick, verdict, view};
@@ -29,12 +30,6 @@ const REPEAT: i64 = 60;
 
 /// Seconds that the daemon is asked to hold an answer back while nothing moves.
 const WAIT: u64 = 1;
-
-/// How long a daemon that went away is waited for: longer than a restart takes.
-const RECONNECT: Duration = Duration::from_secs(30);
-
-/// Between two tries to reach it.
-const RECONNECT_EVERY: Duration = Duration::from_millis(500);
 
 /// How progress is shown.
 pub enum Show<'a> {
@@ -92,24 +87,22 @@ impl Follower<'_> {
     }
 
     async fn events(&mut self, client: &Client, after: Option<u64>, reference: &str) -> Result<Events> {
-        let mut away_since = None;
+        let mut absence = Absence::new(client.patience());
+        // One try at a time: the view must be left before anything is said below it.
+        let once = client.clone().waiting(Duration::ZERO);
         loop {
-            match client.events(after, Some(reference), WAIT).await {
-                Ok(events) => return Ok(events),
-                // The first answer must come: a follower that never began has nothing to wait for.
-                Err(error) if error.may_pass() && after.is_some() => {
-                    let now = SystemClock.times().boot;
-                    if now.saturating_sub(*away_since.get_or_insert(now)) > RECONNECT {
-                        return Err(Failure::from(error).into());
-                    }
-                    if away_since == Some(now) {
-                        self.clear()?;
-                        let what = if matches!(error, ClientError::Busy { .. }) { "is busy" } else { "went away" };
-                        term::say(&format!("the daemon {what}; waiting up to {} s for its answer", RECONNECT.as_secs()));
-                    }
-                    tokio::time::sleep(RECONNECT_EVERY).await;
+            match once.events(after, Some(reference), WAIT).await {
+                Ok(events) => {
+                    absence.end();
+                    return Ok(events);
                 }
-                Err(error) => return Err(Failure::from(error).into()),
+                Err(error) if error.may_pass() => {
+                    if absence.begins() {
+                        self.clear()?;
+                    }
+                    absence.wait(error).await?;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -166,10 +159,10 @@ impl Follower<'_> {
 
     fn tell(&self, rollout: &RolloutDoc, exit: Exit, style: &Style) {
         let text = if exit == Exit::WindowClosed {
-            let next =
-                rollout.next_opening.map_or_else(|| "; no window opens any more".into(), |at| format!("; they go on {}", style.until(at)));
             let left = count(rollout.tally.queued, "change", "changes");
-            format!("the window closed with {left} left{next}: `sealift watch {}` follows them", rollout.name)
+            let (goes, it) = if rollout.tally.queued == 1 { ("it goes", "it") } else { ("they go", "them") };
+            let next = rollout.next_opening.map_or_else(|| "no window opens any more".into(), |at| format!("{goes} on {}", style.until(at)));
+            format!("the window closed with {left} left; {next}: `sealift watch {}` follows {it}", rollout.name)
         } else {
             verdict(rollout)
         };

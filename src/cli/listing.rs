@@ -1,13 +1,15 @@
 //! The listings: `list`, `changes`, `jobs`, `journal`, and `status`.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
-use super::args::{ChangesArgs, Format, ListArgs, OutputArgs, RowsArgs, StatusArgs};
+use super::args::{ChangesArgs, Format, JournalArgs, ListArgs, OutputArgs, RowsArgs, StatusArgs};
 use super::client::Client;
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
+use super::moment::past;
 use super::output::{Listing, Row, line, pretty};
 use super::status::view;
 use super::term::{self, say};
@@ -17,6 +19,12 @@ use super::{enforce, lanes, stop};
 
 /// Rows asked for at once; the server's most.
 const PAGE: usize = 1000;
+
+/// Seconds that the daemon is asked to hold an answer back while nothing happens.
+const FOLLOW_WAIT: u64 = 20;
+
+/// Between two reads of a journal that is followed: quick enough to look alive.
+const FOLLOW_EVERY: Duration = Duration::from_millis(300);
 
 /// Plan files that `status` tells of: as many as a person reads.
 const FAULTS_SHOWN: usize = 10;
@@ -52,10 +60,56 @@ pub async fn jobs(client: &Client, args: &RowsArgs, style: Style) -> Result<Exit
 }
 
 /// `journal`.
-pub async fn journal(client: &Client, args: &RowsArgs, style: Style) -> Result<Exit> {
+pub async fn journal(client: &Client, args: &JournalArgs, style: Style) -> Result<Exit> {
+    let since = args.since.as_deref().map(|text| past(text, &style)).transpose();
+    let since = since.map_err(|complaint| Failure::new(Exit::Error, format!("--since {complaint}")))?;
     let rollout = client.rollout(&args.rollout).await?;
+    let style = style.in_zone(rollout.time_zone.as_deref());
     let path = format!("/v1/rollouts/{}/journal", rollout.id);
-    rows::<JournalRow>(client, &path, Vec::new(), args.limit, args.output.output, style, "nothing happened yet").await
+    let mut query: Vec<_> = args.proxy.iter().map(|proxy| ("proxy", proxy.clone())).collect();
+    query.extend(since.map(|since| ("since", since.to_string())));
+    if args.follow {
+        return follow_journal(client, &rollout.id, &path, &query, args.output.output, style).await;
+    }
+    let nothing = if query.is_empty() { "nothing happened yet" } else { "nothing such happened" };
+    rows::<JournalRow>(client, &path, query, args.limit, args.output.output, style, nothing).await
+}
+
+/// Prints what happened and then what happens, until the rollout is over.
+async fn follow_journal(
+    client: &Client,
+    rollout: &str,
+    path: &str,
+    filter: &[(&'static str, String)],
+    format: Format,
+    style: Style,
+) -> Result<Exit> {
+    anyhow::ensure!(format != Format::Json, "a journal that is followed is no single JSON document; use -o jsonl");
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut listing = Listing::new(&mut out, format, style);
+    let (mut seq, mut after) = (None, 0);
+    loop {
+        let events = client.events(seq, Some(rollout), FOLLOW_WAIT).await?;
+        loop {
+            let mut query = filter.to_vec();
+            query.extend([("limit", PAGE.to_string()), ("after", after.to_string())]);
+            let page = client.page::<JournalRow>(path, &query).await?;
+            listing.page(&page.rows)?;
+            after = page.rows.last().map_or(after, |row| row.seq);
+            match page.next.and_then(|next| next.parse().ok()) {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        // All up to there was read, whether it fitted the filter or not.
+        after = after.max(events.seq);
+        seq = Some(events.seq);
+        if events.rollouts.first().is_none_or(|rollout| rollout.is_final && rollout.tally.active == 0) {
+            listing.end::<JournalRow>()?;
+            return Ok(Exit::Done);
+        }
+        tokio::time::sleep(FOLLOW_EVERY).await;
+    }
 }
 
 /// Prints every page of a listing as it arrives.

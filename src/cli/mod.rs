@@ -8,6 +8,7 @@
 mod apply;
 pub mod args;
 mod assume;
+mod away;
 pub(crate) mod client;
 mod discover;
 mod discovered;
@@ -57,7 +58,8 @@ pub use reach::config as configuration;
 pub async fn run(cli: Cli) -> Result<Exit> {
     let style = text::Style::at(SystemClock.times().wall);
     let find = || reach::find(&cli.reach);
-    let client = || Client::new(find()?.socket());
+    let patience = cli.reach.wait.map_or(away::PATIENCE, |wait| wait.get());
+    let client = || Ok::<_, Failure>(Client::new(find()?.socket())?.waiting(patience));
     // Of verbs that need the daemon for some plans only.
     let asked = || Ok(client()?);
     match &cli.verb {

@@ -1,6 +1,6 @@
 //! An instant as people write it on the command line: with its offset, by the clock on the wall here, or so far from now.
 //!
-//! Invariant: what is read lies ahead of now, or is refused.
+//! Invariant: what is read lies on the side of now that was asked for, or is refused.
 
 use jiff::civil::{DateTime, Time};
 use jiff::{Timestamp, ToSpan as _};
@@ -10,30 +10,54 @@ use crate::document::length::Length;
 
 /// Reads an instant that lies ahead.
 pub fn moment(text: &str, style: &Style) -> Result<Timestamp, String> {
-    let found = read(text, style).ok_or_else(|| {
-        format!("{text:?} is no time: write `06:00`, `2026-12-01T06:00`, `2026-12-01T06:00:00+08:00`, or a length such as `90m`")
-    })?;
+    let found = read(text, style, Side::Ahead).ok_or_else(|| no_time(text))?;
     if found <= style.now {
         return Err(format!("{text:?} is over already: it is {}", style.time(style.now)));
     }
     Ok(found)
 }
 
-fn read(text: &str, style: &Style) -> Option<Timestamp> {
+/// Reads an instant that has passed: a time of day is the last one, a length so long ago.
+pub fn past(text: &str, style: &Style) -> Result<Timestamp, String> {
+    let found = read(text, style, Side::Past).ok_or_else(|| no_time(text))?;
+    if found > style.now {
+        return Err(format!("{text:?} has not come yet: it is {}", style.time(style.now)));
+    }
+    Ok(found)
+}
+
+fn no_time(text: &str) -> String {
+    format!("{text:?} is no time: write `06:00`, `2026-12-01T06:00`, `2026-12-01T06:00:00+08:00`, or a length such as `90m`")
+}
+
+/// Where from now an instant lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Ahead,
+    Past,
+}
+
+fn read(text: &str, style: &Style, side: Side) -> Option<Timestamp> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some(instant);
     }
     let local = |at: DateTime| style.zone.to_timestamp(at).ok();
     if let Ok(length) = text.parse::<Length>() {
-        return style.now.checked_add(length.get()).ok();
+        return match side {
+            Side::Ahead => style.now.checked_add(length.get()).ok(),
+            Side::Past => style.now.checked_sub(length.get()).ok(),
+        };
     }
     let today = style.now.to_zoned_datetime(style.zone.clone()).date();
     if text.len() <= 8
         && let Ok(time) = text.parse::<Time>()
     {
         let first = local(today.to_datetime(time))?;
-        let next = today.checked_add(1.day()).ok()?;
-        return if first > style.now { Some(first) } else { local(next.to_datetime(time)) };
+        return match (side, first > style.now) {
+            (Side::Ahead, true) | (Side::Past, false) => Some(first),
+            (Side::Ahead, false) => local(today.checked_add(1.day()).ok()?.to_datetime(time)),
+            (Side::Past, true) => local(today.checked_sub(1.day()).ok()?.to_datetime(time)),
+        };
     }
     local(text.parse::<DateTime>().ok()?)
 }
@@ -64,5 +88,22 @@ mod tests {
         for bad in ["", "soon", "25:00", "6", "0s", "2026-13-01T00:00"] {
             assert!(moment(bad, &style).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_the_last_one() {
+        let now = "2026-11-30T20:00:00Z".parse().expect("an instant");
+        let style = Style { now, zone: TimeZone::get("Asia/Singapore").expect("a zone") };
+        for (text, expected) in [
+            ("2026-12-01T03:00", "2026-11-30T19:00:00Z"),
+            // 04:00 by the wall here: six was yesterday's, three was today.
+            ("06:00", "2026-11-29T22:00:00Z"),
+            ("03:00", "2026-11-30T19:00:00Z"),
+            ("90m", "2026-11-30T18:30:00Z"),
+        ] {
+            assert_eq!(past(text, &style), Ok(expected.parse().expect("an instant")), "{text}");
+        }
+        assert!(past("2026-12-01T06:00", &style).is_err_and(|told| told.contains("not come yet")));
+        assert!(past("yesterday", &style).is_err());
     }
 }

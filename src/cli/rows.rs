@@ -291,7 +291,7 @@ impl Row for JournalRow {
                 why.push_str(&format!(" [{word} {value}]"));
             }
         }
-        vec![self.seq.to_string(), style.clock(self.at), what, step, why]
+        vec![self.seq.to_string(), style.second(self.at), what, step, why]
     }
 
     fn record(&self) -> Vec<String> {

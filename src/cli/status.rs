@@ -346,6 +346,11 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
     let name = &rollout.name;
     let done = format!("{} of {}", tally.succeeded, count(tally.total, "proxy", "proxies"));
     let ssl = if rollout.ssl_option { "SSL on" } else { "SSL off" };
+    let resumed = rollout.paused.as_ref().filter(|_| rollout.waits_for_resume() && rollout.phase != "halted");
+    if let Some(pause) = resumed {
+        let why = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+        return clean(&format!("paused by {}{why}; {done} show {ssl}; nothing begins until `sealift resume {name}`", pause.by));
+    }
     clean(&match rollout.phase.as_str() {
         "completed" if tally.failed + tally.in_doubt + tally.skipped == 0 => format!("completed: {done} show {ssl}{}", proven(rollout)),
         "completed" => format!("completed: {done} show {ssl}{}", others(rollout)),
@@ -363,7 +368,8 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
             let half = rollout.halt.as_ref().is_some_and(|halt| halt.guard == "half");
             let promote = if half { format!(", `sealift promote {name} --reason TEXT`") } else { String::new() };
             format!(
-                "{why}; see `sealift changes {name} --state failed,in_doubt`, then `sealift retry {name}`{promote} or `sealift abort {name}`"
+                "{why}; see `sealift changes {name} --state failed,in_doubt`, then `sealift retry {name}`{promote}, `sealift revert {name}` or \
+                 `sealift abort {name}`"
             )
         }
         "awaiting" => {

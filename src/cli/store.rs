@@ -81,7 +81,8 @@ enum From {
 /// The daemon, if one answers and no directory was named; else the directory.
 async fn from(state: Option<&Path>, reach: &Reach) -> Result<From> {
     if state.is_none() {
-        let client = Client::new(reach::find(reach)?.socket())?;
+        // Without a daemon the directory is read: nobody is waited for.
+        let client = Client::new(reach::find(reach)?.socket())?.waiting(std::time::Duration::ZERO);
         match client.get::<super::wire::DaemonDoc>("/v1/daemon", &[]).await {
             Ok(_) => return Ok(From::Daemon(client)),
             Err(ClientError::Unreachable { .. }) if reach.addr.is_none() => {}

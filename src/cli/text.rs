@@ -36,6 +36,13 @@ impl Style {
         }
     }
 
+    /// `2026-11-24 01:00:07 +08`.
+    pub fn second(&self, at: Timestamp) -> String {
+        let local = at.to_zoned_datetime(self.zone.clone());
+        let format = if self.zone == TimeZone::UTC { "%Y-%m-%d %H:%M:%SZ" } else { "%Y-%m-%d %H:%M:%S %:::z" };
+        local.strftime(format).to_string()
+    }
+
     /// `01:00:07`.
     pub fn clock(&self, at: Timestamp) -> String {
         at.to_zoned_datetime(self.zone.clone()).strftime("%H:%M:%S").to_string()

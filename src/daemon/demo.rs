@@ -86,7 +86,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         emulator.endpoint(),
         folder.0.display()
     ))?;
-    let reach = Reach { config: Some(files.config.clone()), addr: None };
+    let reach = Reach { config: Some(files.config.clone()), ..Reach::default() };
     let config = configuration(&reach)?;
     let sled = SledOptions { floor_bytes: FLOOR, ..SledOptions::default() };
     let mut parts = Parts::start(Setup {

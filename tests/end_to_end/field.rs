@@ -111,7 +111,7 @@ impl Field {
 
     fn sealift(&self) -> Command {
         let mut command = Command::new(SEALIFT);
-        command.env("SEALIFT_CONFIG", self.at("sealift.yaml")).env_remove("SEALIFT_ADDR").env("NO_COLOR", "1");
+        command.env("SEALIFT_CONFIG", self.at("sealift.yaml")).env_remove("SEALIFT_ADDR").env("NO_COLOR", "1").env("SEALIFT_WAIT", "0s");
         command
     }
 

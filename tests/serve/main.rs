@@ -1,5 +1,6 @@
 //! The built binary: the daemon under a supervisor, the verbs against it, and how each of them ends.
 
+mod away;
 mod by_hand;
 mod clients;
 mod clock;

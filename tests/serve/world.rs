@@ -22,6 +22,8 @@ pub fn sealift() -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEALIFT_")) {
         command.env_remove(name);
     }
+    // A daemon that is not there is told at once, where a test does not wait for one.
+    command.env("SEALIFT_WAIT", "0s");
     command.env("NO_COLOR", "1").env("TZ", "UTC").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
     command
 }

@@ -220,6 +220,11 @@ impl RolloutDoc {
     pub fn approval_hold(&self) -> Option<&Hold> {
         self.holds.iter().find(|hold| hold.word == hold::Hold::AWAITING_APPROVAL)
     }
+
+    /// Whether nothing moves until a person resumes it: paused without an end, and nothing is in flight any more.
+    pub fn waits_for_resume(&self) -> bool {
+        !self.is_final && self.paused.is_some() && self.paused_until.is_none() && self.tally.active == 0
+    }
 }
 
 impl From<Tally> for TallyDoc {
