@@ -307,6 +307,20 @@ fn waves_and_budgets() {
     plan("budget_bounds_the_pace", &format!("{HEAD}{TARGETS}strategy: {{max_in_flight: 10, max_failures: 3}}\n"));
 }
 
+/// A mistake is told with the rest, though what stands beside it is wrong too.
+#[test]
+fn mistakes_beside_others() {
+    let text = "\
+version: 1
+name: beside
+ssl_option: true
+targets: {list: [{lane: a, instance_id: short, proxy_id: short}]}
+windows: [{cron: \"0 1 * * *\", duration: 4h, cutoff: 5h, time_zone: Asia/Singapur}]
+strategy: {max_in_flihgt: 2, waves: [{name: one, size: five}, {name: one, size: rest}]}
+";
+    plan("beside_others", text);
+}
+
 #[test]
 fn target_sets() {
     plan(

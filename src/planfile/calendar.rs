@@ -1,5 +1,7 @@
 //! `windows`, `freezes` and `not_before`.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::raw;
@@ -20,8 +22,10 @@ pub struct Written {
 pub fn read(written: Written, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Calendar> {
     let count = |key: &str| document.exact(key).map_or(0, Node::len);
     let mut windows = Vec::new();
+    let mut understood = BTreeSet::new();
     for (index, window) in document.entries(written.windows, "windows", mistakes) {
         let path = format!("windows[{index}]");
+        understood.insert(index);
         for warning in window.cron.warnings() {
             mistakes.push(Diagnostic::warning("cron", plain(warning)).at(document.place(&format!("{path}.cron"))));
         }
@@ -30,6 +34,9 @@ pub fn read(written: Written, document: &Document<'_>, mistakes: &mut Mistakes) 
             Ok(window) => windows.push(window),
             Err(error) => mistakes.push(refused(&error, document, &path)),
         }
+    }
+    for index in (0..count("windows")).filter(|index| !understood.contains(index)) {
+        check_cutoff(document, &format!("windows[{index}]"), mistakes);
     }
     let mut freezes = Vec::new();
     for (index, freeze) in document.entries(written.freezes, "freezes", mistakes) {
@@ -40,6 +47,17 @@ pub fn read(written: Written, document: &Document<'_>, mistakes: &mut Mistakes) 
     }
     let complete = windows.len() == count("windows") && freezes.len() == count("freezes");
     complete.then(|| Calendar::new(windows, freezes, written.not_before))
+}
+
+/// Of a window that holds another mistake: whether its cutoff leaves nothing of it.
+fn check_cutoff(document: &Document<'_>, path: &str, mistakes: &mut Mistakes) {
+    let length = |key: &str| document.exact(&format!("{path}.{key}"))?.text()?.parse::<Length>().ok().map(Length::get);
+    if let (Some(cutoff), Some(duration)) = (length("cutoff"), length("duration"))
+        && cutoff >= duration
+        && !duration.is_zero()
+    {
+        mistakes.push(refused(&window::Error::Cutoff { cutoff, duration }, document, path));
+    }
 }
 
 /// The domain's refusal, said in the plan's spelling of lengths and at the key that is to be changed.

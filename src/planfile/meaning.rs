@@ -74,6 +74,7 @@ pub fn understand(
     });
     let calendar = calendar::read(written.unwrap_or_default(), document, mistakes);
     one_pair_of_eyes(document, mistakes);
+    waves::check_names(document, mistakes);
     let strategy = document.part(plan.as_mut().map(|plan| plan.strategy.take()), "strategy", mistakes);
     let strategy = strategy.and_then(|written| guards(&written.unwrap_or_default(), document, set.as_ref(), mistakes));
     let retry = document.part(plan.as_mut().map(|plan| plan.retry.take()), "retry", mistakes);

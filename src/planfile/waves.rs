@@ -8,12 +8,16 @@
 
 use super::raw;
 use crate::document::share::{CountOrShare, WaveSize};
+use crate::document::tree::Node;
 use crate::document::{Diagnostic, Document, Mistakes, quote};
 use crate::domain::id::Name;
 use crate::domain::plan::{Promote, Wave};
 
 /// `max_failures.rollout` when the plan does not say.
 pub const MAX_FAILURES_DEFAULT: u32 = 20;
+
+/// Waves whose names are compared: the most that a plan may have.
+const WAVES_MAX: usize = 100;
 
 /// All targets, in hundredths of a percent.
 const ALL: u32 = 10_000;
@@ -86,6 +90,19 @@ fn more_than_all(written: &[raw::Wave], document: &Document<'_>, mistakes: &mut 
     }
 }
 
+/// Two waves of one name, whatever else is wrong with them or with the targets.
+pub fn check_names(document: &Document<'_>, mistakes: &mut Mistakes) {
+    let path = |index: usize| format!("strategy.waves[{index}].name");
+    let waves = document.exact("strategy.waves").map_or(0, Node::len).min(WAVES_MAX);
+    let names: Vec<_> = (0..waves).map(|index| document.exact(&path(index)).and_then(Node::text)).collect();
+    for (index, name) in names.iter().enumerate() {
+        let (Some(name), Some(first)) = (name, names[..index].iter().position(|other| other == name)) else { continue };
+        let twice = Diagnostic::error("duplicate-wave", format!("two waves are named {}", quote(name)));
+        let twice = twice.also(document.place(&path(first)), "the first one").help("give each a name of its own");
+        mistakes.push(twice.at(document.place(&path(index))));
+    }
+}
+
 /// Resolves the waves; `None` after a mistake.
 pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Vec<Wave>> {
     let budget = rollout_budget(strategy, total);
@@ -101,12 +118,6 @@ pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mi
     let mut rest_at = None;
     for (index, wave) in written.iter().enumerate() {
         let path = |key: &str| format!("strategy.waves[{index}].{key}");
-        if let Some(same) = written[..index].iter().position(|other| other.name == wave.name) {
-            let twice = Diagnostic::error("duplicate-wave", format!("two waves are named {}", quote(wave.name.as_str())));
-            let twice =
-                twice.also(document.place(&format!("strategy.waves[{same}].name")), "the first one").help("give each a name of its own");
-            mistakes.push(twice.at(document.place(&path("name"))));
-        }
         if let Some(rest) = rest_at {
             let late = Diagnostic::error("waves", format!("after the rest nothing is left for the wave {}", quote(wave.name.as_str())));
             let late = late.also(document.place(&format!("strategy.waves[{rest}].size")), "all the rest goes here");
@@ -125,7 +136,7 @@ pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mi
         if size < wanted || size == 0 {
             let name = quote(wave.name.as_str());
             let message = match size {
-                0 => format!("the wave {name} is empty and is left out: the waves before it hold all {total} targets"),
+                0 => format!("the wave {name} is empty and is left out: the waves before it hold all of the targets, {total}"),
                 _ => format!("the wave {name} has only {size} of {wanted} targets: no more are left"),
             };
             mistakes.push(Diagnostic::warning("wave", message).at(document.place(&path("size"))));
