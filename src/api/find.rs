@@ -2,14 +2,21 @@
 //!
 //! Invariant: a name wins over a prefix, and an ambiguous prefix is an error that lists what it may mean, never a guess.
 
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+
 use super::describe;
 use super::fault::Fault;
+use crate::document::suggest::nearest;
 use crate::domain::id::{Name, RolloutId};
 use crate::store::{Rollout, Store};
-use axum::http::StatusCode;
 
 /// Rollouts read at once while seeking.
 const BATCH: usize = 200;
+
+/// Names, the newest, among which a misspelt one is sought.
+const NAMES_MAX: usize = 1_000;
 
 /// Rollouts named in the answer to an ambiguous reference.
 const CANDIDATES_MAX: usize = 10;
@@ -37,12 +44,16 @@ async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
     }
     let mut named: Option<Rollout> = None;
     let mut prefixed: Vec<Rollout> = Vec::new();
+    let mut names: BTreeSet<Name> = BTreeSet::new();
     let mut after = None;
     loop {
         let batch = store.rollouts(after, BATCH).await?;
         let Some(last) = batch.last() else { break };
         after = Some(last.id);
         for rollout in batch {
+            if names.len() < NAMES_MAX {
+                names.insert(rollout.plan.name.clone());
+            }
             if rollout.plan.name == name {
                 let newer = named.as_ref().is_none_or(|best| rollout.plan.revision > best.plan.revision);
                 named = if newer { Some(rollout) } else { named };
@@ -57,7 +68,10 @@ async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
     match prefixed.len() {
         0 => Err(Fault::new(
             StatusCode::NOT_FOUND,
-            format!("no rollout is named `{reference}` and none has an id that begins so; see `sealift list`"),
+            match nearest(reference, names.iter().map(Name::as_str)) {
+                Some(near) => format!("no rollout is named `{reference}` and none has an id that begins so; did you mean `{near}`?"),
+                None => format!("no rollout is named `{reference}` and none has an id that begins so; see `sealift list`"),
+            },
         )),
         1 => Ok(prefixed.remove(0)),
         _ => {

@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::peer::Peer;
 use super::routes::{nowhere, reason, verb_request};
 use super::wire::{LaneAnswer, LaneRequest};
+use crate::document::suggest::nearest;
 use crate::domain::id::Name;
 use crate::domain::rollout::Mark;
 
@@ -56,10 +57,7 @@ pub(super) async fn verb(
         "resume" => None,
         _ => return Err(nowhere(uri).await),
     };
-    let unknown = || {
-        let known: Vec<&str> = api.lanes.iter().map(|lane| lane.name.as_str()).collect();
-        Fault::new(StatusCode::NOT_FOUND, format!("the configuration has no lane {}; it has {}", lane.escape_debug(), known.join(", ")))
-    };
+    let unknown = || Fault::new(StatusCode::NOT_FOUND, no_lane(&api, &lane));
     let name = Name::parse(&lane, "lane").map_err(|_| unknown())?;
     // One that went from the configuration can be resumed, and no other one paused.
     if mark.is_some() && !api.lanes.iter().any(|lane| lane.name == name) {
@@ -71,4 +69,15 @@ pub(super) async fn verb(
     let done = tokio::spawn(async move { switching.switch_lane(switched, mark).await }).await;
     done.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("switching the lane broke: {error}")))??;
     Ok(Json(LaneAnswer { lane: name.to_string(), verb: word, by: peer.to_string() }))
+}
+
+/// That there is no such lane, and which was probably meant.
+pub(super) fn no_lane(api: &Api, lane: &str) -> String {
+    let known: Vec<&str> = api.lanes.iter().map(|lane| lane.name.as_str()).collect();
+    let hint = match nearest(lane, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "add it to `lanes`".to_owned(),
+        None => format!("it has {}", known.join(", ")),
+    };
+    format!("the configuration has no lane {}; {hint}", lane.escape_debug())
 }

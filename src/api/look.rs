@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::fault::Fault;
+use super::lane::no_lane;
 use super::routes::query;
 use super::wire::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 use crate::domain::call::{Answer, Call};
@@ -90,7 +91,7 @@ pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<J
 pub(super) fn lane(api: &Api, name: &str) -> Result<Name, Fault> {
     let lane = Name::parse(name, "lane").map_err(|error| Fault::bad(error.to_string()))?;
     if !api.lanes.iter().any(|known| known.name == lane) {
-        return Err(Fault::bad(format!("the configuration has no lane {lane}")));
+        return Err(Fault::bad(no_lane(api, name)));
     }
     Ok(lane)
 }

@@ -20,6 +20,7 @@ use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, PlanDoc, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
 use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, stop, submit};
+use crate::document::suggest::nearest;
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
@@ -213,8 +214,10 @@ fn states(asked: Option<&str>) -> Result<Vec<String>, Fault> {
             "active" => words.extend(ChangeState::ACTIVE.map(str::to_owned)),
             _ if ChangeState::WORDS.contains(&word) => words.push(word.to_owned()),
             _ => {
-                let known = ChangeState::WORDS.join(", ");
-                return Err(Fault::bad(format!("`{}` is no state; use active, {known}", word.escape_debug())));
+                let near = nearest(word, ChangeState::WORDS.into_iter().chain(["active"]));
+                let hint =
+                    near.map_or_else(|| format!("use active, {}", ChangeState::WORDS.join(", ")), |near| format!("did you mean `{near}`?"));
+                return Err(Fault::bad(format!("`{}` is no state; {hint}", word.escape_debug())));
             }
         }
     }
@@ -435,7 +438,9 @@ mod tests {
         assert_eq!(states(None).expect("no filter"), Vec::<String>::new());
         assert_eq!(states(Some("failed,in_doubt")).expect("two words"), ["failed", "in_doubt"]);
         assert_eq!(states(Some("active")).expect("the short word"), ChangeState::ACTIVE);
-        assert!(states(Some("fialed")).is_err());
+        let told = |word: &str| format!("{:?}", states(Some(word)).expect_err("no state"));
+        assert!(told("fialed").contains("did you mean `failed`?"), "{}", told("fialed"));
+        assert!(told("done").contains("use active, "), "{}", told("done"));
     }
 
     #[test]
