@@ -9,14 +9,13 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
 use super::args::CloudArgs;
-use super::emulate::read;
+use super::emulate::faults;
 use super::reach::Daemon;
 use crate::document::length::Length;
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::target::TargetList;
 use crate::rehearse::Scene;
 use crate::rehearse::story::{Setting, with};
-use crate::simcloud::faults::Faults;
 
 /// The scene, and what it rests on.
 pub fn assume(plan: Plan, targets: TargetList, daemon: &Daemon, given: &CloudArgs, from: Timestamp) -> Result<(Scene, Vec<String>)> {
@@ -24,8 +23,7 @@ pub fn assume(plan: Plan, targets: TargetList, daemon: &Daemon, given: &CloudArg
     let settings: Vec<Setting> = given.fault.iter().map(|text| setting(text)).collect::<Result<_>>()?;
     let mut job_time_given = settings.iter().any(|setting| setting.key == "job_time");
     if let Some(file) = &given.faults {
-        let text = read(file)?;
-        let written = Faults::from_yaml(&text).with_context(|| format!("{}", file.display()))?;
+        let (written, text) = faults(file)?;
         let assumed = std::mem::replace(&mut scene.faults, written);
         // What the file leaves open is assumed as it is without a file: an emulator's quick jobs would flatter.
         if !says(&text, "job_time") {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use secrecy::SecretString;
 
 use super::args::EmulateArgs;
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::term;
 use super::text::count;
 use crate::clock::SystemClock;
@@ -30,7 +30,7 @@ pub async fn emulate(args: &EmulateArgs) -> Result<Exit> {
         None => Fleet::generate(args.proxies as usize, args.instances as usize, args.seed)?,
     };
     let faults = match &args.faults {
-        Some(file) => Faults::from_yaml(&read(file)?).with_context(|| format!("{}", file.display()))?,
+        Some(file) => faults(file)?.0,
         None => Faults::default(),
     };
     let accounts = match &args.accounts {
@@ -85,11 +85,19 @@ async fn terminated() {
     }
 }
 
+/// A fault file, understood and as it was written.
+pub(super) fn faults(file: &Path) -> Result<(Faults, String)> {
+    let text = read(file)?;
+    let faults = Faults::read(&file.display().to_string(), &text);
+    let faults = faults.map_err(|mistakes| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
+    Ok((faults, text))
+}
+
 fn open(file: &Path) -> Result<File> {
     File::open(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-pub(super) fn read(file: &Path) -> Result<String> {
+fn read(file: &Path) -> Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
     open(file)?.take(FAULTS_MAX).read_to_string(&mut text).with_context(|| format!("cannot read {}", file.display()))?;

@@ -344,6 +344,7 @@ fn kind_word(kind: &str) -> &'static str {
         "object" => "a map",
         "array" => "a list",
         "integer" => "a whole number",
+        "number" => "a number",
         "boolean" => "`true` or `false`",
         _ => "a text",
     }

@@ -9,7 +9,7 @@ use serde_yaml::{Mapping, Value};
 use super::scene::Scene;
 use crate::document::length::Length;
 use crate::document::suggest::nearest;
-use crate::simcloud::faults::Faults;
+use crate::simcloud::faults::{self, Faults};
 
 /// One fault of the fault file: its field and its value as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +58,11 @@ pub fn with(faults: &Faults, settings: &[Setting]) -> Result<Faults, SettingErro
         Ok(Value::Mapping(fields)) => fields,
         Ok(_) | Err(_) => Mapping::new(),
     };
+    let schema = faults::schema();
+    let known: Vec<&str> = schema["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
     for Setting { key, value } in settings {
         let name = Value::String(key.clone());
-        if !fields.contains_key(&name) {
-            let known: Vec<&str> = fields.keys().filter_map(Value::as_str).collect();
+        if !known.contains(&key.as_str()) {
             let near = nearest(key, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
             let hint = near.unwrap_or_else(|| format!("there are {}", known.join(", ")));
             return Err(SettingError::Unknown { key: key.clone(), hint });

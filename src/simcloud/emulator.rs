@@ -48,6 +48,21 @@ use crate::domain::lane::Language;
 /// Longest request body: the switch's has 21 bytes.
 const BODY_MAX: usize = 64 << 10;
 
+/// The token that is taken when nothing else is said; `init` writes it for a daemon.
+pub const TOKEN_DEFAULT: &str = "emulated-token";
+
+/// The lane that a fleet is written for when nothing else is said.
+pub const LANE_DEFAULT: &str = "emulated";
+
+/// Proxies of the fleet that is made up when nothing else is said.
+pub const PROXIES_DEFAULT: u32 = 24;
+
+/// Instances that they belong to.
+pub const INSTANCES_DEFAULT: u32 = 12;
+
+/// Which fleet that is.
+pub const SEED_DEFAULT: u64 = 1;
+
 /// How long a connection may take to send a whole request head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 

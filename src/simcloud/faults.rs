@@ -6,30 +6,35 @@
 //! Deliberately not here: what a fault does (`simcloud::model`).
 
 mod between;
+mod file;
 mod rate;
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::document::plain;
 pub use between::Between;
+pub use file::schema;
+use file::{SignedTime, Time};
 pub(super) use rate::CallSubject;
 pub use rate::Rate;
 
 /// The fault file: every field may be left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Faults {
     /// 429 without `Retry-After`. Not executed.
     pub throttle: Rate,
-    /// 429 with `Retry-After` of [`Self::retry_after`]. Not executed.
+    /// 429 with `Retry-After` of `retry_after`. Not executed.
     pub throttle_with_retry_after: Rate,
     /// What `Retry-After` says, in whole seconds, rounded up.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "Time")]
     pub retry_after: Duration,
     /// The cloud's own quota over all calls: what comes beyond it gets 429 with `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<QuotaRule>,
     /// 500 and not executed. The answer looks the same as that of the next one.
     pub error_500_before: Rate,
@@ -45,7 +50,7 @@ pub struct Faults {
     pub drop_before: Rate,
     /// The connection is closed without an answer; a switch was executed.
     pub drop_after: Rate,
-    /// The answer takes [`Self::slow_delay`] more; a switch is executed at arrival.
+    /// The answer takes `slow_delay` more; a switch is executed at arrival.
     pub slow: Rate,
     /// How much later a slow answer comes; longer than the client's timeout makes it lost.
     pub slow_delay: Between,
@@ -71,7 +76,8 @@ pub struct Faults {
     pub wire_wrong: Rate,
     /// Jobs of other instances of the project begin as often as this; they are in the job list, under a name that no
     /// document has.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Time>")]
     pub jobs_elsewhere: Option<Duration>,
     /// From arrival to answer.
     pub latency: Between,
@@ -128,26 +134,19 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// Reads a fault file.
+    /// Reads faults that stand in no file.
     ///
     /// # Errors
-    /// With the path of the field, line and column, and what was expected there.
+    /// Every mistake found, drawn with its place.
     pub fn from_yaml(text: &str) -> Result<Self, FaultsError> {
-        if text.trim().is_empty() {
-            return Ok(Self::default());
-        }
-        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text))
-            .map_err(|error| FaultsError { path: plain(&error.path().to_string()), what: plain(&error.inner().to_string()) })
+        Self::read("faults", text).map_err(|mistakes| FaultsError(mistakes.render(false).trim_end().to_owned()))
     }
 }
 
-/// The fault file cannot be read. Safe to print, whatever stands in the file.
+/// Faults that cannot be read. Safe to print, whatever was written.
 #[derive(Debug, thiserror::Error)]
-#[error("fault file, at `{path}`: {what}")]
-pub struct FaultsError {
-    path: String,
-    what: String,
-}
+#[error("{0}")]
+pub struct FaultsError(String);
 
 /// What can fire, for counting. The order is that of [`Fault::WORDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,25 +215,28 @@ impl Fault {
 }
 
 /// A clock that is wrong, and may be stepped: `{ahead: -3h, steps: [{after: 10m, ahead: 0s}]}`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClockFault {
     /// How far it is ahead of the right time; negative: behind.
     #[serde(serialize_with = "jiff::fmt::serde::duration::friendly::compact::required")]
+    #[schemars(with = "SignedTime")]
     pub ahead: SignedDuration,
     /// From when on it is otherwise; the last one whose time has come counts.
     pub steps: Vec<ClockStep>,
 }
 
 /// One step of a wrong clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClockStep {
     /// Time since the start.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "Time")]
     pub after: Duration,
     /// As above, from then on.
     #[serde(serialize_with = "jiff::fmt::serde::duration::friendly::compact::required")]
+    #[schemars(with = "SignedTime")]
     pub ahead: SignedDuration,
 }
 
@@ -246,18 +248,19 @@ impl ClockFault {
 }
 
 /// At most `requests` admitted calls in any interval of `per`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaRule {
     /// Calls admitted in one interval.
     pub requests: u32,
     /// The interval.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "Time")]
     pub per: Duration,
 }
 
 /// How `ssl_option` is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SslOptionShape {
     /// `"true"`, as the vendor's schema says.
@@ -269,7 +272,7 @@ pub enum SslOptionShape {
 }
 
 /// How `readonly_nodes` is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodesShape {
     /// As the vendor's schema says.
@@ -279,7 +282,7 @@ pub enum NodesShape {
 }
 
 /// What the job list's `offset` counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OffsetShape {
     /// Pages from 1, as the vendor's Terraform provider does.
@@ -291,7 +294,7 @@ pub enum OffsetShape {
 }
 
 /// The calls that a rule can be limited to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// The list of instances.
@@ -342,25 +345,5 @@ mod tests {
         let faults = Faults { drop_after: Rate::always(0.25).expect("in range"), ..Faults::default() };
         let text = serde_yaml::to_string(&faults).expect("serialisable");
         assert_eq!(Faults::from_yaml(&text).expect("own text"), faults, "{text}");
-    }
-
-    #[test]
-    fn mistakes_name_their_field() {
-        for (text, part) in [
-            ("throttle: 1.5", "throttle"),
-            ("throttle: often", "throttle"),
-            ("throtle: 0.5", "unknown field `throtle`"),
-            ("busy: [{on: 2}]", "busy[0]"),
-            ("busy: [{on: 0.5, till: 3}]", "unknown field `till`"),
-            ("busy: [{on: 0.5, from: -1}]", "busy[0].from"),
-            ("latency: {min: 2s, max: 1s}", "latency"),
-            ("job_time: soon", "job_time"),
-            ("clock: {ahead: soon}", "clock.ahead"),
-            ("clock: {steps: [{after: 1m}]}", "clock.steps[0]"),
-            ("\"a\\u001bb\": 1", "\\u{1b}"),
-        ] {
-            let error = Faults::from_yaml(text).expect_err(text).to_string();
-            assert!(error.contains(part), "{text}: {error}");
-        }
     }
 }

@@ -327,7 +327,7 @@ async fn the_control_paths_tell_and_change() {
     assert!(post("throttle: 1\n").await.starts_with("HTTP/1.1 204"));
     assert_eq!(disposition(&bed.inspect(0).await), Disposition::Throttled);
     let refused = post("throtle: 1\n").await;
-    assert!(refused.starts_with("HTTP/1.1 400") && refused.contains("unknown field `throtle`"), "{refused}");
+    assert!(refused.starts_with("HTTP/1.1 400") && refused.contains("unknown key `throtle`"), "{refused}");
     assert!(bed.get("/_emulator/faults").await.contains("throttle:"));
     assert!(bed.get("/_emulator/nothing").await.starts_with("HTTP/1.1 404"));
 }

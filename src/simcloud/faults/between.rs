@@ -4,8 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use super::file::Time;
 
 /// A duration drawn evenly from a range: `{min: 5ms, max: 30ms}`, or one duration for both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,5 +65,27 @@ impl<'de> Deserialize<'de> for Between {
             }
         }
         deserializer.deserialize_any(BetweenVisitor)
+    }
+}
+
+impl JsonSchema for Between {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Between".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let time = generator.subschema_for::<Time>();
+        json_schema!({
+            "description": "One length of time such as `20ms`, or a range such as `{min: 5ms, max: 30ms}`.",
+            "anyOf": [
+                time,
+                {
+                    "type": "object",
+                    "properties": { "min": time, "max": time },
+                    "required": ["min", "max"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
     }
 }

@@ -7,11 +7,33 @@ use std::fmt;
 use std::time::Duration;
 
 use fastrand::Rng;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Operation;
+use super::file::{ProbabilityText, SecondsText, Suffix, time};
+use crate::document::format::Complaint;
+use crate::document::quote;
 use crate::domain::id::ProxyId;
+
+/// A probability as it is written: a share such as `3%`, or a number from 0 to 1.
+pub(super) fn probability(text: &str) -> Result<f64, Complaint> {
+    let wrong = |what: String| Complaint::new(what).help("write a share such as `3%`, or a probability from 0 to 1 such as `0.03`");
+    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |share| (share.trim_end(), 100.0));
+    let Ok(number) = number.parse::<f64>() else { return Err(wrong(format!("{} is no probability", quote(text)))) };
+    let found = number / scale;
+    if (0.0..=1.0).contains(&found) { Ok(found) } else { Err(wrong(format!("{} does not lie within 0 and 1", quote(text)))) }
+}
+
+/// A time since the start as it is written: a number of seconds, or a length such as `10m`.
+pub(super) fn seconds(text: &str) -> Result<Duration, Complaint> {
+    let wrong = || Complaint::new(format!("{} is no time since the start", quote(text))).help("write seconds, or a length such as `10m`");
+    match text.parse::<f64>() {
+        Ok(number) => Duration::try_from_secs_f64(number).map_err(|_| wrong()),
+        Err(_) => time(text).map_err(|_| wrong()),
+    }
+}
 
 /// How often a fault fires: a probability for every call, or rules of which the first that applies decides.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,18 +41,22 @@ use crate::domain::id::ProxyId;
 pub struct Rate(Vec<Rule>);
 
 /// One rule of a [`Rate`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Rule {
-    /// Probability, 0 to 1.
+    /// How often: a share such as `3%`, or a probability from 0 to 1.
+    #[schemars(with = "ProbabilityText")]
     on: Probability,
     /// Applies from this many seconds after the start; left out: from the start.
+    #[schemars(with = "Option<SecondsText>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<Seconds>,
     /// Applies before this many seconds after the start; left out: for ever.
+    #[schemars(with = "Option<SecondsText>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to: Option<Seconds>,
     /// Applies to proxies whose id ends so; calls that concern no such proxy are left alone.
+    #[schemars(with = "Option<Suffix>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     r#match: Option<String>,
     /// Applies to this call only.
@@ -82,6 +108,10 @@ impl<'de> Deserialize<'de> for Rate {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a probability from 0 to 1 or a list of rules `{on, from, to, match, call}`")
             }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
+                let found = probability(text).map_err(|complaint| E::custom(complaint.message))?;
+                Rate::always(found).map_err(E::custom)
+            }
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Rate, E> {
                 Rate::always(value).map_err(E::custom)
             }
@@ -103,9 +133,40 @@ impl<'de> Deserialize<'de> for Rate {
     }
 }
 
+impl JsonSchema for Rate {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How often: a share such as `3%`, a probability from 0 to 1, or a list of rules of which the first that applies decides.",
+            "anyOf": [generator.subschema_for::<ProbabilityText>(), { "type": "array", "items": generator.subschema_for::<Rule>() }],
+        })
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
+#[serde(try_from = "Written", into = "f64")]
 struct Probability(f64);
+
+/// A number, or the text of one in another spelling.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(f64),
+    Text(String),
+}
+
+impl TryFrom<Written> for Probability {
+    type Error = String;
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Number(number) => Self::try_from(number),
+            Written::Text(text) => probability(&text).map(Self).map_err(|complaint| complaint.message),
+        }
+    }
+}
 
 impl TryFrom<f64> for Probability {
     type Error = String;
@@ -120,13 +181,18 @@ impl From<Probability> for f64 {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
+#[serde(try_from = "Written", into = "f64")]
 struct Seconds(Duration);
 
-impl TryFrom<f64> for Seconds {
+impl TryFrom<Written> for Seconds {
     type Error = String;
-    fn try_from(value: f64) -> Result<Self, String> {
-        Duration::try_from_secs_f64(value).map(Self).map_err(|error| format!("{value} is no number of seconds since the start: {error}"))
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Number(number) => {
+                Duration::try_from_secs_f64(number).map(Self).map_err(|error| format!("{number} is no time since the start: {error}"))
+            }
+            Written::Text(text) => seconds(&text).map(Self).map_err(|complaint| complaint.message),
+        }
     }
 }
 impl From<Seconds> for f64 {
