@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser as _;
-use sealift::cli::args::{Cli, Verb};
+use sealift::cli::args::{self, Cli, Verb};
 use sealift::cli::{Exit, conclude, run};
 use sealift::daemon;
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => {
             // A reader that went away needs no help text.

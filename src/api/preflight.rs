@@ -31,6 +31,7 @@ use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance,
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
 use crate::domain::cloud_clock::{CloudClock, Span};
+use crate::domain::count::count;
 use crate::domain::hold::{CLOCK_REMEDY, clock_text};
 use crate::domain::id::{InstanceId, Name};
 use crate::domain::lane::{CLOCK_TOLERANCE, Credentials};
@@ -196,7 +197,11 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
     rows.push(go(
         "lane",
         lane,
-        format!("its endpoint answers within {} ms, and the credentials are good: {total} instances", took.as_millis() + 1),
+        format!(
+            "its endpoint answers within {} ms, and the credentials are good: {}",
+            took.as_millis() + 1,
+            count(total, "instance", "instances")
+        ),
     ));
     rows.push(skew(lane, clocks(api, &name, cloud_time, began)));
     let now = cloud_time.unwrap_or(began.wall);

@@ -7,7 +7,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Result;
 
-use super::args::{ApplyArgs, CloudArgs, Format};
+use super::args::{ApplyArgs, CloudArgs, DocumentFormat};
 use super::client::{Client, Upload};
 use super::discovered::{self, named_files};
 use super::enforce::opposed;
@@ -59,10 +59,9 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
     if args.detach {
         let mut out = term::stdout();
         match args.output.output {
-            Format::Table => writeln!(out, "{}", answer.id)?,
-            Format::Json => writeln!(out, "{}", pretty(&answer)?)?,
-            Format::Jsonl => writeln!(out, "{}", line(&answer)?)?,
-            Format::Csv => anyhow::bail!("a submission has no rows for CSV; use -o json (rollout {} was submitted)", answer.id),
+            DocumentFormat::Table => writeln!(out, "{}", answer.id)?,
+            DocumentFormat::Json => writeln!(out, "{}", pretty(&answer)?)?,
+            DocumentFormat::Jsonl => writeln!(out, "{}", line(&answer)?)?,
         }
         out.flush()?;
         return Ok(Exit::Done);
@@ -86,15 +85,15 @@ fn tell(answer: &SubmitAnswer) {
 }
 
 /// The result on standard output, once the rollout is over.
-async fn end(client: &Client, id: &str, format: Format) -> Result<()> {
+async fn end(client: &Client, id: &str, format: DocumentFormat) -> Result<()> {
     let rollout = client.rollout(id).await?;
     let mut out = term::stdout();
     match format {
         // On a terminal the last picture stands there already.
-        Format::Table if std::io::stderr().is_terminal() => {}
-        Format::Table => write!(out, "{}", view(&rollout, &Style::at(rollout.as_of), term::width()))?,
-        Format::Json => writeln!(out, "{}", pretty(&rollout)?)?,
-        Format::Jsonl | Format::Csv => writeln!(out, "{}", line(&rollout)?)?,
+        DocumentFormat::Table if std::io::stderr().is_terminal() => {}
+        DocumentFormat::Table => write!(out, "{}", view(&rollout, &Style::at(rollout.as_of), term::width()))?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&rollout)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(&rollout)?)?,
     }
     Ok(out.flush()?)
 }
@@ -110,18 +109,19 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
     }
     if off && args.confirm.is_none() && (args.yes || !can_ask()) {
         let message = format!("plan {name} switches SSL off; say --confirm {name} to do it without being asked");
-        return Err(Failure::new(Exit::NeedsPerson, message).into());
+        return Err(Failure::nobody(message).into());
     }
     if args.yes {
         return Ok(Some(args.confirm.clone()));
     }
     if !can_ask() {
         let message = "nobody can be asked here; say --yes (best with --digest, which `sealift plan` prints) to submit without a question";
-        return Err(Failure::new(Exit::NeedsPerson, message).into());
+        return Err(Failure::nobody(message).into());
     }
     term::say(&text(preview, style));
     if off && args.confirm.is_none() {
-        let typed = ask(&format!("This switches SSL OFF{}. Type the plan's name to go on:", undone(&preview.opposing)))?;
+        let (proxies, undone) = (count(preview.targets, "proxy", "proxies"), undone(&preview.opposing));
+        let typed = ask(&format!("This switches SSL OFF for {proxies} of plan {}{undone}. Type its name to go on:", clean(name)))?;
         return Ok((typed == *name).then_some(Some(typed)));
     }
     let (to, proxies) = (if off { "off" } else { "on" }, count(preview.targets, "proxy", "proxies"));

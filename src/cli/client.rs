@@ -277,7 +277,7 @@ impl Client {
 
     /// Stops everything, or starts it again.
     pub async fn switch_all(&self, verb: &str, body: &StopRequest) -> Result<StopAnswer, ClientError> {
-        self.send(self.request(Method::POST, &format!("/v1/{verb}")).json(body)).await
+        self.act(self.request(Method::POST, &format!("/v1/{verb}")).json(body)).await
     }
 
     /// Carries out a verb on an enforcement.

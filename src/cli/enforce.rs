@@ -4,9 +4,9 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{EnforceArgs, EnforceVerb, Format, OutputArgs};
+use super::args::{DocumentArgs, DocumentFormat, EnforceArgs, EnforceVerb, Format};
 use super::client::Client;
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::output::{Listing, Row, aligned, line, pretty};
 use super::term::{self, say};
 use super::text::{Style, clean, count};
@@ -31,8 +31,10 @@ pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Resu
             told(&after, &release.verb.output, style, "released")?;
         }
         (None, Some(name)) => {
+            let no_rows = || Failure::new(Exit::Error, "one enforcement has no rows for CSV; use -o json, or `sealift enforce -o csv`");
+            let format = args.output.output.document().ok_or_else(no_rows)?;
             let found = client.enforcement(name).await?;
-            document(&found, &args.output, || view(&found, style))?;
+            document(&found, format, || view(&found, style))?;
         }
         (None, None) => return list(client, args.output.output, style).await,
     }
@@ -51,17 +53,16 @@ async fn list(client: &Client, format: Format, style: &Style) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn told(after: &EnforcementDoc, output: &OutputArgs, style: &Style, done: &str) -> Result<()> {
-    document(after, output, || format!("{}: {done}; the enforcement is {}{}\n", clean(&after.name), after.stage, next(after, style)))
+fn told(after: &EnforcementDoc, output: &DocumentArgs, style: &Style, done: &str) -> Result<()> {
+    document(after, output.output, || format!("{}: {done}; the enforcement is {}{}\n", clean(&after.name), after.stage, next(after, style)))
 }
 
-fn document(found: &EnforcementDoc, output: &OutputArgs, text: impl FnOnce() -> String) -> Result<()> {
+fn document(found: &EnforcementDoc, format: DocumentFormat, text: impl FnOnce() -> String) -> Result<()> {
     let mut out = term::stdout();
-    match output.output {
-        Format::Table => write!(out, "{}", text())?,
-        Format::Json => writeln!(out, "{}", pretty(found)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(found)?)?,
-        Format::Csv => anyhow::bail!("one enforcement has no rows for CSV; use -o json, or `sealift enforce -o csv`"),
+    match format {
+        DocumentFormat::Table => write!(out, "{}", text())?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(found)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(found)?)?,
     }
     Ok(out.flush()?)
 }

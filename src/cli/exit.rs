@@ -21,7 +21,7 @@ pub enum Exit {
     InDoubt = 5,
     /// The window closed first; the rollout goes on when it opens again.
     WindowClosed = 6,
-    /// An approval or a promotion is missing.
+    /// An approval, a promotion, a resume or an answer is missing.
     NeedsPerson = 7,
     /// The daemon cannot be reached.
     Unreachable = 8,
@@ -33,6 +33,27 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// Every code, in the order of the table.
+pub const ALL: [Exit; 12] = [
+    Exit::Done,
+    Exit::Error,
+    Exit::Pending,
+    Exit::Failed,
+    Exit::Stopped,
+    Exit::InDoubt,
+    Exit::WindowClosed,
+    Exit::NeedsPerson,
+    Exit::Unreachable,
+    Exit::StoreMissing,
+    Exit::Busy,
+    Exit::Interrupted,
+];
+
+/// The table of codes, as `sealift --help` ends with it.
+pub fn table() -> String {
+    ALL.iter().map(|exit| format!("  {:>3}  {}\n", *exit as u8, exit.meaning())).collect()
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -40,6 +61,24 @@ impl From<Exit> for std::process::ExitCode {
 }
 
 impl Exit {
+    /// What it means, for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done, and verified; `preflight`: go; `probe`: as expected; `store check`: sound",
+            Self::Error => "usage or internal error, refused, or declined at the question",
+            Self::Pending => "changes are pending (`plan --detailed-exitcode`)",
+            Self::Failed => "some changes failed; `preflight`: no-go; `probe`: not as expected; `store check`: damaged",
+            Self::Stopped => "stopped by a guard, an abort or a revert",
+            Self::InDoubt => "changes in doubt remain; `probe`: the wire could not be seen",
+            Self::WindowClosed => "the window closed first; the rollout goes on when it opens again",
+            Self::NeedsPerson => "a person is needed: an approval, a promotion, a resume, or an answer that nobody is there to give",
+            Self::Unreachable => "the daemon cannot be reached",
+            Self::StoreMissing => "the daemon's store is not where it was (`serve`)",
+            Self::Busy => "the daemon is too busy to answer now: try again",
+            Self::Interrupted => "interrupted from the keyboard",
+        }
+    }
+
     /// What a rollout that was followed to where nothing moves by itself any more amounts to; `None` while it moves.
     pub fn of(rollout: &RolloutDoc) -> Option<Self> {
         match rollout.phase.as_str() {
@@ -74,5 +113,25 @@ impl Failure {
     /// A failure with this code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
+    }
+
+    /// A question that nobody is there to answer; `message` says which flag answers it.
+    pub fn nobody(message: impl Into<String>) -> Self {
+        Self::new(Exit::NeedsPerson, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_the_table_of_codes() {
+        let readme = include_str!("../../README.md");
+        for exit in ALL {
+            let row = format!("| {} | {} |", exit as u8, exit.meaning());
+            assert!(readme.contains(&row), "README.md lacks {row}");
+        }
+        assert_eq!(table().lines().count(), ALL.len());
     }
 }

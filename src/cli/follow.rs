@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::args::{Format, WatchArgs};
+use super::args::{DocumentFormat, WatchArgs};
 use super::away::Absence;
 use super::client::Client;
 use super::exit::{Exit, Failure};
@@ -161,7 +161,8 @@ impl Follower<'_> {
         let text = if exit == Exit::WindowClosed {
             let left = count(rollout.tally.queued, "change", "changes");
             let (goes, it) = if rollout.tally.queued == 1 { ("it goes", "it") } else { ("they go", "them") };
-            let next = rollout.next_opening.map_or_else(|| "no window opens any more".into(), |at| format!("{goes} on {}", style.until(at)));
+            let next =
+                rollout.next_opening.map_or_else(|| "no window opens any more".into(), |at| format!("{goes} on {}", style.until(at)));
             format!("the window closed with {left} left; {next}: `sealift watch {}` follows {it}", rollout.name)
         } else {
             verdict(rollout)
@@ -175,10 +176,9 @@ pub async fn watch(client: &Client, args: &WatchArgs) -> Result<Exit> {
     let rollout = client.rollout(&args.rollout).await?;
     let mut out = term::stdout();
     let show = match args.output.output {
-        Format::Table if io::stdout().is_terminal() => Show::View(&mut out),
-        Format::Table => Show::Lines(&mut out),
-        Format::Json | Format::Jsonl => Show::Documents(&mut out),
-        Format::Csv => anyhow::bail!("a watch has no rows for CSV; use -o jsonl"),
+        DocumentFormat::Table if io::stdout().is_terminal() => Show::View(&mut out),
+        DocumentFormat::Table => Show::Lines(&mut out),
+        DocumentFormat::Json | DocumentFormat::Jsonl => Show::Documents(&mut out),
     };
     follow(client, &rollout.id, show).await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
-use super::args::{ChangesArgs, Format, JournalArgs, ListArgs, OutputArgs, RowsArgs, StatusArgs};
+use super::args::{ChangesArgs, DocumentFormat, Format, JournalArgs, ListArgs, OutputArgs, RowsArgs, StatusArgs};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::moment::past;
@@ -182,19 +182,18 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
     let mut out = term::stdout();
     match args.output.output {
         // One rollout asked for is one document; all of them are a list.
-        Format::Json if args.rollout.is_some() => {
+        DocumentFormat::Json if args.rollout.is_some() => {
             for rollout in &rollouts {
                 writeln!(out, "{}", pretty(rollout)?)?;
             }
         }
-        Format::Json => writeln!(out, "{}", pretty(&rollouts)?)?,
-        Format::Jsonl => {
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&rollouts)?)?,
+        DocumentFormat::Jsonl => {
             for rollout in &rollouts {
                 writeln!(out, "{}", line(rollout)?)?;
             }
         }
-        Format::Csv => anyhow::bail!("a status has no rows for CSV; use -o json, or `sealift list -o csv`"),
-        Format::Table => {
+        DocumentFormat::Table => {
             let daemon: DaemonDoc = client.get("/v1/daemon", &[]).await?;
             for line in stop::lines(&daemon, &style) {
                 writeln!(out, "{line}\n")?;

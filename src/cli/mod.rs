@@ -17,6 +17,7 @@ mod enforce;
 mod exit;
 pub(crate) mod follow;
 mod forecast;
+mod init;
 mod lanes;
 pub(crate) mod listing;
 mod look;
@@ -43,6 +44,9 @@ mod windows;
 
 #[cfg(test)]
 mod tests;
+
+use std::error::Error;
+use std::io;
 
 use anyhow::Result;
 
@@ -93,8 +97,20 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         Verb::Completions { shell } => offline::completions(*shell),
         Verb::Config(args) => offline::config(args, &cli.reach),
         Verb::Emulate(args) => emulate::emulate(args).await,
+        Verb::Init(args) => init::init(args),
         Verb::Serve(_) | Verb::Demo(_) => unreachable!("`main` hands these to the daemon"),
     }
+}
+
+/// Whether the reader of our output went away, as it is told by the system or by the writer of CSV.
+fn is_gone(cause: &(dyn Error + 'static)) -> bool {
+    let io = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    let csv = |error: &csv::Error| matches!(error.kind(), csv::ErrorKind::Io(error) if io(error));
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        // What the writer of CSV met is wrapped once more where it passes as an error of I/O.
+        return io(error) || error.get_ref().and_then(|inner| inner.downcast_ref::<csv::Error>()).is_some_and(csv);
+    }
+    cause.downcast_ref::<csv::Error>().is_some_and(csv)
 }
 
 /// Ends the program: says what went wrong, and turns it into an exit code. A reader of our output that went away
@@ -104,10 +120,7 @@ pub fn conclude(result: Result<Exit>) -> Exit {
         Ok(exit) => return exit,
         Err(error) => error,
     };
-    let gone = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(gone) {
+    if error.chain().any(is_gone) {
         return Exit::Done;
     }
     let error = match error.downcast::<client::ClientError>() {

@@ -3,14 +3,14 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use clap::CommandFactory as _;
 
-use super::args::{Cli, ConfigArgs, Format, Reach, SchemaArgs, SchemaOf};
+use super::args::{self, ConfigArgs, Format, Reach, SchemaArgs, SchemaOf};
 use super::exit::{Exit, Failure};
 use super::output::{aligned, pretty};
 use super::reach;
 use super::term;
 use super::text::{cell, clean, json};
+use crate::simcloud::faults;
 use crate::{config, document, planfile};
 
 /// `schema`.
@@ -18,6 +18,7 @@ pub fn schema(args: &SchemaArgs) -> Result<Exit> {
     let schema = match args.of {
         SchemaOf::Plan => planfile::schema(),
         SchemaOf::Config => config::schema(),
+        SchemaOf::Faults => faults::schema(),
     };
     let mut out = term::stdout();
     writeln!(out, "{}", pretty(&schema)?)?;
@@ -78,7 +79,7 @@ fn value(value: &serde_json::Value) -> String {
 /// `completions`.
 pub fn completions(shell: clap_complete::Shell) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "sealift", &mut script);
+    clap_complete::generate(shell, &mut args::command(), "sealift", &mut script);
     let mut out = term::stdout();
     out.write_all(&script)?;
     out.flush()?;

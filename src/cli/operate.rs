@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{AbortArgs, ApproveArgs, Format, HoldArgs, OutputArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
+use super::args::{AbortArgs, ApproveArgs, DocumentArgs, DocumentFormat, HoldArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::moment::moment;
@@ -78,7 +78,7 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
     let rollout = client.rollout(&args.verb.rollout).await?;
     if !args.yes && !rollout.is_final {
         if !can_ask() {
-            return Err(Failure::new(Exit::Error, "an abort cannot be taken back; say --yes to do it without being asked").into());
+            return Err(Failure::nobody("an abort cannot be taken back; say --yes to do it without being asked").into());
         }
         let what = format!(
             "{} revision {}: {} will be cancelled for good, {} in flight will be followed to the end",
@@ -98,17 +98,16 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
 }
 
 /// Tells what a verb did to a lane.
-fn tell_lane(answer: &LaneAnswer, output: &OutputArgs) -> Result<Exit> {
+fn tell_lane(answer: &LaneAnswer, output: &DocumentArgs) -> Result<Exit> {
     let mut out = term::stdout();
     match output.output {
-        Format::Table if answer.verb == "pause" => {
+        DocumentFormat::Table if answer.verb == "pause" => {
             writeln!(out, "lane {}: paused; nothing that changes anything is sent over it until it is resumed", clean(&answer.lane))?;
             term::say("reads go on, and what is in flight is followed to its end");
         }
-        Format::Table => writeln!(out, "lane {}: resumed", clean(&answer.lane))?,
-        Format::Json => writeln!(out, "{}", pretty(answer)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(answer)?)?,
-        Format::Csv => anyhow::bail!("a verb's answer has no rows for CSV; use -o json (the verb was carried out)"),
+        DocumentFormat::Table => writeln!(out, "lane {}: resumed", clean(&answer.lane))?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(answer)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(answer)?)?,
     }
     out.flush()?;
     Ok(Exit::Done)
@@ -143,15 +142,14 @@ pub fn done(answer: &VerbAnswer) -> String {
 }
 
 /// Tells what a verb did.
-pub fn tell(answer: &VerbAnswer, output: &OutputArgs) -> Result<Exit> {
+pub fn tell(answer: &VerbAnswer, output: &DocumentArgs) -> Result<Exit> {
     let mut out = term::stdout();
     match output.output {
-        Format::Table => {
+        DocumentFormat::Table => {
             writeln!(out, "{}", done(answer))?;
         }
-        Format::Json => writeln!(out, "{}", pretty(answer)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(answer)?)?,
-        Format::Csv => anyhow::bail!("a verb's answer has no rows for CSV; use -o json (the verb was carried out)"),
+        DocumentFormat::Json => writeln!(out, "{}", pretty(answer)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(answer)?)?,
     }
     out.flush()?;
     Ok(Exit::Done)

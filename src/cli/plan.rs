@@ -7,7 +7,7 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::args::{CheckArgs, CloudArgs, Format, PlanArgs};
+use super::args::{CheckArgs, CloudArgs, DocumentFormat, Format, PlanArgs};
 use super::assume::assume;
 use super::client::Client;
 use super::enforce::opposed;
@@ -66,8 +66,8 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
         }
         let file = clean(&path.display().to_string());
         match args.output.output {
-            Format::Table => told(&mut out, &file, &read)?,
-            Format::Json | Format::Jsonl => {
+            DocumentFormat::Table => told(&mut out, &file, &read)?,
+            DocumentFormat::Json | DocumentFormat::Jsonl => {
                 let checked = match &read {
                     Ok(read) => Checked {
                         file,
@@ -84,13 +84,12 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
                 };
                 documents.push(line(&checked)?);
             }
-            Format::Csv => anyhow::bail!("a check has no rows for CSV; use -o json or jsonl"),
         }
     }
     match args.output.output {
-        Format::Json => writeln!(out, "[\n{}\n]", documents.join(",\n"))?,
-        Format::Jsonl => documents.iter().try_for_each(|document| writeln!(out, "{document}"))?,
-        Format::Table | Format::Csv => {}
+        DocumentFormat::Json => writeln!(out, "[\n{}\n]", documents.join(",\n"))?,
+        DocumentFormat::Jsonl => documents.iter().try_for_each(|document| writeln!(out, "{document}"))?,
+        DocumentFormat::Table => {}
     }
     out.flush()?;
     Ok(exit)

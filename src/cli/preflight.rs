@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::args::{Format, PreflightArgs};
+use super::args::{DocumentFormat, PreflightArgs};
 use super::client::Client;
 use super::enforce::opposed;
 use super::exit::{Exit, Failure};
@@ -41,7 +41,7 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     let opposing = planned.opposing(&args.plan, client).await;
     let loaded = planned.loaded;
     let mut out = term::stdout();
-    let lines = matches!(args.output.output, Format::Jsonl);
+    let lines = matches!(args.output.output, DocumentFormat::Jsonl);
     let mut printed = 0;
     let now = || SystemClock.times().boot;
     let mut found = Found { rows: Vec::new(), proxies: 0, last_proxy: now(), progress: Progress::new(loaded.targets.len()) };
@@ -85,10 +85,9 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     let stands: Vec<&CheckRow> = found.rows.iter().filter(|row| row.verdict == CheckRow::NO_GO).collect();
     let go = stands.is_empty();
     match args.output.output {
-        Format::Json => writeln!(out, "{}", pretty(&Verdict { go, checks: &found.rows })?)?,
-        Format::Jsonl => drop(print(&mut out, &found.rows, printed)?),
-        Format::Table => write!(out, "{}", table(&found.rows, loaded.plan.ssl_option))?,
-        Format::Csv => anyhow::bail!("a preflight has no rows for CSV; use -o json or -o jsonl"),
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&Verdict { go, checks: &found.rows })?)?,
+        DocumentFormat::Jsonl => drop(print(&mut out, &found.rows, printed)?),
+        DocumentFormat::Table => write!(out, "{}", table(&found.rows, loaded.plan.ssl_option))?,
     }
     out.flush()?;
     let n = u32::try_from(stands.len()).unwrap_or(u32::MAX);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
 
-use super::args::{Format, ProbeArgs, Value};
+use super::args::{DocumentFormat, ProbeArgs, Value};
 use super::exit::Exit;
 use super::output::{aligned, line, pretty};
 use super::term;
@@ -48,10 +48,9 @@ pub async fn probe(args: &ProbeArgs, style: &Style) -> Result<Exit> {
         ProbeDoc { proof: &proof, plaintext: proof.plaintext(), verdict: VerdictDoc { word: verdict.word(), message: verdict.message() } };
     let mut out = term::stdout();
     match args.output.output {
-        Format::Json => writeln!(out, "{}", pretty(&doc)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(&doc)?)?,
-        Format::Table => write!(out, "{}", view(&proof, &verdict, style))?,
-        Format::Csv => anyhow::bail!("a probe has no rows for CSV; use -o json"),
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&doc)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(&doc)?)?,
+        DocumentFormat::Table => write!(out, "{}", view(&proof, &verdict, style))?,
     }
     out.flush()?;
     Ok(match verdict {

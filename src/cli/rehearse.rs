@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::args::{Find, Format, RehearseArgs};
+use super::args::{DocumentFormat, Find, RehearseArgs};
 use super::assume::{assume, span};
 use super::client::Client;
 use super::exit::Exit;
@@ -64,10 +64,9 @@ pub async fn rehearse(args: &RehearseArgs, daemon: &Daemon, client: impl FnOnce(
     let told = Told { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
-        Format::Table => write!(out, "{}", text(&told, &style))?,
-        Format::Json => writeln!(out, "{}", pretty(&told)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(&told)?)?,
-        Format::Csv => anyhow::bail!("a verdict has no rows for CSV; use -o json"),
+        DocumentFormat::Table => write!(out, "{}", text(&told, &style))?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&told)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(&told)?)?,
     }
     out.flush()?;
     Ok(exit(&run.verdict))
@@ -153,7 +152,7 @@ pub fn text(told: &Told<'_>, style: &Style) -> String {
     for worst in &verdict.worst {
         let interval = span(Duration::from_millis(worst.interval_ms));
         let allowed = worst.allowed.map(|allowed| format!(" of {allowed} allowed")).unwrap_or_default();
-        text.push_str(&format!("lane {}: at most {} calls{allowed} in any {interval}\n", worst.lane, worst.calls));
+        text.push_str(&format!("lane {}: at most {}{allowed} in any {interval}\n", worst.lane, count(worst.calls as u64, "call", "calls")));
     }
     text.push_str(&format!("{} calls, {} of them switches, {} journal lines\n", verdict.calls, verdict.switches, told.journal_lines));
     for (fault, times) in &verdict.faults {
@@ -190,10 +189,9 @@ fn look_for(args: &RehearseArgs, base: &Scene, seeds: u32) -> Result<Exit> {
     let document = SearchDoc::of(&found, &|story: &Story| command(args, base, story));
     let mut out = term::stdout();
     match args.output.output {
-        Format::Table => write!(out, "{}", clean_lines(&search_text(&document, args.find)))?,
-        Format::Json => writeln!(out, "{}", pretty(&document)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(&document)?)?,
-        Format::Csv => anyhow::bail!("a search has no rows for CSV; use -o json"),
+        DocumentFormat::Table => write!(out, "{}", clean_lines(&search_text(&document, args.find)))?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&document)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(&document)?)?,
     }
     out.flush()?;
     Ok(match (&found.story, args.find) {
@@ -336,7 +334,7 @@ fn windows(told: &Told<'_>, style: &Style) -> String {
     );
     let hidden = verdict.windows.len() - cells.len();
     if hidden > 0 {
-        text.push_str(&format!("and {hidden} windows more (-o json has them)\n"));
+        text.push_str(&format!("and {} more (-o json has them)\n", count(u32::try_from(hidden).unwrap_or(u32::MAX), "window", "windows")));
     }
     let opened = u32::try_from(verdict.windows_opened).unwrap_or(u32::MAX);
     text.push_str(&format!("{} opened, {} used\n", count(opened, "window", "windows"), verdict.windows.len()));

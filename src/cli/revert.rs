@@ -39,7 +39,7 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
     }
     if !args.yes && !rollout.is_final {
         if !can_ask() {
-            return Err(Failure::new(Exit::Error, "a revert cannot be taken back; say --yes to do it without being asked").into());
+            return Err(Failure::nobody("a revert cannot be taken back; say --yes to do it without being asked").into());
         }
         let back = if rollout.ssl_option { "OFF" } else { "on" };
         term::say(&format!(

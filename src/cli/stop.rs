@@ -3,10 +3,11 @@
 //! Invariant: where the daemon does not answer, the way to stop without it is named.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::args::{Format, StopArgs};
+use super::args::{DocumentFormat, StopArgs};
 use super::client::{Client, ClientError};
 use super::exit::{Exit, Failure};
 use super::output::{line, pretty};
@@ -18,7 +19,8 @@ use super::wire::{DaemonDoc, StopAnswer, StopRequest};
 /// `stop`.
 pub async fn stop(client: &Client, args: &StopArgs, daemon: &Daemon) -> Result<Exit> {
     let request = StopRequest { reason: args.reason.clone() };
-    let answered = client.switch_all("stop", &request).await;
+    // The way to stop without the daemon is told at once, not after its restart was waited for.
+    let answered = client.clone().waiting(Duration::ZERO).switch_all("stop", &request).await;
     tell(&answered.map_err(|error| without_answer(error, daemon))?, args.output.output)
 }
 
@@ -46,10 +48,10 @@ fn without_answer(error: ClientError, daemon: &Daemon) -> Failure {
     Failure { message, ..failure }
 }
 
-fn tell(answer: &StopAnswer, format: Format) -> Result<Exit> {
+fn tell(answer: &StopAnswer, format: DocumentFormat) -> Result<Exit> {
     let mut out = term::stdout();
     match format {
-        Format::Table if answer.verb == "stop" => {
+        DocumentFormat::Table if answer.verb == "stop" => {
             writeln!(out, "stopped: nothing that changes anything is sent until `sealift start`")?;
             let followed = match answer.in_flight {
                 0 => "nothing is in flight".to_owned(),
@@ -58,10 +60,9 @@ fn tell(answer: &StopAnswer, format: Format) -> Result<Exit> {
             };
             term::say(&format!("{followed}; the daemon runs on, and reads go on"));
         }
-        Format::Table => writeln!(out, "started: work goes on")?,
-        Format::Json => writeln!(out, "{}", pretty(answer)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(answer)?)?,
-        Format::Csv => anyhow::bail!("a verb's answer has no rows for CSV; use -o json (the verb was carried out)"),
+        DocumentFormat::Table => writeln!(out, "started: work goes on")?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(answer)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(answer)?)?,
     }
     if let Some(file) = answer.stop_file.as_ref().filter(|_| answer.verb == "start") {
         term::say(&clean(&format!("the file {file} still stops everything; remove it to go on")));

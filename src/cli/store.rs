@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio_util::io::SyncIoBridge;
 
 use super::args::{
-    BackupArgs, CompactArgs, ExportArgs, Format, ImportArgs, OutputArgs, Reach, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs,
+    BackupArgs, CompactArgs, DocumentArgs, DocumentFormat, ExportArgs, ImportArgs, Reach, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs,
     StoreVerb, TakeBackArgs,
 };
 use super::client::{Client, ClientError};
@@ -97,14 +97,13 @@ fn check_up(args: &StoreCheckArgs, reach: &Reach) -> Result<Exit> {
     let report = check(&dir)?;
     let mut out = term::stdout();
     match args.output.output {
-        Format::Json => writeln!(out, "{}", pretty(&report)?)?,
-        Format::Jsonl => {
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&report)?)?,
+        DocumentFormat::Jsonl => {
             for finding in &report.findings {
                 writeln!(out, "{}", line(finding)?)?;
             }
         }
-        Format::Table => write!(out, "{}", view(&dir, &report))?,
-        Format::Csv => anyhow::bail!("a check has no rows for CSV; use -o jsonl"),
+        DocumentFormat::Table => write!(out, "{}", view(&dir, &report))?,
     }
     out.flush()?;
     Ok(if report.sound { Exit::Done } else { Exit::Failed })
@@ -118,7 +117,7 @@ fn view(dir: &Path, report: &Report) -> String {
         row("daemon", format!("pid {pid} works on it; journal and submissions are checked as far as they are written"));
     }
     let segments = count(u32::try_from(report.segments).unwrap_or(u32::MAX), "segment", "segments");
-    row("journal", format!("{} entries in {segments}, up to {} {}", report.entries, report.seq, report.head));
+    row("journal", format!("{} in {segments}, up to {} {}", count(report.entries, "entry", "entries"), report.seq, report.head));
     row("submissions", report.submissions.to_string());
     match &report.queue {
         QueueReport::Compared { keys, behind: 0, .. } => row("queue", format!("{keys} keys compared with the journal")),
@@ -261,7 +260,7 @@ fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
             term::say(&clean_lines(&what));
         }
         if !can_ask() {
-            return Err(Failure::new(Exit::Error, "say --yes to take a hand-over back without being asked").into());
+            return Err(Failure::nobody("say --yes to take a hand-over back without being asked").into());
         }
         if !matches!(ask("Take it back? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");
@@ -326,17 +325,16 @@ struct CopyDoc<'m> {
     manifest: &'m Manifest,
 }
 
-fn tell(manifest: &Manifest, what: &str, output: &OutputArgs, beside: bool, style: &Style) -> Result<()> {
+fn tell(manifest: &Manifest, what: &str, output: &DocumentArgs, beside: bool, style: &Style) -> Result<()> {
     let doc = CopyDoc { what, manifest };
     let text = match output.output {
-        Format::Json => pretty(&doc)? + "\n",
-        Format::Jsonl => line(&doc)? + "\n",
-        Format::Csv => anyhow::bail!("a copy has no rows for CSV; use -o json (it was made)"),
-        Format::Table => {
+        DocumentFormat::Json => pretty(&doc)? + "\n",
+        DocumentFormat::Jsonl => line(&doc)? + "\n",
+        DocumentFormat::Table => {
             let rows: Vec<Vec<String>> = [
                 ("store", manifest.store.clone()),
                 ("as of", style.time(manifest.at)),
-                ("journal", format!("{} entries in {}", manifest.seq, count(manifest.segments, "segment", "segments"))),
+                ("journal", format!("{} in {}", count(manifest.seq, "entry", "entries"), count(manifest.segments, "segment", "segments"))),
                 ("head", manifest.head.to_string()),
                 ("submissions", manifest.submissions.to_string()),
                 ("bytes", manifest.bytes.to_string()),

@@ -5,6 +5,8 @@
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+pub use crate::domain::count::count;
+
 /// How texts are made: what now is, whose clock people read, and whether colours are welcome.
 #[derive(Debug, Clone)]
 pub struct Style {
@@ -79,11 +81,6 @@ pub fn length(length: SignedDuration) -> String {
 /// Seconds as [`length`].
 pub fn seconds(seconds: u64) -> String {
     length(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)))
-}
-
-/// `1 proxy`, `24 proxies`.
-pub fn count(n: u32, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
 /// The text without characters that act on a terminal: control characters, and marks that reorder what is shown.

@@ -115,12 +115,11 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
 }
 
 const NEXT: &str = "
-What to try next:
-  sealift demo --seed 2                                                   other ids, other faults
-  sealift plan plans/canary-waves.yaml                                    what a plan of your own would do
-  sealift emulate --proxies 1000 --instances 500 --write-fleet fleet.csv  a cloud to rehearse against
-  sealift serve --config sealift.yaml                                     the daemon; `sealift schema config` helps
-  sealift apply plan.yaml                                                 submit a plan to it and follow
+What to try next, in any folder:
+  sealift demo --seed 2   # other ids, other faults
+  sealift init try        # a first plan and configuration with comments, and what to type then
+  sealift schema faults   # what can go wrong at the emulated cloud
+  sealift --help          # all verbs
 ";
 
 struct Files {
@@ -263,5 +262,24 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // A folder that stays costs a few kilobytes of /tmp.
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::command;
+
+    /// Also with an installed binary, far from the sources.
+    #[test]
+    fn what_to_try_next_works_anywhere() {
+        let lines: Vec<&str> = NEXT.lines().filter(|line| line.starts_with("  sealift ")).collect();
+        assert!(lines.len() >= 3, "{NEXT}");
+        for line in lines {
+            let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+            assert!(words.iter().all(|word| !word.contains(['/', '.'])), "{line} names a file");
+            let parsed = command().try_get_matches_from(words);
+            assert!(parsed.as_ref().err().is_none_or(|error| !error.use_stderr()), "{line}: {parsed:?}");
+        }
     }
 }

@@ -25,8 +25,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{Reach, ServeArgs};
-use crate::cli::{Exit, configuration};
-use crate::config::{self, Config};
+use crate::cli::{Exit, Failure, configuration};
+use crate::config::{self, Config, PATH_DEFAULT};
 use crate::document::length::Length;
 use crate::domain::id::Name;
 use crate::domain::lane::{self, Lane};
@@ -48,6 +48,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     logs::start(args.log_format, &args.log)?;
     core_dumps::forbid();
     let config = configuration(reach)?;
+    configured(&config)?;
     warn(&config);
     let mut signals = Signals::new()?;
     abort_on_panic();
@@ -102,6 +103,18 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         }
     }
     end(parts, signals).await
+}
+
+/// Without a file there is no lane, so nothing to do; and a store in the default place is hardly what was meant.
+fn configured(config: &Config) -> Result<()> {
+    if config.file.is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no configuration: {PATH_DEFAULT} does not exist, and neither --config nor SEALIFT_CONFIG names another; `sealift init` \
+         writes a first one"
+    );
+    Err(Failure::new(Exit::Error, message).into())
 }
 
 async fn end(parts: Parts, mut signals: Signals) -> Result<Exit> {

@@ -29,6 +29,7 @@ pub use self::wire::Shown;
 
 use super::call::{Answer, Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView};
 use super::cloud_clock::Span;
+use super::count::count;
 use super::doubt::Doubt;
 use super::id::{ChangeId, JobId};
 use super::proof::{self, Demand, Endpoint, Proof};
@@ -789,7 +790,7 @@ impl<'a> Step<'a> {
         let attempts = self.change.record.attempts;
         if attempts >= self.ctx.retry.max_attempts {
             // No way leads here; yet this is the last place that can keep a record from overspending.
-            return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts are spent"));
+            return self.fail(ReasonWord::AttemptsSpent, format!("{} spent", count(attempts, "attempt is", "attempts are")));
         }
         let mut next = self.to(State::Submitting { sent: self.ctx.now, cloud: self.ctx.cloud.map(Span::whole_seconds) });
         match &mut next.record.undo {
@@ -833,8 +834,9 @@ impl<'a> Step<'a> {
                 next.record.misses = next.record.misses.saturating_add(1);
                 let misses = next.record.misses;
                 if misses >= self.ctx.retry.max_attempts {
-                    return self
-                        .fail(ReasonWord::AttemptsSpent, format!("the check before the switch failed {misses} times: {}", error.message));
+                    let times = count(misses, "time", "times");
+                    let why = format!("the check before the switch failed {times}: {}", error.message);
+                    return self.fail(ReasonWord::AttemptsSpent, why);
                 }
                 let wait = self.ctx.retry.delay(u32::from(misses), self.change.id);
                 next.after(wait, error.message.clone())
@@ -896,7 +898,7 @@ impl<'a> Step<'a> {
     fn again(&self, what: &str) -> Decision {
         let attempts = self.change.record.attempts;
         if attempts >= self.ctx.retry.max_attempts {
-            return self.fail(ReasonWord::AttemptsSpent, format!("{attempts} attempts, the last: {what}"));
+            return self.fail(ReasonWord::AttemptsSpent, format!("{}, the last: {what}", count(attempts, "attempt", "attempts")));
         }
         let mut next = self.to(State::Ready);
         next.record.waits = 0;

@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::call::JobSeen;
 use super::change::{Change, State};
 use super::cloud_clock::Ahead;
+use super::count::count;
 use super::group::FullGroup;
 use super::id::{ChangeId, Name};
 use super::person::Person;
@@ -225,11 +226,15 @@ pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hol
 /// A guard's reason for people.
 pub fn halt_text(reason: &Halt) -> String {
     match reason {
-        Halt::Failures { failures, budget } => format!("halted: {failures} failures reach the budget of {budget}"),
-        Halt::Half { failures, size } => format!("halted: {failures} of the wave's {size} changes failed or are in doubt"),
+        Halt::Failures { failures, budget } => {
+            format!("halted: {} the budget of {budget}", count(*failures, "failure reaches", "failures reach"))
+        }
+        Halt::Half { failures, size } => {
+            format!("halted: {failures} of the wave's {} failed or in doubt", count(*size, "change", "changes"))
+        }
         Halt::Stalled { seconds, why } if why.is_empty() => format!("halted: no change ended for {seconds} s of open window"),
         Halt::Stalled { seconds, why } => format!("halted: no change ended for {seconds} s of open window: {why}"),
-        Halt::Revert { failures } => format!("halted: {failures} changes could not be put back"),
+        Halt::Revert { failures } => format!("halted: {} could not be put back", count(*failures, "change", "changes")),
     }
 }
 
@@ -311,8 +316,11 @@ impl Situation<'_> {
             return None;
         }
         let text = format!(
-            "{given} of {required} approvals are given; somebody else than {} approves it with `sealift approve {} --digest {}`",
-            self.by, self.plan.name, self.plan.approval.digest
+            "{given} of {} given; somebody else than {} approves it with `sealift approve {} --digest {}`",
+            count(required, "approval is", "approvals are"),
+            self.by,
+            self.plan.name,
+            self.plan.approval.digest
         );
         Some(Hold::new(Hold::AWAITING_APPROVAL, None, text).since(Some(self.submitted_at)))
     }
@@ -407,7 +415,7 @@ impl Situation<'_> {
         let all: Tally = self.tallies.iter().copied().sum();
         let most = self.plan.strategy.max_in_flight;
         (all.queued > 0 && all.active >= most)
-            .then(|| Hold::new("in_flight_limit", None, format!("{} of {most} changes are in flight", all.active)))
+            .then(|| Hold::new("in_flight_limit", None, format!("{} of {} in flight", all.active, count(most, "change is", "changes are"))))
     }
 
     fn no_room(&self, wave: u16) -> Option<Hold> {
@@ -421,7 +429,7 @@ impl Situation<'_> {
                 (format!("wave {}", self.wave_name(wave)), self.tallies[place], strategy.waves[place].max_failures)
             }
             Room { in_flight: 0, .. } => {
-                let text = format!("{} of {} changes are in flight", all.active, strategy.max_in_flight);
+                let text = format!("{} of {} in flight", all.active, count(strategy.max_in_flight, "change is", "changes are"));
                 return Some(Hold::new("in_flight_limit", None, text));
             }
             Room { .. } => return None,
@@ -443,12 +451,14 @@ impl Waiting<'_> {
         let until = self.wake.filter(|wake| *wake > self.now)?;
         let record = &self.change.record;
         if record.misses > 0 {
-            let text = format!("the check before the switch failed {} times in a row; it is tried again", record.misses);
+            let times = count(record.misses, "time", "times");
+            let text = format!("the check before the switch failed {times} in a row; it is tried again");
             return Some(Hold::new("backoff", Some(until), text));
         }
         if record.waits > 0 {
             let work = self.occupied.map_or_else(|| "other work".to_owned(), ToString::to_string);
-            let text = format!("the instance is busy with {work}, for {} checks in a row; it is checked again", record.waits);
+            let checks = count(record.waits, "check", "checks");
+            let text = format!("the instance is busy with {work}, for {checks} in a row; it is checked again");
             return Some(Hold::new("instance_busy", Some(until), text));
         }
         let text = format!("attempt {} of {} did not succeed; the next follows", record.attempts, plan.retry.max_attempts);

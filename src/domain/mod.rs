@@ -13,6 +13,7 @@ pub mod call;
 pub mod ceiling;
 pub mod change;
 pub mod cloud_clock;
+pub mod count;
 pub mod cron;
 pub mod doubt;
 pub mod enforce;

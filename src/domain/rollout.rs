@@ -26,6 +26,7 @@ pub use self::approval::Approved;
 pub use self::revert::{Cause, Revert, Stage};
 
 use super::change::{self, Gate, Wake};
+use super::count::count;
 use super::id::{Digest, JobId, Name};
 use super::missed::{Facts, Gap, Windows};
 use super::person::Person;
@@ -513,7 +514,7 @@ pub enum Refusal {
         wave: Name,
     },
     /// The next wave would halt at once.
-    #[error("nothing to promote: {failures} failures reach the rollout's budget of {budget}; `retry` tries them again")]
+    #[error("nothing to promote: {} the rollout's budget of {budget}; `retry` tries again", count(*.failures, "failure reaches", "failures reach"))]
     BudgetSpent {
         /// Failed and in-doubt changes of the rollout.
         failures: u32,
@@ -821,7 +822,7 @@ impl Step<'_> {
             return decision;
         }
         if let Some((failures, budget)) = self.budget_spent(wave) {
-            let why = format!("{failures} failures reach the budget of {budget}");
+            let why = format!("{} the budget of {budget}", count(failures, "failure reaches", "failures reach"));
             if self.ctx.plan.strategy.revert.on_failure == OnFailure::Revert {
                 return self.put_back(wave, Cause::Failures { failures, budget }, why);
             }
@@ -877,7 +878,7 @@ impl Step<'_> {
         if self.ctx.plan.survey || failures == 0 || failures < size.div_ceil(2) {
             return None;
         }
-        let why = format!("{failures} of the {size} changes of wave {} failed or are in doubt", self.wave_name(wave));
+        let why = format!("{failures} of {} of wave {} failed or in doubt", count(size, "change", "changes"), self.wave_name(wave));
         Some(self.to(Phase::Halted { wave, reason: Halt::Half { failures, size }, revert: None }, why))
     }
 

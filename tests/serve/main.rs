@@ -7,6 +7,7 @@ mod clock;
 mod discover;
 mod edits;
 mod finished;
+mod init;
 mod lanes;
 mod look;
 mod over;

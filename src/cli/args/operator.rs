@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::OutputArgs;
+use super::{DocumentArgs, OutputArgs};
 
 /// Of the operator's verbs.
 #[derive(Debug, Args)]
@@ -14,9 +14,9 @@ pub struct VerbArgs {
     /// Why; carried into the journal
     #[arg(long, short, default_value = "", value_name = "TEXT")]
     pub reason: String,
-    /// How to print the answer: table or json
+    /// How to print
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `pause` and `resume`: a rollout, or a lane for all of them.
@@ -31,9 +31,9 @@ pub struct HoldArgs {
     /// Why; carried into the journal, or kept with the lane
     #[arg(long, short, default_value = "", value_name = "TEXT")]
     pub reason: String,
-    /// How to print the answer: table or json
+    /// How to print
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `pause`.
@@ -54,9 +54,9 @@ pub struct StopArgs {
     /// Why; kept while everything is stopped, and in the daemon's log
     #[arg(long, short, default_value = "", value_name = "TEXT")]
     pub reason: String,
-    /// How to print the answer: table or json
+    /// How to print
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `approve`.
@@ -159,9 +159,9 @@ pub struct EnforcementArgs {
     /// Why; carried into the journal
     #[arg(long, short, default_value = "", value_name = "TEXT")]
     pub reason: String,
-    /// How to print the answer: table or json
+    /// How to print
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `enforce release`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::OutputArgs;
+use super::DocumentArgs;
 
 /// Of `store`.
 #[derive(Debug, Args)]
@@ -69,9 +69,9 @@ pub struct StoreCheckArgs {
     /// Which directory
     #[command(flatten)]
     pub state: StateArgs,
-    /// How to print: table or json
+    /// How to print
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `store backup`.
@@ -83,9 +83,9 @@ pub struct BackupArgs {
     /// Of this directory, on which no daemon works [default: of the daemon, or of store.sled of the configuration when none runs]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// How to print: table or json
+    /// How to print
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `store export`.
@@ -100,9 +100,9 @@ pub struct ExportArgs {
     /// The store goes on where this is imported: no daemon starts here again
     #[arg(long)]
     pub hand_over: bool,
-    /// How to print: table or json; on standard error where the file goes to standard output
+    /// How to print; on standard error where the file goes to standard output
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `store import`.
@@ -114,9 +114,9 @@ pub struct ImportArgs {
     /// Where to; it must be empty, or not there yet
     #[command(flatten)]
     pub state: StateArgs,
-    /// How to print: table or json
+    /// How to print
     #[command(flatten)]
-    pub output: OutputArgs,
+    pub output: DocumentArgs,
 }
 
 /// Of `store take-back`.

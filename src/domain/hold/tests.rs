@@ -258,7 +258,7 @@ fn a_wave_that_is_done_and_halted_may_be_left_without_what_failed() {
         f.record.phase = Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None };
         f.tallies[0] = Tally { succeeded: 25, failed: 25, ..Tally::default() };
     });
-    let text = "halted: 25 of the wave's 50 changes failed or are in doubt; `sealift retry proxy-ssl-2026q4` tries them again, \
+    let text = "halted: 25 of the wave's 50 changes failed or in doubt; `sealift retry proxy-ssl-2026q4` tries them again, \
                 `sealift promote proxy-ssl-2026q4 --reason TEXT` goes on without them";
     assert_eq!(facts.rollout(), hold("halted", None, text));
 }
@@ -275,7 +275,7 @@ fn holds_of_the_whole_rollout() {
         ),
         (
             phase(Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None }),
-            hold("halted", None, &format!("halted: 25 of the wave's 50 changes failed or are in doubt; {verb}")),
+            hold("halted", None, &format!("halted: 25 of the wave's 50 changes failed or in doubt; {verb}")),
         ),
         (
             phase(Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None }),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, Effect, Halt, LOOK_AGAIN, Mark, Opening, Phase, Refusal, RolloutWake, Step, Tally, Wake, because, told};
+use crate::domain::count::count;
 
 /// How far a revert has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +69,9 @@ impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Asked { mark } => write!(f, "asked for by {mark}"),
-            Self::Failures { failures, budget } => write!(f, "because {failures} failures reached the budget of {budget}"),
+            Self::Failures { failures, budget } => {
+                write!(f, "because {} reached the budget of {budget}", count(*failures, "failure", "failures"))
+            }
         }
     }
 }
@@ -145,7 +148,7 @@ impl Step<'_> {
         let failures = revert.failures(all);
         if failures > 0 {
             let halted = Phase::Halted { wave, reason: Halt::Revert { failures }, revert: Some(revert.clone().into()) };
-            return self.to(halted, format!("{failures} changes could not be put back"));
+            return self.to(halted, format!("{} could not be put back", count(failures, "change", "changes")));
         }
         if self.record.paused.is_some() {
             return self.stay(RolloutWake::Change(Wake::Never), "paused");
