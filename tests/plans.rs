@@ -111,6 +111,13 @@ fn the_schema_beside_the_plans_is_the_schema() {
 }
 
 #[test]
+fn the_schema_names_the_bound_of_looks() {
+    let schema = planfile::schema();
+    let told = schema["definitions"]["Retry"]["description"].as_str().expect("a description");
+    assert!(told.contains(&format!("{LOOKS_MAX} that fail in a row fail the change")), "{told}");
+}
+
+#[test]
 fn the_schemas_close_every_map_and_explain_every_key() {
     for schema in [planfile::schema(), config::schema(), faults::schema()] {
         assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");

@@ -11,6 +11,7 @@ use super::describe::{group_limits, promote};
 use super::wire::{EnforcePreview, ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow, WirePreview};
 use crate::authorities::Authorities;
 use crate::document::Diagnostic;
+use crate::domain::change::LOOKS_MAX;
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::{OnFailure, Plan, Strategy, Wave, Wire};
 use crate::domain::target::Target;
@@ -62,6 +63,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         max_in_flight_per: group_limits(plan),
         max_failures: plan.strategy.max_failures,
         max_attempts: plan.retry.max_attempts,
+        looks_max: LOOKS_MAX,
         progress_deadline_seconds: plan.strategy.progress_deadline_ms / 1000,
         verify_timeout_seconds: plan.verify_timeout_ms / 1000,
         wire: plan.wire.as_ref().map(|wire| WirePreview { min_tls: wire.min_tls.word().into(), authorities: authorities(wire) }),

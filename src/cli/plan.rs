@@ -267,9 +267,13 @@ pub fn text(preview: &Preview, style: &Style) -> String {
     text.push_str(&format!(
         "at most {} in flight and 1 on an instance, up to {} each, halt at {} or after {} of open window without a result\n",
         count(preview.max_in_flight, "change", "changes"),
-        count(u32::from(preview.max_attempts), "try", "tries"),
+        count(u32::from(preview.max_attempts), "switch call", "switch calls"),
         count(preview.max_failures, "failure", "failures"),
         seconds(preview.progress_deadline_seconds),
+    ));
+    text.push_str(&format!(
+        "a check before a switch that fails is no such call: it is repeated with growing waits, and {} in a row fail its change\n",
+        preview.looks_max
     ));
     if let Some(wire) = &preview.wire {
         let chain = match wire.authorities {

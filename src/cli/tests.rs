@@ -650,6 +650,7 @@ fn a_preview() {
         max_in_flight_per: [("lane".to_owned(), 10), ("tag:tier".to_owned(), 2)].into(),
         max_failures: 20,
         max_attempts: 6,
+        looks_max: 10,
         on_failure: "halt".into(),
         revert_in_window: false,
         approvals: 0,

@@ -2,7 +2,7 @@
 //!
 //! Invariants: every page of every lane is read to its end, and whatever is missing ends in an error (a throttled list is not a
 //! small fleet); an instance is handed over whole or not at all; one page is in memory, and one id an instance. Nothing is
-//! changed, and the reads wait behind all work of their lanes.
+//! changed, and the reads wait behind all work of their lanes; the daemon repeats those that fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,6 @@ use super::exit::{Exit, Failure};
 use super::look::Progress;
 use super::text::{clean, count};
 use super::wire::{InstanceRow, LookInstance, LookProxy, LookRequest};
-
-/// Times that an instance is looked at which could not be read.
-const TRIES: u32 = 3;
 
 /// Who the walk is for.
 pub trait Visitor {
@@ -96,28 +93,21 @@ impl Walk<'_> {
     /// The proxies of these instances.
     async fn chunk(&mut self, lane: &str, instances: Vec<InstanceRow>) -> Result<()> {
         let of = |row: &InstanceRow| LookInstance { lane: lane.to_owned(), instance_id: row.instance_id.clone() };
-        let mut open: BTreeSet<LookInstance> = instances.iter().map(of).collect();
-        let mut told: BTreeMap<LookInstance, Vec<LookProxy>> = BTreeMap::new();
-        for _ in 0..TRIES {
-            if open.is_empty() {
-                break;
-            }
-            let asked = LookRequest { instances: open.iter().cloned().collect() };
-            let failed = &mut self.failed;
-            self.client
-                .look(&asked, &mut |row| {
-                    let instance = LookInstance { lane: row.lane, instance_id: row.instance_id };
-                    match row.proxies {
-                        Some(proxies) => {
-                            open.remove(&instance);
-                            failed.remove(&instance);
-                            told.insert(instance, proxies);
-                        }
-                        None => drop(failed.insert(instance, row.error.unwrap_or_else(|| "no reason was given".into()))),
-                    }
-                })
-                .await?;
+        if instances.is_empty() {
+            return Ok(());
         }
+        let mut told: BTreeMap<LookInstance, Vec<LookProxy>> = BTreeMap::new();
+        let asked = LookRequest { instances: instances.iter().map(of).collect() };
+        let failed = &mut self.failed;
+        self.client
+            .look(&asked, &mut |row| {
+                let instance = LookInstance { lane: row.lane, instance_id: row.instance_id };
+                match row.proxies {
+                    Some(proxies) => drop(told.insert(instance, proxies)),
+                    None => drop(failed.insert(instance, row.error.unwrap_or_else(|| "no reason was given".into()))),
+                }
+            })
+            .await?;
         for row in &instances {
             if let Some(proxies) = told.remove(&of(row)) {
                 self.visitor.take(lane, row, proxies)?;

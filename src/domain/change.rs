@@ -65,7 +65,7 @@ pub struct Record {
     /// PUT or a spent attempt sets it to 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: u16,
-    /// Looks before the PUT that failed in a row; one that succeeds sets it to 0.
+    /// Looks before the PUT that failed in a row, at most [`LOOKS_MAX`]; one that succeeds sets it to 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub misses: u16,
     /// `ssl_option` as seen before our first PUT; `None` while unseen or when the cloud did not tell.
@@ -283,7 +283,7 @@ pub enum ReasonWord {
     Faulty,
     /// The instance stayed busy with other work.
     Busy,
-    /// Every attempt was spent.
+    /// Every attempt (a PUT) was spent.
     AttemptsSpent,
     /// The job completed and the proxy still shows the other value.
     Unverified,
@@ -390,6 +390,10 @@ pub struct Timing {
 
 /// Waits in a row for a busy instance before the change fails: an hour and more at the longest poll.
 pub const BUSY_WAITS_MAX: u16 = 150;
+
+/// Looks before a switch that may fail in a row before the change fails: about ten minutes with the usual waits. They are no
+/// attempts, of which the plan's `max_attempts` tells: a look changes nothing, so it may be repeated where a switch may not.
+pub const LOOKS_MAX: u16 = 10;
 
 /// How often a change looks again whether its lane is still held.
 pub const HELD_LOOK: Duration = Duration::from_secs(5);
@@ -833,10 +837,9 @@ impl<'a> Step<'a> {
                 let mut next = self.to(State::Ready);
                 next.record.misses = next.record.misses.saturating_add(1);
                 let misses = next.record.misses;
-                if misses >= self.ctx.retry.max_attempts {
-                    let times = count(misses, "time", "times");
-                    let why = format!("the check before the switch failed {times}: {}", error.message);
-                    return self.fail(ReasonWord::AttemptsSpent, why);
+                if misses >= LOOKS_MAX {
+                    let what = format!("the check before the switch failed {misses} times in a row, the last: {}", error.message);
+                    return self.fail(ReasonWord::Unreadable, what);
                 }
                 let wait = self.ctx.retry.delay(u32::from(misses), self.change.id);
                 next.after(wait, error.message.clone())

@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::call::JobSeen;
-use super::change::{Change, State};
+use super::change::{Change, LOOKS_MAX, State};
 use super::cloud_clock::Ahead;
 use super::count::count;
 use super::group::FullGroup;
@@ -452,7 +452,7 @@ impl Waiting<'_> {
         let record = &self.change.record;
         if record.misses > 0 {
             let times = count(record.misses, "time", "times");
-            let text = format!("the check before the switch failed {times} in a row; it is tried again");
+            let text = format!("the check before the switch failed {times} in a row; it is repeated, {LOOKS_MAX} times at most");
             return Some(Hold::new("backoff", Some(until), text));
         }
         if record.waits > 0 {

@@ -137,7 +137,7 @@ impl Core {
         let Some(date) = reply.cloud_time else { return };
         let lane = match owner {
             Owner::Change(id) => self.work.get(id).map(|work| &work.change.target.lane),
-            Owner::Ask(id) => self.asks.get(id).map(|call| call.lane()),
+            Owner::Ask(id) => self.asks.get(id).map(|asked| asked.lane()),
             Owner::List(lane) | Owner::Running(lane) => Some(lane),
             Owner::Rollout(_) | Owner::Stranger(_) => None,
         };

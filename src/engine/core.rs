@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::ask::Asked;
 use super::board::{self, Board};
 use super::effect::{Effect, Input, Ticket};
 use super::handle::{LaneSnapshot, Snapshot};
@@ -23,7 +24,7 @@ use super::prove::Probes;
 use super::steer::Tracked;
 use super::work::Work;
 use crate::clock::Times;
-use crate::domain::call::{Call, Reply};
+use crate::domain::call::Reply;
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Boot;
@@ -70,6 +71,8 @@ pub(super) enum Timer {
     Rollout(RolloutId),
     Lane(Name),
     List(Name),
+    /// A question is put again.
+    Ask(u64),
     Scan,
 }
 
@@ -99,8 +102,8 @@ pub struct Core {
     counters: BTreeMap<&'static str, u64>,
     /// Verbs on rollouts that are not in hand, while the store is asked.
     pub(super) strangers: BTreeMap<u64, super::handle::Command>,
-    /// Questions of people that wait for a permit or an answer.
-    pub(super) asks: BTreeMap<u64, Call>,
+    /// Questions of people that wait for a permit, an answer or their next try.
+    pub(super) asks: BTreeMap<u64, Asked>,
     /// Looks at the wire.
     pub(super) probes: Probes,
     /// Changes in hand whose lane does not serve them, by rollout and lane.
@@ -334,6 +337,7 @@ impl Core {
                     self.stirred.insert(name);
                 }
                 Timer::List(name) => self.list_soon(&name),
+                Timer::Ask(id) => self.ask_woken(id),
                 Timer::Scan => self.scan(out),
             }
         }

@@ -183,7 +183,8 @@ impl Handle {
     }
 
     /// Puts a read to the cloud, for a person: it waits for a permit of its lane behind all work, for as long as that
-    /// takes, and is given up when the future is dropped. Nothing of it is stored.
+    /// takes, and is given up when the future is dropped. What fails in a way that may pass is put again a few times, with
+    /// growing waits, before it is told. Nothing of it is stored.
     pub async fn ask(&self, call: Call) -> Result<Reply, AskError> {
         debug_assert!(!call.is_write(), "a question changes nothing");
         let (answer, answered) = oneshot::channel();

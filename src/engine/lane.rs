@@ -66,7 +66,7 @@ pub(super) struct LaneState {
     /// What its instances are busy with.
     pub(super) occupied: Occupied,
     /// Pauses in a row, for growing waits.
-    pauses: u32,
+    pub(super) pauses: u32,
     /// Paused by a person, until one resumes it.
     pub(super) paused_by: Option<Mark>,
 }

@@ -13,7 +13,8 @@
 //!    and counts as not sent.
 //! 5. **A restart adopts.** What a crashed daemon left falls due by itself; states say what may have happened, and a PUT
 //!    that may have been sent leads to a question, never to a repetition.
-//! 6. **Everything is bounded**: work in hand by `max_in_flight`, reads by named limits, waits by named intervals.
+//! 6. **Everything is bounded**: work in hand by `max_in_flight`, reads and their repetitions by named limits, waits by named
+//!    intervals.
 //!
 //! [`Core`] is synchronous and pure: `step(times, input) -> effects`. [`start`] wraps it in the shell that performs the
 //! effects; rehearsal and simulation wrap it in their own. Deliberately not here: the tables (`domain`), storage and

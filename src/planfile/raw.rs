@@ -328,11 +328,12 @@ pub enum Mode {
     Apply,
 }
 
-/// How often one change is tried and how long is waited between.
+/// How often one change is tried and how long is waited between. A check before a switch that fails is repeated with the same waits
+/// and is no attempt; 10 that fail in a row fail the change.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// Calls that one change may spend. Default: 6.
+    /// Switch calls that one change may spend; reads spend none. Default: 6.
     #[schemars(range(min = 1, max = 20))]
     pub max_attempts: Option<u16>,
     /// Wait after the first failed attempt; it doubles with each. Default: 2s.

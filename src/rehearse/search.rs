@@ -226,7 +226,9 @@ mod tests {
         base.plan.strategy.max_failures = 2;
         // One attempt: more of them take two faults that meet.
         base.plan.retry.max_attempts = 1;
-        let halted = |verdict: &Verdict| verdict.ending == Ending::Halted;
+        let halted = |verdict: &Verdict| {
+            verdict.ending == Ending::Halted && verdict.troubled.iter().all(|change| change.why.contains("the job failed"))
+        };
         let found = search(&base, 500, &halted).expect("a fleet");
         let (drawn, short) = found.story.expect("half a fleet of broken jobs halts");
         assert!(size(&short, 0) < size(&drawn, 0), "{drawn:?} became {short:?}");

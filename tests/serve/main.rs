@@ -14,6 +14,7 @@ mod over;
 mod plan_discovers;
 mod preflight;
 mod quota;
+mod reads;
 mod store;
 mod wire;
 mod world;

@@ -55,8 +55,10 @@ pub struct Preview {
     pub max_in_flight_per: BTreeMap<String, u32>,
     /// Failures at which the rollout halts.
     pub max_failures: u32,
-    /// PUTs that one change may spend.
+    /// PUTs that one change may spend; looks spend none.
     pub max_attempts: u16,
+    /// Looks before a switch that may fail in a row before their change fails.
+    pub looks_max: u16,
     /// Open-window time without a change ending after which the rollout halts, in seconds.
     pub progress_deadline_seconds: u64,
     /// How long a proxy may take to show the value after its job completed, in seconds.

@@ -14,7 +14,7 @@ use crate::domain::window::ShutBy;
 ///
 /// * held, withdrawn, shut: the gate or the window says so. late: longer waited than any limit.
 /// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered nothing.
-/// * tried: one PUT was sent before. spent: all three attempts are. missed: two looks failed. weary: one wait is left.
+/// * tried: one PUT was sent before. spent: all three attempts are. missed: all looks but one failed. weary: one wait is left.
 ///
 /// The next record is its state and what stands in it beside the version: a(ttempts), w(aits), m(isses), before, jobs.
 const TABLE: &str = "
@@ -53,10 +53,10 @@ inspecting   ; error misdated      ; -         => ready | - | now
 inspecting   ; error busy          ; -         => ready w1 | - | poll 1
 inspecting   ; error not_done      ; -         => ready m1 | - | backoff 1
 inspecting   ; error not_done      ; weary     => ready w149 m1 | - | backoff 1
-inspecting   ; error not_done      ; missed    => failed attempts_spent m2 | - | never
+inspecting   ; error not_done      ; missed    => failed unreadable m9 | - | never
 inspecting   ; error unknown       ; -         => ready m1 | - | backoff 1
 inspecting   ; error unknown       ; weary     => ready w149 m1 | - | backoff 1
-inspecting   ; error unknown       ; missed    => failed attempts_spent m2 | - | never
+inspecting   ; error unknown       ; missed    => failed unreadable m9 | - | never
 inspecting   ; error not_found     ; -         => failed not_found | - | never
 inspecting   ; error fatal         ; -         => failed refused | - | never
 submitting   ; woken               ; -         => recovering a1 before=false | - | settle
@@ -423,7 +423,7 @@ pub(super) fn record(state: &State, circumstances: &str) -> Record {
     match circumstances {
         "tried" => record.attempts = 1,
         "spent" => record.attempts = RETRY.max_attempts,
-        "missed" => record.misses = RETRY.max_attempts - 1,
+        "missed" => record.misses = LOOKS_MAX - 1,
         "weary" => record.waits = BUSY_WAITS_MAX - 1,
         "silent" => {
             if let State::Recovering { covered, .. } = &mut record.state {
@@ -604,6 +604,25 @@ fn a_busy_refusal_after_an_idle_look_counts_on() {
     }
     assert_eq!(told_record(&change.record), "failed busy a1 w149 before=false");
     assert!(waits.is_sorted() && waits.last() == Some(&TIMING.poll_max), "{waits:?}");
+}
+
+/// A plan that allows one switch allows it after looks that failed, and after them the one switch is all there is.
+#[test]
+fn looks_that_fail_spend_no_attempt() {
+    let once = retry::Policy { max_attempts: 1, ..RETRY };
+    let ctx = Context { retry: &once, ..context(Gate::Open, false, Duration::ZERO) };
+    let events = events();
+    let mut change = change(record(&State::Inspecting, "-"));
+    for looks in 1..LOOKS_MAX {
+        for event in ["error unknown", "woken"] {
+            change.record = decide(&change, &events[event], &ctx).expect("not stale").record;
+        }
+        assert_eq!((change.record.state.word(), change.record.attempts, change.record.misses), ("inspecting", 0, looks));
+    }
+    change.record = decide(&change, &events["observed other"], &ctx).expect("not stale").record;
+    assert_eq!((change.record.state.word(), change.record.attempts, change.record.misses), ("submitting", 1, 0));
+    change.record = decide(&change, &events["error not_done"], &ctx).expect("not stale").record;
+    assert_eq!(told_record(&change.record), "failed attempts_spent a1 before=false");
 }
 
 #[test]
@@ -793,7 +812,7 @@ proptest! {
                     sound(&change, event, ctx, &decision)?;
                     change.record = decision.record;
                     prop_assert!(change.record.attempts <= RETRY.max_attempts);
-                    prop_assert!(change.record.waits < BUSY_WAITS_MAX && change.record.misses < RETRY.max_attempts);
+                    prop_assert!(change.record.waits < BUSY_WAITS_MAX && change.record.misses < LOOKS_MAX);
                 }
             }
         }

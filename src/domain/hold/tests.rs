@@ -620,7 +620,8 @@ fn a_ready_change_tells_what_it_waits_for() {
     let failed = Facts::ready(|r| r.attempts = 2);
     assert_eq!(failed.change(), hold("backoff", Some(later()), "attempt 2 of 6 did not succeed; the next follows"));
     let missed = Facts::ready(|r| (r.misses, r.waits) = (3, 1));
-    assert_eq!(missed.change(), hold("backoff", Some(later()), "the check before the switch failed 3 times in a row; it is tried again"));
+    let text = "the check before the switch failed 3 times in a row; it is repeated, 10 times at most";
+    assert_eq!(missed.change(), hold("backoff", Some(later()), text));
     let mut over = Facts::ready(|r| r.attempts = 2);
     over.wake = Some(now());
     assert_eq!(over.change(), None, "its time has come");
