@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sealift::config::{self, Config};
+use sealift::domain::change::LOOKS_MAX;
 use sealift::domain::enforce::Mode;
 use sealift::domain::plan::{OnFailure, RevertPolicy};
 use sealift::planfile;

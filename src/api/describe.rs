@@ -11,10 +11,10 @@ use super::hold;
 use super::meter::Measured;
 use super::preview::time_zone;
 use super::wire::{
-    ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc, LaneQuotaDoc,
-    MarkDoc, MissedDoc, PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc,
+    LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
 };
-use crate::domain::change::{How, ReasonWord, State};
+use crate::domain::change::{How, ReasonWord, Setback, State};
 use crate::domain::hold::{clock_text, halt_text};
 use crate::domain::journal::{Entry, Trace, What};
 use crate::domain::missed::Windows;
@@ -255,6 +255,7 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
         ordinal: change.id.ordinal,
         lane: change.target.lane.to_string(),
         instance_id: change.target.instance_id.to_string(),
+        instance_name: change.target.instance_name.as_ref().map(|name| name.as_str().to_owned()),
         proxy_id: change.target.proxy_id.to_string(),
         wave: wave_name(&rollout.plan, change.wave).unwrap_or_default(),
         tags: change.target.tags.iter().flat_map(Tags::iter).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
@@ -268,11 +269,18 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
         presumed: change.record.presumed.iter().flat_map(|presumed| &presumed.jobs).map(ToString::to_string).collect(),
         reason_word,
         reason,
+        first_answer: change.record.setbacks.as_deref().map(|setbacks| answer(&setbacks.first)),
+        last_answer: change.record.setbacks.as_deref().map(|setbacks| answer(setbacks.last())),
         endpoint: change.record.shown.as_ref().map(|shown| shown.endpoint.to_string()),
         proof: change.record.proof.as_deref().map(proof),
         moved_at: active.moved_at,
         hold,
     }
+}
+
+fn answer(setback: &Setback) -> AnswerDoc {
+    let Setback { to, attempt, status, code, request_id, message } = setback.clone();
+    AnswerDoc { to: to.word().into(), attempt, status, code, request_id, message }
 }
 
 fn how_word(how: How) -> &'static str {

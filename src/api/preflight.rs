@@ -269,7 +269,7 @@ async fn ask(api: &Api, call: Call) -> Result<Reply, CallError> {
         Ok(reply) => Ok(reply),
         Err(error) => {
             let message = error.to_string();
-            Err(CallError { disposition: Disposition::Withheld, retry_after: None, status: None, code: None, message })
+            Err(CallError { disposition: Disposition::Withheld, retry_after: None, status: None, code: None, request_id: None, message })
         }
     }
 }
@@ -411,7 +411,7 @@ mod tests {
     use crate::domain::cloud_clock::Ahead;
 
     fn error(disposition: Disposition, status: Option<u16>) -> CallError {
-        CallError { disposition, retry_after: None, status, code: Some("APIGW.0301".into()), message: "no".into() }
+        CallError { disposition, retry_after: None, status, code: Some("APIGW.0301".into()), request_id: None, message: "no".into() }
     }
 
     #[test]

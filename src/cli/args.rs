@@ -111,7 +111,7 @@ pub enum Verb {
     Watch(WatchArgs),
     /// List a rollout's changes, one a line
     #[command(
-        after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state failed,in_doubt\n  sealift changes proxy-ssl-2026q4 --state active -o csv > active.csv"
+        after_help = "Examples:\n  sealift changes proxy-ssl-2026q4 --state failed,in_doubt\n  sealift changes proxy-ssl-2026q4 --state failed -o csv > for-the-vendor.csv\n\nCSV and JSON have the cloud's own answer (status, code, message, request id) to the first and the last attempt\nthat did not succeed, and the instance's name where the list of targets has it."
     )]
     Changes(ChangesArgs),
     /// List the saved job ids of a rollout

@@ -219,7 +219,8 @@ impl<'a> Targets<'a> {
     fn rows(&mut self, rows: &[ProxyRow]) -> Result<()> {
         for row in rows {
             let tags = self.tags.iter().map(|name| row.tags.get(name).map(String::as_str).unwrap_or_default());
-            target_file::row(&mut self.csv, [&row.lane, &row.instance_id, &row.proxy_id], row.ssl_option, tags)?;
+            let ids = [&*row.lane, &*row.instance_id, &*row.proxy_id];
+            target_file::row(&mut self.csv, ids, row.ssl_option, &row.instance_name, tags)?;
         }
         Ok(self.csv.flush()?)
     }

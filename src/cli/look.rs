@@ -17,7 +17,7 @@ use super::text::{clean, count};
 use super::wire::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 use super::{target_file, term};
 use crate::clock::{Clock as _, SystemClock};
-use crate::domain::target::{Target, TargetList};
+use crate::domain::target::{InstanceName, Target, TargetList};
 
 /// Without an answer for so long, it is said what is waited for.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -89,7 +89,8 @@ pub fn save(path: &Path, targets: &[Target]) -> Result<()> {
     for target in targets {
         let ids = [target.lane.as_str(), target.instance_id.as_str(), target.proxy_id.as_str()];
         let tag = |name: &'_ String| target.tags.as_ref().and_then(|tags| tags.get(name)).unwrap_or_default();
-        target_file::row(&mut csv, ids, target.seen, names.iter().map(tag)).with_context(written)?;
+        let instance_name = target.instance_name.as_ref().map_or("", InstanceName::as_str);
+        target_file::row(&mut csv, ids, target.seen, instance_name, names.iter().map(tag)).with_context(written)?;
     }
     csv.flush().with_context(written)?;
     term::say(&format!(

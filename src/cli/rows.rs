@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::output::Row;
 use super::text::Style;
-use super::wire::{ChangeRow, Hold, JobRow, JournalRow, ProofDoc, RolloutRow};
+use super::wire::{AnswerDoc, ChangeRow, Hold, JobRow, JournalRow, ProofDoc, RolloutRow};
 
 fn text<T: ToString>(value: &Option<T>) -> String {
     value.as_ref().map(ToString::to_string).unwrap_or_default()
@@ -109,7 +109,9 @@ impl Row for RolloutRow {
 /// What stands in a change's last column: why it failed, how it came out, or why it waits.
 fn told(row: &ChangeRow, style: &Style) -> String {
     if let Some(reason) = &row.reason {
-        return reason.clone();
+        let failed = matches!(row.state.as_str(), "failed" | "in_doubt");
+        let request = row.last_answer.as_ref().and_then(|answer| answer.request_id.as_ref()).filter(|_| failed);
+        return request.map_or_else(|| reason.clone(), |id| format!("{reason} [request {id}]"));
     }
     let mut parts = vec![outcome(row, style)];
     parts.extend(row.proof.as_ref().map(shown));
@@ -139,6 +141,12 @@ fn outcome(row: &ChangeRow, style: &Style) -> String {
         (_, Some(hold)) => held(hold, style),
         (_, None) => String::new(),
     }
+}
+
+/// An answer of the cloud, field by field.
+fn answered(answer: &Option<AnswerDoc>) -> [String; 6] {
+    let Some(AnswerDoc { to, attempt, status, code, request_id, message }) = answer else { return Default::default() };
+    [to.clone(), attempt.to_string(), text(status), text(code), text(request_id), message.clone()]
 }
 
 /// A hold in one line.
@@ -177,6 +185,19 @@ impl Row for ChangeRow {
         "hold",
         "hold_until",
         "hold_since",
+        "instance_name",
+        "first_answer_to",
+        "first_attempt",
+        "first_status",
+        "first_code",
+        "first_request_id",
+        "first_message",
+        "last_answer_to",
+        "last_attempt",
+        "last_status",
+        "last_code",
+        "last_request_id",
+        "last_message",
     ];
 
     fn cells(&self, style: &Style) -> Vec<String> {
@@ -193,7 +214,7 @@ impl Row for ChangeRow {
     }
 
     fn record(&self) -> Vec<String> {
-        vec![
+        let mut fields = vec![
             self.ordinal.to_string(),
             self.lane.clone(),
             self.instance_id.clone(),
@@ -219,7 +240,10 @@ impl Row for ChangeRow {
             self.hold.as_ref().map(|hold| hold.text.clone()).unwrap_or_default(),
             text(&self.hold.as_ref().and_then(|hold| hold.until)),
             text(&self.hold.as_ref().and_then(|hold| hold.since)),
-        ]
+            text(&self.instance_name),
+        ];
+        fields.extend([&self.first_answer, &self.last_answer].into_iter().flat_map(answered));
+        fields
     }
 }
 

@@ -12,9 +12,9 @@ use super::output::{Listing, Row, pretty};
 use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
-    Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRun, GrowthDoc, HaltDoc, HeldTarget, Hold,
-    JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc, RevertDoc,
-    RolloutDoc, RolloutRow, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
+    AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRun, GrowthDoc, HaltDoc,
+    HeldTarget, Hold, JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave,
+    ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
 };
 use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
@@ -339,6 +339,7 @@ fn change(ordinal: u32, state: &str) -> ChangeRow {
         ordinal,
         lane: "prod-sg".into(),
         instance_id: "096c0fc43e804757b59946b80dc27f8bin07".into(),
+        instance_name: None,
         proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".into(),
         wave: "rest".into(),
         tags: Default::default(),
@@ -352,6 +353,8 @@ fn change(ordinal: u32, state: &str) -> ChangeRow {
         presumed: Vec::new(),
         reason_word: None,
         reason: None,
+        first_answer: None,
+        last_answer: None,
         endpoint: None,
         proof: None,
         moved_at: Some(at("2026-12-05T17:28:00Z")),
@@ -361,6 +364,14 @@ fn change(ordinal: u32, state: &str) -> ChangeRow {
 
 #[test]
 fn the_changes() {
+    let refused = AnswerDoc {
+        to: "switch".into(),
+        attempt: 1,
+        status: Some(403),
+        code: Some("DBS.200010".into()),
+        request_id: Some("9d27ac10b3f84e11".into()),
+        message: "answer 403, DBS.200010: no permission".into(),
+    };
     let rows = [
         ChangeRow { how: Some("already_right".into()), attempts: 0, job_id: None, jobs: Vec::new(), ..change(0, "succeeded") },
         ChangeRow {
@@ -370,6 +381,36 @@ fn the_changes() {
             ..change(7, "failed")
         },
         change(8, "following"),
+        ChangeRow {
+            reason_word: Some("attempts_spent".into()),
+            reason: Some("3 attempts, the last: the job failed: disk full".into()),
+            attempts: 3,
+            instance_name: Some("orders-prod".into()),
+            first_answer: Some(AnswerDoc {
+                to: "switch".into(),
+                attempt: 1,
+                status: Some(500),
+                code: Some("DBS.200208".into()),
+                request_id: Some("4b1f9c5d0a2e4f60".into()),
+                message: "answer 500, DBS.200208: internal error".into(),
+            }),
+            last_answer: Some(AnswerDoc {
+                to: "job".into(),
+                attempt: 3,
+                status: None,
+                code: None,
+                request_id: None,
+                message: "disk full".into(),
+            }),
+            ..change(9, "failed")
+        },
+        ChangeRow {
+            reason_word: Some("refused".into()),
+            reason: Some("answer 403, DBS.200010: no permission".into()),
+            first_answer: Some(refused.clone()),
+            last_answer: Some(refused),
+            ..change(10, "failed")
+        },
         ChangeRow {
             job_id: None,
             jobs: Vec::new(),

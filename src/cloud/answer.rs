@@ -62,6 +62,7 @@ pub fn read(call: &Call, answer: &WireAnswer<'_>) -> Reply {
         request_id = request_id.or_else(|| envelope.request_id.as_deref().and_then(safe_text::request_id));
         Err(refused(answer, &envelope))
     };
+    let outcome = outcome.map_err(|error| CallError { request_id: request_id.clone(), ..error });
     // What a proxy on the way says by itself has no request id.
     let let_in = answer.status != 401 && (outcome.is_ok() || request_id.is_some());
     let cloud_time = answer.time().filter(|_| let_in);
@@ -86,7 +87,7 @@ pub fn not_sent(disposition: Disposition, what: &str) -> Reply {
 }
 
 fn error(disposition: Disposition, what: &str) -> CallError {
-    CallError { disposition, retry_after: None, status: None, code: None, message: safe_text::message(what, None) }
+    CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: safe_text::message(what, None) }
 }
 
 fn unreadable(answer: &WireAnswer<'_>, what: &str) -> CallError {
@@ -95,6 +96,7 @@ fn unreadable(answer: &WireAnswer<'_>, what: &str) -> CallError {
         retry_after: None,
         status: Some(answer.status),
         code: None,
+        request_id: None,
         message: safe_text::message(&format!("answer {} cannot be read: {what}", answer.status), answer.secret),
     }
 }
@@ -113,6 +115,7 @@ fn refused(answer: &WireAnswer<'_>, envelope: &Envelope) -> CallError {
         retry_after: answer.retry_after.and_then(|value| retry_after::read(value, answer.date)),
         status: Some(answer.status),
         code,
+        request_id: None,
         message: safe_text::message(&text, answer.secret),
     }
 }

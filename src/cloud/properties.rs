@@ -46,7 +46,7 @@ fn call(word: &str) -> Option<Call> {
     let job = "252f6ca8-1b2d-4ce0-8a49-0b4ba6a0a6b1".parse().expect("a job id");
     let instance_id = "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an instance id");
     let proxy_id = "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("a proxy id");
-    let target = Target { lane: lane.clone(), instance_id, proxy_id, tags: None, seen: None };
+    let target = Target { lane: lane.clone(), instance_id, proxy_id, tags: None, seen: None, instance_name: None };
     let within = Span::at(Timestamp::UNIX_EPOCH);
     Some(match word {
         "inspect" => Call::Inspect { target },

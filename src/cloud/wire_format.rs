@@ -89,6 +89,7 @@ mod tests {
             proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
             tags: None,
             seen: None,
+            instance_name: None,
         };
         let base = "/v3/056538411200d4cd2f79c003c7606412";
         let instance = "/instances/096c0fc43e804757b59946b80dc27f8bin07";

@@ -326,6 +326,9 @@ pub struct CallError {
     /// `error_code` of the cloud (`DBS.200019`, `APIGW.0308`), if it sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// `X-Request-Id` of the answer, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// What happened, in one line safe to print: at most 200 characters, no control characters, no secrets.
     pub message: String,
 }

@@ -13,6 +13,7 @@
 //! Deliberately not here: quota, places in flight and the failure budget (the engine's and the rollout's business).
 
 mod presumed;
+mod setback;
 #[cfg(test)]
 mod table;
 mod undo;
@@ -24,6 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::presumed::{PRESUMED_MAX, Presumed};
+pub use self::setback::{Asked, Setback, Setbacks};
 pub use self::undo::Undo;
 pub use self::wire::Shown;
 
@@ -80,6 +82,9 @@ pub struct Record {
     /// Of [`Self::jobs`], those that were adopted because each was the only unexplained one, and the doubt to go back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presumed: Option<Box<Presumed>>,
+    /// What the cloud answered to attempts that did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setbacks: Option<Box<Setbacks>>,
     /// Set once its rollout puts the change back: from then on the wanted value is `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Undo>,
@@ -109,6 +114,7 @@ impl Record {
             jobs: Vec::new(),
             adopted: None,
             presumed: None,
+            setbacks: None,
             undo: None,
             shown: None,
             proof: None,
@@ -466,7 +472,7 @@ pub struct Stale;
 
 /// The table: state × event → record, call, wake.
 pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decision, Stale> {
-    let step = Step { change, ctx };
+    let step = Step::new(change, event, ctx);
     match (&change.record.state, event) {
         (State::Queued, Event::Release) => Ok(step.to(State::Ready).now("released")),
         (State::Queued | State::Ready, Event::Cancel) => Ok(step.withdrawn()),
@@ -667,6 +673,8 @@ fn what(view: Option<&ProxyView>) -> String {
 struct Step<'a> {
     change: &'a Change,
     ctx: &'a Context<'a>,
+    /// Those of the next record.
+    setbacks: Option<Box<Setbacks>>,
 }
 
 /// A record in the making; finished by saying what comes next.
@@ -700,12 +708,17 @@ impl Next<'_> {
 }
 
 impl<'a> Step<'a> {
+    fn new(change: &'a Change, event: &Event, ctx: &'a Context<'a>) -> Self {
+        Self { change, ctx, setbacks: Setbacks::after(change, event) }
+    }
+
     fn stay(&self) -> Next<'a> {
         Next { was: &self.change.record, record: self.change.record.clone() }
     }
 
     fn to(&self, state: State) -> Next<'a> {
-        Next { was: &self.change.record, record: Record { state, ..self.change.record.clone() } }
+        let setbacks = self.setbacks.clone();
+        Next { was: &self.change.record, record: Record { state, setbacks, ..self.change.record.clone() } }
     }
 
     fn inspect(&self) -> Call {
@@ -901,7 +914,8 @@ impl<'a> Step<'a> {
     fn again(&self, what: &str) -> Decision {
         let attempts = self.change.record.attempts;
         if attempts >= self.ctx.retry.max_attempts {
-            return self.fail(ReasonWord::AttemptsSpent, format!("{}, the last: {what}", count(attempts, "attempt", "attempts")));
+            let attempts = if attempts == 1 { "the only attempt".to_owned() } else { format!("{attempts} attempts, the last") };
+            return self.fail(ReasonWord::AttemptsSpent, format!("{attempts}: {what}"));
         }
         let mut next = self.to(State::Ready);
         next.record.waits = 0;
@@ -957,7 +971,8 @@ impl<'a> Step<'a> {
             }
             let unchanged = view.status == ProxyStatus::Idle && view.ssl_option.is_some();
             if unchanged && candidates == Some(0) && covered {
-                return self.again("not executed: the proxy is unchanged and the instance has no job of ours");
+                let why = "not executed: the proxy is unchanged and the instance has no job of ours";
+                return self.again(&self.with_cause(why));
             }
         }
         let what = what(view);
@@ -966,7 +981,7 @@ impl<'a> Step<'a> {
                 Some(0) if !covered => "no unexplained job, but the cloud tells no time, so its list may miss ours".to_owned(),
                 candidates => format!("{} unexplained jobs", candidates.unwrap_or(0)),
             };
-            return self.quarantine(ReasonWord::Unreadable, format!("{what}; {jobs}"));
+            return self.quarantine(ReasonWord::Unreadable, self.with_cause(&format!("{what}; {jobs}")));
         }
         // Ask for the job again first: it may have become visible, and its id is worth having.
         self.to(State::Recovering { sent, cloud, candidates: None, covered: false }).after(self.poll(self.ctx.looks), what)
@@ -974,7 +989,8 @@ impl<'a> Step<'a> {
 
     fn question_failed(&self, error: &CallError) -> Decision {
         if self.ctx.waited >= self.ctx.timing.recover_limit {
-            return self.quarantine(ReasonWord::Unreadable, format!("the cloud could not be asked: {}", error.message));
+            let why = format!("the cloud could not be asked: {}", error.message);
+            return self.quarantine(ReasonWord::Unreadable, self.with_cause(&why));
         }
         self.next_poll(error.message.clone())
     }
@@ -1051,6 +1067,7 @@ impl<'a> Step<'a> {
         next.record.attempts = 0;
         next.record.waits = 0;
         next.record.misses = 0;
+        next.record.setbacks = None;
         Ok(next.never("tried again on request"))
     }
 
@@ -1060,6 +1077,7 @@ impl<'a> Step<'a> {
         let mut decision = self.requeue()?;
         // One PUT is known to have been taken.
         decision.record.attempts = self.change.record.attempts.min(1);
+        decision.record.setbacks = self.setbacks.clone();
         decision.record.adopted = Some(job.clone());
         decision.why = format!("a person named job {job}");
         Ok(decision)

@@ -25,6 +25,40 @@ pub struct Target {
     /// it, nothing is switched. `None`: not known, nothing to compare with.
     #[serde(default, rename = "ssl_option", skip_serializing_if = "Option::is_none")]
     pub seen: Option<bool>,
+    /// The instance's name when the list was made, for people: nothing is found or compared by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_name: Option<InstanceName>,
+}
+
+/// An instance's name, as the cloud has it. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InstanceName(Arc<str>);
+
+impl InstanceName {
+    /// Longest name that is read, in characters; the vendor's longest has 64.
+    pub const LEN_MAX: usize = 200;
+
+    /// The name; `None` for an empty text.
+    pub fn new(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// The name as the cloud has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for InstanceName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for InstanceName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
 }
 
 /// The targets of a plan, shared: cheap to clone. Not an `Arc<[Target]>`, for to make that of a million targets that were
@@ -59,6 +93,7 @@ impl FromIterator<Target> for TargetList {
 }
 
 /// Digest over ordered targets, with their tags, which may limit the pace, and what they were seen to show: part of a rollout's identity.
+/// A name of an instance binds nothing and is not in it.
 pub fn digest(targets: &[Target]) -> Digest {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
@@ -128,10 +163,16 @@ mod tests {
             proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
             tags: None,
             seen,
+            instance_name: None,
         };
         let digests = [None, Some(false), Some(true)].map(|seen| digest(&[target(seen), target(None)]));
         assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
         assert_ne!(digest(&[target(Some(true)), target(None)]), digest(&[target(None), target(Some(true))]));
+        let named = Target { instance_name: InstanceName::new("orders"), ..target(None) };
+        assert_eq!(digest(&[named.clone()]), digest(&[target(None)]), "an instance may be renamed");
+        let stored = serde_json::to_string(&named).expect("a target");
+        assert!(stored.ends_with(r#""instance_name":"orders"}"#), "{stored}");
+        assert_eq!(serde_json::from_str::<Target>(&stored).expect("the same"), named);
     }
 
     #[test]

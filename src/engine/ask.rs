@@ -31,7 +31,7 @@ const OUT_OF_REACH_MAX: u32 = 3;
 const RENEWED_WITHIN: u32 = 1;
 
 /// A question that is not answered yet.
-pub(super) struct Asked {
+pub(super) struct Inquiry {
     call: Call,
     /// Calls that are over.
     tries: u32,
@@ -59,7 +59,7 @@ impl Core {
             return refuse(AskError::NoLane(call.lane().clone()));
         }
         self.line_up_at(call.lane(), Rank::Ask, Waiter::Ask(id));
-        self.asks.insert(id, Asked { call, tries: 0, again_at: None });
+        self.asks.insert(id, Inquiry { call, tries: 0, again_at: None });
     }
 
     /// Its turn has come; the permit is in hand.
@@ -97,11 +97,11 @@ impl Core {
         }
     }
 
-    fn ask_again(&mut self, id: u64, asked: Asked) {
+    fn ask_again(&mut self, id: u64, asked: Inquiry) {
         self.count("asked_again");
         let at = self.now.boot + ASK_AGAIN_FIRST * (1 << (asked.tries - 1));
         self.set_timer(Timer::Ask(id), None, at);
-        self.asks.insert(id, Asked { again_at: Some(at), ..asked });
+        self.asks.insert(id, Inquiry { again_at: Some(at), ..asked });
     }
 
     /// The wait before its next try is over: it takes a new place in its lane's line.

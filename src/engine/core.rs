@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::ask::Asked;
+use super::ask::Inquiry;
 use super::board::{self, Board};
 use super::effect::{Effect, Input, Ticket};
 use super::handle::{LaneSnapshot, Snapshot};
@@ -103,7 +103,7 @@ pub struct Core {
     /// Verbs on rollouts that are not in hand, while the store is asked.
     pub(super) strangers: BTreeMap<u64, super::handle::Command>,
     /// Questions of people that wait for a permit, an answer or their next try.
-    pub(super) asks: BTreeMap<u64, Asked>,
+    pub(super) asks: BTreeMap<u64, Inquiry>,
     /// Looks at the wire.
     pub(super) probes: Probes,
     /// Changes in hand whose lane does not serve them, by rollout and lane.

@@ -357,5 +357,5 @@ impl Core {
 
 fn unexpected() -> CallError {
     let message = "the cloud answered something else".to_owned();
-    CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, message }
+    CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, request_id: None, message }
 }

@@ -63,7 +63,7 @@ impl Core {
         let message = format!("{} were read in {} pages", question.paging, question.paging.pages());
         work.question = None;
         self.count("list_not_whole");
-        let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, message };
+        let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, request_id: None, message };
         self.decide_with(id, Event::Error(error), out);
     }
 

@@ -90,8 +90,8 @@ pub struct Targets {
     /// Proxies written here.
     #[schemars(length(min = 1))]
     pub list: Option<Vec<Target>>,
-    /// Files of proxies: CSV with the columns `lane,instance_id,proxy_id` and any number of `tag:NAME`, JSON Lines or
-    /// YAML with the same keys. Relative to the plan, never outside its folder.
+    /// Files of proxies: CSV with the columns `lane,instance_id,proxy_id`, where known `ssl_option` and `instance_name`, and any
+    /// number of `tag:NAME`, JSON Lines or YAML with the same keys. Relative to the plan, never outside its folder.
     #[schemars(length(min = 1, max = 100))]
     pub files: Option<Vec<String>>,
     /// Proxies that are found when the plan is previewed or submitted: all of the instances that match one of these. They
@@ -124,6 +124,9 @@ pub struct Target {
     /// What the proxy showed when the list was made. `sealift plan` tells it, and a proxy that shows another value when
     /// its change begins is skipped and named. Default: not known.
     pub ssl_option: Option<bool>,
+    /// The instance's name, for people: `changes` tells it. Default: not known.
+    #[schemars(length(max = 200))]
+    pub instance_name: Option<String>,
 }
 
 /// Instances whose proxies are found. What is left out matches anything.

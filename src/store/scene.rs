@@ -40,6 +40,7 @@ pub(crate) fn target(instance: u32, n: u32) -> Target {
         proxy_id: format!("{n:032}po01").parse::<ProxyId>().expect("a valid id"),
         tags: None,
         seen: None,
+        instance_name: None,
     }
 }
 

@@ -130,7 +130,7 @@ impl Probe for Quick {
 }
 
 fn error(disposition: Disposition, message: &str) -> CallError {
-    CallError { disposition, retry_after: None, status: None, code: Some("DBS.1".into()), message: message.into() }
+    CallError { disposition, retry_after: None, status: None, code: Some("DBS.1".into()), request_id: None, message: message.into() }
 }
 
 fn lane() -> Lane {

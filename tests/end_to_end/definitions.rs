@@ -84,7 +84,14 @@ impl Bench {
         let of = |place: usize| {
             let proxy = fleet.proxies()[place];
             let (instance_id, proxy_id) = (proxy.instance_id, proxy.proxy_id);
-            Target { lane: Name::parse("signed", "lane").expect("a name"), instance_id, proxy_id, tags: None, seen: None }
+            Target {
+                lane: Name::parse("signed", "lane").expect("a name"),
+                instance_id,
+                proxy_id,
+                tags: None,
+                seen: None,
+                instance_name: None,
+            }
         };
         let targets = [of(0), of(1)];
         assert_eq!(targets[0].instance_id, targets[1].instance_id);
@@ -393,6 +400,7 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
         proxy_id: "2e7cf21d14794bafab623a334efd9ad8po01".parse().expect("an id"),
         tags: None,
         seen: None,
+        instance_name: None,
     };
     let job: JobId = "31b8ae23-c687-4d80-b7b4-42a66c9bb886".parse().expect("an id");
     let within = Span::lasting(SystemClock.times().wall, Duration::from_secs(3_600));

@@ -290,7 +290,7 @@ impl Cloud for QuotaCloud {
         let bed = Arc::clone(&self.0);
         if matches!(call, Call::Jobs { .. }) && bed.no_lists.load(Relaxed) {
             let (status, message) = (Some(404), "no such path".to_owned());
-            let error = CallError { disposition: Disposition::NotFound, retry_after: None, status, code: None, message };
+            let error = CallError { disposition: Disposition::NotFound, retry_after: None, status, code: None, request_id: None, message };
             return std::future::ready(Reply { outcome: Err(error), request_id: None, cloud_time: None, sent: true, beside: Vec::new() })
                 .boxed();
         }
@@ -327,7 +327,7 @@ impl Cloud for QuotaCloud {
 }
 
 fn target(proxy: &FleetProxy) -> Target {
-    Target { lane: name("main"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None }
+    Target { lane: name("main"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None, instance_name: None }
 }
 
 fn lane(quota: Option<Quota>) -> Lane {

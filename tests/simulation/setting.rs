@@ -59,7 +59,14 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Pl
         .map(|((place, proxy), seen)| {
             // A planted bug forgets what the list says.
             let seen = seen.filter(|_| planted != Planted::SeenForgotten);
-            Target { lane: name("sim"), instance_id: instance(place), proxy_id: proxy.proxy_id, tags: scenario.groups.tags(place), seen }
+            Target {
+                lane: name("sim"),
+                instance_id: instance(place),
+                proxy_id: proxy.proxy_id,
+                tags: scenario.groups.tags(place),
+                seen,
+                instance_name: None,
+            }
         })
         .collect();
     let mut plan = plan(scenario);

@@ -16,6 +16,9 @@ pub struct ChangeRow {
     pub lane: String,
     /// The instance.
     pub instance_id: String,
+    /// The instance's name, where the list of targets tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_name: Option<String>,
     /// The proxy.
     pub proxy_id: String,
     /// Name of its wave.
@@ -51,6 +54,12 @@ pub struct ChangeRow {
     /// Why it failed, stays in doubt or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the cloud answered to the first attempt that did not succeed, since the change was queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_answer: Option<AnswerDoc>,
+    /// The same of the latest one, which may be the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_answer: Option<AnswerDoc>,
     /// Where the cloud says that clients reach the proxy; absent unless the plan asks for a proof on the wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -63,6 +72,26 @@ pub struct ChangeRow {
     /// Why it waits; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+}
+
+/// An answer of the cloud to an attempt that did not succeed, as its support is sent it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnswerDoc {
+    /// What was answered: `look` (before a switch), `switch`, or `job` (it ended without effect).
+    pub to: String,
+    /// Switches sent by then, this one included.
+    pub attempt: u16,
+    /// HTTP status; absent where no answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The cloud's `error_code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The cloud's request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What it said, in one line.
+    pub message: String,
 }
 
 /// One saved job id.

@@ -15,7 +15,7 @@ mod preview;
 mod proof;
 mod rollout;
 
-pub use change::{ChangeRow, JobRow};
+pub use change::{AnswerDoc, ChangeRow, JobRow};
 pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, OpposingRow};
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};

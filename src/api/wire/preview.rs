@@ -58,6 +58,7 @@ pub struct Preview {
     /// PUTs that one change may spend; looks spend none.
     pub max_attempts: u16,
     /// Looks before a switch that may fail in a row before their change fails.
+    #[serde(default)]
     pub looks_max: u16,
     /// Open-window time without a change ending after which the rollout halts, in seconds.
     pub progress_deadline_seconds: u64,

@@ -13,6 +13,7 @@ fn target() -> Target {
         proxy_id: PROXY.parse().expect("an id"),
         tags: None,
         seen: None,
+        instance_name: None,
     }
 }
 fn submit() -> Call {

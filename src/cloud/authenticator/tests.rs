@@ -83,7 +83,14 @@ fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&P
 }
 
 fn target(lane: &Lane, proxy: &FleetProxy) -> Target {
-    Target { lane: lane.name.clone(), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None }
+    Target {
+        lane: lane.name.clone(),
+        instance_id: proxy.instance_id,
+        proxy_id: proxy.proxy_id,
+        tags: None,
+        seen: None,
+        instance_name: None,
+    }
 }
 
 /// An emulator with these accounts, our clock beside its own, and the one proxy that it has.

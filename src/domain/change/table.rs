@@ -358,7 +358,7 @@ pub(super) fn events() -> BTreeMap<String, Event> {
         Disposition::NotFound,
         Disposition::Fatal,
     ] {
-        let error = CallError { disposition, retry_after: None, status: None, code: None, message: "no luck".into() };
+        let error = CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: "no luck".into() };
         events.insert(format!("error {}", plain(&disposition)), Event::Error(error));
     }
     events
@@ -386,6 +386,7 @@ pub(super) fn change(record: Record) -> Change {
         proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
         tags: None,
         seen: None,
+        instance_name: None,
     };
     Change { id: ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 }, target, wave: 0, desired: true, record }
 }
@@ -707,6 +708,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             jobs: (0..jobs).map(|n| job(&format!("job-{n}"))).collect(),
             adopted: named.then(|| job("named")),
             presumed,
+            setbacks: None,
             undo,
             shown: None,
             proof: None,
@@ -761,7 +763,7 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
         prop_assert_eq!(is.jobs.last(), Some(&read.job));
         prop_assert!(is.presumes(&read.job), "what was adopted as the only one is presumed");
     }
-    if (Step { change, ctx }).presumes() {
+    if Step::new(change, event, ctx).presumes() {
         let word = is.state.word();
         let ends = ["following", "verifying", "recovering", "succeeded", "reverted", "in_doubt"].contains(&word);
         let unproven = matches!(&is.state, State::Failed { reason } if reason.word == ReasonWord::NotProven);

@@ -58,6 +58,7 @@ impl Step<'_> {
         next.record.attempts = 0;
         next.record.waits = 0;
         next.record.misses = 0;
+        next.record.setbacks = None;
         Ok(next.never("to be put back"))
     }
 

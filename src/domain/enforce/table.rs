@@ -23,6 +23,7 @@ fn target(n: u32) -> Target {
         proxy_id: format!("{n:032}po01").parse::<ProxyId>().expect("an id"),
         tags: None,
         seen: None,
+        instance_name: None,
     }
 }
 

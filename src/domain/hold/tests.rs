@@ -97,6 +97,7 @@ impl Facts {
             proxy_id: "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("an id"),
             tags: None,
             seen: None,
+            instance_name: None,
         };
         let id = ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 };
         Self {

@@ -32,7 +32,7 @@ fn rollout() -> RolloutId {
 }
 
 fn error(disposition: Disposition, status: Option<u16>, retry_after: Option<u32>) -> CallError {
-    CallError { disposition, retry_after, status, code: None, message: "no".into() }
+    CallError { disposition, retry_after, status, code: None, request_id: None, message: "no".into() }
 }
 
 fn throttled() -> CallError {

@@ -13,6 +13,8 @@ pub enum Column {
     Proxy,
     /// `ssl_option`.
     Seen,
+    /// `instance_name`.
+    InstanceName,
     /// `tag:NAME`.
     Tag(String),
 }
@@ -20,8 +22,13 @@ pub enum Column {
 /// The three that must be there.
 pub const REQUIRED: [(&str, Column); 3] = [("lane", Column::Lane), ("instance_id", Column::Instance), ("proxy_id", Column::Proxy)];
 
-/// May be there: what the proxy showed when the list was made.
-const SEEN: &str = "ssl_option";
+/// May be there: what the proxy showed when the list was made, and the name of its instance.
+const OPTIONAL: [(&str, Column); 2] = [("ssl_option", Column::Seen), ("instance_name", Column::InstanceName)];
+
+/// The columns that are known by name.
+fn known() -> impl Iterator<Item = &'static (&'static str, Column)> {
+    REQUIRED.iter().chain(&OPTIONAL)
+}
 
 /// Reads the header's fields. Mistakes are told at the header's line.
 pub fn read(fields: &[&str], file: &str, number: u32, text: &str, mistakes: &mut Mistakes) -> Option<Vec<Column>> {
@@ -40,9 +47,8 @@ pub fn read(fields: &[&str], file: &str, number: u32, text: &str, mistakes: &mut
         let start = text[offset..].find(field).map_or(offset, |at| offset + at);
         offset = start + field.len().min(text.len() - start);
         let at = Place::of_line(file, number as usize, text, start..offset);
-        let column = match (REQUIRED.iter().find(|(name, _)| name == field), field.strip_prefix("tag:")) {
+        let column = match (known().find(|(name, _)| name == field), field.strip_prefix("tag:")) {
             (Some((_, column)), _) => column.clone(),
-            (None, None) if *field == SEEN => Column::Seen,
             (None, Some(tag)) if !tag.is_empty() => Column::Tag(tag.to_owned()),
             _ => {
                 mistakes.push(unknown(field).at(at));
@@ -67,11 +73,11 @@ pub fn read(fields: &[&str], file: &str, number: u32, text: &str, mistakes: &mut
 
 fn unknown(field: &str) -> Diagnostic {
     let unknown = Diagnostic::error("column", format!("unknown column {}", quote(field)));
-    match suggest::nearest(field, REQUIRED.iter().map(|(name, _)| *name).chain([SEEN])) {
+    match suggest::nearest(field, known().map(|(name, _)| *name)) {
         Some(near) => unknown.help(format!("did you mean `{near}`?")).replace(near),
         None if !field.is_empty() && field.len() < 64 => unknown
-            .help("known are `lane`, `instance_id`, `proxy_id`, `ssl_option` and `tag:NAME`; a label of your own becomes a tag")
+            .help("known are `lane`, `instance_id`, `proxy_id`, `ssl_option`, `instance_name` and `tag:NAME`; a label of your own becomes a tag")
             .replace(format!("tag:{field}")),
-        None => unknown.help("known are `lane`, `instance_id`, `proxy_id`, `ssl_option` and `tag:NAME`"),
+        None => unknown.help("known are `lane`, `instance_id`, `proxy_id`, `ssl_option`, `instance_name` and `tag:NAME`"),
     }
 }

@@ -176,7 +176,8 @@ pub(in crate::planfile) fn read_list(
     for (index, target) in listed {
         let line = node.item(index).map_or(0, |item| document.source().line(item.span));
         let line = u32::try_from(line).expect("a document is bounded to a few MiB");
-        let raw::Target { lane, instance_id, proxy_id, tags, ssl_option } = target;
-        fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name: None }, line);
+        let raw::Target { lane, instance_id, proxy_id, tags, ssl_option, instance_name } = target;
+        let instance_name = instance_name.as_deref();
+        fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name }, line);
     }
 }

@@ -21,7 +21,7 @@ use super::selector::Selector;
 use crate::document::tree::ByteSpan;
 use crate::document::{Diagnostic, Document, Mistakes, Place, SourceText, quote};
 use crate::domain::id::{InstanceId, Name, ProxyId};
-use crate::domain::target::{Tags, Target, TargetList};
+use crate::domain::target::{InstanceName, Tags, Target, TargetList};
 
 pub(super) use self::excluded::Exclude;
 pub use self::excluded::{Excluded, LeftOut};
@@ -56,7 +56,7 @@ pub struct Entry<'e> {
     pub tags: Option<BTreeMap<String, String>>,
     /// What it showed when the list was made.
     pub seen: Option<bool>,
-    /// The instance's name, of one that was discovered.
+    /// The instance's name, if the list tells it.
     pub instance_name: Option<&'e str>,
 }
 
@@ -117,7 +117,8 @@ impl<'p> Fleet<'p> {
         let lane = self.lane(entry.lane, line);
         let tags = entry.tags.filter(|tags| !tags.is_empty()).map(|tags| self.share(tags));
         let Entry { instance_id, proxy_id, seen, .. } = entry;
-        self.targets.push(Target { lane, instance_id, proxy_id, tags, seen });
+        let instance_name = entry.instance_name.and_then(|name| self.instance_name(&instance_id, name));
+        self.targets.push(Target { lane, instance_id, proxy_id, tags, seen, instance_name });
         self.lines.push(line);
     }
 
@@ -173,6 +174,13 @@ impl<'p> Fleet<'p> {
             self.lanes.insert(lane.clone(), Origin { file: self.files.len(), line });
         }
         lane.clone()
+    }
+
+    /// Neighbours of one instance share its name.
+    fn instance_name(&self, instance: &InstanceId, name: &str) -> Option<InstanceName> {
+        let latest = self.targets.last().filter(|latest| latest.instance_id == *instance);
+        let same = latest.and_then(|latest| latest.instance_name.clone()).filter(|latest| latest.as_str() == name);
+        same.or_else(|| InstanceName::new(name))
     }
 
     fn share(&mut self, tags: BTreeMap<String, String>) -> Tags {

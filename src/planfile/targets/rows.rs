@@ -11,6 +11,7 @@ use super::{Entry, Fleet};
 use crate::document::format::Complaint;
 use crate::document::{Diagnostic, Mistakes, Place, quote, suggest};
 use crate::domain::id::{IdError, InstanceId, Name, ProxyId};
+use crate::domain::target::InstanceName;
 
 /// Most columns of a CSV file: three and a tag for whatever an inventory knows.
 const COLUMNS_MAX: usize = 64;
@@ -72,13 +73,14 @@ impl<'f> Csv<'f> {
                 tell(self.file, number, shown, complaint.help("a field that holds a comma stands between quotes"), mistakes);
             }
             Some(columns) => {
-                let mut row = Row { lane: "", instance_id: "", proxy_id: "", tags: None, seen: Ok(None) };
+                let mut row = Row { lane: "", instance_id: "", proxy_id: "", tags: None, seen: Ok(None), instance_name: "" };
                 for (column, field) in columns.iter().zip(fields) {
                     match column {
                         Column::Lane => row.lane = field,
                         Column::Instance => row.instance_id = field,
                         Column::Proxy => row.proxy_id = field,
                         Column::Seen => row.seen = seen(field),
+                        Column::InstanceName => row.instance_name = field,
                         Column::Tag(_) if field.is_empty() => {}
                         Column::Tag(name) => {
                             row.tags.get_or_insert_default().insert(name.clone(), (*field).to_owned());
@@ -108,6 +110,8 @@ struct Row<'r> {
     proxy_id: &'r str,
     tags: Option<BTreeMap<String, String>>,
     seen: Result<Option<bool>, &'r str>,
+    /// Empty where it is not known.
+    instance_name: &'r str,
 }
 
 /// What an inventory says of the value: `unknown` is a value there, and nothing to compare with.
@@ -128,10 +132,12 @@ impl Row<'_> {
         };
         let instance: Result<InstanceId, IdError> = self.instance_id.parse();
         let proxy: Result<ProxyId, IdError> = self.proxy_id.parse();
+        let long = self.instance_name.chars().nth(InstanceName::LEN_MAX).is_some();
         match (lane, instance, proxy, self.seen) {
-            (Ok(lane), Ok(instance), Ok(proxy), Ok(seen)) => {
+            (Ok(lane), Ok(instance), Ok(proxy), Ok(seen)) if !long => {
                 let (instance_id, proxy_id) = (instance, proxy);
-                fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags: self.tags, seen, instance_name: None }, number);
+                let instance_name = Some(self.instance_name).filter(|name| !name.is_empty());
+                fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags: self.tags, seen, instance_name }, number);
                 *latest = Some(lane);
             }
             (lane, instance, proxy, seen) => {
@@ -142,6 +148,7 @@ impl Row<'_> {
                     ("instance_id", self.instance_id, instance.err().map(told)),
                     ("proxy_id", self.proxy_id, proxy.err().map(told)),
                     ("ssl_option", seen.err().unwrap_or_default(), seen.err().map(unread)),
+                    ("instance_name", self.instance_name, long.then(|| format!("longer than {} characters", InstanceName::LEN_MAX))),
                 ];
                 for (key, field, error) in wrong {
                     let Some(error) = error else { continue };
@@ -183,6 +190,8 @@ struct JsonRow<'r> {
     tags: Option<BTreeMap<String, String>>,
     #[serde(default)]
     ssl_option: Option<bool>,
+    #[serde(borrow, default)]
+    instance_name: Option<Cow<'r, str>>,
 }
 
 /// Takes the next line of a JSON Lines file. Empty lines are passed over.
@@ -199,8 +208,14 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes
     match serde_json::from_str::<JsonRow<'_>>(text) {
         Ok(row) => {
             let mut latest = None;
-            let row =
-                Row { lane: &row.lane, instance_id: &row.instance_id, proxy_id: &row.proxy_id, tags: row.tags, seen: Ok(row.ssl_option) };
+            let row = Row {
+                lane: &row.lane,
+                instance_id: &row.instance_id,
+                proxy_id: &row.proxy_id,
+                tags: row.tags,
+                seen: Ok(row.ssl_option),
+                instance_name: row.instance_name.as_deref().unwrap_or_default(),
+            };
             row.push(file, number, text, &mut latest, fleet, mistakes);
         }
         Err(error) => mistakes.push_with(|| {
@@ -211,7 +226,8 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes
             let diagnostic = Diagnostic::error("row", crate::document::plain(message));
             let named = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
             let at = named.and_then(|key| text.find(key).map(|at| at..at + key.len())).unwrap_or(column..column);
-            let near = named.and_then(|key| suggest::nearest(key, ["lane", "instance_id", "proxy_id", "tags", "ssl_option"]));
+            let near =
+                named.and_then(|key| suggest::nearest(key, ["lane", "instance_id", "proxy_id", "tags", "ssl_option", "instance_name"]));
             let diagnostic = diagnostic.at(Place::of_line(file, number as usize, text, at));
             match (named, near) {
                 (Some(_), Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).replace(near),

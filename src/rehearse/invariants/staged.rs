@@ -51,7 +51,14 @@ impl Stage {
         let targets: TargetList = fleet
             .proxies()
             .iter()
-            .map(|proxy| Target { lane: name("lab"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None })
+            .map(|proxy| Target {
+                lane: name("lab"),
+                instance_id: proxy.instance_id,
+                proxy_id: proxy.proxy_id,
+                tags: None,
+                seen: None,
+                instance_name: None,
+            })
             .collect();
         let mut first = 0;
         let mut waves = Vec::new();

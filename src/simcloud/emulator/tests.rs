@@ -74,7 +74,14 @@ async fn bed_in(language: Language, faults: Faults) -> EmulatorFixture {
     let targets = fleet
         .proxies()
         .iter()
-        .map(|p| Target { lane: lane.name.clone(), instance_id: p.instance_id, proxy_id: p.proxy_id, tags: None, seen: None })
+        .map(|p| Target {
+            lane: lane.name.clone(),
+            instance_id: p.instance_id,
+            proxy_id: p.proxy_id,
+            tags: None,
+            seen: None,
+            instance_name: None,
+        })
         .collect();
     EmulatorFixture {
         running,

@@ -68,6 +68,7 @@ impl Script {
             proxy_id: proxy.proxy_id,
             tags: None,
             seen: None,
+            instance_name: None,
         };
         let targets: TargetList = fleet.proxies().iter().map(target).collect();
         let plan = plan(&mut rng, targets.len());

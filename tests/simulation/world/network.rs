@@ -185,6 +185,6 @@ impl World {
 
 /// What the client makes of a call without an answer.
 pub fn unanswered(disposition: Disposition, sent: bool, message: &str) -> Reply {
-    let error = CallError { disposition, retry_after: None, status: None, code: None, message: message.to_owned() };
+    let error = CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: message.to_owned() };
     Reply { outcome: Err(error), request_id: None, cloud_time: None, sent, beside: Vec::new() }
 }
