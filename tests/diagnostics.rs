@@ -356,6 +356,10 @@ fn target_files() {
     targets("yaml_rows", "fleet.yaml", b"- {lane: a, instance_id: x, proxy: y}\n- 3\n");
     targets("yaml_is_no_list", "fleet.yaml", b"lane: a\n");
     targets("unknown_ending", "fleet.xlsx", b"");
+    targets("part_of_a_discovery", "fleet.csv.part", HEADER.as_bytes());
+    let plan = format!("{HEAD}targets: {{files: [fleet.csv]}}\n");
+    let beside = Case::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv.part", HEADER.as_bytes())]);
+    golden("part_beside", &beside.told());
 }
 
 #[test]

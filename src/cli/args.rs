@@ -443,10 +443,10 @@ pub struct DiscoverArgs {
     /// Tags that become columns of CSV
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub tag_columns: Vec<String>,
-    /// Write a target file, instance by instance
+    /// Write a target file; until it is complete its name ends in `.part`, and no plan takes it
     #[arg(long, value_name = "FILE.csv", conflicts_with = "output")]
     pub into: Option<PathBuf>,
-    /// Go on with the file of a discovery that was broken off
+    /// Go on with the `.part` file of a discovery that was broken off
     #[arg(long, requires = "into")]
     pub resume: bool,
     /// How to print

@@ -1,12 +1,13 @@
 //! `discover`: the fleet as the cloud has it: instances, their proxies, and what each shows.
 //!
-//! Invariants: less than the whole fleet is an error, never a shorter list; an instance is printed whole or not at all, and
-//! one that was not asked for is counted with the reason.
+//! Invariants: less than the whole fleet is an error, never a shorter list: a target file has its name once it is complete, and
+//! until then one that no plan takes; an instance is printed whole or not at all, and one that was not asked for is counted with
+//! the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -20,6 +21,7 @@ use super::text::{Style, count};
 use super::walk::{Visitor, walk};
 use super::wire::{InstanceRow, LookInstance, LookProxy};
 use super::{target_file, term};
+use crate::planfile::PART;
 use crate::planfile::selector::Pattern;
 
 /// One proxy of the fleet.
@@ -71,12 +73,15 @@ pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &Daemon, sty
     };
     let mut found = Discovery { args, sink, proxies: 0, unknown: 0, left_out: BTreeMap::new() };
     let again = if args.into.is_some() { "run it again with --resume" } else { "run it again; --into FILE lets it be resumed" };
-    let walked = walk(client, &lanes, &mut found, "the discovery was given up; with --into FILE it can be resumed", again).await;
-    found.sink.end()?;
+    let walked = walk(client, &lanes, &mut found, &format!("the discovery was given up; {again}"), again).await;
+    found.sink.end(walked.is_ok())?;
     let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let told = format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown);
     term::say(&told);
     found.left_out().iter().for_each(|told| term::say(told));
+    if let (Some(path), Err(_)) = (&args.into, &walked) {
+        term::say(&format!("what was found is in {}, which no plan takes", part(path).display()));
+    }
     walked?;
     Ok(Exit::Done)
 }
@@ -175,12 +180,32 @@ impl Sink<'_> {
         }
     }
 
-    fn end(&mut self) -> Result<()> {
+    /// Ends it; `whole` tells whether all of the fleet is in it.
+    fn end(&mut self, whole: bool) -> Result<()> {
         match self {
             Self::Listing(listing) => Ok(listing.end::<ProxyRow>()?),
-            Self::Csv(targets) | Self::File(targets) => Ok(targets.csv.flush()?),
+            Self::Csv(targets) => {
+                if !whole {
+                    // Where this went cannot be renamed: a last row that no plan takes.
+                    targets.csv.flush()?;
+                    targets.csv.write_record([BROKEN_OFF])?;
+                }
+                Ok(targets.csv.flush()?)
+            }
+            Self::File(targets) if whole => targets.complete(),
+            Self::File(targets) => Ok(targets.csv.flush()?),
         }
     }
+}
+
+/// The last row of a listing as CSV that is not the whole fleet.
+const BROKEN_OFF: &str = "the discovery was broken off here: this is not the whole fleet";
+
+/// What the file is called until it is complete.
+fn part(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(PART);
+    name.into()
 }
 
 /// A target file in the making.
@@ -189,31 +214,60 @@ struct Targets<'a> {
     tags: Vec<String>,
     /// Instances that an earlier run wrote whole.
     there: BTreeSet<LookInstance>,
+    /// The name that it gets when it is complete.
+    into: PathBuf,
 }
 
 impl<'a> Targets<'a> {
     fn over(out: Box<dyn Write + 'a>, tags: &[String]) -> Result<Self> {
-        let mut made = Self { csv: csv::Writer::from_writer(out), tags: tags.to_vec(), there: BTreeSet::new() };
+        // A row of another length is written on purpose: see `BROKEN_OFF`.
+        let csv = csv::WriterBuilder::new().flexible(true).from_writer(out);
+        let mut made = Self { csv, tags: tags.to_vec(), there: BTreeSet::new(), into: PathBuf::new() };
         made.csv.write_record(target_file::header(tags))?;
         Ok(made)
     }
 
-    fn into_file(path: &Path, tags: &[String], resume: bool) -> Result<Self> {
-        let cannot = |what: &str| format!("cannot {what} {}", path.display());
-        if !resume || !path.exists() {
-            let file = File::create_new(path).with_context(|| format!("{}; --resume goes on with an existing file", cannot("create")))?;
-            return Self::over(Box::new(BufWriter::new(file)), tags);
+    fn into_file(into: &Path, tags: &[String], resume: bool) -> Result<Self> {
+        let path = part(into);
+        let (whole, begun) = (into.display(), path.display());
+        let refused = |message: String| -> Result<Self> { Err(Failure::new(Exit::Error, message).into()) };
+        if into.symlink_metadata().is_ok() {
+            return refused(format!("{whole} is there already, and is not written over; name another file, or remove it"));
         }
+        let made = match (path.exists(), resume) {
+            (false, _) => {
+                let file = File::create_new(&path).with_context(|| format!("cannot create {begun}"))?;
+                Self::over(Box::new(BufWriter::new(file)), tags)?
+            }
+            (true, false) => {
+                return refused(format!("{begun} is a discovery that was broken off; go on with it by --resume, or remove it"));
+            }
+            (true, true) => Self::resumed(&path, tags).with_context(|| format!("cannot resume {begun}"))?,
+        };
+        Ok(Self { into: into.to_owned(), ..made })
+    }
+
+    fn resumed(path: &Path, tags: &[String]) -> Result<Self> {
         // The instance that was written last may be there in part: it is read again.
-        let (kept, there) = written(path, tags).with_context(|| cannot("resume"))?;
+        let (kept, there) = written(path, tags)?;
         let beside = path.with_extension("resumed");
-        let mut made = Self::over(Box::new(BufWriter::new(File::create(&beside).with_context(|| cannot("write beside"))?)), tags)?;
+        let mut made = Self::over(Box::new(BufWriter::new(File::create(&beside)?)), tags)?;
         kept.iter().try_for_each(|record| made.csv.write_record(record))?;
         made.csv.flush()?;
-        std::fs::rename(&beside, path).with_context(|| cannot("replace"))?;
+        std::fs::rename(&beside, path)?;
         term::say(&format!("{} from before", count(u32::try_from(there.len()).unwrap_or(u32::MAX), "instance", "instances")));
         made.there = there;
         Ok(made)
+    }
+
+    /// All of the fleet is in it: it gets its name.
+    fn complete(&mut self) -> Result<()> {
+        let (path, into) = (part(&self.into), &self.into);
+        let named = || format!("{} is complete, and cannot be renamed to {}", path.display(), into.display());
+        self.csv.flush()?;
+        File::open(&path).and_then(|file| file.sync_all()).with_context(named)?;
+        anyhow::ensure!(into.symlink_metadata().is_err(), "{}, which is there by now", named());
+        std::fs::rename(&path, into).with_context(named)
     }
 
     fn rows(&mut self, rows: &[ProxyRow]) -> Result<()> {
@@ -252,9 +306,9 @@ mod tests {
     fn what_was_cut_off_is_read_again() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("fleet.csv");
-        let whole = "lane,instance_id,proxy_id,ssl_option\nlab,a,1,true\nlab,a,2,true\nlab,b,3,unknown\nlab,b,4,fa";
-        for (text, rows) in [(whole, 2), ("lane,instance_id,proxy_id,ssl_option\n", 0), ("lane,instance_id,proxy_id,ssl_option\nlab,a", 0)]
-        {
+        let whole = "lane,instance_id,proxy_id,ssl_option,instance_name\nlab,a,1,true,x\nlab,a,2,true,x\nlab,b,3,unknown,y\nlab,b,4,fa";
+        let header = "lane,instance_id,proxy_id,ssl_option,instance_name\n";
+        for (text, rows) in [(whole, 2), (header, 0), (&format!("{header}lab,a"), 0)] {
             std::fs::write(&path, text).expect("writable");
             let (records, there) = written(&path, &[]).expect("a target file");
             assert_eq!((records.len(), there.len()), (rows, rows.min(1)), "{text}");

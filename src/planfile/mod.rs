@@ -34,7 +34,7 @@ use self::meaning::Understood;
 pub use self::schema::schema;
 use self::selector::Selector;
 use self::targets::Set;
-pub use self::targets::{Excluded, LANES_MAX, LeftOut, TARGET_FILE_BYTES_MAX, TARGETS_MAX, YAML_TARGET_FILE_BYTES_MAX};
+pub use self::targets::{Excluded, LANES_MAX, LeftOut, PART, TARGET_FILE_BYTES_MAX, TARGETS_MAX, YAML_TARGET_FILE_BYTES_MAX};
 pub use self::waves::MAX_FAILURES_DEFAULT;
 pub use crate::document::diagnostic::render_warnings;
 pub use crate::document::{Diagnostic, Diagnostics, Place};

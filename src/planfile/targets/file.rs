@@ -9,7 +9,7 @@ use super::{Entry, Fleet, rows};
 use crate::document::format::Complaint;
 use crate::document::shape::complained;
 use crate::document::tree::ByteSpan;
-use crate::document::{Diagnostic, Document, Mistakes, open, quote};
+use crate::document::{Diagnostic, Document, Mistakes, open, plain, quote};
 use crate::planfile::{raw, schema};
 
 /// Largest CSV or JSON Lines file: a million rows with generous tags. It is read line by line, never held.
@@ -20,6 +20,9 @@ pub const YAML_TARGET_FILE_BYTES_MAX: u64 = crate::planfile::PLAN_BYTES_MAX;
 
 /// Longest line: three ids and sixty tags of a thousand characters.
 pub(super) const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Ending of a discovery's target file until it is complete: what was broken off never bears the name of a whole fleet.
+pub const PART: &str = ".part";
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,10 @@ pub struct FileSource {
 impl FileSource {
     /// From the name in the plan; `folder` is the plan's, `shown` the same as the user wrote it.
     pub fn named(name: &str, folder: &Path, shown: &Path) -> Result<Self, Complaint> {
+        if let Some(whole) = name.strip_suffix(PART) {
+            let complaint = Complaint::new(format!("{} is a discovery that was broken off: it is not the whole fleet", quote(name)));
+            return Err(complaint.help(format!("{}, then name {}", complete(shown, whole), quote(whole))));
+        }
         let lower = name.to_ascii_lowercase();
         let form = match lower.rsplit_once('.').map(|(_, ending)| ending) {
             Some("csv") => Form::Csv,
@@ -90,6 +97,9 @@ impl FileSource {
             Err(mut complaint) => {
                 if self.form == Form::Yaml && complaint.message.contains("MiB") {
                     complaint.help = Some("write a large fleet as CSV or JSON Lines".into());
+                }
+                if open::beneath(&self.folder, &format!("{}{PART}", self.name), self.max()).is_ok() {
+                    complaint.help = Some(format!("a discovery into it was broken off: {}", complete(Path::new(""), &self.shown)));
                 }
                 complaint.message = format!("{} {}", quote(&self.name), complaint.message);
                 let mut diagnostic = Diagnostic::error("target-file", complaint.message);
@@ -161,6 +171,11 @@ impl FileSource {
             }
         });
     }
+}
+
+/// How a discovery into this file is completed.
+fn complete(folder: &Path, name: &str) -> String {
+    format!("complete it with `sealift discover --into {} --resume`", plain(&folder.join(name).display().to_string()))
 }
 
 /// Reads a list of maps: the plan's own, or that of a YAML file. `whole` is what was read of it already.

@@ -26,7 +26,7 @@ use crate::domain::target::{InstanceName, Tags, Target, TargetList};
 pub(super) use self::excluded::Exclude;
 pub use self::excluded::{Excluded, LeftOut};
 pub(super) use self::file::read_list;
-pub use self::file::{FileSource, TARGET_FILE_BYTES_MAX, YAML_TARGET_FILE_BYTES_MAX};
+pub use self::file::{FileSource, PART, TARGET_FILE_BYTES_MAX, YAML_TARGET_FILE_BYTES_MAX};
 
 /// Most targets of one plan.
 pub const TARGETS_MAX: u32 = 1_000_000;
