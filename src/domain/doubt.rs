@@ -88,10 +88,14 @@ fn signed(duration: Duration) -> SignedDuration {
 }
 
 /// The jobs of these that may be the one that is sought, each once and in the order of their ids; `explained` tells which
-/// are known to be of another PUT, `judged` when the cloud dated it.
-pub fn unexplained(seen: Vec<JobSeen>, explained: impl Fn(&JobId) -> bool, judged: Option<Span>) -> Vec<JobSeen> {
+/// are known to be of another PUT.
+pub fn unexplained(seen: Vec<JobSeen>, explained: impl Fn(&JobId) -> bool, doubt: &Doubt) -> Vec<JobSeen> {
     let (ours, others): (Vec<JobSeen>, Vec<JobSeen>) = seen.into_iter().partition(|seen| explained(&seen.job));
-    let newest = ours.iter().filter_map(|seen| seen.created).max();
+    let judged = doubt.judged();
+    // Where the cloud's clock was set back before the PUT, an explained job is dated after it: then only what is dated before the
+    // PUT itself is older.
+    let sent = doubt.dated().map(|dated| dated.from);
+    let newest = ours.iter().filter_map(|seen| seen.created).max().map(|newest| sent.map_or(newest, |sent| newest.min(sent)));
     let from = newest.and_then(|newest| newest.checked_sub(DATED_WITHIN).ok());
     let older = |created: Timestamp| from.is_some_and(|from| created < from);
     let outside = |created: Timestamp| judged.is_some_and(|judged| !judged.contains(created));

@@ -81,7 +81,7 @@ impl Core {
         let jobs = jobs.into_iter().filter(|seen| !work.change.record.presumes(&seen.job)).collect();
         let doubt = Doubt { sent: *sent, cloud: *cloud, now, cloud_now };
         let explained = |job: &JobId| known.contains(job) || work.change.record.jobs.contains(job);
-        let jobs = unexplained(jobs, explained, doubt.judged());
+        let jobs = unexplained(jobs, explained, &doubt);
         self.decide_with(id, Event::Found { jobs, asked: within }, out);
     }
 }

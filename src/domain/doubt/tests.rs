@@ -13,10 +13,14 @@ fn id(name: &str) -> JobId {
     name.parse().expect("a job id")
 }
 
-/// Which of these are left when those that begin with `ours` are explained.
+/// Which of these are left when those that begin with `ours` are explained, by a cloud that tells no time of its own.
 fn left(seen: &[JobSeen]) -> Vec<String> {
+    left_of(seen, &Doubt { cloud_now: None, ..doubt(0, 0) })
+}
+
+fn left_of(seen: &[JobSeen], doubt: &Doubt) -> Vec<String> {
     let explained = |job: &JobId| job.as_str().starts_with("ours");
-    unexplained(seen.to_vec(), explained, None).iter().map(|seen| seen.job.as_str().to_owned()).collect()
+    unexplained(seen.to_vec(), explained, doubt).iter().map(|seen| seen.job.as_str().to_owned()).collect()
 }
 
 #[test]
@@ -132,10 +136,21 @@ fn a_daemon_that_was_down_for_days_does_not_read_days_of_jobs() {
 
 #[test]
 fn what_was_dated_far_from_the_put_is_not_its_job() {
-    let judged = Some(Span { from: at(0), to: at(100) });
-    let left = |seen: &[JobSeen]| unexplained(seen.to_vec(), |_| false, judged).len();
-    assert_eq!(left(&[job("before", -1)]), 0);
-    assert_eq!(left(&[job("lost", 0)]), 1);
-    assert_eq!(left(&[job("after", 101)]), 0);
-    assert_eq!(left(&[job("undated", None)]), 1);
+    let doubt = doubt(0, 0);
+    let Span { from, to } = doubt.judged().expect("known");
+    let left = |seen: JobSeen| left_of(&[seen], &doubt).len();
+    let dated = |created: Timestamp| JobSeen { created: Some(created), ..job("lost", None) };
+    assert_eq!(left(dated(from - SignedDuration::from_secs(1))), 0);
+    assert_eq!((left(dated(from)), left(dated(to))), (1, 1));
+    assert_eq!(left(dated(to + SignedDuration::from_secs(1))), 0);
+    assert_eq!(left(job("undated", None)), 1);
+}
+
+/// The explained job is older, and was dated by the clock before.
+#[test]
+fn a_clock_of_the_cloud_that_was_set_back_before_the_put_hides_no_job() {
+    let doubt = doubt(0, 0);
+    assert_eq!(left_of(&[job("ours-8", 72), job("lost", 0)], &doubt), ["lost"]);
+    let before = -2 - i64::try_from(DATED_WITHIN.as_secs()).expect("short");
+    assert_eq!(left_of(&[job("ours-8", 72), job("forgotten", before)], &doubt), [""; 0], "it is older than the PUT itself");
 }
