@@ -123,7 +123,7 @@ async fn work(task: &CarryTask) -> Result<CarryReport, BenchFailure> {
     let lanes = vec![lane(&task.dir, &task.endpoint, task.in_flight, task.quota, task.poll)?];
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cloud = Arc::new(HttpCloud::new(&lanes, &clock)?);
-    let options = engine::Options { lanes, exclusive: true, quota_spent: false, levels: Vec::new() };
+    let options = engine::Options { lanes, quota_spent: false, levels: Vec::new() };
     let shared: Arc<dyn Store> = store.clone();
     let (handle, running) = engine::start(shared, cloud, Arc::new(Prober::new(clock.clone())), clock, Arc::new(()), options);
     let running = tokio::spawn(running);

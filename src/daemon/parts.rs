@@ -99,7 +99,7 @@ impl Parts {
             }
             None => left.unwrap_or_default(),
         };
-        let options = Options { lanes: lanes.to_vec(), exclusive: true, quota_spent, levels: left };
+        let options = Options { lanes: lanes.to_vec(), quota_spent, levels: left };
         let probe: Arc<dyn Probe> = Arc::new(Prober::new(clock.clone()));
         let switches = Switches::open(setup.state.clone())?;
         let (handle, engine) = engine::start(store.clone(), cloud, probe.clone(), clock.clone(), Arc::new(levels.clone()), options);

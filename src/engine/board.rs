@@ -183,7 +183,7 @@ impl Board {
             Some(Gate::Held | Gate::Withdrawn) | None => return withheld("the rollout was held meanwhile"),
         }
         if stepped(spec.decided, times) {
-            // Other daemons go by the wall clock: they may have taken the change over already.
+            // It was decided by the clock as it stood then.
             return withheld("the wall clock was stepped meanwhile");
         }
         let open = |at| spec.open.contains(at) || matches!(spec.plan.opening(at, spec.undo), Opening::Open { .. });

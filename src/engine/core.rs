@@ -41,8 +41,6 @@ pub(super) const TAKE_OVER_MAX: usize = 4096;
 pub struct Options {
     /// The lanes.
     pub lanes: Vec<Lane>,
-    /// No other daemon works on this store: whatever is active is ours, at once, and repeated reads need no claim.
-    pub exclusive: bool,
     /// Whether calls may have been made within the last interval by somebody before us.
     pub quota_spent: bool,
     /// What the process before us has left; one that is whole only on the same machine and since the same boot.
@@ -79,7 +77,6 @@ pub(super) enum Timer {
 /// The engine's core.
 pub struct Core {
     pub(super) now: Times,
-    pub(super) exclusive: bool,
     pub(super) lanes: BTreeMap<Name, LaneState>,
     pub(super) work: BTreeMap<ChangeId, Work>,
     pub(super) rollouts: BTreeMap<RolloutId, Tracked>,
@@ -130,7 +127,6 @@ impl Core {
         }
         Self {
             now,
-            exclusive: options.exclusive,
             lanes,
             work: BTreeMap::new(),
             rollouts: BTreeMap::new(),
@@ -198,12 +194,6 @@ impl Core {
                 Some(Owner::Change(id)) => self.work_committed(id, result, out),
                 Some(Owner::Rollout(id)) => self.rollout_committed(id, result, out),
                 Some(Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => self.count("unknown_ticket"),
-            },
-            Input::Touched { ticket, held } => match self.redeem(ticket) {
-                Some(Owner::Change(id)) => self.work_touched(id, held, out),
-                Some(Owner::Rollout(_) | Owner::Stranger(_) | Owner::Ask(_) | Owner::List(_) | Owner::Running(_)) | None => {
-                    self.count("unknown_ticket")
-                }
             },
             Input::Answered { ticket, reply } => self.answered(ticket, reply, out),
             Input::Probed { ticket, proof } => match self.redeem(ticket) {
@@ -355,8 +345,8 @@ impl Core {
             return;
         }
         self.scanning = true;
-        // Alone on the store, what is active belongs to nobody else, whatever the clock says.
-        let until = if self.exclusive && self.scans == 0 { Timestamp::MAX } else { self.now.wall };
+        // At the start, whatever is active was left by the process before, whatever the clock says.
+        let until = if self.scans == 0 { Timestamp::MAX } else { self.now.wall };
         out.push(Effect::Scan { until });
     }
 

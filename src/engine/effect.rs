@@ -48,13 +48,6 @@ pub enum Input {
         /// Whether it was applied.
         result: Result<(), CommitError>,
     },
-    /// Answer to [`Effect::Touch`].
-    Touched {
-        /// Its ticket.
-        ticket: Ticket,
-        /// Whether the claim holds.
-        held: bool,
-    },
     /// Answer to [`Effect::Call`] or [`Effect::Ask`].
     Answered {
         /// Its ticket.
@@ -120,19 +113,6 @@ pub enum Effect {
         ticket: Ticket,
         /// The decision.
         commit: Box<Commit>,
-    },
-    /// Claim a repeated read.
-    Touch {
-        /// Answer with it.
-        ticket: Ticket,
-        /// The change.
-        id: ChangeId,
-        /// Its version.
-        version: u64,
-        /// The due instant the claim is based on.
-        was: Option<Timestamp>,
-        /// The new one.
-        due: Timestamp,
     },
     /// Make a call.
     Call {

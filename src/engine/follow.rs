@@ -5,7 +5,7 @@
 //!
 //! Invariants: what a list tells reaches a change as if it had asked itself; only changes that this process has followed
 //! from their PUT on are in a list's window; one list of a lane is out at a time, and one question has at most
-//! [`PAGES_MAX`] pages. Where several daemons share a store every change asks for itself, for a claim is one change's.
+//! [`PAGES_MAX`] pages.
 //!
 //! Deliberately not here: what a job's end means (`domain::change`).
 
@@ -168,7 +168,7 @@ impl Core {
         let Some(lane) = self.lanes.get(&work.change.target.lane) else { return false };
         let followed = &lane.followed;
         let in_window = followed.jobs.get(&id).is_some_and(|since| self.now.boot < since.boot + IN_WINDOW);
-        self.exclusive && in_window && !work.asks_alone && followed.failures < FAILURES_MAX && followed.jobs.len() > 1
+        in_window && !work.asks_alone && followed.failures < FAILURES_MAX && followed.jobs.len() > 1
     }
 
     /// Its time has come: it waits for the next list.
@@ -346,7 +346,7 @@ impl Core {
 
     /// How long a change sleeps that the table lets sleep for `wait`: while it follows a job, by what jobs here take.
     pub(super) fn patience(&self, id: ChangeId, wait: Duration) -> Duration {
-        let followed = self.work.get(&id).filter(|_| self.exclusive).and_then(|work| {
+        let followed = self.work.get(&id).and_then(|work| {
             let lane = self.lanes.get(&work.change.target.lane)?;
             Some((lane.followed.jobs.get(&id)?, lane))
         });

@@ -69,7 +69,7 @@ impl Core {
     /// Keeps what an answer tells of an instance's proxies.
     pub(super) fn keep_fresh(&mut self, call: &Call, reply: &Reply) {
         let now = self.now.boot;
-        let Some(lane) = self.lanes.get_mut(call.lane()).filter(|_| self.exclusive) else { return };
+        let Some(lane) = self.lanes.get_mut(call.lane()) else { return };
         match (call, &reply.outcome) {
             (Call::Proxies { instance_id, .. }, Ok(Answer::Proxies(proxies))) => {
                 lane.fresh.told(*instance_id, proxies.iter().cloned(), now);
@@ -96,7 +96,7 @@ impl Core {
         let tracked = self.rollouts.get(&id.rollout)?;
         let record = &change.record;
         let plain = record.undo.is_none() && record.attempts == 0 && record.jobs.is_empty() && change.target.seen.is_none();
-        if !self.exclusive || !plain || record.state != State::Inspecting || tracked.view.plan.survey {
+        if !plain || record.state != State::Inspecting || tracked.view.plan.survey {
             return None;
         }
         let fresh = &self.lanes.get(&change.target.lane)?.fresh;

@@ -5,8 +5,8 @@
 //! 1. **Commit before call.** A decision is committed first; the call goes out when the commit is acknowledged. A PUT's
 //!    intent and a job id are synced before anything else happens to that change.
 //! 2. **The commit is the claim.** It is refused when the change or its rollout moved since the decision read them; the
-//!    loser reads again and decides again with the same event. There is no leader and no lease; what commits nothing, or
-//!    stood in line too long, is claimed by itself, so that two daemons do not ask the same.
+//!    loser reads again and decides again with the same event. A store has one daemon, so what commits nothing needs no
+//!    claim.
 //! 3. **One call a decision, one effect a change.** Nothing is repeated below a decision.
 //! 4. **A last check where the bytes leave** ([`Board`]): past its deadline, after an acknowledged pause, abort or halt,
 //!    under the kill switch, over a paused lane, outside its window, too far from the cloud's clock, a PUT stays incomplete
@@ -23,7 +23,6 @@
 mod ask;
 mod board;
 mod by_hand;
-mod claim;
 mod cloud_time;
 mod core;
 mod effect;

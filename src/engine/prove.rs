@@ -1,17 +1,13 @@
 //! Looks at the wire: which changes probe their proxy's port now, and what comes back.
 //!
 //! Invariants: at most [`PROBES_MAX`] probes are out, and one for each change; every place taken comes back with its proof
-//! or unused; where several daemons work on a store, a probe is claimed as any repeated read is. A probe uses no permit of a
-//! lane: it is no call of the API.
+//! or unused. A probe uses no permit of a lane: it is no call of the API.
 //!
 //! Deliberately not here: when a proof is asked for and what it means (`domain::change`), and the connection (`probe`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::claim::GRACE;
 use super::core::{Core, Owner};
 use super::effect::Effect;
 use super::work::Stage;
@@ -19,7 +15,6 @@ use crate::domain::change::Event;
 use crate::domain::id::ChangeId;
 use crate::domain::journal::Trace;
 use crate::domain::proof::{Endpoint, Proof};
-use crate::probe::PROBE_WITHIN;
 
 /// Probes out at once, over all lanes: two hundred a second where a handshake takes 80 ms, with a handful of sockets and of
 /// handshakes at the same time, and no more than a few of them at one balancer.
@@ -61,7 +56,7 @@ impl Core {
             self.set_stage(id, Stage::Asleep);
             match self.decide(id) {
                 Some(Ok(decision)) => match decision.probe {
-                    Some(endpoint) => self.claim_probe(id, endpoint, out),
+                    Some(endpoint) => self.probe(id, endpoint, out),
                     None => self.carry_out(id, decision, out),
                 },
                 Some(Err(_)) => self.stale(id),
@@ -70,35 +65,11 @@ impl Core {
         }
     }
 
-    fn claim_probe(&mut self, id: ChangeId, endpoint: Endpoint, out: &mut Vec<Effect>) {
-        self.probes.out += 1;
-        if self.exclusive {
-            return self.probe(id, endpoint, out);
-        }
-        let due = self.wall_at(self.now.boot + PROBE_WITHIN + GRACE);
-        self.claim(id, due, Stage::ClaimingProbe(Box::new(endpoint), due), out);
-    }
-
-    /// The answer to the claim.
-    pub(super) fn probe_claimed(&mut self, id: ChangeId, endpoint: Endpoint, due: Timestamp, held: bool, out: &mut Vec<Effect>) {
-        if held {
-            if let Some(work) = self.work.get_mut(&id) {
-                work.due = Some(due);
-            }
-            return self.probe(id, endpoint, out);
-        }
-        self.probes.out -= 1;
-        self.count("claim_lost");
-        self.reread(id, out);
-    }
-
     fn probe(&mut self, id: ChangeId, endpoint: Endpoint, out: &mut Vec<Effect>) {
-        let Some(tracked) = self.rollouts.get(&id.rollout) else {
-            // Without its rollout nothing can be judged; the next scan brings it.
-            self.probes.out -= 1;
-            return self.sleep(id, Duration::from_secs(1));
-        };
+        // Without its rollout nothing can be judged; the next scan brings it.
+        let Some(tracked) = self.rollouts.get(&id.rollout) else { return self.sleep(id, Duration::from_secs(1)) };
         let plan = tracked.view.plan.clone();
+        self.probes.out += 1;
         self.set_stage(id, Stage::Probing);
         self.count("probes");
         let ticket = self.ticket(Owner::Change(id));

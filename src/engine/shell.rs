@@ -249,10 +249,6 @@ impl Shell {
                     Effect::Scan { until } => next.push(scan(&*self.store, until).await?),
                     Effect::Read { ticket, query } => next.push(Input::Read { ticket, found: Box::new(read(&*self.store, query).await?) }),
                     Effect::Commit { ticket, commit } => next.extend(self.commit(ticket, *commit).await),
-                    Effect::Touch { ticket, id, version, was, due } => {
-                        let held = self.store.touch(id, version, was, due).await?;
-                        next.push(Input::Touched { ticket, held });
-                    }
                     Effect::Call { ticket, call, check } => {
                         let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
                         let (board, clock) = (Arc::clone(&self.board), Arc::clone(&self.clock));

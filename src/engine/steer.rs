@@ -69,7 +69,6 @@ pub(super) struct Moving {
     pub(super) record: Option<rollout::Record>,
     pub(super) released: Vec<Change>,
     /// From then on others may take the released ones over.
-    pub(super) due: Option<Timestamp>,
     pub(super) act: Act,
     pub(super) wake: RolloutWake,
     pub(super) verb: bool,
@@ -81,7 +80,7 @@ pub(super) struct Moving {
 impl Moving {
     /// A commit after which nothing is left to do but to look again.
     pub(super) fn then(wake: RolloutWake) -> Self {
-        Self { record: None, released: Vec::new(), due: None, act: Act::None, wake, verb: false, sweep: None, noted: None }
+        Self { record: None, released: Vec::new(), act: Act::None, wake, verb: false, sweep: None, noted: None }
     }
 }
 
@@ -449,7 +448,7 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let (decided, seen) = (&decision.record, &tracked.view.record);
         if (decided.version, decided.releases) != (seen.version, seen.releases + 1) {
-            // A scan has shown another daemon's release since: these places may be taken, and the commit would compare
+            // A scan has shown another release since: these places may be taken, and the commit would compare
             // with what it did not decide on.
             tracked.again = true;
             return;
@@ -487,7 +486,7 @@ impl Core {
             };
             moves.push(change_move(&change, next, None, why, None));
         }
-        let moving = Moving { record: Some(record.clone()), released, due: Some(due), ..Moving::then(wake) };
+        let moving = Moving { record: Some(record.clone()), released, ..Moving::then(wake) };
         let own = RolloutMove { record, why: decision.why, by: None };
         self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
     }
@@ -524,7 +523,7 @@ impl Core {
         }
         for change in moving.released {
             self.count("released");
-            self.begin(change, moving.due);
+            self.begin(change);
         }
         if moving.verb {
             let in_flight = self.in_flight_of(id);

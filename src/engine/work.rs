@@ -19,12 +19,14 @@ use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use crate::domain::change::{self, Change, Context, Decision, Event, Gate, Stale, State, Wake};
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
-use crate::domain::proof::Endpoint;
 use crate::domain::quota::Boot;
 use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 
-/// From the decision to the wire instant: past it a call is not sent, because others may take the change over.
+/// From the decision to the wire instant: past it a call is not sent, because what it was decided on may be no more.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a scan waits beyond a call's longest life, or beyond a planned wake, before it takes a change into hand.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// One change in hand.
 pub(super) struct Work {
@@ -33,8 +35,6 @@ pub(super) struct Work {
     /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
     pub(super) event: Event,
     pub(super) trace: Option<Trace>,
-    /// From then on others may take it over, as the store has it.
-    pub(super) due: Option<Timestamp>,
     /// When its timer wakes it.
     pub(super) wake: Option<Boot>,
     /// When the present state was entered, or taken over.
@@ -59,17 +59,11 @@ pub(super) enum Stage {
     Listed,
     /// Waits for a place to look at the wire.
     Lined { place: u64 },
-    /// The claim of a look at the wire is on its way; the place is in hand.
-    ClaimingProbe(Box<Endpoint>, Timestamp),
     /// The look at the wire is out.
     Probing,
-    /// The decision is on its way to the store, with the instant from which others may take over and with both clocks
-    /// at the decision, from which the call's deadline counts; a call's permit is in hand.
-    Committing(Box<Decision>, Option<Timestamp>, Times),
-    /// The claim of a repeated read is on its way, with the same; the permit is in hand.
-    Claiming(Box<Call>, Timestamp, Times),
-    /// A claim that ran out while the change stood in line is on its way again; the permit is in hand.
-    Renewing(Timestamp),
+    /// The decision is on its way to the store, with both clocks at the decision, from which the call's deadline counts;
+    /// a call's permit is in hand.
+    Committing(Box<Decision>, Times),
     /// The call is out.
     Out(Box<Call>),
     /// The store is asked what moved, or which jobs are explained.
@@ -84,12 +78,12 @@ impl Core {
             return;
         }
         self.count("taken_over");
-        self.begin(active.change, active.due);
+        self.begin(active.change);
     }
 
     /// Takes an active change into hand; it acts in this very step. One that is in hand already stays as it is: a release
     /// that landed long ago may be acknowledged after a scan has found what it released.
-    pub(super) fn begin(&mut self, change: Change, due: Option<Timestamp>) {
+    pub(super) fn begin(&mut self, change: Change) {
         let id = change.id;
         if self.work.contains_key(&id) {
             return;
@@ -101,7 +95,6 @@ impl Core {
             stage: Stage::Asleep,
             event: Event::Woken,
             trace: None,
-            due,
             wake: Some(now),
             entered: now,
             looks: 0,
@@ -214,15 +207,7 @@ impl Core {
                 }
                 state.line.enqueue(rank, place, Waiter::Change(id));
             }
-            Stage::Listed
-            | Stage::Lined { .. }
-            | Stage::Committing(..)
-            | Stage::Claiming(..)
-            | Stage::Renewing(_)
-            | Stage::ClaimingProbe(..)
-            | Stage::Out(_)
-            | Stage::Probing
-            | Stage::Reading => return,
+            Stage::Listed | Stage::Lined { .. } | Stage::Committing(..) | Stage::Out(_) | Stage::Probing | Stage::Reading => return,
         }
         self.stirred.insert(lane);
         if rank == Rank::LookAfter
@@ -253,19 +238,14 @@ impl Core {
     /// Commits what the decision changes; then, or at once when it changes nothing, makes its call or sleeps.
     pub(super) fn carry_out(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get(&id) else { return };
-        let due = self.due_after(id, &decision);
         if decision.record.version != work.change.record.version {
-            if decision.call.is_some() && self.claim_runs_out(work) {
-                let due = due.expect("a change with a call is active");
-                return self.claim(id, due, Stage::Renewing(due), out);
-            }
             let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
             let synced = matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
             let change = ChangeMove {
                 ordinal: id.ordinal,
                 version: work.change.record.version,
                 record: decision.record.clone(),
-                due,
+                due: self.due_after(work, &decision),
                 why: decision.why.clone(),
                 call: decision.call.as_ref().map(Call::word),
                 answer: work.trace.clone(),
@@ -280,7 +260,7 @@ impl Core {
                 changes: vec![change],
                 durability: if synced { Durability::Synced } else { Durability::Ordered },
             };
-            self.set_stage(id, Stage::Committing(Box::new(decision), due, self.now));
+            self.set_stage(id, Stage::Committing(Box::new(decision), self.now));
             self.count_in_flight(id);
             let ticket = self.ticket(Owner::Change(id));
             out.push(Effect::Commit { ticket, commit: Box::new(commit) });
@@ -289,14 +269,24 @@ impl Core {
         self.done_with_event(id);
         match (decision.call, decision.wake) {
             _ if decision.probe.is_some() => self.line_up(id),
-            (Some(call), _) if self.exclusive => self.send(id, call, self.now, out),
-            (Some(call), _) => {
-                let due = due.expect("a change with a call is active");
-                self.claim(id, due, Stage::Claiming(Box::new(call), due, self.now), out);
-            }
+            (Some(call), _) => self.send(id, call, self.now, out),
             (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
             (None, Wake::Never) => self.set_stage(id, Stage::Asleep),
         }
+    }
+
+    /// From when on a scan may take the change into hand again, after this decision, if nothing has moved it by then.
+    fn due_after(&self, work: &Work, decision: &Decision) -> Option<Timestamp> {
+        if decision.record.state.is_settled() || decision.record.state == State::Queued {
+            return None;
+        }
+        let lane = self.lanes.get(&work.change.target.lane)?;
+        let ahead = match (&decision.call, decision.wake) {
+            (Some(_), _) => SEND_WITHIN + lane.lane.call_timeout,
+            (None, Wake::In(wait)) => wait,
+            (None, Wake::Never) => Duration::ZERO,
+        };
+        Some(self.wall_at(self.now.boot + ahead + GRACE))
     }
 
     pub(super) fn set_stage(&mut self, id: ChangeId, stage: Stage) {
@@ -336,8 +326,8 @@ impl Core {
         }
     }
 
-    /// Lets a call go that was decided then. Its deadline counts from the decision, because so does the instant from which
-    /// others may take the change over: a commit that took long has used the time up.
+    /// Lets a call go that was decided then. Its deadline counts from the decision: a commit that took long has used the
+    /// time up.
     pub(super) fn send(&mut self, id: ChangeId, call: Call, decided: Times, out: &mut Vec<Effect>) {
         if let (Call::Inspect { .. }, Some(view)) = (&call, self.seen_of_late(id)) {
             return self.decide_by(id, view, out);
@@ -366,10 +356,10 @@ impl Core {
 
     pub(super) fn work_committed(&mut self, id: ChangeId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
-        let Stage::Committing(decision, due, decided) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
+        let Stage::Committing(decision, decided) = std::mem::replace(&mut work.stage, Stage::Asleep) else { return };
         let lane = work.change.target.lane.clone();
         match result {
-            Ok(()) => self.moved(id, *decision, due, decided, out),
+            Ok(()) => self.moved(id, *decision, decided, out),
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
                 self.count("conflict");
                 if decision.call.is_some() {
@@ -382,7 +372,7 @@ impl Core {
         }
     }
 
-    fn moved(&mut self, id: ChangeId, decision: Decision, due: Option<Timestamp>, decided: Times, out: &mut Vec<Effect>) {
+    fn moved(&mut self, id: ChangeId, decision: Decision, decided: Times, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
         let (was, is) = (work.change.record.state.word(), decision.record.state.word());
@@ -394,7 +384,6 @@ impl Core {
             work.question = None;
         }
         let waits = decision.record.waits > work.change.record.waits;
-        work.due = due;
         work.change.record = decision.record;
         let lane = work.change.target.lane.clone();
         match (was, is) {
@@ -468,10 +457,7 @@ impl Core {
     fn reconcile(&mut self, id: ChangeId, active: Active, out: &mut Vec<Effect>) {
         let Some(work) = self.work.get_mut(&id) else { return };
         let moved = active.change.record.version != work.change.record.version;
-        // Another daemon has claimed it: its turn, until what it claimed falls due.
-        let theirs = active.due != work.due;
         work.change = active.change;
-        work.due = active.due;
         if moved {
             work.entered = self.now.boot;
             work.looks = 0;
@@ -487,7 +473,7 @@ impl Core {
         let named = if let Event::Accepted(job) = &work.event { job.as_ref() } else { None };
         let told_before = named.is_some_and(|job| work.change.record.jobs.contains(job));
         let news = named.is_some() && !told_before;
-        if (moved || theirs) && !news {
+        if moved && !news {
             if told_before {
                 self.count("job_told_before");
             }

@@ -247,7 +247,7 @@ impl<'a> World<'a> {
         if self.core.is_some() {
             return;
         }
-        let options = Options { lanes: self.scene.lanes.clone(), exclusive: true, quota_spent: self.life > 0, levels: self.levels.clone() };
+        let options = Options { lanes: self.scene.lanes.clone(), quota_spent: self.life > 0, levels: self.levels.clone() };
         let core = Core::new(options, self.times());
         self.board = core.board();
         self.core = Some(core);
@@ -311,10 +311,6 @@ impl<'a> World<'a> {
                 self.push_input(Duration::ZERO, Input::Read { ticket, found });
             }
             Effect::Commit { ticket, commit } => self.commit(ticket, *commit),
-            Effect::Touch { ticket, id, version, was, due } => {
-                let held = ready(self.store.touch(id, version, was, due)).expect("the store in memory never fails");
-                self.push_input(Duration::ZERO, Input::Touched { ticket, held });
-            }
             Effect::Call { ticket, call, check } => self.call(ticket, call, &check),
             Effect::Probe { ticket, id, endpoint, .. } => {
                 let lane = &self.scene.targets[id.ordinal as usize].lane;

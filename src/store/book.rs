@@ -3,8 +3,7 @@
 //! Job: hold the rollouts with their sheets, the rows of active and of explicitly queued changes, the instance locks
 //! and the due index; fold entries into them; answer what the engine asks.
 //!
-//! Invariants: the books are a fold of the journal's lines and of nothing else (a touch moves only `due`, which a crash
-//! may forget); every ordinal before the cursor has a row, here or with the backing store, and none after it has one;
+//! Invariants: the books are a fold of the journal's lines and of nothing else; every ordinal before the cursor has a row, here or with the backing store, and none after it has one;
 //! memory is bounded by rollouts, active and explicitly queued changes, never by settled ones.
 //!
 //! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
@@ -420,20 +419,6 @@ impl Book {
     /// Job ids of this instance that the backing store may not have yet, oldest first.
     pub fn fresh_jobs(&self, instance: &InstanceId) -> impl Iterator<Item = &JobId> {
         self.fresh.jobs.get(instance).into_iter().flatten().map(|(_, job)| job)
-    }
-
-    /// Moves a due instant without a transition.
-    pub fn touch(&mut self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> bool {
-        let Some(row) = self.rows.get_mut(&id) else { return false };
-        if row.standing() != Standing::Active || row.record.version != version || row.due != was {
-            return false;
-        }
-        if let Some(was) = was {
-            self.due.remove(&(was, id));
-        }
-        row.due = Some(due);
-        self.due.insert((due, id));
-        true
     }
 
     // Questions.

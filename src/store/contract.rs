@@ -29,7 +29,7 @@ macro_rules! suite {
             submitting_twice_is_one_rollout, other_content_is_refused, an_edit_is_refused_with_its_keys, of_two_at_once_one_is_taken, a_shared_proxy_is_refused_until_the_end, nothing_is_touched_at_first,
             a_stale_commit_is_refused_whole, a_stale_release_is_refused, a_verb_keeps_the_cursor, an_instance_has_one_active_change, an_instance_and_a_proxy_are_one_whatever_the_lane,
             one_commit_may_hand_an_instance_on, candidates_come_in_order, candidates_keep_to_waves, a_cursor_leaves_nothing_behind,
-            due_and_touch, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
+            due_is_as_the_last_move_says, an_abort_withdraws, settled_changes_move_only_back, a_record_too_big_is_refused, the_longest_reasons_fit, pages_and_filters,
             rollouts_newest_first, journal_pages, jobs_are_remembered, a_busy_life_adds_up, a_revert_marks_what_succeeded, an_enforcement_is_one_a_name, a_long_enforcement_is_kept, the_targets_are_those_submitted,
             a_revert_keeps_to_its_groups, a_full_group_is_passed_over,
             every_limit_counts, two_releases_never_share_a_place, a_long_list_is_looked_through_in_stretches, reads_see_what_was_acknowledged,
@@ -258,7 +258,7 @@ pub(crate) async fn a_cursor_leaves_nothing_behind(store: &dyn Store) {
     assert_eq!(rollout(store, id).await.tallies[0].queued, 8);
 }
 
-pub(crate) async fn due_and_touch(store: &dyn Store) {
+pub(crate) async fn due_is_as_the_last_move_says(store: &dyn Store) {
     let mut given = submission("alpha", &[3], 0);
     given.targets = (0..3).map(|n| target(n, n)).collect();
     let id = started(store, given).await;
@@ -271,21 +271,11 @@ pub(crate) async fn due_and_touch(store: &dyn Store) {
     assert_eq!(due(at(33), 9).await, [0, 1, 2]);
     assert_eq!(due(at(33), 2).await, [0, 1]);
 
-    let touched = ChangeId { rollout: id, ordinal: 0 };
-    assert!(store.touch(touched, 1, Some(at(33)), at(100)).await.expect("available"));
-    assert!(!store.touch(touched, 1, Some(at(33)), at(200)).await.expect("available"), "another has touched it meanwhile");
-    assert!(!store.touch(touched, 0, Some(at(100)), at(200)).await.expect("available"), "it has moved");
-    assert_eq!(due(at(33), 9).await, [1, 2]);
-    assert_eq!(due(at(100), 9).await, [1, 2, 0]);
-    assert_eq!(change_of(store, id, 0).await.due, Some(at(100)));
-
     put(store, id, 0, State::Queued).await.expect("free");
     put(store, id, 1, failed("no")).await.expect("free");
     assert_eq!(due(Timestamp::MAX, 9).await, [2]);
     for ordinal in [0, 1] {
-        assert_eq!(change_of(store, id, ordinal).await.due, None);
-        let id = ChangeId { rollout: id, ordinal };
-        assert!(!store.touch(id, 2, None, at(200)).await.expect("available"), "only active changes are due");
+        assert_eq!(change_of(store, id, ordinal).await.due, None, "only active changes are due");
     }
 }
 

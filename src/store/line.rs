@@ -16,7 +16,7 @@ use crate::domain::journal::Entry;
 pub(crate) struct Line {
     /// What happened.
     pub entry: Entry,
-    /// For an active change: from when on others may take it over.
+    /// For an active change: from when on it is due.
     pub due: Option<Timestamp>,
     /// How many lines of the same commit follow.
     pub more: u32,

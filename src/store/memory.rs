@@ -200,10 +200,6 @@ impl Store for MemoryStore {
         Box::pin(ready(self.state().commit(commit)))
     }
 
-    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.touch(id, version, was, due))))
-    }
-
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
         Box::pin(ready(Ok(self.state().book.due(now, limit))))
     }

@@ -86,11 +86,7 @@ pub trait Store: Send + Sync {
     /// Applies one decision, whole or not at all.
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>>;
 
-    /// Moves the instant at which others may take a change over, without a transition: claims a repeated read.
-    /// `false` when the change has moved past `version`, or another daemon moved its `due` from `was` meanwhile.
-    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>>;
-
-    /// Active changes whose time has come, soonest first: those that a crashed daemon left, or that wait.
+    /// Active changes whose time has come, soonest first: those that a crashed process left, or that wait.
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>>;
 
     /// The rollouts that are not final, and final ones with active changes left, oldest first.
@@ -102,7 +98,7 @@ pub trait Store: Send + Sync {
     /// One rollout.
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>>;
 
-    /// One change, with the instant at which others may take it over.
+    /// One change, with the instant at which it is due.
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>>;
 
     /// Queued changes of waves up to `wave`, in the list's order, whose instance is free, each instance once, and never
@@ -239,7 +235,7 @@ impl Rollout {
 pub struct Active {
     /// The change.
     pub change: Change,
-    /// From then on any daemon may take it over.
+    /// From then on it is due: a scan takes it into hand if nobody has it.
     pub due: Option<Timestamp>,
     /// When its latest transition was committed; `None` for one that never moved.
     pub moved_at: Option<Timestamp>,
@@ -364,7 +360,7 @@ pub struct ChangeMove {
     pub version: u64,
     /// The next record.
     pub record: change::Record,
-    /// From when on others may take it over; `None` for queued and settled changes.
+    /// From when on it is due; `None` for queued and settled changes.
     pub due: Option<Timestamp>,
     /// Why.
     pub why: String,

@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub target: Target,
     /// What moves.
     pub record: change::Record,
-    /// From then on any daemon may take it over; `None` for queued and settled changes.
+    /// From then on it is due; `None` for queued and settled changes.
     pub due: Option<Timestamp>,
     /// When its latest transition was committed.
     pub moved_at: Timestamp,

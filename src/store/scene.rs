@@ -299,8 +299,7 @@ impl Driver {
     }
 }
 
-/// Everything a store can tell, as text: equal pictures are equal stores. Due instants are left out, for a touch need
-/// not survive.
+/// Everything a store can tell, as text: equal pictures are equal stores.
 pub(crate) async fn picture(store: &dyn Store) -> String {
     use std::fmt::Write;
     let mut picture = String::new();
@@ -310,9 +309,8 @@ pub(crate) async fn picture(store: &dyn Store) -> String {
     for rollout in rollouts {
         writeln!(picture, "{rollout:?}").expect("a string takes everything");
         assert_eq!(format!("{:?}", store.rollout(rollout.id).await.expect("available").expect("there")), format!("{rollout:?}"));
-        for mut active in all_changes(store, rollout.id).await {
+        for active in all_changes(store, rollout.id).await {
             assert_eq!(store.change(active.change.id).await.expect("available").as_ref(), Some(&active));
-            active.due = None;
             let jobs = store.known_jobs(&active.change.target.instance_id).await.expect("available");
             writeln!(picture, "{active:?} {jobs:?}").expect("a string takes everything");
         }

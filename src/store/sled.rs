@@ -365,18 +365,7 @@ impl SledStore {
 
     async fn page_now(&self, query: Query) -> Result<Page, Unavailable> {
         self.caught_up().await?;
-        let mut page =
-            self.read(move |shared| shared.landed().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await?;
-        // A touch moves only the books.
-        let inner = self.shared.books()?;
-        for shown in page.changes.iter_mut().filter(|shown| shown.due.is_some()) {
-            if let Some(row) = inner.book.row(shown.change.id)
-                && row.record.version == shown.change.record.version
-            {
-                shown.due = row.due;
-            }
-        }
-        Ok(page)
+        self.read(move |shared| shared.landed().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await
     }
 
     async fn stored_now(
@@ -499,10 +488,6 @@ impl Store for SledStore {
 
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {
         Box::pin(self.commit_now(commit))
-    }
-
-    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>> {
-        self.books_say(|inner| Ok(inner.book.touch(id, version, was, due)))
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {

@@ -205,7 +205,7 @@ impl ApiWorld {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
-        let options = Options { lanes: vec![lane()], exclusive: true, quota_spent: false, levels: Vec::new() };
+        let options = Options { lanes: vec![lane()], quota_spent: false, levels: Vec::new() };
         let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), Arc::new(()), options);
         let stop = CancellationToken::new();
         let switches = Switches::open(folder.path().to_owned()).expect("no lane is paused");

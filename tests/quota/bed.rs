@@ -151,7 +151,7 @@ impl QuotaFixture {
 
     /// Starts a daemon; `past` is what the one before it left, `None`: it was killed, or there was none.
     pub fn start(self: &Arc<Self>, quota: Option<Quota>, spent: bool, levels: Vec<Level>) -> QuotaDaemon {
-        let options = Options { lanes: vec![lane(quota)], exclusive: true, quota_spent: spent, levels };
+        let options = Options { lanes: vec![lane(quota)], quota_spent: spent, levels };
         let clock = Arc::new(QuotaClock(Arc::clone(self)));
         let cloud = Arc::new(QuotaCloud(Arc::clone(self)));
         let (handle, running) = engine::start(

@@ -48,10 +48,6 @@ impl<H: Hooks> Store for Hooked<H> {
         self.0.store().submit(submission)
     }
 
-    fn touch(&self, id: ChangeId, version: u64, was: Option<Timestamp>, due: Timestamp) -> Pending<'_, Result<bool, Unavailable>> {
-        self.0.store().touch(id, version, was, due)
-    }
-
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
         self.0.store().due(now, limit)
     }

@@ -1,6 +1,5 @@
 //! Small worlds without crashes of their own, killed at every one of their boundaries: each commit, with the write lost
-//! and with it landed, and each call, at four places. One daemon alone that comes back, and two on one store, of which
-//! the other goes on.
+//! and with it landed, and each call, at four places. The daemon comes back and takes up what it left.
 
 use crate::planted::Planted;
 use crate::scenario::Scenario;

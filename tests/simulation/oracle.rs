@@ -44,7 +44,6 @@ pub enum Fact<'a> {
 
 /// A request at its wire instant.
 pub struct Sent<'a> {
-    pub daemon: usize,
     pub ticket: Ticket,
     pub id: ChangeId,
     pub call: &'a Call,
@@ -54,22 +53,18 @@ pub struct Sent<'a> {
 
 /// Facts without context.
 pub enum Seen {
-    /// A daemon read a job id.
+    /// The daemon read a job id.
     JobRead { job: JobId },
-    /// The answer to a request that left is with its daemon at that time.
-    AnswerComes { daemon: usize, ticket: Ticket, at: Nanos },
-    /// A daemon learnt what became of a call; without a disposition, it was the expected answer.
-    Answered { daemon: usize, ticket: Ticket, disposition: Option<Disposition>, now: Nanos },
-    /// An answer told a daemon the cloud's time, at this boot time.
-    TimeTold { daemon: usize, boot: Duration, time: Timestamp },
-    /// A daemon's call came to the wire long after its deadline, when others may work on the change already.
-    TooLate { id: ChangeId },
-    /// A daemon's call did not leave: its connection was refused, or it was withheld.
+    /// The answer to a request that left is with the daemon at that time.
+    AnswerComes { ticket: Ticket, at: Nanos },
+    /// The daemon learnt what became of a call; without a disposition, it was the expected answer.
+    Answered { ticket: Ticket, disposition: Option<Disposition> },
+    /// An answer told the daemon the cloud's time, at this boot time.
+    TimeTold { boot: Duration, time: Timestamp },
+    /// The daemon's call did not leave: its connection was refused, or it was withheld.
     NotSent { id: ChangeId, now: Nanos },
-    /// A daemon asked for a claim.
-    Touched { id: ChangeId, now: Nanos },
     /// An operator asked for a verb.
-    VerbAsked { id: u64, daemon: usize, now: Nanos },
+    VerbAsked { id: u64, now: Nanos },
     /// An operator has an answer, whichever.
     VerbAnswered { id: u64 },
     /// An operator was told that the verb is carried out.
@@ -78,10 +73,10 @@ pub enum Seen {
     Stopped { stands: bool },
     /// A person's word on the lane was acknowledged.
     LaneSwitched { paused: bool },
-    /// A daemon began to run.
-    Started { daemon: usize, now: Nanos },
-    /// A daemon died.
-    Crashed { daemon: usize, now: Nanos },
+    /// The daemon began to run.
+    Started { now: Nanos },
+    /// The daemon died.
+    Crashed { now: Nanos },
     /// Up to then something happened that may hold work up without anybody's fault.
     Disturbed { now: Nanos },
     /// A proxy's port was looked at; what it showed, if that can be read.

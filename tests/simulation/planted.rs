@@ -40,18 +40,10 @@ pub enum Planted {
     VerbAcknowledgedBeforeSaved,
 
     // In the store.
-    /// The store applies a commit whatever moved since it was decided.
-    CommitWithoutCompare,
-    /// The store does not compare the count of releases.
-    ReleasesNotCompared,
     /// The store does not know that two proxies are of one instance.
     InstanceNotLocked,
-    /// Another daemon takes changes over before their time has come.
-    TakesOverTooEarly,
     /// Nothing that a crashed daemon left is ever due.
     NothingTakenOver,
-    /// A claim of a repeated read is always granted.
-    TouchAlwaysHeld,
     /// The unsynced tail that a crash may lose includes what was waited for.
     SyncedIsNotSynced,
     /// A crash loses commits from the middle of what was not synced, and keeps later ones.
@@ -110,7 +102,7 @@ pub enum Planted {
     NoWindowAtWire,
     /// The deadline alone is not checked at the wire instant.
     NoDeadlineAtWire,
-    /// One daemon looks for the kill-switch file in another folder.
+    /// The daemon looks for the kill-switch file in another folder.
     StopFileNotTold,
     /// The last check goes by what it was told of the kill-switch file.
     StopFileNotLookedAt,
@@ -166,12 +158,8 @@ pub const SCOREBOARD: &[(Planted, u64)] = &[
     (Planted::FullPermitsAfterRestart, 1_000),
     (Planted::DoubtTimedFromDecision, 100),
     (Planted::VerbAcknowledgedBeforeSaved, 50),
-    (Planted::CommitWithoutCompare, 50),
-    (Planted::ReleasesNotCompared, 300),
     (Planted::InstanceNotLocked, 50),
-    (Planted::TakesOverTooEarly, 50),
     (Planted::NothingTakenOver, 50),
-    (Planted::TouchAlwaysHeld, 300),
     (Planted::SyncedIsNotSynced, 50),
     (Planted::LogWithHoles, 1_000),
     (Planted::InFlightToldTooLow, 50),

@@ -30,10 +30,8 @@ pub struct Scenario {
     /// The lane's quota; the simulated cloud has the same one.
     pub quota: Option<(u32, Duration)>,
     pub window: Option<Often>,
-    /// One daemon alone on its store (unsynced commits may be lost), or two on a shared one.
-    pub daemons: usize,
     pub faults: Faults,
-    /// Mean seconds between crashes of a daemon; 0: none.
+    /// Mean seconds between crashes of the daemon; 0: none.
     pub crash_every: u32,
     /// Longest time in seconds for which a crashed daemon stays away.
     pub down_for: u64,
@@ -43,7 +41,7 @@ pub struct Scenario {
     pub refuse: f64,
     /// Share of commits, ways to the wire and ways to the cloud that take long.
     pub slow_path: f64,
-    /// Share of commits that take longer than another daemon waits before it takes a change over.
+    /// Share of commits that take long enough for a scan to come upon the change meanwhile.
     pub stuck_store: f64,
     pub verbs: u32,
     pub stop_file: bool,
@@ -86,9 +84,7 @@ pub const LANDING_BOUND: Duration = Duration::from_secs(3);
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 pub const VISIBILITY_LAG: Duration = Duration::from_secs(2);
 pub const SETTLE: Duration = Duration::from_secs(6);
-/// What another daemon waits beyond a call's longest life before it takes the change over.
-pub const GRACE: Duration = Duration::from_secs(10);
-/// Longest commit of a stuck store: beyond the 17 s after which a call's change may be taken over.
+/// Longest commit of a stuck store: beyond the 17 s after which a scan comes upon a call's change.
 pub const STUCK_COMMIT: Duration = Duration::from_secs(40);
 
 /// Steps of the cloud's clock are aimed at the time at which most runs are at work.
@@ -137,8 +133,7 @@ impl Scenario {
             max_attempts: rng.u16(2..=6),
             quota,
             window,
-            daemons: if rng.f64() < 0.5 { 1 } else { 2 },
-            crash_every: if rng.f64() < 0.7 { rng.u32(3..60) } else { 0 },
+            crash_every: Self::crash_every(&mut rng),
             down_for: if rng.f64() < 0.3 { 180 } else { 20 },
             freezes: if rng.f64() < 0.2 { rng.u32(1..6) } else { 0 },
             refuse: some(&mut rng, 0.3, 0.2),
@@ -183,7 +178,6 @@ impl Scenario {
             max_failures: 4,
             wave_failures: 4,
             window: None,
-            daemons: 1 + (world % 2) as usize,
             crash_every: 0,
             freezes: 0,
             stuck_store: 0.0,
@@ -200,6 +194,12 @@ impl Scenario {
             wire: world % 3 == 1,
             ..drawn
         }
+    }
+
+    fn crash_every(rng: &mut Rng) -> u32 {
+        // Once said how many daemons share the store; drawn on, so that the rest of a seed stays as it is.
+        rng.f64();
+        if rng.f64() < 0.7 { rng.u32(3..60) } else { 0 }
     }
 
     /// Drawn apart, so that everything else of a seed stays as it is.

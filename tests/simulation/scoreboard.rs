@@ -9,7 +9,7 @@ use crate::scenario::Scenario;
 use crate::world::run;
 use crate::{number, on_all_cores};
 
-/// Small worlds whose kill points are tried with every planted bug: one daemon, and two.
+/// Small worlds whose kill points are tried with every planted bug.
 const KILL_WORLDS: u64 = 2;
 
 /// The planted bug of this name; `Nothing` without one.

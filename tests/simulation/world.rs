@@ -87,23 +87,23 @@ impl CallPoint {
 }
 
 pub(in crate::world) enum What {
-    Wake { daemon: usize, life: u32, at: Nanos },
-    Feed { daemon: usize, life: u32, input: Box<Input> },
-    Answer { daemon: usize, life: u32, ticket: Ticket, number: u64, reply: Box<sealift::domain::call::Reply> },
-    Apply { daemon: usize, life: u32, ticket: Ticket, commit: Box<Commit> },
-    Wire { daemon: usize, life: u32, ticket: Ticket, number: u64, call: Box<(Call, CheckSpec)> },
-    Arrive { daemon: usize, life: u32, ticket: Ticket, number: u64, call: Box<Call> },
-    Crash { daemon: usize },
-    Start { daemon: usize },
-    Freeze { daemon: usize, until: Nanos },
+    Wake { life: u32, at: Nanos },
+    Feed { life: u32, input: Box<Input> },
+    Answer { life: u32, ticket: Ticket, number: u64, reply: Box<sealift::domain::call::Reply> },
+    Apply { life: u32, ticket: Ticket, commit: Box<Commit> },
+    Wire { life: u32, ticket: Ticket, number: u64, call: Box<(Call, CheckSpec)> },
+    Arrive { life: u32, ticket: Ticket, number: u64, call: Box<Call> },
+    Crash,
+    Start,
+    Freeze { until: Nanos },
     Operator { verb: Verb },
     Foreign,
     Look { place: usize, way: Nanos },
-    Probe { daemon: usize, life: u32, ticket: Ticket, id: ChangeId, endpoint: Endpoint },
-    AskWire { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, deadline: Duration, way: Nanos },
-    AskArrive { daemon: usize, life: u32, ticket: Ticket, call: Box<Call>, way: Nanos },
+    Probe { life: u32, ticket: Ticket, id: ChangeId, endpoint: Endpoint },
+    AskWire { life: u32, ticket: Ticket, call: Box<Call>, deadline: Duration, way: Nanos },
+    AskArrive { life: u32, ticket: Ticket, call: Box<Call>, way: Nanos },
     StopFile { text: Option<String> },
-    TellStop { daemon: usize, life: u32 },
+    TellStop { life: u32 },
     LaneSwitch { order: u32, paused: bool },
     StopAll { order: u32, stopped: bool },
     Jump { seconds: i64 },
@@ -112,16 +112,16 @@ pub(in crate::world) enum What {
 }
 
 impl What {
-    /// The daemon, if it can happen only while that one runs.
-    fn inside(&self) -> Option<usize> {
+    /// Whether it happens inside the daemon's host, and so only while that one goes on.
+    fn is_inside(&self) -> bool {
         match self {
-            Self::Wake { daemon, .. }
-            | Self::Feed { daemon, .. }
-            | Self::Answer { daemon, .. }
-            | Self::Apply { daemon, .. }
-            | Self::AskWire { daemon, .. }
-            | Self::TellStop { daemon, .. }
-            | Self::Wire { daemon, .. } => Some(*daemon),
+            Self::Wake { .. }
+            | Self::Feed { .. }
+            | Self::Answer { .. }
+            | Self::Apply { .. }
+            | Self::AskWire { .. }
+            | Self::TellStop { .. }
+            | Self::Wire { .. } => true,
             Self::Arrive { .. }
             | Self::AskArrive { .. }
             | Self::Probe { .. }
@@ -136,7 +136,7 @@ impl What {
             | Self::StopAll { .. }
             | Self::Jump { .. }
             | Self::CloudClock { .. }
-            | Self::Calm => None,
+            | Self::Calm => false,
         }
     }
 }
@@ -172,7 +172,7 @@ pub struct World {
     wall_offset: i64,
     number: u64,
     queue: BinaryHeap<Reverse<Event>>,
-    daemons: Vec<Daemon>,
+    daemon: Daemon,
     store: MemoryStore,
     fleet: Fleet,
     submission: Submission,
@@ -185,8 +185,8 @@ pub struct World {
     verbs_out: BTreeMap<u64, Verb>,
     /// A planted bug: since the last restart no commit has shown what it went on from.
     windows_forgotten: bool,
-    /// Looks of people: whom they asked, and how long their way is.
-    asks_out: BTreeMap<u64, (usize, Nanos)>,
+    /// Looks of people, and how long their way is.
+    asks_out: BTreeMap<u64, Nanos>,
     next_ask: u64,
     next_reply: u64,
     commits: u64,
@@ -246,7 +246,7 @@ impl World {
             wall_offset: 0,
             number: 0,
             queue: BinaryHeap::new(),
-            daemons: (0..scenario.daemons).map(|_| Daemon::default()).collect(),
+            daemon: Daemon::default(),
             store,
             fleet,
             submission,
@@ -276,9 +276,7 @@ impl World {
             scenario,
             planted,
         };
-        for daemon in 0..world.scenario.daemons {
-            world.push(daemon as u64 * 10 * MS, What::Start { daemon });
-        }
+        world.push(0, What::Start);
         world.draw_events();
         world.draw_gates();
         world.draw_asks();
@@ -370,9 +368,7 @@ impl World {
             self.oracle.end(&self.store, &mut self.cloud, &entries, self.now);
         }
         let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
-        for daemon in 0..self.daemons.len() {
-            self.take_counters(daemon);
-        }
+        self.take_counters();
         Outcome {
             journal,
             violations: self.oracle.violations,
@@ -391,40 +387,38 @@ impl World {
     }
 
     fn happen(&mut self, what: What) {
-        if let Some(daemon) = what.inside()
-            && self.daemons[daemon].frozen_until > self.now
-        {
+        if what.is_inside() && self.daemon.frozen_until > self.now {
             // It happens when the host goes on, in the same order.
-            let rest = self.daemons[daemon].frozen_until - self.now;
+            let rest = self.daemon.frozen_until - self.now;
             return self.push(rest, what);
         }
         match what {
-            What::Wake { daemon, life, at } => {
-                if self.daemons[daemon].life == life && self.daemons[daemon].wake == Some(at) {
-                    self.daemons[daemon].wake = None;
-                    self.feed(daemon, Input::Tick);
+            What::Wake { life, at } => {
+                if self.daemon.life == life && self.daemon.wake == Some(at) {
+                    self.daemon.wake = None;
+                    self.feed(Input::Tick);
                 }
             }
-            What::Feed { daemon, life, input } => {
-                if self.daemons[daemon].life == life {
-                    self.feed(daemon, *input);
+            What::Feed { life, input } => {
+                if self.daemon.life == life {
+                    self.feed(*input);
                 }
             }
-            What::Answer { daemon, life, ticket, number, reply } => self.answered(daemon, life, ticket, number, *reply),
-            What::Apply { daemon, life, ticket, commit } => self.apply(daemon, life, ticket, *commit),
-            What::Wire { daemon, life, ticket, number, call } => self.wire(daemon, life, ticket, number, *call),
-            What::Arrive { daemon, life, ticket, number, call } => self.arrive(daemon, life, ticket, number, &call),
-            What::Crash { daemon } => self.crash(daemon, None),
-            What::Start { daemon } => self.start(daemon),
-            What::Freeze { daemon, until } => self.freeze(daemon, until),
+            What::Answer { life, ticket, number, reply } => self.answered(life, ticket, number, *reply),
+            What::Apply { life, ticket, commit } => self.apply(life, ticket, *commit),
+            What::Wire { life, ticket, number, call } => self.wire(life, ticket, number, *call),
+            What::Arrive { life, ticket, number, call } => self.arrive(life, ticket, number, &call),
+            What::Crash => self.crash(None),
+            What::Start => self.start(),
+            What::Freeze { until } => self.freeze(until),
             What::Operator { verb } => self.operator(verb),
             What::Foreign => self.foreign(),
             What::Look { place, way } => self.look(place, way),
-            What::Probe { daemon, life, ticket, id, endpoint } => self.probed(daemon, life, ticket, id, &endpoint),
-            What::AskWire { daemon, life, ticket, call, deadline, way } => self.ask_wire(daemon, (life, ticket), *call, deadline, way),
-            What::AskArrive { daemon, life, ticket, call, way } => self.ask_arrive(daemon, (life, ticket), &call, way),
+            What::Probe { life, ticket, id, endpoint } => self.probed(life, ticket, id, &endpoint),
+            What::AskWire { life, ticket, call, deadline, way } => self.ask_wire(life, ticket, *call, deadline, way),
+            What::AskArrive { life, ticket, call, way } => self.ask_arrive(life, ticket, &call, way),
             What::StopFile { text } => self.stop_file(text),
-            What::TellStop { daemon, life } => self.tell_stop(daemon, life),
+            What::TellStop { life } => self.tell_stop(life),
             What::LaneSwitch { order, paused } => self.lane_switch(order, paused),
             What::StopAll { order, stopped } => self.stop_all(order, stopped),
             What::Jump { seconds } => {

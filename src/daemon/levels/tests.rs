@@ -20,7 +20,7 @@ impl Clock for Stopped {
 
 fn core() -> Core {
     let lane = Lane { quota: Some(Quota { requests: 3, per: SECOND }), ..lane("main") };
-    let options = Options { lanes: vec![lane], exclusive: true, quota_spent: true, levels: Vec::new() };
+    let options = Options { lanes: vec![lane], quota_spent: true, levels: Vec::new() };
     Core::new(options, Times { wall: Timestamp::UNIX_EPOCH, boot: SECOND })
 }
 

@@ -13,7 +13,7 @@ use crate::engine::staged::{SECOND, lane};
 use crate::engine::{Input, Options};
 
 fn core(quota: Option<Quota>) -> Core {
-    Core::new(Options { lanes: vec![Lane { quota, ..lane("main") }], exclusive: true, quota_spent: false, levels: Vec::new() }, times(0))
+    Core::new(Options { lanes: vec![Lane { quota, ..lane("main") }], quota_spent: false, levels: Vec::new() }, times(0))
 }
 
 fn times(seconds: u64) -> Times {

@@ -19,7 +19,7 @@ fn times(millis: u64) -> Times {
 fn core(quota_spent: bool, levels: Vec<Level>) -> Core {
     let quota = Some(Quota { requests: 20, per: SECOND / 5 });
     let lanes = vec![Lane { quota, ..lane("main") }, Lane { quota: None, ..lane("free") }];
-    Core::new(Options { lanes, exclusive: true, quota_spent, levels }, times(0))
+    Core::new(Options { lanes, quota_spent, levels }, times(0))
 }
 
 /// Asks so many questions of the lane, one every 10 ms; the tickets of those that go out. Before any goes out its mark is

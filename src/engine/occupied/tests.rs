@@ -19,12 +19,12 @@ fn name() -> Name {
 
 /// Two changes wait for their busy instances.
 fn core() -> Core {
-    let options = Options { lanes: vec![lane("main")], exclusive: true, quota_spent: false, levels: Vec::new() };
+    let options = Options { lanes: vec![lane("main")], quota_spent: false, levels: Vec::new() };
     let mut core = Core::new(options, times(0));
     for ordinal in 0..2 {
         let record = Record { state: State::Ready, waits: 1, ..Record::queued() };
         let id = ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal };
-        core.begin(Change { id, target: target(ordinal, ordinal), wave: 0, desired: true, record }, None);
+        core.begin(Change { id, target: target(ordinal, ordinal), wave: 0, desired: true, record });
     }
     core
 }

@@ -28,17 +28,15 @@ fn silent(endpoint: &Endpoint) -> Box<Proof> {
 struct Bench {
     core: Core,
     probes: Vec<(Ticket, Endpoint)>,
-    claims: Vec<Ticket>,
-    rereads: usize,
 }
 
 impl Bench {
-    fn new(exclusive: bool) -> Self {
+    fn new() -> Self {
         let core = Core::new(
-            Options { lanes: vec![Lane { max_in_flight: 100, ..lane("main") }], exclusive, quota_spent: false, levels: Vec::new() },
+            Options { lanes: vec![Lane { max_in_flight: 100, ..lane("main") }], quota_spent: false, levels: Vec::new() },
             times(0),
         );
-        let mut bench = Self { core, probes: Vec::new(), claims: Vec::new(), rereads: 0 };
+        let mut bench = Self { core, probes: Vec::new() };
         bench.step(0, Input::Tick);
         bench.step(0, scanned());
         bench
@@ -48,11 +46,8 @@ impl Bench {
         let mut effects = Vec::new();
         self.core.step(times(second), input, &mut effects);
         for effect in effects {
-            match effect {
-                Effect::Probe { ticket, endpoint, .. } => self.probes.push((ticket, endpoint)),
-                Effect::Touch { ticket, .. } => self.claims.push(ticket),
-                Effect::Read { query: crate::engine::Query::Change(_), .. } => self.rereads += 1,
-                _ => {}
+            if let Effect::Probe { ticket, endpoint, .. } = effect {
+                self.probes.push((ticket, endpoint));
             }
         }
     }
@@ -80,8 +75,8 @@ fn scanned() -> Input {
 
 #[test]
 fn no_more_probes_are_out_than_there_are_places() {
-    let mut bench = Bench::new(true);
-    assert_eq!((bench.probes.len(), bench.claims.len()), (PROBES_MAX, 0), "alone on the store nothing is claimed");
+    let mut bench = Bench::new();
+    assert_eq!(bench.probes.len(), PROBES_MAX);
     let (ticket, endpoint) = bench.probes[0].clone();
     bench.step(1, Input::Probed { ticket, proof: silent(&endpoint) });
     assert_eq!(bench.probes.len(), PROBES_MAX + 1, "a place that is free goes to the next in line");
@@ -95,16 +90,4 @@ fn no_more_probes_are_out_than_there_are_places() {
         bench.step(3, Input::Probed { ticket, proof: silent(&endpoint) });
     }
     assert_eq!(bench.core.probes.out, 0, "every place comes back");
-}
-
-#[test]
-fn a_probe_is_claimed_where_others_work_on_the_store() {
-    let mut bench = Bench::new(false);
-    assert_eq!((bench.probes.len(), bench.claims.len()), (0, PROBES_MAX));
-    let (won, lost) = (bench.claims[0], bench.claims[1]);
-    bench.step(0, Input::Touched { ticket: won, held: true });
-    assert_eq!(bench.probes.len(), 1);
-    bench.step(0, Input::Touched { ticket: lost, held: false });
-    assert_eq!((bench.probes.len(), bench.rereads), (1, 1), "it is another daemon's: what it did is read");
-    assert_eq!(bench.claims.len(), PROBES_MAX + 1, "and its place goes to the next");
 }

@@ -81,7 +81,7 @@ fn in_doubt() -> Input {
 
 /// Runs the question for so many seconds; the state to which it leads, if it does.
 fn answered(list: &mut List, seconds: u32) -> Option<State> {
-    let options = Options { lanes: vec![lane("main")], exclusive: true, quota_spent: false, levels: Vec::new() };
+    let options = Options { lanes: vec![lane("main")], quota_spent: false, levels: Vec::new() };
     let mut core = Core::new(options, times(0));
     let mut inputs = vec![Input::Tick, in_doubt()];
     for second in 0..seconds {

@@ -9,14 +9,13 @@ use crate::domain::call::{Answer, Call, Disposition, JobsPage, ProxyStatus, Prox
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
-use crate::domain::quota::Quota;
 use crate::domain::target::Target;
 use crate::engine::staged::lane;
 use crate::engine::{Input, Options, Ticket};
 use crate::store::memory::MemoryStore;
 use crate::store::{Active, Store, scene};
 
-/// One of several daemons on a store; what it calls is noted, and answered only when a test does.
+/// A daemon on a store on which a test moves things too; what it calls is noted, and answered only when a test does.
 struct Daemon<'a> {
     core: Core,
     store: &'a MemoryStore,
@@ -24,18 +23,14 @@ struct Daemon<'a> {
     called: Vec<Call>,
     unanswered: VecDeque<Ticket>,
     looks: usize,
-    /// Another daemon releases, and a scan shows it, while candidates are read for the first time.
+    /// Somebody else releases, and a scan shows it, while candidates are read for the first time.
     overtaken: bool,
 }
 
 impl<'a> Daemon<'a> {
     fn new(store: &'a MemoryStore, second: i64) -> Self {
-        Self::with_quota(store, second, None)
-    }
-
-    fn with_quota(store: &'a MemoryStore, second: i64, quota: Option<Quota>) -> Self {
-        let lanes = vec![Lane { max_in_flight: 8, quota, ..lane("main") }];
-        let options = Options { lanes, exclusive: false, quota_spent: false, levels: Vec::new() };
+        let lanes = vec![Lane { max_in_flight: 8, ..lane("main") }];
+        let options = Options { lanes, quota_spent: false, levels: Vec::new() };
         let core = Core::new(options, times(second));
         Self { core, store, second, called: Vec::new(), unanswered: VecDeque::new(), looks: 0, overtaken: false }
     }
@@ -43,11 +38,6 @@ impl<'a> Daemon<'a> {
     fn wait(&mut self, seconds: i64) {
         self.second += seconds;
         self.step(Input::Tick);
-    }
-
-    /// The oldest call that was not answered yet gets no answer in time.
-    fn lose_answer(&mut self) {
-        self.answer(lost("no answer in time"));
     }
 
     /// The oldest call that was not answered yet is.
@@ -89,7 +79,7 @@ impl<'a> Daemon<'a> {
     fn perform(&mut self, effect: Effect) -> Vec<Input> {
         let store = self.store;
         match effect {
-            Effect::Scan { until } => vec![self.scanned(until)],
+            Effect::Scan { .. } => vec![self.scanned()],
             Effect::Read { ticket, query: Query::Rollout(id) } => {
                 self.looks += 1;
                 let found = Found::Rollout(ready(store.rollout(id)).expect("memory").map(Box::new));
@@ -99,7 +89,7 @@ impl<'a> Daemon<'a> {
                 let mut inputs = Vec::new();
                 if std::mem::take(&mut self.overtaken) {
                     ready(scene::release(store, rollout, wave, 1));
-                    inputs.push(self.scanned(scene::at(self.second)));
+                    inputs.push(self.scanned());
                 }
                 let found = Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect("memory"));
                 inputs.push(Input::Read { ticket, found: Box::new(found) });
@@ -111,9 +101,6 @@ impl<'a> Daemon<'a> {
                 vec![Input::Read { ticket, found: Box::new(Found::Change(Some(Box::new((change, rollout))))) }]
             }
             Effect::Commit { ticket, commit } => vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }],
-            Effect::Touch { ticket, id, version, was, due } => {
-                vec![Input::Touched { ticket, held: ready(store.touch(id, version, was, due)).expect("memory") }]
-            }
             Effect::Call { ticket, call, .. } | Effect::Ask { ticket, call, .. } => {
                 self.called.push(call);
                 self.unanswered.push_back(ticket);
@@ -123,9 +110,10 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    fn scanned(&self, until: Timestamp) -> Input {
+    /// What a test has moved is in other hands until it is due.
+    fn scanned(&self) -> Input {
         let open = ready(self.store.open_rollouts()).expect("memory");
-        let due = ready(self.store.due(until, 100)).expect("memory");
+        let due = ready(self.store.due(scene::at(self.second), 100)).expect("memory");
         Input::Scanned { open, due }
     }
 }
@@ -138,7 +126,7 @@ fn times(second: i64) -> Times {
     Times { wall: scene::at(second), boot: Duration::from_secs(u64::try_from(second).expect("after the start")) }
 }
 
-/// A rollout of two that allows one change in flight; the first is in another daemon's hands.
+/// A rollout of two that allows one change in flight; the first is in other hands.
 fn shared() -> (MemoryStore, RolloutId) {
     let store = MemoryStore::new();
     let mut submission = scene::submission("alpha", &[2], 0);
@@ -233,54 +221,8 @@ fn a_release_is_not_committed_beside_one_that_it_did_not_see() {
     assert_eq!((rollout.total().active, rollout.record.releases, daemon.overtaken), (1, 1, false));
 }
 
-/// Two changes, and a quota that lets one call out a minute: the second stands in line for longer than its claim is its own.
-fn one_call_a_minute(store: &MemoryStore) -> (Daemon<'_>, ChangeId) {
-    let mut submission = scene::submission("alpha", &[2], 0);
-    submission.targets = (0..2).map(|n| scene::target(n, n)).collect();
-    let id = ready(scene::started(store, submission));
-    let mut daemon = Daemon::with_quota(store, 5, Some(Quota { requests: 1, per: Duration::from_secs(60) }));
-    daemon.wait(0);
-    daemon.lose_answer();
-    assert_eq!(daemon.called.len(), 1);
-    let second = ChangeId { rollout: id, ordinal: 1 };
-    for _ in 0..30 {
-        daemon.wait(1);
-    }
-    let due = stored(store, second).due.expect("released");
-    assert!(due < scene::at(daemon.second), "its claim has run out");
-    (daemon, second)
-}
-
 fn stored(store: &MemoryStore, id: ChangeId) -> Active {
     ready(scene::change_of(store, id.rollout, id.ordinal))
-}
-
-#[test]
-fn a_change_whose_claim_ran_out_in_line_moves_with_a_new_one() {
-    let store = MemoryStore::new();
-    let (mut daemon, second) = one_call_a_minute(&store);
-    for _ in 0..40 {
-        daemon.wait(1);
-    }
-    let active = stored(&store, second);
-    assert_eq!(daemon.called[1..], [Call::Inspect { target: active.change.target }]);
-    assert!(active.due.expect("active") > scene::at(daemon.second));
-}
-
-#[test]
-fn what_another_daemon_took_over_while_it_stood_in_line_is_left_to_that_one() {
-    let store = MemoryStore::new();
-    let (mut daemon, second) = one_call_a_minute(&store);
-    let active = stored(&store, second);
-    let theirs = scene::at(daemon.second + 60);
-    assert!(ready(store.touch(second, active.change.record.version, active.due, theirs)).expect("memory"));
-    for _ in 0..40 {
-        daemon.wait(1);
-    }
-    let change = stored(&store, second);
-    assert_eq!((change.change.record, change.due), (active.change.record, Some(theirs)));
-    let first = stored(&store, ChangeId { ordinal: 0, ..second }).change.target;
-    assert!(daemon.called.iter().all(|call| call.target() == Some(&first)), "only the other change is looked at");
 }
 
 fn answered(answer: Answer) -> Reply {

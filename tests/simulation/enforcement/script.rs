@@ -93,7 +93,6 @@ impl Script {
         let bed = &self.bed;
         let options = Options {
             lanes: vec![setting::lane(&Scenario::small(0), crate::planted::Planted::Nothing)],
-            exclusive: true,
             quota_spent: bed.state().lives > 0,
             levels: Vec::new(),
         };
@@ -104,7 +103,7 @@ impl Script {
         let mut tasks = vec![tokio::spawn(async move {
             running.await.expect("a store in memory");
         })];
-        // In some runs two carry it out at once, as two daemons on one store would.
+        // In some runs two carry it out at once: the store alone keeps their decisions apart.
         for _ in 0..self.rng.usize(1..=2) {
             let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
             tasks.push(tokio::spawn(async move {

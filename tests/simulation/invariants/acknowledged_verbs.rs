@@ -1,28 +1,19 @@
 //! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or abort, over a lane that is
 //! paused, and while the kill switch stands, no PUT leaves.
-//!
-//! With several daemons the first half alone is asked: another daemon may have committed its intent before the verb and
-//! is past its own last check by the time it learns of it.
 
 use sealift::domain::journal::What;
 use sealift::domain::rollout::{Phase, Verb};
 
 use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use crate::oracle::{Fact, Seen};
 
+#[derive(Default)]
 pub struct AcknowledgedVerbs {
-    alone: bool,
     /// Set by an acknowledged pause or abort; taken back when its end is in the store, acknowledged or not.
     held: bool,
     acknowledged: u64,
     stopped: bool,
     lane_paused: bool,
-}
-
-impl AcknowledgedVerbs {
-    pub fn new(setting: &Setting<'_>) -> Self {
-        Self { alone: setting.scenario.daemons == 1, held: false, acknowledged: 0, stopped: false, lane_paused: false }
-    }
 }
 
 impl Invariant for AcknowledgedVerbs {
@@ -51,7 +42,7 @@ impl Invariant for AcknowledgedVerbs {
                 if self.lane_paused {
                     return Err(format!("a PUT for {id} left over a paused lane"));
                 }
-                if self.held && self.alone {
+                if self.held {
                     return Err(format!("a PUT for {id} left after an acknowledged pause or abort"));
                 }
             }

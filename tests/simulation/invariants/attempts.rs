@@ -1,5 +1,5 @@
 //! Attempts count PUTs sent, not restarts: at every PUT the stored count is at least the PUTs that left since the change
-//! was queued, less those of which its daemon learnt that they were surely not executed and cost nothing; and at most
+//! was queued, less those of which the daemon learnt that they were surely not executed and cost nothing; and at most
 //! what the plan allows.
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ const REQUEUED: [&str; 2] = ["tried again on request", "to be put back"];
 pub struct Attempts {
     most: u16,
     counts: BTreeMap<u32, Count>,
-    out: BTreeMap<(usize, Ticket), u32>,
+    out: BTreeMap<Ticket, u32>,
 }
 
 impl Attempts {
@@ -55,7 +55,7 @@ impl Invariant for Attempts {
             Fact::Wire { sent, store } if sent.call.is_write() => {
                 let count = self.counts.entry(sent.id.ordinal).or_default();
                 count.left += 1;
-                self.out.insert((sent.daemon, sent.ticket), sent.id.ordinal);
+                self.out.insert(sent.ticket, sent.id.ordinal);
                 let stored = store.change(sent.id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
                 let attempts = stored.change.record.attempts;
                 if attempts + count.free < count.left || attempts > count.meant || attempts > self.most {
@@ -66,15 +66,15 @@ impl Invariant for Attempts {
                     ));
                 }
             }
-            Fact::Seen(Seen::Answered { daemon, ticket, disposition, .. }) => {
+            Fact::Seen(Seen::Answered { ticket, disposition }) => {
                 let free = matches!(disposition, Some(Disposition::Throttled | Disposition::Unauthorised | Disposition::Busy));
-                if let Some(ordinal) = self.out.remove(&(*daemon, *ticket))
+                if let Some(ordinal) = self.out.remove(ticket)
                     && free
                 {
                     self.counts.entry(ordinal).or_default().free += 1;
                 }
             }
-            Fact::Seen(Seen::Crashed { daemon, .. }) => self.out.retain(|(of, _), _| of != daemon),
+            Fact::Seen(Seen::Crashed { .. }) => self.out.clear(),
             _ => {}
         }
         Ok(())

@@ -1,6 +1,5 @@
-//! No PUT leaves a daemon to which the cloud told, within the last ten minutes, a time too far from its own.
+//! No PUT leaves the daemon if the cloud told it, within the last ten minutes, a time too far from its own.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,8 +17,8 @@ const TOLD_FOR: Duration = Duration::from_secs(590);
 
 #[derive(Default)]
 pub struct ClockAtWire {
-    /// By daemon: when it was told a time last, in boot time, and which.
-    told: BTreeMap<usize, (Duration, Timestamp)>,
+    /// When the daemon was told a time last, in boot time, and which.
+    told: Option<(Duration, Timestamp)>,
 }
 
 impl ClockAtWire {
@@ -31,16 +30,12 @@ impl ClockAtWire {
 impl Invariant for ClockAtWire {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::TimeTold { daemon, boot, time }) => {
-                self.told.insert(*daemon, (*boot, *time));
-            }
-            Fact::Seen(Seen::Crashed { daemon, .. }) => {
-                self.told.remove(daemon);
-            }
+            Fact::Seen(Seen::TimeTold { boot, time }) => self.told = Some((*boot, *time)),
+            Fact::Seen(Seen::Crashed { .. }) => self.told = None,
             Fact::Wire { sent, .. } if sent.call.is_write() => {
-                let Some((boot, time)) = self.told.get(&sent.daemon) else { return Ok(()) };
-                let since = sent.times.boot.saturating_sub(*boot);
-                let cloud = *time + SignedDuration::try_from(since).expect("a short run");
+                let Some((boot, time)) = self.told else { return Ok(()) };
+                let since = sent.times.boot.saturating_sub(boot);
+                let cloud = time + SignedDuration::try_from(since).expect("a short run");
                 let apart = sent.times.wall.duration_until(cloud).unsigned_abs();
                 if since < TOLD_FOR && apart > CLOCK_TOLERANCE + CALL_TIMEOUT + WIDTH {
                     return Err(format!("a PUT for {} left although the cloud's clock is {} s away", sent.id, apart.as_secs()));

@@ -2,8 +2,6 @@
 //! exactly what runs; and a pause with an end holds until then, and no longer. No step of a clock ends a pause or a soak before
 //! its time has really passed, as far as one process saw it from its beginning.
 
-use std::collections::BTreeSet;
-
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::RolloutId;
@@ -37,12 +35,11 @@ pub struct Gates {
     by: Person,
     /// Commits may take long, or the clock by which a pause ends is stepped.
     unsure: bool,
-    /// A wait may be seen late: its commit took long, or another daemon began it, and a step between the two passes for the
-    /// right time.
+    /// A wait may be seen late, because its commit took long, and a step of the clock before that passes for the right time.
     late: bool,
     stopped: bool,
     quiet_from: Nanos,
-    running: BTreeSet<usize>,
+    running: bool,
     /// The end of the pause that the store has.
     until: Option<Timestamp>,
     over_since: Option<Nanos>,
@@ -58,10 +55,10 @@ impl Gates {
             approval: setting.submission.plan.approval,
             by: setting.submission.by.clone(),
             unsure: scenario.stuck_store > 0.0 || scenario.wall_jumps > 0 || scenario.clock_ahead != 0 || !scenario.clock_steps.is_empty(),
-            late: scenario.daemons > 1 || scenario.stuck_store > 0.0,
+            late: scenario.stuck_store > 0.0,
             stopped: false,
             quiet_from: 0,
-            running: BTreeSet::new(),
+            running: false,
             until: None,
             over_since: None,
             waits: [Wait::default(); 2],
@@ -128,15 +125,15 @@ impl Invariant for Gates {
                 self.stopped = *stands;
                 Ok(())
             }
-            Fact::Seen(Seen::Started { daemon, now }) => {
+            Fact::Seen(Seen::Started { now }) => {
                 // It sees what is waited for with the wall clock as it stands now.
                 self.waits.iter_mut().for_each(|wait| wait.due = None);
-                self.running.insert(*daemon);
+                self.running = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
             }
-            Fact::Seen(Seen::Crashed { daemon, now }) => {
-                self.running.remove(daemon);
+            Fact::Seen(Seen::Crashed { now }) => {
+                self.running = false;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
             }
@@ -156,7 +153,7 @@ impl Invariant for Gates {
                 let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
                 let record = &rollout.record;
                 let over = record.paused.is_some() && !record.phase.is_final() && record.paused_until.is_some_and(|until| until <= *wall);
-                if !over || self.stopped || self.running.is_empty() || *now < self.quiet_from {
+                if !over || self.stopped || !self.running || *now < self.quiet_from {
                     self.over_since = None;
                     return Ok(());
                 }

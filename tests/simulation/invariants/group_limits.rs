@@ -1,5 +1,5 @@
-//! Never more changes of one lane, or of one value of a tag, are active than the scenario's limits say, over all daemons
-//! and restarts.
+//! Never more changes of one lane, or of one value of a tag, are active than the scenario's limits say, over all
+//! restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
 

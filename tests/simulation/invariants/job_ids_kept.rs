@@ -1,4 +1,4 @@
-//! Where a job can only be ours, its id is held at the end; and an id that a daemon read and outlived is in the journal.
+//! Where a job can only be ours, its id is held at the end; and an id that the daemon read and outlived is in the journal.
 //!
 //! A job can only be ours when it is the only switch job that its instance ever had. With others beside it, whose job
 //! it was cannot be told, and the change says so.
@@ -16,22 +16,20 @@ use crate::oracle::{Fact, Seen, Setting};
 
 pub struct JobIdsKept {
     rollout: RolloutId,
-    alone: bool,
-    /// Ids read by the life of a daemon that still goes on.
+    /// Ids read in the daemon's present life.
     read: BTreeSet<JobId>,
 }
 
 impl JobIdsKept {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { rollout: setting.rollout, alone: setting.scenario.daemons == 1, read: BTreeSet::new() }
+        Self { rollout: setting.rollout, read: BTreeSet::new() }
     }
 }
 
 impl Invariant for JobIdsKept {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (store, cloud, entries) = match fact {
-            // With two daemons the other may have settled the change by questions before the answer was read.
-            Fact::Seen(Seen::JobRead { job }) if self.alone => {
+            Fact::Seen(Seen::JobRead { job }) => {
                 self.read.insert(job.clone());
                 return Ok(());
             }

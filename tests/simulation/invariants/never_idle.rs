@@ -1,8 +1,6 @@
 //! While a rollout may release, it does: an open window with free places and ready work is never idle for long. Work is
 //! ready when its instance is free and none of its groups is full. And a revert for which nothing is left to wait goes on.
 
-use std::collections::BTreeSet;
-
 use futures_util::FutureExt;
 use sealift::domain::change::Change;
 use sealift::domain::id::RolloutId;
@@ -28,7 +26,7 @@ pub struct NeverIdle {
     /// Commits of this run may take long, so places may be free and taken at once.
     stuck: bool,
     stopped: bool,
-    up: BTreeSet<usize>,
+    up: bool,
     /// The clock may have been stepped within the window that is open: it shuts as soon as one of the clocks says so.
     stepped_within: bool,
     quiet_from: Nanos,
@@ -43,7 +41,7 @@ impl NeverIdle {
             groups: GroupLimitsKept::new(setting),
             stuck: setting.scenario.stuck_store > 0.0,
             stopped: false,
-            up: BTreeSet::new(),
+            up: false,
             stepped_within: false,
             quiet_from: 0,
             idle_since: None,
@@ -97,12 +95,12 @@ impl Invariant for NeverIdle {
                 self.stepped_within = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(Seen::Started { daemon, now }) => {
-                self.up.insert(*daemon);
+            Fact::Seen(Seen::Started { now }) => {
+                self.up = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(Seen::Crashed { daemon, now }) => {
-                self.up.remove(daemon);
+            Fact::Seen(Seen::Crashed { now }) => {
+                self.up = false;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
             Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
@@ -116,7 +114,7 @@ impl Invariant for NeverIdle {
                         .is_some_and(|wave| self.is_next(*store, |change| change.wave <= wave && change.record.undo.is_none()))
                 };
                 let settled = *now >= self.quiet_from && !self.stepped_within;
-                let ready = settled && !self.up.is_empty() && (forward() || self.may_put_back(&rollout, *store, *wall));
+                let ready = settled && self.up && (forward() || self.may_put_back(&rollout, *store, *wall));
                 if !ready {
                     self.idle_since = None;
                     return Ok(());

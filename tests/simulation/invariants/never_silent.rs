@@ -1,6 +1,6 @@
-//! No event is lost: a change in flight commits, claims or tries a call again within a bounded time.
+//! No event is lost: a change in flight commits or tries a call again within a bounded time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -18,13 +18,13 @@ pub struct NeverSilent {
     /// A clock that was stepped back makes what a crash left fall due later by as much.
     stepped: bool,
     heard: BTreeMap<u32, Nanos>,
-    up: BTreeSet<usize>,
+    up: bool,
     quiet_from: Nanos,
 }
 
 impl NeverSilent {
     pub fn new(setting: &Setting<'_>) -> Self {
-        Self { stepped: setting.scenario.wall_jumps > 0, heard: BTreeMap::new(), up: BTreeSet::new(), quiet_from: 0 }
+        Self { stepped: setting.scenario.wall_jumps > 0, heard: BTreeMap::new(), up: false, quiet_from: 0 }
     }
 }
 
@@ -35,19 +35,19 @@ impl Invariant for NeverSilent {
             Fact::Wire { sent, .. } => {
                 self.heard.insert(sent.id.ordinal, sent.now);
             }
-            Fact::Seen(Seen::Touched { id, now } | Seen::NotSent { id, now }) => {
+            Fact::Seen(Seen::NotSent { id, now }) => {
                 self.heard.insert(id.ordinal, *now);
             }
             Fact::Seen(Seen::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now),
-            Fact::Seen(Seen::Started { daemon, now }) => {
-                self.up.insert(*daemon);
+            Fact::Seen(Seen::Started { now }) => {
+                self.up = true;
                 self.quiet_from = self.quiet_from.max(*now);
             }
-            Fact::Seen(Seen::Crashed { daemon, now }) => {
-                self.up.remove(daemon);
+            Fact::Seen(Seen::Crashed { now }) => {
+                self.up = false;
                 self.quiet_from = self.quiet_from.max(*now);
             }
-            Fact::Instant { now, store, .. } if !self.stepped && !self.up.is_empty() && *now > self.quiet_from + SILENT_MAX => {
+            Fact::Instant { now, store, .. } if !self.stepped && self.up && *now > self.quiet_from + SILENT_MAX => {
                 let active = store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
                 // What is ready may have to wait for a place in its lane for as long as jobs take.
                 for one in active.iter().filter(|one| one.change.record.state != State::Ready) {

@@ -1,5 +1,5 @@
 //! In any sliding interval at most N requests leave, and at most N arrive; and the cloud, which counts for itself with
-//! the same quota, refuses none for it. Asked of one daemon alone on its lane.
+//! the same quota, refuses none for it.
 
 use std::collections::VecDeque;
 
@@ -15,9 +15,7 @@ pub struct QuotaAtWireAndServer {
 
 impl QuotaAtWireAndServer {
     pub fn new(setting: &Setting<'_>) -> Self {
-        // Several daemons share a lane's quota only through a store that counts for them, which is later work.
-        let alone = setting.scenario.daemons == 1;
-        let quota = setting.scenario.quota.filter(|_| alone);
+        let quota = setting.scenario.quota;
         let quota = quota.map(|(requests, per)| (requests as usize, u64::try_from(per.as_nanos()).expect("short")));
         Self { quota, left: VecDeque::new(), arrived: VecDeque::new() }
     }

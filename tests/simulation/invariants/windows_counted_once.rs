@@ -3,8 +3,6 @@
 //!
 //! The journal alone is asked, with the calendar beside it: nothing of how the core counts is repeated here.
 
-use std::collections::BTreeSet;
-
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::RolloutId;
@@ -27,7 +25,7 @@ pub struct WindowsCountedOnce {
     rollout: RolloutId,
     calendar: Calendar,
     stopped: bool,
-    up: BTreeSet<usize>,
+    up: bool,
     next_look: Nanos,
     /// What was accounted for when a window was first seen to be neither opened nor missed, and when that was.
     untold: Option<(Timestamp, Nanos)>,
@@ -36,7 +34,7 @@ pub struct WindowsCountedOnce {
 impl WindowsCountedOnce {
     pub fn new(setting: &Setting<'_>) -> Self {
         let calendar = setting.submission.plan.calendar.clone();
-        Self { rollout: setting.rollout, calendar, stopped: false, up: BTreeSet::new(), next_look: 0, untold: None }
+        Self { rollout: setting.rollout, calendar, stopped: false, up: false, next_look: 0, untold: None }
     }
 
     /// How many windows end after `from` and by `to`.
@@ -54,7 +52,7 @@ impl WindowsCountedOnce {
         let looks = matches!(rollout.record.phase, Phase::Advancing { .. } | Phase::Awaiting { .. } | Phase::Halted { revert: None, .. });
         let from = rollout.record.windows.upto.unwrap_or_else(start);
         if self.stopped
-            || self.up.is_empty()
+            || !self.up
             || !looks
             || rollout.total().queued + rollout.total().active == 0
             || from >= wall
@@ -108,12 +106,12 @@ impl Invariant for WindowsCountedOnce {
         match fact {
             Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
             Fact::Seen(Seen::Disturbed { .. }) => self.untold = None,
-            Fact::Seen(Seen::Started { daemon, .. }) => {
-                self.up.insert(*daemon);
+            Fact::Seen(Seen::Started { .. }) => {
+                self.up = true;
                 self.untold = None;
             }
-            Fact::Seen(Seen::Crashed { daemon, .. }) => {
-                self.up.remove(daemon);
+            Fact::Seen(Seen::Crashed { .. }) => {
+                self.up = false;
                 self.untold = None;
             }
             Fact::Instant { now, wall, store } if *now >= self.next_look => {

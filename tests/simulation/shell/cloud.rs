@@ -136,7 +136,7 @@ fn left(shared: &Shared, number: u64, call: &Call) {
         return oracle.see(Seen::LookLeaves { now });
     }
     let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_call(call) };
-    oracle.wire(&Sent { daemon: 0, ticket: number, id, call, times, now }, &shared.store);
+    oracle.wire(&Sent { ticket: number, id, call, times, now }, &shared.store);
 }
 
 async fn on_its_way(shared: Shared, number: u64, call: Call, answer: oneshot::Sender<Reply>) {
@@ -160,19 +160,18 @@ fn arrived(shared: &Shared, number: u64, call: &Call, back: Duration) -> (Reply,
     let wait = back + arrival.answer_after;
     let at = now + u64::try_from(wait.as_nanos()).expect("short");
     if call.target().is_some() {
-        oracle.see(Seen::AnswerComes { daemon: 0, ticket: number, at });
+        oracle.see(Seen::AnswerComes { ticket: number, at });
     }
     (arrival.reply, wait)
 }
 
 /// The engine learns of it in this very instant.
 fn heard(shared: &Shared, number: u64, reply: &Reply) {
-    let now = shared.now();
     let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
     let mut state = shared.state();
     if let Ok(Answer::Accepted(Some(job))) = &reply.outcome {
         state.read.insert(job.clone());
         state.oracle.see(Seen::JobRead { job: job.clone() });
     }
-    state.oracle.see(Seen::Answered { daemon: 0, ticket: number, disposition, now });
+    state.oracle.see(Seen::Answered { ticket: number, disposition });
 }

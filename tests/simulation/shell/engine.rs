@@ -39,7 +39,6 @@ impl Engine {
     pub async fn start(shared: &Shared, stop: Option<String>) -> Self {
         let options = Options {
             lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)],
-            exclusive: true,
             quota_spent: true,
             levels: shared.state().levels.clone(),
         };
@@ -56,7 +55,7 @@ impl Engine {
         handle.stop_file(setting::stop_file(stop)).await;
         shared.state().snapshot = Some(handle.snapshot());
         let now = shared.now();
-        shared.see(Seen::Started { daemon: 0, now });
+        shared.see(Seen::Started { now });
         shared.tell(|| "the engine starts".into());
         Self { handle, task: tokio::spawn(running) }
     }
@@ -123,7 +122,7 @@ pub async fn operate(shared: Shared, desk: Arc<Mutex<()>>, handle: Handle, id: u
     let _at_the_desk = desk.lock().await;
     shared.tell(|| format!("verb {id} {verb:?}"));
     let now = shared.now();
-    shared.see(Seen::VerbAsked { id, daemon: 0, now });
+    shared.see(Seen::VerbAsked { id, now });
     // Nobody approves twice.
     let by = if matches!(verb, Verb::Approve { .. }) { format!("operator {id}") } else { "operator".to_owned() };
     let command = Command { rollout: shared.rollout, verb: verb.clone(), by: by.into(), reason: "drill".into() };

@@ -70,7 +70,6 @@ fn scenario(seed: u64, rng: &mut Rng) -> Scenario {
         lane_in_flight: rng.u32(2..=16),
         max_failures,
         wave_failures: rng.u32(1..=max_failures),
-        daemons: 1,
         crash_every: 0,
         freezes: 0,
         stuck_store: 0.0,

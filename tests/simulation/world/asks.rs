@@ -38,49 +38,46 @@ impl World {
     }
 
     pub(super) fn look(&mut self, place: usize, way: Nanos) {
-        let Some(daemon) = (0..self.daemons.len()).find(|daemon| self.daemons[*daemon].core.is_some()) else { return };
+        if self.daemon.core.is_none() {
+            return;
+        }
         let id = self.next_ask;
         self.next_ask += 1;
-        self.asks_out.insert(id, (daemon, way));
+        self.asks_out.insert(id, way);
         self.fire("look_asked");
         let target = &self.submission.targets[place];
         let call = Call::Proxies { lane: target.lane.clone(), instance_id: target.instance_id };
-        let wait = self.daemons[daemon].frozen_until.saturating_sub(self.now);
-        self.push_input(wait, daemon, Input::Asked { id, call });
+        let wait = self.daemon.frozen_until.saturating_sub(self.now);
+        self.push_input(wait, Input::Asked { id, call });
     }
 
-    /// Whoever asked a daemon that dies sees the connection close.
-    pub(super) fn asks_lost(&mut self, daemon: usize) {
-        self.asks_out.retain(|_, (asked, _)| *asked != daemon);
-    }
-
-    pub(super) fn ask(&mut self, daemon: usize, ticket: Ticket, call: Call, deadline: Duration) {
-        let life = self.daemons[daemon].life;
-        let way = self.asks_out.values().find(|(asked, _)| *asked == daemon).map_or(MS, |(_, way)| *way);
-        self.push(way, What::AskWire { daemon, life, ticket, call: Box::new(call), deadline, way });
+    pub(super) fn ask(&mut self, ticket: Ticket, call: Call, deadline: Duration) {
+        let life = self.daemon.life;
+        let way = self.asks_out.values().next().copied().unwrap_or(MS);
+        self.push(way, What::AskWire { life, ticket, call: Box::new(call), deadline, way });
     }
 
     /// At its wire instant.
-    pub(super) fn ask_wire(&mut self, daemon: usize, (life, ticket): (u32, Ticket), call: Call, deadline: Duration, way: Nanos) {
-        if self.daemons[daemon].life != life {
+    pub(super) fn ask_wire(&mut self, life: u32, ticket: Ticket, call: Call, deadline: Duration, way: Nanos) {
+        if self.daemon.life != life {
             return;
         }
         if self.times().boot >= deadline {
             self.fire("look_late");
-            return self.ask_told(0, daemon, (life, ticket), not_sent(Disposition::Withheld, "it is late"));
+            return self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, "it is late"));
         }
         self.oracle.see(Seen::LookLeaves { now: self.now });
         if self.planted == Planted::LooksBesideTheQuota {
-            self.ask_told(0, daemon, (life, ticket), not_sent(Disposition::Withheld, "told as not sent"));
+            self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, "told as not sent"));
         }
         let timeout = u64::try_from(CALL_TIMEOUT.as_nanos()).expect("short");
-        self.ask_told(timeout, daemon, (life, ticket), lost("no answer in time"));
+        self.ask_told(timeout, life, ticket, lost("no answer in time"));
         let slow = self.scenario.slow_path > 0.0 && way.is_multiple_of(8);
         let way = if slow { way % u64::try_from(LANDING_BOUND.as_nanos()).expect("short") } else { way };
-        self.push(way, What::AskArrive { daemon, life, ticket, call: Box::new(call), way });
+        self.push(way, What::AskArrive { life, ticket, call: Box::new(call), way });
     }
 
-    pub(super) fn ask_arrive(&mut self, daemon: usize, (life, ticket): (u32, Ticket), call: &Call, way: Nanos) {
+    pub(super) fn ask_arrive(&mut self, life: u32, ticket: Ticket, call: &Call, way: Nanos) {
         let now = self.cloud_now();
         self.cloud.advance(now);
         let mut arrival = self.cloud.arrive(now, call);
@@ -89,11 +86,11 @@ impl World {
             jobs.iter_mut().for_each(|row| row.view = JobView::Completed);
         }
         let back = way + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
-        self.ask_told(back, daemon, (life, ticket), arrival.reply);
+        self.ask_told(back, life, ticket, arrival.reply);
     }
 
-    fn ask_told(&mut self, after: Nanos, daemon: usize, (life, ticket): (u32, Ticket), reply: Reply) {
-        self.push(after, What::Feed { daemon, life, input: Box::new(Input::Answered { ticket, reply }) });
+    fn ask_told(&mut self, after: Nanos, life: u32, ticket: Ticket, reply: Reply) {
+        self.push(after, What::Feed { life, input: Box::new(Input::Answered { ticket, reply }) });
     }
 
     pub(super) fn told(&mut self, id: u64, result: &Result<Reply, AskError>) {

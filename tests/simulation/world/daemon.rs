@@ -1,4 +1,4 @@
-//! One daemon: the shipped core, and what a shell does around it.
+//! The daemon: the shipped core, and what a shell does around it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::planted::Planted;
 use crate::scenario::{CALL_TIMEOUT, STUCK_COMMIT};
 use crate::setting;
 
-/// A daemon of the run, alive or not.
+/// The daemon of the run, alive or not.
 #[derive(Default)]
 pub(super) struct Daemon {
     pub(super) core: Option<Core>,
@@ -31,59 +31,59 @@ pub(super) struct Daemon {
 }
 
 impl World {
-    pub(super) fn start(&mut self, daemon: usize) {
-        if self.daemons[daemon].core.is_some() {
+    pub(super) fn start(&mut self) {
+        if self.daemon.core.is_some() {
             return;
         }
-        let thaw = self.daemons[daemon].frozen_until;
+        let thaw = self.daemon.frozen_until;
         if thaw > self.now {
-            return self.push(thaw - self.now, What::Start { daemon });
+            return self.push(thaw - self.now, What::Start);
         }
-        let first = self.daemons[daemon].life == 0;
+        let first = self.daemon.life == 0;
         let options = Options {
             lanes: vec![setting::lane(&self.scenario, self.planted)],
-            exclusive: self.scenario.daemons == 1,
             quota_spent: !first && self.planted != Planted::FullPermitsAfterRestart,
             levels: match self.planted {
                 Planted::FullPermitsAfterRestart => Vec::new(),
-                _ => self.daemons[daemon].levels.clone(),
+                _ => self.daemon.levels.clone(),
             },
         };
         let core = Core::new(options, self.times());
-        self.daemons[daemon].board = core.board();
-        if self.planted != Planted::StopFileNotLookedAt && !self.is_blind_to_stop(daemon) {
+        self.daemon.board = core.board();
+        if self.planted != Planted::StopFileNotLookedAt && !self.is_blind_to_stop() {
             let stop = Arc::clone(&self.stop);
             core.board().look_for_stop(Box::new(move || setting::stop_file(stop.lock().expect("one thread").clone())));
         }
-        self.daemons[daemon].core = Some(core);
-        self.oracle.see(Seen::Started { daemon, now: self.now });
-        let life = self.daemons[daemon].life;
-        self.tell_stop(daemon, life);
+        self.daemon.core = Some(core);
+        self.oracle.see(Seen::Started { now: self.now });
+        let life = self.daemon.life;
+        self.tell_stop(life);
         if self.planted != Planted::LanePauseForgottenAtRestart {
-            self.tell_lane(daemon);
+            self.tell_lane();
         }
         if self.planted != Planted::StopForgottenAtRestart {
-            self.tell_stopped(daemon);
+            self.tell_stopped();
         }
-        self.feed(daemon, Input::Tick);
+        self.feed(Input::Tick);
     }
 
-    pub(super) fn crash(&mut self, daemon: usize, landed: Option<Commit>) {
-        if self.daemons[daemon].core.is_none() {
+    pub(super) fn crash(&mut self, landed: Option<Commit>) {
+        if self.daemon.core.is_none() {
             return;
         }
         self.fire("crash");
-        self.take_counters(daemon);
-        let state = &mut self.daemons[daemon];
+        self.take_counters();
+        let state = &mut self.daemon;
         state.core = None;
         state.life += 1;
         state.wake = None;
         state.heard.clear();
         self.verbs_out.clear();
-        self.asks_lost(daemon);
+        // Whoever asked a daemon that dies sees the connection close.
+        self.asks_out.clear();
         self.windows_forgotten = true;
-        self.oracle.see(Seen::Crashed { daemon, now: self.now });
-        if self.scenario.daemons == 1 && landed.is_none() {
+        self.oracle.see(Seen::Crashed { now: self.now });
+        if landed.is_none() {
             self.lose_unsynced();
         }
         if let Some(commit) = landed {
@@ -95,32 +95,32 @@ impl World {
         // As often as not a supervisor starts it again at once.
         let away = if self.rng.bool() { 300 * MS } else { self.scenario.down_for * S };
         let rest = self.rng.u64(0..away);
-        self.push(rest, What::Start { daemon });
+        self.push(rest, What::Start);
     }
 
-    pub(super) fn freeze(&mut self, daemon: usize, until: Nanos) {
-        if self.daemons[daemon].core.is_some() && !self.calm {
+    pub(super) fn freeze(&mut self, until: Nanos) {
+        if self.daemon.core.is_some() && !self.calm {
             self.fire("freeze");
-            let thaw = &mut self.daemons[daemon].frozen_until;
+            let thaw = &mut self.daemon.frozen_until;
             *thaw = until.max(*thaw);
             self.oracle.see(Seen::Disturbed { now: until });
         }
     }
 
     /// What the core has counted so far is counted for the run.
-    pub(super) fn take_counters(&mut self, daemon: usize) {
-        if let Some(core) = &self.daemons[daemon].core {
+    pub(super) fn take_counters(&mut self) {
+        if let Some(core) = &self.daemon.core {
             for (word, count) in core.counters() {
                 *self.fired.entry(word).or_insert(0) += count;
             }
         }
     }
 
-    pub(super) fn feed(&mut self, daemon: usize, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let times = self.times();
-        let Daemon { core: Some(core), levels: kept, .. } = &mut self.daemons[daemon] else { return };
+        let Daemon { core: Some(core), levels: kept, .. } = &mut self.daemon else { return };
         if self.traced {
-            println!("{:>12.6} daemon {daemon} < {input:?}", self.now as f64 / S as f64);
+            println!("{:>12.6} < {input:?}", self.now as f64 / S as f64);
         }
         let mut effects = Vec::new();
         core.step(times, input, &mut effects);
@@ -132,11 +132,11 @@ impl World {
         let wake = ahead.map(|ahead| self.now + late + u64::try_from(ahead.as_nanos()).expect("a short run"));
         for effect in effects {
             if self.traced {
-                println!("{:>12.6} daemon {daemon} > {effect:?}", self.now as f64 / S as f64);
+                println!("{:>12.6} > {effect:?}", self.now as f64 / S as f64);
             }
-            self.perform(daemon, effect);
+            self.perform(effect);
         }
-        let state = &mut self.daemons[daemon];
+        let state = &mut self.daemon;
         if let Some(wake) = wake
             && state.core.is_some()
             && state.wake.is_none_or(|was| wake < was)
@@ -144,27 +144,25 @@ impl World {
             state.wake = Some(wake);
             let life = state.life;
             let after = wake - self.now;
-            self.push(after, What::Wake { daemon, life, at: wake });
+            self.push(after, What::Wake { life, at: wake });
         }
     }
 
-    pub(super) fn push_input(&mut self, after: Nanos, daemon: usize, input: Input) {
-        let life = self.daemons[daemon].life;
-        self.push(after, What::Feed { daemon, life, input: Box::new(input) });
+    pub(super) fn push_input(&mut self, after: Nanos, input: Input) {
+        let life = self.daemon.life;
+        self.push(after, What::Feed { life, input: Box::new(input) });
     }
 
-    fn perform(&mut self, daemon: usize, effect: Effect) {
-        let life = self.daemons[daemon].life;
+    fn perform(&mut self, effect: Effect) {
+        let life = self.daemon.life;
         match effect {
             Effect::Scan { until } => {
                 let (open, due) = self.scan(until);
-                let wait = self.read_time();
-                self.push_input(wait, daemon, Input::Scanned { open, due });
+                self.push_input(0, Input::Scanned { open, due });
             }
             Effect::Read { ticket, query } => {
                 let found = Box::new(self.read(query));
-                let wait = self.read_time();
-                self.push_input(wait, daemon, Input::Read { ticket, found });
+                self.push_input(0, Input::Read { ticket, found });
             }
             Effect::Commit { ticket, commit } => {
                 let mut wait = self.rng.u64(0..3 * MS);
@@ -172,7 +170,7 @@ impl World {
                     && commit.changes.iter().any(|change| change.record.state.word() == "following")
                 {
                     // The core is told that the job id is saved long before it is.
-                    self.push_input(0, daemon, Input::Committed { ticket, result: Ok(()) });
+                    self.push_input(0, Input::Committed { ticket, result: Ok(()) });
                     wait += 3 * S;
                 }
                 if self.rng.f64() < self.scenario.slow_path {
@@ -182,14 +180,7 @@ impl World {
                     self.fire("stuck_commit");
                     wait += self.rng.u64(0..STUCK_COMMIT.as_nanos() as u64);
                 }
-                self.push(wait, What::Apply { daemon, life, ticket, commit });
-            }
-            Effect::Touch { ticket, id, version, was, due } => {
-                let held = self.store.touch(id, version, was, due).now_or_never().expect("ready").expect("memory");
-                let held = held || self.planted == Planted::TouchAlwaysHeld;
-                self.oracle.see(Seen::Touched { id, now: self.now });
-                let wait = self.read_time();
-                self.push_input(wait, daemon, Input::Touched { ticket, held });
+                self.push(wait, What::Apply { life, ticket, commit });
             }
             Effect::Call { ticket, call, check } => {
                 self.calls += 1;
@@ -201,12 +192,12 @@ impl World {
                     self.fire("slow_to_wire");
                 }
                 if self.planted == Planted::DoubtTimedFromDecision {
-                    self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, daemon, life, ticket, number);
+                    self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, life, ticket, number);
                 }
-                self.push(wait, What::Wire { daemon, life, ticket, number, call: Box::new((call, check)) });
+                self.push(wait, What::Wire { life, ticket, number, call: Box::new((call, check)) });
             }
-            Effect::Probe { ticket, id, endpoint, .. } => self.probe(daemon, ticket, id, endpoint),
-            Effect::Ask { ticket, call, deadline } => self.ask(daemon, ticket, call, deadline),
+            Effect::Probe { ticket, id, endpoint, .. } => self.probe(ticket, id, endpoint),
+            Effect::Ask { ticket, call, deadline } => self.ask(ticket, call, deadline),
             Effect::Told { id, result } => self.told(id, &result),
             Effect::Reply { id, result } => {
                 let Some(verb) = self.verbs_out.remove(&id) else { return };
@@ -223,18 +214,9 @@ impl World {
         }
     }
 
-    /// A store of one's own is read in place; one that is shared answers after a while, when others have gone on.
-    fn read_time(&mut self) -> Nanos {
-        if self.scenario.daemons > 1 { self.rng.u64(0..5 * MS) } else { 0 }
-    }
-
     /// What may be taken over, as a planted bug tells it.
     pub(super) fn due(&self, until: Timestamp) -> Vec<sealift::store::Active> {
-        let until = match self.planted {
-            Planted::TakesOverTooEarly => Timestamp::MAX,
-            Planted::NothingTakenOver => Timestamp::MIN,
-            _ => until,
-        };
+        let until = if self.planted == Planted::NothingTakenOver { Timestamp::MIN } else { until };
         self.store.due(until, 4096).now_or_never().expect("ready").expect("memory")
     }
 }

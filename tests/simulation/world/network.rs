@@ -8,7 +8,7 @@ use sealift::simcloud::faults::{Between, Faults, QuotaRule};
 use super::{CallPoint, Kill, MS, Nanos, What, World};
 use crate::oracle::{Seen, Sent};
 use crate::planted::Planted;
-use crate::scenario::{CALL_TIMEOUT, GRACE, LANDING_BOUND, SETTLE, Scenario};
+use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND, SETTLE, Scenario};
 
 /// The cloud's faults, as a planted bug has them.
 pub(super) fn planted_faults(scenario: &Scenario, planted: Planted) -> Faults {
@@ -24,43 +24,40 @@ pub(super) fn planted_faults(scenario: &Scenario, planted: Planted) -> Faults {
 }
 
 impl World {
-    pub(super) fn wire(&mut self, daemon: usize, life: u32, ticket: Ticket, number: u64, (call, check): (Call, CheckSpec)) {
-        if self.daemons[daemon].life != life {
+    pub(super) fn wire(&mut self, life: u32, ticket: Ticket, number: u64, (call, check): (Call, CheckSpec)) {
+        if self.daemon.life != life {
             return;
         }
         if self.killed(Kill::Call { number, at: CallPoint::BeforeWire }) {
-            return self.crash(daemon, None);
+            return self.crash(None);
         }
         let times = self.times();
         let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of_call(&call) };
-        if times.boot > check.deadline + GRACE {
-            self.oracle.see(Seen::TooLate { id });
-        }
         if self.rng.f64() < self.scenario.refuse {
             self.fire("connection_refused");
             self.oracle.see(Seen::NotSent { id, now: self.now });
             let reply = unanswered(Disposition::NotDone, false, "connection refused");
-            return self.push_answer(0, daemon, life, ticket, number, reply);
+            return self.push_answer(0, life, ticket, number, reply);
         }
-        if let Err(withheld) = self.daemons[daemon].board.check(&check, times)
+        if let Err(withheld) = self.daemon.board.check(&check, times)
             && !self.is_let_through(&withheld.0)
         {
             self.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
             self.oracle.see(Seen::NotSent { id, now: self.now });
-            return self.push_answer(0, daemon, life, ticket, number, unanswered(Disposition::Withheld, false, &withheld.0));
+            return self.push_answer(0, life, ticket, number, unanswered(Disposition::Withheld, false, &withheld.0));
         }
-        self.oracle.wire(&Sent { daemon, ticket, id, call: &call, times, now: self.now }, &self.store);
+        self.oracle.wire(&Sent { ticket, id, call: &call, times, now: self.now }, &self.store);
         let mut way = self.rng.u64(MS..50 * MS);
         if self.rng.f64() < self.scenario.slow_path {
             way = self.rng.u64(0..LANDING_BOUND.as_nanos() as u64);
             self.fire("slow_way");
         }
         if self.planted != Planted::DoubtTimedFromDecision {
-            self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, daemon, life, ticket, number);
+            self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, life, ticket, number);
         }
-        self.push(way, What::Arrive { daemon, life, ticket, number, call: Box::new(call) });
+        self.push(way, What::Arrive { life, ticket, number, call: Box::new(call) });
         if self.killed(Kill::Call { number, at: CallPoint::AfterWire }) {
-            self.crash(daemon, None);
+            self.crash(None);
         }
     }
 
@@ -74,7 +71,7 @@ impl World {
         }
     }
 
-    pub(super) fn arrive(&mut self, daemon: usize, life: u32, ticket: Ticket, number: u64, call: &Call) {
+    pub(super) fn arrive(&mut self, life: u32, ticket: Ticket, number: u64, call: &Call) {
         let now = self.cloud_now();
         self.cloud.advance(now);
         self.oracle.before_arrival(call, &self.cloud, self.now);
@@ -85,8 +82,8 @@ impl World {
         self.oracle.arrived(self.now);
         let reply = self.mangle(call, arrival.reply);
         let back = self.rng.u64(MS..50 * MS) + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
-        self.oracle.see(Seen::AnswerComes { daemon, ticket, at: self.now + back });
-        self.push_answer(back, daemon, life, ticket, number, reply);
+        self.oracle.see(Seen::AnswerComes { ticket, at: self.now + back });
+        self.push_answer(back, life, ticket, number, reply);
     }
 
     fn with_real_instance(&self, call: &Call) -> Call {
@@ -101,36 +98,36 @@ impl World {
         call
     }
 
-    fn push_answer(&mut self, after: Nanos, daemon: usize, life: u32, ticket: Ticket, number: u64, reply: Reply) {
-        self.push(after, What::Answer { daemon, life, ticket, number, reply: Box::new(reply) });
+    fn push_answer(&mut self, after: Nanos, life: u32, ticket: Ticket, number: u64, reply: Reply) {
+        self.push(after, What::Answer { life, ticket, number, reply: Box::new(reply) });
     }
 
     /// The client gives the call up by then; the answer itself may come earlier, or later and to nobody.
-    pub(super) fn push_no_answer(&mut self, after: Nanos, daemon: usize, life: u32, ticket: Ticket, number: u64) {
-        self.push_answer(after, daemon, life, ticket, number, unanswered(Disposition::Unknown, true, "no answer in time"));
+    pub(super) fn push_no_answer(&mut self, after: Nanos, life: u32, ticket: Ticket, number: u64) {
+        self.push_answer(after, life, ticket, number, unanswered(Disposition::Unknown, true, "no answer in time"));
     }
 
-    pub(super) fn answered(&mut self, daemon: usize, life: u32, ticket: Ticket, number: u64, reply: Reply) {
-        if self.daemons[daemon].life != life {
+    pub(super) fn answered(&mut self, life: u32, ticket: Ticket, number: u64, reply: Reply) {
+        if self.daemon.life != life {
             return;
         }
         if self.killed(Kill::Call { number, at: CallPoint::BeforeAnswer }) {
-            return self.crash(daemon, None);
+            return self.crash(None);
         }
         let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
-        let first = self.daemons[daemon].heard.insert(ticket);
+        let first = self.daemon.heard.insert(ticket);
         if let Ok(Answer::Accepted(Some(job))) = &reply.outcome
             && first
         {
             self.oracle.see(Seen::JobRead { job: job.clone() });
         }
-        self.oracle.see(Seen::Answered { daemon, ticket, disposition, now: self.now });
+        self.oracle.see(Seen::Answered { ticket, disposition });
         if let (Some(time), true) = (reply.cloud_time, first) {
-            self.oracle.see(Seen::TimeTold { daemon, boot: self.times().boot, time });
+            self.oracle.see(Seen::TimeTold { boot: self.times().boot, time });
         }
-        self.feed(daemon, Input::Answered { ticket, reply });
+        self.feed(Input::Answered { ticket, reply });
         if self.killed(Kill::Call { number, at: CallPoint::AfterAnswer }) {
-            self.crash(daemon, None);
+            self.crash(None);
         }
     }
 

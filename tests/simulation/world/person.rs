@@ -5,7 +5,6 @@ use sealift::domain::rollout::{Mark, Requeue, Verb};
 use sealift::engine::{Command, Input};
 use sealift::store::Rollout;
 
-use super::daemon::Daemon;
 use super::{MS, Nanos, S, What, World};
 use crate::oracle::Seen;
 use crate::planted::Planted;
@@ -31,70 +30,62 @@ impl World {
     }
 
     pub(super) fn operator(&mut self, verb: Verb) {
-        let alive: Vec<usize> = (0..self.daemons.len()).filter(|daemon| self.daemons[*daemon].core.is_some()).collect();
-        if alive.is_empty() {
+        if self.daemon.core.is_none() {
             return;
         }
-        let daemon = alive[self.rng.usize(0..alive.len())];
+        self.draw_daemon();
         let id = self.next_reply;
         self.next_reply += 1;
         self.fire("verb");
         self.verbs_out.insert(id, verb.clone());
-        self.oracle.see(Seen::VerbAsked { id, daemon, now: self.now.max(self.daemons[daemon].frozen_until) });
+        self.oracle.see(Seen::VerbAsked { id, now: self.now.max(self.daemon.frozen_until) });
         let (by, passed_on) = (self.author(&verb).to_owned(), self.passed_on(&verb));
         let command = Command { rollout: self.rollout, verb: passed_on, by: by.into(), reason: "drill".into() };
         if self.planted == Planted::VerbAcknowledgedBeforeSaved {
             self.oracle.see(Seen::Acknowledged { verb });
         }
-        let wait = self.daemons[daemon].frozen_until.saturating_sub(self.now);
-        self.push_input(wait, daemon, Input::Command { id, command });
+        let wait = self.daemon.frozen_until.saturating_sub(self.now);
+        self.push_input(wait, Input::Command { id, command });
     }
 
     /// The file comes or goes: from this instant on for every last check, a moment later for who watches it.
     pub(super) fn stop_file(&mut self, text: Option<String>) {
         *self.stop.lock().expect("one thread") = text;
         self.see_stop();
-        let mut told = self.now;
-        for daemon in 0..self.daemons.len() {
-            let Daemon { life, frozen_until, .. } = self.daemons[daemon];
-            let after = self.rng.u64(0..STOP_TOLD_WITHIN) + frozen_until.saturating_sub(self.now);
-            told = told.max(self.now + after);
-            self.push(after, What::TellStop { daemon, life });
-        }
-        self.oracle.see(Seen::Disturbed { now: told });
+        let after = self.rng.u64(0..STOP_TOLD_WITHIN) + self.daemon.frozen_until.saturating_sub(self.now);
+        self.push(after, What::TellStop { life: self.daemon.life });
+        self.oracle.see(Seen::Disturbed { now: self.now + after });
     }
 
-    /// Tells a daemon whether the kill-switch file stands.
-    pub(super) fn tell_stop(&mut self, daemon: usize, life: u32) {
-        if self.daemons[daemon].life != life || self.is_blind_to_stop(daemon) {
+    /// Tells the daemon whether the kill-switch file stands.
+    pub(super) fn tell_stop(&mut self, life: u32) {
+        if self.daemon.life != life || self.is_blind_to_stop() {
             return;
         }
         let stands = self.stop.lock().expect("one thread").clone();
-        self.feed(daemon, Input::StopFile(setting::stop_file(stands)));
+        self.feed(Input::StopFile(setting::stop_file(stands)));
     }
 
-    /// A person stops everything, or starts it again: acknowledged when every daemon obeys.
+    /// A person stops everything, or starts it again: acknowledged when the daemon obeys.
     pub(super) fn stop_all(&mut self, order: u32, stopped: bool) {
-        if let Some(thaw) = self.daemons.iter().map(|daemon| daemon.frozen_until).max().filter(|until| *until > self.now) {
-            return self.push(thaw - self.now, What::StopAll { order, stopped });
+        if self.daemon.frozen_until > self.now {
+            return self.push(self.daemon.frozen_until - self.now, What::StopAll { order, stopped });
         }
         if order < self.stop_order {
             return;
         }
         (self.stop_order, self.stopped) = (order, stopped);
         self.fire(if stopped { "stopped" } else { "started" });
-        for daemon in 0..self.daemons.len() {
-            self.tell_stopped(daemon);
-        }
+        self.tell_stopped();
         self.see_stop();
         self.oracle.see(Seen::Disturbed { now: self.now });
     }
 
-    /// Tells a daemon whether a person stopped everything.
-    pub(super) fn tell_stopped(&mut self, daemon: usize) {
+    /// Tells the daemon whether a person stopped everything.
+    pub(super) fn tell_stopped(&mut self) {
         let at = self.times().wall;
         let mark = self.stopped.then(|| Mark { by: "ada".into(), reason: "incident".into(), at });
-        self.feed(daemon, Input::Stopped(mark));
+        self.feed(Input::Stopped(mark));
     }
 
     fn see_stop(&mut self) {
@@ -102,10 +93,10 @@ impl World {
         self.oracle.see(Seen::Stopped { stands });
     }
 
-    /// A person pauses the lane, or resumes it: acknowledged when every daemon obeys.
+    /// A person pauses the lane, or resumes it: acknowledged when the daemon obeys.
     pub(super) fn lane_switch(&mut self, order: u32, paused: bool) {
-        if let Some(thaw) = self.daemons.iter().map(|daemon| daemon.frozen_until).max().filter(|until| *until > self.now) {
-            return self.push(thaw - self.now, What::LaneSwitch { order, paused });
+        if self.daemon.frozen_until > self.now {
+            return self.push(self.daemon.frozen_until - self.now, What::LaneSwitch { order, paused });
         }
         if order < self.lane_order {
             return;
@@ -113,23 +104,21 @@ impl World {
         self.lane_order = order;
         self.lane_paused = paused;
         self.fire(if paused { "lane_paused" } else { "lane_resumed" });
-        for daemon in 0..self.daemons.len() {
-            self.tell_lane(daemon);
-        }
+        self.tell_lane();
         self.oracle.see(Seen::LaneSwitched { paused });
         self.oracle.see(Seen::Disturbed { now: self.now });
     }
 
-    /// Tells a daemon whether the lane is paused.
-    pub(super) fn tell_lane(&mut self, daemon: usize) {
+    /// Tells the daemon whether the lane is paused.
+    pub(super) fn tell_lane(&mut self) {
         let at = self.times().wall;
         let mark = self.lane_paused.then(|| Mark { by: "ada".into(), reason: "incident".into(), at });
-        self.feed(daemon, Input::Lanes(vec![(setting::name("sim"), mark)]));
+        self.feed(Input::Lanes(vec![(setting::name("sim"), mark)]));
     }
 
     /// A daemon that looks for the file in another folder neither hears of it nor finds it.
-    pub(super) fn is_blind_to_stop(&self, daemon: usize) -> bool {
-        self.planted == Planted::StopFileNotTold && daemon == 0
+    pub(super) fn is_blind_to_stop(&self) -> bool {
+        self.planted == Planted::StopFileNotTold
     }
 }
 

@@ -3,7 +3,6 @@
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::change::{Change, How, State};
-use sealift::domain::id::ChangeId;
 use sealift::domain::missed::Windows;
 use sealift::domain::plan::{Plan, Promote};
 use sealift::domain::rollout::Phase;
@@ -18,50 +17,33 @@ use crate::oracle::Seen;
 use crate::planted::Planted;
 
 impl World {
-    pub(super) fn apply(&mut self, daemon: usize, life: u32, ticket: Ticket, commit: Commit) {
-        if self.daemons[daemon].life != life {
-            // It was on its way when its daemon died: lost, or landed unseen (only a shared store outlives the daemon).
-            if self.scenario.daemons > 1 && self.rng.bool() {
-                self.fire("landed_unseen");
-                let _ = self.commit_now(commit);
-            } else {
-                self.fire("write_lost");
-            }
-            return;
+    pub(super) fn apply(&mut self, life: u32, ticket: Ticket, commit: Commit) {
+        if self.daemon.life != life {
+            // It was on its way when its daemon died.
+            return self.fire("write_lost");
         }
         self.commits += 1;
         let number = self.commits;
         if self.killed(Kill::Commit { number, landed: false }) {
-            return self.crash(daemon, None);
+            return self.crash(None);
         }
         if self.killed(Kill::Commit { number, landed: true }) {
-            return self.crash(daemon, Some(commit));
+            return self.crash(Some(commit));
         }
         let durability = commit.durability;
         let result = self.commit_now(commit);
         if matches!(result, Err(CommitError::Conflict)) {
             self.fire("store_conflict");
         }
-        // All that stands before it in the journal is synced with it. A shared store outlives its daemons.
-        if self.scenario.daemons > 1 || durability == Durability::Synced {
+        // All that stands before it in the journal is synced with it.
+        if durability == Durability::Synced {
             self.synced = self.log.len();
         }
         let wait = self.rng.u64(0..3 * MS);
-        self.push_input(wait, daemon, Input::Committed { ticket, result });
+        self.push_input(wait, Input::Committed { ticket, result });
     }
 
-    pub(super) fn commit_now(&mut self, mut commit: Commit) -> Result<(), CommitError> {
-        match self.planted {
-            Planted::CommitWithoutCompare => self.pretend_current(&mut commit),
-            Planted::ReleasesNotCompared => {
-                let current = self.read_rollout().record;
-                commit.releases = commit.releases.map(|_| current.releases);
-                if let Some(moves) = &mut commit.moves {
-                    moves.record.cursor = moves.record.cursor.max(current.cursor);
-                }
-            }
-            _ => {}
-        }
+    pub(super) fn commit_now(&mut self, commit: Commit) -> Result<(), CommitError> {
         let result = self.store.commit(commit.clone()).now_or_never().expect("ready");
         if result.is_ok() {
             // What it goes on from is in the store now.
@@ -70,19 +52,6 @@ impl World {
             self.log.push(commit);
         }
         result
-    }
-
-    /// What a store that compares nothing would do: every commit names the versions that stand there now.
-    fn pretend_current(&self, commit: &mut Commit) {
-        let record = self.read_rollout().record;
-        commit.version = record.version;
-        commit.releases = commit.releases.map(|_| record.releases);
-        for change in &mut commit.changes {
-            let id = ChangeId { rollout: commit.rollout, ordinal: change.ordinal };
-            let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
-            change.version = stored.change.record.version;
-            change.record.version = stored.change.record.version + 1;
-        }
     }
 
     /// What was not synced may be gone, from some point on.
@@ -155,7 +124,7 @@ impl World {
     }
 
     fn restarted(&self) -> bool {
-        self.daemons.iter().any(|daemon| daemon.life > 0)
+        self.daemon.life > 0
     }
 
     /// A rollout as the core gets it.
