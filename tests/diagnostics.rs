@@ -358,7 +358,7 @@ fn target_files() {
     targets("unknown_ending", "fleet.xlsx", b"");
     targets("part_of_a_discovery", "fleet.csv.part", HEADER.as_bytes());
     let plan = format!("{HEAD}targets: {{files: [fleet.csv]}}\n");
-    let beside = Case::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv.part", HEADER.as_bytes())]);
+    let beside = GoldenCase::new(&[("plan.yaml", plan.as_bytes()), ("fleet.csv.part", HEADER.as_bytes())]);
     golden("part_beside", &beside.told());
 }
 
