@@ -169,7 +169,7 @@ mod tests {
         assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
         assert_ne!(digest(&[target(Some(true)), target(None)]), digest(&[target(None), target(Some(true))]));
         let named = Target { instance_name: InstanceName::new("orders"), ..target(None) };
-        assert_eq!(digest(&[named.clone()]), digest(&[target(None)]), "an instance may be renamed");
+        assert_eq!(digest(std::slice::from_ref(&named)), digest(&[target(None)]), "an instance may be renamed");
         let stored = serde_json::to_string(&named).expect("a target");
         assert!(stored.ends_with(r#""instance_name":"orders"}"#), "{stored}");
         assert_eq!(serde_json::from_str::<Target>(&stored).expect("the same"), named);
