@@ -2,7 +2,7 @@
 //!
 //! Invariants: more time to start is asked for only because the queue came further since; ready is said after the store is
 //! open and a pass is done; alive is said only because passes were finished since, so a stuck engine is restarted; without a
-//! supervisor every word is silently dropped, and one that does not listen holds nothing up but its own thread.
+//! supervisor every word is silently dropped, and one that does not listen holds nothing up for longer than [`HELD_UP_MAX`].
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -17,9 +17,26 @@ use crate::store::open::Headway;
 /// How often the status line is renewed.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
+/// How long a supervisor that does not read its messages holds a start or an end up: its socket takes so many that nobody
+/// has read, and whoever sends one more waits.
+const HELD_UP_MAX: Duration = Duration::from_secs(1);
+
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the supervisor cannot be told");
+    }
+}
+
+/// Sends a message from a thread of its own, and waits for it no longer than [`HELD_UP_MAX`].
+fn bounded(send: impl FnOnce() + Send + 'static) {
+    let (sent, waited) = std::sync::mpsc::sync_channel::<()>(1);
+    let thread = std::thread::Builder::new().name("supervisor".into()).spawn(move || {
+        send();
+        let _nobody_waits = sent.send(());
+    });
+    match thread {
+        Ok(_) => drop(waited.recv_timeout(HELD_UP_MAX)),
+        Err(error) => tracing::warn!(%error, "the supervisor cannot be told: there is no thread for it"),
     }
 }
 
@@ -34,7 +51,7 @@ pub async fn starting(mut headway: watch::Receiver<Headway>) {
     while headway.changed().await.is_ok() {
         let Headway { reached, last } = *headway.borrow_and_update();
         let status = format!("brings the queue after the journal: entry {reached} of {last}");
-        tell(&[NotifyState::ExtendTimeoutUsec(usec(STARTS_LONGER)), NotifyState::Status(&status)]);
+        bounded(move || tell(&[NotifyState::ExtendTimeoutUsec(usec(STARTS_LONGER)), NotifyState::Status(&status)]));
         tokio::time::sleep(STARTS_EVERY).await;
     }
     std::future::pending().await
@@ -46,24 +63,26 @@ fn usec(length: Duration) -> u32 {
 
 /// The daemon is ready.
 pub fn ready() {
-    tell(&[NotifyState::Ready, NotifyState::Status("ready")]);
+    bounded(|| tell(&[NotifyState::Ready, NotifyState::Status("ready")]));
 }
 
 /// The configuration is read again; [`ready`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => bounded(move || tell(&[NotifyState::Reloading, now])),
         Err(error) => tracing::warn!(%error, "no monotonic clock for the supervisor"),
     }
 }
 
 /// The daemon ends, within this time.
 pub fn stopping(within: Duration) {
-    tell(&[
-        NotifyState::Stopping,
-        NotifyState::Status("draining: waiting for calls that are out"),
-        NotifyState::ExtendTimeoutUsec(usec(within)),
-    ]);
+    bounded(move || {
+        tell(&[
+            NotifyState::Stopping,
+            NotifyState::Status("draining: waiting for calls that are out"),
+            NotifyState::ExtendTimeoutUsec(usec(within)),
+        ]);
+    });
 }
 
 /// A thread that says alive (if the watchdog is on) and the status line: the supervisor's socket takes so many messages that
