@@ -66,8 +66,8 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
         out.flush()?;
         return Ok(Exit::Done);
     }
-    let mut err = term::stderr();
-    let show = if std::io::stderr().is_terminal() { Show::View(&mut err) } else { Show::Lines(&mut err) };
+    let (mut err, mut screen) = (term::stderr(), std::io::stderr());
+    let show = if screen.is_terminal() { Show::View(&mut screen) } else { Show::Lines(&mut err) };
     let exit = follow(client, &answer.id, show).await?;
     if exit != Exit::Interrupted {
         end(client, &answer.id, args.output.output).await?;

@@ -33,7 +33,8 @@ const WAIT: u64 = 1;
 
 /// How progress is shown.
 pub enum Show<'a> {
-    /// A view that is drawn anew, on a terminal.
+    /// A view that is drawn anew, on this terminal. What moves its cursor is no colour and stays under `NO_COLOR`, so this
+    /// is the stream itself.
     View(&'a mut dyn Write),
     /// One line a tick.
     Lines(&'a mut dyn Write),
@@ -122,6 +123,7 @@ impl Follower<'_> {
             Show::View(out) => {
                 let (columns, rows) = term::size(io::stderr()).or_else(|| term::size(io::stdout())).unwrap_or((100, 40));
                 let text = view(rollout, style, columns);
+                let text = if term::colour() { text } else { anstream::adapter::strip_str(&text).to_string() };
                 let text: String = text.lines().take(rows.saturating_sub(1)).map(|line| format!("{line}\n")).collect();
                 // Up to where the last picture began, then everything below is wiped and drawn anew, in one write.
                 let back = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
@@ -174,9 +176,9 @@ impl Follower<'_> {
 /// `watch`.
 pub async fn watch(client: &Client, args: &WatchArgs) -> Result<Exit> {
     let rollout = client.rollout(&args.rollout).await?;
-    let mut out = term::stdout();
+    let (mut out, mut screen) = (term::stdout(), io::stdout());
     let show = match args.output.output {
-        DocumentFormat::Table if io::stdout().is_terminal() => Show::View(&mut out),
+        DocumentFormat::Table if screen.is_terminal() => Show::View(&mut screen),
         DocumentFormat::Table => Show::Lines(&mut out),
         DocumentFormat::Json | DocumentFormat::Jsonl => Show::Documents(&mut out),
     };

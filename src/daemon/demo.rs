@@ -192,8 +192,8 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     let files = ["fleet.csv", "ca.pem"].map(PathBuf::from);
     let upload = Upload { plan: plan_file, files: &files, discovered: None };
     let answer = client.submit(&upload, &preview.digest, None).await?;
-    let mut out = term::stdout();
-    let show = if stdout().is_terminal() { Show::View(&mut out) } else { Show::Lines(&mut out) };
+    let (mut out, mut screen) = (term::stdout(), stdout());
+    let show = if screen.is_terminal() { Show::View(&mut screen) } else { Show::Lines(&mut out) };
     let exit = follow(client, &answer.id, show).await?;
     if exit == Exit::Interrupted {
         return Ok(exit);
