@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use sealift::cli::args::{self, Cli, Verb};
-use sealift::cli::{Exit, conclude, run};
+use sealift::cli::{Exit, answer_a_shell, conclude, run};
 use sealift::daemon;
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
+    answer_a_shell();
     let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -19,7 +19,7 @@ pub use self::options::{DocumentArgs, DocumentFormat, Format, OutputArgs, Reach,
 pub use self::store::{
     BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
-use super::exit;
+use super::{complete, exit};
 use crate::document::length::Length;
 use crate::domain::proof::{Endpoint, TlsVersion};
 use crate::simcloud::emulator::{INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT};
@@ -188,7 +188,7 @@ pub enum Verb {
     /// Print the configuration in force, and where each value came from
     #[command(after_help = "Example:\n  sealift config --config ./sealift.yaml")]
     Config(ConfigArgs),
-    /// Print completions for a shell
+    /// Print completions for a shell: verbs, options, and the daemon's rollouts and lanes
     #[command(after_help = "Example:\n  sealift completions bash > /etc/bash_completion.d/sealift")]
     Completions {
         /// The shell.
@@ -426,7 +426,7 @@ pub struct PreflightArgs {
 #[derive(Debug, Args)]
 pub struct DiscoverArgs {
     /// Only this lane; may be given several times [default: all that are configured]
-    #[arg(long, value_name = "LANE")]
+    #[arg(long, value_name = "LANE", add = complete::lanes())]
     pub lane: Vec<String>,
     /// Only instances of this name; * stands for anything
     #[arg(long, value_name = "PATTERN")]
@@ -517,6 +517,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    #[arg(add = complete::rollouts())]
     pub rollout: Option<String>,
     /// How to print
     #[command(flatten)]
@@ -527,6 +528,7 @@ pub struct StatusArgs {
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    #[arg(add = complete::rollouts())]
     pub rollout: String,
     /// How to print
     #[command(flatten)]
@@ -537,9 +539,10 @@ pub struct WatchArgs {
 #[derive(Debug, Args)]
 pub struct ChangesArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    #[arg(add = complete::rollouts())]
     pub rollout: String,
     /// Only changes in these states, with commas between; `active` is all that is in flight
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, value_name = "STATE", add = complete::states())]
     pub state: Option<String>,
     /// Rows at most; all of them if not given
     #[arg(long, value_name = "N")]
@@ -553,6 +556,7 @@ pub struct ChangesArgs {
 #[derive(Debug, Args)]
 pub struct JournalArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    #[arg(add = complete::rollouts())]
     pub rollout: String,
     /// Only what happened to this proxy; a beginning of its id is enough
     #[arg(long, value_name = "PROXY")]
@@ -576,6 +580,7 @@ pub struct JournalArgs {
 #[derive(Debug, Args)]
 pub struct RowsArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    #[arg(add = complete::rollouts())]
     pub rollout: String,
     /// Rows at most; all of them if not given
     #[arg(long, value_name = "N")]

@@ -20,12 +20,12 @@ use crate::simcloud::fleet::Fleet;
 /// What to type then.
 const NEXT: &str = "
   export SEALIFT_CONFIG=$PWD/sealift.yaml   # read by every verb
-  sealift check first.yaml                  # likewise plan, rehearse and windows: no daemon is needed
-  sealift emulate                           # in a second terminal: the cloud that sealift.yaml names
-  sealift serve                             # in a third one: the daemon
-  sealift preflight first.yaml              # all that the plan needs is there
-  sealift apply first.yaml                  # submits it and follows it to the canary's end
-  sealift promote first                     # lets the other wave begin
+  sealift check first.yaml        # no daemon needed, nor for plan and rehearse
+  sealift emulate                 # in a second terminal: the emulated cloud
+  sealift serve                   # in a third one: the daemon
+  sealift preflight first.yaml    # all that the plan needs is there
+  sealift apply first.yaml        # submits it, follows it to the canary's end
+  sealift promote first           # lets the other wave begin
   sealift watch first
 ";
 

@@ -10,6 +10,7 @@ pub mod args;
 mod assume;
 mod away;
 pub(crate) mod client;
+mod complete;
 mod discover;
 mod discovered;
 mod emulate;
@@ -55,6 +56,7 @@ use crate::clock::{Clock as _, SystemClock};
 use args::{Cli, Verb};
 use client::Client;
 
+pub use complete::answer_a_shell;
 pub use exit::{Exit, Failure};
 pub use reach::config as configuration;
 

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{self, ConfigArgs, Format, Reach, SchemaArgs, SchemaOf};
+use super::args::{ConfigArgs, Format, Reach, SchemaArgs, SchemaOf};
+use super::complete;
 use super::exit::{Exit, Failure};
 use super::output::{aligned, pretty};
 use super::reach;
@@ -78,8 +79,7 @@ fn value(value: &serde_json::Value) -> String {
 
 /// `completions`.
 pub fn completions(shell: clap_complete::Shell) -> Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(), "sealift", &mut script);
+    let script = complete::script(shell)?;
     let mut out = term::stdout();
     out.write_all(&script)?;
     out.flush()?;

@@ -4,6 +4,7 @@ mod away;
 mod by_hand;
 mod clients;
 mod clock;
+mod complete;
 mod discover;
 mod edits;
 mod finished;

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::super::complete;
 use super::{DocumentArgs, OutputArgs};
 
 /// Of the operator's verbs.
 #[derive(Debug, Args)]
 pub struct VerbArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
+    #[arg(add = complete::rollouts())]
     pub rollout: String,
     /// Why; carried into the journal
     #[arg(long, short, default_value = "", value_name = "TEXT")]
@@ -23,10 +25,10 @@ pub struct VerbArgs {
 #[derive(Debug, Args)]
 pub struct HoldArgs {
     /// A plan's name (then its newest revision) or a unique prefix of a rollout's id
-    #[arg(required_unless_present = "lane")]
+    #[arg(required_unless_present = "lane", add = complete::rollouts())]
     pub rollout: Option<String>,
     /// A lane instead: nothing that changes anything is sent over it, whichever rollout it is for
-    #[arg(long, value_name = "NAME", conflicts_with = "rollout")]
+    #[arg(long, value_name = "NAME", conflicts_with = "rollout", add = complete::lanes())]
     pub lane: Option<String>,
     /// Why; carried into the journal, or kept with the lane
     #[arg(long, short, default_value = "", value_name = "TEXT")]
