@@ -390,7 +390,7 @@ impl http_body::Body for Answer {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
+    use futures_util::StreamExt as _;
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
@@ -508,12 +508,11 @@ mod tests {
             Some((Ok::<_, io::Error>(Bytes::from_static(b"part")), n + 1))
         });
         let inner = Body::from_stream(parts);
-        let mut body = Arriving { inner, connection, idle: IDLE_MAX, stall: None };
+        let mut body = Body::new(Arriving { inner, connection, idle: IDLE_MAX, stall: None }).into_data_stream();
         for _ in 0..3 {
-            body.frame().await.expect("a part").expect("in time");
+            body.next().await.expect("a part").expect("in time");
         }
-        let failed = body.frame().await.expect("an error").expect_err("it stalls");
-        let behind = axum::Error::new(failed);
-        assert_eq!(Stalled::behind(&behind).expect("the reason").to_string(), "nothing of it arrived for 30 s");
+        let failed = body.next().await.expect("an error").expect_err("it stalls");
+        assert_eq!(Stalled::behind(&failed).expect("the reason").to_string(), "nothing of it arrived for 30 s");
     }
 }

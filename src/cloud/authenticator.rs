@@ -14,9 +14,9 @@ mod user;
 
 use std::sync::Arc;
 
-use http::Request;
 use http::header::HeaderName;
 use jiff::Timestamp;
+use reqwest::Request;
 
 use self::access_key::{AccessKey, Keys, SignedPass};
 use self::user::{Issued, User, Users};
@@ -85,7 +85,7 @@ impl Authenticator {
                 [reader("access key", access_key), reader("secret key", secret_key)],
                 security_token.as_ref().map(|source| reader("security token", source)),
                 &access.endpoint,
-                access.project_id.clone(),
+                &access.project_id,
                 clock,
                 identities.keys.clone(),
             ))),
@@ -112,7 +112,7 @@ impl Authenticator {
 
 impl Pass {
     /// Puts it on a request that is complete but for it. `body` is what the body will be, `date` when it is signed.
-    pub fn put_on<B>(&self, request: &mut Request<B>, body: &[u8], date: Timestamp) {
+    pub fn put_on(&self, request: &mut Request, body: &[u8], date: Timestamp) {
         match self {
             Self::Token { token, .. } => drop(request.headers_mut().insert(TOKEN_HEADER, token.header())),
             Self::Signed(pass) => pass.sign(request, body, date),

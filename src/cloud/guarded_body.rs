@@ -1,4 +1,4 @@
-//! The body of a request, which leaves only if the last check allows it.
+//! The body of the switch, which leaves only if the last check allows it.
 //!
 //! Invariants: the check is asked when the connection stands and asks for the first byte of the body, so a refusal
 //! leaves a request that can never be complete; once the [`Gate`] is closed the check is not asked any more, so a
@@ -77,12 +77,11 @@ impl Gate {
 /// The body: its length is known beforehand, so the head announces it.
 pub(super) struct GuardedBody {
     gate: Arc<Gate>,
-    content: Bytes,
+    content: &'static [u8],
 }
 
 impl GuardedBody {
-    /// Without content it is complete from the beginning, and the gate is not asked.
-    pub(super) fn new(gate: Arc<Gate>, content: Bytes) -> Self {
+    pub(super) fn new(gate: Arc<Gate>, content: &'static [u8]) -> Self {
         Self { gate, content }
     }
 }
@@ -96,7 +95,7 @@ impl Body for GuardedBody {
             return Poll::Ready(None);
         }
         let content = std::mem::take(&mut self.content);
-        Poll::Ready(Some(self.gate.ask().map(|()| Frame::data(content))))
+        Poll::Ready(Some(self.gate.ask().map(|()| Frame::data(Bytes::from_static(content)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,32 +1,30 @@
 //! The real cloud over HTTP: one call, one request, one reply.
 //!
-//! Invariants: nothing here repeats, redirects or invents; every wait ends at the lane's call timeout, an answer whose body stops coming
-//! earlier; a PUT is
-//! complete on the wire only if its last check allowed it, and what was not allowed is surely not executed; whatever
-//! may have left and was not answered clearly is `Unknown`.
+//! Invariants: nothing here repeats, redirects or invents; every wait ends at the lane's call timeout, an answer whose body
+//! stops coming earlier; a PUT is complete on the wire only if its last check allowed it, and what was not allowed is surely
+//! not executed; whatever may have left and was not answered clearly is `Unknown`. (A request of which no byte was given to
+//! a connection that closed meanwhile is put on another; its last check has not been asked by then.)
 //!
 //! Deliberately not here: pacing and quota (`engine`), the meaning of an answer (`cloud::answer`).
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{AGE, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Request, Response, Uri};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use hyper_util::client::proxy::matcher::Matcher;
+use http::Uri;
+use http::header::{ACCEPT, AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use jiff::Timestamp;
+use reqwest::{Body, Client, ClientBuilder, Request, Response};
+use rustls::ClientConfig;
 use url::Url;
 
 use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
 use super::authenticator::{Authenticator, Identities, Pass};
 use super::guarded_body::{Gate, GuardedBody, Verdict};
-use super::http_client::{HttpClient, causes};
 use super::iam::Iam;
 use super::lane_tls::{self, OwnTls, TlsError};
 use super::{Cloud, LastCheck, safe_text, wire_format};
@@ -42,6 +40,27 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the next part of an answer's body: an answer whose head has come is sent in one go, so a line that is silent in the
 /// middle of it is dead. A call timeout below it counts instead.
 pub const BODY_IDLE: Duration = Duration::from_secs(10);
+
+/// Idle connections kept for one host: twice the largest number of calls that is measured to make sense.
+const IDLE_PER_HOST: usize = 512;
+
+/// How long an idle connection is kept. Short of what gateways keep (a minute and more), because a PUT on a connection
+/// that the other side is just closing comes back in doubt.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time of silence after which the other side is asked whether it still lives, and between two such questions.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Such questions without an answer after which the connection is dead.
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// How long what was sent may stay without the other side's acknowledgement before the connection is dead.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
+
+/// Who we are, to the cloud and to proxies.
+const WHO_WE_ARE: HeaderValue = HeaderValue::from_static(concat!("sealift/", env!("CARGO_PKG_VERSION")));
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// How far the cloud bears the date of a signature to be from its clock. Source: the vendor's page on signing.
 const SIGNATURE_BEARS: Duration = Duration::from_secs(15 * 60);
@@ -68,6 +87,9 @@ pub enum Error {
     /// An endpoint is to be spoken to by TLS, and this machine trusts nobody.
     #[error(transparent)]
     Trust(#[from] lane_tls::NoAuthorities),
+    /// The client cannot be made.
+    #[error("cannot set up HTTP: {}", told(.0))]
+    Client(#[source] reqwest::Error),
 }
 
 /// The real cloud, by all configured lanes.
@@ -89,9 +111,9 @@ impl Default for Patience {
 }
 
 struct HttpLane {
-    client: HttpClient,
-    /// What the URL of every call begins with, as [`base`] has read it.
-    base: String,
+    client: Client,
+    /// Read once; the URL of a call is a copy with a path.
+    endpoint: Url,
     host: String,
     project: ProjectId,
     authenticator: Authenticator,
@@ -122,16 +144,16 @@ impl HttpCloud {
             let Access { endpoint, project_id, .. } = &lane.access;
             let mut own = OwnTls::read(lane, clock.times().wall)?.map(|own| Clients::new(Some(own), patience));
             let clients = own.as_mut().unwrap_or(&mut shared);
-            let (Base { text: base, host, .. }, client) = clients.to(lane, endpoint)?;
+            let (Base { url, host, .. }, client) = clients.to(lane, endpoint)?;
             let authenticator = Authenticator::new(&lane.access, clock.clone(), &identities, |endpoint| {
                 let (base, client) = clients.to(lane, endpoint)?;
-                Ok::<_, Error>(Iam::new(client, &base.text, base.host, project_id.clone()))
+                Ok::<_, Error>(Iam::new(client, base.url, base.host, project_id.clone()))
             })?;
             let lane_made = HttpLane {
                 client,
-                cloud_clock: cloud_clocks.entry(base.clone()).or_default().clone(),
+                cloud_clock: cloud_clocks.entry(url.as_str().to_owned()).or_default().clone(),
                 clock: clock.clone(),
-                base,
+                endpoint: url,
                 host,
                 project: project_id.clone(),
                 authenticator,
@@ -150,7 +172,7 @@ struct Clients {
     own: Option<OwnTls>,
     patience: Patience,
     /// By whether the endpoint is on this machine, and whether TLS is spoken.
-    made: BTreeMap<(bool, bool), HttpClient>,
+    made: BTreeMap<(bool, bool), Client>,
 }
 
 impl Clients {
@@ -162,7 +184,7 @@ impl Clients {
     }
 
     /// An endpoint and the client that speaks to it.
-    fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(Base, HttpClient), Error> {
+    fn to(&mut self, lane: &Lane, endpoint: &str) -> Result<(Base, Client), Error> {
         let base = base(lane, endpoint)?;
         let kind = (base.loopback, base.encrypted);
         if let Some(client) = self.made.get(&kind) {
@@ -172,18 +194,38 @@ impl Clients {
             Err(_) if !base.encrypted => lane_tls::trusting_nobody(),
             made => made?,
         };
+        let builder = builder(tls, self.patience.connect);
         // A proxy of the environment is for the way out of the machine, not for an emulator on it.
-        let proxies = (!base.loopback).then(|| Arc::new(Matcher::from_env()));
-        let client = HttpClient::new(tls, proxies, self.patience.connect);
+        let builder = if base.loopback { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(Error::Client)?;
         self.made.insert(kind, client.clone());
         Ok((base, client))
     }
 }
 
+/// A client by which nothing happens by itself, and whose connections stand within `connect`, TLS and a proxy's answer included. A
+/// proxy that is itself spoken to by TLS is taken by the same authorities as the endpoint.
+fn builder(tls: ClientConfig, connect: Duration) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .http1_only()
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(connect)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE)
+        .tcp_keepalive_retries(KEEPALIVE_RETRIES)
+        .tcp_user_timeout(UNACKNOWLEDGED_MAX)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .default_headers(HeaderMap::from_iter([(ACCEPT, JSON)]))
+        .user_agent(WHO_WE_ARE)
+}
+
 /// An endpoint that was read.
 struct Base {
-    /// What the URL of every call begins with: no slash at its end.
-    text: String,
+    /// What the URL of every call begins with: no slash at its end but for an empty path.
+    url: Url,
     host: String,
     loopback: bool,
     encrypted: bool,
@@ -191,20 +233,21 @@ struct Base {
 
 fn base(lane: &Lane, endpoint: &str) -> Result<Base, Error> {
     let bad = |what: String| Error::Endpoint { lane: lane.name.clone(), endpoint: endpoint.to_owned(), what };
-    let url = Url::parse(endpoint).map_err(|error| bad(error.to_string()))?;
+    let mut url = Url::parse(endpoint).map_err(|error| bad(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(bad(format!("the scheme is {}", url.scheme())));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(bad("it may hold no user, password, query or fragment".into()));
     }
-    let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?;
+    let host = url.host_str().ok_or_else(|| bad("it has no host".into()))?.to_owned();
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    let text = url.as_str().trim_end_matches('/').to_owned();
     // Two libraries read URLs here; what one of them refuses is a mistake now and not at every call.
-    text.parse::<Uri>().map_err(|error| bad(error.to_string()))?;
-    Ok(Base { text, host: host.to_owned(), loopback, encrypted: url.scheme() == "https" })
+    url.as_str().parse::<Uri>().map_err(|error| bad(error.to_string()))?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(Base { host, loopback, encrypted: url.scheme() == "https", url })
 }
 
 impl Cloud for HttpCloud {
@@ -273,13 +316,12 @@ impl HttpLane {
     }
 
     async fn exchange(&self, call: &Call, gate: &Arc<Gate>, pass: &Pass) -> Result<Reply, Broken> {
-        let content = match call {
-            Call::Submit { ssl_option, .. } => wire_format::body(*ssl_option),
-            _ => b"",
-        };
-        let mut request = Request::new(GuardedBody::new(gate.clone(), Bytes::from_static(content)));
-        *request.method_mut() = wire_format::method(call);
-        *request.uri_mut() = wire_format::uri(&self.base, &self.project, call).map_err(|error| Broken::Request(error.to_string()))?;
+        let mut request = Request::new(wire_format::method(call), wire_format::url(&self.endpoint, &self.project, call));
+        let mut content: &'static [u8] = b"";
+        if let Call::Submit { ssl_option, .. } = call {
+            content = wire_format::body(*ssl_option);
+            *request.body_mut() = Some(Body::wrap(GuardedBody::new(gate.clone(), content)));
+        }
         // Said here and not by the client, so that it is signed, and not said to IAM, which does not know it.
         request.headers_mut().insert(LANGUAGE_HEADER, self.language.clone());
         request.headers_mut().insert(CONTENT_TYPE, wire_format::content_type(call));
@@ -289,8 +331,8 @@ impl HttpLane {
             // A read cannot be held back half-sent: it is decided before it leaves.
             gate.ask().map_err(|_| Broken::Withheld)?;
         }
-        let response = self.client.send(request).await.map_err(|error| {
-            let why = causes(&error);
+        let response = self.client.execute(request).await.map_err(|error| {
+            let why = told(&error);
             if error.is_connect() { Broken::Connection(why) } else { Broken::Request(why) }
         })?;
         let (mut reply, date) = read_answer(call, response, pass, self.body_idle).await?;
@@ -355,14 +397,13 @@ impl HttpLane {
 }
 
 /// The reply that an answer amounts to, and the clock of whoever answered.
-async fn read_answer(call: &Call, response: Response<Incoming>, pass: &Pass, idle: Duration) -> Result<(Reply, Option<Timestamp>), Broken> {
+async fn read_answer(call: &Call, mut response: Response, pass: &Pass, idle: Duration) -> Result<(Reply, Option<Timestamp>), Broken> {
     let status = response.status().as_u16();
     let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
     let headers = response.headers();
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (request_id, retry_after, date) = (header(REQUEST_ID_HEADER), header(RETRY_AFTER), header(DATE));
     let aged = headers.contains_key(AGE);
-    let mut incoming = response.into_body();
     let mut body = Vec::new();
     let mut cut = false;
     loop {
@@ -370,11 +411,9 @@ async fn read_answer(call: &Call, response: Response<Incoming>, pass: &Pass, idl
             let request_id = request_id.as_deref().and_then(safe_text::request_id);
             Broken::Body { status, request_id, why }
         };
-        let next = tokio::time::timeout(idle, incoming.frame()).await;
+        let next = tokio::time::timeout(idle, response.chunk()).await;
         let next = next.map_err(|_| broken(format!("nothing more of it came within {} ms", idle.as_millis())))?;
-        let Some(frame) = next.transpose().map_err(|error| broken(causes(&error)))? else { break };
-        // What is no data are trailers, in which the API says nothing.
-        let chunk = frame.into_data().unwrap_or_default();
+        let Some(chunk) = next.map_err(|error| broken(told(&error)))? else { break };
         if body.len() + chunk.len() > limit {
             body.extend_from_slice(&chunk[..limit - body.len()]);
             cut = true;
@@ -393,6 +432,21 @@ async fn read_answer(call: &Call, response: Response<Incoming>, pass: &Pass, idl
         secret: Some(pass.secret()),
     };
     Ok((answer::read(call, &wire), wire.time()))
+}
+
+/// What became of a request, with all causes in one line. That it was sent, and to which URL, is left out: whoever asked knows.
+pub(super) fn told(error: &reqwest::Error) -> String {
+    let mut next = error.source();
+    let mut told = next.map_or_else(|| error.to_string(), ToString::to_string);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Many layers repeat the one below.
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        next = cause.source();
+    }
+    told
 }
 
 #[cfg(test)]

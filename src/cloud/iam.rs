@@ -7,24 +7,25 @@
 
 use std::time::Duration;
 
+use http::Method;
 use http::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use jiff::Timestamp;
+use reqwest::{Client, Request, Response};
 use serde::Deserialize;
 use serde_json::json;
+use url::Url;
 
 use super::answer::ERROR_BODY_MAX;
 use super::envelope::Envelope;
-use super::guarded_body::{Gate, GuardedBody};
-use super::http_client::{HttpClient, causes};
+use super::http::told;
 use super::secret::Secret;
+use super::wire_format::below;
 use super::{retry_after, safe_text};
 use crate::domain::id::ProjectId;
 
 /// Where tokens are made. Without the catalogue, which nobody here reads, the answer is short.
-const PATH: &str = "/v3/auth/tokens?nocatalog=true";
+const PATH: &str = "/v3/auth/tokens";
+const QUERY: &str = "nocatalog=true";
 
 /// `Content-Type` of a login, as the vendor documents it.
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf8");
@@ -43,9 +44,9 @@ const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The way to IAM of one lane.
 pub(super) struct Iam {
-    client: HttpClient,
+    client: Client,
     endpoint: String,
-    url: String,
+    url: Url,
     host: String,
     project: ProjectId,
 }
@@ -84,9 +85,9 @@ struct Lifetime {
 }
 
 impl Iam {
-    /// `base` is the endpoint without a slash at its end, `host` its host.
-    pub(super) fn new(client: HttpClient, base: &str, host: String, project: ProjectId) -> Self {
-        Self { client, endpoint: base.to_owned(), url: format!("{base}{PATH}"), host, project }
+    /// `host` is that of the endpoint.
+    pub(super) fn new(client: Client, endpoint: Url, host: String, project: ProjectId) -> Self {
+        Self { client, url: below(&endpoint, PATH, Some(QUERY)), endpoint: endpoint.into(), host, project }
     }
 
     /// Where it is: a base of URLs.
@@ -103,12 +104,11 @@ impl Iam {
             "scope": { "project": { "id": self.project.as_str() } },
         } });
         let failed = |what: String| LoginError::Failed(self.about(who).message(&what), None);
-        // Nothing can forbid a login: it changes nothing.
-        let body = GuardedBody::new(Gate::new(Box::new(|| Ok(()))), body.to_string().into());
-        let request = Request::builder().method(Method::POST).uri(&self.url).header(CONTENT_TYPE, JSON).body(body);
-        let request = request.map_err(|error| failed(causes(&error)))?;
+        let mut request = Request::new(Method::POST, self.url.clone());
+        request.headers_mut().insert(CONTENT_TYPE, JSON);
+        *request.body_mut() = Some(body.to_string().into());
         let exchange = async {
-            let response = self.client.send(request).await.map_err(|error| failed(causes(&error)))?;
+            let response = self.client.execute(request).await.map_err(|error| failed(told(&error)))?;
             self.read(response, who).await
         };
         match tokio::time::timeout(TIMEOUT, exchange).await {
@@ -117,17 +117,16 @@ impl Iam {
         }
     }
 
-    async fn read(&self, response: Response<Incoming>, who: &Identity) -> Result<(Secret, Duration), LoginError> {
+    async fn read(&self, mut response: Response, who: &Identity) -> Result<(Secret, Duration), LoginError> {
         let status = response.status().as_u16();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (token, retry_after, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
-        let mut incoming = response.into_body();
         let mut body = Vec::new();
         // An answer that breaks off tells what it told so far: the token is in the head.
-        while let Some(Ok(frame)) = incoming.frame().await
+        while let Ok(Some(chunk)) = response.chunk().await
             && body.len() < ERROR_BODY_MAX
         {
-            body.extend_from_slice(&frame.into_data().unwrap_or_default());
+            body.extend_from_slice(&chunk);
         }
         let (token, retry_after, date) = (token.as_deref(), retry_after.as_deref(), date.as_deref());
         understand(&self.about(who), &TokenAnswer { status, token, retry_after, date, body: &body })

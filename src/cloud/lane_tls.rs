@@ -6,7 +6,7 @@
 //!
 //! A lane that names nothing takes what this machine trusts, and shows no certificate.
 //!
-//! Deliberately not here: connections (`cloud::connector`).
+//! Deliberately not here: connections (`cloud::http`).
 
 use std::borrow::Cow;
 use std::fs::File;

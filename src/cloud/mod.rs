@@ -9,11 +9,9 @@
 pub mod answer;
 mod authenticator;
 pub mod classify;
-mod connector;
 mod envelope;
 mod guarded_body;
 pub mod http;
-mod http_client;
 mod iam;
 pub mod job_names;
 mod lane_tls;

@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use http::uri::InvalidUri;
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method};
+use url::Url;
 
 use crate::domain::call::Call;
 use crate::domain::cloud_clock::Span;
@@ -36,12 +36,22 @@ pub fn content_type(call: &Call) -> HeaderValue {
     HeaderValue::from_static(if call.is_write() { "application/json;charset=utf-8" } else { "application/json" })
 }
 
-/// Where a call goes: below the endpoint, which may have a path of its own. `base` is the endpoint without a slash at its end.
-///
-/// # Errors
-/// When the base cannot be the beginning of a URL.
-pub fn uri(base: &str, project: &ProjectId, call: &Call) -> Result<Uri, InvalidUri> {
-    format!("{base}{}", path(project, call)).try_into()
+/// Where a call goes.
+pub fn url(endpoint: &Url, project: &ProjectId, call: &Call) -> Url {
+    let path = path(project, call);
+    let (path, query) = path.split_once('?').map_or((path.as_str(), None), |(path, query)| (path, Some(query)));
+    below(endpoint, path, query)
+}
+
+/// Below an endpoint, which may have a path of its own.
+pub fn below(endpoint: &Url, path: &str, query: Option<&str>) -> Url {
+    let mut url = endpoint.clone();
+    match endpoint.path().trim_end_matches('/') {
+        "" => url.set_path(path),
+        prefix => url.set_path(&format!("{prefix}{path}")),
+    }
+    url.set_query(query);
+    url
 }
 
 /// Path and query of a call.
@@ -113,7 +123,10 @@ mod tests {
         ] {
             assert_eq!(path(&project, &call), expected);
             for base in ["https://cloud.example.com", "http://[::1]:8080/gate/way"] {
-                assert_eq!(uri(base, &project, &call).expect("a URL").to_string(), format!("{base}{expected}"));
+                for endpoint in [base.to_owned(), format!("{base}/")] {
+                    let endpoint = endpoint.parse().expect("a URL");
+                    assert_eq!(url(&endpoint, &project, &call).as_str(), format!("{base}{expected}"));
+                }
             }
         }
     }

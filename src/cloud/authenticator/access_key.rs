@@ -10,10 +10,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use http::Request;
 use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
+use reqwest::Request;
 use tokio::sync::watch;
+use url::Position;
 
 use super::Denied;
 use super::refusals::{Refusals, minutes};
@@ -101,7 +102,8 @@ pub(super) struct AccessKey {
     secret_key: SecretReader,
     security_token: Option<SecretReader>,
     endpoint: Arc<str>,
-    project: ProjectId,
+    /// Its id, as every request of the lane carries it.
+    project: HeaderValue,
     clock: Arc<dyn Clock>,
     keys: Arc<Keys>,
     latest: Mutex<Option<Latest>>,
@@ -129,11 +131,12 @@ impl AccessKey {
         [access_key, secret_key]: [SecretReader; 2],
         security_token: Option<SecretReader>,
         endpoint: &str,
-        project: ProjectId,
+        project: &ProjectId,
         clock: Arc<dyn Clock>,
         keys: Arc<Keys>,
     ) -> Self {
-        Self { access_key, secret_key, security_token, endpoint: endpoint.into(), project, clock, keys, latest: Mutex::new(None) }
+        let (endpoint, project) = (endpoint.into(), plain(project.as_str()));
+        Self { access_key, secret_key, security_token, endpoint, project, clock, keys, latest: Mutex::new(None) }
     }
 
     pub(super) async fn admit(self: &Arc<Self>) -> Result<SignedPass, Denied> {
@@ -267,19 +270,19 @@ fn origin_of(now: Times) -> Timestamp {
 
 impl SignedPass {
     /// Signs the request as of this date. Every header that it has by now is signed; what the client adds later is not.
-    pub(super) fn sign<B>(&self, request: &mut Request<B>, body: &[u8], date: Timestamp) {
+    pub(super) fn sign(&self, request: &mut Request, body: &[u8], date: Timestamp) {
         let date = date.strftime(DATE_FORMAT).to_string();
-        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let host = plain(&request.url()[Position::BeforeHost..Position::AfterPort]);
         let headers = request.headers_mut();
-        headers.insert(HOST, plain(uri.authority().map_or("", |authority| authority.as_str())));
+        headers.insert(HOST, host);
         headers.insert(DATE, plain(&date));
-        headers.insert(PROJECT, plain(self.lane.project.as_str()));
+        headers.insert(PROJECT, self.lane.project.clone());
         if let Some(token) = &self.pair.security_token {
             headers.insert(SECURITY_TOKEN, token.header());
         }
-        let signed: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let (path, query) = (uri.path(), uri.query().unwrap_or(""));
-        let signable = Signable { method: method.as_str(), path, query, headers: &signed, body };
+        let signed: Vec<(&str, &[u8])> = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let (method, url) = (request.method().as_str(), request.url());
+        let signable = Signable { method, path: url.path(), query: url.query().unwrap_or(""), headers: &signed, body };
         let authorization = signable.authorization(self.pair.access_key.expose(), self.pair.secret_key.expose(), &date);
         let mut authorization = plain(&authorization);
         authorization.set_sensitive(true);

@@ -1,5 +1,7 @@
 //! The client against raw sockets: what is on the wire, and what is made of every way in which an answer fails to come.
 
+mod client;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,19 +1,15 @@
-//! Connections as sockets see them: what a proxy is told, what it must not see, and what ends a wait.
+//! Connections as sockets see them: what a proxy is told, what it must not see, what ends a wait, and that nothing is sent
+//! again.
 
-use http::Request;
-use http_body_util::BodyExt as _;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use reqwest::Proxy;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::io::AsyncRead;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::cloud::guarded_body::{Gate, GuardedBody};
-use crate::cloud::http_client::{HttpClient, causes};
 
-const PATIENT: Duration = Duration::from_secs(30);
 const SECRET: &str = "t0ken";
 /// `ops:pass` in the spelling of RFC 7617.
 const BASIC: &str = "proxy-authorization: basic b3bzonbhc3m=";
@@ -35,8 +31,13 @@ fn tls() -> (ClientConfig, TlsAcceptor) {
     (client, TlsAcceptor::from(Arc::new(server)))
 }
 
-fn client(tls: ClientConfig, proxy: Option<&str>, patience: Duration) -> HttpClient {
-    HttpClient::new(tls, proxy.map(|proxy| Arc::new(Matcher::builder().all(proxy.to_owned()).build())), patience)
+fn client(tls: ClientConfig, proxy: Option<&str>, patience: Duration) -> Client {
+    let builder = builder(tls, patience);
+    let builder = match proxy {
+        Some(proxy) => builder.proxy(Proxy::all(proxy).expect("a proxy")),
+        None => builder.no_proxy(),
+    };
+    builder.build().expect("a client")
 }
 
 async fn listener() -> (TcpListener, String) {
@@ -54,12 +55,9 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).expect("a text").to_ascii_lowercase()
 }
 
-async fn get(client: &HttpClient, url: &str) -> Result<String, String> {
-    let body = GuardedBody::new(Gate::new(Box::new(|| Ok(()))), bytes::Bytes::new());
-    let request = Request::builder().uri(url).header("X-Auth-Token", SECRET).body(body).expect("a request");
-    let answer = client.send(request).await.map_err(|error| causes(&error))?;
-    let body = answer.into_body().collect().await.expect("a body").to_bytes();
-    Ok(String::from_utf8(body.to_vec()).expect("a text"))
+async fn get(client: &Client, url: &str) -> Result<String, String> {
+    let answer = client.get(url).header("X-Auth-Token", SECRET).send().await.map_err(|error| told(&error))?;
+    answer.text().await.map_err(|error| told(&error))
 }
 
 #[tokio::test]
@@ -136,7 +134,7 @@ async fn a_proxy_that_refuses_or_is_silent_is_an_error_that_says_so() {
     for (answer, told) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "authorization required"),
         ("HTTP/1.1 403 Forbidden\r\n\r\n", "unsuccessful"),
-        ("", "no connection within 300 ms"),
+        ("", "operation timed out"),
     ] {
         let (proxy, address) = listener().await;
         let held = tokio::spawn(async move {
@@ -154,10 +152,48 @@ async fn a_proxy_that_refuses_or_is_silent_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_kind_of_proxy_that_is_not_spoken_to_is_named() {
-    let client = client(tls().0, Some("socks5://ops:pass@127.0.0.1:1080"), PATIENT);
-    let error = get(&client, "https://gateway.example/v3/a").await.expect_err("not spoken to");
-    assert!(error.contains("socks5://127.0.0.1:1080/, and only http and https proxies") && !error.contains("pass"), "{error}");
+async fn a_socks_proxy_is_told_where_a_call_goes() {
+    let (proxy, address) = listener().await;
+    let seen = tokio::spawn(async move {
+        let (mut stream, _) = proxy.accept().await.expect("the client connects");
+        // RFC 1928: version and methods, none of which asks for a password; then the name and port of the endpoint.
+        let mut greeting = [0; 3];
+        stream.read_exact(&mut greeting).await.expect("a greeting");
+        stream.write_all(&[5, 0]).await.expect("the client reads");
+        let mut asked = vec![0; 5 + "gateway.invalid".len() + 2];
+        stream.read_exact(&mut asked).await.expect("a request");
+        stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.expect("the client reads");
+        let head = head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npassed").await.expect("the client reads");
+        (greeting, asked, head)
+    });
+    let client = client(tls().0, Some(&format!("socks5h://{address}")), PATIENT);
+    assert_eq!(get(&client, "http://gateway.invalid:8080/v3/a").await.as_deref(), Ok("passed"));
+    let (greeting, asked, head) = seen.await.expect("no panic");
+    assert_eq!(
+        (greeting, &asked[..5], &asked[5..20], &asked[20..]),
+        ([5, 1, 0], &[5, 1, 0, 3, 15][..], &b"gateway.invalid"[..], &[31, 144][..])
+    );
+    assert!(head.starts_with("get /v3/a http/1.1\r\n"), "{head}");
+}
+
+/// On a connection that served a call before, too.
+#[tokio::test]
+async fn a_switch_without_an_answer_is_not_sent_again() {
+    let (listener, address) = listener().await;
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the client connects");
+        read_request(&mut stream).await.expect("a call");
+        stream.write_all(ACCEPTED.as_bytes()).await.expect("the client reads");
+        read_request(&mut stream).await.expect("another call on the same connection");
+        drop(stream);
+        tokio::time::timeout(Duration::from_millis(300), listener.accept()).await.is_err()
+    });
+    let bed = bed(&format!("http://{address}"), UNREACHED);
+    assert!(bed.cloud.perform(submit(), allow()).await.outcome.is_ok());
+    let reply = bed.cloud.perform(submit(), allow()).await;
+    assert_eq!((error(&reply).disposition, reply.sent), (Disposition::Unknown, true), "{reply:?}");
+    assert!(served.await.expect("no panic"), "it came again on another connection");
 }
 
 #[tokio::test]
