@@ -113,7 +113,9 @@ impl Parts {
                 "everything is stopped: nothing that changes anything is sent until `sealift start`"
             );
         }
-        handle.stopped(off.stopped).await;
+        if off.stopped.is_some() {
+            handle.switch_all(off.stopped).await.context("the engine ended before its first pass")?;
+        }
         for (lane, mark) in &off.paused {
             tracing::warn!(%lane, by = mark.by, reason = mark.reason, "the lane is paused: nothing that changes anything is sent over it");
         }

@@ -224,6 +224,8 @@ impl Shell {
 
     async fn switched(&mut self, input: Input, answer: Option<oneshot::Sender<()>>) -> Result<(), Unavailable> {
         self.feed(vec![input]).await?;
+        // Whoever switched it reads what they did.
+        self.publish();
         if let Some(answer) = answer {
             // Whoever asked may have gone; it is switched all the same.
             let _ = answer.send(());
