@@ -52,7 +52,6 @@ const MUST_FIRE: &[&str] = &[
     "noted",
     "pause",
     "promote",
-    "quota",
     "presumed_set_aside",
     "released",
     "resume",
