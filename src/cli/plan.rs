@@ -16,7 +16,7 @@ use super::look::{look, save};
 use super::output::{aligned, line, pretty};
 use super::reach::Daemon;
 use super::status::then;
-use super::text::{Style, clean, clean_lines, count, seconds};
+use super::text::{Style, clean, clean_lines, count, seconds, wrap_all};
 use super::wire::{ExcludedRow, Preview};
 use super::{discovered, term};
 use crate::api::preview::{excluded, preview, warning};
@@ -166,7 +166,7 @@ pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: impl Fn() -> Result<
     }
     let mut out = term::stdout();
     match args.output.output {
-        Format::Table => write!(out, "{}", text(&preview, style))?,
+        Format::Table => write!(out, "{}", wrap_all(&text(&preview, style), term::width()))?,
         Format::Json => writeln!(out, "{}", pretty(&preview)?)?,
         Format::Jsonl => writeln!(out, "{}", line(&preview)?)?,
         Format::Csv => anyhow::bail!("a preview has no rows for CSV; use -o json, or --members for the list of targets"),

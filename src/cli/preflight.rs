@@ -17,7 +17,7 @@ use super::exit::{Exit, Failure};
 use super::look::Progress;
 use super::output::{aligned, line, pretty};
 use super::reach::Daemon;
-use super::text::{Style, clean, count};
+use super::text::{Style, clean, count, wrap_all};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 use super::{discovered, term};
 use crate::clock::{Clock as _, SystemClock};
@@ -87,7 +87,7 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     match args.output.output {
         DocumentFormat::Json => writeln!(out, "{}", pretty(&Verdict { go, checks: &found.rows })?)?,
         DocumentFormat::Jsonl => drop(print(&mut out, &found.rows, printed)?),
-        DocumentFormat::Table => write!(out, "{}", table(&found.rows, loaded.plan.ssl_option))?,
+        DocumentFormat::Table => write!(out, "{}", wrap_all(&table(&found.rows, loaded.plan.ssl_option), term::width()))?,
     }
     out.flush()?;
     let n = u32::try_from(stands.len()).unwrap_or(u32::MAX);

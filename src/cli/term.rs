@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal as _, Write};
 
 use anstream::AutoStream;
 
+use super::text::wrap_all;
+
 /// Width assumed where there is no terminal: long lines hurt nobody in a file.
 const WIDE: usize = 200;
 
@@ -17,9 +19,12 @@ pub fn stderr() -> AutoStream<io::Stderr> {
     AutoStream::auto(io::stderr())
 }
 
-/// Says something beside the data. That it cannot be said changes nothing.
+/// Says something beside the data, broken at the terminal's width. That it cannot be said changes nothing.
 pub fn say(text: &str) {
-    let _ = writeln!(stderr(), "{text}");
+    let _ = match size(io::stderr()) {
+        Some((columns, _)) => write!(stderr(), "{}", wrap_all(text, columns)),
+        None => writeln!(stderr(), "{text}"),
+    };
 }
 
 /// Columns of the terminal behind standard output.

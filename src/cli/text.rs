@@ -140,6 +140,11 @@ pub fn wrap(line: &str, width: usize) -> String {
     wrapped.text
 }
 
+/// Every line of a text, broken as [`wrap`] does.
+pub fn wrap_all(text: &str, width: usize) -> String {
+    text.lines().map(|line| wrap(line, width) + "\n").collect()
+}
+
 struct Wrapped {
     text: String,
     column: usize,
