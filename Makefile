@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fix golden seeds seed bench profile torture fuzz setup install
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture fuzz setup install
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -18,6 +18,12 @@ build: ## build the release binary
 demo: ## a rollout from plan to saved job ids against an emulated cloud, in under 30 s
 	$(CARGO) build --profile demo --locked
 	$(TARGET)/demo/sealift demo
+
+first-night: ## play a newcomer's first night on the demo's build, and write docs/first-night.md
+	$(CARGO) build --profile demo --locked
+	rm -rf $(TARGET)/first-night
+	python3 tests/first_night.py $(TARGET)/demo/sealift $(TARGET)/first-night > $(TARGET)/first-night.md
+	mv $(TARGET)/first-night.md docs/first-night.md
 
 setup: ## install what the tests need from Debian's packages and crates.io
 	sh scripts/setup-tests.sh

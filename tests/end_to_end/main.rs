@@ -4,6 +4,7 @@ mod credentials;
 mod definitions;
 mod disk;
 mod field;
+mod first_night;
 mod forecast;
 mod gateway;
 mod lanes;
