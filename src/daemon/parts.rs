@@ -113,9 +113,7 @@ impl Parts {
                 "everything is stopped: nothing that changes anything is sent until `sealift start`"
             );
         }
-        if off.stopped.is_some() {
-            handle.switch_all(off.stopped).await.context("the engine ended before its first pass")?;
-        }
+        handle.stopped(off.stopped).await;
         for (lane, mark) in &off.paused {
             tracing::warn!(%lane, by = mark.by, reason = mark.reason, "the lane is paused: nothing that changes anything is sent over it");
         }

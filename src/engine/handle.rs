@@ -203,8 +203,13 @@ impl Handle {
         let _ = self.requests.send(Request::StopFile(file)).await;
     }
 
-    /// Stops everything (by whom and why), or starts it again. On success no write leaves any more while it is stopped, and
-    /// the snapshot says so; in force before the first pass if it is asked for before that.
+    /// Tells the engine that a person stopped everything; in force before its first pass if it is told before that.
+    pub async fn stopped(&self, by: Option<Mark>) {
+        // As above.
+        let _ = self.requests.send(Request::Stopped(by, None)).await;
+    }
+
+    /// Stops everything (by whom and why), or starts it again. On success no write leaves any more while it is stopped.
     pub async fn switch_all(&self, by: Option<Mark>) -> Result<(), AskError> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Stopped(by, Some(answer))).await.map_err(|_| AskError::Stopping)?;
