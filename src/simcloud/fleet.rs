@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mix::mix;
 use crate::domain::id::{InstanceId, Name, ProxyId};
+use crate::domain::target::Target;
 
 /// Proxies that one instance may have, at most. Source: vendor guide taurusdb_03_0033 of 2026-06-04.
 pub const PROXIES_PER_INSTANCE_MAX: usize = 4;
@@ -27,6 +28,13 @@ pub struct FleetProxy {
     /// The value it starts with; left out of a file: off.
     #[serde(default)]
     pub ssl_option: bool,
+}
+
+impl FleetProxy {
+    /// The proxy as a plan names it that says nothing else of it.
+    pub fn target(&self, lane: &Name) -> Target {
+        Target { lane: lane.clone(), instance_id: self.instance_id, proxy_id: self.proxy_id, tags: None, seen: None, instance_name: None }
+    }
 }
 
 /// A fleet.

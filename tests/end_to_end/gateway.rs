@@ -88,7 +88,7 @@ impl Site {
         let fleet = Fleet::generate(4, 2, 1).expect("a fleet");
         let proxy = fleet.proxies()[0];
         let lane = Name::parse("private", "lane").expect("a name");
-        let target = Target { lane, instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None, instance_name: None };
+        let target = proxy.target(&lane);
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
             fleet,

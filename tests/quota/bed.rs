@@ -327,7 +327,7 @@ impl Cloud for QuotaCloud {
 }
 
 fn target(proxy: &FleetProxy) -> Target {
-    Target { lane: name("main"), instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None, instance_name: None }
+    proxy.target(&name("main"))
 }
 
 fn lane(quota: Option<Quota>) -> Lane {

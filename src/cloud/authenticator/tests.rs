@@ -19,7 +19,7 @@ use crate::cloud::{Cloud as _, LastCheck, Withheld};
 use crate::domain::call::{Call, CallError};
 use crate::domain::cloud_clock::Span;
 use crate::domain::id::ProjectId;
-use crate::domain::lane::{Lane, Naming};
+use crate::domain::lane::Naming;
 use crate::domain::target::Target;
 use crate::simcloud::emulator::accounts::{AccountKey, AccountUser as Known, Accounts};
 use crate::simcloud::emulator::tests::HandClock;
@@ -77,20 +77,9 @@ fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&P
     let (running, clock, proxy) = emulator(accounts, Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")));
     let dir = tempfile::tempdir().expect("a temporary directory");
     let lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint()), timeout);
-    let target = target(&lane, &proxy);
+    let target = proxy.target(&lane.name);
     let cloud = HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client");
     Bed { running, cloud, clock, target, dir }
-}
-
-fn target(lane: &Lane, proxy: &FleetProxy) -> Target {
-    Target {
-        lane: lane.name.clone(),
-        instance_id: proxy.instance_id,
-        proxy_id: proxy.proxy_id,
-        tags: None,
-        seen: None,
-        instance_name: None,
-    }
 }
 
 /// An emulator with these accounts, our clock beside its own, and the one proxy that it has.

@@ -48,18 +48,7 @@ impl Stage {
     /// So many proxies over so many instances, in waves of these names and sizes.
     pub(crate) fn of(proxies: u32, instances: usize, sizes: &[(&str, u32)]) -> Self {
         let fleet = Fleet::generate(proxies as usize, instances, 1).expect("possible numbers");
-        let targets: TargetList = fleet
-            .proxies()
-            .iter()
-            .map(|proxy| Target {
-                lane: name("lab"),
-                instance_id: proxy.instance_id,
-                proxy_id: proxy.proxy_id,
-                tags: None,
-                seen: None,
-                instance_name: None,
-            })
-            .collect();
+        let targets: TargetList = fleet.proxies().iter().map(|proxy| proxy.target(&name("lab"))).collect();
         let mut first = 0;
         let mut waves = Vec::new();
         for (of, size) in sizes {

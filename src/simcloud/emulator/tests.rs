@@ -71,18 +71,7 @@ async fn bed_in(language: Language, faults: Faults) -> EmulatorFixture {
     let running = Emulator::start(options, clock.clone()).expect("loopback");
     let mut lane = lane(&running.endpoint(), SecretSource::File(token), Duration::from_secs(30));
     lane.access.language = language;
-    let targets = fleet
-        .proxies()
-        .iter()
-        .map(|p| Target {
-            lane: lane.name.clone(),
-            instance_id: p.instance_id,
-            proxy_id: p.proxy_id,
-            tags: None,
-            seen: None,
-            instance_name: None,
-        })
-        .collect();
+    let targets = fleet.proxies().iter().map(|p| p.target(&lane.name)).collect();
     EmulatorFixture {
         running,
         cloud: HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client"),

@@ -36,18 +36,7 @@ impl ModelFixture {
     fn new(faults: Faults) -> Self {
         let fleet = Fleet::generate(6, 3, 1).expect("possible numbers");
         let lane = Name::parse("sim", "lane").expect("a name");
-        let targets = fleet
-            .proxies()
-            .iter()
-            .map(|p| Target {
-                lane: lane.clone(),
-                instance_id: p.instance_id,
-                proxy_id: p.proxy_id,
-                tags: None,
-                seen: None,
-                instance_name: None,
-            })
-            .collect();
+        let targets = fleet.proxies().iter().map(|p| p.target(&lane)).collect();
         Self { model: Model::new(&fleet, faults, 11, start()), targets }
     }
     fn at(&mut self, seconds: f64, call: &Call) -> Arrival {
@@ -164,7 +153,7 @@ fn the_job_list_is_filtered_by_creation_and_paged_as_its_shape_says() {
     let target = {
         let proxy = fleet.proxies()[0];
         let lane = Name::parse("sim", "lane").expect("a name");
-        Target { lane, instance_id: proxy.instance_id, proxy_id: proxy.proxy_id, tags: None, seen: None, instance_name: None }
+        proxy.target(&lane)
     };
     for (shape, since, expected) in [
         (OffsetShape::Pages, 0.0, [(1, 50, 120), (2, 50, 120), (3, 20, 120), (4, 0, 120)]),
@@ -380,14 +369,7 @@ fn stormy_run(seed: u64) -> (String, Model) {
     for _ in 0..5000 {
         at += rng.f64() / 50.0;
         let proxy = fleet.proxies()[rng.usize(..40)];
-        let target = Target {
-            lane: lane.clone(),
-            instance_id: proxy.instance_id,
-            proxy_id: proxy.proxy_id,
-            tags: None,
-            seen: None,
-            instance_name: None,
-        };
+        let target = proxy.target(&lane);
         let call = match (rng.u8(..4), last_job.clone()) {
             (0, _) => Call::Inspect { target },
             (1, Some(job)) => Call::Follow { target, job },
@@ -414,14 +396,7 @@ fn the_wire_shows_what_is_in_force_and_nobody_listens_elsewhere() {
     let mut model = Model::new(&fleet, Faults::default(), 1, start());
     let lane = Name::parse("sim", "lane").expect("a name");
     for (place, proxy) in fleet.proxies().iter().enumerate() {
-        let target = Target {
-            lane: lane.clone(),
-            instance_id: proxy.instance_id,
-            proxy_id: proxy.proxy_id,
-            tags: None,
-            seen: None,
-            instance_name: None,
-        };
+        let target = proxy.target(&lane);
         let at = after(place as f64 * 10.0);
         let Ok(Answer::Proxy(Some(view))) = model.arrive(at, &Call::Inspect { target: target.clone() }).reply.outcome else {
             panic!("a proxy of the fleet")
@@ -478,18 +453,7 @@ fn rate_of_simulated_calls() {
     let fleet = Fleet::generate(10_000, 5_000, 1).expect("possible numbers");
     let mut model = Model::new(&fleet, Faults { error_500_after: Rate::always(0.05).expect("in range"), ..calm() }, 1, start());
     let lane = Name::parse("sim", "lane").expect("a name");
-    let targets: Vec<Target> = fleet
-        .proxies()
-        .iter()
-        .map(|p| Target {
-            lane: lane.clone(),
-            instance_id: p.instance_id,
-            proxy_id: p.proxy_id,
-            tags: None,
-            seen: None,
-            instance_name: None,
-        })
-        .collect();
+    let targets: Vec<Target> = fleet.proxies().iter().map(|p| p.target(&lane)).collect();
     let began = tokio::time::Instant::now();
     let mut calls = 0u32;
     for (n, target) in targets.iter().cycle().take(100_000).enumerate() {

@@ -12,7 +12,7 @@ use sealift::domain::id::{Digest, Name};
 use sealift::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
 use sealift::domain::retry;
 use sealift::domain::rollout::{Requeue, Verb};
-use sealift::domain::target::{Target, TargetList};
+use sealift::domain::target::TargetList;
 use sealift::domain::window::Calendar;
 use sealift::engine::enforce::{Asked, EnforceError, Enforcer, command};
 use sealift::engine::{self, Command, Handle, Options};
@@ -62,14 +62,7 @@ impl Script {
         let faults = Faults { job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) }, ..Faults::default() };
         let cloud = Model::new(&fleet, faults, seed, start());
         let lane = setting::lane(&Scenario::small(0), crate::planted::Planted::Nothing).name;
-        let target = |proxy: &sealift::simcloud::fleet::FleetProxy| Target {
-            lane: lane.clone(),
-            instance_id: proxy.instance_id,
-            proxy_id: proxy.proxy_id,
-            tags: None,
-            seen: None,
-            instance_name: None,
-        };
+        let target = |proxy: &sealift::simcloud::fleet::FleetProxy| proxy.target(&lane);
         let targets: TargetList = fleet.proxies().iter().map(target).collect();
         let plan = plan(&mut rng, targets.len());
         let name = plan.name.clone();

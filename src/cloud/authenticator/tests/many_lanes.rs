@@ -34,7 +34,7 @@ fn many_of(accounts: Accounts, project_id: Option<ProjectId>, credentials: impl 
             lane
         })
         .collect();
-    let targets = lanes.iter().map(|lane| target(lane, &proxy)).collect();
+    let targets = lanes.iter().map(|lane| proxy.target(&lane.name)).collect();
     let cloud = HttpCloud::new(&lanes, &(clock.clone() as Arc<dyn Clock>)).expect("clients");
     Many { running, cloud, clock, targets, dir }
 }
