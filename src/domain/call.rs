@@ -311,6 +311,22 @@ pub enum Disposition {
     Fatal,
 }
 
+#[cfg(test)]
+impl Disposition {
+    /// All of them.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Withheld,
+        Self::NotDone,
+        Self::Throttled,
+        Self::Busy,
+        Self::Unauthorised,
+        Self::Misdated,
+        Self::Unknown,
+        Self::NotFound,
+        Self::Fatal,
+    ];
+}
+
 /// A call without the expected answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]

@@ -347,17 +347,7 @@ pub(super) fn events() -> BTreeMap<String, Event> {
         ("found one".to_owned(), found(&["found"])),
         ("found two".to_owned(), found(&["found", "other"])),
     ]);
-    for disposition in [
-        Disposition::Withheld,
-        Disposition::NotDone,
-        Disposition::Throttled,
-        Disposition::Busy,
-        Disposition::Unauthorised,
-        Disposition::Misdated,
-        Disposition::Unknown,
-        Disposition::NotFound,
-        Disposition::Fatal,
-    ] {
+    for disposition in Disposition::ALL {
         let error = CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: "no luck".into() };
         events.insert(format!("error {}", plain(&disposition)), Event::Error(error));
     }

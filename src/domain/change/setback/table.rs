@@ -78,17 +78,7 @@ fn every_answer_that_costs_something_is_held_and_no_other() {
         let paid = [Disposition::NotDone, Disposition::Busy, Disposition::Unknown, Disposition::NotFound, Disposition::Fatal];
         paid.contains(&disposition)
     };
-    for disposition in [
-        Disposition::Withheld,
-        Disposition::NotDone,
-        Disposition::Throttled,
-        Disposition::Busy,
-        Disposition::Unauthorised,
-        Disposition::Misdated,
-        Disposition::Unknown,
-        Disposition::NotFound,
-        Disposition::Fatal,
-    ] {
+    for disposition in Disposition::ALL {
         for (state, told) in [("inspecting", "look 0 501 request-1"), ("submitting", "switch 1 501 request-1")] {
             let after = walk(change(record(&states()[state], "-")), &[error(disposition, 1)]);
             let expected: &[&str] = if costs(disposition) { &[told, told] } else { &[] };
