@@ -42,7 +42,7 @@ fn there(place: &Place, folder: &Path) {
 }
 
 /// Nothing in it acts on a terminal.
-fn printable(text: &str) {
+pub(crate) fn printable(text: &str) {
     let acts = text.chars().find(|c| c.is_control() && *c != '\n');
     assert_eq!(acts, None, "{text:?}");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::emulator::accounts::Accounts;
 use super::faults::Faults;
+use crate::document::properties::printable;
 
 /// A fault file: what is read can be written, and reads the same again.
 pub fn faults(bytes: &[u8]) {
@@ -33,10 +34,6 @@ pub fn accounts(bytes: &[u8]) {
         }
         Err(error) => printable(&error.to_string()),
     }
-}
-
-fn printable(text: &str) {
-    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
 }
 
 #[cfg(test)]
