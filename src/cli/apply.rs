@@ -67,7 +67,8 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
         return Ok(Exit::Done);
     }
     let (mut err, mut screen) = (term::stderr(), std::io::stderr());
-    let show = if screen.is_terminal() { Show::View(&mut screen) } else { Show::Lines(&mut err) };
+    let colour = term::may_have_colours(&screen);
+    let show = if screen.is_terminal() { Show::View { screen: &mut screen, colour } } else { Show::Lines(&mut err) };
     let exit = follow(client, &answer.id, show).await?;
     if exit != Exit::Interrupted {
         end(client, &answer.id, args.output.output).await?;

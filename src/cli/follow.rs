@@ -33,9 +33,13 @@ const WAIT: u64 = 1;
 
 /// How progress is shown.
 pub enum Show<'a> {
-    /// A view that is drawn anew, on this terminal. What moves its cursor is no colour and stays under `NO_COLOR`, so this
-    /// is the stream itself.
-    View(&'a mut dyn Write),
+    /// A view that is drawn anew, on this terminal.
+    View {
+        /// The stream itself: one that takes colours out would take out what moves the cursor, too.
+        screen: &'a mut dyn Write,
+        /// Whether it may have colours.
+        colour: bool,
+    },
     /// One line a tick.
     Lines(&'a mut dyn Write),
     /// One document a tick.
@@ -68,7 +72,7 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     async fn run(&mut self, client: &Client, reference: &str) -> Result<Exit> {
-        let pace = if matches!(self.show, Show::View(_)) { REDRAW } else { LINE };
+        let pace = if matches!(self.show, Show::View { .. }) { REDRAW } else { LINE };
         let mut after = None;
         loop {
             let Events { seq, rollouts } = self.events(client, after, reference).await?;
@@ -120,16 +124,16 @@ impl Follower<'_> {
 
     fn show(&mut self, rollout: &RolloutDoc, style: &Style, last: bool) -> io::Result<()> {
         match &mut self.show {
-            Show::View(out) => {
+            Show::View { screen, colour } => {
                 let (columns, rows) = term::size(io::stderr()).or_else(|| term::size(io::stdout())).unwrap_or((100, 40));
                 let text = view(rollout, style, columns);
-                let text = if term::colour() { text } else { anstream::adapter::strip_str(&text).to_string() };
+                let text = if *colour { text } else { anstream::adapter::strip_str(&text).to_string() };
                 let text: String = text.lines().take(rows.saturating_sub(1)).map(|line| format!("{line}\n")).collect();
                 // Up to where the last picture began, then everything below is wiped and drawn anew, in one write.
                 let back = if self.drawn > 0 { format!("\x1b[{}A\x1b[J", self.drawn) } else { String::new() };
-                write!(out, "{back}{text}")?;
+                write!(screen, "{back}{text}")?;
                 self.drawn = text.lines().count();
-                out.flush()
+                screen.flush()
             }
             Show::Lines(out) => {
                 let line = tick(rollout, style);
@@ -154,7 +158,7 @@ impl Follower<'_> {
     fn clear(&mut self) -> io::Result<()> {
         self.drawn = 0;
         match &mut self.show {
-            Show::View(out) => writeln!(out),
+            Show::View { screen, .. } => writeln!(screen),
             Show::Lines(_) | Show::Documents(_) => Ok(()),
         }
     }
@@ -178,7 +182,10 @@ pub async fn watch(client: &Client, args: &WatchArgs) -> Result<Exit> {
     let rollout = client.rollout(&args.rollout).await?;
     let (mut out, mut screen) = (term::stdout(), io::stdout());
     let show = match args.output.output {
-        DocumentFormat::Table if screen.is_terminal() => Show::View(&mut screen),
+        DocumentFormat::Table if screen.is_terminal() => {
+            let colour = term::may_have_colours(&screen);
+            Show::View { screen: &mut screen, colour }
+        }
         DocumentFormat::Table => Show::Lines(&mut out),
         DocumentFormat::Json | DocumentFormat::Jsonl => Show::Documents(&mut out),
     };

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use anstream::AutoStream;
+use anstream::stream::RawStream;
 
 use super::text::wrap_all;
 
@@ -23,8 +24,13 @@ pub fn stderr() -> AutoStream<io::Stderr> {
 pub fn say(text: &str) {
     let _ = match size(io::stderr()) {
         Some((columns, _)) => write!(stderr(), "{}", wrap_all(text, columns)),
-        None => writeln!(stderr(), "{text}"),
+        None => return say_as_laid_out(text),
     };
+}
+
+/// Says what is laid out already, such as the excerpt of a mistake: its lines stay as they are.
+pub fn say_as_laid_out(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
 }
 
 /// Columns of the terminal behind standard output.
@@ -55,5 +61,10 @@ pub fn ask(question: &str) -> io::Result<String> {
 
 /// Whether what is said beside the data may have colours.
 pub fn colour() -> bool {
-    AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+    may_have_colours(&io::stderr())
+}
+
+/// Whether what is written to this stream may have colours.
+pub fn may_have_colours(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != anstream::ColorChoice::Never
 }

@@ -193,7 +193,8 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
     let upload = Upload { plan: plan_file, files: &files, discovered: None };
     let answer = client.submit(&upload, &preview.digest, None).await?;
     let (mut out, mut screen) = (term::stdout(), stdout());
-    let show = if screen.is_terminal() { Show::View(&mut screen) } else { Show::Lines(&mut out) };
+    let colour = term::may_have_colours(&screen);
+    let show = if screen.is_terminal() { Show::View { screen: &mut screen, colour } } else { Show::Lines(&mut out) };
     let exit = follow(client, &answer.id, show).await?;
     if exit == Exit::Interrupted {
         return Ok(exit);
