@@ -43,7 +43,7 @@ pub struct Document<'s> {
 
 impl<'s> Document<'s> {
     /// Reads `source` into a tree and checks it against `shape`. Mistakes go to `mistakes`; `None` when not even a
-    /// tree came out of it. A file that [`Source::starred`] marks shows no value that may be a secret.
+    /// tree came out of it. A file that [`SourceText::starred`] marks shows no value that may be a secret.
     pub fn read(source: &'s SourceText, shape: &Shape, mistakes: &mut Mistakes) -> Option<Self> {
         if source.is_starred() {
             // A round for nothing but the places of what may be a secret, so that no later message shows one.

@@ -4,7 +4,7 @@
 //! person must lift comes before what time lifts, and what holds everything before what holds one change.
 //!
 //! Invariants: the same facts give the same hold; where nothing holds there is none, and work that is on its way is
-//! not held. Instants are in [`Hold::since`] and [`Hold::until`] only, so that every screen can show them in its own zone.
+//! not held. Instants are in `since` and `until` only, so that every screen can show them in its own zone.
 //!
 //! Deliberately not here: deciding. A hold explains what `rollout`, `change`, the store and the engine do; it moves
 //! nothing.
