@@ -43,6 +43,11 @@ pub(super) struct Waits {
 }
 
 impl Waits {
+    /// A wait that is new counts from now on, however late it is looked at: under a stop nothing is.
+    pub(super) fn seen(&mut self, record: &Record, now: Times) {
+        self.slowest(record, now, None);
+    }
+
     /// What the slowest clock shows to its soak and to its pause.
     pub(super) fn slowest(&mut self, record: &Record, now: Times, cloud: Option<Span>) -> Slowest {
         let soak = match record.phase {

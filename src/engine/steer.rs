@@ -225,7 +225,8 @@ impl Core {
     }
 
     fn gate_moved(&mut self, id: RolloutId) {
-        if let Some(tracked) = self.rollouts.get(&id) {
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            tracked.waits.seen(&tracked.view.record, self.now);
             self.board.set_rollout(id, &tracked.view.record);
             self.wake_ready(id);
         }

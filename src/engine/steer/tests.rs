@@ -9,9 +9,11 @@ use crate::domain::call::{Answer, Call, Disposition, JobsPage, ProxyStatus, Prox
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
+use crate::domain::rollout::Verb;
+use crate::domain::stop::StopFile;
 use crate::domain::target::Target;
 use crate::engine::staged::lane;
-use crate::engine::{Input, Options, Ticket};
+use crate::engine::{Command, Input, Options, Ticket};
 use crate::store::memory::MemoryStore;
 use crate::store::{Active, Store, scene};
 
@@ -20,6 +22,8 @@ struct Daemon<'a> {
     core: Core,
     store: &'a MemoryStore,
     second: i64,
+    /// So many seconds the wall clock was stepped ahead.
+    ahead: i64,
     called: Vec<Call>,
     unanswered: VecDeque<Ticket>,
     looks: usize,
@@ -32,7 +36,7 @@ impl<'a> Daemon<'a> {
         let lanes = vec![Lane { max_in_flight: 8, ..lane("main") }];
         let options = Options { lanes, quota_spent: false, levels: Vec::new() };
         let core = Core::new(options, times(second));
-        Self { core, store, second, called: Vec::new(), unanswered: VecDeque::new(), looks: 0, overtaken: false }
+        Self { core, store, second, ahead: 0, called: Vec::new(), unanswered: VecDeque::new(), looks: 0, overtaken: false }
     }
 
     fn wait(&mut self, seconds: i64) {
@@ -69,7 +73,8 @@ impl<'a> Daemon<'a> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
-            self.core.step(times(self.second), input, &mut effects);
+            let times = Times { wall: scene::at(self.second + self.ahead), ..times(self.second) };
+            self.core.step(times, input, &mut effects);
             for effect in effects {
                 inputs.extend(self.perform(effect));
             }
@@ -106,6 +111,7 @@ impl<'a> Daemon<'a> {
                 self.unanswered.push_back(ticket);
                 Vec::new()
             }
+            Effect::Reply { .. } => Vec::new(),
             other => panic!("nothing here leads to {other:?}"),
         }
     }
@@ -325,4 +331,26 @@ fn over_a_paused_lane_nothing_is_begun_and_nobody_is_late() {
     daemon.wait(0);
     assert!(matches!(daemon.called[..], [Call::Inspect { .. }]), "it goes on at once");
     assert_eq!(daemon.core.snapshot(1).lanes[0].held, None);
+}
+
+/// Nothing is looked at while everything is stopped: the pause is first seen by a look long after the step.
+#[test]
+fn a_step_of_the_clock_while_all_is_stopped_ends_no_pause() {
+    let store = MemoryStore::new();
+    let (mut daemon, id) = hurried(&store);
+    daemon.wait(0);
+    daemon.step(Input::StopFile(Some(StopFile::new("/state/STOP", "drill"))));
+    let verb = Verb::Pause { until: Some(scene::at(daemon.second + 600)) };
+    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into() } });
+    daemon.ahead = 86_400;
+    daemon.wait(1);
+    daemon.step(Input::StopFile(None));
+    daemon.wait(1);
+    let is_paused = || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
+    assert!(is_paused(), "598 s are left");
+    daemon.wait(590);
+    assert!(is_paused(), "8 s are left");
+    daemon.wait(10);
+    daemon.wait(40);
+    assert!(!is_paused(), "it is over by every clock");
 }
