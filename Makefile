@@ -16,13 +16,12 @@ build: ## build the release binary
 	CARGO="$(CARGO)" sh scripts/build.sh release
 
 demo: ## a rollout from plan to saved job ids against an emulated cloud, in under 30 s
-	$(CARGO) build --profile demo --locked
-	$(TARGET)/demo/sealift demo
+	$(CARGO) build --locked
+	$(TARGET)/debug/sealift demo
 
-first-night: ## play a newcomer's first night on the demo's build, and write docs/first-night.md
-	$(CARGO) build --profile demo --locked
+first-night: build ## play a newcomer's first night on the release build, and write docs/first-night.md
 	rm -rf $(TARGET)/first-night
-	python3 tests/first_night.py $(TARGET)/demo/sealift $(TARGET)/first-night > $(TARGET)/first-night.md
+	python3 tests/first_night.py $(TARGET)/release/sealift $(TARGET)/first-night > $(TARGET)/first-night.md
 	mv $(TARGET)/first-night.md docs/first-night.md
 
 setup: ## install what the tests need from Debian's packages and crates.io

@@ -234,7 +234,7 @@ ssl_option: true
 targets: {{files: [fleet.csv], max: {proxies}}}
 strategy:
   max_in_flight: 40
-  max_failures: {{wave: 5%, rollout: 5%}}
+  max_failures: {{wave: 20%, rollout: 20%}}
   waves:
     - {{name: canary, size: 5, soak: 5s, promote: manuel}}
     - {{name: rest, sise: rest}}
