@@ -444,8 +444,8 @@ fn lane(lane: &LaneSnapshot) -> LaneDoc {
         lane: lane.lane.to_string(),
         out: lane.out,
         waiting: lane.waiting,
-        paused_until: lane.paused.as_ref().map(|(until, _)| *until),
-        paused_why: lane.paused.as_ref().map(|(_, why)| why.clone()),
+        paused_until: lane.paused.as_ref().map(|pause| pause.until),
+        paused_why: lane.paused.as_ref().map(|pause| pause.why.clone()),
         clock: lane.clock.as_ref().map(clock),
         held: lane.held.as_ref().map(|(mark, _)| MarkDoc::from(mark)),
         quota: lane.quota.map(|standing| LaneQuotaDoc {

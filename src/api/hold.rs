@@ -69,6 +69,7 @@ fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Openi
         plan: &rollout.plan,
         by: &rollout.by,
         submitted_at: rollout.submitted_at,
+        moved_at: rollout.moved_at,
         now,
         record: &rollout.record,
         tallies: &rollout.tallies,
@@ -86,9 +87,9 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
         name: &lane.lane,
         shares: lane.shares.as_ref(),
         held: lane.held.as_ref().map(|(mark, _)| mark),
-        paused: lane.paused.as_ref().map(|(until, why)| (*until, why.as_str())),
+        paused: lane.paused.as_ref(),
         waits_for_quota: lane.waiting > 0,
-        clock: lane.clock.filter(ClockStanding::holds).map(|standing| standing.ahead),
+        clock: lane.clock.filter(ClockStanding::holds).map(|standing| (standing.ahead, standing.since)),
         free_at: lane.free_at,
         assumed_until: lane.assumed_until.filter(|_| lane.waiting > 0),
     }
@@ -98,4 +99,16 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
 fn told(hold: hold::Hold, now: Timestamp) -> Hold {
     let hold::Hold { word, text, since, until } = hold;
     Hold { word: word.into(), text, since, until: until.filter(|until| *until > now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_has_passed_is_not_told() {
+        let at = |second| Timestamp::from_second(second).expect("an instant");
+        let until = |end| told(hold::Hold { word: "soaking", text: String::new(), since: None, until: Some(at(end)) }, at(100)).until;
+        assert_eq!((until(99), until(100), until(101)), (None, None, Some(at(101))));
+    }
 }

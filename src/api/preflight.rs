@@ -187,7 +187,7 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
     let standing = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == name).cloned();
     let (paused, held) = standing.map_or((None, None), |known| (known.paused, known.held));
     rows.extend(held.map(|(mark, _)| no_go("lane", lane, "lane_held", format!("paused by {mark}; `sealift resume --lane {lane}`"))));
-    rows.extend(paused.map(|(_, why)| note("lane", lane, "paused", format!("paused now: {why}"))));
+    rows.extend(paused.map(|pause| note("lane", lane, "paused", format!("paused now: {}", pause.why))));
     let found = match instances {
         Err(error) => return with(rows, refused("lane", lane, "the list of instances", &error)),
         Ok(Reply { outcome: Ok(Answer::Instances { total, .. }), cloud_time, .. }) => (total, cloud_time),
@@ -234,7 +234,12 @@ fn clocks(api: &Api, name: &Name, cloud_time: Option<Timestamp>, began: Times) -
     clock.hear(cloud_time?, began.boot, now.boot);
     let tolerance = api.lanes.iter().find(|lane| lane.name == *name).map_or(CLOCK_TOLERANCE, |lane| lane.clock_tolerance);
     let known = api.handle.snapshot().borrow().lanes.iter().find(|known| known.lane == *name).and_then(|known| known.clock);
-    Some(ClockStanding { ahead: clock.at(now.boot)?.ahead_of(now.wall), tolerance, jobs_apart: known.and_then(|known| known.jobs_apart) })
+    Some(ClockStanding {
+        ahead: clock.at(now.boot)?.ahead_of(now.wall),
+        tolerance,
+        jobs_apart: known.and_then(|known| known.jobs_apart),
+        since: None,
+    })
 }
 
 /// The cloud's clock beside ours: no-go where the lane would be held for it.
@@ -446,7 +451,7 @@ mod tests {
     fn clocks_are_compared_both_ways() {
         let standing = |seconds: i64| {
             let ahead = Ahead { least: SignedDuration::from_secs(seconds), most: SignedDuration::from_secs(seconds) };
-            ClockStanding { ahead, tolerance: Duration::from_secs(300), jobs_apart: None }
+            ClockStanding { ahead, tolerance: Duration::from_secs(300), jobs_apart: None, since: None }
         };
         for (seconds, verdict, text) in [
             (0, CheckRow::GO, "agree"),

@@ -8,6 +8,8 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::domain::stop::{FILE, StopFile};
 use crate::engine::Handle;
 
@@ -20,14 +22,16 @@ const TEXT_MAX: u64 = 1000;
 /// The file, while it is there.
 pub fn look(state: &Path) -> Option<StopFile> {
     let path = state.join(FILE);
-    let text = match std::fs::symlink_metadata(&path) {
+    let found = std::fs::symlink_metadata(&path);
+    let since = found.as_ref().ok().and_then(|meta| meta.modified().ok()).and_then(|at| Timestamp::try_from(at).ok());
+    let text = match found {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => format!("it cannot be looked at: {error}"),
         // A link or a pipe is not followed, and stops all the same.
         Ok(meta) if !meta.is_file() => String::new(),
         Ok(_) => text(&path),
     };
-    Some(StopFile::new(path.display().to_string(), text))
+    Some(StopFile { since, ..StopFile::new(path.display().to_string(), text) })
 }
 
 fn text(path: &Path) -> String {
@@ -73,7 +77,13 @@ mod tests {
     fn whatever_stands_there_stops() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let path = state.path().join(FILE);
-        let look = |state: &Path| look(state).map(|file| (Path::new(&file.path) == path).then_some(file.text).expect("its full path"));
+        let now = Timestamp::now();
+        let recent = |since: Timestamp| since.duration_since(now).unsigned_abs() < Duration::from_secs(60);
+        let look = |state: &Path| {
+            let file = look(state)?;
+            assert!(file.since.is_some_and(recent), "{file:?}");
+            Some((Path::new(&file.path) == path).then_some(file.text).expect("its full path"))
+        };
         assert_eq!(look(state.path()), None);
         std::fs::write(&path, "\x1b[31mfire\ndrill \n").expect("a file");
         assert_eq!(look(state.path()).as_deref(), Some("[31mfire drill"));

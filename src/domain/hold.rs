@@ -84,6 +84,11 @@ impl Hold {
     fn since(self, since: Option<Timestamp>) -> Self {
         Self { since, ..self }
     }
+
+    /// What is older than the rollout holds the rollout since its submission.
+    fn not_before(self, submitted: Timestamp) -> Self {
+        Self { since: self.since.map(|since| since.max(submitted)), ..self }
+    }
 }
 
 /// What is known of a rollout and of what it runs in.
@@ -95,6 +100,8 @@ pub struct Situation<'a> {
     pub by: &'a Person,
     /// When: nothing held it before.
     pub submitted_at: Timestamp,
+    /// When anything of it moved last: what counts alone hold has held since then at the latest.
+    pub moved_at: Timestamp,
     /// Wall clock, to tell since when the calendar is shut.
     pub now: Timestamp,
     /// Where it stands.
@@ -124,6 +131,17 @@ pub struct Unserved<'a> {
     pub shares: Option<&'a Name>,
 }
 
+/// A lane's pause by the cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when: the first of the answers that asked for it.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// What the cloud said.
+    pub why: String,
+}
+
 /// How a lane stands.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneStanding<'a> {
@@ -133,12 +151,12 @@ pub struct LaneStanding<'a> {
     pub shares: Option<&'a Name>,
     /// Paused by a person.
     pub held: Option<&'a Mark>,
-    /// Paused by the cloud until then, and why.
-    pub paused: Option<(Timestamp, &'a str)>,
+    /// Paused by the cloud.
+    pub paused: Option<&'a Pause>,
     /// A call waits for the lane's quota.
     pub waits_for_quota: bool,
-    /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds.
-    pub clock: Option<Ahead>,
+    /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds; and since which answer.
+    pub clock: Option<(Ahead, Option<Timestamp>)>,
     /// When the next call may leave, as far as time alone says.
     pub free_at: Option<Timestamp>,
     /// Calls wait, and until then none leaves, because the daemon before left no count of what it sent.
@@ -168,6 +186,10 @@ pub struct Waiting<'a> {
 /// Neither the lane's pace nor full places
 /// hold a rollout, nor a budget that all in flight would fill while none failed: that is how it moves.
 pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
+    reasons(situation, lanes).into_iter().map(|hold| hold.not_before(situation.submitted_at)).collect()
+}
+
+fn reasons(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
     let mut holds = situation.held_as_a_whole();
     if matches!(situation.record.phase, Phase::Advancing { .. } | Phase::Reverting(_)) {
         holds.extend(situation.late());
@@ -201,6 +223,10 @@ pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<
 
 /// Why this change does not begin, or go on, now; `None` when it does, when it is next in line, or when it is settled.
 pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
+    reason(situation, waiting).map(|hold| hold.not_before(situation.submitted_at))
+}
+
+fn reason(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
     let change = waiting.change;
     let as_a_whole = || situation.held_as_a_whole().into_iter().next();
     match &change.record.state {
@@ -279,8 +305,7 @@ impl Situation<'_> {
         let waits = matches!(self.record.phase, Phase::Halted { .. } | Phase::Awaiting { .. } | Phase::Soaking { .. });
         let shut = if waits { None } else { self.shut() };
         let people = [self.halted(), self.stopped(), self.stop_file(), self.paused(), self.unapproved(), self.awaiting()];
-        let holds = people.into_iter().chain([self.ending(), self.soaking(), shut]).flatten();
-        holds.map(|hold| Hold { since: hold.since.map(|since| since.max(self.submitted_at)), ..hold }).collect()
+        people.into_iter().chain([self.ending(), self.soaking(), shut]).flatten().collect()
     }
 
     fn halted(&self) -> Option<Hold> {
@@ -301,7 +326,7 @@ impl Situation<'_> {
 
     fn stop_file(&self) -> Option<Hold> {
         let file = self.stop.file.as_ref()?;
-        Some(Hold::new("stop_file", None, format!("everything is stopped by {file}; remove it to go on")))
+        Some(Hold::new("stop_file", None, format!("everything is stopped by {file}; remove it to go on")).since(file.since))
     }
 
     fn paused(&self) -> Option<Hold> {
@@ -406,7 +431,7 @@ impl Situation<'_> {
         let limits = &self.plan.strategy.max_in_flight_per;
         (self.groups_full && !limits.is_empty()).then(|| {
             let text = format!("every queued change waits for a place of its group or for its instance: {limits} may be in flight");
-            Hold::new("group_limit", None, text)
+            Hold::new("group_limit", None, text).since(Some(self.moved_at))
         })
     }
 
@@ -437,7 +462,7 @@ impl Situation<'_> {
         let (failures, active) = (tally.failures(), tally.active);
         let text =
             format!("{failures} failed and {active} in flight fill the failure budget of {budget} of {of}; it goes on as they succeed");
-        Some(Hold::new("failure_budget", None, text))
+        Some(Hold::new("failure_budget", None, text).since(Some(self.moved_at)))
     }
 
     fn wave_name(&self, wave: u16) -> &str {
@@ -514,8 +539,9 @@ impl Unserved<'_> {
 
 impl LaneStanding<'_> {
     fn clock(&self) -> Option<Hold> {
-        let text = clock_text(self.clock?);
-        Some(Hold::new("clock", None, format!("lane {}: {text}; no switch is sent; {CLOCK_REMEDY}", self.name)))
+        let (ahead, since) = self.clock?;
+        let text = clock_text(ahead);
+        Some(Hold::new("clock", None, format!("lane {}: {text}; no switch is sent; {CLOCK_REMEDY}", self.name)).since(since))
     }
 
     fn held(&self) -> Option<Hold> {
@@ -536,7 +562,7 @@ impl LaneStanding<'_> {
     }
 
     fn pause(&self) -> Option<Hold> {
-        let (until, reason) = self.paused?;
-        Some(Hold::new("lane_paused", Some(until), format!("lane {} is paused: {reason}", self.name)))
+        let Pause { since, until, why } = self.paused?;
+        Some(Hold::new("lane_paused", Some(*until), format!("lane {} is paused: {why}", self.name)).since(Some(*since)))
     }
 }

@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::rollout::Mark;
 
 /// Name of the file in the state directory.
@@ -29,6 +31,8 @@ pub struct StopFile {
     pub path: String,
     /// Its text: the reason.
     pub text: String,
+    /// When it was written last, as far as that can be told.
+    pub since: Option<Timestamp>,
 }
 
 impl Stop {
@@ -39,9 +43,9 @@ impl Stop {
 }
 
 impl StopFile {
-    /// The file at this path, with this text.
+    /// The file at this path, with this text, of which is not known when it was written.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), since: None }
     }
 }
 

@@ -97,8 +97,8 @@ impl Board {
     }
 
     /// An answer to a call of this lane, which was out between these two instants, told the cloud's time.
-    pub(super) fn hear(&self, lane: &Name, date: Timestamp, sent: Boot, heard: Boot) {
-        self.lock().clocks.hear(lane, date, sent, heard);
+    pub(super) fn hear(&self, lane: &Name, date: Timestamp, sent: Boot, now: Times) {
+        self.lock().clocks.hear(lane, date, sent, now);
     }
 
     /// The cloud tells when it made a job whose PUT was out between these two instants.

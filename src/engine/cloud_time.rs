@@ -36,6 +36,8 @@ pub struct ClockStanding {
     pub tolerance: Duration,
     /// How far the creation times of jobs are from its answers, where that is more than the answers explain.
     pub jobs_apart: Option<SignedDuration>,
+    /// Since which answer no switch is sent.
+    pub since: Option<Timestamp>,
 }
 
 impl ClockStanding {
@@ -56,6 +58,8 @@ pub(super) struct Clocks {
 struct Tolerated {
     endpoint: String,
     tolerance: Duration,
+    /// Since which answer the clocks are further apart than that.
+    since: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -90,8 +94,9 @@ impl Endpoint {
 
 impl Clocks {
     pub(super) fn of(lanes: &[Lane]) -> Self {
-        let tolerated =
-            |lane: &Lane| (lane.name.clone(), Tolerated { endpoint: lane.access.endpoint.clone(), tolerance: lane.clock_tolerance });
+        let tolerated = |lane: &Lane| {
+            (lane.name.clone(), Tolerated { endpoint: lane.access.endpoint.clone(), tolerance: lane.clock_tolerance, since: None })
+        };
         Self { lanes: lanes.iter().map(tolerated).collect(), endpoints: BTreeMap::new() }
     }
 
@@ -103,10 +108,13 @@ impl Clocks {
         self.endpoints.get_mut(endpoint)
     }
 
-    /// An answer to a call of this lane told the cloud's time.
-    pub(super) fn hear(&mut self, lane: &Name, date: Timestamp, sent: Boot, heard: Boot) {
-        if let Some(endpoint) = self.endpoint(lane) {
-            endpoint.answers.hear(date, sent, heard);
+    /// An answer to a call of this lane, heard now, told the cloud's time.
+    pub(super) fn hear(&mut self, lane: &Name, date: Timestamp, sent: Boot, now: Times) {
+        let Some(endpoint) = self.endpoint(lane) else { return };
+        endpoint.answers.hear(date, sent, now.boot);
+        let apart = self.standing(lane, now).filter(ClockStanding::holds);
+        if let Some(tolerated) = self.lanes.get_mut(lane) {
+            tolerated.since = apart.map(|apart| apart.since.unwrap_or(now.wall));
         }
     }
 
@@ -124,10 +132,10 @@ impl Clocks {
 
     /// How that stands to our own clock; `None`: the cloud told no time of late.
     pub(super) fn standing(&self, lane: &Name, now: Times) -> Option<ClockStanding> {
-        let Tolerated { endpoint, tolerance } = self.lanes.get(lane)?;
+        let Tolerated { endpoint, tolerance, since } = self.lanes.get(lane)?;
         let endpoint = self.endpoints.get(endpoint)?;
         let ahead = endpoint.answers.at(now.boot)?.ahead_of(now.wall);
-        Some(ClockStanding { ahead, tolerance: *tolerance, jobs_apart: endpoint.jobs_apart(now.boot) })
+        Some(ClockStanding { ahead, tolerance: *tolerance, jobs_apart: endpoint.jobs_apart(now.boot), since: *since })
     }
 }
 
@@ -142,7 +150,7 @@ impl Core {
             Owner::Rollout(_) | Owner::Stranger(_) => None,
         };
         if let Some(lane) = lane {
-            self.board.hear(lane, date, sent, self.now.boot);
+            self.board.hear(lane, date, sent, self.now);
         }
     }
 

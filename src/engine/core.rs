@@ -25,6 +25,7 @@ use super::steer::Tracked;
 use super::work::Work;
 use crate::clock::Times;
 use crate::domain::call::Reply;
+use crate::domain::hold::Pause;
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Boot;
@@ -257,7 +258,11 @@ impl Core {
             shares: lane.shares.clone(),
             out: lane.out(),
             waiting: u32::try_from(lane.line.waiting()).unwrap_or(u32::MAX),
-            paused: lane.paused(self.now.boot).map(|paused| (self.wall_at(paused.until), paused.why.clone())),
+            paused: lane.paused(self.now.boot).map(|paused| Pause {
+                since: self.wall_at(paused.since),
+                until: self.wall_at(paused.until),
+                why: paused.why.clone(),
+            }),
             quota: lane.standing(self.now.boot),
             clock: self.board.clock(&lane.lane.name, self.now),
             free_at: lane.free_at.filter(|at| *at > self.now.boot).map(|at| self.wall_at(at)),
@@ -286,8 +291,8 @@ impl Core {
     }
 
     pub(super) fn wall_at(&self, boot: Boot) -> Timestamp {
-        let ahead = boot.saturating_sub(self.now.boot);
-        self.now.wall.checked_add(ahead).unwrap_or(Timestamp::MAX)
+        let (ahead, behind) = (boot.saturating_sub(self.now.boot), self.now.boot.saturating_sub(boot));
+        self.now.wall.checked_sub(behind).unwrap_or(Timestamp::MIN).checked_add(ahead).unwrap_or(Timestamp::MAX)
     }
 
     pub(super) fn ticket(&mut self, owner: Owner) -> Ticket {

@@ -13,6 +13,7 @@ use super::board::{Board, StopLook};
 use super::cloud_time::ClockStanding;
 use super::lane::QuotaStanding;
 use crate::domain::call::{Call, JobSeen, Reply};
+use crate::domain::hold::Pause;
 use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
 use crate::domain::person::Person;
 use crate::domain::quota::Quota;
@@ -150,8 +151,8 @@ pub struct LaneSnapshot {
     pub out: u32,
     /// Changes that wait for a permit of this lane.
     pub waiting: u32,
-    /// Paused by the cloud (429, refused credentials) until then, with the reason.
-    pub paused: Option<(Timestamp, String)>,
+    /// Paused by the cloud (429, refused credentials).
+    pub paused: Option<Pause>,
     /// How it stands to its quota; `None`: it has none.
     pub quota: Option<QuotaStanding>,
     /// How the cloud's clock stands to ours; `None`: the cloud told no time of late.

@@ -73,6 +73,7 @@ pub(super) struct LaneState {
 
 #[derive(Debug, Clone)]
 pub(super) struct Paused {
+    pub(super) since: Boot,
     pub(super) until: Boot,
     pub(super) why: String,
 }
@@ -341,6 +342,7 @@ impl LaneState {
             | Disposition::NotFound
             | Disposition::Fatal => return false,
         };
+        let since = self.paused(now).map_or(now, |paused| paused.since);
         if self.paused(now).is_none() {
             // Calls that were out together are refused together: one pause, one step of growth.
             self.pauses += 1;
@@ -348,7 +350,7 @@ impl LaneState {
         let grown = first.saturating_mul(1 << self.pauses.saturating_sub(1).min(10)).min(PAUSE_MAX.max(first));
         let wait = error.retry_after.map_or(grown, |seconds| Duration::from_secs(u64::from(seconds)));
         let until = (now + wait).max(self.paused.as_ref().map_or(Duration::ZERO, |paused| paused.until));
-        self.paused = Some(Paused { until, why: error.message.clone() });
+        self.paused = Some(Paused { since, until, why: error.message.clone() });
         true
     }
 }

@@ -26,6 +26,14 @@ fn later() -> Timestamp {
     at("2026-12-11T17:00:00Z")
 }
 
+fn moved() -> Timestamp {
+    at("2026-12-05T17:58:00Z")
+}
+
+fn pause(why: &str) -> Pause {
+    Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into() }
+}
+
 fn submitted() -> Timestamp {
     at("2026-12-04T09:00:00Z")
 }
@@ -47,7 +55,7 @@ struct Facts {
     shares: Option<Name>,
     overdue: Option<String>,
     lane_held: Option<Mark>,
-    lane_paused: Option<(Timestamp, String)>,
+    lane_paused: Option<Pause>,
     clock: Option<Ahead>,
     waits_for_quota: bool,
     free_at: Option<Timestamp>,
@@ -150,6 +158,7 @@ impl Facts {
             plan: &self.plan,
             by: &self.by,
             submitted_at: submitted(),
+            moved_at: moved(),
             now: now(),
             record: &self.record,
             tallies: &self.tallies,
@@ -163,14 +172,13 @@ impl Facts {
     }
 
     fn lane(&self) -> LaneStanding<'_> {
-        let paused = self.lane_paused.as_ref().map(|(until, reason)| (*until, reason.as_str()));
         LaneStanding {
             name: &self.lane,
             shares: self.shares.as_ref(),
             held: self.lane_held.as_ref(),
-            paused,
+            paused: self.lane_paused.as_ref(),
             waits_for_quota: self.waits_for_quota,
-            clock: self.clock,
+            clock: self.clock.map(|ahead| (ahead, Some(now()))),
             free_at: self.free_at,
             assumed_until: self.assumed_until,
         }
@@ -382,6 +390,7 @@ fn a_hold_says_since_when() {
         Freeze::new(time(from), time(to), "UTC".parse().expect("a zone"), "sale".into()).expect("a freeze")
     };
     let held = Mark { at: moved, ..mark("") };
+    let groups = [(GroupBy::Lane, 5)].into_iter().collect();
     for (facts, word, since) in [
         (phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: None }), "halted", Some(moved)),
         (phase(Phase::Awaiting { wave: 0 }), "awaiting_promotion", Some(moved)),
@@ -397,6 +406,20 @@ fn a_hold_says_since_when() {
         (windows(&[("0 16 1 * *", 60, 0)], Vec::new()), "window", Some(submitted())),
         (windows(&[], vec![freeze("2026-12-01T00:00", "2026-12-07T00:00")]), "freeze", Some(submitted())),
         (Facts::bent(|f| f.draining = true), "draining", None),
+        (
+            Facts::bent(|f| f.stop.file = Some(StopFile { since: Some(moved), ..StopFile::new("/state/STOP", "") })),
+            "stop_file",
+            Some(moved),
+        ),
+        (Facts::bent(|f| f.lane_paused = Some(pause("throttled (429)"))), "lane_paused", Some(at("2026-12-05T17:59:00Z"))),
+        (Facts::bent(|f| f.clock = Some(ahead(10_799, 10_801))), "clock", Some(now())),
+        // What counts alone hold has held since the last of them changed.
+        (
+            Facts::bent(|f| f.tallies[0] = Tally { queued: 10, active: 10, failed: 30, ..Tally::default() }),
+            "failure_budget",
+            Some(self::moved()),
+        ),
+        (Facts::bent(|f| (f.groups_full, f.plan.strategy.max_in_flight_per) = (true, groups)), "group_limit", Some(self::moved())),
     ] {
         let hold = facts.holds().into_iter().next().expect("held");
         assert_eq!((hold.word, hold.since), (word, since), "{}", hold.text);
@@ -416,7 +439,7 @@ fn a_scheduled_rollout_waits_for_its_start() {
 #[test]
 fn what_a_person_must_lift_comes_first() {
     let mut facts = Facts::shut(ShutBy::Window);
-    facts.lane_paused = Some((later(), "throttled (429)".into()));
+    facts.lane_paused = Some(pause("throttled (429)"));
     facts.draining = true;
     let mut told = vec![facts.rollout().expect("held").word];
     facts.record.paused = Some(mark(""));
@@ -501,7 +524,7 @@ fn how_clocks_stand_is_told_in_words() {
 
 #[test]
 fn a_lane_holds_whatever_needs_a_call() {
-    let throttled = Facts::bent(|f| f.lane_paused = Some((later(), "throttled (429)".into())));
+    let throttled = Facts::bent(|f| f.lane_paused = Some(pause("throttled (429)")));
     let expected = hold("lane_paused", Some(later()), "lane prod-sg is paused: throttled (429)");
     assert_eq!((throttled.rollout(), throttled.change()), (expected.clone(), expected.clone()));
     let quota = Facts::bent(|f| {
@@ -519,7 +542,7 @@ fn a_lane_holds_whatever_needs_a_call() {
     assert_eq!((killed.rollout(), killed.change()), (expected.clone(), expected));
     // With everything in flight there is nothing that the lane keeps from beginning.
     let released = Facts::bent(|f| {
-        f.lane_paused = Some((later(), "throttled (429)".into()));
+        f.lane_paused = Some(pause("throttled (429)"));
         f.tallies[0] = Tally { active: 50, ..Tally::default() };
     });
     assert_eq!(released.rollout(), None);
@@ -627,7 +650,7 @@ fn a_ready_change_tells_what_it_waits_for() {
     over.wake = Some(now());
     assert_eq!(over.change(), None, "its time has come");
     let mut paused = Facts::ready(|_| ());
-    paused.lane_paused = Some((later(), "credentials refused (401)".into()));
+    paused.lane_paused = Some(pause("credentials refused (401)"));
     assert_eq!(paused.change().expect("held").word, "lane_paused");
 }
 

@@ -224,7 +224,7 @@ fn a_deadline_comes_before_every_other_reason_and_the_kill_switch_before_the_res
 
 /// A lane whose cloud told this time at second 100.
 fn told(board: &Board, second: i64) {
-    board.hear(&put().lane, scene::at(second), Duration::from_secs(100), Duration::from_secs(100));
+    board.hear(&put().lane, scene::at(second), Duration::from_secs(100), times(100, 100));
 }
 
 #[test]
@@ -244,10 +244,10 @@ fn a_window_is_shut_as_soon_as_one_clock_says_so() {
     let now = times(2_991, 2_991);
     let board = open();
     assert!(board.check(&late, now).is_ok());
-    board.hear(&put().lane, scene::at(2_985), Duration::from_secs(2_990), Duration::from_secs(2_990));
+    board.hear(&put().lane, scene::at(2_985), Duration::from_secs(2_990), times(2_990, 2_990));
     assert!(board.check(&late, now).is_ok(), "by the cloud's clock too");
     let board = open();
-    board.hear(&put().lane, scene::at(3_050), Duration::from_secs(2_990), Duration::from_secs(2_990));
+    board.hear(&put().lane, scene::at(3_050), Duration::from_secs(2_990), times(2_990, 2_990));
     assert!(board.check(&late, now).expect_err("withheld").0.contains("by the cloud's clock"));
     let by_boot = CheckSpec { open: OpenWithin { ends: Some(Duration::from_secs(2_991)), ..put().open }, ..late };
     assert!(open().check(&by_boot, now).is_err());
