@@ -75,6 +75,10 @@ class Terminal:
                 fail(f"{' '.join(self.words)} never showed {text!r}:\n{self.screen()}")
             time.sleep(0.1)
 
+    def type(self, text):
+        """A line, as a person types it."""
+        os.write(self.ours, f"{text}\n".encode())
+
     def end(self):
         try:
             code = self.process.wait(STEP_MAX)
@@ -302,11 +306,15 @@ same, but kinder: the new binary is put in place, and the daemon is restarted (S
     night.run("sealift check back.yaml")
     night.say("Off is the dangerous direction, so the plan's name is typed once more:")
     name = night.value("back.yaml", "name")
-    back = Terminal(["sealift", "apply", "back.yaml", "--yes", "--confirm", name], night.folder)
+    back = Terminal(["sealift", "apply", "back.yaml"], night.folder)
+    back.wait_for("Type its name")
+    night.shown("sealift apply back.yaml", f"{back.screen()} {name}", 0)
+    back.type(name)
+    night.say("It is followed like any other:")
     ended = back.end()
     if ended not in (0, 3):
         fail(f"apply ended with {ended}:\n{back.screen()}\n{night.log()}")
-    night.shown(f"sealift apply back.yaml --yes --confirm {name}", back.screen(), ended)
+    night.shown("sealift apply back.yaml", back.screen(), ended)
     night.say("Who did what, and when:")
     night.run("sealift journal night | grep -v po01 | grep -v release$")
 

@@ -133,7 +133,7 @@ pub fn conclude(result: Result<Exit>) -> Exit {
     let text = format!("{error:#}");
     // What was drawn with its own heading is not given a second one.
     if text.starts_with("error") || text.starts_with("\x1b") {
-        term::say_as_laid_out(&text)
+        term::say(&text)
     } else {
         term::say(&format!("sealift: {}", text::clean_lines(&text)))
     }

@@ -36,7 +36,7 @@ pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
         return Err(Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into());
     }
     if !config.warnings.is_empty() {
-        term::say_as_laid_out(&document::diagnostic::render_warnings(&config.warnings, term::colour()));
+        term::say(&document::diagnostic::render_warnings(&config.warnings, term::colour()));
     }
     let mut out = term::stdout();
     match args.output.output {

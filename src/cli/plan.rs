@@ -99,7 +99,7 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Read, Diagnostics>) -> R
     match read {
         Ok(read) => {
             if !read.warnings().is_empty() {
-                term::say_as_laid_out(&planfile::render_warnings(read.warnings(), term::colour()));
+                term::say(&planfile::render_warnings(read.warnings(), term::colour()));
             }
             let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             let targets = match read {
@@ -115,7 +115,7 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Read, Diagnostics>) -> R
             writeln!(out, "{file}: ok, plan {} revision {}, {targets}", read.name(), read.revision())?;
         }
         Err(mistakes) => {
-            term::say_as_laid_out(mistakes.render(term::colour()).trim_end());
+            term::say(mistakes.render(term::colour()).trim_end());
         }
     }
     Ok(())

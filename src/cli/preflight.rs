@@ -15,9 +15,9 @@ use super::client::Client;
 use super::enforce::opposed;
 use super::exit::{Exit, Failure};
 use super::look::Progress;
-use super::output::{aligned, line, pretty};
+use super::output::{fitted, line, pretty};
 use super::reach::Daemon;
-use super::text::{Style, clean, count, wrap_all};
+use super::text::{Style, clean, count};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 use super::{discovered, term};
 use crate::clock::{Clock as _, SystemClock};
@@ -27,6 +27,9 @@ use crate::planfile::Loaded;
 
 /// Lines of one kind shown in a table; the rest is counted.
 const SHOWN: usize = 10;
+
+/// The same of what does not stand in the way.
+const NOTES_SHOWN: usize = 3;
 
 /// What `-o json` prints.
 #[derive(Serialize)]
@@ -87,7 +90,7 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     match args.output.output {
         DocumentFormat::Json => writeln!(out, "{}", pretty(&Verdict { go, checks: &found.rows })?)?,
         DocumentFormat::Jsonl => drop(print(&mut out, &found.rows, printed)?),
-        DocumentFormat::Table => write!(out, "{}", wrap_all(&table(&found.rows, loaded.plan.ssl_option), term::width()))?,
+        DocumentFormat::Table => write!(out, "{}", table(&found.rows, loaded.plan.ssl_option, term::width()))?,
     }
     out.flush()?;
     let n = u32::try_from(stands.len()).unwrap_or(u32::MAX);
@@ -184,7 +187,7 @@ impl Found {
 const KINDS: [&str; 8] = ["plan", "daemon", "store", "lane", "permission", "beta", "proxy", "port"];
 
 /// The table: what stands in the way and what is worth knowing one by one, what is as it must be summed up where it is many.
-pub(super) fn table(rows: &[CheckRow], ssl_option: bool) -> String {
+pub(super) fn table(rows: &[CheckRow], ssl_option: bool, width: usize) -> String {
     let mut cells: Vec<Vec<String>> = Vec::new();
     for kind in KINDS {
         let of_kind: Vec<&CheckRow> = rows.iter().filter(|row| row.what == kind).collect();
@@ -198,16 +201,17 @@ pub(super) fn table(rows: &[CheckRow], ssl_option: bool) -> String {
                 cells.push(vec![shown.into(), plural(kind).into(), summed(kind, &these, of_kind.len(), ssl_option)]);
                 continue;
             }
-            for row in these.iter().take(SHOWN) {
+            let most = if many && verdict == CheckRow::NOTE { NOTES_SHOWN } else { SHOWN };
+            for row in these.iter().take(most) {
                 cells.push(vec![shown.into(), clean(format!("{kind} {}", row.name).trim_end()), clean(&row.text)]);
             }
-            if these.len() > SHOWN {
-                let more = these.len() - SHOWN;
+            if these.len() > most {
+                let more = these.len() - most;
                 cells.push(vec![shown.into(), plural(kind).into(), format!("and {more} more; `-o jsonl` has them all")]);
             }
         }
     }
-    aligned(&["", "WHAT", ""], true, &cells, &mut Vec::new())
+    fitted(&["", "WHAT", ""], true, &cells, &mut Vec::new(), width)
 }
 
 fn plural(kind: &str) -> &str {
@@ -247,7 +251,7 @@ mod tests {
             row("note", "permission", "lab", "not_told", "whether the account may switch is not told by a read"),
         ];
         rows.extend((0..13).map(|n| row("note", "port", &format!("p{n:02}"), "timed_out", "no greeting \u{1b}[31mcame")));
-        let text = table(&rows, true);
+        let text = table(&rows, true, 200);
         let expected = [
             "       WHAT",
             "go     daemon          sealift runs, and nothing stops it",
@@ -256,7 +260,7 @@ mod tests {
             "go     proxies         2 of 3 are listed and ACTIVE: 1 to switch on, 1 on already",
         ];
         assert_eq!(text.lines().take(expected.len()).map(str::trim_end).collect::<Vec<_>>(), expected, "{text}");
-        assert!(text.contains("and 3 more; `-o jsonl` has them all") && text.contains("1 of 14 answer as MySQL does"), "{text}");
+        assert!(text.contains("and 10 more; `-o jsonl` has them all") && text.contains("1 of 14 answer as MySQL does"), "{text}");
         assert!(!text.contains('\u{1b}'), "what a server says must not act on a terminal");
     }
 }

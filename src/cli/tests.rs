@@ -621,7 +621,7 @@ fn how_fast_the_journal_grows() {
         text,
     };
     let rows = [row(CheckRow::NOTE, "filling", filling[0].told()), row(CheckRow::GO, "ok", filling[2].told())];
-    text.push_str(&format!("---\n{}", preflight::table(&rows, true)));
+    text.push_str(&format!("---\n{}", preflight::table(&rows, true, 200)));
     golden("growth", &text);
 }
 

@@ -11,6 +11,7 @@ mod finished;
 mod init;
 mod lanes;
 mod look;
+mod manners;
 mod over;
 mod plan_discovers;
 mod preflight;
