@@ -13,7 +13,7 @@
 mod flips;
 mod schedule;
 #[cfg(test)]
-mod table;
+mod tests;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -11,7 +11,7 @@
 
 mod judge;
 #[cfg(test)]
-mod table;
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;

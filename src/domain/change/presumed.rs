@@ -8,7 +8,7 @@
 //! (`cloud::job_names`).
 
 #[cfg(test)]
-mod table;
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@
 //! Deliberately not here: every other answer (the journal has each of them), and how one is printed.
 
 #[cfg(test)]
-mod table;
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@
 //! conditional PUT.
 
 #[cfg(test)]
-mod table;
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@
 //! engine).
 
 #[cfg(test)]
-mod table;
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

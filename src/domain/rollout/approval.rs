@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Digest, Mark, Phase, Record, Refusal, Step, told};
+use super::{Decision, Mark, Phase, Record, Refusal, Step, told};
+use crate::domain::id::Digest;
 use crate::domain::person::Person;
 
 /// Who approved, and when. The reason stands in the journal.

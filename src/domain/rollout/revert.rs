@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Effect, Halt, LOOK_AGAIN, Mark, Opening, Phase, Refusal, RolloutWake, Step, Tally, Wake, because, told};
+use super::{Decision, Effect, Halt, LOOK_AGAIN, Mark, Phase, Refusal, RolloutWake, Step, because, told};
+use crate::domain::change::Wake;
 use crate::domain::count::count;
+use crate::domain::tally::Tally;
+use crate::domain::window::Opening;
 
 /// How far a revert has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,10 +2,18 @@
 
 use jiff::SignedDuration;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::*;
+use crate::domain::change::Wake;
 use crate::domain::id::{Digest, Name};
+use crate::domain::missed::Gap;
 use crate::domain::plan::{Approval, RevertPolicy, Strategy, Wave};
+use crate::domain::plan::{Plan, Promote};
 use crate::domain::retry;
+use crate::domain::tally::Tally;
 use crate::domain::window::{Calendar, Window};
 
 fn at(text: &str) -> Timestamp {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::table::{LATE, change, context, doubt, events, every_cell_is_as, job, record, told_record};
+use super::super::tests::{LATE, change, context, doubt, events, every_cell_is_as, job, record, told_record};
 use super::super::{Change, Event, Gate, State, decide};
 use super::*;
 

@@ -1,4 +1,6 @@
-use super::super::table::{RETRY, SENT, change, context, events, job, record, states};
+use std::time::Duration;
+
+use super::super::tests::{RETRY, SENT, change, context, events, job, record, states};
 use super::super::*;
 use super::*;
 

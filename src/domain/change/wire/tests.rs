@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::change::table::{LATE, change, context, events, record, told};
+use crate::domain::change::tests::{LATE, change, context, events, record, told};
 use crate::domain::change::{Change, Context, Event, Gate, How, Shown, Stale, State, decide};
 use crate::domain::id::Digest;
 use crate::domain::proof::{Anchors, Certificate, Demand, Endpoint, Greeting, Login, Proof, Tls, TlsVersion, Trouble, TroubleWord};
@@ -15,7 +15,7 @@ fn silent(word: TroubleWord) -> Proof {
     let trouble = Trouble { word, message: "no luck".into() };
     Proof {
         endpoint: endpoint(),
-        at: super::super::table::SENT,
+        at: super::super::tests::SENT,
         took_ms: 9,
         greeting: None,
         tls: None,
@@ -121,7 +121,7 @@ fn begun(state: &str, circumstances: &str) -> Change {
         }
         other => {
             let plain = if circumstances == "tried" { "tried" } else { "-" };
-            change(record(&crate::domain::change::table::states()[other], plain))
+            change(record(&crate::domain::change::tests::states()[other], plain))
         }
     };
     if circumstances == "retried" {

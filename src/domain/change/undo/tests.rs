@@ -1,6 +1,6 @@
 //! The cells in which a change that is put back differs from one that goes forward, and the same cells where it must not.
 
-use crate::domain::change::table::{CLOUD, RETRY, SENT, change, context, events, every_cell_is_as, job, reason, told};
+use crate::domain::change::tests::{CLOUD, RETRY, SENT, change, context, events, every_cell_is_as, job, reason, told};
 use crate::domain::change::{Change, Event, Gate, How, Record, Stale, State, Undo, decide};
 use std::time::Duration;
 
