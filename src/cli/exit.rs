@@ -126,11 +126,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_has_the_table_of_codes() {
-        let readme = include_str!("../../README.md");
+    fn the_docs_have_the_table_of_codes() {
+        let page = include_str!("../../docs/operating.md");
         for exit in ALL {
             let row = format!("| {} | {} |", exit as u8, exit.meaning());
-            assert!(readme.contains(&row), "README.md lacks {row}");
+            assert!(page.contains(&row), "docs/operating.md lacks {row}");
         }
         assert_eq!(table().lines().count(), ALL.len());
     }
