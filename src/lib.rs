@@ -40,7 +40,7 @@ pub mod config;
 pub mod planfile;
 
 // Any YAML file that a person wrote: bounds, places, diagnostics.
-pub mod document;
+pub mod yaml;
 
 // Authorities of certificates, as PEM text.
 pub mod authorities;

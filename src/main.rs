@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use sealift::cli::args::{self, Cli, Verb};
+use sealift::cli::args::{self, Cli, CliVerb};
 use sealift::cli::{Exit, answer_a_shell, conclude, run};
 use sealift::daemon;
 use tokio::runtime::Builder;
@@ -23,13 +23,13 @@ fn main() -> ExitCode {
 
 fn act(cli: Cli) -> Result<Exit> {
     // The parts of the daemon work beside each other; a client waits for one answer at a time.
-    let many = matches!(cli.verb, Verb::Serve(_) | Verb::Demo(_) | Verb::Emulate(_));
+    let many = matches!(cli.verb, CliVerb::Serve(_) | CliVerb::Demo(_) | CliVerb::Emulate(_));
     let mut builder = if many { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(async {
         match &cli.verb {
-            Verb::Serve(args) => daemon::serve(args, &cli.reach).await,
-            Verb::Demo(args) => daemon::demo(args).await,
+            CliVerb::Serve(args) => daemon::serve(args, &cli.reach).await,
+            CliVerb::Demo(args) => daemon::demo(args).await,
             _ => run(cli).await,
         }
     });

@@ -29,7 +29,7 @@ fn every_shipped_plan_is_taken_without_a_warning() {
         assert!(read.warnings().is_empty(), "{}", planfile::render_warnings(read.warnings(), false));
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
         assert_eq!(read.name().as_str(), name, "a plan is named as its file");
-        let planfile::Read::Whole(loaded) = read else {
+        let planfile::ReadPlan::Whole(loaded) = read else {
             assert_eq!(name, "discovered");
             continue;
         };
@@ -141,7 +141,7 @@ fn the_schemas_close_every_map_and_explain_every_key() {
     }
 }
 
-/// The checker in `document::shape` reads only these keywords; one that it does not know would be checked by editors
+/// The checker in `yaml::shape` reads only these keywords; one that it does not know would be checked by editors
 /// and not by us.
 #[test]
 fn the_schemas_use_only_what_the_checker_reads() {

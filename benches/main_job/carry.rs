@@ -9,8 +9,8 @@ use sealift::clock::{Clock, SystemClock};
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::change::Timing;
 use sealift::domain::id::RolloutId;
-use sealift::domain::journal::{Entry, What};
-use sealift::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
+use sealift::domain::journal::{Entry, JournalEvent};
+use sealift::domain::lane::{Access, Credentials, Lane, LaneTls, Language, SecretSource};
 use sealift::domain::quota::Quota;
 use sealift::domain::rollout::Phase;
 use sealift::engine;
@@ -99,7 +99,7 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, po
             project_id: fleet::project(),
             credentials: Credentials::Token(SecretSource::File(token)),
             language: Language::default(),
-            tls: Tls::default(),
+            tls: LaneTls::default(),
         },
         quota,
         max_in_flight: in_flight,
@@ -200,7 +200,7 @@ async fn latencies(store: &dyn Store, id: RolloutId) -> Result<Latencies, BenchF
         let Some(last) = entries.last() else { break };
         after = last.seq;
         for Entry { at, what, .. } in entries {
-            let What::Change { ordinal, from, to, .. } = what else { continue };
+            let JournalEvent::Change { ordinal, from, to, .. } = what else { continue };
             if let Some(since) = since.insert(ordinal, at) {
                 let longest = longest.entry(from.to_string()).or_default();
                 *longest = at.duration_since(since).as_micros().max(*longest);

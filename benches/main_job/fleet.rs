@@ -67,6 +67,6 @@ pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, waves: &str, more: &
 }
 
 /// Reads a plan.
-pub fn load(plan: &Path) -> Result<planfile::Loaded, BenchFailure> {
+pub fn load(plan: &Path) -> Result<planfile::LoadedPlan, BenchFailure> {
     planfile::load(plan).map_err(|mistakes| mistakes.to_string().into())
 }

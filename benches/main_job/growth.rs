@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sealift::api::wire::{DaemonDoc, Page, RolloutRow};
+use sealift::api::wire::{DaemonDoc, Listing, RolloutRow};
 use sealift::clock::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
@@ -176,7 +176,7 @@ fn answers(daemon: &BenchDaemon, path: &str) -> Result<[f64; 2], BenchFailure> {
 
 /// The rollout's row in the list. Its own page would do too, but has a forecast made, which costs more than what is measured.
 fn row(daemon: &BenchDaemon) -> Result<RolloutRow, BenchFailure> {
-    let Page::<RolloutRow> { rows, .. } = daemon.get("/v1/rollouts")?;
+    let Listing::<RolloutRow> { rows, .. } = daemon.get("/v1/rollouts")?;
     rows.into_iter().next().ok_or_else(|| "there is no rollout".into())
 }
 

@@ -38,7 +38,7 @@ pub struct Quotas {
     /// While there is work.
     pub used: Vec<QuotaUsage>,
     /// From the opening of a window.
-    pub openings: Vec<Openings>,
+    pub openings: Vec<BenchOpenings>,
     /// In waves.
     pub rollouts: Vec<Makespan>,
 }
@@ -60,7 +60,7 @@ pub struct QuotaUsage {
 
 /// First calls after the openings of windows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Openings {
+pub struct BenchOpenings {
     /// Other processes spin.
     pub busy: bool,
     /// Seconds after each opening; below zero: too early.
@@ -152,7 +152,7 @@ fn judge(arrivals: &[u64], quota: Quota, seconds: u32, busy: bool) -> QuotaUsage
     QuotaUsage { quota, busy, seconds, utilisation: within as f64 / allowed, worst: worst.max().unwrap_or(0) }
 }
 
-fn openings(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<Openings, BenchFailure> {
+fn openings(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<BenchOpenings, BenchFailure> {
     let wanted = settings.openings();
     eprintln!("{wanted} openings of a window, one a minute{}", host(busy));
     let more = format!("windows: [{{cron: \"* * * * *\", duration: {OPEN_SECONDS}s, time_zone: UTC}}]\n");
@@ -170,7 +170,7 @@ fn openings(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<Openin
             first_calls.push((at - opening) as f64 / 1e9);
         }
     }
-    Ok(Openings { busy, first_calls })
+    Ok(BenchOpenings { busy, first_calls })
 }
 
 fn rollout(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<Makespan, BenchFailure> {
@@ -202,7 +202,7 @@ impl Quotas {
             let ratio = format!("{:.1} %", seconds / bound * 100.0);
             rows.push(TableRow::new(what, span(*seconds)).to(ratio, format!("bound, {}", span(*bound))).aim("103 %"));
         }
-        for Openings { busy, first_calls } in &self.openings {
+        for BenchOpenings { busy, first_calls } in &self.openings {
             let worst = first_calls.iter().copied().fold(f64::NAN, f64::max);
             let what = format!("first call after an opening, worst of {}{}", first_calls.len(), host(*busy));
             rows.push(TableRow::new(what, format!("{:.1} ms", worst * 1e3)).aim("50 ms"));

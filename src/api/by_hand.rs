@@ -7,7 +7,7 @@
 use axum::http::StatusCode;
 
 use super::Api;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::wire::VerbRequest;
 use crate::cloud::job_names::is_other_operation;
 use crate::domain::call::{Answer, Call, CallError, Disposition};
@@ -20,18 +20,18 @@ use crate::store::Rollout;
 const PAGE: usize = 1_000;
 
 /// `retry` of one proxy.
-pub async fn retry(api: &Api, rollout: &Rollout, proxy: &str) -> Result<Verb, Fault> {
+pub async fn retry(api: &Api, rollout: &Rollout, proxy: &str) -> Result<Verb, ApiError> {
     let change = find(api, rollout, proxy, &["failed", "in_doubt"]).await?;
     Ok(Verb::ByHand { ordinal: change.id.ordinal, what: ByHand::Again })
 }
 
 /// `resolve`: names the job, or gives the change up.
-pub async fn resolve(api: &Api, rollout: &Rollout, asked: &VerbRequest) -> Result<Verb, Fault> {
-    let proxy = asked.proxy.as_deref().ok_or_else(|| Fault::bad("`resolve` is for one change: name its `proxy`"))?;
+pub async fn resolve(api: &Api, rollout: &Rollout, asked: &VerbRequest) -> Result<Verb, ApiError> {
+    let proxy = asked.proxy.as_deref().ok_or_else(|| ApiError::bad("`resolve` is for one change: name its `proxy`"))?;
     let what = match (&asked.job, asked.give_up) {
-        (Some(job), false) => Some(job.parse::<JobId>().map_err(|error| Fault::bad(error.to_string()))?),
+        (Some(job), false) => Some(job.parse::<JobId>().map_err(|error| ApiError::bad(error.to_string()))?),
         (None, true) => None,
-        (Some(_), true) | (None, false) => return Err(Fault::bad("say what becomes of it: either its `job`, or `give_up`")),
+        (Some(_), true) | (None, false) => return Err(ApiError::bad("say what becomes of it: either its `job`, or `give_up`")),
     };
     let change = find(api, rollout, proxy, &["in_doubt"]).await?;
     let what = match what {
@@ -45,7 +45,7 @@ pub async fn resolve(api: &Api, rollout: &Rollout, asked: &VerbRequest) -> Resul
 }
 
 /// The one change in these states whose proxy's id begins so.
-async fn find(api: &Api, rollout: &Rollout, proxy: &str, words: &'static [&'static str]) -> Result<Change, Fault> {
+async fn find(api: &Api, rollout: &Rollout, proxy: &str, words: &'static [&'static str]) -> Result<Change, ApiError> {
     let (mut after, mut found) = (None, None);
     loop {
         let page = api.store.page(rollout.id, words.iter().map(|word| (*word).to_owned()).collect(), after, PAGE).await?;
@@ -55,7 +55,7 @@ async fn find(api: &Api, rollout: &Rollout, proxy: &str, words: &'static [&'stat
                 continue;
             }
             if found.is_some() {
-                return Err(Fault::bad(format!("`{}` stands for more than one proxy; write more of its id", proxy.escape_debug())));
+                return Err(ApiError::bad(format!("`{}` stands for more than one proxy; write more of its id", proxy.escape_debug())));
             }
             found = Some(active.change);
         }
@@ -68,19 +68,19 @@ async fn find(api: &Api, rollout: &Rollout, proxy: &str, words: &'static [&'stat
         let (is, states) = (words.join(" or ").replace('_', " "), words.join(","));
         let message =
             format!("no change of a proxy `{proxy}` is {is} in this rollout; `sealift changes {name} --state {states}` lists them");
-        Fault::new(StatusCode::NOT_FOUND, message)
+        ApiError::new(StatusCode::NOT_FOUND, message)
     })
 }
 
 /// Asks the cloud whether the job may be the change's.
-async fn believed(api: &Api, change: &Change, job: &JobId) -> Result<(), Fault> {
+async fn believed(api: &Api, change: &Change, job: &JobId) -> Result<(), ApiError> {
     let target = &change.target;
-    let conflict = |message: String| Err(Fault::new(StatusCode::CONFLICT, message));
+    let conflict = |message: String| Err(ApiError::new(StatusCode::CONFLICT, message));
     if !change.record.jobs.contains(job) && api.store.known_jobs(&target.instance_id).await?.contains(job) {
         return conflict(format!("job {job} is that of another change; `sealift jobs` lists whose"));
     }
     let call = Call::ShowJob { lane: target.lane.clone(), job: job.clone() };
-    let reply = api.handle.ask(call).await.map_err(|error| Fault::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let reply = api.handle.ask(call).await.map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     match reply.outcome {
         Ok(Answer::JobShown { instance_id, name, .. }) => {
             if let Some(other) = instance_id.filter(|id| *id != target.instance_id) {
@@ -91,10 +91,10 @@ async fn believed(api: &Api, change: &Change, job: &JobId) -> Result<(), Fault> 
             }
             Ok(())
         }
-        Ok(_) => Err(Fault::new(StatusCode::BAD_GATEWAY, "the cloud answered something else")),
+        Ok(_) => Err(ApiError::new(StatusCode::BAD_GATEWAY, "the cloud answered something else")),
         Err(CallError { disposition: Disposition::NotFound, .. }) => {
             conflict(format!("the cloud knows no job {job} in lane {}; it forgets jobs after a month", target.lane))
         }
-        Err(error) => Err(Fault::new(StatusCode::BAD_GATEWAY, format!("job {job} cannot be shown: {error}"))),
+        Err(error) => Err(ApiError::new(StatusCode::BAD_GATEWAY, format!("job {job} cannot be shown: {error}"))),
     }
 }

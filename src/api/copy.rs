@@ -4,7 +4,7 @@
 //! own, so that work goes on; memory stays bounded. A copy that is not read ends, and keeps nobody out; one that cannot be finished ends with the reason, and whoever reads
 //! it refuses it.
 //!
-//! Deliberately not here: the form of a copy (`store::upkeep`), and the place where it is kept: the client writes it.
+//! Deliberately not here: the form of a copy (`store::maintenance`), and the place where it is kept: the client writes it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 use super::Api;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::peer::Peer;
 use super::places::place;
 
@@ -27,10 +27,10 @@ const BETWEEN: usize = 256 * 1024;
 /// One copy at a time: each takes a core for the chain and the disk's bandwidth.
 static COPIES: Semaphore = Semaphore::const_new(1);
 
-pub(super) async fn export(State(api): State<Arc<Api>>, peer: Peer) -> Result<Response, Fault> {
+pub(super) async fn export(State(api): State<Arc<Api>>, peer: Peer) -> Result<Response, ApiError> {
     let place = place(&COPIES, "another copy of the store is being made").await?;
     let (store, now) = (Arc::clone(&api.store), api.now());
-    let broke = |error: tokio::task::JoinError| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
+    let broke = |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
     let export = tokio::task::spawn_blocking(move || store.export()).await.map_err(broke)??;
     let (reader, writer) = tokio::io::duplex(BETWEEN);
     tracing::info!(seq = export.seq(), by = %peer, "a copy of the store is being made");

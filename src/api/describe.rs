@@ -8,21 +8,22 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::hold;
-use super::meter::Measured;
+use super::meter::MeterReading;
 use super::preview::time_zone;
 use super::wire::{
-    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, Hold, JobRow, JournalRow, LaneClockDoc, LaneDoc,
-    LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, StoreDoc, WaveDoc, WireDoc,
+    AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, HoldView, JournalRow, LaneClockDoc, LaneDoc,
+    LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc,
+    WireDoc,
 };
 use crate::domain::change::{How, ReasonWord, Setback, State};
 use crate::domain::hold::{clock_text, halt_text};
-use crate::domain::journal::{Entry, Trace, What};
-use crate::domain::missed::Windows;
-use crate::domain::plan::{Plan, Promote, Wire};
-use crate::domain::proof::{Summary, TlsVersion};
-use crate::domain::rollout::{Cause, Halt, Phase, Revert, Stage};
+use crate::domain::journal::{Entry, JournalEvent, Trace};
+use crate::domain::plan::{Plan, Promote, WireRules};
+use crate::domain::proof::{ProofSummary, TlsVersion};
+use crate::domain::rollout::{Cause, Halt, Phase, Revert, RevertStage};
 use crate::domain::target::Tags;
 use crate::domain::window::Opening;
+use crate::domain::window_log::WindowLog;
 use crate::engine::{ClockStanding, LaneSnapshot, Snapshot};
 use crate::store::{Active, Growth, Health, Rollout};
 
@@ -33,7 +34,7 @@ pub fn row(rollout: &Rollout) -> RolloutRow {
         name: rollout.plan.name.to_string(),
         revision: rollout.plan.revision,
         ssl_option: rollout.plan.ssl_option,
-        phase: rollout.record.phase.word().into(),
+        phase: rollout.record.phase.as_str().into(),
         paused: rollout.record.paused.is_some(),
         reverting: rollout.record.revert().is_some() || rollout.record.phase == Phase::Reverted,
         wave: rollout.record.phase.wave().and_then(|wave| wave_name(&rollout.plan, wave)),
@@ -51,7 +52,7 @@ fn wave_name(plan: &Plan, wave: u16) -> Option<String> {
 
 /// How a rollout stands.
 /// `groups_full`: see [`hold::groups_full`].
-pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, groups_full: bool, now: Timestamp) -> RolloutDoc {
+pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &MeterReading, groups_full: bool, now: Timestamp) -> RolloutDoc {
     let plan = &rollout.plan;
     let phase = &rollout.record.phase;
     let total = rollout.total();
@@ -69,7 +70,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, grou
         change_ref: plan.change_ref.clone(),
         owner: plan.owner.clone(),
         ssl_option: plan.ssl_option,
-        phase: phase.word().into(),
+        phase: phase.as_str().into(),
         is_final: phase.is_final(),
         halt: halt(phase),
         paused: rollout.record.paused.as_ref().map(MarkDoc::from),
@@ -110,23 +111,23 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &Measured, grou
     }
 }
 
-fn wire_doc(wire: &Wire, measured: &Measured) -> WireDoc {
+fn wire_doc(wire: &WireRules, measured: &MeterReading) -> WireDoc {
     let versions = measured.proven.map(|[none, v12, v13]| {
-        let counts = [("none", none), (TlsVersion::V12.word(), v12), (TlsVersion::V13.word(), v13)];
+        let counts = [("none", none), (TlsVersion::V12.as_str(), v12), (TlsVersion::V13.as_str(), v13)];
         counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| (word.to_owned(), count)).collect()
     });
-    WireDoc { min_tls: wire.min_tls.word().into(), trusted: wire.ca.is_some(), versions, first_expiry: measured.first_expiry }
+    WireDoc { min_tls: wire.min_tls.as_str().into(), trusted: wire.ca.is_some(), versions, first_expiry: measured.first_expiry }
 }
 
 /// What a change's proof left beside it.
-fn proof(proof: &Summary) -> ProofDoc {
+fn proof(proof: &ProofSummary) -> ProofDoc {
     ProofDoc {
         at: proof.at,
-        tls: proof.version.map(|version| version.word().to_owned()),
+        tls: proof.version.map(|version| version.as_str().to_owned()),
         cipher: Some(proof.cipher.clone()).filter(|cipher| !cipher.is_empty()),
         expires: proof.expires,
         sha256: proof.sha256.map(|digest| digest.to_string()),
-        plaintext: proof.plaintext.word().into(),
+        plaintext: proof.plaintext.as_str().into(),
     }
 }
 
@@ -140,7 +141,7 @@ pub fn group_limits(plan: &Plan) -> BTreeMap<String, u32> {
     plan.strategy.max_in_flight_per.iter().map(|(by, most)| (by.to_string(), most)).collect()
 }
 
-fn missed(windows: &Windows) -> Option<MissedDoc> {
+fn missed(windows: &WindowLog) -> Option<MissedDoc> {
     let last = windows.last_missed.filter(|_| windows.missed > 0)?;
     Some(MissedDoc { count: windows.missed, last_open: last.open, last_until: last.until })
 }
@@ -165,9 +166,9 @@ fn approval(rollout: &Rollout) -> Option<ApprovalDoc> {
 
 fn revert(revert: &Revert) -> RevertDoc {
     let stage = match revert.stage {
-        Stage::Settling => "settling",
-        Stage::Gathering => "gathering",
-        Stage::Releasing => "releasing",
+        RevertStage::Settling => "settling",
+        RevertStage::Gathering => "gathering",
+        RevertStage::Releasing => "releasing",
     };
     let asked = match &revert.cause {
         Cause::Asked { mark } => Some(mark.into()),
@@ -220,7 +221,7 @@ pub fn promote(promote: Promote) -> &'static str {
 }
 
 /// The end at the present rate; only where nothing but work stands between here and there.
-fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+fn eta(rollout: &Rollout, holds: &[HoldView], rate: Option<f64>, open_until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let rate = rate.filter(|rate| *rate > 0.0)?;
     let Phase::Advancing { wave } = rollout.record.phase else { return None };
     let waits_ahead = rollout.plan.strategy.waves.iter().skip(usize::from(wave)).rev().skip(1);
@@ -239,7 +240,7 @@ fn eta(rollout: &Rollout, holds: &[Hold], rate: Option<f64>, open_until: Option<
 }
 
 /// One line of a change.
-pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeRow {
+pub fn change(active: &Active, rollout: &Rollout, hold: Option<HoldView>) -> ChangeRow {
     let change = &active.change;
     let (reason_word, reason) = match &change.record.state {
         State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => {
@@ -259,7 +260,7 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
         proxy_id: change.target.proxy_id.to_string(),
         wave: wave_name(&rollout.plan, change.wave).unwrap_or_default(),
         tags: change.target.tags.iter().flat_map(Tags::iter).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        state: change.record.state.word().into(),
+        state: change.record.state.as_str().into(),
         how,
         attempts: change.record.attempts,
         before: change.record.before,
@@ -280,7 +281,7 @@ pub fn change(active: &Active, rollout: &Rollout, hold: Option<Hold>) -> ChangeR
 
 fn answer(setback: &Setback) -> AnswerDoc {
     let Setback { to, attempt, status, code, request_id, message } = setback.clone();
-    AnswerDoc { to: to.word().into(), attempt, status, code, request_id, message }
+    AnswerDoc { to: to.as_str().into(), attempt, status, code, request_id, message }
 }
 
 fn how_word(how: How) -> &'static str {
@@ -313,12 +314,12 @@ fn reason_word(word: ReasonWord) -> &'static str {
 }
 
 /// The saved job ids of a change, oldest first.
-pub fn jobs(active: &Active, rollout: &Rollout) -> Vec<JobRow> {
+pub fn jobs(active: &Active, rollout: &Rollout) -> Vec<SavedJob> {
     let change = &active.change;
     let count = change.record.jobs.len();
     let numbered = change.record.jobs.iter().zip(1u16..);
     numbered
-        .map(|(job, number)| JobRow {
+        .map(|(job, number)| SavedJob {
             job_id: job.to_string(),
             ordinal: change.id.ordinal,
             lane: change.target.lane.to_string(),
@@ -328,7 +329,7 @@ pub fn jobs(active: &Active, rollout: &Rollout) -> Vec<JobRow> {
             number,
             latest: usize::from(number) == count,
             presumed: change.record.presumes(job),
-            state: change.record.state.word().into(),
+            state: change.record.state.as_str().into(),
             moved_at: active.moved_at,
         })
         .collect()
@@ -356,7 +357,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
         by: None,
     };
     match &entry.what {
-        What::Submitted { name, revision, targets, by, note, .. } => JournalRow {
+        JournalEvent::Submitted { name, revision, targets, by, note, .. } => JournalRow {
             kind: "submitted".into(),
             to: "scheduled".into(),
             why: if note.is_empty() {
@@ -367,7 +368,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
             by: Some(by.clone()),
             ..blank
         },
-        What::Rollout { from, to, why, by, .. } => JournalRow {
+        JournalEvent::Rollout { from, to, why, by, .. } => JournalRow {
             kind: "rollout".into(),
             from: Some(from.to_string()),
             to: to.to_string(),
@@ -375,7 +376,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
             by: by.clone(),
             ..blank
         },
-        What::Enforcement { from, to, why, by, .. } => JournalRow {
+        JournalEvent::Enforcement { from, to, why, by, .. } => JournalRow {
             kind: "enforcement".into(),
             from: Some(from.to_string()),
             to: to.to_string(),
@@ -383,7 +384,7 @@ pub fn entry(entry: &Entry) -> JournalRow {
             by: by.clone(),
             ..blank
         },
-        What::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
+        JournalEvent::Change { ordinal, instance_id, proxy_id, from, to, why, call, answer, by, record } => {
             let Trace { request_id, status, code, proof, .. } = answer.clone().unwrap_or_default();
             JournalRow {
                 kind: "change".into(),

@@ -12,14 +12,14 @@ use axum::http::{StatusCode, Uri};
 use jiff::Timestamp;
 
 use super::Api;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::peer::Peer;
 use super::routes::{nowhere, reason, verb_request};
-use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, MarkDoc, OpposingRow, Page};
-use crate::domain::enforce::{End, Run, Stage, applying_name, surveying_name};
+use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow};
+use crate::domain::enforce::{EnforcementEnd, EnforcementRun, EnforcementStage, applying_name, surveying_name};
 use crate::domain::id::Name;
 use crate::domain::target::Target;
-use crate::engine::enforce::{Asked, EnforceError, Opposing, command};
+use crate::engine::enforce::{EnforceError, EnforcementVerb, Opposing, command};
 use crate::store::{Enforcement, Rollout};
 
 /// Held targets named in one document.
@@ -31,19 +31,24 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
     let enforce = plan.enforce.as_ref();
     let (mut held, mut stopped, mut superseded_by) = (None, None, None);
     match &record.stage {
-        Stage::Held { drifted, allowed } => held = Some(format!("{drifted} drifted, more than the {allowed} that max_drift allows")),
-        Stage::Ended { end: End::Stopped { mark } } => stopped = Some(MarkDoc::from(mark)),
-        Stage::Ended { end: End::Superseded { revision } } => superseded_by = Some(*revision),
-        Stage::Idle | Stage::Surveying { .. } | Stage::Applying { .. } => held.clone_from(&record.halted),
+        EnforcementStage::Held { drifted, allowed } => {
+            held = Some(format!("{drifted} drifted, more than the {allowed} that max_drift allows"))
+        }
+        EnforcementStage::Ended { end: EnforcementEnd::Stopped { mark } } => stopped = Some(MarkDoc::from(mark)),
+        EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision } } => superseded_by = Some(*revision),
+        EnforcementStage::Idle | EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. } => held.clone_from(&record.halted),
     }
     let held_drift = match &record.stage {
-        Stage::Held { drifted, .. } => *drifted,
+        EnforcementStage::Held { drifted, .. } => *drifted,
         // Its runs only look until a person releases it.
-        Stage::Idle if record.halted.is_some() => {
+        EnforcementStage::Idle if record.halted.is_some() => {
             let found = record.last.as_ref().and_then(|last| last.found);
             found.map_or(0, |found| found.drifted.saturating_sub(found.left_out))
         }
-        Stage::Idle | Stage::Surveying { .. } | Stage::Applying { .. } | Stage::Ended { .. } => 0,
+        EnforcementStage::Idle
+        | EnforcementStage::Surveying { .. }
+        | EnforcementStage::Applying { .. }
+        | EnforcementStage::Ended { .. } => 0,
     };
     let named = record.held().filter_map(|flips| Some((flips, targets.get(flips.ordinal as usize)?)));
     EnforcementDoc {
@@ -51,8 +56,8 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
         revision: record.revision,
         rollout: record.origin.to_string(),
         ssl_option: plan.ssl_option,
-        stage: record.stage.word().into(),
-        mode: enforce.map_or("inform", |enforce| enforce.mode.word()).into(),
+        stage: record.stage.as_str().into(),
+        mode: enforce.map_or("inform", |enforce| enforce.mode.as_str()).into(),
         cron: enforce.map_or(String::new(), |enforce| enforce.cron.to_string()),
         time_zone: enforce.map_or(String::new(), |enforce| enforce.time_zone.name().to_owned()),
         max_drift: enforce.map_or(0, |enforce| enforce.max_drift),
@@ -81,8 +86,8 @@ pub(super) fn document(enforcement: &Enforcement, origin: &Rollout, targets: &[T
     }
 }
 
-fn run(run: &Run, name: &Name) -> EnforcementRun {
-    EnforcementRun {
+fn run(run: &EnforcementRun, name: &Name) -> EnforcementRunDoc {
+    EnforcementRunDoc {
         number: run.number,
         tick: run.tick,
         began: run.began,
@@ -101,16 +106,16 @@ fn run(run: &Run, name: &Name) -> EnforcementRun {
 
 impl Api {
     /// The document of one enforcement, its held targets named where that is `whole`.
-    async fn enforcement(&self, enforcement: &Enforcement, whole: bool) -> Result<EnforcementDoc, Fault> {
+    async fn enforcement(&self, enforcement: &Enforcement, whole: bool) -> Result<EnforcementDoc, ApiError> {
         let origin = self.store.rollout(enforcement.record.origin).await?;
-        let origin = origin.ok_or_else(|| Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the rollout of the enforcement is not there"))?;
+        let origin = origin.ok_or_else(|| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the rollout of the enforcement is not there"))?;
         let named = whole && enforcement.record.held().next().is_some();
         let targets = if named { self.store.targets(origin.id).await?.unwrap_or_default() } else { Vec::new() };
         Ok(document(enforcement, &origin, &targets, self.now()))
     }
 
     /// The enforcement that a rollout belongs to: of its own plan, if it is the revision that is enforced.
-    pub(super) async fn enforcement_of(&self, rollout: &Rollout) -> Result<Option<EnforcementDoc>, Fault> {
+    pub(super) async fn enforcement_of(&self, rollout: &Rollout) -> Result<Option<EnforcementDoc>, ApiError> {
         if rollout.plan.enforce.is_none() {
             return Ok(None);
         }
@@ -136,23 +141,23 @@ impl From<&Opposing> for OpposingRow {
     }
 }
 
-fn name(text: &str) -> Result<Name, Fault> {
-    Name::parse(text, "a plan's name").map_err(|error| Fault::bad(error.to_string()))
+fn name(text: &str) -> Result<Name, ApiError> {
+    Name::parse(text, "a plan's name").map_err(|error| ApiError::bad(error.to_string()))
 }
 
 /// `GET /v1/enforcements`.
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Page<EnforcementDoc>>, Fault> {
+pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
     let found = api.store.enforcements().await?;
     api.store.durable().await?;
     let mut rows = Vec::with_capacity(found.len());
     for enforcement in &found {
         rows.push(api.enforcement(enforcement, false).await?);
     }
-    Ok(Json(Page { rows, next: None }))
+    Ok(Json(Listing { rows, next: None }))
 }
 
 /// `GET /v1/enforcements/NAME`.
-pub(super) async fn one(State(api): State<Arc<Api>>, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, Fault> {
+pub(super) async fn one(State(api): State<Arc<Api>>, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
     let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
     api.store.durable().await?;
@@ -166,27 +171,27 @@ pub(super) async fn verb(
     peer: Peer,
     uri: Uri,
     body: Bytes,
-) -> Result<Json<EnforcementDoc>, Fault> {
+) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
     let request: EnforcementRequest = verb_request(&body)?;
     if request.target.is_some() && word != "release" {
-        return Err(Fault::bad(format!("`target` belongs to `release`, not to `{}`", word.escape_debug())));
+        return Err(ApiError::bad(format!("`target` belongs to `release`, not to `{}`", word.escape_debug())));
     }
     let asked = match word.as_str() {
-        "stop" => Asked::Stop,
+        "stop" => EnforcementVerb::Stop,
         "release" => {
             let target = request.target.as_deref().map(str::parse).transpose();
-            Asked::Release { target: target.map_err(|error| Fault::bad(format!("`target`: {error}")))? }
+            EnforcementVerb::Release { target: target.map_err(|error| ApiError::bad(format!("`target`: {error}")))? }
         }
         _ => return Err(nowhere(uri).await),
     };
     let by = peer.to_string();
     let moved = command(&*api.store, &name, &asked, &by, &reason(&request.reason), api.now()).await?;
-    tracing::info!(plan = %name, verb = %word, %by, stage = moved.record.stage.word(), "verb on an enforcement carried out");
+    tracing::info!(plan = %name, verb = %word, %by, stage = moved.record.stage.as_str(), "verb on an enforcement carried out");
     Ok(Json(api.enforcement(&moved, true).await?))
 }
 
-impl From<EnforceError> for Fault {
+impl From<EnforceError> for ApiError {
     fn from(error: EnforceError) -> Self {
         let status = match &error {
             EnforceError::NotFound(_) | EnforceError::NoTarget(_) => StatusCode::NOT_FOUND,

@@ -12,7 +12,7 @@ use crate::store::{SubmitError, Unavailable};
 
 /// A refusal or a failure on its way to the client.
 #[derive(Debug)]
-pub struct Fault {
+pub struct ApiError {
     status: StatusCode,
     body: ErrorBody,
     busy: bool,
@@ -21,7 +21,7 @@ pub struct Fault {
 /// Seconds after which a client that found the daemon busy may try again.
 const BUSY_FOR: u16 = 5;
 
-impl Fault {
+impl ApiError {
     /// A fault with these words.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, body: ErrorBody { message: message.into(), ..ErrorBody::default() }, busy: false }
@@ -50,20 +50,20 @@ impl Fault {
     }
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let answer = (self.status, axum::Json(ErrorDoc { error: self.body }));
         if self.busy { ([(RETRY_AFTER, BUSY_FOR.to_string())], answer).into_response() } else { answer.into_response() }
     }
 }
 
-impl From<Unavailable> for Fault {
+impl From<Unavailable> for ApiError {
     fn from(error: Unavailable) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 
-impl From<CommandError> for Fault {
+impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         let status = match &error {
             CommandError::NotFound(_) => StatusCode::NOT_FOUND,
@@ -74,7 +74,7 @@ impl From<CommandError> for Fault {
     }
 }
 
-impl From<SubmitError> for Fault {
+impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         let status = match &error {
             SubmitError::Overlap { .. } | SubmitError::Changed { .. } => StatusCode::CONFLICT,

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 
 use super::describe;
-use super::fault::Fault;
-use crate::document::suggest::nearest;
+use super::fault::ApiError;
 use crate::domain::id::{Name, RolloutId};
 use crate::store::{Rollout, Store};
+use crate::yaml::suggest::nearest;
 
 /// Rollouts read at once while seeking.
 const BATCH: usize = 200;
@@ -22,21 +22,21 @@ const NAMES_MAX: usize = 1_000;
 const CANDIDATES_MAX: usize = 10;
 
 /// The rollout that `reference` names, as it will still be after a power cut.
-pub async fn rollout(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
+pub async fn rollout(store: &dyn Store, reference: &str) -> Result<Rollout, ApiError> {
     let found = named(store, reference).await?;
     store.durable().await?;
     Ok(found)
 }
 
 /// The rollouts that are not over, as they will still be after a power cut.
-pub async fn open_rollouts(store: &dyn Store) -> Result<Vec<Rollout>, Fault> {
+pub async fn open_rollouts(store: &dyn Store) -> Result<Vec<Rollout>, ApiError> {
     let found = store.open_rollouts().await?;
     store.durable().await?;
     Ok(found)
 }
 
-async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
-    let name = Name::parse(reference, "a rollout's name or id").map_err(|error| Fault::bad(error.to_string()))?;
+async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, ApiError> {
+    let name = Name::parse(reference, "a rollout's name or id").map_err(|error| ApiError::bad(error.to_string()))?;
     if let Ok(id) = reference.parse::<RolloutId>()
         && let Some(rollout) = store.rollout(id).await?
     {
@@ -66,7 +66,7 @@ async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
         return Ok(rollout);
     }
     match prefixed.len() {
-        0 => Err(Fault::new(
+        0 => Err(ApiError::new(
             StatusCode::NOT_FOUND,
             match nearest(reference, names.iter().map(Name::as_str)) {
                 Some(near) => format!("no rollout is named `{reference}` and none has an id that begins so; did you mean `{near}`?"),
@@ -76,7 +76,7 @@ async fn named(store: &dyn Store, reference: &str) -> Result<Rollout, Fault> {
         1 => Ok(prefixed.remove(0)),
         _ => {
             let rows = prefixed.iter().take(CANDIDATES_MAX).map(describe::row).collect();
-            Err(Fault::ambiguous(format!("several rollouts have an id that begins with `{reference}`; give more of it"), rows))
+            Err(ApiError::ambiguous(format!("several rollouts have an id that begins with `{reference}`; give more of it"), rows))
         }
     }
 }

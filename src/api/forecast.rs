@@ -14,7 +14,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::document::length::Length;
 use crate::domain::change::State;
 use crate::domain::id::RolloutId;
 use crate::domain::lane::Lane;
@@ -22,9 +21,10 @@ use crate::domain::quota::Quota;
 use crate::domain::rollout::Phase;
 use crate::engine::Handle;
 use crate::rehearse::forecast::CHANGES_MAX;
-use crate::rehearse::measured::{ENOUGH, Measured};
+use crate::rehearse::measured::{ENOUGH, MeasuredCloud};
 use crate::rehearse::{Forecast, remainder};
 use crate::store::{Rollout, Store, Unavailable};
+use crate::yaml::length::Length;
 
 /// How long an answer waits for the first forecast of a rollout, so that whoever asks once has it; an old one is shown
 /// without waiting while the new one is made. A verb answers within a second.
@@ -55,11 +55,11 @@ pub struct Forecaster {
     clock: Arc<dyn Clock>,
     lanes: Arc<[Lane]>,
     handle: Handle,
-    kept: Arc<Mutex<BTreeMap<RolloutId, Kept>>>,
+    kept: Arc<Mutex<BTreeMap<RolloutId, CachedForecast>>>,
     one: Arc<tokio::sync::Semaphore>,
 }
 
-struct Kept {
+struct CachedForecast {
     phase: Phase,
     forecast: Option<Forecast>,
     /// Boot time until which it is shown.
@@ -107,7 +107,7 @@ impl Forecaster {
         }
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<RolloutId, Kept>) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut BTreeMap<RolloutId, CachedForecast>) -> T) -> T {
         look(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -126,7 +126,10 @@ impl Forecaster {
             if !kept.contains_key(&rollout.id) && kept.len() >= KEPT_MAX {
                 kept.pop_first();
             }
-            kept.insert(rollout.id, Kept { phase: rollout.record.phase.clone(), forecast: forecast.clone(), until: done + fresh });
+            kept.insert(
+                rollout.id,
+                CachedForecast { phase: rollout.record.phase.clone(), forecast: forecast.clone(), until: done + fresh },
+            );
         });
         forecast
     }
@@ -164,7 +167,7 @@ impl Forecaster {
         let seq = self.store.health().seq;
         let tail = usize::try_from(JOURNAL_TAIL).unwrap_or(usize::MAX);
         let entries = self.store.journal(Some(rollout.id), seq.saturating_sub(JOURNAL_TAIL), tail).await?;
-        let measured = Measured::of(&entries, &lane.timing);
+        let measured = MeasuredCloud::of(&entries, &lane.timing);
         if let Some(latency) = measured.latency() {
             scene.faults.latency = latency;
         }
@@ -195,6 +198,6 @@ impl Forecaster {
 
 /// Whether it moves without a person's doing, or would if one said so now.
 fn is_moving(rollout: &Rollout) -> bool {
-    let moving = matches!(rollout.record.phase.word(), "scheduled" | "advancing" | "soaking" | "awaiting");
+    let moving = matches!(rollout.record.phase.as_str(), "scheduled" | "advancing" | "soaking" | "awaiting");
     moving && rollout.record.paused.is_none()
 }

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::wire::Hold;
+use super::wire::HoldView;
 use crate::domain::change::State;
 use crate::domain::hold::{self, LaneStanding, Situation, Unserved, Waiting};
 use crate::domain::window::Opening;
@@ -18,7 +18,7 @@ pub fn opening(rollout: &Rollout, now: Timestamp) -> Opening {
 
 /// Why this rollout begins nothing new now, what to read first before the rest.
 /// `groups_full`: see [`groups_full`].
-pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now: Timestamp) -> Vec<Hold> {
+pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now: Timestamp) -> Vec<HoldView> {
     let window = opening(rollout, now);
     // A lane that a person paused holds those alone that have work for it.
     let needs = |lane: &LaneSnapshot| lane.held.as_ref().is_some_and(|(_, needing)| needing.contains(&rollout.id));
@@ -46,7 +46,7 @@ pub async fn of_changes(
     snapshot: &Snapshot,
     store: &dyn Store,
     now: Timestamp,
-) -> Result<Vec<Option<Hold>>, Unavailable> {
+) -> Result<Vec<Option<HoldView>>, Unavailable> {
     let window = opening(rollout, now);
     let situation = situation(rollout, snapshot, &window, now);
     let mut holds = Vec::with_capacity(changes.len());
@@ -96,9 +96,9 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
 }
 
 /// The hold as the API tells it: an end that has passed is none, for what it ends has only not been looked at again yet.
-fn told(hold: hold::Hold, now: Timestamp) -> Hold {
+fn told(hold: hold::Hold, now: Timestamp) -> HoldView {
     let hold::Hold { word, text, since, until } = hold;
-    Hold { word: word.into(), text, since, until: until.filter(|until| *until > now) }
+    HoldView { word: word.into(), text, since, until: until.filter(|until| *until > now) }
 }
 
 #[cfg(test)]

@@ -10,23 +10,23 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 
 use super::Api;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::peer::Peer;
 use super::routes::{nowhere, reason, verb_request};
 use super::wire::{LaneAnswer, LaneRequest};
-use crate::document::suggest::nearest;
 use crate::domain::id::Name;
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
+use crate::yaml::suggest::nearest;
 
 impl Api {
     /// Pauses a lane, or resumes it; one switch after the other.
-    async fn switch_lane(&self, lane: Name, mark: Option<Mark>) -> Result<(), Fault> {
+    async fn switch_lane(&self, lane: Name, mark: Option<Attribution>) -> Result<(), ApiError> {
         let mut off = self.switches.lock().await;
         match (&mark, off.paused.get(&lane)) {
             (Some(_), Some(known)) => {
-                return Err(Fault::new(StatusCode::CONFLICT, format!("lane {lane} is paused already, by {}", known.by)));
+                return Err(ApiError::new(StatusCode::CONFLICT, format!("lane {lane} is paused already, by {}", known.by)));
             }
-            (None, None) => return Err(Fault::new(StatusCode::CONFLICT, format!("lane {lane} is not paused"))),
+            (None, None) => return Err(ApiError::new(StatusCode::CONFLICT, format!("lane {lane} is not paused"))),
             (Some(_), None) | (None, Some(_)) => {}
         }
         let mut next = off.clone();
@@ -36,10 +36,10 @@ impl Api {
         }
         self.switches.keep(&mut off, next).await.map_err(|why| {
             let message = format!("{why}; the lane is as it was, and `sealift stop` stops everything");
-            Fault::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message)
         })?;
         // Kept for the next start in any case.
-        self.handle.switch_lane(lane, mark).await.map_err(|error| Fault::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+        self.handle.switch_lane(lane, mark).await.map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
     }
 }
 
@@ -50,14 +50,14 @@ pub(super) async fn verb(
     peer: Peer,
     uri: Uri,
     body: Bytes,
-) -> Result<Json<LaneAnswer>, Fault> {
+) -> Result<Json<LaneAnswer>, ApiError> {
     let asked: LaneRequest = verb_request(&body)?;
     let mark = match word.as_str() {
-        "pause" => Some(Mark { by: peer.to_string(), reason: reason(&asked.reason), at: api.now() }),
+        "pause" => Some(Attribution { by: peer.to_string(), reason: reason(&asked.reason), at: api.now() }),
         "resume" => None,
         _ => return Err(nowhere(uri).await),
     };
-    let unknown = || Fault::new(StatusCode::NOT_FOUND, no_lane(&api, &lane));
+    let unknown = || ApiError::new(StatusCode::NOT_FOUND, no_lane(&api, &lane));
     let name = Name::parse(&lane, "lane").map_err(|_| unknown())?;
     // One that went from the configuration can be resumed, and no other one paused.
     if mark.is_some() && !api.lanes.iter().any(|lane| lane.name == name) {
@@ -67,7 +67,7 @@ pub(super) async fn verb(
     let (switching, switched) = (Arc::clone(&api), name.clone());
     // To its end, whether or not the client waits for it: the file and the engine say the same.
     let done = tokio::spawn(async move { switching.switch_lane(switched, mark).await }).await;
-    done.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("switching the lane broke: {error}")))??;
+    done.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("switching the lane broke: {error}")))??;
     Ok(Json(LaneAnswer { lane: name.to_string(), verb: word, by: peer.to_string() }))
 }
 

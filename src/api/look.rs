@@ -19,7 +19,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::lane::no_lane;
 use super::routes::query;
 use super::wire::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
@@ -30,12 +30,12 @@ use crate::engine::Handle;
 /// Questions of one request that wait at once: enough to keep a lane busy, few enough that several clients fit in.
 pub(super) const AT_ONCE: usize = 32;
 
-pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, Fault> {
-    let asked: LookRequest = serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no look: {error}")))?;
+pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, ApiError> {
+    let asked: LookRequest = serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("the body is no look: {error}")))?;
     if asked.instances.is_empty() || asked.instances.len() > LOOK_INSTANCES_MAX {
-        return Err(Fault::bad(format!("a look names 1 to {LOOK_INSTANCES_MAX} instances, not {}", asked.instances.len())));
+        return Err(ApiError::bad(format!("a look names 1 to {LOOK_INSTANCES_MAX} instances, not {}", asked.instances.len())));
     }
-    let calls = asked.instances.into_iter().map(|instance| Ok((call(&api, &instance)?, instance))).collect::<Result<Vec<_>, Fault>>()?;
+    let calls = asked.instances.into_iter().map(|instance| Ok((call(&api, &instance)?, instance))).collect::<Result<Vec<_>, ApiError>>()?;
     let handle = api.handle.clone();
     let rows = stream::iter(calls).map(move |(call, instance)| row(handle.clone(), call, instance)).buffer_unordered(AT_ONCE);
     Ok(json_lines(rows.map(|row| [row])))
@@ -67,10 +67,11 @@ struct InstancesQuery {
     offset: u32,
 }
 
-pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<InstancePage>, Fault> {
+pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<InstancePage>, ApiError> {
     let asked: InstancesQuery = query(&uri)?;
     let call = Call::Instances { lane: lane(&api, &asked.lane)?, offset: asked.offset };
-    let failed = |why: String| Fault::new(StatusCode::BAD_GATEWAY, format!("the instances of lane {} cannot be listed: {why}", asked.lane));
+    let failed =
+        |why: String| ApiError::new(StatusCode::BAD_GATEWAY, format!("the instances of lane {} cannot be listed: {why}", asked.lane));
     let reply = api.handle.ask(call).await.map_err(|error| failed(error.to_string()))?;
     match reply.outcome {
         Ok(Answer::Instances { instances, total }) => {
@@ -88,17 +89,17 @@ pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<J
     }
 }
 
-pub(super) fn lane(api: &Api, name: &str) -> Result<Name, Fault> {
-    let lane = Name::parse(name, "lane").map_err(|error| Fault::bad(error.to_string()))?;
+pub(super) fn lane(api: &Api, name: &str) -> Result<Name, ApiError> {
+    let lane = Name::parse(name, "lane").map_err(|error| ApiError::bad(error.to_string()))?;
     if !api.lanes.iter().any(|known| known.name == lane) {
-        return Err(Fault::bad(no_lane(api, name)));
+        return Err(ApiError::bad(no_lane(api, name)));
     }
     Ok(lane)
 }
 
-fn call(api: &Api, instance: &LookInstance) -> Result<Call, Fault> {
+fn call(api: &Api, instance: &LookInstance) -> Result<Call, ApiError> {
     let lane = lane(api, &instance.lane)?;
-    let instance_id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| Fault::bad(error.to_string()))?;
+    let instance_id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| ApiError::bad(error.to_string()))?;
     Ok(Call::Proxies { lane, instance_id })
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::change::{How, Reason, ReasonWord, Record, State};
 use crate::domain::id::RolloutId;
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::proof::TlsVersion;
 use crate::engine::Snapshot;
 use crate::store::{Rollout, Store, Unavailable};
@@ -55,7 +55,7 @@ const PACE: Duration = Duration::from_millis(200);
 
 /// What was measured of one rollout.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Measured {
+pub struct MeterReading {
     /// Changes whose switch the cloud took; `None` while they are still being counted.
     pub accepted: Option<u32>,
     /// Changes whose job ended well; `None` while they are still being counted.
@@ -111,7 +111,7 @@ impl Meter {
     }
 
     /// What is known of this rollout; the first questions read its rows once.
-    pub async fn measure(&self, rollout: &Rollout, now: Timestamp) -> Result<Measured, Unavailable> {
+    pub async fn measure(&self, rollout: &Rollout, now: Timestamp) -> Result<MeterReading, Unavailable> {
         // The gauge stands before the scan begins, so an entry that passes the scan is marked by the follower.
         let asked_at = self.clock.times().boot;
         self.with(|gauges| {
@@ -211,7 +211,7 @@ impl Meter {
 }
 
 fn read(gauges: &mut BTreeMap<RolloutId, Gauge>, entry: &Entry) {
-    let What::Change { ordinal, record, .. } = &entry.what else { return };
+    let JournalEvent::Change { ordinal, record, .. } = &entry.what else { return };
     let Some(gauge) = gauges.get_mut(&entry.rollout) else { return };
     gauge.mark(*ordinal, record);
     if record.state.is_settled() {
@@ -253,9 +253,9 @@ impl Gauge {
         self.first_expiry = self.first_expiry.into_iter().chain(proof.expires).min();
     }
 
-    fn read(&self, now: Timestamp) -> Measured {
+    fn read(&self, now: Timestamp) -> MeterReading {
         let whole = matches!(self.scan, Scan::Whole);
-        Measured {
+        MeterReading {
             accepted: whole.then_some(self.accepted),
             completed: whole.then_some(self.completed),
             proven: whole.then_some(self.proven),

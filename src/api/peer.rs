@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::net::UnixStream;
 use tower::Service;
 
-use super::places::{Connections, Held, Timely};
+use super::places::{Connections, PlacedStream, Timely};
 use super::users;
 use crate::domain::person::Person;
 
@@ -61,7 +61,7 @@ impl PeerAcceptor {
 }
 
 impl<S: Send + 'static> Accept<UnixStream, S> for PeerAcceptor {
-    type Stream = Held<UnixStream>;
+    type Stream = PlacedStream<UnixStream>;
     type Service = Identified<Timely<S>>;
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 

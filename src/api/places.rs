@@ -29,7 +29,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
-use super::fault::Fault;
+use super::fault::ApiError;
 use crate::clock::Clock;
 
 /// Connections served at once; operators and a page need a handful, and each costs a file descriptor.
@@ -49,10 +49,10 @@ const STALLED: Duration = Duration::from_secs(1);
 const PLACE_WITHIN: Duration = IDLE_MAX.saturating_add(Duration::from_secs(10));
 
 /// Takes one of a few places, first come first served; after a bounded wait the daemon is busy, with `why`.
-pub(super) async fn place(places: &'static Semaphore, why: &str) -> Result<SemaphorePermit<'static>, Fault> {
+pub(super) async fn place(places: &'static Semaphore, why: &str) -> Result<SemaphorePermit<'static>, ApiError> {
     match timeout(PLACE_WITHIN, places.acquire()).await {
         Ok(place) => Ok(place.expect("the semaphore is never closed")),
-        Err(_) => Err(Fault::busy(format!("{why}, and it did not end within {} s; try again later", PLACE_WITHIN.as_secs()))),
+        Err(_) => Err(ApiError::busy(format!("{why}, and it did not end within {} s; try again later", PLACE_WITHIN.as_secs()))),
     }
 }
 
@@ -144,7 +144,7 @@ impl Connections {
 
     /// A place for one more. If all are taken, the connection that has waited longest for its client makes room; if none has, the new
     /// one is turned away, or `None`.
-    pub(super) fn admit(&self) -> Option<Place> {
+    pub(super) fn admit(&self) -> Option<ConnectionPlace> {
         let mut table = lock(&self.table);
         if table.served.len() >= CONNECTIONS_MAX {
             let now = self.clock.times().boot;
@@ -165,12 +165,12 @@ impl Connections {
         } else {
             return None;
         };
-        Some(Place { table: self.table.clone(), id, connection, idle: self.idle })
+        Some(ConnectionPlace { table: self.table.clone(), id, connection, idle: self.idle })
     }
 }
 
 /// A connection's place; free again when dropped.
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     table: Arc<Mutex<Table>>,
     /// `None`: it is turned away.
     id: Option<u64>,
@@ -178,7 +178,7 @@ pub(super) struct Place {
     idle: Duration,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut table = lock(&self.table);
         match self.id {
@@ -189,24 +189,24 @@ impl Drop for Place {
     }
 }
 
-impl Place {
+impl ConnectionPlace {
     /// Puts the connection's stream and service in this place.
-    pub(super) fn hold<S, T>(self, stream: S, inner: T) -> (Held<S>, Timely<T>) {
+    pub(super) fn hold<S, T>(self, stream: S, inner: T) -> (PlacedStream<S>, Timely<T>) {
         let service = Timely { inner, connection: self.connection.clone(), busy: self.id.is_none(), idle: self.idle };
         let closed = Box::pin(self.connection.closed.clone().cancelled_owned());
-        (Held { stream, closed, stall: None, place: self }, service)
+        (PlacedStream { stream, closed, stall: None, place: self }, service)
     }
 }
 
 /// The stream of a connection in its place.
-pub(super) struct Held<S> {
+pub(super) struct PlacedStream<S> {
     stream: S,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
     stall: Option<Pin<Box<Sleep>>>,
-    place: Place,
+    place: ConnectionPlace,
 }
 
-impl<S> Held<S> {
+impl<S> PlacedStream<S> {
     /// Fails once the connection has made room for another one.
     fn open(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.closed.as_mut().poll(context) {
@@ -233,14 +233,14 @@ impl<S> Held<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PlacedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.open(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PlacedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.open(context)?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
@@ -283,9 +283,9 @@ where
     B: http_body::Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<axum::BoxError>,
 {
-    type Response = Response<Answer>;
+    type Response = Response<AnswerBody>;
     type Error = T::Error;
-    type Future = BoxFuture<'static, Result<Response<Answer>, T::Error>>;
+    type Future = BoxFuture<'static, Result<Response<AnswerBody>, T::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
         self.inner.poll_ready(context)
@@ -293,10 +293,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let answering = Answering::new(self.connection.clone());
-        let whole = |body| Answer { body, _answering: answering };
+        let whole = |body| AnswerBody { body, _answering: answering };
         if self.busy {
             let why = format!("{CONNECTIONS_MAX} requests are being answered; try again in a moment");
-            let mut answer = Fault::busy(why).into_response();
+            let mut answer = ApiError::busy(why).into_response();
             // Its place is for the next one that is turned away.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return std::future::ready(Ok(answer.map(whole))).boxed();
@@ -366,12 +366,12 @@ where
 }
 
 /// An answer's body; when it is dropped, the next step is the client's.
-pub(super) struct Answer {
+pub(super) struct AnswerBody {
     body: Body,
     _answering: Answering,
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -409,11 +409,11 @@ mod tests {
         Arc::new(PausedClock(tokio::time::Instant::now()))
     }
 
-    fn begin(place: &Place) -> Answering {
+    fn begin(place: &ConnectionPlace) -> Answering {
         Answering::new(place.connection.clone())
     }
 
-    fn is_closed(place: &Place) -> bool {
+    fn is_closed(place: &ConnectionPlace) -> bool {
         place.connection.closed.is_cancelled()
     }
 

@@ -25,12 +25,12 @@ use tokio::time::sleep;
 
 use super::Api;
 use super::describe;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::look::{AT_ONCE, json_lines, lane};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
-use crate::domain::cloud_clock::{CloudClock, Span};
+use crate::domain::cloud_clock::{CloudClock, TimeSpan};
 use crate::domain::count::count;
 use crate::domain::hold::{CLOCK_REMEDY, clock_text};
 use crate::domain::id::{InstanceId, Name};
@@ -58,11 +58,11 @@ const JOBS_SINCE: SignedDuration = SignedDuration::from_mins(10);
 /// Ports that are looked at at once, over all requests.
 static PORTS: Semaphore = Semaphore::const_new(PROBES_MAX);
 
-pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, Fault> {
+pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, ApiError> {
     let asked: PreflightRequest =
-        serde_json::from_slice(&body).map_err(|error| Fault::bad(format!("the body is no preflight: {error}")))?;
+        serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("the body is no preflight: {error}")))?;
     if asked.instances.len() > LOOK_INSTANCES_MAX || asked.instances.iter().any(|instance| instance.proxies.len() > PROXIES_MAX) {
-        return Err(Fault::bad(format!("a preflight names {LOOK_INSTANCES_MAX} instances at most, with {PROXIES_MAX} proxies each")));
+        return Err(ApiError::bad(format!("a preflight names {LOOK_INSTANCES_MAX} instances at most, with {PROXIES_MAX} proxies each")));
     }
     let mut checks: Vec<BoxFuture<'static, Vec<CheckRow>>> = Vec::new();
     let gathered = Arc::new(Mutex::new(Vec::new()));
@@ -78,16 +78,16 @@ pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Resul
     let within = asked.ports_within_ms.map_or(PORTS_WITHIN, Duration::from_millis).min(PORTS_WITHIN);
     for instance in asked.instances {
         let (api, name) = (Arc::clone(&api), lane(&api, &instance.lane)?);
-        let id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| Fault::bad(error.to_string()))?;
+        let id = instance.instance_id.parse().map_err(|error: crate::domain::id::IdError| ApiError::bad(error.to_string()))?;
         let ports = asked.ports.then(|| Arc::clone(&gathered));
-        let targets = Targets { lane: name, instance: id, asked: instance, ssl_option, ports };
+        let targets = InstanceTargets { lane: name, instance: id, asked: instance, ssl_option, ports };
         checks.push(async move { targets.look(&api).await }.boxed());
     }
     let ports = async move {
         let ports = std::mem::take(&mut *gathered.lock().expect("nobody panics while it is locked"));
         let over = sleep(within).boxed().shared();
         stream::iter(ports)
-            .map(move |port: Port| port.look(Arc::clone(&api), wire, over.clone()))
+            .map(move |port: TargetPort| port.look(Arc::clone(&api), wire, over.clone()))
             .buffer_unordered(PROBES_MAX)
             .map(|row| vec![row])
     };
@@ -152,7 +152,7 @@ async fn daemon(api: &Api) -> Vec<CheckRow> {
 
 /// How fast the store grows, and whether somebody should make room for it.
 fn growing(growth: Growth) -> CheckRow {
-    let text = describe::growth(growth).told();
+    let text = describe::growth(growth).message();
     if growth.days_left < DAYS_FEW { note("store", "", "filling", text) } else { go("store", "", text) }
 }
 
@@ -205,7 +205,7 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
     ));
     rows.push(skew(lane, clocks(api, &name, cloud_time, began)));
     let now = cloud_time.unwrap_or(began.wall);
-    let within = Span { from: now.checked_sub(JOBS_SINCE).unwrap_or(Timestamp::MIN), to: now };
+    let within = TimeSpan { from: now.checked_sub(JOBS_SINCE).unwrap_or(Timestamp::MIN), to: now };
     rows.push(match ask(api, Call::Jobs { lane: name.clone(), within, offset: 1 }).await {
         Ok(Reply { outcome: Ok(Answer::Listed { .. }), .. }) => go("permission", lane, "instances and jobs can be listed"),
         Ok(_) => no_go("permission", lane, "unreadable", "the cloud answered something else than its jobs"),
@@ -300,16 +300,16 @@ fn refused(what: &str, name: &str, read: &str, error: &CallError) -> CheckRow {
 }
 
 /// The targets of one instance.
-struct Targets {
+struct InstanceTargets {
     lane: Name,
     instance: InstanceId,
     asked: PreflightInstance,
     ssl_option: bool,
     /// Where ports are gathered, if they are to be looked at.
-    ports: Option<Arc<Mutex<Vec<Port>>>>,
+    ports: Option<Arc<Mutex<Vec<TargetPort>>>>,
 }
 
-impl Targets {
+impl InstanceTargets {
     async fn look(self, api: &Api) -> Vec<CheckRow> {
         let listed = ask(api, Call::Proxies { lane: self.lane.clone(), instance_id: self.instance }).await;
         let proxies = match listed {
@@ -332,7 +332,7 @@ impl Targets {
                 rows.push(note("beta", name, "no_ssl_option", text));
             }
             if let Some(ports) = &self.ports {
-                let port = Port { name: name.clone(), endpoint: seen.view.endpoint.clone() };
+                let port = TargetPort { name: name.clone(), endpoint: seen.view.endpoint.clone() };
                 ports.lock().expect("nobody panics while it is locked").push(port);
             }
         }
@@ -357,18 +357,18 @@ impl Targets {
 }
 
 /// Ends when the time of all ports is over.
-type Over = Shared<BoxFuture<'static, ()>>;
+type PortsDeadline = Shared<BoxFuture<'static, ()>>;
 
 /// A target's port.
-struct Port {
+struct TargetPort {
     /// The proxy's id.
     name: String,
     endpoint: Option<Endpoint>,
 }
 
-impl Port {
+impl TargetPort {
     /// Whether it can be seen from here. What it shows is the switch's business.
-    async fn look(self, api: Arc<Api>, wire: bool, over: Over) -> CheckRow {
+    async fn look(self, api: Arc<Api>, wire: bool, over: PortsDeadline) -> CheckRow {
         let name = self.name.as_str();
         let missing = |word: &str, text: String| {
             if wire {
@@ -403,7 +403,7 @@ impl Port {
                     TroubleWord::Unreachable | TroubleWord::TimedOut => "; open the way from this host to the proxy",
                     _ => "",
                 };
-                missing(trouble.word.word(), format!("{endpoint}: {}{next}", trouble.message))
+                missing(trouble.word.as_str(), format!("{endpoint}: {}{next}", trouble.message))
             }
             (None, None) => missing("closed", format!("{endpoint}: nothing was seen")),
         }
@@ -413,7 +413,7 @@ impl Port {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cloud_clock::Ahead;
+    use crate::domain::cloud_clock::Offset;
 
     fn error(disposition: Disposition, status: Option<u16>) -> CallError {
         CallError { disposition, retry_after: None, status, code: Some("APIGW.0301".into()), request_id: None, message: "no".into() }
@@ -450,7 +450,7 @@ mod tests {
     #[test]
     fn clocks_are_compared_both_ways() {
         let standing = |seconds: i64| {
-            let ahead = Ahead { least: SignedDuration::from_secs(seconds), most: SignedDuration::from_secs(seconds) };
+            let ahead = Offset { least: SignedDuration::from_secs(seconds), most: SignedDuration::from_secs(seconds) };
             ClockStanding { ahead, tolerance: Duration::from_secs(300), jobs_apart: None, since: None }
         };
         for (seconds, verdict, text) in [

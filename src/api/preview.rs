@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use super::describe::{group_limits, promote};
 use super::wire::{EnforcePreview, ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow, WirePreview};
 use crate::authorities::Authorities;
-use crate::document::Diagnostic;
 use crate::domain::change::LOOKS_MAX;
 use crate::domain::id::{Digest, Name};
-use crate::domain::plan::{OnFailure, Plan, Strategy, Wave, Wire};
+use crate::domain::plan::{OnFailure, Plan, Strategy, Wave, WireRules};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
-use crate::planfile::{Excluded, LeftOut, Loaded};
+use crate::planfile::{Excluded, LeftOut, LoadedPlan};
 use crate::store::Submission;
+use crate::yaml::Diagnostic;
 
 /// Openings shown ahead: tonight, the next and the one after.
 const OPENINGS: usize = 3;
@@ -66,7 +66,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
         looks_max: LOOKS_MAX,
         progress_deadline_seconds: plan.strategy.progress_deadline_ms / 1000,
         verify_timeout_seconds: plan.verify_timeout_ms / 1000,
-        wire: plan.wire.as_ref().map(|wire| WirePreview { min_tls: wire.min_tls.word().into(), authorities: authorities(wire) }),
+        wire: plan.wire.as_ref().map(|wire| WirePreview { min_tls: wire.min_tls.as_str().into(), authorities: authorities(wire) }),
         on_failure: match plan.strategy.revert.on_failure {
             OnFailure::Halt => "halt".into(),
             OnFailure::Revert => "revert".into(),
@@ -85,7 +85,7 @@ pub fn preview(submission: &Submission, mut warnings: Vec<String>, per_wave: usi
 }
 
 /// What the plan leaves out, with at most `shown` targets of each reason. It is no part of a submission.
-pub fn excluded(loaded: &Loaded, shown: usize) -> Vec<ExcludedRow> {
+pub fn excluded(loaded: &LoadedPlan, shown: usize) -> Vec<ExcludedRow> {
     let target = |LeftOut { lane, instance_id, instance_name, proxy_id }: &LeftOut| ExcludedTarget {
         lane: lane.to_string(),
         instance_id: instance_id.to_string(),
@@ -101,7 +101,7 @@ pub fn excluded(loaded: &Loaded, shown: usize) -> Vec<ExcludedRow> {
 }
 
 /// Authorities of the plan's `ca_file`. The plan reader refused one that cannot be used.
-fn authorities(wire: &Wire) -> u32 {
+fn authorities(wire: &WireRules) -> u32 {
     let listed = wire.ca.as_ref().and_then(|ca| Authorities::of_pem(ca.as_bytes()).ok()).map_or(0, |found| found.listed.len());
     u32::try_from(listed).unwrap_or(u32::MAX)
 }
@@ -109,7 +109,7 @@ fn authorities(wire: &Wire) -> u32 {
 fn enforced(plan: &Plan, now: Timestamp) -> Option<EnforcePreview> {
     let enforce = plan.enforce.as_ref()?;
     Some(EnforcePreview {
-        mode: enforce.mode.word().into(),
+        mode: enforce.mode.as_str().into(),
         cron: enforce.cron.to_string(),
         time_zone: enforce.time_zone.name().to_owned(),
         max_drift: enforce.max_drift,

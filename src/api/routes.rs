@@ -16,16 +16,16 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::peer::Peer;
-use super::wire::{ChangeRow, DaemonDoc, Events, JobRow, JournalRow, Page, PlanDoc, RolloutDoc, RolloutRow, VerbAnswer, VerbRequest};
+use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbAnswer, VerbRequest};
 use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, stop, submit};
-use crate::document::suggest::nearest;
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::rollout::{Requeue, Verb};
 use crate::engine::{Command, Snapshot};
 use crate::store::Rollout;
+use crate::yaml::suggest::nearest;
 
 /// Rows of a page when the client does not say.
 pub const PAGE_DEFAULT: usize = 200;
@@ -59,7 +59,7 @@ const EVENTS_MAX: usize = 50;
 /// Body of a preflight: 500 instances with four proxies each are 120 KiB.
 const PREFLIGHT_BODY_MAX: usize = 1 << 20;
 
-type Shared = State<Arc<Api>>;
+type RouteState = State<Arc<Api>>;
 
 /// The whole API.
 pub fn router(api: Arc<Api>) -> Router {
@@ -104,22 +104,22 @@ async fn in_time(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => {
             let message = format!("no answer within {} s; its disk may be slow, see its log", ANSWER_MAX.as_secs());
-            Fault::busy(message).into_response()
+            ApiError::busy(message).into_response()
         }
     }
 }
 
-pub(super) async fn nowhere(uri: Uri) -> Fault {
-    Fault::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()))
+pub(super) async fn nowhere(uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()))
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Fault {
-    Fault::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }
 
 /// Reads the query; what it does not know is refused, so that a misspelt filter is never ignored.
-pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Fault> {
-    let Query(query) = Query::try_from_uri(uri).map_err(|error| Fault::bad(error.body_text()))?;
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let Query(query) = Query::try_from_uri(uri).map_err(|error| ApiError::bad(error.body_text()))?;
     Ok(query)
 }
 
@@ -136,7 +136,7 @@ impl Api {
         self.handle.snapshot().borrow().clone()
     }
 
-    async fn describe(&self, rollout: &Rollout) -> Result<RolloutDoc, Fault> {
+    async fn describe(&self, rollout: &Rollout) -> Result<RolloutDoc, ApiError> {
         let now = self.now();
         let measured = self.meter.measure(rollout, now).await?;
         let forecast = self.forecaster.of(rollout).await;
@@ -147,16 +147,16 @@ impl Api {
     }
 }
 
-async fn ready(State(api): Shared) -> Result<&'static str, Fault> {
+async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
     let snapshot = api.engine();
     if snapshot.passes == 0 || snapshot.draining {
         let why = if snapshot.draining { "ending" } else { "the first pass is not done" };
-        return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why));
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why));
     }
     Ok("ready\n")
 }
 
-async fn daemon(State(api): Shared) -> Json<DaemonDoc> {
+async fn daemon(State(api): RouteState) -> Json<DaemonDoc> {
     // Beside the rest of it; a store that is out of order is told by its health.
     let growth = api.store.growth(api.clock.times().wall).await.unwrap_or_default();
     let plans = api.plans.borrow().clone();
@@ -174,26 +174,26 @@ struct RolloutsQuery {
     open: bool,
 }
 
-async fn rollouts(State(api): Shared, uri: Uri) -> Result<Json<Page<RolloutRow>>, Fault> {
+async fn rollouts(State(api): RouteState, uri: Uri) -> Result<Json<Listing<RolloutRow>>, ApiError> {
     let asked: RolloutsQuery = query(&uri)?;
     if asked.open {
         let rows = find::open_rollouts(&*api.store).await?.iter().rev().map(describe::row).collect();
-        return Ok(Json(Page { rows, next: None }));
+        return Ok(Json(Listing { rows, next: None }));
     }
     let after = asked.after.map(|after| after.parse::<RolloutId>()).transpose();
-    let after = after.map_err(|_| Fault::bad("`after` is the `next` of the page before"))?;
+    let after = after.map_err(|_| ApiError::bad("`after` is the `next` of the page before"))?;
     let limit = limit(asked.limit);
     let found = api.store.rollouts(after, limit).await?;
     let next = if found.len() == limit { found.last().map(|last| last.id.to_string()) } else { None };
-    Ok(Json(Page { rows: found.iter().map(describe::row).collect(), next }))
+    Ok(Json(Listing { rows: found.iter().map(describe::row).collect(), next }))
 }
 
-async fn rollout(State(api): Shared, Path(reference): Path<String>) -> Result<Json<RolloutDoc>, Fault> {
+async fn rollout(State(api): RouteState, Path(reference): Path<String>) -> Result<Json<RolloutDoc>, ApiError> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(api.describe(&rollout).await?))
 }
 
-async fn plan(State(api): Shared, Path(reference): Path<String>) -> Result<Json<PlanDoc>, Fault> {
+async fn plan(State(api): RouteState, Path(reference): Path<String>) -> Result<Json<PlanDoc>, ApiError> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(describe::plan(&rollout.plan)))
 }
@@ -207,7 +207,7 @@ struct ChangesQuery {
     limit: Option<usize>,
 }
 
-fn states(asked: Option<&str>) -> Result<Vec<String>, Fault> {
+fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
     let mut words: Vec<String> = Vec::new();
     for word in asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match word {
@@ -217,14 +217,14 @@ fn states(asked: Option<&str>) -> Result<Vec<String>, Fault> {
                 let near = nearest(word, ChangeState::WORDS.into_iter().chain(["active"]));
                 let hint =
                     near.map_or_else(|| format!("use active, {}", ChangeState::WORDS.join(", ")), |near| format!("did you mean `{near}`?"));
-                return Err(Fault::bad(format!("`{}` is no state; {hint}", word.escape_debug())));
+                return Err(ApiError::bad(format!("`{}` is no state; {hint}", word.escape_debug())));
             }
         }
     }
     Ok(words)
 }
 
-async fn changes(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Result<Json<Page<ChangeRow>>, Fault> {
+async fn changes(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<ChangeRow>>, ApiError> {
     let asked: ChangesQuery = query(&uri)?;
     let words = states(asked.state.as_deref())?;
     let rollout = find::rollout(&*api.store, &reference).await?;
@@ -232,7 +232,7 @@ async fn changes(State(api): Shared, Path(reference): Path<String>, uri: Uri) ->
     let now = api.now();
     let holds = hold::of_changes(&page.changes, &rollout, &api.engine(), &*api.store, now).await?;
     let rows = page.changes.iter().zip(holds).map(|(active, hold)| describe::change(active, &rollout, hold)).collect();
-    Ok(Json(Page { rows, next: page.next.map(|next| next.to_string()) }))
+    Ok(Json(Listing { rows, next: page.next.map(|next| next.to_string()) }))
 }
 
 #[derive(Deserialize)]
@@ -242,7 +242,7 @@ struct JobsQuery {
     limit: Option<usize>,
 }
 
-async fn jobs(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Result<Json<Page<JobRow>>, Fault> {
+async fn jobs(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<SavedJob>>, ApiError> {
     let asked: JobsQuery = query(&uri)?;
     let limit = limit(asked.limit);
     let rollout = find::rollout(&*api.store, &reference).await?;
@@ -255,7 +255,7 @@ async fn jobs(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Re
             break;
         }
     }
-    Ok(Json(Page { rows, next: after.map(|next| next.to_string()) }))
+    Ok(Json(Listing { rows, next: after.map(|next| next.to_string()) }))
 }
 
 #[derive(Deserialize)]
@@ -281,7 +281,7 @@ impl JournalQuery {
     }
 }
 
-async fn journal(State(api): Shared, Path(reference): Path<String>, uri: Uri) -> Result<Json<Page<JournalRow>>, Fault> {
+async fn journal(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<JournalRow>>, ApiError> {
     let asked: JournalQuery = query(&uri)?;
     let limit = limit(asked.limit);
     let batch = if asked.filters() { PAGE_MAX } else { limit };
@@ -302,34 +302,34 @@ async fn journal(State(api): Shared, Path(reference): Path<String>, uri: Uri) ->
             break;
         }
     }
-    Ok(Json(Page { rows, next: more.then(|| after.to_string()) }))
+    Ok(Json(Listing { rows, next: more.then(|| after.to_string()) }))
 }
 
 async fn verb(
-    State(api): Shared,
+    State(api): RouteState,
     Path((reference, word)): Path<(String, String)>,
     peer: Peer,
     uri: Uri,
     body: Bytes,
-) -> Result<Json<VerbAnswer>, Fault> {
+) -> Result<Json<VerbAnswer>, ApiError> {
     let asked: VerbRequest = verb_request(&body)?;
     if asked.in_doubt && word != "retry" {
-        return Err(Fault::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
+        return Err(ApiError::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
     }
     if asked.proxy.is_some() && !matches!(word.as_str(), "retry" | "resolve") {
-        return Err(Fault::bad(format!("`proxy` belongs to `retry` and `resolve`, not to `{}`", word.escape_debug())));
+        return Err(ApiError::bad(format!("`proxy` belongs to `retry` and `resolve`, not to `{}`", word.escape_debug())));
     }
     if (asked.job.is_some() || asked.give_up) && word != "resolve" {
-        return Err(Fault::bad(format!("`job` and `give_up` belong to `resolve`, not to `{}`", word.escape_debug())));
+        return Err(ApiError::bad(format!("`job` and `give_up` belong to `resolve`, not to `{}`", word.escape_debug())));
     }
     if asked.until.is_some() && word != "pause" {
-        return Err(Fault::bad(format!("`until` belongs to `pause`, not to `{}`", word.escape_debug())));
+        return Err(ApiError::bad(format!("`until` belongs to `pause`, not to `{}`", word.escape_debug())));
     }
     if asked.digest.is_some() && word != "approve" {
-        return Err(Fault::bad(format!("`digest` belongs to `approve`, not to `{}`", word.escape_debug())));
+        return Err(ApiError::bad(format!("`digest` belongs to `approve`, not to `{}`", word.escape_debug())));
     }
     if asked.proxy.is_some() && asked.in_doubt {
-        return Err(Fault::bad("`in_doubt` is for all that are; the one `proxy` is retried whether it failed or is in doubt"));
+        return Err(ApiError::bad("`in_doubt` is for all that are; the one `proxy` is retried whether it failed or is in doubt"));
     }
     let rollout = find::rollout(&*api.store, &reference).await?;
     let verb = match word.as_str() {
@@ -361,16 +361,18 @@ async fn verb(
 }
 
 /// What a verb's body asks for; without a body, nothing beside the verb.
-pub(super) fn verb_request<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+pub(super) fn verb_request<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|error| Fault::bad(format!("the body is no verb request: {error}")))
+    serde_json::from_slice(body).map_err(|error| ApiError::bad(format!("the body is no verb request: {error}")))
 }
 
-fn approved(digest: Option<&str>) -> Result<Digest, Fault> {
-    let digest = digest.ok_or_else(|| Fault::bad("an approval names the `digest` that was looked at; `sealift plan` shows it"))?;
-    digest.parse().map_err(|_| Fault::bad(format!("`{}` is no digest: 64 hex digits, as `sealift plan` shows it", digest.escape_debug())))
+fn approved(digest: Option<&str>) -> Result<Digest, ApiError> {
+    let digest = digest.ok_or_else(|| ApiError::bad("an approval names the `digest` that was looked at; `sealift plan` shows it"))?;
+    digest
+        .parse()
+        .map_err(|_| ApiError::bad(format!("`{}` is no digest: 64 hex digits, as `sealift plan` shows it", digest.escape_debug())))
 }
 
 /// A reason as it is kept: without control characters, and cut where it is too long.
@@ -396,7 +398,7 @@ struct EventsQuery {
     wait: Option<u64>,
 }
 
-async fn events(State(api): Shared, uri: Uri) -> Result<Json<Events>, Fault> {
+async fn events(State(api): RouteState, uri: Uri) -> Result<Json<Events>, ApiError> {
     let asked: EventsQuery = query(&uri)?;
     let wait = asked.wait.map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX);
     if let Some(after) = asked.after {

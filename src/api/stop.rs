@@ -3,7 +3,7 @@
 //! Invariant: once a stop is acknowledged, nothing that changes anything is sent until a start is.
 //!
 //! Deliberately not here: keeping it over a restart (`api::switches`), what obeys it
-//! (`engine::board`), and ending the daemon, which runs on and answers.
+//! (`engine::fence`), and ending the daemon, which runs on and answers.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Api;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::peer::Peer;
 use super::routes::{reason, verb_request};
 use super::switches::Off;
 use super::wire::{StopAnswer, StopRequest};
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
 use crate::engine::AskError;
 
 impl Api {
     /// The engine obeys before the stop is stored: a disk that takes no write keeps nothing going.
-    async fn stop_all(&self, mark: Mark) -> Result<(), Fault> {
+    async fn stop_all(&self, mark: Attribution) -> Result<(), ApiError> {
         let mut off = self.switches.lock().await;
         if let Some(known) = &off.stopped {
             let message = format!("everything is stopped already, since {} by {known}; `sealift start` lets work go on", known.at);
-            return Err(Fault::new(StatusCode::CONFLICT, message));
+            return Err(ApiError::new(StatusCode::CONFLICT, message));
         }
         self.handle.switch_all(Some(mark.clone())).await.map_err(unanswered)?;
         let next = Off { stopped: Some(mark), ..off.clone() };
         self.switches.keep(&mut off, next).await.map_err(|why| {
             let message =
                 format!("{why}; everything is stopped, but only until this daemon ends: mend the disk and say `sealift stop` again");
-            Fault::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message)
         })
     }
 
     /// Stored before the engine obeys: after a start that is acknowledged, no restart stops again.
-    async fn start_all(&self) -> Result<(), Fault> {
+    async fn start_all(&self) -> Result<(), ApiError> {
         let mut off = self.switches.lock().await;
         match &off.stopped {
             Some(_) => {
@@ -47,20 +47,20 @@ impl Api {
                 self.switches
                     .keep(&mut off, next)
                     .await
-                    .map_err(|why| Fault::new(StatusCode::SERVICE_UNAVAILABLE, format!("{why}; everything is stopped as before")))?;
+                    .map_err(|why| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, format!("{why}; everything is stopped as before")))?;
             }
             None if self.handle.snapshot().borrow().stop.by.is_some() => {}
             None => {
-                return Err(Fault::new(StatusCode::CONFLICT, "nothing is stopped; a rollout that is held says why in `sealift status`"));
+                return Err(ApiError::new(StatusCode::CONFLICT, "nothing is stopped; a rollout that is held says why in `sealift status`"));
             }
         }
         self.handle.switch_all(None).await.map_err(unanswered)
     }
 
-    async fn switch(self: Arc<Self>, word: &str, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, Fault> {
+    async fn switch(self: Arc<Self>, word: &str, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
         let asked: StopRequest = verb_request(&body)?;
         let (by, reason) = (peer.to_string(), reason(&asked.reason));
-        let mark = (word == "stop").then(|| Mark { by: by.clone(), reason: reason.clone(), at: self.now() });
+        let mark = (word == "stop").then(|| Attribution { by: by.clone(), reason: reason.clone(), at: self.now() });
         tracing::warn!(verb = word, by, reason, "everything is stopped or started by a person");
         let switching = Arc::clone(&self);
         // To its end, whether or not the client waits for it: the file and the engine say the same.
@@ -71,23 +71,23 @@ impl Api {
             }
         });
         let done = done.await;
-        done.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the switch broke: {error}")))??;
+        done.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the switch broke: {error}")))??;
         let in_flight = self.store.open_rollouts().await?.iter().map(|rollout| rollout.total().active).sum();
         let stop_file = self.handle.snapshot().borrow().stop.file.as_ref().map(|file| file.path.clone());
         Ok(Json(StopAnswer { verb: word.to_owned(), by, in_flight, stop_file }))
     }
 }
 
-fn unanswered(error: AskError) -> Fault {
-    Fault::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+fn unanswered(error: AskError) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
 /// `stop`.
-pub(super) async fn stop(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, Fault> {
+pub(super) async fn stop(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
     api.switch("stop", peer, body).await
 }
 
 /// `start`.
-pub(super) async fn start(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, Fault> {
+pub(super) async fn start(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
     api.switch("start", peer, body).await
 }

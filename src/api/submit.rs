@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Api;
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::peer::Peer;
 use super::places::{Stalled, place};
 use super::preview::{digest, excluded, preview as make_preview, warning};
@@ -33,7 +33,7 @@ use super::routes::query;
 use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
 use crate::engine::enforce::{note, opposing};
-use crate::planfile::{self, Diagnostics, Loaded, Read};
+use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan};
 use crate::store::Submission;
 
 /// Files of one upload: the plan, as many target files as a plan may name, its file of authorities, and what was discovered.
@@ -92,7 +92,7 @@ struct PreviewQuery {
 /// Targets of a wave shown at most.
 const PER_WAVE_MAX: usize = 1000;
 
-pub(super) async fn preview(State(api): State<Arc<Api>>, peer: Peer, uri: Uri, parts: Multipart) -> Result<Json<Preview>, Fault> {
+pub(super) async fn preview(State(api): State<Arc<Api>>, peer: Peer, uri: Uri, parts: Multipart) -> Result<Json<Preview>, ApiError> {
     let asked: PreviewQuery = query(&uri)?;
     let (submission, taken) = take(&api, peer, parts).await?;
     let per_wave = asked.per_wave.unwrap_or(0).min(PER_WAVE_MAX);
@@ -108,7 +108,7 @@ pub(super) async fn submit(
     peer: Peer,
     uri: Uri,
     parts: Multipart,
-) -> Result<(StatusCode, Json<SubmitAnswer>), Fault> {
+) -> Result<(StatusCode, Json<SubmitAnswer>), ApiError> {
     let asked: SubmitQuery = query(&uri)?;
     let (submission, _) = take(&api, peer.clone(), parts).await?;
     let (name, revision) = (submission.plan.name.clone(), submission.plan.revision);
@@ -116,12 +116,12 @@ pub(super) async fn submit(
         let found = digest(&submission).to_string();
         if *wanted != found {
             let message = format!("the plan's digest is {found}, not the one that was approved; preview it again with `sealift plan`");
-            return Err(Fault::new(StatusCode::CONFLICT, message));
+            return Err(ApiError::new(StatusCode::CONFLICT, message));
         }
     }
     if !submission.plan.ssl_option && asked.confirm.as_deref() != Some(name.as_str()) {
         let message = format!("plan {name} switches SSL off; confirm it with the plan's name (`--confirm {name}`)");
-        return Err(Fault::new(StatusCode::FORBIDDEN, message));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, message));
     }
     let targets = u32::try_from(submission.targets.len()).unwrap_or(u32::MAX);
     let ssl_option = submission.plan.ssl_option;
@@ -142,9 +142,9 @@ pub(super) async fn submit(
 }
 
 /// Unpacks and checks an upload.
-async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Loaded), Fault> {
-    let mut folder = Folder::new(&api.spool).map_err(disk)?;
-    let late = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, format!("the upload did not arrive within {} s", UPLOAD_WITHIN.as_secs()));
+async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, LoadedPlan), ApiError> {
+    let mut folder = UploadFolder::new(&api.spool).map_err(disk)?;
+    let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the upload did not arrive within {} s", UPLOAD_WITHIN.as_secs()));
     let (plan, discovered) = timeout(UPLOAD_WITHIN, unpack(&mut folder, parts)).await.map_err(late)??;
     let place = place(&CHECKS, "other plans are being checked").await?;
     let lanes = reached(&api.lanes);
@@ -154,8 +154,8 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Lo
         let read = match &discovered {
             None => planfile::load(&plan).map(Box::new),
             Some(_) => planfile::read(&plan, discovered.as_deref()).map(|read| match read {
-                Read::Whole(loaded) => loaded,
-                Read::Open(_) => unreachable!("with a discovery nothing is left to discover"),
+                ReadPlan::Whole(loaded) => loaded,
+                ReadPlan::Open(_) => unreachable!("with a discovery nothing is left to discover"),
             }),
         };
         let loaded =
@@ -166,10 +166,10 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Lo
             Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: peer.person(), at, note: String::new() };
         Ok((submission, *loaded))
     };
-    tokio::task::spawn_blocking(read).await.map_err(|error| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+    tokio::task::spawn_blocking(read).await.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
 }
 
-fn refused(mistakes: &Diagnostics, folder: &Path) -> Fault {
+fn refused(mistakes: &Diagnostics, folder: &Path) -> ApiError {
     // The client knows its own names, not those of our spool.
     let mut rendered = mistakes.render(false);
     let mut diagnostics = serde_json::to_value(mistakes).unwrap_or_default();
@@ -177,7 +177,7 @@ fn refused(mistakes: &Diagnostics, folder: &Path) -> Fault {
         rendered = rendered.replace(&ours, "");
         strip(&mut diagnostics, &ours);
     }
-    Fault::plan("the plan has mistakes; `sealift check` shows them", diagnostics, rendered)
+    ApiError::plan("the plan has mistakes; `sealift check` shows them", diagnostics, rendered)
 }
 
 fn strip(value: &mut serde_json::Value, ours: &str) {
@@ -190,13 +190,13 @@ fn strip(value: &mut serde_json::Value, ours: &str) {
 }
 
 /// A folder of its own; gone when dropped.
-struct Folder {
+struct UploadFolder {
     path: PathBuf,
     /// Bytes in it, a part of [`SPOOLED`].
     bytes: u64,
 }
 
-impl Folder {
+impl UploadFolder {
     fn new(spool: &Path) -> std::io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -207,20 +207,20 @@ impl Folder {
     }
 
     /// Makes room for so many bytes more, before they are written.
-    fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
+    fn reserve(&mut self, bytes: u64) -> Result<(), ApiError> {
         if self.bytes + bytes > UPLOAD_MAX {
-            return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20)));
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {} MiB", UPLOAD_MAX >> 20)));
         }
         let fits = |spooled: u64| spooled.checked_add(bytes).filter(|spooled| *spooled <= SPOOL_MAX);
         if SPOOLED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
-            return Err(Fault::busy(format!("other uploads take {} MiB of its disk; try again in a moment", SPOOL_MAX >> 20)));
+            return Err(ApiError::busy(format!("other uploads take {} MiB of its disk; try again in a moment", SPOOL_MAX >> 20)));
         }
         self.bytes += bytes;
         Ok(())
     }
 }
 
-impl Drop for Folder {
+impl Drop for UploadFolder {
     fn drop(&mut self) {
         // What stays is removed at the next start.
         let _ = std::fs::remove_dir_all(&self.path);
@@ -229,23 +229,23 @@ impl Drop for Folder {
 }
 
 /// The plan's file, and that of its discovery if one came.
-async fn unpack(folder: &mut Folder, mut parts: Multipart) -> Result<(PathBuf, Option<PathBuf>), Fault> {
+async fn unpack(folder: &mut UploadFolder, mut parts: Multipart) -> Result<(PathBuf, Option<PathBuf>), ApiError> {
     let (mut plan, mut discovered) = (None, None);
     for _ in 0..=FILES_MAX {
         let Some(part) = parts.next_field().await.map_err(broken)? else {
-            return plan.map(|plan| (plan, discovered)).ok_or_else(|| Fault::bad("the upload has no part `plan`"));
+            return plan.map(|plan| (plan, discovered)).ok_or_else(|| ApiError::bad("the upload has no part `plan`"));
         };
         let name = part.name().unwrap_or_default().to_owned();
         let file = part.file_name().unwrap_or_default().to_owned();
-        let relative =
-            relative(&file).ok_or_else(|| Fault::bad(format!("`{}` is no relative path inside the plan's folder", file.escape_debug())))?;
+        let relative = relative(&file)
+            .ok_or_else(|| ApiError::bad(format!("`{}` is no relative path inside the plan's folder", file.escape_debug())))?;
         match name.as_str() {
-            "plan" if plan.is_some() => return Err(Fault::bad("the upload has two parts `plan`")),
-            "discovered" if discovered.is_some() => return Err(Fault::bad("the upload has two parts `discovered`")),
+            "plan" if plan.is_some() => return Err(ApiError::bad("the upload has two parts `plan`")),
+            "discovered" if discovered.is_some() => return Err(ApiError::bad("the upload has two parts `discovered`")),
             "plan" | "file" | "discovered" => {}
             _ => {
                 let message = format!("the upload has a part `{}`; use `plan`, `file` and `discovered`", name.escape_debug());
-                return Err(Fault::bad(message));
+                return Err(ApiError::bad(message));
             }
         }
         let at = if name == "discovered" { folder.path.join(DISCOVERED) } else { folder.path.join(PLAN).join(relative) };
@@ -256,7 +256,7 @@ async fn unpack(folder: &mut Folder, mut parts: Multipart) -> Result<(PathBuf, O
             _ => {}
         }
     }
-    Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {FILES_MAX} files")))
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the upload has more than {FILES_MAX} files")))
 }
 
 /// The path, if it stays inside the folder that it is relative to.
@@ -267,12 +267,12 @@ fn relative(path: &str) -> Option<&Path> {
     (plain && inside).then_some(path)
 }
 
-async fn write(folder: &mut Folder, path: &Path, mut part: Field<'_>) -> Result<(), Fault> {
+async fn write(folder: &mut UploadFolder, path: &Path, mut part: Field<'_>) -> Result<(), ApiError> {
     if let Some(parent) = path.parent() {
         tokio::fs::create_dir_all(parent).await.map_err(disk)?;
     }
     let mut file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Fault::bad("the upload names one file twice"),
+        std::io::ErrorKind::AlreadyExists => ApiError::bad("the upload names one file twice"),
         _ => disk(error),
     })?;
     while let Some(bytes) = part.chunk().await.map_err(broken)? {
@@ -282,15 +282,15 @@ async fn write(folder: &mut Folder, path: &Path, mut part: Field<'_>) -> Result<
     file.flush().await.map_err(disk)
 }
 
-fn broken(error: MultipartError) -> Fault {
+fn broken(error: MultipartError) -> ApiError {
     if let Some(stalled) = Stalled::behind(&error) {
-        return Fault::new(StatusCode::REQUEST_TIMEOUT, format!("the upload was given up: {stalled}"));
+        return ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the upload was given up: {stalled}"));
     }
-    Fault::new(error.status(), format!("the upload cannot be read: {}", error.body_text()))
+    ApiError::new(error.status(), format!("the upload cannot be read: {}", error.body_text()))
 }
 
-fn disk(error: std::io::Error) -> Fault {
-    Fault::new(StatusCode::INSUFFICIENT_STORAGE, format!("the upload cannot be stored: {error}; is the state directory full?"))
+fn disk(error: std::io::Error) -> ApiError {
+    ApiError::new(StatusCode::INSUFFICIENT_STORAGE, format!("the upload cannot be stored: {error}; is the state directory full?"))
 }
 
 #[cfg(test)]
@@ -302,8 +302,8 @@ mod tests {
     #[test]
     fn uploads_share_one_bound_of_the_disk() {
         let spool = tempfile::tempdir().expect("a folder");
-        let mut folders: Vec<_> = (0..3).map(|_| Folder::new(spool.path()).expect("a folder")).collect();
-        let status = |refused: Fault| refused.into_response();
+        let mut folders: Vec<_> = (0..3).map(|_| UploadFolder::new(spool.path()).expect("a folder")).collect();
+        let status = |refused: ApiError| refused.into_response();
         assert_eq!(status(folders[0].reserve(UPLOAD_MAX + 1).expect_err("too much for one")).status(), StatusCode::PAYLOAD_TOO_LARGE);
         folders[0].reserve(UPLOAD_MAX).expect("the first");
         folders[1].reserve(UPLOAD_MAX).expect("the second");

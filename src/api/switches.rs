@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::domain::id::Name;
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
 use crate::domain::stop;
 use crate::store::write_whole;
 
@@ -53,9 +53,9 @@ pub struct NotKept {
 pub struct Off {
     /// Everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<Mark>,
+    pub stopped: Option<Attribution>,
     /// Single lanes.
-    pub paused: BTreeMap<Name, Mark>,
+    pub paused: BTreeMap<Name, Attribution>,
 }
 
 impl Switches {
@@ -119,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let open = || Switches::open(folder.path().to_owned());
         assert_eq!(open().expect("no file switches nothing off").off().await, Off::default());
-        let mark = Mark { by: "ada".into(), reason: "fire".into(), at: jiff::Timestamp::UNIX_EPOCH };
+        let mark = Attribution { by: "ada".into(), reason: "fire".into(), at: jiff::Timestamp::UNIX_EPOCH };
         let lane = Name::parse("prod-sg", "lane").expect("a name");
         let off = Off { stopped: Some(mark.clone()), paused: [(lane, mark)].into() };
         let switches = open().expect("no file");

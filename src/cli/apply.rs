@@ -11,11 +11,11 @@ use super::args::{ApplyArgs, CloudArgs, DocumentFormat};
 use super::client::{Client, Upload};
 use super::discovered::{self, named_files};
 use super::enforce::opposed;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::follow::{Show, follow};
 use super::output::{line, pretty};
 use super::plan::{foresee, of_loaded, text};
-use super::reach::Daemon;
+use super::reach::DaemonAddress;
 use super::status::view;
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, count};
@@ -25,7 +25,7 @@ use super::wire::{OpposingRow, Preview, SubmitAnswer};
 const PER_WAVE: usize = 3;
 
 /// `apply`.
-pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: Style) -> Result<Exit> {
+pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &DaemonAddress, style: Style) -> Result<Exit> {
     let planned = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
     let loaded = &planned.loaded;
     let mut preview = of_loaded(loaded, PER_WAVE, &style);
@@ -38,7 +38,7 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
     {
         let message =
             format!("the plan's digest is {}, not the one that was approved; look at it again with `sealift plan`", preview.digest);
-        return Err(Failure::new(Exit::Error, message).into());
+        return Err(ExitFailure::new(Exit::Error, message).into());
     }
     let files = named_files(&args.plan)?;
     let upload = Upload { plan: &args.plan, files: &files, discovered: planned.discovered() };
@@ -51,7 +51,7 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
         return Ok(Exit::Error);
     };
     let answer = client.submit(&upload, &preview.digest, confirmed.as_deref()).await?;
-    tell(&answer);
+    report(&answer);
     if args.yes {
         // Nobody was asked, so it is told now; the journal has it too.
         opposed(&answer.opposing, &style).iter().for_each(|line| term::say(&format!("warning: {line}")));
@@ -76,7 +76,7 @@ pub async fn apply(client: &Client, args: &ApplyArgs, daemon: &Daemon, style: St
     Ok(exit)
 }
 
-fn tell(answer: &SubmitAnswer) {
+fn report(answer: &SubmitAnswer) {
     let what = if answer.new { "submitted" } else { "was submitted before; this changes nothing" };
     let targets = count(answer.targets, "change", "changes");
     term::say(&format!("rollout {} of plan {} revision {} with {targets} {what}", answer.id, answer.name, answer.revision));
@@ -106,18 +106,18 @@ fn confirm(args: &ApplyArgs, preview: &Preview, style: &Style) -> Result<Option<
     if let Some(typed) = &args.confirm
         && typed != name
     {
-        return Err(Failure::new(Exit::Error, format!("--confirm says {typed:?}, and the plan's name is {name:?}")).into());
+        return Err(ExitFailure::new(Exit::Error, format!("--confirm says {typed:?}, and the plan's name is {name:?}")).into());
     }
     if off && args.confirm.is_none() && (args.yes || !can_ask()) {
         let message = format!("plan {name} switches SSL off; say --confirm {name} to do it without being asked");
-        return Err(Failure::nobody(message).into());
+        return Err(ExitFailure::nobody(message).into());
     }
     if args.yes {
         return Ok(Some(args.confirm.clone()));
     }
     if !can_ask() {
         let message = "nobody can be asked here; say --yes (best with --digest, which `sealift plan` prints) to submit without a question";
-        return Err(Failure::nobody(message).into());
+        return Err(ExitFailure::nobody(message).into());
     }
     term::say(&text(preview, style));
     if off && args.confirm.is_none() {

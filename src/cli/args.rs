@@ -15,14 +15,14 @@ pub use self::operator::{
     RevertArgs, StopArgs, VerbArgs,
 };
 use self::options::length;
-pub use self::options::{DocumentArgs, DocumentFormat, Format, OutputArgs, Reach, command, parse};
+pub use self::options::{DocumentArgs, DocumentFormat, OutputArgs, OutputFormat, Reach, command, parse};
 pub use self::store::{
     BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
 use super::{complete, exit};
-use crate::document::length::Length;
 use crate::domain::proof::{Endpoint, TlsVersion};
 use crate::simcloud::emulator::{INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT};
+use crate::yaml::length::Length;
 
 /// Switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves it.
 #[derive(Debug, Parser)]
@@ -33,7 +33,7 @@ pub struct Cli {
     pub reach: Reach,
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub verb: CliVerb,
 }
 
 const FIRST_STEPS: &str = "\
@@ -52,7 +52,7 @@ fn after_help() -> String {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub enum CliVerb {
     /// Run the daemon
     #[command(after_help = "Examples:\n  sealift serve --config /etc/sealift/sealift.yaml\n  SEALIFT_LOG=debug sealift serve")]
     Serve(ServeArgs),

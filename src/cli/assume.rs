@@ -10,17 +10,23 @@ use jiff::Timestamp;
 
 use super::args::CloudArgs;
 use super::emulate::faults;
-use super::reach::Daemon;
-use crate::document::length::Length;
+use super::reach::DaemonAddress;
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::target::TargetList;
-use crate::rehearse::Scene;
-use crate::rehearse::story::{Setting, with};
+use crate::rehearse::Scenario;
+use crate::rehearse::repro::{FaultSetting, with};
+use crate::yaml::length::Length;
 
 /// The scene, and what it rests on.
-pub fn assume(plan: Plan, targets: TargetList, daemon: &Daemon, given: &CloudArgs, from: Timestamp) -> Result<(Scene, Vec<String>)> {
-    let mut scene = Scene::new(plan, targets, daemon.configured(), from);
-    let settings: Vec<Setting> = given.fault.iter().map(|text| setting(text)).collect::<Result<_>>()?;
+pub fn assume(
+    plan: Plan,
+    targets: TargetList,
+    daemon: &DaemonAddress,
+    given: &CloudArgs,
+    from: Timestamp,
+) -> Result<(Scenario, Vec<String>)> {
+    let mut scene = Scenario::new(plan, targets, daemon.configured(), from);
+    let settings: Vec<FaultSetting> = given.fault.iter().map(|text| setting(text)).collect::<Result<_>>()?;
     let mut job_time_given = settings.iter().any(|setting| setting.key == "job_time");
     if let Some(file) = &given.faults {
         let (written, text) = faults(file)?;
@@ -43,12 +49,12 @@ fn says(text: &str, field: &str) -> bool {
     serde_yaml::from_str::<serde_yaml::Value>(text).is_ok_and(|file| file.get(field).is_some())
 }
 
-fn setting(text: &str) -> Result<Setting> {
+fn setting(text: &str) -> Result<FaultSetting> {
     let (key, value) = text.split_once('=').with_context(|| format!("--fault {text:?} is no FIELD=VALUE, as job_fails=0.02"))?;
-    Ok(Setting { key: key.trim().into(), value: value.trim().into() })
+    Ok(FaultSetting { key: key.trim().into(), value: value.trim().into() })
 }
 
-fn basis(scene: &Scene, daemon: &Daemon, job_time_given: bool) -> Vec<String> {
+fn basis(scene: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> Vec<String> {
     let job_time = scene.faults.job_time;
     let between =
         if job_time.min == job_time.max { span(job_time.min) } else { format!("{} to {}", span(job_time.min), span(job_time.max)) };

@@ -18,10 +18,10 @@ use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
 use super::away::{Absence, PATIENCE, Repeat};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::term;
 use super::wire::{
-    CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LaneAnswer, LaneRequest, LookRequest, LookRow, Page,
+    CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow,
     PreflightRequest, Preview, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer, VerbRequest,
 };
 
@@ -147,7 +147,7 @@ impl ClientError {
 
 impl Client {
     /// A client of the daemon that listens on `socket`.
-    pub fn new(socket: &Path) -> Result<Self, Failure> {
+    pub fn new(socket: &Path) -> Result<Self, ExitFailure> {
         let http = reqwest::Client::builder()
             .unix_socket(socket)
             // Nothing is encrypted here, and to look for this machine's authorities would fail where it has none.
@@ -159,7 +159,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()
-            .map_err(|error| Failure::new(Exit::Error, format!("cannot make an HTTP client: {error}")))?;
+            .map_err(|error| ExitFailure::new(Exit::Error, format!("cannot make an HTTP client: {error}")))?;
         Ok(Self { http, socket: socket.to_owned(), patience: PATIENCE })
     }
 
@@ -251,7 +251,7 @@ impl Client {
     }
 
     /// One page of a listing.
-    pub async fn page<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<Page<T>, ClientError> {
+    pub async fn page<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<Listing<T>, ClientError> {
         self.get(path, query).await
     }
 
@@ -417,7 +417,7 @@ async fn part(path: &Path, name: String) -> Result<Part, ClientError> {
     Ok(Part::stream_with_length(file, length).file_name(name))
 }
 
-impl From<ClientError> for Failure {
+impl From<ClientError> for ExitFailure {
     fn from(error: ClientError) -> Self {
         let exit = match &error {
             ClientError::Unreachable { .. } | ClientError::Denied { .. } | ClientError::Cut { .. } => Exit::Unreachable,
@@ -457,7 +457,7 @@ mod tests {
         let _listener = UnixListener::bind(&socket).expect("a socket");
         let silent = asked(socket.clone()).await;
         assert!(matches!(&silent, ClientError::Busy { .. }) && silent.to_string().contains("gave no answer in time"), "{silent}");
-        assert_eq!(Failure::from(silent).exit, Exit::Busy);
+        assert_eq!(ExitFailure::from(silent).exit, Exit::Busy);
     }
 
     /// A daemon that closes so many connections without an answer, and then answers; gives how many requests came.

@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use super::args::{self, Reach};
 use super::client::Client;
 use super::reach;
-use super::wire::{DaemonDoc, Page, RolloutRow};
+use super::wire::{DaemonDoc, Listing, RolloutRow};
 use crate::domain::change::State;
 
 /// Set by a shell that asks what may follow; the script that `sealift completions` prints sets it.
@@ -44,7 +44,7 @@ pub fn script(shell: clap_complete::Shell) -> std::io::Result<Vec<u8>> {
 /// For an argument that names a rollout.
 pub fn rollouts() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        let page = ask::<Page<RolloutRow>>("/v1/rollouts", &[("limit", ROLLOUTS_MAX.to_string())]);
+        let page = ask::<Listing<RolloutRow>>("/v1/rollouts", &[("limit", ROLLOUTS_MAX.to_string())]);
         let rows = page.map(|page| page.rows).unwrap_or_default();
         let mut seen = BTreeSet::new();
         // A name stands for its newest revision.

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::args::{DiscoverArgs, Format};
+use super::args::{DiscoverArgs, OutputFormat};
 use super::client::Client;
-use super::exit::{Exit, Failure};
-use super::output::{Listing, Row};
-use super::reach::Daemon;
+use super::exit::{Exit, ExitFailure};
+use super::output::{ListingPrinter, ListingRow};
+use super::reach::DaemonAddress;
 use super::text::{Style, count};
 use super::walk::{Visitor, walk};
 use super::wire::{InstanceRow, LookInstance, LookProxy};
@@ -26,7 +26,7 @@ use crate::planfile::selector::Pattern;
 
 /// One proxy of the fleet.
 #[derive(Debug, Clone, Serialize)]
-pub struct ProxyRow {
+pub struct DiscoveredProxy {
     /// The lane.
     pub lane: String,
     /// The instance.
@@ -45,7 +45,7 @@ pub struct ProxyRow {
     pub tags: BTreeMap<String, String>,
 }
 
-impl Row for ProxyRow {
+impl ListingRow for DiscoveredProxy {
     const COLUMNS: &'static [&'static str] = &["PROXY", "SSL", "STATUS", "LANE", "INSTANCE", "NAME", "TAGS"];
     // CSV is written as a target file, with a column for each tag that is asked for.
     const FIELDS: &'static [&'static str] = &[];
@@ -63,13 +63,13 @@ impl Row for ProxyRow {
 }
 
 /// `discover`.
-pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &Daemon, style: Style) -> Result<Exit> {
+pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &DaemonAddress, style: Style) -> Result<Exit> {
     let lanes = lanes(args, daemon)?;
     let mut out = term::stdout();
-    let sink: Sink<'_> = match (&args.into, args.output.output) {
-        (Some(path), _) => Sink::File(Targets::into_file(path, &args.tag_columns, args.resume)?),
-        (None, Format::Csv) => Sink::Csv(Targets::over(Box::new(&mut out), &args.tag_columns)?),
-        (None, format) => Sink::Listing(Box::new(Listing::new(&mut out, format, style))),
+    let sink: RowSink<'_> = match (&args.into, args.output.output) {
+        (Some(path), _) => RowSink::File(TargetFileWriter::into_file(path, &args.tag_columns, args.resume)?),
+        (None, OutputFormat::Csv) => RowSink::Csv(TargetFileWriter::over(Box::new(&mut out), &args.tag_columns)?),
+        (None, format) => RowSink::Listing(Box::new(ListingPrinter::new(&mut out, format, style))),
     };
     let mut found = Discovery { args, sink, proxies: 0, unknown: 0, left_out: BTreeMap::new() };
     let again = if args.into.is_some() { "run it again with --resume" } else { "run it again; --into FILE lets it be resumed" };
@@ -86,20 +86,20 @@ pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &Daemon, sty
     Ok(Exit::Done)
 }
 
-fn lanes(args: &DiscoverArgs, daemon: &Daemon) -> Result<Vec<String>> {
+fn lanes(args: &DiscoverArgs, daemon: &DaemonAddress) -> Result<Vec<String>> {
     if !args.lane.is_empty() {
         return Ok(args.lane.clone());
     }
     let configured: Vec<String> = daemon.configured().iter().map(|lane| lane.name.to_string()).collect();
     if configured.is_empty() {
-        return Err(Failure::new(Exit::Error, "which lanes there are is not known here; name them with --lane").into());
+        return Err(ExitFailure::new(Exit::Error, "which lanes there are is not known here; name them with --lane").into());
     }
     Ok(configured)
 }
 
 struct Discovery<'a> {
     args: &'a DiscoverArgs,
-    sink: Sink<'a>,
+    sink: RowSink<'a>,
     proxies: usize,
     unknown: usize,
     /// Instances that were not looked at, by reason.
@@ -126,7 +126,7 @@ impl Visitor for Discovery<'_> {
     }
 
     fn take(&mut self, lane: &str, instance: &InstanceRow, proxies: Vec<LookProxy>) -> Result<()> {
-        let rows = proxies.into_iter().map(|proxy| ProxyRow {
+        let rows = proxies.into_iter().map(|proxy| DiscoveredProxy {
             lane: lane.to_owned(),
             instance_id: instance.instance_id.clone(),
             instance_name: instance.name.clone(),
@@ -135,7 +135,7 @@ impl Visitor for Discovery<'_> {
             status: proxy.status,
             tags: instance.tags.clone(),
         });
-        let rows: Vec<ProxyRow> = rows.collect();
+        let rows: Vec<DiscoveredProxy> = rows.collect();
         self.proxies += rows.len();
         self.unknown += rows.iter().filter(|row| row.ssl_option.is_none()).count();
         self.sink.rows(&rows)
@@ -161,19 +161,19 @@ impl DiscoverArgs {
 }
 
 /// Where the rows go.
-enum Sink<'a> {
-    Listing(Box<Listing<'a>>),
-    Csv(Targets<'a>),
-    File(Targets<'a>),
+enum RowSink<'a> {
+    Listing(Box<ListingPrinter<'a>>),
+    Csv(TargetFileWriter<'a>),
+    File(TargetFileWriter<'a>),
 }
 
-impl Sink<'_> {
+impl RowSink<'_> {
     fn has(&self, instance: &LookInstance) -> bool {
         matches!(self, Self::File(targets) if targets.there.contains(instance))
     }
 
     /// The rows of one instance.
-    fn rows(&mut self, rows: &[ProxyRow]) -> Result<()> {
+    fn rows(&mut self, rows: &[DiscoveredProxy]) -> Result<()> {
         match self {
             Self::Listing(listing) => Ok(listing.page(rows)?),
             Self::Csv(targets) | Self::File(targets) => targets.rows(rows),
@@ -183,7 +183,7 @@ impl Sink<'_> {
     /// Ends it; `whole` tells whether all of the fleet is in it.
     fn end(&mut self, whole: bool) -> Result<()> {
         match self {
-            Self::Listing(listing) => Ok(listing.end::<ProxyRow>()?),
+            Self::Listing(listing) => Ok(listing.end::<DiscoveredProxy>()?),
             Self::Csv(targets) => {
                 if !whole {
                     // Where this went cannot be renamed: a last row that no plan takes.
@@ -209,7 +209,7 @@ fn part(path: &Path) -> PathBuf {
 }
 
 /// A target file in the making.
-struct Targets<'a> {
+struct TargetFileWriter<'a> {
     csv: csv::Writer<Box<dyn Write + 'a>>,
     tags: Vec<String>,
     /// Instances that an earlier run wrote whole.
@@ -218,7 +218,7 @@ struct Targets<'a> {
     into: PathBuf,
 }
 
-impl<'a> Targets<'a> {
+impl<'a> TargetFileWriter<'a> {
     fn over(out: Box<dyn Write + 'a>, tags: &[String]) -> Result<Self> {
         // A row of another length is written on purpose: see `BROKEN_OFF`.
         let csv = csv::WriterBuilder::new().flexible(true).from_writer(out);
@@ -230,7 +230,7 @@ impl<'a> Targets<'a> {
     fn into_file(into: &Path, tags: &[String], resume: bool) -> Result<Self> {
         let path = part(into);
         let (whole, begun) = (into.display(), path.display());
-        let refused = |message: String| -> Result<Self> { Err(Failure::new(Exit::Error, message).into()) };
+        let refused = |message: String| -> Result<Self> { Err(ExitFailure::new(Exit::Error, message).into()) };
         if into.symlink_metadata().is_ok() {
             return refused(format!("{whole} is there already, and is not written over; name another file, or remove it"));
         }
@@ -270,7 +270,7 @@ impl<'a> Targets<'a> {
         std::fs::rename(&path, into).with_context(named)
     }
 
-    fn rows(&mut self, rows: &[ProxyRow]) -> Result<()> {
+    fn rows(&mut self, rows: &[DiscoveredProxy]) -> Result<()> {
         for row in rows {
             let tags = self.tags.iter().map(|name| row.tags.get(name).map(String::as_str).unwrap_or_default());
             let ids = [&*row.lane, &*row.instance_id, &*row.proxy_id];

@@ -13,33 +13,33 @@ use tempfile::TempPath;
 
 use super::args::DiscoveredArgs;
 use super::client::{Client, Upload};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::plan::{known_lanes, refused};
-use super::reach::Daemon;
+use super::reach::DaemonAddress;
 use super::term;
 use super::text::count;
 use super::walk::{Visitor, walk};
 use super::wire::{InstanceRow, LookProxy, OpposingRow};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
-use crate::planfile::discovery::{Found, Writer};
-use crate::planfile::selector::{Instance, Selector};
-use crate::planfile::{self, Loaded, Outline, Read};
+use crate::planfile::discovery::{DiscoveryWriter, FoundProxy};
+use crate::planfile::selector::{SelectedInstance, Selector};
+use crate::planfile::{self, LoadedPlan, Outline, ReadPlan};
 
 /// A plan that may be submitted, with the file of its discovery.
 pub struct Planned {
     /// The plan.
-    pub loaded: Loaded,
+    pub loaded: LoadedPlan,
     /// What was found for it; nothing for a plan that has nothing to discover.
-    discovered: Option<Kept>,
+    discovered: Option<DiscoveryFile>,
 }
 
 impl Planned {
     /// The file of its discovery, if it has one. It goes away with this value unless a person named it.
     pub fn discovered(&self) -> Option<&Path> {
         match &self.discovered {
-            Some(Kept::Named(path)) => Some(path),
-            Some(Kept::Temporary(path)) => Some(path),
+            Some(DiscoveryFile::Named(path)) => Some(path),
+            Some(DiscoveryFile::Temporary(path)) => Some(path),
             None => None,
         }
     }
@@ -83,7 +83,7 @@ pub fn named_files(plan: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The file of a discovery.
-enum Kept {
+enum DiscoveryFile {
     /// By a person.
     Named(PathBuf),
     /// For this run.
@@ -92,11 +92,11 @@ enum Kept {
 
 /// Reads the plan, and discovers its targets if it says so and no file of an earlier discovery is given; only then `client` is
 /// asked for.
-pub async fn load(path: &Path, args: &DiscoveredArgs, daemon: &Daemon, client: impl FnOnce() -> Result<Client>) -> Result<Planned> {
+pub async fn load(path: &Path, args: &DiscoveredArgs, daemon: &DaemonAddress, client: impl FnOnce() -> Result<Client>) -> Result<Planned> {
     let named = args.discovered.as_deref();
     let (loaded, discovered) = match planfile::read(path, named).map_err(refused)? {
-        Read::Whole(loaded) => (*loaded, named.map(|path| Kept::Named(path.to_owned()))),
-        Read::Open(outline) => {
+        ReadPlan::Whole(loaded) => (*loaded, named.map(|path| DiscoveryFile::Named(path.to_owned()))),
+        ReadPlan::Open(outline) => {
             known_lanes(daemon, &outline.lanes)?;
             let kept = discover(&client()?, &outline, path, None).await?;
             found(path, kept)?
@@ -107,10 +107,10 @@ pub async fn load(path: &Path, args: &DiscoveredArgs, daemon: &Daemon, client: i
 }
 
 /// As [`load`]; what is found is written to `into`, which must not exist.
-pub async fn load_and_save(path: &Path, into: &Path, daemon: &Daemon, client: impl FnOnce() -> Result<Client>) -> Result<Planned> {
-    let Read::Open(outline) = planfile::read(path, None).map_err(refused)? else {
+pub async fn load_and_save(path: &Path, into: &Path, daemon: &DaemonAddress, client: impl FnOnce() -> Result<Client>) -> Result<Planned> {
+    let ReadPlan::Open(outline) = planfile::read(path, None).map_err(refused)? else {
         let message = format!("{} has no `targets.discover`, so nothing is found that could be saved", path.display());
-        return Err(Failure::new(Exit::Error, message).into());
+        return Err(ExitFailure::new(Exit::Error, message).into());
     };
     known_lanes(daemon, &outline.lanes)?;
     let kept = discover(&client()?, &outline, path, Some(into)).await?;
@@ -119,18 +119,18 @@ pub async fn load_and_save(path: &Path, into: &Path, daemon: &Daemon, client: im
     Ok(Planned { loaded, discovered })
 }
 
-fn found(plan: &Path, kept: Kept) -> Result<(Loaded, Option<Kept>)> {
+fn found(plan: &Path, kept: DiscoveryFile) -> Result<(LoadedPlan, Option<DiscoveryFile>)> {
     let planned = match &kept {
-        Kept::Named(path) => planfile::read(plan, Some(path)),
-        Kept::Temporary(path) => planfile::read(plan, Some(path)),
+        DiscoveryFile::Named(path) => planfile::read(plan, Some(path)),
+        DiscoveryFile::Temporary(path) => planfile::read(plan, Some(path)),
     };
     match planned.map_err(refused)? {
-        Read::Whole(loaded) => Ok((*loaded, Some(kept))),
-        Read::Open(_) => unreachable!("with a discovery nothing is left to discover"),
+        ReadPlan::Whole(loaded) => Ok((*loaded, Some(kept))),
+        ReadPlan::Open(_) => unreachable!("with a discovery nothing is left to discover"),
     }
 }
 
-async fn discover(client: &Client, outline: &Outline, plan: &Path, into: Option<&Path>) -> Result<Kept> {
+async fn discover(client: &Client, outline: &Outline, plan: &Path, into: Option<&Path>) -> Result<DiscoveryFile> {
     let cannot = || format!("cannot write what is found for {}", plan.display());
     // Beside the file that it becomes, so that what was broken off never bears its name.
     let folder = into.map_or_else(std::env::temp_dir, |path| match path.parent() {
@@ -139,12 +139,12 @@ async fn discover(client: &Client, outline: &Outline, plan: &Path, into: Option<
     });
     if let Some(there) = into.filter(|path| path.exists()) {
         let message = format!("{} is there already; name another file, or use it with --discovered", there.display());
-        return Err(Failure::new(Exit::Error, message).into());
+        return Err(ExitFailure::new(Exit::Error, message).into());
     }
     let file = tempfile::Builder::new().prefix("sealift-").suffix(".jsonl").tempfile_in(&folder).with_context(cannot)?;
     let (file, path) = file.into_parts();
-    let out = Writer::new(BufWriter::new(file), SystemClock.times().wall, &outline.discover).with_context(cannot)?;
-    let mut finding = Finding { selectors: &outline.discover, out, proxies: 0, instances: 0 };
+    let out = DiscoveryWriter::new(BufWriter::new(file), SystemClock.times().wall, &outline.discover).with_context(cannot)?;
+    let mut finding = DiscoveryNeed { selectors: &outline.discover, out, proxies: 0, instances: 0 };
     let mut lanes: Vec<String> = Vec::new();
     for lane in outline.discover.iter().map(|selector| selector.lane.to_string()) {
         if !lanes.contains(&lane) {
@@ -152,29 +152,29 @@ async fn discover(client: &Client, outline: &Outline, plan: &Path, into: Option<
         }
     }
     walk(client, &lanes, &mut finding, "the discovery was given up; nothing was submitted", "run it again").await?;
-    let Finding { out, proxies, instances, .. } = finding;
+    let DiscoveryNeed { out, proxies, instances, .. } = finding;
     let file = out.end().with_context(cannot)?.into_inner().with_context(cannot)?;
     file.sync_all().with_context(cannot)?;
     term::say(&format!("{} found on {}", count(proxies, "proxy", "proxies"), count(instances, "instance", "instances")));
     Ok(match into {
         Some(into) => {
             path.persist_noclobber(into).with_context(|| format!("cannot write {}", into.display()))?;
-            Kept::Named(into.to_owned())
+            DiscoveryFile::Named(into.to_owned())
         }
-        None => Kept::Temporary(path),
+        None => DiscoveryFile::Temporary(path),
     })
 }
 
-struct Finding<'a> {
+struct DiscoveryNeed<'a> {
     selectors: &'a [Selector],
-    out: Writer<BufWriter<File>>,
+    out: DiscoveryWriter<BufWriter<File>>,
     proxies: u32,
     instances: u32,
 }
 
-impl Visitor for Finding<'_> {
+impl Visitor for DiscoveryNeed<'_> {
     fn wants(&mut self, lane: &str, row: &InstanceRow) -> bool {
-        let instance = Instance { name: &row.name, state: &row.status, tags: &row.tags };
+        let instance = SelectedInstance { name: &row.name, state: &row.status, tags: &row.tags };
         let mut here = self.selectors.iter().filter(|selector| selector.lane.as_str() == lane);
         // An instance that surely has no proxy costs a call that tells nothing.
         row.proxied != Some(false) && here.any(|selector| selector.wants(instance))
@@ -186,7 +186,7 @@ impl Visitor for Finding<'_> {
         self.instances += u32::from(!proxies.is_empty());
         for LookProxy { proxy_id, ssl_option, .. } in proxies {
             self.proxies += 1;
-            self.out.push(&Found {
+            self.out.push(&FoundProxy {
                 lane: lane.clone(),
                 instance_id: row.instance_id.parse().with_context(|| wrong("an instance", &row.instance_id))?,
                 instance_name: row.name.clone(),

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use secrecy::SecretString;
 
 use super::args::EmulateArgs;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::term;
 use super::text::count;
 use crate::clock::SystemClock;
@@ -89,7 +89,7 @@ async fn terminated() {
 pub(super) fn faults(file: &Path) -> Result<(Faults, String)> {
     let text = read(file)?;
     let faults = Faults::read(&file.display().to_string(), &text);
-    let faults = faults.map_err(|mistakes| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
+    let faults = faults.map_err(|mistakes| ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
     Ok((faults, text))
 }
 

@@ -4,13 +4,13 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{DocumentArgs, DocumentFormat, EnforceArgs, EnforceVerb, Format};
+use super::args::{DocumentArgs, DocumentFormat, EnforceArgs, EnforceVerb, OutputFormat};
 use super::client::Client;
-use super::exit::{Exit, Failure};
-use super::output::{Listing, Row, aligned, line, pretty};
+use super::exit::{Exit, ExitFailure};
+use super::output::{ListingPrinter, ListingRow, aligned, line, pretty};
 use super::term::{self, say};
 use super::text::{Style, clean, count};
-use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRun, OpposingRow};
+use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRunDoc, OpposingRow};
 use crate::domain::enforce::STOPPED;
 
 /// `enforce`.
@@ -19,7 +19,7 @@ pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Resu
         (Some(EnforceVerb::Stop(verb)), _) => {
             let request = EnforcementRequest { reason: verb.reason.clone(), target: None };
             let after = client.enforcement_verb(&verb.name, "stop", &request).await?;
-            told(&after, &verb.output, style, "stopped")?;
+            report(&after, &verb.output, style, "stopped")?;
             if let Some(run) = after.last_run.as_ref().filter(|run| run.result.as_deref() == Some(STOPPED)) {
                 let rollout = run.applied.as_ref().unwrap_or(&run.survey);
                 say(&format!("its run {} may still be under way; `sealift abort {}` ends that, too", run.number, clean(rollout)));
@@ -28,10 +28,10 @@ pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Resu
         (Some(EnforceVerb::Release(release)), _) => {
             let request = EnforcementRequest { reason: release.verb.reason.clone(), target: release.target.clone() };
             let after = client.enforcement_verb(&release.verb.name, "release", &request).await?;
-            told(&after, &release.verb.output, style, "released")?;
+            report(&after, &release.verb.output, style, "released")?;
         }
         (None, Some(name)) => {
-            let no_rows = || Failure::new(Exit::Error, "one enforcement has no rows for CSV; use -o json, or `sealift enforce -o csv`");
+            let no_rows = || ExitFailure::new(Exit::Error, "one enforcement has no rows for CSV; use -o json, or `sealift enforce -o csv`");
             let format = args.output.output.document().ok_or_else(no_rows)?;
             let found = client.enforcement(name).await?;
             document(&found, format, || view(&found, style))?;
@@ -41,19 +41,19 @@ pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Resu
     Ok(Exit::Done)
 }
 
-async fn list(client: &Client, format: Format, style: &Style) -> Result<Exit> {
+async fn list(client: &Client, format: OutputFormat, style: &Style) -> Result<Exit> {
     let page = client.page::<EnforcementDoc>("/v1/enforcements", &[]).await?;
     let mut out = term::stdout();
-    let mut listing = Listing::new(&mut out, format, style.clone());
+    let mut listing = ListingPrinter::new(&mut out, format, style.clone());
     listing.page(&page.rows)?;
-    if page.rows.is_empty() && format == Format::Table {
+    if page.rows.is_empty() && format == OutputFormat::Table {
         say("no plan is enforced; one with `enforce` is from the time on when its rollout has completed");
     }
     listing.end::<EnforcementDoc>()?;
     Ok(Exit::Done)
 }
 
-fn told(after: &EnforcementDoc, output: &DocumentArgs, style: &Style, done: &str) -> Result<()> {
+fn report(after: &EnforcementDoc, output: &DocumentArgs, style: &Style, done: &str) -> Result<()> {
     document(after, output.output, || format!("{}: {done}; the enforcement is {}{}\n", clean(&after.name), after.stage, next(after, style)))
 }
 
@@ -84,7 +84,7 @@ pub fn summary(found: &EnforcementDoc, style: &Style) -> String {
     clean(&format!("enforced ({}), {}{held}{}", found.mode, found.stage, next(found, style)))
 }
 
-fn ran(run: &EnforcementRun, style: &Style) -> String {
+fn ran(run: &EnforcementRunDoc, style: &Style) -> String {
     let under_way = run.halted.as_ref().map_or_else(|| "under way".to_owned(), |why| format!("{why}; the next tick ends it"));
     format!("run {} of {}: {}", run.number, style.time(run.tick), run.result.as_ref().unwrap_or(&under_way))
 }
@@ -165,7 +165,7 @@ pub fn view(found: &EnforcementDoc, style: &Style) -> String {
     text
 }
 
-impl Row for EnforcementDoc {
+impl ListingRow for EnforcementDoc {
     const COLUMNS: &'static [&'static str] = &["PLAN", "#REV", "MODE", "STAGE", "#RUNS", "#DRIFTED", "#HELD", "NEXT TICK", "LAST RUN"];
     const FIELDS: &'static [&'static str] = &[
         "name",

@@ -102,14 +102,14 @@ impl Exit {
 /// A verb that failed with an exit code of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub struct ExitFailure {
     /// The code.
     pub exit: Exit,
     /// What, where and the next step.
     pub message: String,
 }
 
-impl Failure {
+impl ExitFailure {
     /// A failure with this code.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::args::{DocumentFormat, WatchArgs};
 use super::away::Absence;
 use super::client::Client;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::output::line;
 use super::status::{tick, verdict, view};
 use super::term;
@@ -78,13 +78,13 @@ impl Follower<'_> {
             let Events { seq, rollouts } = self.events(client, after, reference).await?;
             after = Some(seq);
             let Some(rollout) = rollouts.first() else {
-                return Err(Failure::new(Exit::Error, format!("the daemon no longer knows {reference}")).into());
+                return Err(ExitFailure::new(Exit::Error, format!("the daemon no longer knows {reference}")).into());
             };
             let style = Style::at(SystemClock.times().wall);
             let end = Exit::of(rollout).or_else(|| self.window_closed(rollout));
             self.show(rollout, &style, end.is_some())?;
             if let Some(exit) = end {
-                self.tell(rollout, exit, &style);
+                self.report(rollout, exit, &style);
                 return Ok(exit);
             }
             tokio::time::sleep(pace).await;
@@ -163,7 +163,7 @@ impl Follower<'_> {
         }
     }
 
-    fn tell(&self, rollout: &RolloutDoc, exit: Exit, style: &Style) {
+    fn report(&self, rollout: &RolloutDoc, exit: Exit, style: &Style) {
         let text = if exit == Exit::WindowClosed {
             let left = count(rollout.tally.queued, "change", "changes");
             let (goes, it) = if rollout.tally.queued == 1 { ("it goes", "it") } else { ("they go", "them") };

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::args::InitArgs;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::term;
 use super::text::clean;
 use crate::domain::id::Name;
@@ -48,7 +48,7 @@ pub fn init(args: &InitArgs) -> Result<Exit> {
             clean(&folder.display().to_string()),
             there.join(", ")
         );
-        return Err(Failure::new(Exit::Error, message).into());
+        return Err(ExitFailure::new(Exit::Error, message).into());
     }
     let made = DirBuilder::new().recursive(true).mode(0o750).create(folder.join("plans.d"));
     made.with_context(|| format!("cannot make {}", folder.display()))?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::text::{Style, clean, count};
 use super::wire::LaneDoc;
-use crate::document::length::Length;
 use crate::domain::hold::CLOCK_REMEDY;
+use crate::yaml::length::Length;
 
 /// Whether a person should know of it whatever was asked: it is held back by more than its quota.
 pub fn is_held_back(lane: &LaneDoc) -> bool {

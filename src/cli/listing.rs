@@ -6,15 +6,15 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
-use super::args::{ChangesArgs, DocumentFormat, Format, JournalArgs, ListArgs, OutputArgs, RowsArgs, StatusArgs};
+use super::args::{ChangesArgs, DocumentFormat, JournalArgs, ListArgs, OutputArgs, OutputFormat, RowsArgs, StatusArgs};
 use super::client::Client;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::moment::past;
-use super::output::{Listing, Row, line, pretty};
+use super::output::{ListingPrinter, ListingRow, line, pretty};
 use super::status::view;
 use super::term::{self, say};
 use super::text::{Style, clean};
-use super::wire::{ChangeRow, DaemonDoc, EnforcementDoc, Events, JobRow, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow};
+use super::wire::{ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow, SavedJob};
 use super::{enforce, lanes, stop};
 
 /// Rows asked for at once; the server's most.
@@ -56,13 +56,13 @@ pub fn all(rollout: &str) -> RowsArgs {
 pub async fn jobs(client: &Client, args: &RowsArgs, style: Style) -> Result<Exit> {
     let rollout = client.rollout(&args.rollout).await?;
     let path = format!("/v1/rollouts/{}/jobs", rollout.id);
-    rows::<JobRow>(client, &path, Vec::new(), args.limit, args.output.output, style, "no job id was saved yet").await
+    rows::<SavedJob>(client, &path, Vec::new(), args.limit, args.output.output, style, "no job id was saved yet").await
 }
 
 /// `journal`.
 pub async fn journal(client: &Client, args: &JournalArgs, style: Style) -> Result<Exit> {
     let since = args.since.as_deref().map(|text| past(text, &style)).transpose();
-    let since = since.map_err(|complaint| Failure::new(Exit::Error, format!("--since {complaint}")))?;
+    let since = since.map_err(|complaint| ExitFailure::new(Exit::Error, format!("--since {complaint}")))?;
     let rollout = client.rollout(&args.rollout).await?;
     let style = style.in_zone(rollout.time_zone.as_deref());
     let path = format!("/v1/rollouts/{}/journal", rollout.id);
@@ -81,12 +81,12 @@ async fn follow_journal(
     rollout: &str,
     path: &str,
     filter: &[(&'static str, String)],
-    format: Format,
+    format: OutputFormat,
     style: Style,
 ) -> Result<Exit> {
-    anyhow::ensure!(format != Format::Json, "a journal that is followed is no single JSON document; use -o jsonl");
+    anyhow::ensure!(format != OutputFormat::Json, "a journal that is followed is no single JSON document; use -o jsonl");
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let mut listing = Listing::new(&mut out, format, style);
+    let mut listing = ListingPrinter::new(&mut out, format, style);
     let (mut seq, mut after) = (None, 0);
     loop {
         let events = client.events(seq, Some(rollout), FOLLOW_WAIT).await?;
@@ -113,17 +113,17 @@ async fn follow_journal(
 }
 
 /// Prints every page of a listing as it arrives.
-async fn rows<R: Row + DeserializeOwned>(
+async fn rows<R: ListingRow + DeserializeOwned>(
     client: &Client,
     path: &str,
     query: Vec<(&'static str, String)>,
     limit: Option<usize>,
-    format: Format,
+    format: OutputFormat,
     style: Style,
     nothing: &str,
 ) -> Result<Exit> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let mut listing = Listing::new(&mut out, format, style);
+    let mut listing = ListingPrinter::new(&mut out, format, style);
     let mut after: Option<String> = None;
     loop {
         let left = limit.map_or(PAGE, |limit| limit.saturating_sub(listing.rows()).min(PAGE));
@@ -142,7 +142,7 @@ async fn rows<R: Row + DeserializeOwned>(
             break;
         }
     }
-    if listing.rows() == 0 && format == Format::Table {
+    if listing.rows() == 0 && format == OutputFormat::Table {
         say(nothing);
     }
     listing.end::<R>()?;
@@ -165,7 +165,7 @@ fn plan_faults(faults: &[PlanFault], plan: Option<&str>) -> Vec<String> {
 pub fn beside(daemon: &DaemonDoc, asked: Option<&str>, style: &Style) -> Vec<String> {
     let told = |lane: &&LaneDoc| asked.is_none() || lanes::is_held_back(lane);
     let mut lines: Vec<String> = daemon.lanes.iter().filter(told).map(|lane| lanes::line(lane, style)).collect();
-    lines.extend(daemon.store.growth.as_ref().filter(|_| asked.is_none()).map(|growth| format!("store: {}", growth.told())));
+    lines.extend(daemon.store.growth.as_ref().filter(|_| asked.is_none()).map(|growth| format!("store: {}", growth.message())));
     lines.extend(plan_faults(&daemon.plans, asked));
     lines
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
 use super::client::Client;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::text::{clean, count};
 use super::wire::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 use super::{target_file, term};
@@ -41,7 +41,7 @@ pub struct Looked {
 /// Looks at every instance of these targets once.
 pub async fn look(client: &Client, targets: &[Target]) -> Result<Looked> {
     let instances: BTreeSet<LookInstance> = targets.iter().map(instance).collect();
-    let mut found = Found { progress: Progress::new(instances.len()), ..Found::default() };
+    let mut found = LookFinding { progress: LookProgress::new(instances.len()), ..LookFinding::default() };
     let mut asked: Vec<LookInstance> = instances.into_iter().collect();
     while !asked.is_empty() {
         let rest = asked.split_off(asked.len().min(LOOK_INSTANCES_MAX));
@@ -58,7 +58,7 @@ pub async fn look(client: &Client, targets: &[Target]) -> Result<Looked> {
                 interrupted = &mut interrupted => {
                     interrupted?;
                     found.progress.clear();
-                    return Err(Failure::new(Exit::Interrupted, "the look was given up; nothing was changed").into());
+                    return Err(ExitFailure::new(Exit::Interrupted, "the look was given up; nothing was changed").into());
                 }
                 Some(row) = told.recv() => found.take(row),
                 looked = &mut looking => break looked?,
@@ -102,14 +102,14 @@ pub fn save(path: &Path, targets: &[Target]) -> Result<()> {
 }
 
 #[derive(Default)]
-struct Found {
+struct LookFinding {
     proxies: BTreeMap<LookInstance, BTreeMap<String, LookProxy>>,
     /// Instances that could not be read, with the reason.
     failed: BTreeMap<LookInstance, String>,
-    progress: Progress,
+    progress: LookProgress,
 }
 
-impl Found {
+impl LookFinding {
     fn take(&mut self, row: LookRow) {
         let instance = LookInstance { lane: row.lane, instance_id: row.instance_id };
         match (row.proxies, row.error) {
@@ -177,14 +177,14 @@ fn named(names: &[String], one: &str, more: &str) -> Option<String> {
 
 /// How far a look is, on standard error.
 #[derive(Default)]
-pub(super) struct Progress {
+pub(super) struct LookProgress {
     of: usize,
     drawn: bool,
     terminal: bool,
     last: Duration,
 }
 
-impl Progress {
+impl LookProgress {
     pub(super) fn new(of: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { of, drawn: false, terminal, last: SystemClock.times().boot }

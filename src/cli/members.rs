@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::args::Format;
-use super::output::{Listing, Row};
+use super::args::OutputFormat;
+use super::output::{ListingPrinter, ListingRow};
 use super::term;
 use super::text::Style;
 use crate::domain::plan::Strategy;
 use crate::domain::target::Target;
-use crate::planfile::Loaded;
+use crate::planfile::LoadedPlan;
 
 /// Rows made at once.
 const PAGE: usize = 1_000;
@@ -60,7 +60,7 @@ impl MemberRow {
     }
 }
 
-impl Row for MemberRow {
+impl ListingRow for MemberRow {
     const COLUMNS: &'static [&'static str] = &["##", "WAVE", "PROXY", "SSL", "LANE", "INSTANCE", "TAGS"];
     const FIELDS: &'static [&'static str] = &["ordinal", "wave", "lane", "instance_id", "proxy_id", "ssl_option", "tags"];
 
@@ -78,9 +78,9 @@ impl Row for MemberRow {
 }
 
 /// Prints them all.
-pub fn list(loaded: &Loaded, format: Format, style: &Style) -> Result<()> {
+pub fn list(loaded: &LoadedPlan, format: OutputFormat, style: &Style) -> Result<()> {
     let mut out = term::stdout();
-    let mut listing = Listing::new(&mut out, format, style.clone());
+    let mut listing = ListingPrinter::new(&mut out, format, style.clone());
     for (first, page) in (0..).step_by(PAGE).zip(loaded.targets.chunks(PAGE)) {
         let rows: Vec<MemberRow> =
             page.iter().zip(first..).map(|(target, ordinal)| MemberRow::new(ordinal, target, &loaded.plan.strategy)).collect();

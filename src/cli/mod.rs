@@ -53,11 +53,11 @@ use anyhow::Result;
 
 use crate::api::wire;
 use crate::clock::{Clock as _, SystemClock};
-use args::{Cli, Verb};
+use args::{Cli, CliVerb};
 use client::Client;
 
 pub use complete::answer_a_shell;
-pub use exit::{Exit, Failure};
+pub use exit::{Exit, ExitFailure};
 pub use reach::config as configuration;
 
 /// Runs a client verb or an offline verb.
@@ -65,42 +65,42 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     let style = text::Style::at(SystemClock.times().wall);
     let find = || reach::find(&cli.reach);
     let patience = cli.reach.wait.map_or(away::PATIENCE, |wait| wait.get());
-    let client = || Ok::<_, Failure>(Client::new(find()?.socket())?.waiting(patience));
+    let client = || Ok::<_, ExitFailure>(Client::new(find()?.socket())?.waiting(patience));
     // Of verbs that need the daemon for some plans only.
     let asked = || Ok(client()?);
     match &cli.verb {
-        Verb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
-        Verb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
-        Verb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
-        Verb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
-        Verb::Preflight(args) => preflight::preflight(&client()?, args, &find()?, &style).await,
-        Verb::Discover(args) => discover::discover(&client()?, args, &find()?, style).await,
-        Verb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
-        Verb::List(args) => listing::list(&client()?, args, style).await,
-        Verb::Status(args) => listing::status(&client()?, args, style).await,
-        Verb::Watch(args) => follow::watch(&client()?, args).await,
-        Verb::Changes(args) => listing::changes(&client()?, args, style).await,
-        Verb::Jobs(args) => listing::jobs(&client()?, args, style).await,
-        Verb::Journal(args) => listing::journal(&client()?, args, style).await,
-        Verb::Pause(args) => operate::pause(&client()?, args, &style).await,
-        Verb::Stop(args) => stop::stop(&client()?, args, &find()?).await,
-        Verb::Start(args) => stop::start(&client()?, args).await,
-        Verb::Approve(args) => operate::approve(&client()?, args).await,
-        Verb::Revert(args) => revert::revert(&client()?, args, &style).await,
-        Verb::Enforce(args) => enforce::enforce(&client()?, args, &style).await,
-        Verb::Resume(args) => operate::resume(&client()?, args).await,
-        Verb::Promote(args) => operate::plain(&client()?, "promote", args).await,
-        Verb::Retry(args) => operate::retry(&client()?, args).await,
-        Verb::Resolve(args) => operate::resolve(&client()?, args).await,
-        Verb::Abort(args) => operate::abort(&client()?, args).await,
-        Verb::Probe(args) => probe::probe(args, &style).await,
-        Verb::Store(args) => store::store(args, &cli.reach, &style).await,
-        Verb::Schema(args) => offline::schema(args),
-        Verb::Completions { shell } => offline::completions(*shell),
-        Verb::Config(args) => offline::config(args, &cli.reach),
-        Verb::Emulate(args) => emulate::emulate(args).await,
-        Verb::Init(args) => init::init(args),
-        Verb::Serve(_) | Verb::Demo(_) => unreachable!("`main` hands these to the daemon"),
+        CliVerb::Check(args) => plan::check(args, &reach::find_offline(&cli.reach)?),
+        CliVerb::Plan(args) => plan::plan(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
+        CliVerb::Rehearse(args) => rehearse::rehearse(args, &reach::find_offline(&cli.reach)?, asked, &style).await,
+        CliVerb::Windows(args) => windows::windows(args, &reach::find_offline(&cli.reach)?, &style),
+        CliVerb::Preflight(args) => preflight::preflight(&client()?, args, &find()?, &style).await,
+        CliVerb::Discover(args) => discover::discover(&client()?, args, &find()?, style).await,
+        CliVerb::Apply(args) => apply::apply(&client()?, args, &find()?, style).await,
+        CliVerb::List(args) => listing::list(&client()?, args, style).await,
+        CliVerb::Status(args) => listing::status(&client()?, args, style).await,
+        CliVerb::Watch(args) => follow::watch(&client()?, args).await,
+        CliVerb::Changes(args) => listing::changes(&client()?, args, style).await,
+        CliVerb::Jobs(args) => listing::jobs(&client()?, args, style).await,
+        CliVerb::Journal(args) => listing::journal(&client()?, args, style).await,
+        CliVerb::Pause(args) => operate::pause(&client()?, args, &style).await,
+        CliVerb::Stop(args) => stop::stop(&client()?, args, &find()?).await,
+        CliVerb::Start(args) => stop::start(&client()?, args).await,
+        CliVerb::Approve(args) => operate::approve(&client()?, args).await,
+        CliVerb::Revert(args) => revert::revert(&client()?, args, &style).await,
+        CliVerb::Enforce(args) => enforce::enforce(&client()?, args, &style).await,
+        CliVerb::Resume(args) => operate::resume(&client()?, args).await,
+        CliVerb::Promote(args) => operate::plain(&client()?, "promote", args).await,
+        CliVerb::Retry(args) => operate::retry(&client()?, args).await,
+        CliVerb::Resolve(args) => operate::resolve(&client()?, args).await,
+        CliVerb::Abort(args) => operate::abort(&client()?, args).await,
+        CliVerb::Probe(args) => probe::probe(args, &style).await,
+        CliVerb::Store(args) => store::store(args, &cli.reach, &style).await,
+        CliVerb::Schema(args) => offline::schema(args),
+        CliVerb::Completions { shell } => offline::completions(*shell),
+        CliVerb::Config(args) => offline::config(args, &cli.reach),
+        CliVerb::Emulate(args) => emulate::emulate(args).await,
+        CliVerb::Init(args) => init::init(args),
+        CliVerb::Serve(_) | CliVerb::Demo(_) => unreachable!("`main` hands these to the daemon"),
     }
 }
 
@@ -126,10 +126,10 @@ pub fn conclude(result: Result<Exit>) -> Exit {
         return Exit::Done;
     }
     let error = match error.downcast::<client::ClientError>() {
-        Ok(error) => Failure::from(error).into(),
+        Ok(error) => ExitFailure::from(error).into(),
         Err(error) => error,
     };
-    let exit = error.downcast_ref::<Failure>().map_or(Exit::Error, |failure| failure.exit);
+    let exit = error.downcast_ref::<ExitFailure>().map_or(Exit::Error, |failure| failure.exit);
     let text = format!("{error:#}");
     // What was drawn with its own heading is not given a second one.
     if text.starts_with("error") || text.starts_with("\x1b") {

@@ -6,7 +6,7 @@ use jiff::civil::{DateTime, Time};
 use jiff::{Timestamp, ToSpan as _};
 
 use super::text::Style;
-use crate::document::length::Length;
+use crate::yaml::length::Length;
 
 /// Reads an instant that lies ahead.
 pub fn moment(text: &str, style: &Style) -> Result<Timestamp, String> {

@@ -4,15 +4,15 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{ConfigArgs, Format, Reach, SchemaArgs, SchemaOf};
+use super::args::{ConfigArgs, OutputFormat, Reach, SchemaArgs, SchemaOf};
 use super::complete;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::output::{aligned, pretty};
 use super::reach;
 use super::term;
 use super::text::{cell, clean, json};
 use crate::simcloud::faults;
-use crate::{config, document, planfile};
+use crate::{config, planfile, yaml};
 
 /// `schema`.
 pub fn schema(args: &SchemaArgs) -> Result<Exit> {
@@ -32,21 +32,21 @@ pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
     let config = reach::config(at)?;
     if !config.shared.is_empty() {
         // A daemon starts with it, so that an upgrade takes nothing down; here it is told as what it is.
-        let mistakes = document::Diagnostics { list: config.shared, more: 0 };
-        return Err(Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into());
+        let mistakes = yaml::Diagnostics { list: config.shared, more: 0 };
+        return Err(ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()).into());
     }
     if !config.warnings.is_empty() {
-        term::say(&document::diagnostic::render_warnings(&config.warnings, term::colour()));
+        term::say(&yaml::diagnostic::render_warnings(&config.warnings, term::colour()));
     }
     let mut out = term::stdout();
     match args.output.output {
-        Format::Json => writeln!(out, "{}", pretty(&config.to_json())?)?,
-        Format::Jsonl => {
+        OutputFormat::Json => writeln!(out, "{}", pretty(&config.to_json())?)?,
+        OutputFormat::Jsonl => {
             for setting in &config.settings {
                 writeln!(out, "{}", json(&serde_json::to_string(setting)?))?;
             }
         }
-        Format::Table => {
+        OutputFormat::Table => {
             let rows: Vec<Vec<String>> = config
                 .settings
                 .iter()
@@ -57,7 +57,7 @@ pub fn config(args: &ConfigArgs, at: &Reach) -> Result<Exit> {
                 term::say("no lane is configured yet: the daemon can queue nothing until `lanes` names one");
             }
         }
-        Format::Csv => {
+        OutputFormat::Csv => {
             let mut csv = csv::Writer::from_writer(&mut out);
             csv.write_record(["key", "value", "from"])?;
             for setting in &config.settings {

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::args::{AbortArgs, ApproveArgs, DocumentArgs, DocumentFormat, HoldArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
 use super::client::Client;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::moment::moment;
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
@@ -16,7 +16,7 @@ use super::wire::{LaneAnswer, LaneRequest, VerbAnswer, VerbRequest};
 /// `promote`.
 pub async fn plain(client: &Client, verb: &str, args: &VerbArgs) -> Result<Exit> {
     let answer = client.verb(&args.rollout, verb, &because(args)).await?;
-    tell(&answer, &args.output)
+    report(&answer, &args.output)
 }
 
 /// The body of a verb that says nothing but why.
@@ -33,17 +33,17 @@ pub async fn resume(client: &Client, args: &HoldArgs) -> Result<Exit> {
 async fn held(client: &Client, verb: &str, args: &HoldArgs, request: VerbRequest) -> Result<Exit> {
     let reason = args.reason.clone();
     if let Some(lane) = &args.lane {
-        return tell_lane(&client.lane_verb(lane, verb, &LaneRequest { reason }).await?, &args.output);
+        return report_lane(&client.lane_verb(lane, verb, &LaneRequest { reason }).await?, &args.output);
     }
     let rollout = args.rollout.as_deref().unwrap_or_default();
     let answer = client.verb(rollout, verb, &VerbRequest { reason, ..request }).await?;
-    tell(&answer, &args.output)
+    report(&answer, &args.output)
 }
 
 /// `pause`.
 pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<Exit> {
     let until = args.until.as_deref().map(|text| moment(text, style)).transpose();
-    let until = until.map_err(|complaint| Failure::new(Exit::Error, format!("--until {complaint}")))?;
+    let until = until.map_err(|complaint| ExitFailure::new(Exit::Error, format!("--until {complaint}")))?;
     let exit = held(client, "pause", &args.what, VerbRequest { until, ..VerbRequest::default() }).await?;
     if let Some(until) = until {
         term::say(&format!("it goes on by itself {}", style.until(until)));
@@ -55,14 +55,14 @@ pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<E
 pub async fn approve(client: &Client, args: &ApproveArgs) -> Result<Exit> {
     let request = VerbRequest { digest: Some(args.digest.clone()), ..because(&args.verb) };
     let answer = client.verb(&args.verb.rollout, "approve", &request).await?;
-    tell(&answer, &args.verb.output)
+    report(&answer, &args.verb.output)
 }
 
 /// `retry`.
 pub async fn retry(client: &Client, args: &RetryArgs) -> Result<Exit> {
     let request = VerbRequest { in_doubt: args.in_doubt, proxy: args.proxy.clone(), ..because(&args.verb) };
     let answer = client.verb(&args.verb.rollout, "retry", &request).await?;
-    tell(&answer, &args.verb.output)
+    report(&answer, &args.verb.output)
 }
 
 /// `resolve`.
@@ -70,7 +70,7 @@ pub async fn resolve(client: &Client, args: &ResolveArgs) -> Result<Exit> {
     let (proxy, job) = (Some(args.proxy.clone()), args.job.clone());
     let request = VerbRequest { proxy, job, give_up: args.give_up, ..because(&args.verb) };
     let answer = client.verb(&args.verb.rollout, "resolve", &request).await?;
-    tell(&answer, &args.verb.output)
+    report(&answer, &args.verb.output)
 }
 
 /// `abort`: cannot be taken back, so it asks.
@@ -78,7 +78,7 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
     let rollout = client.rollout(&args.verb.rollout).await?;
     if !args.yes && !rollout.is_final {
         if !can_ask() {
-            return Err(Failure::nobody("an abort cannot be taken back; say --yes to do it without being asked").into());
+            return Err(ExitFailure::nobody("an abort cannot be taken back; say --yes to do it without being asked").into());
         }
         let what = format!(
             "{} revision {}: {} will be cancelled for good, {} in flight will be followed to the end",
@@ -94,11 +94,11 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
         }
     }
     let answer = client.verb(&rollout.id, "abort", &because(&args.verb)).await?;
-    tell(&answer, &args.verb.output)
+    report(&answer, &args.verb.output)
 }
 
 /// Tells what a verb did to a lane.
-fn tell_lane(answer: &LaneAnswer, output: &DocumentArgs) -> Result<Exit> {
+fn report_lane(answer: &LaneAnswer, output: &DocumentArgs) -> Result<Exit> {
     let mut out = term::stdout();
     match output.output {
         DocumentFormat::Table if answer.verb == "pause" => {
@@ -142,7 +142,7 @@ pub fn done(answer: &VerbAnswer) -> String {
 }
 
 /// Tells what a verb did.
-pub fn tell(answer: &VerbAnswer, output: &DocumentArgs) -> Result<Exit> {
+pub fn report(answer: &VerbAnswer, output: &DocumentArgs) -> Result<Exit> {
     let mut out = term::stdout();
     match output.output {
         DocumentFormat::Table => {

@@ -9,12 +9,12 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 use serde::Serialize;
 
-use super::args::Format;
+use super::args::OutputFormat;
 use super::term;
 use super::text::{Style, cell, clean, json, wrap};
 
 /// A row of a listing.
-pub trait Row: Serialize {
+pub trait ListingRow: Serialize {
     /// Headings of the table for people; a heading that begins with `#` is a number, aligned right.
     const COLUMNS: &'static [&'static str];
     /// Names of the CSV columns, as the JSON fields are called.
@@ -26,9 +26,9 @@ pub trait Row: Serialize {
 }
 
 /// One listing on its way out.
-pub struct Listing<'a> {
+pub struct ListingPrinter<'a> {
     out: &'a mut dyn Write,
-    format: Format,
+    format: OutputFormat,
     style: Style,
     rows: usize,
     /// Whether the CSV header is out.
@@ -38,9 +38,9 @@ pub struct Listing<'a> {
     screen: usize,
 }
 
-impl<'a> Listing<'a> {
+impl<'a> ListingPrinter<'a> {
     /// Begins a listing.
-    pub fn new(out: &'a mut dyn Write, format: Format, style: Style) -> Self {
+    pub fn new(out: &'a mut dyn Write, format: OutputFormat, style: Style) -> Self {
         let screen = term::size(io::stdout()).map_or(usize::MAX, |(columns, _)| columns);
         Self { out, format, style, rows: 0, headed: false, widths: Vec::new(), screen }
     }
@@ -51,38 +51,38 @@ impl<'a> Listing<'a> {
     }
 
     /// Prints a page.
-    pub fn page<R: Row>(&mut self, rows: &[R]) -> io::Result<()> {
+    pub fn page<R: ListingRow>(&mut self, rows: &[R]) -> io::Result<()> {
         match self.format {
-            Format::Table => self.table(rows)?,
-            Format::Json => {
+            OutputFormat::Table => self.table(rows)?,
+            OutputFormat::Json => {
                 for (index, row) in rows.iter().enumerate() {
                     let lead = if self.rows + index == 0 { "[\n" } else { ",\n" };
                     write!(self.out, "{lead}{}", line(row)?)?;
                 }
             }
-            Format::Jsonl => {
+            OutputFormat::Jsonl => {
                 for row in rows {
                     writeln!(self.out, "{}", line(row)?)?;
                 }
             }
-            Format::Csv => self.csv(rows)?,
+            OutputFormat::Csv => self.csv(rows)?,
         }
         self.rows += rows.len();
         self.out.flush()
     }
 
     /// Ends it. A table without rows prints nothing; the caller says on standard error why.
-    pub fn end<R: Row>(&mut self) -> io::Result<()> {
+    pub fn end<R: ListingRow>(&mut self) -> io::Result<()> {
         match self.format {
-            Format::Json if self.rows == 0 => writeln!(self.out, "[]")?,
-            Format::Json => writeln!(self.out, "\n]")?,
-            Format::Csv => self.csv::<R>(&[])?,
-            Format::Table | Format::Jsonl => {}
+            OutputFormat::Json if self.rows == 0 => writeln!(self.out, "[]")?,
+            OutputFormat::Json => writeln!(self.out, "\n]")?,
+            OutputFormat::Csv => self.csv::<R>(&[])?,
+            OutputFormat::Table | OutputFormat::Jsonl => {}
         }
         self.out.flush()
     }
 
-    fn csv<R: Row>(&mut self, rows: &[R]) -> io::Result<()> {
+    fn csv<R: ListingRow>(&mut self, rows: &[R]) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(&mut *self.out);
         if !std::mem::replace(&mut self.headed, true) {
             writer.write_record(R::FIELDS)?;
@@ -93,7 +93,7 @@ impl<'a> Listing<'a> {
         writer.flush()
     }
 
-    fn table<R: Row>(&mut self, rows: &[R]) -> io::Result<()> {
+    fn table<R: ListingRow>(&mut self, rows: &[R]) -> io::Result<()> {
         if rows.is_empty() {
             return Ok(());
         }

@@ -7,21 +7,21 @@ use std::io::Write;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::args::{CheckArgs, CloudArgs, DocumentFormat, Format, PlanArgs};
+use super::args::{CheckArgs, CloudArgs, DocumentFormat, OutputFormat, PlanArgs};
 use super::assume::assume;
 use super::client::Client;
 use super::enforce::opposed;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::look::{look, save};
 use super::output::{aligned, line, pretty};
-use super::reach::Daemon;
+use super::reach::DaemonAddress;
 use super::status::then;
 use super::text::{Style, clean, clean_lines, count, seconds, wrap_all};
 use super::wire::{ExcludedRow, Preview};
 use super::{discovered, term};
 use crate::api::preview::{excluded, preview, warning};
 use crate::domain::group::GroupLimits;
-use crate::planfile::{self, Diagnostics, Lanes, Loaded, Read};
+use crate::planfile::{self, Diagnostics, Lanes, LoadedPlan, ReadPlan};
 use crate::rehearse::Forecast;
 use crate::store::Submission;
 
@@ -29,18 +29,18 @@ use crate::store::Submission;
 const PER_WAVE: usize = 5;
 
 /// The mistakes of a plan, drawn in their lines.
-pub fn refused(mistakes: Diagnostics) -> Failure {
-    Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end())
+pub fn refused(mistakes: Diagnostics) -> ExitFailure {
+    ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end())
 }
 
 /// Checks the lanes, if the daemon's configuration is at hand; without one they are checked when the plan is submitted.
-pub fn known_lanes(daemon: &Daemon, lanes: &Lanes) -> Result<(), Failure> {
+pub fn known_lanes(daemon: &DaemonAddress, lanes: &Lanes) -> Result<(), ExitFailure> {
     daemon.lanes().map_or(Ok(()), |known| lanes.check(known)).map_err(refused)
 }
 
 /// One file of `check -o json`.
 #[derive(Serialize)]
-struct Checked<'a> {
+struct CheckedFile<'a> {
     file: String,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ struct Checked<'a> {
 }
 
 /// `check`: every file is read, whatever the others hold.
-pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
+pub fn check(args: &CheckArgs, daemon: &DaemonAddress) -> Result<Exit> {
     let mut out = term::stdout();
     let mut exit = Exit::Done;
     let mut documents = Vec::new();
@@ -66,21 +66,23 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
         }
         let file = clean(&path.display().to_string());
         match args.output.output {
-            DocumentFormat::Table => told(&mut out, &file, &read)?,
+            DocumentFormat::Table => report(&mut out, &file, &read)?,
             DocumentFormat::Json | DocumentFormat::Jsonl => {
                 let checked = match &read {
-                    Ok(read) => Checked {
+                    Ok(read) => CheckedFile {
                         file,
                         ok: true,
                         name: Some(read.name().to_string()),
                         targets: match read {
-                            Read::Whole(loaded) => Some(loaded.targets.len()),
-                            Read::Open(_) => None,
+                            ReadPlan::Whole(loaded) => Some(loaded.targets.len()),
+                            ReadPlan::Open(_) => None,
                         },
                         mistakes: None,
                         warnings: read.warnings().iter().map(warning).collect(),
                     },
-                    Err(mistakes) => Checked { file, ok: false, name: None, targets: None, mistakes: Some(mistakes), warnings: Vec::new() },
+                    Err(mistakes) => {
+                        CheckedFile { file, ok: false, name: None, targets: None, mistakes: Some(mistakes), warnings: Vec::new() }
+                    }
                 };
                 documents.push(line(&checked)?);
             }
@@ -95,7 +97,7 @@ pub fn check(args: &CheckArgs, daemon: &Daemon) -> Result<Exit> {
     Ok(exit)
 }
 
-fn told(out: &mut impl Write, file: &str, read: &Result<Read, Diagnostics>) -> Result<()> {
+fn report(out: &mut impl Write, file: &str, read: &Result<ReadPlan, Diagnostics>) -> Result<()> {
     match read {
         Ok(read) => {
             if !read.warnings().is_empty() {
@@ -103,11 +105,11 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Read, Diagnostics>) -> R
             }
             let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             let targets = match read {
-                Read::Whole(loaded) => {
+                ReadPlan::Whole(loaded) => {
                     let waves = count(number(loaded.plan.strategy.waves.len()), "wave", "waves");
                     format!("{} in {waves}", count(number(loaded.targets.len()), "proxy", "proxies"))
                 }
-                Read::Open(outline) => {
+                ReadPlan::Open(outline) => {
                     let selectors = count(number(outline.discover.len()), "entry", "entries");
                     format!("proxies to be discovered by {selectors} of `targets.discover`")
                 }
@@ -122,7 +124,7 @@ fn told(out: &mut impl Write, file: &str, read: &Result<Read, Diagnostics>) -> R
 }
 
 /// `plan`; with a look, of what the proxies show now. The daemon is asked for only where it is needed.
-pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: impl Fn() -> Result<Client>, style: &Style) -> Result<Exit> {
+pub async fn plan(args: &PlanArgs, daemon: &DaemonAddress, client: impl Fn() -> Result<Client>, style: &Style) -> Result<Exit> {
     let planned = match &args.save_discovered {
         Some(into) => discovered::load_and_save(&args.plan, into, daemon, &client).await?,
         None => discovered::load(&args.plan, &args.discovered, daemon, &client).await?,
@@ -166,17 +168,17 @@ pub async fn plan(args: &PlanArgs, daemon: &Daemon, client: impl Fn() -> Result<
     }
     let mut out = term::stdout();
     match args.output.output {
-        Format::Table => write!(out, "{}", wrap_all(&text(&preview, style), term::width()))?,
-        Format::Json => writeln!(out, "{}", pretty(&preview)?)?,
-        Format::Jsonl => writeln!(out, "{}", line(&preview)?)?,
-        Format::Csv => anyhow::bail!("a preview has no rows for CSV; use -o json, or --members for the list of targets"),
+        OutputFormat::Table => write!(out, "{}", wrap_all(&text(&preview, style), term::width()))?,
+        OutputFormat::Json => writeln!(out, "{}", pretty(&preview)?)?,
+        OutputFormat::Jsonl => writeln!(out, "{}", line(&preview)?)?,
+        OutputFormat::Csv => anyhow::bail!("a preview has no rows for CSV; use -o json, or --members for the list of targets"),
     }
     out.flush()?;
     Ok(pending)
 }
 
 /// Adds the forecast, and says what is wrong with it among the warnings.
-pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon: &Daemon, style: &Style) -> Result<()> {
+pub fn foresee(preview: &mut Preview, loaded: &LoadedPlan, cloud: &CloudArgs, daemon: &DaemonAddress, style: &Style) -> Result<()> {
     if preview.openings.is_empty() {
         // That nothing would ever be done is told already.
         return Ok(());
@@ -196,7 +198,7 @@ pub fn foresee(preview: &mut Preview, loaded: &Loaded, cloud: &CloudArgs, daemon
 }
 
 /// The preview of a plan that was read here.
-pub fn of_loaded(loaded: &Loaded, per_wave: usize, style: &Style) -> Preview {
+pub fn of_loaded(loaded: &LoadedPlan, per_wave: usize, style: &Style) -> Preview {
     // Who submits it and when is not part of a preview.
     let submission =
         Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: "".into(), at: style.now, note: String::new() };

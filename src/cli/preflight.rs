@@ -13,17 +13,17 @@ use serde::Serialize;
 use super::args::{DocumentFormat, PreflightArgs};
 use super::client::Client;
 use super::enforce::opposed;
-use super::exit::{Exit, Failure};
-use super::look::Progress;
+use super::exit::{Exit, ExitFailure};
+use super::look::LookProgress;
 use super::output::{fitted, line, pretty};
-use super::reach::Daemon;
+use super::reach::DaemonAddress;
 use super::text::{Style, clean, count};
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 use super::{discovered, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
-use crate::planfile::Loaded;
+use crate::planfile::LoadedPlan;
 
 /// Lines of one kind shown in a table; the rest is counted.
 const SHOWN: usize = 10;
@@ -33,13 +33,13 @@ const NOTES_SHOWN: usize = 3;
 
 /// What `-o json` prints.
 #[derive(Serialize)]
-struct Verdict<'a> {
+struct PreflightVerdict<'a> {
     go: bool,
     checks: &'a [CheckRow],
 }
 
 /// `preflight`.
-pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
+pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &DaemonAddress, style: &Style) -> Result<Exit> {
     let planned = discovered::load(&args.plan, &args.discovered, daemon, || Ok(client.clone())).await?;
     let opposing = planned.opposing(&args.plan, client).await;
     let loaded = planned.loaded;
@@ -47,7 +47,7 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     let lines = matches!(args.output.output, DocumentFormat::Jsonl);
     let mut printed = 0;
     let now = || SystemClock.times().boot;
-    let mut found = Found { rows: Vec::new(), proxies: 0, last_proxy: now(), progress: Progress::new(loaded.targets.len()) };
+    let mut found = PreflightFinding { rows: Vec::new(), proxies: 0, last_proxy: now(), progress: LookProgress::new(loaded.targets.len()) };
     let mut ports_left = PORTS_WITHIN;
     found.rows.extend(of_plan(&loaded, style));
     found.rows.extend(match opposing {
@@ -70,7 +70,7 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
             interrupted = &mut interrupted => {
                 interrupted?;
                 found.progress.clear();
-                return Err(Failure::new(Exit::Interrupted, "the preflight was given up; nothing was changed").into());
+                return Err(ExitFailure::new(Exit::Interrupted, "the preflight was given up; nothing was changed").into());
             }
             answered = asked => answered?,
         }
@@ -88,7 +88,7 @@ pub async fn preflight(client: &Client, args: &PreflightArgs, daemon: &Daemon, s
     let stands: Vec<&CheckRow> = found.rows.iter().filter(|row| row.verdict == CheckRow::NO_GO).collect();
     let go = stands.is_empty();
     match args.output.output {
-        DocumentFormat::Json => writeln!(out, "{}", pretty(&Verdict { go, checks: &found.rows })?)?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&PreflightVerdict { go, checks: &found.rows })?)?,
         DocumentFormat::Jsonl => drop(print(&mut out, &found.rows, printed)?),
         DocumentFormat::Table => write!(out, "{}", table(&found.rows, loaded.plan.ssl_option, term::width()))?,
     }
@@ -111,13 +111,13 @@ fn print(out: &mut impl std::io::Write, rows: &[CheckRow], from: usize) -> Resul
 }
 
 /// A line about the plan that is worth knowing.
-fn note(loaded: &Loaded, word: &str, text: String) -> CheckRow {
+fn note(loaded: &LoadedPlan, word: &str, text: String) -> CheckRow {
     let name = loaded.plan.name.to_string();
     CheckRow { verdict: CheckRow::NOTE.into(), what: "plan".into(), name, word: word.into(), text }
 }
 
 /// What the plan itself says of tonight.
-fn of_plan(loaded: &Loaded, style: &Style) -> Option<CheckRow> {
+fn of_plan(loaded: &LoadedPlan, style: &Style) -> Option<CheckRow> {
     let note = |word: &str, text: String| note(loaded, word, text);
     let style = style.in_zone(loaded.plan.calendar.windows().first().map(|window| window.zone().name()));
     match loaded.plan.opening(style.now, false) {
@@ -131,7 +131,7 @@ fn of_plan(loaded: &Loaded, style: &Style) -> Option<CheckRow> {
 }
 
 /// The daemon and the lanes first, then instance by instance.
-fn requests(loaded: &Loaded, ports: bool) -> Vec<PreflightRequest> {
+fn requests(loaded: &LoadedPlan, ports: bool) -> Vec<PreflightRequest> {
     let mut instances: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for Target { lane, instance_id, proxy_id, .. } in loaded.targets.iter() {
         instances.entry((lane.to_string(), instance_id.to_string())).or_default().push(proxy_id.to_string());
@@ -146,15 +146,15 @@ fn requests(loaded: &Loaded, ports: bool) -> Vec<PreflightRequest> {
     requests
 }
 
-struct Found {
+struct PreflightFinding {
     rows: Vec<CheckRow>,
     proxies: usize,
     /// When the last proxy was told, since boot.
     last_proxy: Duration,
-    progress: Progress,
+    progress: LookProgress,
 }
 
-impl Found {
+impl PreflightFinding {
     /// Reads of a lane that has just failed would wait until its pause is over, only to fail again.
     fn leave_out_lanes_that_are_down(&self, request: &mut PreflightRequest) {
         let down = |lane: &str| self.rows.iter().any(|row| row.what == "lane" && row.name == lane && row.verdict == CheckRow::NO_GO);
@@ -162,7 +162,7 @@ impl Found {
     }
 
     /// Targets of such lanes.
-    fn not_looked_at(&self, loaded: &Loaded) -> Option<CheckRow> {
+    fn not_looked_at(&self, loaded: &LoadedPlan) -> Option<CheckRow> {
         let left = u32::try_from(loaded.targets.len().saturating_sub(self.proxies)).unwrap_or(u32::MAX);
         (left > 0).then(|| CheckRow {
             verdict: CheckRow::NOTE.into(),

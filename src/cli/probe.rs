@@ -16,16 +16,16 @@ use super::term;
 use super::text::{Style, clean};
 use crate::authorities::CA_FILE_BYTES_MAX;
 use crate::clock::SystemClock;
-use crate::document::open;
-use crate::domain::proof::{Certificate, Demand, Login, Plaintext, Proof, Tls, Verdict, judge};
+use crate::domain::proof::{Certificate, Demand, Handshake, Login, PlaintextLogin, Proof, ProofVerdict, judge};
 use crate::probe::{Prober, Roots};
+use crate::yaml::open;
 
 /// What is printed as JSON: all that was seen, and what it amounts to.
 #[derive(Serialize)]
 struct ProbeDoc<'a> {
     #[serde(flatten)]
     proof: &'a Proof,
-    plaintext: Plaintext,
+    plaintext: PlaintextLogin,
     verdict: VerdictDoc<'a>,
 }
 
@@ -44,8 +44,11 @@ pub async fn probe(args: &ProbeArgs, style: &Style) -> Result<Exit> {
     let demand = Demand { min_tls: args.min_tls, trusted: args.ca_file.is_some() };
     let proof = Prober::new(Arc::new(SystemClock)).look(&args.endpoint, &roots).await;
     let verdict = judge(&proof, args.expect == Value::On, &demand);
-    let doc =
-        ProbeDoc { proof: &proof, plaintext: proof.plaintext(), verdict: VerdictDoc { word: verdict.word(), message: verdict.message() } };
+    let doc = ProbeDoc {
+        proof: &proof,
+        plaintext: proof.plaintext(),
+        verdict: VerdictDoc { word: verdict.as_str(), message: verdict.message() },
+    };
     let mut out = term::stdout();
     match args.output.output {
         DocumentFormat::Json => writeln!(out, "{}", pretty(&doc)?)?,
@@ -54,9 +57,9 @@ pub async fn probe(args: &ProbeArgs, style: &Style) -> Result<Exit> {
     }
     out.flush()?;
     Ok(match verdict {
-        Verdict::Proven { .. } => Exit::Done,
-        Verdict::Refuted { .. } => Exit::Failed,
-        Verdict::Unseen { .. } => Exit::InDoubt,
+        ProofVerdict::Proven { .. } => Exit::Done,
+        ProofVerdict::Refuted { .. } => Exit::Failed,
+        ProofVerdict::Unseen { .. } => Exit::InDoubt,
     })
 }
 
@@ -67,8 +70,8 @@ fn authorities(file: &Path) -> Result<Roots> {
 }
 
 /// The verdict, then all that was seen.
-fn view(proof: &Proof, verdict: &Verdict, style: &Style) -> String {
-    let mut rows: Vec<[String; 2]> = vec![[verdict.word().to_owned(), verdict.message().to_owned()]];
+fn view(proof: &Proof, verdict: &ProofVerdict, style: &Style) -> String {
+    let mut rows: Vec<[String; 2]> = vec![[verdict.as_str().to_owned(), verdict.message().to_owned()]];
     let mut row = |name: &str, text: String| rows.push([name.to_owned(), text]);
     if let Some(greeting) = &proof.greeting {
         row("server", greeting.version.clone());
@@ -92,7 +95,7 @@ fn view(proof: &Proof, verdict: &Verdict, style: &Style) -> String {
     aligned(&["", ""], false, &rows, &mut Vec::new())
 }
 
-fn spoken(tls: &Tls, style: &Style, row: &mut impl FnMut(&str, String)) {
+fn spoken(tls: &Handshake, style: &Style, row: &mut impl FnMut(&str, String)) {
     row("handshake", format!("{}, {}", tls.version, tls.cipher));
     for (depth, certificate) in tls.chain.iter().enumerate() {
         row(if depth == 0 { "certificate" } else { "sent with it" }, format!("{}, signed by {}", certificate.subject, certificate.issuer));
@@ -103,7 +106,7 @@ fn spoken(tls: &Tls, style: &Style, row: &mut impl FnMut(&str, String)) {
         row("", format!("sha256 {}", certificate.sha256));
     }
     for objection in &tls.objections {
-        row("objection", format!("{}: {}", objection.word.word(), objection.message));
+        row("objection", format!("{}: {}", objection.word.as_str(), objection.message));
     }
 }
 
@@ -114,10 +117,10 @@ fn validity(certificate: &Certificate, style: &Style) -> String {
     }
 }
 
-fn plaintext(plaintext: Plaintext) -> &'static str {
+fn plaintext(plaintext: PlaintextLogin) -> &'static str {
     match plaintext {
-        Plaintext::Only => "is all that is spoken there",
-        Plaintext::NotExcluded => "not excluded: a greeting does not tell whether TLS is required",
-        Plaintext::Refused => "is refused",
+        PlaintextLogin::Only => "is all that is spoken there",
+        PlaintextLogin::NotExcluded => "not excluded: a greeting does not tell whether TLS is required",
+        PlaintextLogin::Refused => "is refused",
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::args::Reach;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::term;
 use crate::config::{self, Config};
 use crate::domain::id::Name;
@@ -14,14 +14,14 @@ use crate::domain::lane::{Lane, reached};
 
 /// What is known of the daemon without asking it.
 #[derive(Debug)]
-pub struct Daemon {
+pub struct DaemonAddress {
     socket: PathBuf,
     stop_file: Option<PathBuf>,
     lanes: Option<BTreeMap<Name, Option<Name>>>,
     configured: Vec<Lane>,
 }
 
-impl Daemon {
+impl DaemonAddress {
     /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
@@ -50,9 +50,9 @@ impl Daemon {
 }
 
 /// The configuration that flag, environment and default name; an address stands above its socket.
-pub fn config(reach: &Reach) -> Result<Config, Failure> {
+pub fn config(reach: &Reach) -> Result<Config, ExitFailure> {
     let config = Config::load(reach.config.as_deref(), &|name| std::env::var(name).ok())
-        .map_err(|mistakes| Failure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
+        .map_err(|mistakes| ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end()))?;
     match &reach.addr {
         Some(addr) => Ok(config.at(socket(addr)?)),
         None => Ok(config),
@@ -60,32 +60,32 @@ pub fn config(reach: &Reach) -> Result<Config, Failure> {
 }
 
 /// Finds the daemon. An address wins over a configuration, which then need not be readable.
-pub fn find(reach: &Reach) -> Result<Daemon, Failure> {
+pub fn find(reach: &Reach) -> Result<DaemonAddress, ExitFailure> {
     if let Some(addr) = &reach.addr {
-        return Ok(Daemon::at(&socket(addr)?));
+        return Ok(DaemonAddress::at(&socket(addr)?));
     }
     let config = self::config(reach)?;
     let lanes = config.file.is_some().then(|| reached(&config.lanes));
     let stop_file = Some(config::stop_file(&config.store));
-    Ok(Daemon { socket: config.socket, stop_file, lanes, configured: config.lanes })
+    Ok(DaemonAddress { socket: config.socket, stop_file, lanes, configured: config.lanes })
 }
 
 /// Finds the daemon for a verb that works without one: a configuration that cannot be read costs it the check of the
 /// lanes, no more.
-pub fn find_offline(reach: &Reach) -> Result<Daemon, Failure> {
+pub fn find_offline(reach: &Reach) -> Result<DaemonAddress, ExitFailure> {
     match find(reach) {
         // Somebody named that file: then its mistakes are told.
         Err(failure) if reach.config.is_some() => Err(failure),
-        Err(_) => Ok(Daemon::at(Path::new(""))),
+        Err(_) => Ok(DaemonAddress::at(Path::new(""))),
         Ok(daemon) => Ok(daemon),
     }
 }
 
-fn socket(addr: &str) -> Result<PathBuf, Failure> {
+fn socket(addr: &str) -> Result<PathBuf, ExitFailure> {
     let path = addr.strip_prefix("unix://").or_else(|| addr.strip_prefix("unix:")).unwrap_or(addr);
     if path.is_empty() || path.contains("://") {
         let message = format!("the address {addr:?} is no socket; write a path, as /run/sealift/api.sock or unix:/run/sealift/api.sock");
-        return Err(Failure::new(Exit::Error, message));
+        return Err(ExitFailure::new(Exit::Error, message));
     }
     Ok(path.into())
 }

@@ -14,7 +14,7 @@ use super::assume::{assume, span};
 use super::client::Client;
 use super::exit::Exit;
 use super::output::{aligned, line, pretty};
-use super::reach::Daemon;
+use super::reach::DaemonAddress;
 use super::text::{Style, clean_lines, count, length};
 use super::windows::{clock_remark, instant};
 use super::{discovered, term};
@@ -22,17 +22,17 @@ use crate::api::journal_row;
 use crate::cloud::safe_text::for_a_shell;
 use crate::domain::journal::Entry;
 use crate::domain::window::Calendar;
-use crate::rehearse::scene::FOR_MAX;
-use crate::rehearse::search::{Found, search};
-use crate::rehearse::story::Story;
+use crate::rehearse::repro::Repro;
+use crate::rehearse::scenario::FOR_MAX;
+use crate::rehearse::search::{SearchResult, search};
 use crate::rehearse::verdict::WindowVerdict;
-use crate::rehearse::{Ending, Scene, Verdict, run};
+use crate::rehearse::{Ending, RehearsalVerdict, Scenario, run};
 
 /// Largest number of crashes: beyond it nothing new is learnt.
 const CRASHES_MAX: usize = 1000;
 
 /// `rehearse`.
-pub async fn rehearse(args: &RehearseArgs, daemon: &Daemon, client: impl FnOnce() -> Result<Client>, style: &Style) -> Result<Exit> {
+pub async fn rehearse(args: &RehearseArgs, daemon: &DaemonAddress, client: impl FnOnce() -> Result<Client>, style: &Style) -> Result<Exit> {
     let loaded = discovered::load(&args.plan, &args.discovered, daemon, client).await?.loaded;
     // A second is as fine as anybody reads it, and it makes the command repeatable.
     let zone = loaded.plan.calendar.windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
@@ -61,7 +61,7 @@ pub async fn rehearse(args: &RehearseArgs, daemon: &Daemon, client: impl FnOnce(
     }
     let style = Style { zone, ..style.clone() };
     let clocks = clocks(&scene.plan.calendar, &run.verdict);
-    let told = Told { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
+    let told = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
         DocumentFormat::Table => write!(out, "{}", text(&told, &style))?,
@@ -74,10 +74,10 @@ pub async fn rehearse(args: &RehearseArgs, daemon: &Daemon, client: impl FnOnce(
 
 /// A verdict with what it rests on.
 #[derive(Serialize)]
-pub struct Told<'a> {
+pub struct RehearsalReport<'a> {
     /// The verdict.
     #[serde(flatten)]
-    pub verdict: &'a Verdict,
+    pub verdict: &'a RehearsalVerdict,
     /// What it rests on: given or assumed.
     pub basis: Vec<String>,
     /// What clocks do to the windows that were used, by the window's number; most have no entry.
@@ -88,7 +88,7 @@ pub struct Told<'a> {
 }
 
 /// What the proxies show at the start.
-fn begins(scene: &Scene) -> String {
+fn begins(scene: &Scenario) -> String {
     let other = if scene.plan.ssl_option { "off" } else { "on" };
     let listed = scene.targets.iter().filter(|target| target.seen.is_some()).count();
     match scene.targets.len() - listed {
@@ -101,7 +101,7 @@ fn begins(scene: &Scene) -> String {
 }
 
 /// The windows that meet a change of clocks.
-fn clocks(calendar: &Calendar, verdict: &Verdict) -> BTreeMap<usize, String> {
+fn clocks(calendar: &Calendar, verdict: &RehearsalVerdict) -> BTreeMap<usize, String> {
     let met = |window: &WindowVerdict| {
         let outlook = calendar.outlook(window.open, None, 1);
         let sight = outlook.sights.first()?;
@@ -121,7 +121,7 @@ fn write_journal(file: &Path, journal: &[Entry]) -> Result<()> {
 }
 
 /// The exit code of a verdict.
-pub fn exit(verdict: &Verdict) -> Exit {
+pub fn exit(verdict: &RehearsalVerdict) -> Exit {
     match verdict.ending {
         // A promise that was broken is a defect of ours, whatever else came out.
         _ if !verdict.holds() => Exit::Error,
@@ -134,7 +134,7 @@ pub fn exit(verdict: &Verdict) -> Exit {
 }
 
 /// The verdict for people.
-pub fn text(told: &Told<'_>, style: &Style) -> String {
+pub fn text(told: &RehearsalReport<'_>, style: &Style) -> String {
     let verdict = told.verdict;
     let to = if verdict.ssl_option { "on" } else { "off" };
     let mut text = format!("rehearsal of plan {} revision {}  ssl -> {to}\n", verdict.plan, verdict.revision);
@@ -178,15 +178,15 @@ pub fn text(told: &Told<'_>, style: &Style) -> String {
 }
 
 /// `rehearse --seeds`.
-fn look_for(args: &RehearseArgs, base: &Scene, seeds: u32) -> Result<Exit> {
-    let aim: &(dyn Fn(&Verdict) -> bool + Sync) = match args.find {
+fn look_for(args: &RehearseArgs, base: &Scenario, seeds: u32) -> Result<Exit> {
+    let aim: &(dyn Fn(&RehearsalVerdict) -> bool + Sync) = match args.find {
         Find::Broken => &|verdict| !verdict.holds(),
         Find::Halted => &|verdict| verdict.ending == Ending::Halted,
         Find::Failed => &|verdict| verdict.tally.failures() > 0,
         Find::Late => &|verdict| verdict.ending == Ending::NotEnded,
     };
     let found = search(base, seeds, aim)?;
-    let document = SearchDoc::of(&found, &|story: &Story| command(args, base, story));
+    let document = SearchDoc::of(&found, &|story: &Repro| command(args, base, story));
     let mut out = term::stdout();
     match args.output.output {
         DocumentFormat::Table => write!(out, "{}", clean_lines(&search_text(&document, args.find)))?,
@@ -226,7 +226,7 @@ struct StoryDoc {
 }
 
 impl SearchDoc {
-    fn of(found: &Found, command: &dyn Fn(&Story) -> String) -> Self {
+    fn of(found: &SearchResult, command: &dyn Fn(&Repro) -> String) -> Self {
         let story = found.story.as_ref().map(|(drawn, short)| StoryDoc {
             drawn_with_faults: drawn.settings.len() + drawn.crashes.len(),
             drawn_with_targets: drawn.targets,
@@ -242,7 +242,7 @@ impl SearchDoc {
 }
 
 /// The command that tells a story again.
-fn command(args: &RehearseArgs, base: &Scene, story: &Story) -> String {
+fn command(args: &RehearseArgs, base: &Scenario, story: &Repro) -> String {
     let mut words = vec!["sealift".to_owned(), "rehearse".to_owned(), args.plan.display().to_string()];
     words.extend(args.cloud.faults.iter().flat_map(|file| ["--faults".to_owned(), file.display().to_string()]));
     words.extend(args.cloud.fault.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]));
@@ -279,7 +279,7 @@ fn search_text(found: &SearchDoc, find: Find) -> String {
 }
 
 /// How it ended, in one line.
-pub fn ending(verdict: &Verdict, style: &Style) -> String {
+pub fn ending(verdict: &RehearsalVerdict, style: &Style) -> String {
     let tally = &verdict.tally;
     let outcome = format!("{} switched, {} failed, {} in doubt", tally.succeeded, tally.failed, tally.in_doubt);
     let after = length(verdict.ended_at.duration_since(verdict.from));
@@ -292,7 +292,7 @@ pub fn ending(verdict: &Verdict, style: &Style) -> String {
     }
 }
 
-fn waves(verdict: &Verdict, style: &Style) -> String {
+fn waves(verdict: &RehearsalVerdict, style: &Style) -> String {
     let at = |at: Option<jiff::Timestamp>| at.map_or("-".into(), |at| style.time(at));
     let window = |number: Option<usize>| number.map_or("-".into(), |number| number.to_string());
     let cells: Vec<Vec<String>> = verdict
@@ -313,7 +313,7 @@ fn waves(verdict: &Verdict, style: &Style) -> String {
 /// Windows shown; a verdict as JSON has them all.
 const WINDOWS_SHOWN: usize = 40;
 
-fn windows(told: &Told<'_>, style: &Style) -> String {
+fn windows(told: &RehearsalReport<'_>, style: &Style) -> String {
     let verdict = told.verdict;
     let cells: Vec<Vec<String>> = verdict
         .windows
@@ -348,8 +348,8 @@ mod tests {
     use super::*;
     use crate::domain::quota::Quota;
     use crate::rehearse::Forecast;
-    use crate::rehearse::invariants::staged::{Stage, after};
-    use crate::rehearse::story::{Setting, with};
+    use crate::rehearse::invariants::staged::{StagedRun, after};
+    use crate::rehearse::repro::{FaultSetting, with};
 
     fn golden(name: &str, text: &str) {
         insta::with_settings!({snapshot_path => "../../tests/golden/cli", prepend_module_to_snapshot => false, omit_expression => true}, {
@@ -357,23 +357,23 @@ mod tests {
         });
     }
 
-    fn scene() -> Scene {
-        let mut stage = Stage::of(12, 8, &[("canary", 2), ("rest", 10)]);
+    fn scene() -> Scenario {
+        let mut stage = StagedRun::of(12, 8, &[("canary", 2), ("rest", 10)]);
         stage.windows_in(&["Asia/Singapore"], "0 1 * * *", 300, 60);
         stage.scene.lanes[0].quota = Some(Quota { requests: 30, per: Duration::from_secs(60) });
         stage.scene.plan.strategy.max_in_flight = 2;
-        let jobs = Setting { key: "job_time".into(), value: "{min: 30s, max: 1m}".into() };
+        let jobs = FaultSetting { key: "job_time".into(), value: "{min: 30s, max: 1m}".into() };
         stage.scene.faults = with(&stage.scene.faults, &[jobs]).expect("a fault");
         stage.scene
     }
 
-    fn told(scene: &Scene) -> (String, String, Exit) {
+    fn told(scene: &Scenario) -> (String, String, Exit) {
         let zone = scene.plan.calendar.windows()[0].zone().rules().clone();
         let style = Style { now: after(0), zone };
         let run = run(scene).expect("a fleet");
         let basis = vec!["jobs take 30s to 1m, as given".into()];
         let clocks = clocks(&scene.plan.calendar, &run.verdict);
-        let told = Told { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
+        let told = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
         (text(&told, &style), pretty(&told).expect("JSON"), exit(&run.verdict))
     }
 
@@ -387,10 +387,10 @@ mod tests {
 
     #[test]
     fn the_nights_on_which_clocks_change_are_marked() {
-        let mut stage = Stage::of(8, 8, &[("all", 8)]);
+        let mut stage = StagedRun::of(8, 8, &[("all", 8)]);
         stage.windows_in(&["Europe/Berlin"], "30 2 * * *", 60, 0);
         stage.scene.plan.strategy.max_in_flight = 2;
-        stage.scene.faults = with(&stage.scene.faults, &[Setting { key: "job_time".into(), value: "50s".into() }]).expect("a fault");
+        stage.scene.faults = with(&stage.scene.faults, &[FaultSetting { key: "job_time".into(), value: "50s".into() }]).expect("a fault");
         for (from, name) in [("2027-03-27T00:00:00Z", "rehearsal-spring"), ("2027-10-30T00:00:00Z", "rehearsal-autumn")] {
             stage.scene.from = from.parse().expect("an instant");
             let (text, json, _) = told(&stage.scene);
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn a_rehearsal_that_halts() {
         let mut scene = scene();
-        let setting = |key: &str, value: &str| Setting { key: key.into(), value: value.into() };
+        let setting = |key: &str, value: &str| FaultSetting { key: key.into(), value: value.into() };
         scene.faults = with(&scene.faults, &[setting("job_fails", "0.7")]).expect("a fault");
         scene.plan.strategy.max_failures = 2;
         scene.plan.retry.max_attempts = 1;
@@ -417,7 +417,7 @@ mod tests {
     fn every_ending_has_its_exit_code() {
         let well = run(&scene()).expect("a fleet").verdict;
         let with = |ending, failed, in_doubt| {
-            let mut verdict = Verdict { ending, ..well.clone() };
+            let mut verdict = RehearsalVerdict { ending, ..well.clone() };
             (verdict.tally.failed, verdict.tally.in_doubt) = (failed, in_doubt);
             exit(&verdict)
         };
@@ -426,7 +426,7 @@ mod tests {
         assert_eq!(with(Ending::Halted, 1, 1), Exit::Stopped);
         assert_eq!(with(Ending::NotEnded, 0, 0), Exit::WindowClosed);
         let mut broken = well;
-        broken.invariants[0].broken = Some(crate::rehearse::invariants::Broken { at: after(0), how: "twice".into() });
+        broken.invariants[0].broken = Some(crate::rehearse::invariants::Violation { at: after(0), how: "twice".into() });
         assert_eq!(exit(&broken), Exit::Error);
     }
 

@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result};
 
 use super::args::RevertArgs;
 use super::client::Client;
-use super::exit::{Exit, Failure};
-use super::operate::{because, tell};
+use super::exit::{Exit, ExitFailure};
+use super::operate::{because, report};
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, count};
 use super::wire::{ChangeRow, PlanDoc, RolloutDoc};
@@ -39,7 +39,7 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
     }
     if !args.yes && !rollout.is_final {
         if !can_ask() {
-            return Err(Failure::nobody("a revert cannot be taken back; say --yes to do it without being asked").into());
+            return Err(ExitFailure::nobody("a revert cannot be taken back; say --yes to do it without being asked").into());
         }
         let back = if rollout.ssl_option { "OFF" } else { "on" };
         term::say(&format!(
@@ -59,7 +59,7 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
         term::say(&format!("warning: {warning}"));
     }
     let answer = client.verb(&rollout.id, "revert", &because(&args.verb)).await?;
-    tell(&answer, &args.verb.output)
+    report(&answer, &args.verb.output)
 }
 
 async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &Style) -> Result<Exit> {
@@ -68,11 +68,11 @@ async fn write_plan(client: &Client, rollout: &RolloutDoc, file: &Path, style: &
             "rollout {} is {}: put it back with `sealift revert {}`; a plan is written of one that is over",
             rollout.name, rollout.phase, rollout.name
         );
-        return Err(Failure::new(Exit::Error, message).into());
+        return Err(ExitFailure::new(Exit::Error, message).into());
     }
     let rows = switched(client, rollout).await?;
     if rows.is_empty() {
-        return Err(Failure::new(Exit::Error, format!("nothing to put back: rollout {} switched nothing", rollout.name)).into());
+        return Err(ExitFailure::new(Exit::Error, format!("nothing to put back: rollout {} switched nothing", rollout.name)).into());
     }
     let opened = OpenOptions::new().write(true).create_new(true).open(file);
     let mut out = BufWriter::new(opened.with_context(|| format!("cannot create {}; an existing file is left as it is", file.display()))?);

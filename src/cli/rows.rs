@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::output::Row;
+use super::output::ListingRow;
 use super::text::Style;
-use super::wire::{AnswerDoc, ChangeRow, Hold, JobRow, JournalRow, ProofDoc, RolloutRow};
+use super::wire::{AnswerDoc, ChangeRow, HoldView, JournalRow, ProofDoc, RolloutRow, SavedJob};
 
 fn text<T: ToString>(value: &Option<T>) -> String {
     value.as_ref().map(ToString::to_string).unwrap_or_default()
@@ -18,7 +18,7 @@ fn ago(style: &Style, at: &Option<Timestamp>) -> String {
     at.map(|at| style.ago(at)).unwrap_or_default()
 }
 
-impl Row for RolloutRow {
+impl ListingRow for RolloutRow {
     const COLUMNS: &'static [&'static str] = &[
         "ID",
         "NAME",
@@ -107,7 +107,7 @@ impl Row for RolloutRow {
 }
 
 /// What stands in a change's last column: why it failed, how it came out, or why it waits.
-fn told(row: &ChangeRow, style: &Style) -> String {
+fn describe(row: &ChangeRow, style: &Style) -> String {
     if let Some(reason) = &row.reason {
         let failed = matches!(row.state.as_str(), "failed" | "in_doubt");
         let request = row.last_answer.as_ref().and_then(|answer| answer.request_id.as_ref()).filter(|_| failed);
@@ -150,14 +150,14 @@ fn answered(answer: &Option<AnswerDoc>) -> [String; 6] {
 }
 
 /// A hold in one line.
-pub fn held(hold: &Hold, style: &Style) -> String {
+pub fn held(hold: &HoldView, style: &Style) -> String {
     match hold.until {
         Some(until) => format!("{}, until {}", hold.text, style.until(until)),
         None => hold.text.clone(),
     }
 }
 
-impl Row for ChangeRow {
+impl ListingRow for ChangeRow {
     const COLUMNS: &'static [&'static str] = &["##", "PROXY", "WAVE", "STATE", "#TRIES", "JOB", "MOVED", "WHY"];
     const FIELDS: &'static [&'static str] = &[
         "ordinal",
@@ -209,7 +209,7 @@ impl Row for ChangeRow {
             self.attempts.to_string(),
             self.job_id.clone().unwrap_or_else(|| "-".into()),
             ago(style, &self.moved_at),
-            told(self, style),
+            describe(self, style),
         ]
     }
 
@@ -247,7 +247,7 @@ impl Row for ChangeRow {
     }
 }
 
-impl Row for JobRow {
+impl ListingRow for SavedJob {
     const COLUMNS: &'static [&'static str] = &["JOB", "PROXY", "INSTANCE", "WAVE", "STATE"];
     const FIELDS: &'static [&'static str] =
         &["job_id", "ordinal", "lane", "instance_id", "proxy_id", "wave", "number", "latest", "state", "moved_at", "presumed"];
@@ -276,7 +276,7 @@ impl Row for JobRow {
     }
 }
 
-impl Row for JournalRow {
+impl ListingRow for JournalRow {
     const COLUMNS: &'static [&'static str] = &["#SEQ", "AT", "WHAT", "STEP", "WHY"];
     const FIELDS: &'static [&'static str] = &[
         "seq",

@@ -11,7 +11,7 @@ use super::output::aligned;
 use super::plan::limits;
 use super::rows::held;
 use super::text::{Style, clean, count, cut, seconds, wrap};
-use super::wire::{Hold, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
+use super::wire::{HoldView, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
 use crate::rehearse::Forecast;
 
 /// Waves shown around the current one; a plan may have a hundred.
@@ -95,7 +95,7 @@ pub fn view(rollout: &RolloutDoc, style: &Style, width: usize) -> String {
 }
 
 /// ` since 2026-12-06 01:20 +08 (10m):`, or a colon alone.
-fn since(hold: &Hold, style: &Style) -> String {
+fn since(hold: &HoldView, style: &Style) -> String {
     hold.since.map_or_else(|| ":".to_owned(), |since| format!(" since {} ({}):", style.time(since), style.ago(since)))
 }
 
@@ -325,7 +325,7 @@ pub fn tick(rollout: &RolloutDoc, style: &Style) -> String {
     parts.extend(rollout.eta.map(|eta| format!("ends about {}", style.clock(eta))));
     parts.extend(rollout.forecast.as_ref().and_then(Forecast::ends_after).map(|after| format!("ends after {after}")));
     // An instant and no length: a line is news only when something moved.
-    let since = |hold: &Hold| hold.since.map(|since| format!(" since {}", style.time(since))).unwrap_or_default();
+    let since = |hold: &HoldView| hold.since.map(|since| format!(" since {}", style.time(since))).unwrap_or_default();
     parts.extend(rollout.holds.first().map(|hold| format!("held{}: {}", since(hold), held(hold, style))));
     clean(&parts.join("  "))
 }

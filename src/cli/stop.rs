@@ -9,15 +9,15 @@ use anyhow::Result;
 
 use super::args::{DocumentFormat, StopArgs};
 use super::client::{Client, ClientError};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::output::{line, pretty};
-use super::reach::Daemon;
+use super::reach::DaemonAddress;
 use super::term;
 use super::text::{Style, clean};
 use super::wire::{DaemonDoc, StopAnswer, StopRequest};
 
 /// `stop`.
-pub async fn stop(client: &Client, args: &StopArgs, daemon: &Daemon) -> Result<Exit> {
+pub async fn stop(client: &Client, args: &StopArgs, daemon: &DaemonAddress) -> Result<Exit> {
     let request = StopRequest { reason: args.reason.clone() };
     // The way to stop without the daemon is told at once, not after its restart was waited for.
     let answered = client.clone().waiting(Duration::ZERO).switch_all("stop", &request).await;
@@ -31,9 +31,9 @@ pub async fn start(client: &Client, args: &StopArgs) -> Result<Exit> {
 }
 
 /// Whoever must stop everything now is told how, whatever keeps the daemon from its answer.
-fn without_answer(error: ClientError, daemon: &Daemon) -> Failure {
+fn without_answer(error: ClientError, daemon: &DaemonAddress) -> ExitFailure {
     let refused = matches!(error, ClientError::Refused(_));
-    let failure = Failure::from(error);
+    let failure = ExitFailure::from(error);
     if refused {
         return failure;
     }
@@ -45,7 +45,7 @@ fn without_answer(error: ClientError, daemon: &Daemon) -> Failure {
         "{}\nWithout its answer: a file {file} stops everything at once, and at its next start; the reason is its text",
         failure.message
     );
-    Failure { message, ..failure }
+    ExitFailure { message, ..failure }
 }
 
 fn tell(answer: &StopAnswer, format: DocumentFormat) -> Result<Exit> {

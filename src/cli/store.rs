@@ -16,21 +16,21 @@ use super::args::{
     StoreVerb, TakeBackArgs,
 };
 use super::client::{Client, ClientError};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitFailure};
 use super::output::{aligned, line, pretty};
 use super::reach;
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, clean_lines, count};
-use crate::store::upkeep::begin::begin;
-use crate::store::upkeep::check::{QueueReport, Report, check};
-use crate::store::upkeep::compact::compact;
-use crate::store::upkeep::export::{Export, new_file};
-use crate::store::upkeep::hand_over::{hand_over, take_back, told};
-use crate::store::upkeep::import::{CopySource, Imported, import, keep};
-use crate::store::upkeep::manifest::Manifest;
-use crate::store::upkeep::refusal::CopyError;
-use crate::store::upkeep::relay::relay;
-use crate::store::upkeep::repair::repair;
+use crate::store::maintenance::begin::begin;
+use crate::store::maintenance::check::{QueueReport, Report, check};
+use crate::store::maintenance::compact::compact;
+use crate::store::maintenance::export::{Export, new_file};
+use crate::store::maintenance::hand_over::{hand_over, read, take_back};
+use crate::store::maintenance::import::{CopySource, Imported, import, keep};
+use crate::store::maintenance::manifest::Manifest;
+use crate::store::maintenance::refusal::CopyError;
+use crate::store::maintenance::repair::repair;
+use crate::store::maintenance::stream::relay;
 
 /// Stands for standard input or output.
 const STREAM: &str = "-";
@@ -130,7 +130,7 @@ fn view(dir: &Path, report: &Report) -> String {
         QueueReport::No { why } => row("queue", format!("not compared: {why}")),
     }
     let findings = report.findings.iter().map(|finding| {
-        let cells = [finding.severity.word(), &finding.place, &finding.what, &finding.remedy];
+        let cells = [finding.severity.as_str(), &finding.place, &finding.what, &finding.remedy];
         cells.map(clean)
     });
     for [severity, place, what, remedy] in findings {
@@ -152,7 +152,7 @@ async fn backup(args: &BackupArgs, reach: &Reach, style: &Style) -> Result<Exit>
             keep(CopySource::Export(Box::new(export)), &state.display().to_string(), &dir, now)?
         }
     };
-    tell(&manifest, &format!("{} is a backup", args.dir.display()), &args.output, false, style)?;
+    report(&manifest, &format!("{} is a backup", args.dir.display()), &args.output, false, style)?;
     term::say(&format!(
         "what happens from now on is not in it; to work with it: sealift store import {} --state DIR",
         clean(&args.dir.display().to_string())
@@ -172,14 +172,14 @@ fn looked_at(dir: &Path) -> Result<Export, CopyError> {
 async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let (now, streams) = (style.now, args.file.as_os_str() == STREAM);
     if streams && io::stdout().is_terminal() {
-        return Err(Failure::new(Exit::Error, "standard output is a terminal; name a file, or send it through a pipe").into());
+        return Err(ExitFailure::new(Exit::Error, "standard output is a terminal; name a file, or send it through a pipe").into());
     }
     let file = args.file.clone();
     let manifest = match from(args.state.as_deref(), reach).await? {
         From::Daemon(_) if args.hand_over => {
             let message =
                 "a daemon works on the store; stop it (systemctl stop sealift) and say this again: after a hand-over none starts here";
-            return Err(Failure::new(Exit::Error, message).into());
+            return Err(ExitFailure::new(Exit::Error, message).into());
         }
         From::Daemon(client) => {
             let stream = client.export().await?;
@@ -197,7 +197,7 @@ async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit>
     };
     let what = if args.hand_over { "holds the store, which goes on where it is imported" } else { "holds a copy of the store" };
     let name = if streams { "the export".into() } else { args.file.display().to_string() };
-    tell(&manifest, &format!("{name} {what}"), &args.output, streams, style)?;
+    report(&manifest, &format!("{name} {what}"), &args.output, streams, style)?;
     if args.hand_over {
         term::say("no daemon starts on the old directory any more; `sealift store take-back` undoes it, if the file is imported nowhere");
     }
@@ -218,7 +218,7 @@ fn take_in(args: &ImportArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let name = if args.from.as_os_str() == STREAM { "on standard input".into() } else { args.from.display().to_string() };
     let source = if args.from.as_os_str() == STREAM { CopySource::Stream(Box::new(io::stdin())) } else { CopySource::at(&args.from)? };
     let Imported { manifest, store } = import(source, &name, &dir, style.now)?;
-    tell(&manifest, &format!("{} is ready for a daemon", dir.display()), &args.output, false, style)?;
+    report(&manifest, &format!("{} is ready for a daemon", dir.display()), &args.output, false, style)?;
     if !manifest.hand_over {
         term::say(&clean_lines(&format!(
             "It goes on under an id of its own, {store}: the original may go on too.\nThis is the store as it was at {}. What its original did after that is not known here: job ids saved and verbs given\n\
@@ -249,7 +249,7 @@ fn new(args: &StateArgs, reach: &Reach) -> Result<Exit> {
 fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
     let dir = of(&args.state, reach)?;
     if !args.yes {
-        if let Some(handed) = told(&dir)? {
+        if let Some(handed) = read(&dir)? {
             let what = format!(
                 "{} was handed over at {}, with entry {}, into {}.\nIf that file was imported anywhere, two daemons will act on the same proxies.",
                 dir.display(),
@@ -260,7 +260,7 @@ fn back(args: &TakeBackArgs, reach: &Reach, style: &Style) -> Result<Exit> {
             term::say(&clean_lines(&what));
         }
         if !can_ask() {
-            return Err(Failure::nobody("say --yes to take a hand-over back without being asked").into());
+            return Err(ExitFailure::nobody("say --yes to take a hand-over back without being asked").into());
         }
         if !matches!(ask("Take it back? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");
@@ -325,7 +325,7 @@ struct CopyDoc<'m> {
     manifest: &'m Manifest,
 }
 
-fn tell(manifest: &Manifest, what: &str, output: &DocumentArgs, beside: bool, style: &Style) -> Result<()> {
+fn report(manifest: &Manifest, what: &str, output: &DocumentArgs, beside: bool, style: &Style) -> Result<()> {
     let doc = CopyDoc { what, manifest };
     let text = match output.output {
         DocumentFormat::Json => pretty(&doc)? + "\n",

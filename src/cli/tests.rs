@@ -5,16 +5,16 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::args::Format;
+use super::args::OutputFormat;
 use super::listing::beside;
 use super::members::MemberRow;
-use super::output::{Listing, Row, pretty};
+use super::output::{ListingPrinter, ListingRow, pretty};
 use super::status::{tick, verdict, view};
 use super::text::Style;
 use super::wire::{
-    AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRun, GrowthDoc, HaltDoc,
-    HeldTarget, Hold, JobRow, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave,
-    ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
+    AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRunDoc, GrowthDoc, HaltDoc,
+    HeldTarget, HoldView, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc,
+    RevertDoc, RolloutDoc, RolloutRow, SavedJob, SeenRow, StoreDoc, TallyDoc, VerbAnswer, WaveDoc, WireDoc, WirePreview,
 };
 use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
@@ -90,8 +90,8 @@ fn rollout() -> RolloutDoc {
     }
 }
 
-fn hold(word: &str, text: &str, until: Option<&str>) -> Hold {
-    Hold { word: word.into(), text: text.into(), since: None, until: until.map(at) }
+fn hold(word: &str, text: &str, until: Option<&str>) -> HoldView {
+    HoldView { word: word.into(), text: text.into(), since: None, until: until.map(at) }
 }
 
 fn shown(rollout: &RolloutDoc) -> String {
@@ -190,8 +190,8 @@ fn a_rollout_that_is_held() {
         paused: Some(mark.clone()),
         holds: vec![
             hold("stop_file", "everything is stopped by the file /var/lib/sealift/STOP: fire drill; remove it to go on", None),
-            Hold { since: Some(mark.at), ..hold("paused", "paused by ada: application team sees errors", None) },
-            Hold { since: Some(at("2026-12-04T21:00:00Z")), ..hold("window", "no window is open", Some("2026-12-11T17:00:00Z")) },
+            HoldView { since: Some(mark.at), ..hold("paused", "paused by ada: application team sees errors", None) },
+            HoldView { since: Some(at("2026-12-04T21:00:00Z")), ..hold("window", "no window is open", Some("2026-12-11T17:00:00Z")) },
         ],
         rate_per_minute: None,
         eta: None,
@@ -270,7 +270,7 @@ fn nothing_that_counts_is_cut_at_80_columns() {
         waves: vec![wide("early-regions-of-the-south", "done", early), wide("rest", "current", rest)],
         tally: total.into(),
         max_in_flight: 400,
-        holds: vec![Hold { since: Some(at("2026-12-05T17:20:00Z")), ..hold("paused", held, Some("2026-12-05T18:20:00Z")) }],
+        holds: vec![HoldView { since: Some(at("2026-12-05T17:20:00Z")), ..hold("paused", held, Some("2026-12-05T18:20:00Z")) }],
         eta: None,
         ..rollout()
     };
@@ -288,11 +288,11 @@ fn nothing_that_counts_is_cut_at_80_columns() {
     }
 }
 
-fn listed<R: Row>(rows: &[R]) -> String {
+fn listed<R: ListingRow>(rows: &[R]) -> String {
     let mut text = String::new();
-    for format in [Format::Table, Format::Csv, Format::Jsonl, Format::Json] {
+    for format in [OutputFormat::Table, OutputFormat::Csv, OutputFormat::Jsonl, OutputFormat::Json] {
         let mut out = Vec::new();
-        let mut listing = Listing::new(&mut out, format, style());
+        let mut listing = ListingPrinter::new(&mut out, format, style());
         // Two pages, as they come from the daemon.
         let (first, second) = rows.split_at(rows.len() / 2);
         listing.page(first).expect("written");
@@ -426,7 +426,7 @@ fn the_changes() {
 
 #[test]
 fn the_jobs() {
-    let row = |number: u16, latest: bool| JobRow {
+    let row = |number: u16, latest: bool| SavedJob {
         job_id: format!("252bdc32-3ac5-4e21-b54c-b9d8d8e6b0a{number}"),
         ordinal: 7,
         lane: "prod-sg".into(),
@@ -439,7 +439,7 @@ fn the_jobs() {
         state: "succeeded".into(),
         moved_at: Some(at("2026-12-05T17:28:00Z")),
     };
-    let presumed = |row: JobRow| JobRow { presumed: true, ..row };
+    let presumed = |row: SavedJob| SavedJob { presumed: true, ..row };
     golden("jobs", &listed(&[row(1, false), row(2, true), presumed(row(3, false)), presumed(row(4, true))]));
 }
 
@@ -484,7 +484,7 @@ fn the_journal() {
 
 #[test]
 fn an_empty_listing_is_still_a_document() {
-    golden("empty", &listed::<JobRow>(&[]));
+    golden("empty", &listed::<SavedJob>(&[]));
 }
 
 #[test]
@@ -620,7 +620,7 @@ fn how_fast_the_journal_grows() {
         word: word.into(),
         text,
     };
-    let rows = [row(CheckRow::NOTE, "filling", filling[0].told()), row(CheckRow::GO, "ok", filling[2].told())];
+    let rows = [row(CheckRow::NOTE, "filling", filling[0].message()), row(CheckRow::GO, "ok", filling[2].message())];
     text.push_str(&format!("---\n{}", preflight::table(&rows, true, 200)));
     golden("growth", &text);
 }
@@ -741,7 +741,7 @@ fn a_preview() {
 }
 
 fn enforcement() -> EnforcementDoc {
-    let run = EnforcementRun {
+    let run = EnforcementRunDoc {
         number: 12,
         tick: at("2026-12-04T18:00:00Z"),
         began: at("2026-12-04T18:00:01Z"),
@@ -805,7 +805,7 @@ fn an_enforcement() {
     let ended = EnforcementDoc { stage: "ended".into(), next_tick: None, stopped: Some(mark), last_run: None, runs: 0, ..held.clone() };
     let ended = EnforcementDoc { name: "over".into(), held: None, held_drift: 0, skipped_ticks: 0, ..ended };
     let why = "halted: 3 failures reach the budget of 3";
-    let run = enforcement().last_run.map(|run| EnforcementRun { result: None, halted: Some(why.into()), ..run });
+    let run = enforcement().last_run.map(|run| EnforcementRunDoc { result: None, halted: Some(why.into()), ..run });
     let halted = EnforcementDoc { name: "halted".into(), stage: "applying".into(), last_run: run, ..enforcement() };
     let looks = EnforcementDoc { name: "only-looks".into(), held: Some(format!("run 11 {why}")), ..enforcement() };
     let mut text = listed(&[plain.clone(), held.clone(), ended.clone(), halted.clone(), looks.clone()]);

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::client::Client;
-use super::exit::{Exit, Failure};
-use super::look::Progress;
+use super::exit::{Exit, ExitFailure};
+use super::look::LookProgress;
 use super::text::{clean, count};
 use super::wire::{InstanceRow, LookInstance, LookProxy, LookRequest};
 
@@ -28,12 +28,12 @@ pub trait Visitor {
 /// # Errors
 /// When anything is missing, and when the visitor fails; an interrupt (Ctrl-C) is [`Exit::Interrupted`], said as `given_up`.
 pub async fn walk(client: &Client, lanes: &[String], visitor: &mut dyn Visitor, given_up: &str, again: &str) -> Result<()> {
-    let mut walk = Walk { client, visitor, failed: BTreeMap::new() };
+    let mut walk = FleetWalk { client, visitor, failed: BTreeMap::new() };
     tokio::select! {
         biased;
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
-            return Err(Failure::new(Exit::Interrupted, given_up).into());
+            return Err(ExitFailure::new(Exit::Interrupted, given_up).into());
         }
         walked = walk.lanes(lanes) => walked?,
     }
@@ -45,16 +45,16 @@ pub async fn walk(client: &Client, lanes: &[String], visitor: &mut dyn Visitor, 
         instance.lane,
         clean(why)
     );
-    Err(Failure::new(Exit::Error, message).into())
+    Err(ExitFailure::new(Exit::Error, message).into())
 }
 
-struct Walk<'a> {
+struct FleetWalk<'a> {
     client: &'a Client,
     visitor: &'a mut dyn Visitor,
     failed: BTreeMap<LookInstance, String>,
 }
 
-impl Walk<'_> {
+impl FleetWalk<'_> {
     async fn lanes(&mut self, lanes: &[String]) -> Result<()> {
         for lane in lanes {
             self.lane(lane).await?;
@@ -65,7 +65,7 @@ impl Walk<'_> {
     /// Every instance of one lane, page by page.
     async fn lane(&mut self, lane: &str) -> Result<()> {
         let mut seen = BTreeSet::new();
-        let (mut offset, mut progress) = (0u32, Progress::new(0));
+        let (mut offset, mut progress) = (0u32, LookProgress::new(0));
         loop {
             let page = self.client.instances(lane, offset).await?;
             let total = page.total as usize;
@@ -85,7 +85,7 @@ impl Walk<'_> {
                 progress.clear();
                 let message =
                     format!("the discovery is not complete: lane {lane} has {total} instances, and its list ended after {offset}");
-                return Err(Failure::new(Exit::Error, message).into());
+                return Err(ExitFailure::new(Exit::Error, message).into());
             }
         }
     }

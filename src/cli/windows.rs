@@ -9,16 +9,16 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::args::{Format, WindowsArgs};
-use super::exit::{Exit, Failure};
-use super::output::{Listing, Row, aligned, pretty};
+use super::args::{OutputFormat, WindowsArgs};
+use super::exit::{Exit, ExitFailure};
+use super::output::{ListingPrinter, ListingRow, aligned, pretty};
 use super::plan::{known_lanes, refused};
-use super::reach::Daemon;
+use super::reach::DaemonAddress;
 use super::term;
 use super::text::{Style, clean, clean_lines, count, length};
-use crate::domain::outlook::{ClockChange, Meets, SIGHTS_MAX, Sight};
+use crate::domain::openings::{ClockChange, ForeseenOpening, Meets, SIGHTS_MAX};
 use crate::domain::zone::first_instant;
-use crate::planfile::{self, Read};
+use crate::planfile::{self, ReadPlan};
 
 /// Openings told unless more are asked for.
 const OPENINGS: usize = 10;
@@ -87,23 +87,23 @@ struct ClockDoc {
 }
 
 /// `windows`.
-pub fn windows(args: &WindowsArgs, daemon: &Daemon, style: &Style) -> Result<Exit> {
+pub fn windows(args: &WindowsArgs, daemon: &DaemonAddress, style: &Style) -> Result<Exit> {
     let read = planfile::read(&args.plan, None).map_err(refused)?;
     known_lanes(daemon, read.lanes())?;
     let zone = read.calendar().windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
     let from = args.from.as_deref().map_or(Ok(style.now), |text| instant("--from", text, &zone))?;
     let until = args.until.as_deref().map(|text| instant("--until", text, &zone)).transpose()?;
     if until.is_some_and(|until| until <= from) {
-        return Err(Failure::new(Exit::Error, "--until must lie after --from (and after now, without --from)").into());
+        return Err(ExitFailure::new(Exit::Error, "--until must lie after --from (and after now, without --from)").into());
     }
     let limit = args.count.map_or(if until.is_some() { SIGHTS_MAX } else { OPENINGS }, usize::from);
     let document = document(&read, from, until, limit, style);
     let mut out = term::stdout();
     match args.output.output {
-        Format::Table => write!(out, "{}", text(&document, &zone, style))?,
-        Format::Json => writeln!(out, "{}", pretty(&document)?)?,
-        Format::Jsonl | Format::Csv => {
-            let mut listing = Listing::new(&mut out, args.output.output, style.clone());
+        OutputFormat::Table => write!(out, "{}", text(&document, &zone, style))?,
+        OutputFormat::Json => writeln!(out, "{}", pretty(&document)?)?,
+        OutputFormat::Jsonl | OutputFormat::Csv => {
+            let mut listing = ListingPrinter::new(&mut out, args.output.output, style.clone());
             listing.page(&document.windows)?;
             listing.end::<WindowRow>()?;
         }
@@ -113,16 +113,19 @@ pub fn windows(args: &WindowsArgs, daemon: &Daemon, style: &Style) -> Result<Exi
 }
 
 /// An instant, or a date or time by the clock of the plan's first window.
-pub(super) fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
+pub(super) fn instant(flag: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, ExitFailure> {
     let civil = || text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0))).ok();
     let read = text.parse::<Timestamp>().ok().or_else(|| first_instant(civil()?, zone));
     read.ok_or_else(|| {
         let shown = clean(&text.chars().take(80).collect::<String>());
-        Failure::new(Exit::Error, format!("{flag} {shown:?} is no time; write 2026-03-28, 2026-03-28T22:00 or 2026-03-28T22:00:00+01:00"))
+        ExitFailure::new(
+            Exit::Error,
+            format!("{flag} {shown:?} is no time; write 2026-03-28, 2026-03-28T22:00 or 2026-03-28T22:00:00+01:00"),
+        )
     })
 }
 
-fn document(plan: &Read, from: Timestamp, until: Option<Timestamp>, limit: usize, style: &Style) -> WindowsDoc {
+fn document(plan: &ReadPlan, from: Timestamp, until: Option<Timestamp>, limit: usize, style: &Style) -> WindowsDoc {
     let outlook = plan.calendar().outlook(from, until, limit);
     let new_work = outlook.sights.iter().try_fold(0, |sum: i64, sight| Some(sum.saturating_add(sight.new_work()?.as_secs())));
     WindowsDoc {
@@ -137,7 +140,7 @@ fn document(plan: &Read, from: Timestamp, until: Option<Timestamp>, limit: usize
     }
 }
 
-fn row(sight: &Sight<'_>, style: &Style) -> WindowRow {
+fn row(sight: &ForeseenOpening<'_>, style: &Style) -> WindowRow {
     let zone = sight.zone.map_or_else(|| style.zone.clone(), |zone| zone.rules().clone());
     let local = |at: Timestamp| at.to_zoned_datetime(zone.clone()).to_string();
     let stretch = sight.stretch;
@@ -174,7 +177,7 @@ fn clock(change: &ClockChange) -> ClockDoc {
     ClockDoc { at: change.at, before: change.before.to_string(), after: change.after.to_string(), how }
 }
 
-fn remarks(sight: &Sight<'_>, zone: &TimeZone) -> Vec<String> {
+fn remarks(sight: &ForeseenOpening<'_>, zone: &TimeZone) -> Vec<String> {
     let mut remarks = Vec::new();
     if sight.open_already {
         remarks.push("open already".to_owned());
@@ -213,7 +216,7 @@ pub(super) fn clock_remark(change: &ClockChange, zone: &TimeZone, open: Timestam
     }
 }
 
-impl Row for WindowRow {
+impl ListingRow for WindowRow {
     const COLUMNS: &'static [&'static str] = &["OPENS", "NEW WORK UNTIL", "CLOSES", "#LENGTH", "#NEW WORK", "ZONE", "REMARKS"];
     const FIELDS: &'static [&'static str] = &[
         "state",

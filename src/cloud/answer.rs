@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::classify::classify;
 use super::envelope::Envelope;
 use super::job_names;
-use super::lenient::{List, Object, Scalar};
+use super::lenient::{LenientList, Object, Scalar};
 use super::wire_format::PROXIES_PAGE;
 use super::{retry_after, safe_text};
 use crate::domain::call::{
@@ -173,7 +173,7 @@ fn accepted(body: &[u8]) -> Result<Answer, String> {
 #[derive(Deserialize)]
 struct ProxiesBody<'a> {
     #[serde(default, borrow)]
-    proxy_list: List<ProxyRow<'a>>,
+    proxy_list: LenientList<ProxyRow<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -277,11 +277,11 @@ fn meaning(word: &str) -> ProxyStatus {
 #[derive(Deserialize)]
 struct JobBody<'a> {
     #[serde(default, borrow)]
-    job: Object<Job<'a>>,
+    job: Object<JobAnswer<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Job<'a> {
+struct JobAnswer<'a> {
     #[serde(default, borrow)]
     id: Scalar<'a>,
     #[serde(default, borrow)]
@@ -303,7 +303,7 @@ struct JobInstance<'a> {
 }
 
 /// The job that was asked for, and how it stands.
-fn job<'a>(body: &'a [u8], asked: &JobId, secret: Option<&str>) -> Result<(Job<'a>, JobView), String> {
+fn job<'a>(body: &'a [u8], asked: &JobId, secret: Option<&str>) -> Result<(JobAnswer<'a>, JobView), String> {
     let body: JobBody<'_> = parse(body)?;
     let job = body.job.0.ok_or("there is no job")?;
     if job.id.text().is_some_and(|id| id != asked.as_str()) {
@@ -338,7 +338,7 @@ fn stands(status: &str, process: Option<&str>, fail_reason: Option<&str>, secret
 #[derive(Deserialize)]
 struct JobsBody<'a> {
     #[serde(default, borrow)]
-    jobs: List<JobRow<'a>>,
+    jobs: LenientList<JobRow<'a>>,
     #[serde(default, borrow)]
     total_count: Scalar<'a>,
 }

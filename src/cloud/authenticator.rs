@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use reqwest::Request;
 
 use self::access_key::{AccessKey, Keys, SignedPass};
-use self::user::{Issued, User, Users};
+use self::user::{IamUser, Issued, Users};
 use super::iam::Iam;
 use super::secret::{Secret, SecretReader};
 use crate::clock::Clock;
@@ -39,12 +39,12 @@ pub(super) struct Identities {
 }
 
 /// Lets the calls of one lane in.
-pub(super) struct Authenticator(Kind);
+pub(super) struct Authenticator(AuthKind);
 
-enum Kind {
+enum AuthKind {
     Token(Arc<SecretReader>, Arc<dyn Clock>),
     AccessKey(Arc<AccessKey>),
-    User(Arc<User>),
+    User(Arc<IamUser>),
 }
 
 /// What one call goes out with. It must be given back with the answer, by [`Self::judge`]; when it is dropped, nothing
@@ -52,7 +52,7 @@ enum Kind {
 pub(super) enum Pass {
     Token { token: Arc<Secret>, reader: Arc<SecretReader> },
     Signed(SignedPass),
-    Issued { token: Arc<Issued>, user: Arc<User> },
+    Issued { token: Arc<Issued>, user: Arc<IamUser> },
 }
 
 /// No call may go out now.
@@ -80,8 +80,8 @@ impl Authenticator {
     ) -> Result<Self, E> {
         let reader = |what, source: &SecretSource| SecretReader::new(what, source.clone());
         Ok(Self(match &access.credentials {
-            Credentials::Token(source) => Kind::Token(Arc::new(reader("token", source)), clock),
-            Credentials::AccessKey { access_key, secret_key, security_token } => Kind::AccessKey(Arc::new(AccessKey::new(
+            Credentials::Token(source) => AuthKind::Token(Arc::new(reader("token", source)), clock),
+            Credentials::AccessKey { access_key, secret_key, security_token } => AuthKind::AccessKey(Arc::new(AccessKey::new(
                 [reader("access key", access_key), reader("secret key", secret_key)],
                 security_token.as_ref().map(|source| reader("security token", source)),
                 &access.endpoint,
@@ -91,7 +91,7 @@ impl Authenticator {
             ))),
             Credentials::Password { iam_endpoint, user, password, domain } => {
                 let password = reader("password", password);
-                Kind::User(Arc::new(User::new(iam(iam_endpoint)?, [user, domain], password, clock, identities.users.clone())))
+                AuthKind::User(Arc::new(IamUser::new(iam(iam_endpoint)?, [user, domain], password, clock, identities.users.clone())))
             }
         }))
     }
@@ -100,12 +100,12 @@ impl Authenticator {
     /// stops waiting disturbs nobody.
     pub async fn admit(&self) -> Result<Pass, Denied> {
         match &self.0 {
-            Kind::Token(reader, clock) => {
+            AuthKind::Token(reader, clock) => {
                 let token = reader.lately(clock.times().boot).map_err(|error| Denied::new(error.to_string()))?;
                 Ok(Pass::Token { token, reader: reader.clone() })
             }
-            Kind::AccessKey(key) => key.admit().await.map(Pass::Signed),
-            Kind::User(user) => user.admit().await.map(|token| Pass::Issued { token, user: user.clone() }),
+            AuthKind::AccessKey(key) => key.admit().await.map(Pass::Signed),
+            AuthKind::User(user) => user.admit().await.map(|token| Pass::Issued { token, user: user.clone() }),
         }
     }
 }
@@ -136,13 +136,13 @@ impl Pass {
 
     /// Learns from the answer; an answer that says "not you" is told to come again soon if something has changed.
     pub fn judge(self, mut reply: Reply) -> Reply {
-        match Met::by(&reply) {
-            Met::LetIn => match self {
+        match IdentityEvidence::by(&reply) {
+            IdentityEvidence::LetIn => match self {
                 Self::Token { .. } => {}
                 Self::Signed(pass) => pass.let_in(),
                 Self::Issued { token, user } => user.let_in(&token),
             },
-            Met::Refused => {
+            IdentityEvidence::Refused => {
                 let said = reply.outcome.as_ref().map_or_else(|error| error.message.as_str(), |_| "");
                 let soon = match self {
                     Self::Token { token, reader } => reader.current().is_ok_and(|now| now != token),
@@ -155,14 +155,14 @@ impl Pass {
                     error.retry_after.get_or_insert(SOON);
                 }
             }
-            Met::Nothing => {}
+            IdentityEvidence::Nothing => {}
         }
         reply
     }
 }
 
 /// What an answer tells of who we are.
-enum Met {
+enum IdentityEvidence {
     /// We were known, whatever came of the call.
     LetIn,
     Refused,
@@ -170,7 +170,7 @@ enum Met {
     Nothing,
 }
 
-impl Met {
+impl IdentityEvidence {
     fn by(reply: &Reply) -> Self {
         match &reply.outcome {
             _ if !reply.sent => Self::Nothing,

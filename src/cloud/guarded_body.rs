@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::{LastCheck, Withheld};
 
 /// Stands between the caller and the connection's task; both ask and close under its lock.
-pub(super) struct Gate(Mutex<State>);
+pub(super) struct SendGate(Mutex<State>);
 
 enum State {
     Unasked(LastCheck),
@@ -26,7 +26,7 @@ enum State {
 
 /// How far a call got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum SendVerdict {
     /// The check was not asked: nothing decisive left, and nothing will.
     NotAsked,
     /// It was allowed: the decisive bytes may have left.
@@ -35,7 +35,7 @@ pub(super) enum Verdict {
     Refused(Withheld),
 }
 
-impl Gate {
+impl SendGate {
     pub(super) fn new(check: LastCheck) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State::Unasked(check))))
     }
@@ -61,27 +61,27 @@ impl Gate {
     }
 
     /// Closes the gate for good and tells how far the call got.
-    pub(super) fn close(&self) -> Verdict {
+    pub(super) fn close(&self) -> SendVerdict {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
             State::Unasked(_) | State::Closed => {
                 *state = State::Closed;
-                Verdict::NotAsked
+                SendVerdict::NotAsked
             }
-            State::Allowed => Verdict::Allowed,
-            State::Refused(withheld) => Verdict::Refused(withheld.clone()),
+            State::Allowed => SendVerdict::Allowed,
+            State::Refused(withheld) => SendVerdict::Refused(withheld.clone()),
         }
     }
 }
 
 /// The body: its length is known beforehand, so the head announces it.
 pub(super) struct GuardedBody {
-    gate: Arc<Gate>,
+    gate: Arc<SendGate>,
     content: &'static [u8],
 }
 
 impl GuardedBody {
-    pub(super) fn new(gate: Arc<Gate>, content: &'static [u8]) -> Self {
+    pub(super) fn new(gate: Arc<SendGate>, content: &'static [u8]) -> Self {
         Self { gate, content }
     }
 }
@@ -121,19 +121,19 @@ mod tests {
                 verdict
             })
         };
-        let gate = Gate::new(check(Ok(())));
+        let gate = SendGate::new(check(Ok(())));
         assert_eq!(gate.ask(), Ok(()));
         assert!(gate.ask().is_err(), "the second time nothing may leave");
-        assert_eq!(gate.close(), Verdict::Allowed);
+        assert_eq!(gate.close(), SendVerdict::Allowed);
 
         let refused = Withheld("the window has shut".into());
-        let gate = Gate::new(check(Err(refused.clone())));
+        let gate = SendGate::new(check(Err(refused.clone())));
         assert_eq!(gate.ask(), Err(refused.clone()));
-        assert_eq!(gate.close(), Verdict::Refused(refused));
+        assert_eq!(gate.close(), SendVerdict::Refused(refused));
         assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
 
-        let gate = Gate::new(check(Ok(())));
-        assert_eq!(gate.close(), Verdict::NotAsked);
+        let gate = SendGate::new(check(Ok(())));
+        assert_eq!(gate.close(), SendVerdict::NotAsked);
         assert!(gate.ask().is_err(), "given up: it must not leave any more");
         assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
     }

@@ -24,7 +24,7 @@ use url::Url;
 
 use super::answer::{self, ERROR_BODY_MAX, SUCCESS_BODY_MAX, WireAnswer};
 use super::authenticator::{Authenticator, Identities, Pass};
-use super::guarded_body::{Gate, GuardedBody, Verdict};
+use super::guarded_body::{GuardedBody, SendGate, SendVerdict};
 use super::iam::Iam;
 use super::lane_tls::{self, OwnTls, TlsError};
 use super::{Cloud, LastCheck, safe_text, wire_format};
@@ -263,7 +263,7 @@ impl Cloud for HttpCloud {
 }
 
 /// How an exchange ended without an answer to read.
-enum Broken {
+enum ExchangeFailure {
     /// The last check of a read refused.
     Withheld,
     /// No connection came about.
@@ -276,7 +276,7 @@ enum Broken {
 
 impl HttpLane {
     async fn perform(&self, call: &Call, check: LastCheck) -> Reply {
-        let gate = Gate::new(check);
+        let gate = SendGate::new(check);
         let admitted = AtomicBool::new(false);
         let whole = async {
             match self.authenticator.admit().await {
@@ -307,15 +307,15 @@ impl HttpLane {
             Err(_elapsed) => {
                 let what = format!("no answer from {} within {} ms", self.host, self.call_timeout.as_millis());
                 match gate.close() {
-                    Verdict::Allowed => answer::lost(&what),
-                    Verdict::NotAsked => answer::not_sent(Disposition::NotDone, &format!("{what}, and nothing had left")),
-                    Verdict::Refused(withheld) => answer::not_sent(Disposition::Withheld, &withheld.to_string()),
+                    SendVerdict::Allowed => answer::lost(&what),
+                    SendVerdict::NotAsked => answer::not_sent(Disposition::NotDone, &format!("{what}, and nothing had left")),
+                    SendVerdict::Refused(withheld) => answer::not_sent(Disposition::Withheld, &withheld.to_string()),
                 }
             }
         }
     }
 
-    async fn exchange(&self, call: &Call, gate: &Arc<Gate>, pass: &Pass) -> Result<Reply, Broken> {
+    async fn exchange(&self, call: &Call, gate: &Arc<SendGate>, pass: &Pass) -> Result<Reply, ExchangeFailure> {
         let mut request = Request::new(wire_format::method(call), wire_format::url(&self.endpoint, &self.project, call));
         let mut content: &'static [u8] = b"";
         if let Call::Submit { ssl_option, .. } = call {
@@ -329,11 +329,11 @@ impl HttpLane {
         pass.put_on(&mut request, content, signed);
         if !call.is_write() {
             // A read cannot be held back half-sent: it is decided before it leaves.
-            gate.ask().map_err(|_| Broken::Withheld)?;
+            gate.ask().map_err(|_| ExchangeFailure::Withheld)?;
         }
         let response = self.client.execute(request).await.map_err(|error| {
             let why = told(&error);
-            if error.is_connect() { Broken::Connection(why) } else { Broken::Request(why) }
+            if error.is_connect() { ExchangeFailure::Connection(why) } else { ExchangeFailure::Request(why) }
         })?;
         let (mut reply, date) = read_answer(call, response, pass, self.body_idle).await?;
         if pass.is_dated() {
@@ -371,19 +371,20 @@ impl HttpLane {
         }
     }
 
-    fn without_answer(&self, call: &Call, verdict: &Verdict, broken: &Broken, pass: &Pass) -> Reply {
-        if let Verdict::Refused(withheld) = verdict {
+    fn without_answer(&self, call: &Call, verdict: &SendVerdict, broken: &ExchangeFailure, pass: &Pass) -> Reply {
+        if let SendVerdict::Refused(withheld) = verdict {
             return answer::not_sent(Disposition::Withheld, &withheld.to_string());
         }
         match broken {
-            Broken::Withheld => answer::not_sent(Disposition::Withheld, "the last check refused"),
-            Broken::Connection(why) | Broken::Request(why) => {
+            ExchangeFailure::Withheld => answer::not_sent(Disposition::Withheld, "the last check refused"),
+            ExchangeFailure::Connection(why) | ExchangeFailure::Request(why) => {
                 let what = safe_text::message(&format!("{}: {why}", self.host), Some(pass.secret()));
                 // For a write the check's verdict is the proof; for a read, that no connection came about.
-                let nothing_left = *verdict == Verdict::NotAsked || (!call.is_write() && matches!(broken, Broken::Connection(_)));
+                let nothing_left =
+                    *verdict == SendVerdict::NotAsked || (!call.is_write() && matches!(broken, ExchangeFailure::Connection(_)));
                 if nothing_left { answer::not_sent(Disposition::NotDone, &what) } else { answer::lost(&what) }
             }
-            Broken::Body { status, request_id, why } => {
+            ExchangeFailure::Body { status, request_id, why } => {
                 let what = format!("answer {status} of {} broke off: {why}", self.host);
                 let mut reply = answer::lost(&safe_text::message(&what, Some(pass.secret())));
                 reply.request_id.clone_from(request_id);
@@ -397,7 +398,12 @@ impl HttpLane {
 }
 
 /// The reply that an answer amounts to, and the clock of whoever answered.
-async fn read_answer(call: &Call, mut response: Response, pass: &Pass, idle: Duration) -> Result<(Reply, Option<Timestamp>), Broken> {
+async fn read_answer(
+    call: &Call,
+    mut response: Response,
+    pass: &Pass,
+    idle: Duration,
+) -> Result<(Reply, Option<Timestamp>), ExchangeFailure> {
     let status = response.status().as_u16();
     let limit = if response.status().is_success() { SUCCESS_BODY_MAX } else { ERROR_BODY_MAX };
     let headers = response.headers();
@@ -409,7 +415,7 @@ async fn read_answer(call: &Call, mut response: Response, pass: &Pass, idle: Dur
     loop {
         let broken = |why: String| {
             let request_id = request_id.as_deref().and_then(safe_text::request_id);
-            Broken::Body { status, request_id, why }
+            ExchangeFailure::Body { status, request_id, why }
         };
         let next = tokio::time::timeout(idle, response.chunk()).await;
         let next = next.map_err(|_| broken(format!("nothing more of it came within {} ms", idle.as_millis())))?;

@@ -53,7 +53,7 @@ pub(super) struct Iam {
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Identity {
+pub(super) struct LoginIdentity {
     /// Name of the user.
     pub user: String,
     /// Name of the account.
@@ -74,7 +74,7 @@ pub(super) enum LoginError {
 }
 
 #[derive(Deserialize)]
-struct Body {
+struct LoginBody {
     token: Lifetime,
 }
 
@@ -96,7 +96,7 @@ impl Iam {
     }
 
     /// Asks for a token. Gives it with its life from the answer on.
-    pub(super) async fn login(&self, who: &Identity) -> Result<(Secret, Duration), LoginError> {
+    pub(super) async fn login(&self, who: &LoginIdentity) -> Result<(Secret, Duration), LoginError> {
         let body = json!({ "auth": {
             "identity": { "methods": ["password"], "password": { "user": {
                 "name": who.user, "password": who.password.expose(), "domain": { "name": who.domain },
@@ -117,7 +117,7 @@ impl Iam {
         }
     }
 
-    async fn read(&self, mut response: Response, who: &Identity) -> Result<(Secret, Duration), LoginError> {
+    async fn read(&self, mut response: Response, who: &LoginIdentity) -> Result<(Secret, Duration), LoginError> {
         let status = response.status().as_u16();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (token, retry_after, date) = (header(TOKEN_HEADER), header(RETRY_AFTER), header(DATE));
@@ -132,7 +132,7 @@ impl Iam {
         understand(&self.about(who), &TokenAnswer { status, token, retry_after, date, body: &body })
     }
 
-    fn about<'a>(&'a self, who: &'a Identity) -> About<'a> {
+    fn about<'a>(&'a self, who: &'a LoginIdentity) -> About<'a> {
         About { host: &self.host, user: &who.user, password: who.password.expose() }
     }
 }
@@ -189,7 +189,7 @@ pub(super) fn understand(about: &About<'_>, answer: &TokenAnswer<'_>) -> Result<
 }
 
 fn life(body: &[u8]) -> Duration {
-    let told = serde_json::from_slice::<Body>(body).ok().map(|body| body.token.issued_at.duration_until(body.token.expires_at));
+    let told = serde_json::from_slice::<LoginBody>(body).ok().map(|body| body.token.issued_at.duration_until(body.token.expires_at));
     told.and_then(|life| Duration::try_from(life).ok()).filter(|life| !life.is_zero()).unwrap_or(LIFE_UNTOLD).min(LIFE_MAX)
 }
 

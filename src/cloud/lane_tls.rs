@@ -83,16 +83,16 @@ impl OwnTls {
         }
         let mut own = Self { authorities: None, identity: None, warnings: Vec::new() };
         if let Some(path) = &tls.ca_file {
-            own.trust(&Place { lane: &lane.name, key: "ca_file", path }, now)?;
+            own.trust(&TlsFile { lane: &lane.name, key: "ca_file", path }, now)?;
         }
         if let Some(ClientCertificate { certificate, key }) = &tls.client {
-            let certificate = Place { lane: &lane.name, key: "client_cert_file", path: certificate };
-            own.show(&certificate, &Place { lane: &lane.name, key: "client_key_file", path: key }, now)?;
+            let certificate = TlsFile { lane: &lane.name, key: "client_cert_file", path: certificate };
+            own.show(&certificate, &TlsFile { lane: &lane.name, key: "client_key_file", path: key }, now)?;
         }
         Ok(Some(own))
     }
 
-    fn trust(&mut self, place: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
+    fn trust(&mut self, place: &TlsFile<'_>, now: Timestamp) -> Result<(), TlsError> {
         let certificates = place.certificates_of(&place.read()?, AUTHORITIES_MAX)?;
         let mut authorities = RootCertStore::empty();
         for (number, certificate) in (1..).zip(&certificates) {
@@ -108,7 +108,7 @@ impl OwnTls {
         Ok(())
     }
 
-    fn show(&mut self, certificate: &Place<'_>, key: &Place<'_>, now: Timestamp) -> Result<(), TlsError> {
+    fn show(&mut self, certificate: &TlsFile<'_>, key: &TlsFile<'_>, now: Timestamp) -> Result<(), TlsError> {
         let chain = certificate.certificates_of(&certificate.read()?, CHAIN_MAX)?;
         let leaf = life(&chain[0]);
         let private = key.private_key(&key.read_secret()?)?;
@@ -170,13 +170,13 @@ fn speaking(authorities: Arc<RootCertStore>, identity: Option<Arc<SingleCertAndK
 }
 
 /// One file that a lane names.
-struct Place<'l> {
+struct TlsFile<'l> {
     lane: &'l Name,
     key: &'static str,
     path: &'l Path,
 }
 
-impl Place<'_> {
+impl TlsFile<'_> {
     fn wrong(&self, what: String, remedy: impl Into<Cow<'static, str>>) -> TlsError {
         let (what, remedy) = (safe_text::message(&what, None), remedy.into());
         TlsError { lane: self.lane.clone(), key: self.key, path: self.path.to_owned(), what, remedy }

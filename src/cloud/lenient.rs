@@ -112,7 +112,7 @@ impl<T> Default for Object<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let List { rows, .. } = List::deserialize(deserializer)?;
+        let LenientList { rows, .. } = LenientList::deserialize(deserializer)?;
         let mut rows = rows.unwrap_or_default();
         Ok(Self(if rows.len() == 1 { rows.pop().flatten() } else { None }))
     }
@@ -121,36 +121,36 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// A list of objects, also given as one object. `rows` is nothing when neither stands there; a row that is no object is
 /// nothing in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct List<T> {
+pub(super) struct LenientList<T> {
     pub rows: Option<Vec<Option<T>>>,
 }
 
-impl<T> Default for List<T> {
+impl<T> Default for LenientList<T> {
     fn default() -> Self {
         Self { rows: None }
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for LenientList<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ListVisitor<T>(std::marker::PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-            type Value = List<T>;
+            type Value = LenientList<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("any value")
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<LenientList<T>, A::Error> {
                 let mut rows = Vec::new();
-                while let Some(Row(row)) = seq.next_element()? {
+                while let Some(LenientRow(row)) = seq.next_element()? {
                     if rows.len() == LIST_MAX {
                         return Err(de::Error::custom("a list longer than any page"));
                     }
                     rows.push(row);
                 }
-                Ok(List { rows: Some(rows) })
+                Ok(LenientList { rows: Some(rows) })
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<List<T>, A::Error> {
-                Ok(List { rows: Some(vec![Some(T::deserialize(MapAccessDeserializer::new(map))?)]) })
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LenientList<T>, A::Error> {
+                Ok(LenientList { rows: Some(vec![Some(T::deserialize(MapAccessDeserializer::new(map))?)]) })
             }
             scalars_are_nothing!();
         }
@@ -159,28 +159,28 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 }
 
 /// One element of a list.
-struct Row<T>(Option<T>);
+struct LenientRow<T>(Option<T>);
 
-impl<T> Default for Row<T> {
+impl<T> Default for LenientRow<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Row<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for LenientRow<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct RowVisitor<T>(std::marker::PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for RowVisitor<T> {
-            type Value = Row<T>;
+            type Value = LenientRow<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("any value")
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Row<T>, A::Error> {
-                Ok(Row(Some(T::deserialize(MapAccessDeserializer::new(map))?)))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LenientRow<T>, A::Error> {
+                Ok(LenientRow(Some(T::deserialize(MapAccessDeserializer::new(map))?)))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Row<T>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<LenientRow<T>, A::Error> {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Row(None))
+                Ok(LenientRow(None))
             }
             scalars_are_nothing!();
         }

@@ -10,7 +10,7 @@ use super::iam::{self, LoginError, TokenAnswer};
 use super::safe_text::{MESSAGE_MAX, REQUEST_ID_MAX};
 use super::{retry_after, secret::Secret};
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxySeen, ProxyView, Reply};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::Name;
 use crate::domain::target::Target;
 
@@ -47,7 +47,7 @@ fn call(word: &str) -> Option<Call> {
     let instance_id = "096c0fc43e804757b59946b80dc27f8bin07".parse().expect("an instance id");
     let proxy_id = "2ec617ba62da4eafb921b69438beed3cpo01".parse().expect("a proxy id");
     let target = Target { lane: lane.clone(), instance_id, proxy_id, tags: None, seen: None, instance_name: None };
-    let within = Span::at(Timestamp::UNIX_EPOCH);
+    let within = TimeSpan::at(Timestamp::UNIX_EPOCH);
     Some(match word {
         "inspect" => Call::Inspect { target },
         "submit" => Call::Submit { target, ssl_option: true },

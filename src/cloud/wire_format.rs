@@ -9,7 +9,7 @@ use http::{HeaderValue, Method};
 use url::Url;
 
 use crate::domain::call::Call;
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::ProjectId;
 use crate::domain::target::Target;
 
@@ -67,7 +67,7 @@ fn path(project: &ProjectId, call: &Call) -> String {
         }
         Call::Follow { job, .. } | Call::ShowJob { job, .. } => format!("/v3/{project}/jobs?id={}", job.as_str()),
         Call::FindJobs { within, offset, .. } | Call::Jobs { within, offset, .. } => {
-            let Span { from: start, to: end } = within.whole_seconds();
+            let TimeSpan { from: start, to: end } = within.whole_seconds();
             let mut path = format!("/v3/{project}/immediate-jobs?start_time=");
             for (instant, next) in [(start, "&end_time="), (end, "")] {
                 // `:` and `+` as the vendor's SDK escapes them.
@@ -105,7 +105,7 @@ mod tests {
         let instance = "/instances/096c0fc43e804757b59946b80dc27f8bin07";
         let job = "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id");
         let instant = |text: &str| text.parse().expect("an instant");
-        let within = Span { from: instant("2026-11-24T08:09:10.9Z"), to: instant("2026-11-24T10:09:09.1Z") };
+        let within = TimeSpan { from: instant("2026-11-24T08:09:10.9Z"), to: instant("2026-11-24T10:09:09.1Z") };
         for (call, expected) in [
             (
                 Call::Submit { target: target.clone(), ssl_option: true },

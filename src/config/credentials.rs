@@ -10,9 +10,9 @@ use std::path::Path;
 use super::formats;
 use super::raw;
 use super::setting::{Settings, ShownValue};
-use crate::document::{Diagnostic, Document, Mistakes, plain};
 use crate::domain::id::Name;
-use crate::domain::lane::{Credentials, Naming, SecretSource};
+use crate::domain::lane::{Credentials, NameSource, SecretSource};
+use crate::yaml::{Diagnostic, Document, Mistakes, plain};
 
 /// The keys that stand for one way, the optional ones last.
 struct CredentialsWay {
@@ -158,10 +158,10 @@ impl CredentialsReader<'_, '_> {
         Some(self.noted(key, source, settings))
     }
 
-    fn naming(&self, key: &str, written: Option<raw::RawName>, settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Option<Naming> {
+    fn naming(&self, key: &str, written: Option<raw::RawName>, settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Option<NameSource> {
         let naming = match written? {
-            raw::RawName::Plain(name) => Naming::Plain(name),
-            raw::RawName::Found(secret) => Naming::Found(self.source(key, secret, mistakes)?),
+            raw::RawName::Plain(name) => NameSource::Plain(name),
+            raw::RawName::Found(secret) => NameSource::Found(self.source(key, secret, mistakes)?),
         };
         Some(self.noted(key, naming, settings))
     }

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::document::format::{self, Complaint, TextFormat};
-use crate::document::length::Length;
-use crate::document::quote;
-use crate::document::share::CountOrShare;
 use crate::domain::id::{Name, ProjectId};
+use crate::yaml::format::{self, Complaint, TextFormat};
+use crate::yaml::length::Length;
+use crate::yaml::quote;
+use crate::yaml::share::CountOrShare;
 
 /// All of them.
 pub const FORMATS: &[TextFormat] = &[

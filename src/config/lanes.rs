@@ -7,13 +7,13 @@ use super::credentials;
 use super::formats;
 use super::raw;
 use super::setting::{Origin, Settings};
-use crate::document::length::Length;
-use crate::document::share::CountOrShare;
-use crate::document::{Diagnostic, Document, Mistakes, plain, quote};
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, CLOCK_TOLERANCE, ClientCertificate, Lane, Language, Tls};
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, ClientCertificate, Lane, LaneTls, Language};
 use crate::domain::quota::Quota;
+use crate::yaml::length::Length;
+use crate::yaml::share::CountOrShare;
+use crate::yaml::{Diagnostic, Document, Mistakes, plain, quote};
 
 /// `max_in_flight` of a lane.
 pub const MAX_IN_FLIGHT_DEFAULT: u32 = 50;
@@ -137,7 +137,7 @@ impl LaneReader<'_, '_> {
     }
 
     /// The files `ca_file`, `client_cert_file` and `client_key_file`, in this order.
-    fn tls(&self, name: &Name, files: [Option<String>; 3], settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> Tls {
+    fn tls(&self, name: &Name, files: [Option<String>; 3], settings: &mut Settings<'_>, mistakes: &mut Mistakes) -> LaneTls {
         const KEYS: [&str; 3] = ["ca_file", "client_cert_file", "client_key_file"];
         let mut files = files.into_iter().zip(KEYS).map(|(file, key)| {
             let path: PathBuf = self.base.join(file?);
@@ -157,7 +157,7 @@ impl LaneReader<'_, '_> {
                 None
             }
         };
-        Tls { ca_file, client }
+        LaneTls { ca_file, client }
     }
 
     fn read<T>(&self, key: &str, value: Result<T, String>, mistakes: &mut Mistakes) -> Option<T> {

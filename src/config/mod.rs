@@ -26,10 +26,10 @@ use serde_json::Value;
 use self::formats::FORMATS;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
-use crate::document::shape::Later;
-use crate::document::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, open, quote};
 use crate::domain::lane::Lane;
 use crate::domain::stop;
+use crate::yaml::shape::Later;
+use crate::yaml::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, open, quote};
 
 /// Where the configuration is looked for when nothing names it.
 pub const PATH_DEFAULT: &str = "/etc/sealift/sealift.yaml";
@@ -68,7 +68,7 @@ const LATER: &[Later] = &[
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "configuration",
     may_be_empty: true,
-    schema: crate::document::schema::of::<raw::RawConfig>("Sealift configuration"),
+    schema: crate::yaml::schema::of::<raw::RawConfig>("Sealift configuration"),
     formats: FORMATS,
     later: LATER,
 });

@@ -5,7 +5,7 @@ use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use super::Config;
-use crate::document::properties::{told, warned};
+use crate::yaml::properties::{told, warned};
 
 thread_local! {
     /// Where the file lies while it is read.

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use crate::document::length::Length;
-use crate::document::share::CountOrShare;
 use crate::domain::id::Name;
+use crate::yaml::length::Length;
+use crate::yaml::share::CountOrShare;
 
 /// The configuration of the Sealift daemon. Paths are relative to this file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

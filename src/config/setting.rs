@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::document::Document;
+use crate::yaml::Document;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,13 +116,13 @@ impl ShownValue for u32 {
     }
 }
 
-impl ShownValue for crate::document::length::Length {
+impl ShownValue for crate::yaml::length::Length {
     fn shown(&self) -> Value {
         self.to_string().into()
     }
 }
 
-impl ShownValue for crate::document::share::CountOrShare {
+impl ShownValue for crate::yaml::share::CountOrShare {
     fn shown(&self) -> Value {
         self.to_string().into()
     }
@@ -150,7 +150,7 @@ impl ShownValue for crate::domain::lane::SecretSource {
     }
 }
 
-impl ShownValue for crate::domain::lane::Naming {
+impl ShownValue for crate::domain::lane::NameSource {
     fn shown(&self) -> Value {
         match self {
             Self::Plain(name) => name.as_str().into(),

@@ -16,8 +16,8 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::logs;
-use super::parts::{Parts, Setup};
-use crate::api::wire::JobRow;
+use super::parts::{DaemonSetup, RunningParts};
+use crate::api::wire::SavedJob;
 use crate::cli::args::{DemoArgs, LogFormat, Reach};
 use crate::cli::client::{Client, Upload};
 use crate::cli::follow::{Show, follow};
@@ -27,7 +27,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
 use crate::planfile;
 use crate::simcloud::emulator::accounts::Accounts;
-use crate::simcloud::emulator::{Emulator, Options, Running};
+use crate::simcloud::emulator::{Emulator, Options, RunningEmulator};
 use crate::simcloud::faults::{Faults, Rate};
 use crate::simcloud::fleet::Fleet;
 use crate::store::sled::SledOptions;
@@ -77,7 +77,7 @@ const END: Duration = Duration::from_secs(5);
 /// `demo`.
 pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     logs::start(LogFormat::Human, &args.log)?;
-    let folder = Folder::new()?;
+    let folder = DemoFolder::new()?;
     let emulator = emulator(args.seed)?;
     let files = write(&folder.0, &emulator, args.seed)?;
     say(&format!(
@@ -89,7 +89,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     let reach = Reach { config: Some(files.config.clone()), ..Reach::default() };
     let config = configuration(&reach)?;
     let sled = SledOptions { floor_bytes: FLOOR, ..SledOptions::default() };
-    let mut parts = Parts::start(Setup {
+    let mut parts = RunningParts::start(DaemonSetup {
         store: config.store.clone(),
         sled,
         state: folder.0.clone(),
@@ -122,12 +122,12 @@ What to try next, in any folder:
   sealift --help          # all verbs
 ";
 
-struct Files {
+struct DemoFiles {
     config: PathBuf,
     plan: PathBuf,
 }
 
-fn emulator(seed: u64) -> Result<Running> {
+fn emulator(seed: u64) -> Result<RunningEmulator> {
     let options = Options {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         fleet: Fleet::generate(PROXIES, INSTANCES, seed)?,
@@ -143,7 +143,7 @@ fn emulator(seed: u64) -> Result<Running> {
 }
 
 /// Writes what a user would write: configuration, token, plan and fleet.
-fn write(folder: &Path, emulator: &Running, seed: u64) -> Result<Files> {
+fn write(folder: &Path, emulator: &RunningEmulator, seed: u64) -> Result<DemoFiles> {
     let put = |name: &str, text: &str| {
         let path = folder.join(name);
         // The token is a secret: nobody else may read it.
@@ -166,11 +166,11 @@ fn write(folder: &Path, emulator: &Running, seed: u64) -> Result<Files> {
     let fleet = std::fs::File::create(folder.join("fleet.csv")).context("cannot write the fleet")?;
     let lane = Name::parse("demo", "lane").expect("four letters");
     Fleet::generate(PROXIES, INSTANCES, seed)?.write_targets(&lane, std::io::BufWriter::new(fleet))?;
-    Ok(Files { config, plan })
+    Ok(DemoFiles { config, plan })
 }
 
 /// Lets one job fail and no other.
-async fn one_failed_job(emulator: &Running) {
+async fn one_failed_job(emulator: &RunningEmulator) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         emulator.with_model(|model| {
@@ -205,10 +205,10 @@ async fn show(client: &Client, plan_file: &Path) -> Result<Exit> {
 }
 
 /// What the cloud itself says: how many proxies show SSL, which job ids it handed out, and what went wrong on the way.
-async fn compare(client: &Client, emulator: &Running) -> Result<()> {
+async fn compare(client: &Client, emulator: &RunningEmulator) -> Result<()> {
     let rollout = client.rollout("demo").await?;
     let saved: BTreeSet<String> =
-        client.page::<JobRow>("/v1/rollouts/demo/jobs", &[]).await?.rows.into_iter().map(|row| row.job_id).collect();
+        client.page::<SavedJob>("/v1/rollouts/demo/jobs", &[]).await?.rows.into_iter().map(|row| row.job_id).collect();
     let (on, handed_out, fired) = emulator.with_model(|model| {
         let on = model.proxies().filter(|proxy| proxy.ssl_option).count();
         let jobs: BTreeSet<String> = model.jobs().map(|job| job.job_id.to_string()).collect();
@@ -220,7 +220,7 @@ async fn compare(client: &Client, emulator: &Running) -> Result<()> {
         handed_out.len()
     ))?;
     for (word, n) in fired.into_iter().filter(|(_, n)| *n > 0) {
-        say(&format!("  {n:>3} {}", told(word)))?;
+        say(&format!("  {n:>3} {}", describe(word)))?;
     }
     ensure!(
         rollout.phase != "completed" || (on == rollout.tally.succeeded as usize && handed_out == saved),
@@ -230,7 +230,7 @@ async fn compare(client: &Client, emulator: &Running) -> Result<()> {
 }
 
 /// A fault in words.
-fn told(word: &str) -> &str {
+fn describe(word: &str) -> &str {
     match word {
         "error_500_before" => "answers 500, nothing executed: found out by asking, then repeated",
         "error_500_after" => "answers 500 although the switch was executed: found out by asking, job id recovered, not repeated",
@@ -248,9 +248,9 @@ fn say(text: &str) -> Result<()> {
 }
 
 /// A folder of its own; gone when dropped.
-struct Folder(PathBuf);
+struct DemoFolder(PathBuf);
 
-impl Folder {
+impl DemoFolder {
     fn new() -> Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
         let path = std::env::temp_dir().join(format!("sealift-demo-{}", std::process::id()));
@@ -259,7 +259,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for DemoFolder {
     fn drop(&mut self) {
         // A folder that stays costs a few kilobytes of /tmp.
         let _ = std::fs::remove_dir_all(&self.0);

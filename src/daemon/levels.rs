@@ -39,7 +39,7 @@ const BOOT_ID_VARIABLE: &str = "SEALIFT_BOOT_ID";
 const BOOT_ID_DIGITS: usize = 32;
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenLevels {
     /// Which boot the instants belong to; `None`: this machine does not tell.
     boot: Option<String>,
     /// Boot time at the writing.
@@ -71,7 +71,7 @@ impl Levels {
             Ok(meta) => meta.is_file().then_some(meta.len()),
         };
         let text = size.filter(|size| *size <= BYTES_MAX as u64 + 1).and_then(|_| std::fs::read(&path).ok());
-        let Some(written) = text.and_then(|text| serde_json::from_slice::<Written>(&text).ok()) else {
+        let Some(written) = text.and_then(|text| serde_json::from_slice::<WrittenLevels>(&text).ok()) else {
             tracing::warn!(file = %path.display(), "the levels of the quotas cannot be read; they are taken for spent");
             return Some(Vec::new());
         };
@@ -83,7 +83,7 @@ impl Levels {
 
     /// Leaves these to the next start, whole or not at all.
     pub fn leave(&self, lanes: Vec<Level>) -> Result<()> {
-        let written = Written { boot: self.boot.clone(), at: self.clock.times().boot, lanes };
+        let written = WrittenLevels { boot: self.boot.clone(), at: self.clock.times().boot, lanes };
         let text = serde_json::to_vec(&written).context("cannot write the levels down")?;
         anyhow::ensure!(text.len() <= BYTES_MAX, "the levels take {} bytes, more than the {BYTES_MAX} that are read back", text.len());
         write_whole(&self.state, NAME, &text).with_context(|| format!("cannot write {}", self.state.join(NAME).display()))

@@ -25,15 +25,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{Reach, ServeArgs};
-use crate::cli::{Exit, Failure, configuration};
+use crate::cli::{Exit, ExitFailure, configuration};
 use crate::config::{self, Config, PATH_DEFAULT};
-use crate::document::length::Length;
 use crate::domain::id::Name;
 use crate::domain::lane::{self, Lane};
 use crate::domain::quota::Quota;
 use crate::engine::Handle;
 use crate::store::sled::SledOptions;
-use parts::{Drained, Parts, Setup};
+use crate::yaml::length::Length;
+use parts::{DaemonSetup, DrainOutcome, RunningParts};
 
 pub use demo::demo;
 
@@ -57,7 +57,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     stop.iter().for_each(stop_file::warn);
     let mut config = config;
     let (faults, told) = watch::channel(Vec::new());
-    let mut parts = Parts::start(Setup {
+    let mut parts = RunningParts::start(DaemonSetup {
         store: config.store.clone(),
         sled: SledOptions { id_beside: true, ..SledOptions::default() },
         state: state.clone(),
@@ -95,11 +95,11 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
             }
         };
         match asked {
-            Asked::End(name) => {
+            SignalRequest::End(name) => {
                 tracing::info!(signal = name, "ending: nothing new begins, calls that are out are waited for");
                 break;
             }
-            Asked::Reload => reload(reach, &mut config, &folder, &parts.handle).await,
+            SignalRequest::Reload => reload(reach, &mut config, &folder, &parts.handle).await,
         }
     }
     end(parts, signals).await
@@ -114,22 +114,22 @@ fn configured(config: &Config) -> Result<()> {
         "there is no configuration: {PATH_DEFAULT} does not exist, and neither --config nor SEALIFT_CONFIG names another; `sealift init` \
          writes a first one"
     );
-    Err(Failure::new(Exit::Error, message).into())
+    Err(ExitFailure::new(Exit::Error, message).into())
 }
 
-async fn end(parts: Parts, mut signals: Signals) -> Result<Exit> {
+async fn end(parts: RunningParts, mut signals: Signals) -> Result<Exit> {
     let deadline = (parts.longest_call() + DRAIN_MARGIN).min(DRAIN_MAX);
     supervisor::stopping(deadline + DRAIN_MARGIN);
     let hurry = CancellationToken::new();
     let hurried = hurry.clone();
     tokio::spawn(async move {
-        while let Asked::Reload = signals.next().await {}
+        while let SignalRequest::Reload = signals.next().await {}
         tracing::warn!("asked twice: not waiting for calls that are out; the next start looks them up");
         hurried.cancel();
     });
     match parts.drain(deadline, hurry).await? {
-        Drained::Whole => tracing::info!("ended; every call that was out came back"),
-        Drained::Late => tracing::warn!("ended with calls still out; the next start looks them up"),
+        DrainOutcome::Whole => tracing::info!("ended; every call that was out came back"),
+        DrainOutcome::Late => tracing::warn!("ended with calls still out; the next start looks them up"),
     }
     Ok(Exit::Done)
 }
@@ -210,7 +210,7 @@ fn abort_on_panic() {
 }
 
 /// What a signal asks for.
-enum Asked {
+enum SignalRequest {
     End(&'static str),
     Reload,
 }
@@ -231,12 +231,12 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Asked {
+    async fn next(&mut self) -> SignalRequest {
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => Asked::End("SIGTERM"),
-            _ = self.interrupt.recv() => Asked::End("SIGINT"),
-            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => SignalRequest::End("SIGTERM"),
+            _ = self.interrupt.recv() => SignalRequest::End("SIGINT"),
+            _ = self.hangup.recv() => SignalRequest::Reload,
         }
     }
 }

@@ -17,7 +17,7 @@ use super::levels::Levels;
 use super::{stop_file, supervisor};
 use crate::api::wire::PlanFault;
 use crate::api::{self, Api, Switches};
-use crate::cli::{Exit, Failure};
+use crate::cli::{Exit, ExitFailure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
 use crate::domain::lane::Lane;
@@ -30,7 +30,7 @@ use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store as _, Unavailable};
 
 /// What the parts need to know.
-pub struct Setup {
+pub struct DaemonSetup {
     /// Folder of the store.
     pub store: PathBuf,
     /// How it is opened.
@@ -48,7 +48,7 @@ pub struct Setup {
 }
 
 /// The running parts.
-pub struct Parts {
+pub struct RunningParts {
     /// Speaks to the engine.
     pub handle: Handle,
     /// The store.
@@ -64,16 +64,16 @@ pub struct Parts {
 
 /// How a drain ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Drained {
+pub enum DrainOutcome {
     /// Every call that was out came back.
     Whole,
     /// The deadline came first; what was out is looked up at the next start.
     Late,
 }
 
-impl Parts {
+impl RunningParts {
     /// Starts everything.
-    pub async fn start(setup: Setup) -> Result<Self> {
+    pub async fn start(setup: DaemonSetup) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let cloud = Arc::new(HttpCloud::new(&setup.lanes, &clock)?);
         std::fs::create_dir_all(&setup.state).with_context(|| format!("cannot make the state directory {}", setup.state.display()))?;
@@ -182,7 +182,7 @@ impl Parts {
 
     /// Begins nothing new, waits for the calls that are out, at most until `deadline` passes or `hurry` is cancelled,
     /// and closes the store.
-    pub async fn drain(mut self, deadline: Duration, hurry: CancellationToken) -> Result<Drained> {
+    pub async fn drain(mut self, deadline: Duration, hurry: CancellationToken) -> Result<DrainOutcome> {
         // It begins nothing new either; what it has committed is gone on with at the next start.
         self.enforced.abort();
         self.handle.drain().await;
@@ -193,10 +193,10 @@ impl Parts {
                 if let Err(error) = self.levels.leave(levels) {
                     tracing::warn!("the next start takes the quotas for spent: {error:#}");
                 }
-                Drained::Whole
+                DrainOutcome::Whole
             }
-            () = hurry.cancelled() => Drained::Late,
-            () = tokio::time::sleep(deadline) => Drained::Late,
+            () = hurry.cancelled() => DrainOutcome::Late,
+            () = tokio::time::sleep(deadline) => DrainOutcome::Late,
         };
         self.engine.abort();
         self.stop.cancel();
@@ -222,7 +222,7 @@ async fn open(folder: &Path, options: SledOptions) -> Result<Arc<SledStore>> {
         Ok(store) => Ok(Arc::new(store)),
         // Another start finds the same: it is for a person.
         Err(error @ (OpenError::Lost { .. } | OpenError::Nameless { .. } | OpenError::Other { .. })) => {
-            Err(Failure::new(Exit::StoreMissing, format!("cannot open the store in {}: {error}", folder.display())).into())
+            Err(ExitFailure::new(Exit::StoreMissing, format!("cannot open the store in {}: {error}", folder.display())).into())
         }
         Err(error) => Err(error).with_context(|| format!("cannot open the store in {}", folder.display())),
     }

@@ -23,7 +23,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
 use crate::engine::Handle;
 use crate::engine::enforce::{note, opposing};
-use crate::planfile::{self, Diagnostic, Loaded, Read};
+use crate::planfile::{self, Diagnostic, LoadedPlan, ReadPlan};
 use crate::store::{Store, Submission, SubmitError};
 
 /// Between two scans.
@@ -45,15 +45,15 @@ struct Version {
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownFile {
     version: Version,
-    stage: Stage,
+    stage: FileStage,
     /// Why this version was not taken.
     fault: Option<PlanFault>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Stage {
+enum FileStage {
     /// Seen for the first time in this version; may still be written.
     Fresh,
     /// To be submitted again after so many scans.
@@ -95,7 +95,7 @@ pub async fn watch(
 }
 
 struct Watcher {
-    known: BTreeMap<PathBuf, Known>,
+    known: BTreeMap<PathBuf, KnownFile>,
     /// What was last said about the folder itself.
     complaint: Option<String>,
     lanes: BTreeMap<Name, Option<Name>>,
@@ -145,60 +145,60 @@ impl Watcher {
         let seen = self.known.get_mut(&path).filter(|known| known.version == version);
         let (Some(known), Ok(_)) = (seen, &state) else {
             let (stage, fault) = match state {
-                Ok(_) => (Stage::Fresh, None),
+                Ok(_) => (FileStage::Fresh, None),
                 Err((_, complaint)) => (self.complain_once(&path, version, complaint), Some(fault(&path, None, complaint))),
             };
-            self.known.insert(path, Known { version, stage, fault });
+            self.known.insert(path, KnownFile { version, stage, fault });
             return;
         };
         let again = match &mut known.stage {
-            Stage::Done => return,
-            Stage::Again(scans) if *scans > 0 => {
+            FileStage::Done => return,
+            FileStage::Again(scans) if *scans > 0 => {
                 *scans -= 1;
                 return;
             }
-            Stage::Again(_) => true,
-            Stage::Fresh => false,
+            FileStage::Again(_) => true,
+            FileStage::Fresh => false,
         };
         let (stage, fault) = self.take(&path, again).await;
-        self.known.insert(path, Known { version, stage, fault });
+        self.known.insert(path, KnownFile { version, stage, fault });
     }
 
-    fn complain_once(&self, path: &Path, version: Version, complaint: &str) -> Stage {
-        let told = self.known.get(path).is_some_and(|known| known.version == version && known.stage == Stage::Done);
+    fn complain_once(&self, path: &Path, version: Version, complaint: &str) -> FileStage {
+        let told = self.known.get(path).is_some_and(|known| known.version == version && known.stage == FileStage::Done);
         if !told {
             tracing::warn!(plan = %path.display(), "the plan is not read: {complaint}");
         }
-        Stage::Done
+        FileStage::Done
     }
 
     /// Reads and, if it says so, submits a plan; tells why not.
-    async fn take(&self, path: &Path, again: bool) -> (Stage, Option<PlanFault>) {
+    async fn take(&self, path: &Path, again: bool) -> (FileStage, Option<PlanFault>) {
         let (file, lanes) = (path.to_owned(), self.lanes.clone());
         let read = move || {
             let read = planfile::read(&file, None)?;
             read.lanes().check(&lanes)?;
-            Ok::<Read, planfile::Diagnostics>(read)
+            Ok::<ReadPlan, planfile::Diagnostics>(read)
         };
         let shown = path.display();
         let loaded = match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(Read::Whole(loaded))) => *loaded,
-            Ok(Ok(Read::Open(outline))) => {
+            Ok(Ok(ReadPlan::Whole(loaded))) => *loaded,
+            Ok(Ok(ReadPlan::Open(outline))) => {
                 let (name, revision) = (&outline.name, outline.revision);
                 if !again {
                     self.warn(path, &outline.warnings);
                     tracing::info!(plan = %shown, %name, revision, "the plan is well; `sealift apply` discovers its targets and submits it");
                 }
-                return (Stage::Done, None);
+                return (FileStage::Done, None);
             }
             Ok(Err(mistakes)) => {
                 tracing::error!(plan = %shown, "the plan has mistakes, nothing was queued:\n{}", mistakes.render(false).trim_end());
                 let why = format!("it has mistakes; `sealift check {shown}` shows them");
-                return (Stage::Done, Some(fault(path, None, why)));
+                return (FileStage::Done, Some(fault(path, None, why)));
             }
             Err(error) => {
                 tracing::error!(plan = %shown, %error, "the plan cannot be read");
-                return (Stage::Done, Some(fault(path, None, format!("it cannot be read: {error}"))));
+                return (FileStage::Done, Some(fault(path, None, format!("it cannot be read: {error}"))));
             }
         };
         if !again {
@@ -207,12 +207,12 @@ impl Watcher {
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         if !loaded.autostart {
             tracing::info!(plan = %shown, %name, revision, targets = loaded.targets.len(), "the plan is well; submit it with `sealift apply`");
-            return (Stage::Done, None);
+            return (FileStage::Done, None);
         }
         if !loaded.plan.ssl_option {
             let why = format!("switching SSL off is not started by itself; use `sealift apply --confirm {name}`");
             tracing::error!(plan = %shown, "{why}");
-            return (Stage::Done, Some(fault(path, Some(&name), why)));
+            return (FileStage::Done, Some(fault(path, Some(&name), why)));
         }
         self.submit(path, loaded, again).await
     }
@@ -223,16 +223,16 @@ impl Watcher {
         }
     }
 
-    async fn submit(&self, path: &Path, loaded: Loaded, again: bool) -> (Stage, Option<PlanFault>) {
+    async fn submit(&self, path: &Path, loaded: LoadedPlan, again: bool) -> (FileStage, Option<PlanFault>) {
         let shown = path.display();
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         // Whoever owns the file is who started it.
         let owner = match std::fs::symlink_metadata(path) {
             Ok(meta) => Peer::of(meta.uid()).await.person(),
             // It went while it was read; the next scan finds it gone.
-            Err(_) => return (Stage::Fresh, None),
+            Err(_) => return (FileStage::Fresh, None),
         };
-        let Loaded { plan, targets, .. } = loaded;
+        let LoadedPlan { plan, targets, .. } = loaded;
         let by = owner.by_plans_folder();
         let at = SystemClock.times().wall;
         let note = match opposing(&*self.store, &plan, &targets, at).await {
@@ -246,15 +246,15 @@ impl Watcher {
         match self.handle.submit(Submission { plan, targets, by, at, note }).await {
             Ok(submitted) if submitted.new => {
                 tracing::info!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted: autostart");
-                (Stage::Done, None)
+                (FileStage::Done, None)
             }
             Ok(submitted) if submitted.comments => {
                 tracing::info!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted before; the file differs in comments or layout alone");
-                (Stage::Done, None)
+                (FileStage::Done, None)
             }
             Ok(submitted) => {
                 tracing::debug!(plan = %shown, %name, revision, id = %submitted.id.short(), "the plan was submitted before");
-                (Stage::Done, None)
+                (FileStage::Done, None)
             }
             Err(error) => {
                 // An edit under the same revision stays refused; what else stands in the way may pass.
@@ -263,7 +263,7 @@ impl Watcher {
                 if !again {
                     tracing::error!(plan = %shown, %name, revision, "{why}");
                 }
-                (if passes { Stage::Again(RETRY_SCANS) } else { Stage::Done }, Some(fault(path, Some(&name), why)))
+                (if passes { FileStage::Again(RETRY_SCANS) } else { FileStage::Done }, Some(fault(path, Some(&name), why)))
             }
         }
     }
@@ -273,10 +273,10 @@ fn fault(file: &Path, plan: Option<&Name>, why: impl Into<String>) -> PlanFault 
     PlanFault { file: file.display().to_string(), plan: plan.map(Name::to_string), why: why.into() }
 }
 
-type Found = Vec<(PathBuf, Result<Version, (Version, &'static str)>)>;
+type PlanFile = Vec<(PathBuf, Result<Version, (Version, &'static str)>)>;
 
 /// The plan files of a folder, in the order of their names. A folder that is not there yet is empty.
-fn list(folder: &Path) -> Result<Found, String> {
+fn list(folder: &Path) -> Result<PlanFile, String> {
     let meta = match std::fs::metadata(folder) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -21,7 +21,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// has read, and whoever sends one more waits.
 const HELD_UP_MAX: Duration = Duration::from_secs(1);
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the supervisor cannot be told");
     }
@@ -51,7 +51,7 @@ pub async fn starting(mut headway: watch::Receiver<Headway>) {
     while headway.changed().await.is_ok() {
         let Headway { reached, last } = *headway.borrow_and_update();
         let status = format!("brings the queue after the journal: entry {reached} of {last}");
-        bounded(move || tell(&[NotifyState::ExtendTimeoutUsec(usec(STARTS_LONGER)), NotifyState::Status(&status)]));
+        bounded(move || notify(&[NotifyState::ExtendTimeoutUsec(usec(STARTS_LONGER)), NotifyState::Status(&status)]));
         tokio::time::sleep(STARTS_EVERY).await;
     }
     std::future::pending().await
@@ -63,13 +63,13 @@ fn usec(length: Duration) -> u32 {
 
 /// The daemon is ready.
 pub fn ready() {
-    bounded(|| tell(&[NotifyState::Ready, NotifyState::Status("ready")]));
+    bounded(|| notify(&[NotifyState::Ready, NotifyState::Status("ready")]));
 }
 
 /// The configuration is read again; [`ready`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => bounded(move || tell(&[NotifyState::Reloading, now])),
+        Ok(now) => bounded(move || notify(&[NotifyState::Reloading, now])),
         Err(error) => tracing::warn!(%error, "no monotonic clock for the supervisor"),
     }
 }
@@ -77,7 +77,7 @@ pub fn reloading() {
 /// The daemon ends, within this time.
 pub fn stopping(within: Duration) {
     bounded(move || {
-        tell(&[
+        notify(&[
             NotifyState::Stopping,
             NotifyState::Status("draining: waiting for calls that are out"),
             NotifyState::ExtendTimeoutUsec(usec(within)),
@@ -92,8 +92,8 @@ fn teller(watchdog: bool) -> std::io::Result<SyncSender<String>> {
     std::thread::Builder::new().name("supervisor".into()).spawn(move || {
         for status in statuses {
             match watchdog {
-                true => tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]),
-                false => tell(&[NotifyState::Status(&status)]),
+                true => notify(&[NotifyState::Watchdog, NotifyState::Status(&status)]),
+                false => notify(&[NotifyState::Status(&status)]),
             }
         }
     })?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::cloud_clock::Span;
+use super::cloud_clock::TimeSpan;
 use super::id::{InstanceId, JobId, Name, ProxyId};
 use super::proof::Endpoint;
 use super::target::Target;
@@ -40,7 +40,7 @@ pub enum Call {
         /// The proxy whose job is sought; only jobs of its instance are of interest.
         target: Target,
         /// Jobs created in this span, by the cloud's clock.
-        within: Span,
+        within: TimeSpan,
         /// The query's `offset`; whether the cloud counts pages or records by it, the answers show ([`super::paging`]).
         offset: u32,
     },
@@ -50,7 +50,7 @@ pub enum Call {
         /// The lane.
         lane: Name,
         /// Jobs created in this span, by the cloud's clock.
-        within: Span,
+        within: TimeSpan,
         /// As in [`Self::FindJobs`].
         offset: u32,
     },
@@ -111,7 +111,7 @@ impl Call {
     }
 
     /// One word for journal, log and metric labels.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Inspect { .. } => "inspect",
             Self::Submit { .. } => "submit",

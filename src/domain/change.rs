@@ -26,11 +26,11 @@ pub use self::presumed::{PRESUMED_MAX, Presumed};
 pub use self::setback::{Asked, Setback, Setbacks};
 pub use self::table::decide;
 pub use self::types::{
-    BUSY_WAITS_MAX, Change, Context, Decision, Event, Gate, HELD_LOOK, How, JOBS_MAX, LOOKS_MAX, Reason, ReasonWord, Record, Stale, State,
-    Timing, Wake,
+    BUSY_WAITS_MAX, Change, Clearance, Context, Decision, Event, HELD_LOOK, How, JOBS_MAX, LOOKS_MAX, Reason, ReasonWord, Record, Stale,
+    State, Timing, Wake,
 };
 pub use self::undo::Undo;
-pub use self::wire::Shown;
+pub use self::wire::ShownByApi;
 
-use self::steps::Step;
+use self::steps::ChangeStep;
 use self::types::is_zero;

@@ -38,14 +38,14 @@ const RESOLUTION: SignedDuration = SignedDuration::from_secs(1);
 /// A span of time, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Span {
+pub struct TimeSpan {
     /// Its beginning.
     pub from: Timestamp,
     /// Its end.
     pub to: Timestamp,
 }
 
-impl Span {
+impl TimeSpan {
     /// The span of one instant.
     pub fn at(instant: Timestamp) -> Self {
         Self { from: instant, to: instant }
@@ -95,30 +95,30 @@ impl Span {
     }
 
     /// How far its ends lie ahead of an instant; negative: behind it.
-    pub fn ahead_of(&self, instant: Timestamp) -> Ahead {
-        Ahead { least: instant.duration_until(self.from), most: instant.duration_until(self.to) }
+    pub fn ahead_of(&self, instant: Timestamp) -> Offset {
+        Offset { least: instant.duration_until(self.from), most: instant.duration_until(self.to) }
     }
 }
 
 /// How far the cloud's clock is ahead of ours, between two bounds; negative: behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ahead {
+pub struct Offset {
     /// At least so far.
     pub least: SignedDuration,
     /// At most so far.
     pub most: SignedDuration,
 }
 
-impl Ahead {
+impl Offset {
     /// Whether the clocks may be further apart than this.
     pub fn may_exceed(&self, tolerance: Duration) -> bool {
         self.furthest().unsigned_abs() > tolerance
     }
 
     /// The span in which the cloud's clock lies when ours shows `wall`.
-    pub fn of(&self, wall: Timestamp) -> Span {
+    pub fn of(&self, wall: Timestamp) -> TimeSpan {
         let moved = |by: SignedDuration| wall.saturating_add(by).unwrap_or(wall);
-        Span { from: moved(self.least), to: moved(self.most) }
+        TimeSpan { from: moved(self.least), to: moved(self.most) }
     }
 
     /// The bound that is further from zero.
@@ -133,7 +133,7 @@ struct Reading {
     begun: Boot,
     last: Boot,
     /// What the cloud's clock would have shown when this machine booted.
-    origin: Span,
+    origin: TimeSpan,
 }
 
 /// The clock of one endpoint.
@@ -153,11 +153,11 @@ impl CloudClock {
             heard.saturating_sub(reading.begun) < NARROWED_FOR && reading.origin.from <= to && from <= reading.origin.to
         };
         if let Some(reading) = self.readings.iter_mut().rev().find(agrees) {
-            reading.origin = Span { from: reading.origin.from.max(from), to: reading.origin.to.min(to) };
+            reading.origin = TimeSpan { from: reading.origin.from.max(from), to: reading.origin.to.min(to) };
             reading.last = reading.last.max(heard);
             return;
         }
-        self.readings.push_back(Reading { begun: heard, last: heard, origin: Span { from, to } });
+        self.readings.push_back(Reading { begun: heard, last: heard, origin: TimeSpan { from, to } });
         if self.readings.len() > READINGS_MAX
             && let (Some(first), Some(second)) = (self.readings.pop_front(), self.readings.front_mut())
         {
@@ -166,14 +166,14 @@ impl CloudClock {
     }
 
     /// What the cloud's clock shows at this instant of boot time; `None`: nobody told of late.
-    pub fn at(&self, now: Boot) -> Option<Span> {
+    pub fn at(&self, now: Boot) -> Option<TimeSpan> {
         let origins = self.readings.iter().filter(|reading| !is_void(reading, now)).map(|reading| reading.origin);
         let by = SignedDuration::try_from(now).ok()?;
-        Some(origins.reduce(Span::hull)?.shifted(by))
+        Some(origins.reduce(TimeSpan::hull)?.shifted(by))
     }
 
     /// The same by the latest reading alone: what the machine shows that is likely to be asked next.
-    pub fn latest(&self, now: Boot) -> Option<Span> {
+    pub fn latest(&self, now: Boot) -> Option<TimeSpan> {
         let latest = self.readings.iter().max_by_key(|reading| reading.last).filter(|reading| !is_void(reading, now))?;
         Some(latest.origin.shifted(SignedDuration::try_from(now).ok()?))
     }

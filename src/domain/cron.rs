@@ -29,8 +29,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use field::Field;
-use field::{Set, WEEKDAYS};
+pub use field::CronField;
+use field::{FieldSet, WEEKDAYS};
 
 use super::zone::first_instant;
 
@@ -75,7 +75,7 @@ pub enum Error {
     #[error("{field} `{text}`: {what}{}", write(.proposal))]
     Field {
         /// Which.
-        field: Field,
+        field: CronField,
         /// Its text.
         text: String,
         /// What is wrong with it.
@@ -265,10 +265,10 @@ impl FromStr for Expression {
         let texts: Vec<&str> = expanded.split_ascii_whitespace().collect();
         let Ok(texts) = <[&str; 5]>::try_from(texts.as_slice()) else { return Err(wrong_number(&texts)) };
         let mut sets = Vec::with_capacity(5);
-        for (place, field) in Field::ALL.into_iter().enumerate() {
+        for (place, field) in CronField::ALL.into_iter().enumerate() {
             sets.push(field::parse(field, texts[place]).map_err(|refusal| refuse(field, &texts, refusal.what, refusal.instead))?);
         }
-        let sets = <[Set; 5]>::try_from(sets).expect("five fields give five sets");
+        let sets = <[FieldSet; 5]>::try_from(sets).expect("five fields give five sets");
         compile(trimmed, &texts, &sets)
     }
 }
@@ -285,8 +285,8 @@ fn wrong_number(texts: &[&str]) -> Error {
 }
 
 /// Proposes the whole expression with one field written anew, if that makes it valid.
-fn refuse(field: Field, texts: &[&str; 5], what: String, instead: Option<String>) -> Error {
-    let place = Field::ALL.iter().position(|f| *f == field).expect("one of the five");
+fn refuse(field: CronField, texts: &[&str; 5], what: String, instead: Option<String>) -> Error {
+    let place = CronField::ALL.iter().position(|f| *f == field).expect("one of the five");
     let proposal = instead.and_then(|instead| {
         let mut corrected = *texts;
         corrected[place] = &instead;
@@ -300,14 +300,14 @@ fn refuse(field: Field, texts: &[&str; 5], what: String, instead: Option<String>
     Error::Field { field, text: texts[place].to_owned(), what, proposal }
 }
 
-fn compile(text: &str, texts: &[&str; 5], sets: &[Set; 5]) -> Result<Expression, Error> {
+fn compile(text: &str, texts: &[&str; 5], sets: &[FieldSet; 5]) -> Result<Expression, Error> {
     let [minute, hour, day, month, weekday] = sets;
     let both = !day.every && !weekday.every;
-    for (field, set) in [(Field::DayOfMonth, day), (Field::DayOfWeek, weekday)] {
+    for (field, set) in [(CronField::DayOfMonth, day), (CronField::DayOfWeek, weekday)] {
         if both && set.stepped {
             let what = "beside another restricted day field, crons disagree whether a step means and or or".to_owned();
-            let place = if field == Field::DayOfMonth { 2 } else { 4 };
-            let whole = if field == Field::DayOfMonth { "1-31/" } else { "0-6/" };
+            let place = if field == CronField::DayOfMonth { 2 } else { 4 };
+            let whole = if field == CronField::DayOfMonth { "1-31/" } else { "0-6/" };
             return Err(refuse(field, texts, what, Some(texts[place].replace("*/", whole))));
         }
     }
@@ -344,7 +344,7 @@ fn longest(month: u8) -> u8 {
     }
 }
 
-fn warnings(texts: &[&str; 5], sets: &[Set; 5], comes: bool) -> Vec<String> {
+fn warnings(texts: &[&str; 5], sets: &[FieldSet; 5], comes: bool) -> Vec<String> {
     let [minute, hour, day, _, weekday] = sets;
     let mut warnings = Vec::new();
     if minute.every && !hour.starred {
@@ -353,9 +353,9 @@ fn warnings(texts: &[&str; 5], sets: &[Set; 5], comes: bool) -> Vec<String> {
     }
     if !day.every && !weekday.every {
         let mut warning =
-            format!("both day fields are given: it starts on day {} of the month and also on every {}", texts[2], told(*weekday));
+            format!("both day fields are given: it starts on day {} of the month and also on every {}", texts[2], describe(*weekday));
         if let Some(nth) = nth_week(*day) {
-            warning.push_str(&format!("; cron cannot say \"the {nth} {}\"", told(*weekday)));
+            warning.push_str(&format!("; cron cannot say \"the {nth} {}\"", describe(*weekday)));
         }
         if !comes {
             warning.push_str("; the day of month never comes in these months");
@@ -367,14 +367,14 @@ fn warnings(texts: &[&str; 5], sets: &[Set; 5], comes: bool) -> Vec<String> {
     warnings
 }
 
-fn told(weekdays: Set) -> String {
+fn describe(weekdays: FieldSet) -> String {
     const LONG: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
     let names: Vec<&str> = (0..WEEKDAYS.len()).filter(|n| weekdays.contains(*n as u8)).map(|n| LONG[n]).collect();
     names.join(", ")
 }
 
 /// The days 1 to 7 are how people try to say "the first Monday".
-fn nth_week(days: Set) -> Option<&'static str> {
+fn nth_week(days: FieldSet) -> Option<&'static str> {
     let within = |from: u8, to: u8| days.numbers().all(|day| (from..=to).contains(&day)) && days.numbers().count() > 1;
     let weeks = [("first", 1, 7), ("second", 8, 14), ("third", 15, 21), ("fourth", 22, 28), ("last", 23, 31)];
     weeks.into_iter().find(|(_, from, to)| within(*from, *to)).map(|(nth, _, _)| nth)

@@ -23,7 +23,7 @@ pub use self::schedule::{Enforce, Mode, NAME_MAX, applying_name, surveying_name}
 
 use super::id::{Digest, Name, RolloutId};
 use super::plan::Plan;
-use super::rollout::Mark;
+use super::rollout::Attribution;
 use super::target::{self, Target};
 
 /// The part of an enforcement that moves: this is what is stored, and what the journal carries.
@@ -44,10 +44,10 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped: u32,
     /// Where it stands.
-    pub stage: Stage,
+    pub stage: EnforcementStage,
     /// The latest run, at hand or over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<Run>,
+    pub last: Option<EnforcementRun>,
     /// Why nothing is put right until a person releases it: a run that put right was halted and never went on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
@@ -68,7 +68,7 @@ pub const STOPPED: &str = "the enforcement was stopped";
 /// Where an enforcement stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Stage {
+pub enum EnforcementStage {
     /// Waits for its next tick.
     Idle,
     /// A run looks at every target.
@@ -94,18 +94,18 @@ pub enum Stage {
     /// Over.
     Ended {
         /// Why.
-        end: End,
+        end: EnforcementEnd,
     },
 }
 
 /// Why an enforcement is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
-pub enum End {
+pub enum EnforcementEnd {
     /// A person stopped it.
     Stopped {
         /// Who and why.
-        mark: Mark,
+        mark: Attribution,
     },
     /// A newer revision of the plan completed, and it has no `enforce`.
     Superseded {
@@ -114,9 +114,9 @@ pub enum End {
     },
 }
 
-impl Stage {
+impl EnforcementStage {
     /// One lower-case word.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Idle => "idle",
             Self::Surveying { .. } => "surveying",
@@ -138,7 +138,7 @@ impl Stage {
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
+pub struct EnforcementRun {
     /// Its number, from 1: the revision of its rollouts.
     pub number: u32,
     /// The tick that began it.
@@ -149,10 +149,10 @@ pub struct Run {
     pub survey: RolloutId,
     /// What that found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub found: Option<Found>,
+    pub found: Option<SurveyResult>,
     /// The rollout that put right, and what came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub applied: Option<Applied>,
+    pub applied: Option<AppliedRun>,
     /// Why its rollout is halted, or was when it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
@@ -164,7 +164,7 @@ pub struct Run {
 /// What a survey found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Found {
+pub struct SurveyResult {
     /// Targets that show the wanted value.
     pub right: u32,
     /// Targets that show the other one.
@@ -178,7 +178,7 @@ pub struct Found {
 /// What was put right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Applied {
+pub struct AppliedRun {
     /// The rollout.
     pub rollout: RolloutId,
     /// Targets that it switched.
@@ -245,7 +245,7 @@ pub enum Event {
     /// A person ends it.
     Stop {
         /// Who and why.
-        mark: Mark,
+        mark: Attribution,
     },
     /// A person lets go on what is held.
     Release {
@@ -254,7 +254,7 @@ pub enum Event {
         /// What the latest survey found drifted; needed only while the enforcement is held.
         drifted: Vec<Drifted>,
         /// Who and why.
-        mark: Mark,
+        mark: Attribution,
     },
 }
 
@@ -278,7 +278,7 @@ pub struct Decision {
 
 /// Why a verb means nothing now; told to the operator word for word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum VerbRefusal {
     /// It is over.
     #[error("the enforcement has ended; submit a newer revision of the plan to begin it again")]
     Ended,
@@ -303,7 +303,7 @@ impl Record {
             runs: 0,
             handled: now,
             skipped: 0,
-            stage: Stage::Idle,
+            stage: EnforcementStage::Idle,
             last: None,
             halted: None,
             flips: Vec::new(),
@@ -313,7 +313,7 @@ impl Record {
 
     /// When the next tick comes; `None` when it is over, or no tick comes any more.
     pub fn next_tick(&self, enforce: &Enforce, now: Timestamp) -> Option<Timestamp> {
-        if matches!(self.stage, Stage::Ended { .. }) { None } else { enforce.next(now.max(self.handled)) }
+        if matches!(self.stage, EnforcementStage::Ended { .. }) { None } else { enforce.next(now.max(self.handled)) }
     }
 
     /// Whether a tick has come that was not dealt with.
@@ -331,38 +331,50 @@ impl Record {
 ///
 /// # Errors
 /// Only a person's verb is refused.
-pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Option<Decision>, Refusal> {
-    let step = Step { record, ctx };
+pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Option<Decision>, VerbRefusal> {
+    let step = EnforcementDecision { record, ctx };
     Ok(match (&record.stage, event) {
-        (Stage::Ended { .. }, Event::Stop { .. } | Event::Release { .. }) => return Err(Refusal::Ended),
-        (Stage::Idle | Stage::Held { .. } | Stage::Ended { .. }, Event::Renewed { origin, revision, targets }) => {
-            step.renewed(*origin, *revision, *targets)
-        }
-        (Stage::Ended { .. }, Event::Looked) => None,
+        (EnforcementStage::Ended { .. }, Event::Stop { .. } | Event::Release { .. }) => return Err(VerbRefusal::Ended),
+        (
+            EnforcementStage::Idle | EnforcementStage::Held { .. } | EnforcementStage::Ended { .. },
+            Event::Renewed { origin, revision, targets },
+        ) => step.renewed(*origin, *revision, *targets),
+        (EnforcementStage::Ended { .. }, Event::Looked) => None,
         (_, Event::Looked) => step.looked(),
-        (Stage::Surveying { .. }, Event::Surveyed { drifted, right, unseen, phase }) => {
+        (EnforcementStage::Surveying { .. }, Event::Surveyed { drifted, right, unseen, phase }) => {
             Some(step.surveyed(drifted, *right, *unseen, phase))
         }
-        (Stage::Applying { .. }, Event::Applied { switched, failed, phase }) => Some(step.applied(switched, *failed, phase)),
-        (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Halted { why }) => step.halted(why.as_ref()),
-        (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Refused { why }) => Some(step.ends(format!("not begun: {why}"))),
+        (EnforcementStage::Applying { .. }, Event::Applied { switched, failed, phase }) => Some(step.applied(switched, *failed, phase)),
+        (EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. }, Event::Halted { why }) => step.halted(why.as_ref()),
+        (EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. }, Event::Refused { why }) => {
+            Some(step.ends(format!("not begun: {why}")))
+        }
         (_, Event::Stop { mark }) => Some(step.stopped(mark)),
         (_, Event::Release { only, drifted, mark }) => Some(step.released(*only, drifted, mark)?),
         // A run at hand comes to its end first; everything else came late or twice.
-        (Stage::Surveying { .. } | Stage::Applying { .. }, Event::Renewed { .. })
-        | (Stage::Idle | Stage::Applying { .. } | Stage::Held { .. } | Stage::Ended { .. }, Event::Surveyed { .. })
-        | (Stage::Idle | Stage::Surveying { .. } | Stage::Held { .. } | Stage::Ended { .. }, Event::Applied { .. })
-        | (Stage::Idle | Stage::Held { .. } | Stage::Ended { .. }, Event::Refused { .. } | Event::Halted { .. }) => None,
+        (EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. }, Event::Renewed { .. })
+        | (
+            EnforcementStage::Idle | EnforcementStage::Applying { .. } | EnforcementStage::Held { .. } | EnforcementStage::Ended { .. },
+            Event::Surveyed { .. },
+        )
+        | (
+            EnforcementStage::Idle | EnforcementStage::Surveying { .. } | EnforcementStage::Held { .. } | EnforcementStage::Ended { .. },
+            Event::Applied { .. },
+        )
+        | (
+            EnforcementStage::Idle | EnforcementStage::Held { .. } | EnforcementStage::Ended { .. },
+            Event::Refused { .. } | Event::Halted { .. },
+        ) => None,
     })
 }
 
 /// One decision in the making.
-struct Step<'a> {
+struct EnforcementDecision<'a> {
     record: &'a Record,
     ctx: &'a Context<'a>,
 }
 
-impl Step<'_> {
+impl EnforcementDecision<'_> {
     fn next(&self) -> Record {
         Record { version: self.record.version + 1, ..self.record.clone() }
     }
@@ -375,7 +387,7 @@ impl Step<'_> {
     /// The run at hand is over.
     fn ends(&self, result: String) -> Decision {
         let mut record = self.next();
-        record.stage = Stage::Idle;
+        record.stage = EnforcementStage::Idle;
         end_run(&mut record, &result);
         Decision { record, why: format!("run {}: {result}", self.number()) }
     }
@@ -404,9 +416,9 @@ impl Step<'_> {
             n => format!("; {n} earlier {} missed", if n == 1 { "tick was" } else { "ticks were" }),
         };
         let busy = match &self.record.stage {
-            Stage::Held { .. } => Some("it is held".to_owned()),
-            Stage::Surveying { .. } | Stage::Applying { .. } => Some(format!("run {} is under way", self.number())),
-            Stage::Idle | Stage::Ended { .. } => None,
+            EnforcementStage::Held { .. } => Some("it is held".to_owned()),
+            EnforcementStage::Surveying { .. } | EnforcementStage::Applying { .. } => Some(format!("run {} is under way", self.number())),
+            EnforcementStage::Idle | EnforcementStage::Ended { .. } => None,
         };
         if let Some(busy) = busy {
             record.skipped = record.skipped.saturating_add(due.missed).saturating_add(1);
@@ -417,9 +429,17 @@ impl Step<'_> {
         let survey = RolloutId::derive(&surveying_name(&plan.name), number, plan.ssl_option, &record.targets);
         record.runs = number;
         record.skipped = due.missed;
-        record.stage = Stage::Surveying { rollout: survey };
-        record.last =
-            Some(Run { number, tick: due.tick, began: self.ctx.now, survey, found: None, applied: None, halted: None, result: None });
+        record.stage = EnforcementStage::Surveying { rollout: survey };
+        record.last = Some(EnforcementRun {
+            number,
+            tick: due.tick,
+            began: self.ctx.now,
+            survey,
+            found: None,
+            applied: None,
+            halted: None,
+            result: None,
+        });
         Some(Decision { record, why: format!("run {number} begins, for the tick of {}{missed}", due.tick) })
     }
 
@@ -432,7 +452,7 @@ impl Step<'_> {
         let number = self.number();
         let newly = flips::hold(&mut record.flips, number, drifted.iter().map(|drifted| drifted.ordinal));
         let left_out = flips::left_out(&record.flips, drifted);
-        let found = Found { right, drifted: count(drifted.len()), left_out: count(left_out.len()), unseen };
+        let found = SurveyResult { right, drifted: count(drifted.len()), left_out: count(left_out.len()), unseen };
         if let Some(run) = &mut record.last {
             run.found = Some(found);
         }
@@ -459,7 +479,7 @@ impl Step<'_> {
             }
             Mode::Apply if todo > enforce.max_drift => {
                 let allowed = enforce.max_drift;
-                record.stage = Stage::Held { drifted: todo, allowed };
+                record.stage = EnforcementStage::Held { drifted: todo, allowed };
                 let words = format!("{words}: more than the {allowed} that max_drift allows, nothing is put right");
                 end_run(&mut record, &words);
                 Decision { record, why: format!("run {number}: {words} until somebody releases it") }
@@ -469,7 +489,7 @@ impl Step<'_> {
     }
 
     fn close(&self, mut record: Record, words: String) -> Decision {
-        record.stage = Stage::Idle;
+        record.stage = EnforcementStage::Idle;
         flips::forget(&mut record.flips, self.number());
         end_run(&mut record, &words);
         Decision { why: format!("run {}: {words}", self.number()), record }
@@ -480,10 +500,10 @@ impl Step<'_> {
         let plan = self.ctx.plan;
         let rollout = RolloutId::derive(&applying_name(&plan.name), self.number(), plan.ssl_option, &target::digest(&targets));
         if let Some(run) = &mut record.last {
-            run.applied = Some(Applied { rollout, switched: 0, failed: 0 });
+            run.applied = Some(AppliedRun { rollout, switched: 0, failed: 0 });
             run.result = None;
         }
-        record.stage = Stage::Applying { rollout, left_out };
+        record.stage = EnforcementStage::Applying { rollout, left_out };
         Decision { record, why: why.to_owned() }
     }
 
@@ -515,12 +535,12 @@ impl Step<'_> {
         if revision <= self.record.revision {
             return None;
         }
-        let over = matches!(self.record.stage, Stage::Ended { .. });
+        let over = matches!(self.record.stage, EnforcementStage::Ended { .. });
         let Some(targets) = targets else {
             if over {
                 return None;
             }
-            let record = Record { stage: Stage::Ended { end: End::Superseded { revision } }, ..self.next() };
+            let record = Record { stage: EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision } }, ..self.next() };
             return Some(Decision { record, why: format!("revision {revision} of the plan completed and asks for no enforcement") });
         };
         // Whoever raises the revision has looked: what was held begins anew, and the numbers of the runs go on, because
@@ -530,29 +550,29 @@ impl Step<'_> {
         Some(Decision { record, why: format!("revision {revision} of the plan completed: it is enforced from now on") })
     }
 
-    fn stopped(&self, mark: &Mark) -> Decision {
+    fn stopped(&self, mark: &Attribution) -> Decision {
         let mut record = self.next();
         let at_hand = record.stage.rollout().is_some();
-        record.stage = Stage::Ended { end: End::Stopped { mark: mark.clone() } };
+        record.stage = EnforcementStage::Ended { end: EnforcementEnd::Stopped { mark: mark.clone() } };
         if at_hand {
             end_run(&mut record, STOPPED);
         }
         Decision { record, why: because("stopped", mark) }
     }
 
-    fn released(&self, only: Option<u32>, drifted: &[Drifted], mark: &Mark) -> Result<Decision, Refusal> {
+    fn released(&self, only: Option<u32>, drifted: &[Drifted], mark: &Attribution) -> Result<Decision, VerbRefusal> {
         let mut record = self.next();
         if let Some(ordinal) = only {
             if !self.record.held().any(|flips| flips.ordinal == ordinal) {
-                return Err(Refusal::NotHeld);
+                return Err(VerbRefusal::NotHeld);
             }
             record.flips.retain(|flips| flips.ordinal != ordinal);
             return Ok(Decision { record, why: because("one target released", mark) });
         }
-        let held = matches!(self.record.stage, Stage::Held { .. });
+        let held = matches!(self.record.stage, EnforcementStage::Held { .. });
         let targets = self.record.held().count();
         if !held && targets == 0 && record.halted.is_none() {
-            return Err(Refusal::NothingHeld { stage: self.record.stage.word() });
+            return Err(VerbRefusal::NothingHeld { stage: self.record.stage.as_str() });
         }
         record.flips.retain(|flips| !flips.held);
         let halted = record.halted.take().is_some();
@@ -565,7 +585,7 @@ impl Step<'_> {
         }
         // The targets that were held beside the enforcement are released with it.
         if drifted.is_empty() {
-            record.stage = Stage::Idle;
+            record.stage = EnforcementStage::Idle;
             return Ok(Decision { record, why: because("released", mark) });
         }
         Ok(self.apply(record, drifted, Vec::new(), &format!("{}; {} are put right", because("released", mark), drifted.len())))
@@ -591,7 +611,7 @@ pub fn applying_plan(plan: &Plan, run: u32, targets: u32) -> Plan {
 fn run_plan(plan: &Plan, name: Name, run: u32, targets: u32, survey: bool) -> Plan {
     use super::plan::{Approval, Promote, Wave};
     use super::window::Calendar;
-    use super::written::Written;
+    use super::written::WrittenPlan;
     let mut strategy = plan.strategy.clone();
     if survey {
         // A look that fails harms nothing and is counted.
@@ -613,7 +633,7 @@ fn run_plan(plan: &Plan, name: Name, run: u32, targets: u32, survey: bool) -> Pl
         approval: Approval::default(),
         survey,
         enforce: None,
-        written: Written::default(),
+        written: WrittenPlan::default(),
         ..plan.clone()
     }
 }
@@ -624,7 +644,7 @@ fn end_run(record: &mut Record, result: &str) {
     }
 }
 
-fn because(what: &str, mark: &Mark) -> String {
+fn because(what: &str, mark: &Attribution) -> String {
     format!("{what} by {mark}")
 }
 

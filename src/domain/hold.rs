@@ -18,13 +18,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::call::JobSeen;
 use super::change::{Change, LOOKS_MAX, State};
-use super::cloud_clock::Ahead;
+use super::cloud_clock::Offset;
 use super::count::count;
 use super::group::FullGroup;
 use super::id::{ChangeId, Name};
 use super::person::Person;
 use super::plan::Plan;
-use super::rollout::{Halt, Mark, Phase, Record, Revert, Room, Stage};
+use super::rollout::{Attribution, Halt, Phase, Record, ReleaseRoom, Revert, RevertStage};
 use super::stop::Stop;
 use super::tally::Tally;
 use super::window::{Opening, ShutBy};
@@ -150,13 +150,13 @@ pub struct LaneStanding<'a> {
     /// The lane before it that reaches the same project: its switches are held.
     pub shares: Option<&'a Name>,
     /// Paused by a person.
-    pub held: Option<&'a Mark>,
+    pub held: Option<&'a Attribution>,
     /// Paused by the cloud.
     pub paused: Option<&'a Pause>,
     /// A call waits for the lane's quota.
     pub waits_for_quota: bool,
     /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds; and since which answer.
-    pub clock: Option<(Ahead, Option<Timestamp>)>,
+    pub clock: Option<(Offset, Option<Timestamp>)>,
     /// When the next call may leave, as far as time alone says.
     pub free_at: Option<Timestamp>,
     /// Calls wait, and until then none leaves, because the daemon before left no count of what it sent.
@@ -201,7 +201,7 @@ fn reasons(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
         holds.extend(lanes.iter().filter_map(LaneStanding::clock));
         holds.extend(lanes.iter().filter_map(LaneStanding::stands));
         let queued: u32 = situation.tallies.iter().map(|tally| tally.queued).sum();
-        let waits = revert.stage == Stage::Releasing && queued > 0 && situation.no_place().is_none();
+        let waits = revert.stage == RevertStage::Releasing && queued > 0 && situation.no_place().is_none();
         holds.extend(situation.groups().filter(|_| waits));
         return holds;
     }
@@ -271,7 +271,7 @@ pub const CLOCK_REMEDY: &str = "set this machine's clock right (`timedatectl set
 const DISAGREE: Duration = Duration::from_secs(150);
 
 /// How the cloud's clock stands to ours, for people.
-pub fn clock_text(ahead: Ahead) -> String {
+pub fn clock_text(ahead: Offset) -> String {
     let long = |apart: SignedDuration| {
         let seconds = apart.abs().as_secs();
         match seconds {
@@ -419,9 +419,9 @@ impl Situation<'_> {
     /// What keeps a revert from putting back anything yet.
     fn settles(&self, revert: &Revert) -> Option<Hold> {
         let text = match revert.stage {
-            Stage::Settling => "what is on its way forward is followed to its end before anything is put back".to_owned(),
-            Stage::Gathering => format!("what wave {} changed is gathered", self.wave_name(revert.wave)),
-            Stage::Releasing => return None,
+            RevertStage::Settling => "what is on its way forward is followed to its end before anything is put back".to_owned(),
+            RevertStage::Gathering => format!("what wave {} changed is gathered", self.wave_name(revert.wave)),
+            RevertStage::Releasing => return None,
         };
         Some(Hold::new("settling", None, text))
     }
@@ -444,20 +444,20 @@ impl Situation<'_> {
     }
 
     fn no_room(&self, wave: u16) -> Option<Hold> {
-        let room = Room::of(self.plan, self.tallies, wave);
+        let room = ReleaseRoom::of(self.plan, self.tallies, wave);
         let strategy = &self.plan.strategy;
         let all: Tally = self.tallies.iter().copied().sum();
         let (of, tally, budget) = match room {
-            Room { rollout: 0, .. } => ("the rollout".to_owned(), all, strategy.max_failures),
-            Room { wave: 0, .. } => {
+            ReleaseRoom { rollout: 0, .. } => ("the rollout".to_owned(), all, strategy.max_failures),
+            ReleaseRoom { wave: 0, .. } => {
                 let place = usize::from(wave);
                 (format!("wave {}", self.wave_name(wave)), self.tallies[place], strategy.waves[place].max_failures)
             }
-            Room { in_flight: 0, .. } => {
+            ReleaseRoom { in_flight: 0, .. } => {
                 let text = format!("{} of {} in flight", all.active, count(strategy.max_in_flight, "change is", "changes are"));
                 return Some(Hold::new("in_flight_limit", None, text));
             }
-            Room { .. } => return None,
+            ReleaseRoom { .. } => return None,
         };
         let (failures, active) = (tally.failures(), tally.active);
         let text =

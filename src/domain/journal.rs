@@ -27,13 +27,13 @@ pub struct Entry {
     pub rollout: RolloutId,
     /// What happened.
     #[serde(flatten)]
-    pub what: What,
+    pub what: JournalEvent,
 }
 
 /// What an entry tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum What {
+pub enum JournalEvent {
     /// A rollout was taken over.
     Submitted {
         /// The plan's name.

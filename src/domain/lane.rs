@@ -59,7 +59,7 @@ pub struct Access {
     /// In which language errors are told.
     pub language: Language,
     /// What TLS does otherwise than usual.
-    pub tls: Tls,
+    pub tls: LaneTls,
 }
 
 /// The languages of the API (`X-Language`). Codes, states and names of jobs are the same in both.
@@ -84,14 +84,14 @@ impl Language {
 
 /// A lane's own TLS, for its endpoint and its IAM endpoint: private endpoints stand behind gateways of their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
+pub struct LaneTls {
     /// PEM file of the only authorities that are trusted; `None`: those that this machine trusts.
     pub ca_file: Option<PathBuf>,
     /// What is shown to a gateway that wants to know its clients.
     pub client: Option<ClientCertificate>,
 }
 
-impl Tls {
+impl LaneTls {
     /// Whether nothing is otherwise.
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
@@ -126,17 +126,17 @@ pub enum Credentials {
         /// Base of IAM's URLs, without a slash at its end: `https://iam.ap-southeast-3.myhuaweicloud.com`.
         iam_endpoint: String,
         /// The user's name.
-        user: Naming,
+        user: NameSource,
         /// The password.
         password: SecretSource,
         /// The account (domain) that the user belongs to.
-        domain: Naming,
+        domain: NameSource,
     },
 }
 
 /// A name that is no secret, or the place where it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Naming {
+pub enum NameSource {
     /// As written.
     Plain(String),
     /// Found elsewhere, as a secret is.

@@ -50,7 +50,7 @@ pub struct Paging {
 
 /// What follows from a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum NextPage {
     /// There are more: ask for [`Paging::offset`].
     Page,
     /// Every job of the list was read.
@@ -76,7 +76,7 @@ impl Paging {
     }
 
     /// Takes the page that was asked for.
-    pub fn read(&mut self, page: &JobsPage) -> Next {
+    pub fn read(&mut self, page: &JobsPage) -> NextPage {
         let before = self.seen.len();
         self.seen.extend(page.ids.iter().cloned());
         let repeated = page.ids.len() - (self.seen.len() - before);
@@ -84,10 +84,10 @@ impl Paging {
         self.pages += 1;
         self.in_pass += 1;
         if self.total.is_some_and(|total| self.seen.len() >= total as usize) {
-            return Next::Whole;
+            return NextPage::Whole;
         }
         if page.ids.len() < self.rows as usize || self.total.is_some_and(|total| self.in_pass >= total.div_ceil(self.rows) + SPARE_PAGES) {
-            return Next::Short;
+            return NextPage::Short;
         }
         self.offset = match self.unit {
             // The second page: the first one and this differ by one page or by one record.
@@ -99,7 +99,7 @@ impl Paging {
             None | Some(Unit::Pages) => self.offset + 1,
             Some(Unit::Records) => self.offset.saturating_add(self.rows),
         };
-        Next::Page
+        NextPage::Page
     }
 
     /// Begins another pass for the jobs that are missing; false when all passes are made.

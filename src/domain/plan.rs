@@ -14,7 +14,7 @@ use super::id::{Digest, Name};
 use super::proof::{Demand, TlsVersion};
 use super::retry;
 use super::window::{Calendar, Opening};
-use super::written::Written;
+use super::written::WrittenPlan;
 
 /// One run's plan, frozen at submission: editing the file afterwards changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub struct Plan {
     pub verify_timeout_ms: u64,
     /// The plan's `verify.wire`: what a proxy shows on the wire is held against it; `None`: the API's word is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wire: Option<Wire>,
+    pub wire: Option<WireRules>,
     /// The plan's `approval`.
     #[serde(default)]
     pub approval: Approval,
@@ -58,14 +58,14 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub survey: bool,
     /// The file as it was written, which another version of it is compared with.
-    #[serde(default, skip_serializing_if = "Written::is_empty")]
-    pub written: Written,
+    #[serde(default, skip_serializing_if = "WrittenPlan::is_empty")]
+    pub written: WrittenPlan,
 }
 
 impl Plan {
     /// What an approval is bound to: the plan file's bytes, the ordered targets that it led to, and the authorities of its
     /// `ca_file`, if it names one.
-    pub fn digest(source: Digest, targets: Digest, wire: Option<&Wire>) -> Digest {
+    pub fn digest(source: Digest, targets: Digest, wire: Option<&WireRules>) -> Digest {
         let mut bytes = [b"sealift plan 1\n".as_slice(), source.as_bytes(), targets.as_bytes()].concat();
         if let Some(ca) = wire.and_then(|wire| wire.ca.as_ref()) {
             bytes.extend_from_slice(Digest::of(ca.as_bytes()).as_bytes());
@@ -90,7 +90,7 @@ impl Plan {
 
 /// The plan's `verify.wire`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wire {
+pub struct WireRules {
     /// The oldest TLS version that counts.
     pub min_tls: TlsVersion,
     /// The text of `ca_file`, frozen with the plan: the authorities that a chain must lead to. `None`: a chain is recorded
@@ -99,7 +99,7 @@ pub struct Wire {
     pub ca: Option<String>,
 }
 
-impl Wire {
+impl WireRules {
     /// What a proof is judged by.
     pub fn demand(&self) -> Demand {
         Demand { min_tls: self.min_tls, trusted: self.ca.is_some() }
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn the_digest_is_of_the_plan_its_targets_and_its_authorities() {
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        let wire = |ca: &str| Wire { min_tls: TlsVersion::V12, ca: Some(ca.into()) };
+        let wire = |ca: &str| WireRules { min_tls: TlsVersion::V12, ca: Some(ca.into()) };
         let (ours, theirs) = (wire("ours"), wire("theirs"));
         let digests = [
             Plan::digest(one, other, None),

@@ -19,7 +19,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::judge::{Demand, Refutation, Verdict, judge};
+pub use self::judge::{Demand, ProofVerdict, Refutation, judge};
 
 use super::id::Digest;
 
@@ -100,7 +100,7 @@ pub struct Proof {
     pub greeting: Option<Greeting>,
     /// The finished TLS handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<Tls>,
+    pub tls: Option<Handshake>,
     /// How the server answered the login that ends a probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
@@ -111,11 +111,11 @@ pub struct Proof {
 
 impl Proof {
     /// Whether plain text is still accepted, as far as it showed itself on one connection.
-    pub fn plaintext(&self) -> Plaintext {
+    pub fn plaintext(&self) -> PlaintextLogin {
         match (&self.greeting, &self.login) {
-            (_, Some(Login::Refused { insecure: true, .. })) => Plaintext::Refused,
-            (Some(greeting), _) if !greeting.tls => Plaintext::Only,
-            _ => Plaintext::NotExcluded,
+            (_, Some(Login::Refused { insecure: true, .. })) => PlaintextLogin::Refused,
+            (Some(greeting), _) if !greeting.tls => PlaintextLogin::Only,
+            _ => PlaintextLogin::NotExcluded,
         }
     }
 }
@@ -123,7 +123,7 @@ impl Proof {
 /// What is kept of a proof beside the change that it proved; the journal has the whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Summary {
+pub struct ProofSummary {
     /// When the probe began.
     pub at: Timestamp,
     /// The TLS version agreed on; `None`: no TLS is spoken there.
@@ -139,14 +139,14 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
     /// Whether plain text is still accepted, as far as it showed itself.
-    pub plaintext: Plaintext,
+    pub plaintext: PlaintextLogin,
 }
 
 impl Proof {
     /// The part that stays beside the change.
-    pub fn summary(&self) -> Summary {
+    pub fn summary(&self) -> ProofSummary {
         let leaf = self.tls.as_ref().and_then(|tls| tls.chain.first());
-        Summary {
+        ProofSummary {
             at: self.at,
             version: self.tls.as_ref().map(|tls| tls.version),
             cipher: self.tls.as_ref().map_or_else(String::new, |tls| tls.cipher.clone()),
@@ -160,7 +160,7 @@ impl Proof {
 /// Whether plain text is still accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Plaintext {
+pub enum PlaintextLogin {
     /// The greeting announces no TLS: nothing else is spoken there.
     Only,
     /// The greeting does not say; a server that takes only TLS greets like one that takes both.
@@ -169,9 +169,9 @@ pub enum Plaintext {
     Refused,
 }
 
-impl Plaintext {
+impl PlaintextLogin {
     /// One word for machines.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Only => "only",
             Self::NotExcluded => "not_excluded",
@@ -204,7 +204,7 @@ pub enum TlsVersion {
 
 impl TlsVersion {
     /// The number alone: `1.2`.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::V12 => "1.2",
             Self::V13 => "1.3",
@@ -214,7 +214,7 @@ impl TlsVersion {
 
 impl fmt::Display for TlsVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TLS {}", self.word())
+        write!(f, "TLS {}", self.as_str())
     }
 }
 
@@ -222,7 +222,7 @@ impl FromStr for TlsVersion {
     type Err = NotATlsVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::V12, Self::V13].into_iter().find(|version| version.word() == text).ok_or(NotATlsVersion)
+        [Self::V12, Self::V13].into_iter().find(|version| version.as_str() == text).ok_or(NotATlsVersion)
     }
 }
 
@@ -233,7 +233,7 @@ pub struct NotATlsVersion;
 
 /// A finished handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tls {
+pub struct Handshake {
     /// The version agreed on.
     pub version: TlsVersion,
     /// The cipher suite, by its IANA name.
@@ -307,7 +307,7 @@ pub enum ObjectionWord {
 
 impl ObjectionWord {
     /// One word for machines.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::UnknownIssuer => "unknown_issuer",
             Self::Expired => "expired",
@@ -381,7 +381,7 @@ pub enum TroubleWord {
 
 impl TroubleWord {
     /// One word for machines.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
             Self::TimedOut => "timed_out",

@@ -21,11 +21,11 @@ mod types;
 mod windows;
 
 pub use self::approval::Approved;
-pub use self::revert::{Cause, Revert, Stage};
+pub use self::revert::{Cause, Revert, RevertStage};
 pub use self::steps::LOOK_AGAIN;
 pub use self::table::decide;
 pub use self::types::{
-    ByHand, Context, Decision, Effect, Event, Halt, Mark, Phase, Record, Refusal, Requeue, RolloutWake, Room, Slowest, Verb,
+    Attribution, ByHand, Context, Decision, Effect, Event, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue, RolloutWake, Slowest, Verb,
 };
 
-use self::steps::{Step, because, told};
+use self::steps::{RolloutStep, because, message};

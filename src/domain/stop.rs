@@ -4,13 +4,13 @@
 //! Invariant: either is enough, and lifting one leaves the other.
 //!
 //! Deliberately not here: keeping the word over a restart (`api::switches`), looking for the file
-//! (`daemon::stop_file`), and what obeys them (`engine::board`).
+//! (`daemon::stop_file`), and what obeys them (`engine::fence`).
 
 use std::fmt;
 
 use jiff::Timestamp;
 
-use super::rollout::Mark;
+use super::rollout::Attribution;
 
 /// Name of the file in the state directory.
 pub const FILE: &str = "STOP";
@@ -19,7 +19,7 @@ pub const FILE: &str = "STOP";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stop {
     /// A person did, and nobody has started it again.
-    pub by: Option<Mark>,
+    pub by: Option<Attribution>,
     /// The file is there.
     pub file: Option<StopFile>,
 }
@@ -52,7 +52,7 @@ impl StopFile {
 /// As a sentence; of something that stands.
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let by = self.by.iter().map(Mark::to_string).chain(self.file.iter().map(StopFile::to_string));
+        let by = self.by.iter().map(Attribution::to_string).chain(self.file.iter().map(StopFile::to_string));
         write!(f, "everything is stopped by {}", by.collect::<Vec<_>>().join(", and by "))
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Keys as paths such as `strategy.waves[0].size`, each with its text. Empty for a rollout of an earlier version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Written(BTreeMap<String, String>);
+pub struct WrittenPlan(BTreeMap<String, String>);
 
 /// A key whose text differs; `None`: the key is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Edited<'w> {
     pub now: Option<&'w str>,
 }
 
-impl Written {
+impl WrittenPlan {
     /// Whether nothing is known of what was written.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -47,7 +47,7 @@ impl Written {
     }
 }
 
-impl FromIterator<(String, String)> for Written {
+impl FromIterator<(String, String)> for WrittenPlan {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(keys: I) -> Self {
         Self(keys.into_iter().collect())
     }
@@ -57,7 +57,7 @@ impl FromIterator<(String, String)> for Written {
 mod tests {
     use super::*;
 
-    fn written(keys: &[(&str, &str)]) -> Written {
+    fn written(keys: &[(&str, &str)]) -> WrittenPlan {
         keys.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
     }
 

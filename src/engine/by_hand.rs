@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::effect::Effect;
-use super::steer::Moving;
+use super::rollouts::Moving;
 use crate::domain::change::{Change, Event, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::rollout::{Decision, Effect as Act, Refusal, RolloutWake};
@@ -21,8 +21,8 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let Some(mut moved) = moved else {
             if let Some((waiting, command)) = tracked.verbs.pop_front() {
-                let state = change.as_ref().map_or("not there", |change| change.record.state.word());
-                let refusal = Refusal::NotByHand { verb: command.verb.word(), state, help: help(&event) };
+                let state = change.as_ref().map_or("not there", |change| change.record.state.as_str());
+                let refusal = Refusal::NotByHand { verb: command.verb.as_str(), state, help: help(&event) };
                 out.push(Effect::Reply { id: waiting, result: Err(refusal.into()) });
             }
             tracked.again = true;

@@ -18,7 +18,7 @@ use super::core::{Core, Owner};
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::change::State;
-use crate::domain::cloud_clock::{Ahead, CloudClock, Span};
+use crate::domain::cloud_clock::{CloudClock, Offset, TimeSpan};
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::lane::Lane;
 use crate::domain::quota::Boot;
@@ -31,7 +31,7 @@ const JOBS_APART: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockStanding {
     /// How far the cloud's clock is ahead of ours, by its answers.
-    pub ahead: Ahead,
+    pub ahead: Offset,
     /// Further apart the clocks may not be.
     pub tolerance: Duration,
     /// How far the creation times of jobs are from its answers, where that is more than the answers explain.
@@ -51,7 +51,7 @@ impl ClockStanding {
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     lanes: BTreeMap<Name, Tolerated>,
-    endpoints: BTreeMap<String, Endpoint>,
+    endpoints: BTreeMap<String, EndpointClock>,
 }
 
 #[derive(Debug)]
@@ -63,12 +63,12 @@ struct Tolerated {
 }
 
 #[derive(Debug, Default)]
-struct Endpoint {
+struct EndpointClock {
     answers: CloudClock,
     jobs: CloudClock,
 }
 
-impl Endpoint {
+impl EndpointClock {
     /// How far jobs are dated from the time of the answers, if these do not explain it.
     fn jobs_apart(&self, now: Boot) -> Option<SignedDuration> {
         let (answers, jobs) = (self.answers.at(now)?, self.jobs.latest(now)?);
@@ -83,7 +83,7 @@ impl Endpoint {
     }
 
     /// What the cloud's clock shows, wherever jobs are sought.
-    fn at(&self, now: Boot) -> Option<Span> {
+    fn at(&self, now: Boot) -> Option<TimeSpan> {
         let answers = self.answers.at(now)?;
         Some(match self.jobs.at(now).filter(|_| self.jobs_apart(now).is_some()) {
             Some(jobs) => answers.hull(jobs),
@@ -100,10 +100,10 @@ impl Clocks {
         Self { lanes: lanes.iter().map(tolerated).collect(), endpoints: BTreeMap::new() }
     }
 
-    fn endpoint(&mut self, lane: &Name) -> Option<&mut Endpoint> {
+    fn endpoint(&mut self, lane: &Name) -> Option<&mut EndpointClock> {
         let Tolerated { endpoint, .. } = self.lanes.get(lane)?;
         if !self.endpoints.contains_key(endpoint) {
-            self.endpoints.insert(endpoint.clone(), Endpoint::default());
+            self.endpoints.insert(endpoint.clone(), EndpointClock::default());
         }
         self.endpoints.get_mut(endpoint)
     }
@@ -126,7 +126,7 @@ impl Clocks {
     }
 
     /// What the clock of this lane's cloud shows now.
-    pub(super) fn cloud(&self, lane: &Name, now: Boot) -> Option<Span> {
+    pub(super) fn cloud(&self, lane: &Name, now: Boot) -> Option<TimeSpan> {
         self.endpoints.get(&self.lanes.get(lane)?.endpoint)?.at(now)
     }
 
@@ -156,7 +156,7 @@ impl Core {
 
     /// What the clock of a change's cloud shows now, and why it forbids a switch: it is too far from ours, or the window is
     /// shut by it.
-    pub(super) fn cloud_time(&self, id: ChangeId) -> (Option<Span>, Option<&'static str>) {
+    pub(super) fn cloud_time(&self, id: ChangeId) -> (Option<TimeSpan>, Option<&'static str>) {
         let Some(work) = self.work.get(&id) else { return (None, None) };
         let lane = &work.change.target.lane;
         let begins = matches!(work.change.record.state, State::Ready | State::Inspecting);
@@ -171,11 +171,11 @@ impl Core {
     }
 
     /// What the clocks of the clouds show now that a rollout works on; of all, while it is not known which these are.
-    pub(super) fn cloud_time_of(&self, id: RolloutId) -> Option<Span> {
+    pub(super) fn cloud_time_of(&self, id: RolloutId) -> Option<TimeSpan> {
         let tracked = self.rollouts.get(&id)?;
         let all = self.lanes.keys().filter(|name| tracked.lanes.is_empty() || tracked.lanes.contains(name));
         all.filter_map(|name| self.board.cloud(name, self.now.boot))
-            .reduce(|one, other| Span { from: one.from.min(other.from), to: one.to.min(other.to) })
+            .reduce(|one, other| TimeSpan { from: one.from.min(other.from), to: one.to.min(other.to) })
     }
 }
 

@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::ask::Inquiry;
-use super::board::{self, Board};
+use super::changes::Work;
 use super::effect::{Effect, Input, Ticket};
+use super::fence::{self, Fence};
 use super::handle::{LaneSnapshot, Snapshot};
 use super::lane::{LaneState, Level};
-use super::prove::Probes;
-use super::steer::Tracked;
-use super::work::Work;
+use super::probes::Probes;
+use super::queries::Inquiry;
+use super::rollouts::Tracked;
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::hold::Pause;
@@ -81,7 +81,7 @@ pub struct Core {
     pub(super) lanes: BTreeMap<Name, LaneState>,
     pub(super) work: BTreeMap<ChangeId, Work>,
     pub(super) rollouts: BTreeMap<RolloutId, Tracked>,
-    pub(super) board: Arc<Board>,
+    pub(super) board: Arc<Fence>,
     pub(super) stop: Stop,
     pub(super) draining: bool,
     /// Whose they are, and since when they are out.
@@ -112,7 +112,7 @@ impl Core {
     /// A core that knows nothing yet; its first step scans the store.
     pub fn new(options: Options, now: Times) -> Self {
         let shared = lane::reached(&options.lanes);
-        let board = Arc::new(Board::new(&options.lanes));
+        let board = Arc::new(Fence::new(&options.lanes));
         let lanes = options.lanes.into_iter();
         let mut lanes: BTreeMap<_, _> =
             lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
@@ -153,7 +153,7 @@ impl Core {
     }
 
     /// What calls on their way out must ask.
-    pub fn board(&self) -> Arc<Board> {
+    pub fn board(&self) -> Arc<Fence> {
         Arc::clone(&self.board)
     }
 
@@ -165,7 +165,7 @@ impl Core {
     /// Takes inputs that came together, in their order, and only then looks at timers and permits: what several answers
     /// stir is looked at once.
     pub fn step_all(&mut self, now: Times, inputs: impl IntoIterator<Item = Input>, out: &mut Vec<Effect>) {
-        let stepped = board::stepped(self.now, now);
+        let stepped = fence::stepped(self.now, now);
         self.now = now;
         if stepped {
             self.look_at_all(out);

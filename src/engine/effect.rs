@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::board::CheckSpec;
+use super::fence::CheckSpec;
 use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::proof::{Endpoint, Proof};
 use crate::domain::quota::{Boot, Quota};
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
 use crate::domain::stop::StopFile;
 use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable};
 
@@ -39,7 +39,7 @@ pub enum Input {
         /// Its ticket.
         ticket: Ticket,
         /// What was read.
-        found: Box<Found>,
+        found: Box<StoreAnswer>,
     },
     /// Answer to [`Effect::Commit`].
     Committed {
@@ -81,11 +81,11 @@ pub enum Input {
     /// The kill-switch file is there, or is gone.
     StopFile(Option<StopFile>),
     /// A person stopped everything, or started it again.
-    Stopped(Option<Mark>),
+    Stopped(Option<Attribution>),
     /// Other quotas are in force on these lanes; `None`: no limit of ours.
     Quotas(Vec<(Name, Option<Quota>)>),
     /// People paused these lanes, or resumed them.
-    Lanes(Vec<(Name, Option<Mark>)>),
+    Lanes(Vec<(Name, Option<Attribution>)>),
     /// Begin nothing new any more.
     Drain,
     /// The store is out of order.
@@ -105,7 +105,7 @@ pub enum Effect {
         /// Answer with it.
         ticket: Ticket,
         /// What.
-        query: Query,
+        query: StoreQuery,
     },
     /// Apply a decision.
     Commit {
@@ -163,7 +163,7 @@ pub enum Effect {
 
 /// What the core asks the store.
 #[derive(Debug)]
-pub enum Query {
+pub enum StoreQuery {
     /// One rollout.
     Rollout(RolloutId),
     /// What a release may pick from.
@@ -194,7 +194,7 @@ pub enum Query {
 
 /// What the store answered.
 #[derive(Debug)]
-pub enum Found {
+pub enum StoreAnswer {
     /// To [`Query::Rollout`].
     Rollout(Option<Box<Rollout>>),
     /// To [`Query::Candidates`].

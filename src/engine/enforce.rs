@@ -21,11 +21,11 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use self::opposing::{Opposing, note, opposing};
-pub use self::verbs::{Asked, EnforceError, command};
+pub use self::verbs::{EnforceError, EnforcementVerb, command};
 
 use super::handle::{Command, Handle};
 use crate::clock::Clock;
-use crate::domain::enforce::{Context, Decision, Event, Record, Stage, applying_plan, chosen, decide, surveying_plan};
+use crate::domain::enforce::{Context, Decision, EnforcementStage, Event, Record, applying_plan, chosen, decide, surveying_plan};
 use crate::domain::hold::halt_text;
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::plan::Plan;
@@ -175,7 +175,7 @@ impl Enforcer {
     /// One enforcement, as far as it goes now.
     async fn carry_on(&mut self, mut enforcement: Enforcement, now: Timestamp) -> Result<(), Unavailable> {
         let name = enforcement.name.clone();
-        if matches!(enforcement.record.stage, Stage::Ended { .. }) {
+        if matches!(enforcement.record.stage, EnforcementStage::Ended { .. }) {
             return Ok(());
         }
         let Some(origin) = self.store.rollout(enforcement.record.origin).await? else { return Ok(()) };
@@ -254,13 +254,14 @@ impl Enforcer {
     ) -> Result<Option<Event>, Unavailable> {
         let Some(run) = &record.last else { return Ok(None) };
         let targets: Vec<Target> = match &record.stage {
-            Stage::Applying { left_out, .. } => chosen(&found::drifted(&*self.store, run.survey).await?, left_out),
-            Stage::Surveying { .. } | Stage::Idle | Stage::Held { .. } | Stage::Ended { .. } => {
-                self.targets(record.origin).await?.unwrap_or_default()
-            }
+            EnforcementStage::Applying { left_out, .. } => chosen(&found::drifted(&*self.store, run.survey).await?, left_out),
+            EnforcementStage::Surveying { .. }
+            | EnforcementStage::Idle
+            | EnforcementStage::Held { .. }
+            | EnforcementStage::Ended { .. } => self.targets(record.origin).await?.unwrap_or_default(),
         };
         let count = u32::try_from(targets.len()).unwrap_or(u32::MAX);
-        let surveying = matches!(record.stage, Stage::Surveying { .. });
+        let surveying = matches!(record.stage, EnforcementStage::Surveying { .. });
         let plan = if surveying { surveying_plan(plan, run.number, count) } else { applying_plan(plan, run.number, count) };
         let targets: TargetList = targets.into();
         // What only looks is opposed by nothing.
@@ -273,7 +274,7 @@ impl Enforcer {
         }
         match self.handle.submit(submission).await {
             Ok(_) => {
-                tracing::info!(plan = %name, run = run.number, id = %id.short(), stage = record.stage.word(), "a run of the enforcement was submitted");
+                tracing::info!(plan = %name, run = run.number, id = %id.short(), stage = record.stage.as_str(), "a run of the enforcement was submitted");
                 Ok(None)
             }
             Err(error @ (SubmitError::Overlap { .. } | SubmitError::Changed { .. })) => Ok(Some(Event::Refused { why: error.to_string() })),
@@ -292,7 +293,7 @@ impl Enforcer {
         let commit = EnforcementCommit { at: now, name: name.clone(), version, record: record.clone(), why: why.clone(), by: None };
         match self.store.enforce(commit).await {
             Ok(()) => {
-                tracing::info!(plan = %name, stage = record.stage.word(), "enforcement: {why}");
+                tracing::info!(plan = %name, stage = record.stage.as_str(), "enforcement: {why}");
                 Ok(Some(record))
             }
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {

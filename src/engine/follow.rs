@@ -17,18 +17,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub(super) use self::pace::JobTimes;
+use super::changes::{SEND_WITHIN, WorkStage};
 use super::core::{Core, Owner, Timer};
 use super::effect::Effect;
 use super::lane::{Rank, Waiter};
 use super::permit::trace;
-use super::work::{SEND_WITHIN, Stage};
 use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobView, Reply};
 use crate::domain::change::{Event, State};
-use crate::domain::cloud_clock::Span;
-use crate::domain::doubt::{ASKED_AFTER_MAX, JUDGED_AROUND};
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{ChangeId, JobId, Name};
-use crate::domain::paging::{Next, Paging};
+use crate::domain::job_match::{ASKED_AFTER_MAX, JUDGED_AROUND};
+use crate::domain::paging::{NextPage, Paging};
 use crate::domain::quota::Boot;
 
 /// Pages of one question at most: 500 jobs. A lane with more jobs than that since its oldest one began asks for the
@@ -59,9 +59,9 @@ pub(super) struct Followed {
     jobs: BTreeMap<ChangeId, Since>,
     /// Those that wait for the next list.
     due: BTreeSet<ChangeId>,
-    question: Option<Question>,
+    question: Option<ListRequest>,
     /// A list of which a page failed: the next one goes on with that page.
-    broken_off: Option<Question>,
+    broken_off: Option<ListRequest>,
     listed_at: Option<Boot>,
     /// The last list was read to its end.
     told: bool,
@@ -88,9 +88,9 @@ struct Since {
 }
 
 /// A list that waits for its permit or its answer.
-struct Question {
+struct ListRequest {
     /// In cloud time.
-    within: Span,
+    within: TimeSpan,
     paging: Paging,
     /// Changes that no page has told of yet.
     open: BTreeSet<ChangeId>,
@@ -98,18 +98,18 @@ struct Question {
 
 impl Followed {
     /// A list of what is followed now, while the cloud's clock stands in this span.
-    fn new_question(&self, now: Boot, cloud: Span) -> Question {
+    fn new_question(&self, now: Boot, cloud: TimeSpan) -> ListRequest {
         // One that is older asks alone, and must not push the window of the others into the past.
         let told_of = self.jobs.iter().filter(|(_, since)| now < since.boot + IN_WINDOW);
         let open: BTreeSet<ChangeId> = told_of.clone().map(|(id, _)| *id).collect();
         let oldest = told_of.map(|(_, since)| since.put.map_or(since.boot, |put| put.0)).min().unwrap_or(now);
         let from = cloud.from.checked_sub(now.saturating_sub(oldest)).unwrap_or(Timestamp::MIN);
-        let within = Span::lasting(from, ASKED_AFTER_MAX).hull(cloud).widened(JUDGED_AROUND);
-        Question { within, paging: Paging::new(JOBS_PAGE), open }
+        let within = TimeSpan::lasting(from, ASKED_AFTER_MAX).hull(cloud).widened(JUDGED_AROUND);
+        ListRequest { within, paging: Paging::new(JOBS_PAGE), open }
     }
 }
 
-impl Question {
+impl ListRequest {
     /// The call for the page that is read next.
     fn call(&self, lane: &Name) -> Call {
         Call::Jobs { lane: lane.clone(), within: self.within, offset: self.paging.offset() }
@@ -173,7 +173,7 @@ impl Core {
 
     /// Its time has come: it waits for the next list.
     pub(super) fn join(&mut self, id: ChangeId) {
-        self.set_stage(id, Stage::Listed);
+        self.set_stage(id, WorkStage::Listed);
         let name = self.work[&id].change.target.lane.clone();
         if let Some(lane) = self.lanes.get_mut(&name) {
             lane.followed.due.insert(id);
@@ -184,9 +184,9 @@ impl Core {
     /// The change waits for no list any more.
     pub(super) fn leave_list(&mut self, id: ChangeId) {
         if let Some(work) = self.work.get_mut(&id)
-            && matches!(work.stage, Stage::Listed)
+            && matches!(work.stage, WorkStage::Listed)
         {
-            work.stage = Stage::Asleep;
+            work.stage = WorkStage::Asleep;
             if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
                 lane.followed.due.remove(&id);
             }
@@ -210,7 +210,7 @@ impl Core {
             return self.set_timer(Timer::List(name.clone()), None, from);
         }
         let begun = lane.followed.broken_off.take();
-        let cloud = self.board.cloud(name, now).unwrap_or(Span::at(self.now.wall));
+        let cloud = self.board.cloud(name, now).unwrap_or(TimeSpan::at(self.now.wall));
         lane.followed.question = Some(begun.unwrap_or_else(|| lane.followed.new_question(now, cloud)));
         self.line_up_at(name, Rank::InFlight, Waiter::List);
     }
@@ -246,11 +246,11 @@ impl Core {
                             self.board.hear_job(name, created, put);
                         }
                     }
-                    self.tell(id, view, &told, out);
+                    self.deliver(id, view, &told, out);
                 }
                 question.open.retain(|id| self.lanes[name].followed.jobs.contains_key(id));
                 let next = question.paging.read(&page);
-                if next == Next::Page && !question.open.is_empty() && question.paging.pages() < PAGES_MAX {
+                if next == NextPage::Page && !question.open.is_empty() && question.paging.pages() < PAGES_MAX {
                     return self.next_page(name, question);
                 }
                 self.listed(name, &question, out);
@@ -260,7 +260,7 @@ impl Core {
         }
     }
 
-    fn next_page(&mut self, name: &Name, question: Question) {
+    fn next_page(&mut self, name: &Name, question: ListRequest) {
         if let Some(lane) = self.lanes.get_mut(name) {
             lane.followed.question = Some(question);
             self.line_up_at(name, Rank::InFlight, Waiter::List);
@@ -268,11 +268,11 @@ impl Core {
     }
 
     /// One change is told what it would have asked.
-    fn tell(&mut self, id: ChangeId, view: JobView, told: &crate::domain::journal::Trace, out: &mut Vec<Effect>) {
+    fn deliver(&mut self, id: ChangeId, view: JobView, told: &crate::domain::journal::Trace, out: &mut Vec<Effect>) {
         self.leave_list(id);
         let Some(work) = self.work.get_mut(&id) else { return };
         // One that has just asked for itself hears its own answer.
-        if matches!(work.stage, Stage::Asleep) && matches!(work.change.record.state, State::Following { .. }) {
+        if matches!(work.stage, WorkStage::Asleep) && matches!(work.change.record.state, State::Following { .. }) {
             work.looks = work.looks.saturating_add(1);
             work.trace = Some(told.clone());
             self.decide_with(id, Event::Job(view), out);
@@ -280,7 +280,7 @@ impl Core {
     }
 
     /// The list is read as far as it goes: whoever it does not tell of, and whose time has come, asks alone.
-    fn listed(&mut self, name: &Name, question: &Question, out: &mut Vec<Effect>) {
+    fn listed(&mut self, name: &Name, question: &ListRequest, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
         (lane.followed.listed_at, lane.followed.told) = (Some(now), true);
@@ -298,7 +298,7 @@ impl Core {
     }
 
     /// There is no list: whoever waited for it hears why.
-    fn not_listed(&mut self, name: &Name, question: Question, error: &CallError, out: &mut Vec<Effect>) {
+    fn not_listed(&mut self, name: &Name, question: ListRequest, error: &CallError, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(lane) = self.lanes.get_mut(name) else { return };
         (lane.followed.listed_at, lane.followed.told) = (Some(now), false);
@@ -336,7 +336,7 @@ impl Core {
 
     /// Lets a change that sleeps over its job sleep as long as is known now, if that is shorter.
     fn rest_anew(&mut self, id: ChangeId) {
-        let asleep = self.work.get(&id).filter(|work| matches!(work.stage, Stage::Asleep)).and_then(|work| work.wake);
+        let asleep = self.work.get(&id).filter(|work| matches!(work.stage, WorkStage::Asleep)).and_then(|work| work.wake);
         let Some(wait) = asleep.map(|at| at.saturating_sub(self.now.boot)) else { return };
         let known = self.patience(id, wait);
         if known < wait {

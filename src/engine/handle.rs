@@ -9,15 +9,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::board::{Board, StopLook};
 use super::cloud_time::ClockStanding;
+use super::fence::{Fence, StopLook};
 use super::lane::QuotaStanding;
 use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::hold::Pause;
 use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
 use crate::domain::person::Person;
 use crate::domain::quota::Quota;
-use crate::domain::rollout::{Mark, Refusal, Verb};
+use crate::domain::rollout::{Attribution, Refusal, Verb};
 use crate::domain::stop::{Stop, StopFile};
 use crate::store::{Submission, SubmitError, Submitted, Unavailable};
 
@@ -30,13 +30,13 @@ pub const ASKS_MAX: usize = 1024;
 /// Speaks to the engine; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) board: Arc<Board>,
-    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) board: Arc<Fence>,
+    pub(super) requests: mpsc::Sender<EngineRequest>,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
 }
 
 /// What can be asked of the engine.
-pub(super) enum Request {
+pub(super) enum EngineRequest {
     /// Take over a rollout.
     Submit(Box<Submission>, oneshot::Sender<Result<Submitted, SubmitError>>),
     /// Carry out an operator's verb.
@@ -46,11 +46,11 @@ pub(super) enum Request {
     /// The kill-switch file appeared, or went.
     StopFile(Option<StopFile>),
     /// A person stopped everything, or started it again.
-    Stopped(Option<Mark>, Option<oneshot::Sender<()>>),
+    Stopped(Option<Attribution>, Option<oneshot::Sender<()>>),
     /// Other quotas are in force on these lanes.
     Quotas(Vec<(Name, Option<Quota>)>),
     /// People paused these lanes, or resumed them.
-    Lanes(Vec<(Name, Option<Mark>)>, Option<oneshot::Sender<()>>),
+    Lanes(Vec<(Name, Option<Attribution>)>, Option<oneshot::Sender<()>>),
     /// Begin nothing new; the loop ends when the calls that are out have come back.
     Drain,
 }
@@ -122,7 +122,7 @@ pub struct Snapshot {
     /// One entry a lane.
     pub lanes: Vec<LaneSnapshot>,
     /// Lanes that do not serve changes in hand, rollout by rollout.
-    pub unserved: Vec<Unserved>,
+    pub unserved: Vec<UnservedLane>,
     /// Rollouts that wait for lanes alone, for as long as their `progress_deadline` by now, each with the reason.
     pub overdue: BTreeMap<RolloutId, String>,
     /// Calls sent since the start.
@@ -131,7 +131,7 @@ pub struct Snapshot {
 
 /// A lane that does not serve changes of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unserved {
+pub struct UnservedLane {
     /// The rollout.
     pub rollout: RolloutId,
     /// The lane.
@@ -164,7 +164,7 @@ pub struct LaneSnapshot {
     /// What runs on instances that changes wait for, by the latest list of running jobs.
     pub occupied: Arc<BTreeMap<InstanceId, JobSeen>>,
     /// Paused by a person, with the rollouts that have changes in hand for it.
-    pub held: Option<(Mark, BTreeSet<RolloutId>)>,
+    pub held: Option<(Attribution, BTreeSet<RolloutId>)>,
 }
 
 impl Handle {
@@ -172,14 +172,14 @@ impl Handle {
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || SubmitError::Unavailable(Unavailable("the engine has stopped".into()));
-        self.requests.send(Request::Submit(Box::new(submission), answer)).await.map_err(|_| stopped())?;
+        self.requests.send(EngineRequest::Submit(Box::new(submission), answer)).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 
     /// Carries out an operator's verb; on success it is durable and no further PUT of that rollout starts against it.
     pub async fn command(&self, command: Command) -> Result<Acknowledged, CommandError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Command(command, answer)).await.map_err(|_| CommandError::Stopped)?;
+        self.requests.send(EngineRequest::Command(command, answer)).await.map_err(|_| CommandError::Stopped)?;
         answered.await.map_err(|_| CommandError::Stopped)?
     }
 
@@ -189,7 +189,7 @@ impl Handle {
     pub async fn ask(&self, call: Call) -> Result<Reply, AskError> {
         debug_assert!(!call.is_write(), "a question changes nothing");
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Ask(Box::new(call), answer)).await.map_err(|_| AskError::Stopping)?;
+        self.requests.send(EngineRequest::Ask(Box::new(call), answer)).await.map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)?
     }
 
@@ -201,19 +201,19 @@ impl Handle {
     /// Tells the engine that the kill-switch file is there, or is gone.
     pub async fn stop_file(&self, file: Option<StopFile>) {
         // An engine that has stopped sends nothing any more, which is all that the file asks for.
-        let _ = self.requests.send(Request::StopFile(file)).await;
+        let _ = self.requests.send(EngineRequest::StopFile(file)).await;
     }
 
     /// Tells the engine that a person stopped everything; in force before its first pass if it is told before that.
-    pub async fn stopped(&self, by: Option<Mark>) {
+    pub async fn stopped(&self, by: Option<Attribution>) {
         // As above.
-        let _ = self.requests.send(Request::Stopped(by, None)).await;
+        let _ = self.requests.send(EngineRequest::Stopped(by, None)).await;
     }
 
     /// Stops everything (by whom and why), or starts it again. On success no write leaves any more while it is stopped.
-    pub async fn switch_all(&self, by: Option<Mark>) -> Result<(), AskError> {
+    pub async fn switch_all(&self, by: Option<Attribution>) -> Result<(), AskError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Stopped(by, Some(answer))).await.map_err(|_| AskError::Stopping)?;
+        self.requests.send(EngineRequest::Stopped(by, Some(answer))).await.map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)
     }
 
@@ -221,26 +221,26 @@ impl Handle {
     /// the quotas until now hold on for one interval of theirs. Lanes that the engine does not have are passed over.
     pub async fn change_quotas(&self, quotas: Vec<(Name, Option<Quota>)>) {
         // An engine that has stopped sends nothing any more.
-        let _ = self.requests.send(Request::Quotas(quotas)).await;
+        let _ = self.requests.send(EngineRequest::Quotas(quotas)).await;
     }
 
     /// Tells the engine which lanes people paused; in force before its first pass if it is told before that.
-    pub async fn lanes_paused(&self, lanes: Vec<(Name, Option<Mark>)>) {
+    pub async fn lanes_paused(&self, lanes: Vec<(Name, Option<Attribution>)>) {
         // An engine that has stopped sends nothing any more.
-        let _ = self.requests.send(Request::Lanes(lanes, None)).await;
+        let _ = self.requests.send(EngineRequest::Lanes(lanes, None)).await;
     }
 
     /// Pauses a lane (by whom and why), or resumes it. On success no write leaves any more over one that is paused.
-    pub async fn switch_lane(&self, lane: Name, mark: Option<Mark>) -> Result<(), AskError> {
+    pub async fn switch_lane(&self, lane: Name, mark: Option<Attribution>) -> Result<(), AskError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Lanes(vec![(lane, mark)], Some(answer))).await.map_err(|_| AskError::Stopping)?;
+        self.requests.send(EngineRequest::Lanes(vec![(lane, mark)], Some(answer))).await.map_err(|_| AskError::Stopping)?;
         answered.await.map_err(|_| AskError::Stopping)
     }
 
     /// Asks the engine to begin nothing new and to end when the calls that are out are back.
     pub async fn drain(&self) {
         // As above: an engine that has stopped is drained.
-        let _ = self.requests.send(Request::Drain).await;
+        let _ = self.requests.send(EngineRequest::Drain).await;
     }
 
     /// The latest snapshot; `changed()` on the receiver wakes with every pass that did something.

@@ -10,13 +10,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::changes::Work;
 use super::cloud_time::ClockStanding;
 use super::core::Core;
-use super::work::Work;
 use crate::domain::hold::clock_text;
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::quota::Boot;
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
 
 /// Lanes named in one reason, so that it stays a sentence.
 const LANES_NAMED: usize = 3;
@@ -62,7 +62,7 @@ impl Stall {
 
 impl Core {
     /// People paused these lanes, or resumed them.
-    pub(super) fn switch_lanes(&mut self, lanes: Vec<(Name, Option<Mark>)>) {
+    pub(super) fn switch_lanes(&mut self, lanes: Vec<(Name, Option<Attribution>)>) {
         for (name, mark) in lanes {
             self.board.set_lane(&name, mark.clone());
             if let Some(lane) = self.lanes.get_mut(&name) {
@@ -108,7 +108,7 @@ impl Core {
         let mut states: BTreeMap<&'static str, u32> = BTreeMap::new();
         let mut lanes = BTreeSet::new();
         for work in self.in_hand(id) {
-            *states.entry(work.change.record.state.word()).or_default() += 1;
+            *states.entry(work.change.record.state.as_str()).or_default() += 1;
             lanes.insert(&work.change.target.lane);
         }
         if states.is_empty() {

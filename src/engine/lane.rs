@@ -19,17 +19,17 @@ use governor::state::{InMemoryState, NotKeyed};
 
 use serde::{Deserialize, Serialize};
 
+use super::busy_instances::BusyInstances;
+use super::fair_queue::FairQueue;
+pub(super) use super::fair_queue::{Rank, Waiter};
 use super::follow::Followed;
-use super::fresh::Fresh;
-use super::line::Line;
-pub(super) use super::line::{Rank, Waiter};
-use super::occupied::Occupied;
+use super::proxy_cache::ProxyCache;
 use crate::domain::call::{CallError, Disposition};
 use crate::domain::ceiling::Ceiling;
 use crate::domain::id::Name;
 use crate::domain::lane::Lane;
 use crate::domain::quota::{Boot, Quota, SlidingCount};
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
 
 /// How much lateness of a busy host is made up for, so that late timers do not eat the quota; the sliding count keeps
 /// the promise meanwhile.
@@ -46,7 +46,7 @@ pub(super) struct LaneState {
     pub(super) lane: Lane,
     /// A lane before it reaches the same project: its PUTs are held.
     pub(super) shares: Option<Name>,
-    pub(super) line: Line,
+    pub(super) line: FairQueue,
     count: SlidingCount,
     ceiling: Option<Ceiling>,
     pace: Option<Pace>,
@@ -60,15 +60,15 @@ pub(super) struct LaneState {
     /// When the lane, refused a permit, may have the next.
     pub(super) free_at: Option<Boot>,
     /// What lists of proxies told of late.
-    pub(super) fresh: Fresh,
+    pub(super) fresh: ProxyCache,
     /// The jobs that are followed.
     pub(super) followed: Followed,
     /// What its instances are busy with.
-    pub(super) occupied: Occupied,
+    pub(super) occupied: BusyInstances,
     /// Pauses in a row, for growing waits.
     pub(super) pauses: u32,
     /// Paused by a person, until one resumes it.
-    pub(super) paused_by: Option<Mark>,
+    pub(super) paused_by: Option<Attribution>,
 }
 
 #[derive(Debug, Clone)]
@@ -135,16 +135,16 @@ impl LaneState {
             pace: lane.quota.map(|quota| Pace::new(period(quota, quota.requests))),
             lane,
             shares: None,
-            line: Line::default(),
+            line: FairQueue::default(),
             count: SlidingCount::fresh(None),
             in_flight: 0,
             paused: None,
             assumed: Duration::ZERO,
             marked: 0,
             free_at: None,
-            fresh: Fresh::default(),
+            fresh: ProxyCache::default(),
             followed: Followed::default(),
-            occupied: Occupied::default(),
+            occupied: BusyInstances::default(),
             pauses: 0,
             paused_by: None,
         };

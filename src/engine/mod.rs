@@ -20,41 +20,41 @@
 //! effects; rehearsal and simulation wrap it in their own. Deliberately not here: the tables (`domain`), storage and
 //! HTTP (behind the traits of `store` and `cloud`).
 
-mod ask;
-mod board;
+mod bulk;
+mod busy_instances;
 mod by_hand;
+mod changes;
 mod cloud_time;
 mod core;
 mod effect;
 pub mod enforce;
+mod fair_queue;
+mod fence;
 mod follow;
-mod fresh;
 mod handle;
 mod held;
+mod job_search;
 mod lane;
-mod line;
 mod mark;
-mod occupied;
 mod opening;
 mod permit;
-mod prove;
-mod question;
-mod shell;
+mod probes;
+mod proxy_cache;
+mod queries;
+mod rollouts;
+mod runtime;
 mod slowest;
 #[cfg(test)]
 pub(crate) mod staged;
-mod steer;
-mod sweep;
 mod unserved;
 mod watch;
-mod work;
 
-pub use self::board::{Board, CheckSpec, OpenWithin, StopLook};
 pub use self::cloud_time::ClockStanding;
 pub use self::core::{Core, Options};
-pub use self::effect::{Effect, Found, Input, PlanRef, Query, Ticket};
-pub use self::handle::{ASKS_MAX, Acknowledged, AskError, Command, CommandError, Handle, LaneSnapshot, Snapshot, Unserved};
+pub use self::effect::{Effect, Input, PlanRef, StoreAnswer, StoreQuery, Ticket};
+pub use self::fence::{CheckSpec, Fence, OpenWithin, StopLook};
+pub use self::handle::{ASKS_MAX, Acknowledged, AskError, Command, CommandError, Handle, LaneSnapshot, Snapshot, UnservedLane};
 pub use self::lane::{Level, QuotaStanding};
 pub use self::mark::KeepLevels;
-pub use self::prove::PROBES_MAX;
-pub use self::shell::start;
+pub use self::probes::PROBES_MAX;
+pub use self::runtime::start;

@@ -4,15 +4,15 @@
 //!
 //! Invariant: what is called open is open by the wall clock and by the boot clock, counted from when this opening was first
 //! seen; so no step of the wall clock keeps a window open that is over. Deliberately not here: the calendar itself
-//! (`domain::window`), and the last check (`engine::board`).
+//! (`domain::window`), and the last check (`engine::fence`).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::board::OpenWithin;
+use super::fence::OpenWithin;
 use crate::clock::Times;
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::plan::Plan;
 use crate::domain::quota::Boot;
 use crate::domain::window::{Opening, ShutBy};
@@ -81,7 +81,7 @@ impl LastOpening {
     }
 
     /// Whether the window is shut by the cloud's clock, wherever in this span it stands.
-    pub(super) fn is_shut_by(&self, plan: &Plan, reverts: bool, cloud: Span) -> bool {
+    pub(super) fn is_shut_by(&self, plan: &Plan, reverts: bool, cloud: TimeSpan) -> bool {
         let open = |at| {
             let known = matches!(self.said, Opening::Open { .. }) && self.covers(reverts, at);
             known || matches!(plan.opening(at, reverts), Opening::Open { .. })
@@ -104,13 +104,13 @@ impl LastOpening {
 mod tests {
     use super::*;
     use crate::domain::window::{Calendar, Window};
-    use crate::store::scene;
+    use crate::store::fixtures;
 
     const HOUR: i64 = 3_600;
 
     /// Open for an hour from second 0 of the scene on, every day.
     fn plan() -> Plan {
-        let mut plan = scene::plan("alpha", &[2, 2]);
+        let mut plan = fixtures::plan("alpha", &[2, 2]);
         let cron = "0 8 * * *".parse().expect("an expression");
         let hour = Window::new(cron, Duration::from_secs(3_600), "UTC".parse().expect("a zone"), Duration::ZERO);
         plan.calendar = Calendar::new(vec![hour.expect("a window")], Vec::new(), None);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn times(wall: i64, boot: u64) -> Times {
-        Times { wall: scene::at(0) + jiff::SignedDuration::from_secs(wall), boot: Duration::from_secs(boot) }
+        Times { wall: fixtures::at(0) + jiff::SignedDuration::from_secs(wall), boot: Duration::from_secs(boot) }
     }
 
     fn is_open(last: &LastOpening, plan: &Plan, now: Times) -> bool {
@@ -156,7 +156,7 @@ mod tests {
     fn by_the_clouds_clock_it_is_shut_only_where_no_reading_is_open() {
         let plan = plan();
         let last = LastOpening::ask(&plan, false, times(HOUR - 30, 1_000));
-        let cloud = |from: i64, to: i64| Span { from: times(from, 0).wall, to: times(to, 0).wall };
+        let cloud = |from: i64, to: i64| TimeSpan { from: times(from, 0).wall, to: times(to, 0).wall };
         assert!(!last.is_shut_by(&plan, false, cloud(HOUR - 31, HOUR - 29)));
         assert!(!last.is_shut_by(&plan, false, cloud(HOUR - 1, HOUR + 1)), "it may be open");
         assert!(last.is_shut_by(&plan, false, cloud(HOUR, HOUR + 2)));

@@ -3,14 +3,14 @@
 //! Invariants: a permit is taken before a decision with a call is committed, for that commit starts the call's deadline;
 //! every permit taken comes back, by the answer or unused.
 //!
-//! Deliberately not here: how many there are (`engine::lane`), and what a change does with one (`engine::work`).
+//! Deliberately not here: how many there are (`engine::lane`), and what a change does with one (`engine::changes`).
 
 use std::time::Duration;
 
+use super::changes::WorkStage;
 use super::core::{Core, Timer};
 use super::effect::Effect;
 use super::lane::{NotYet, Rank, Waiter};
-use super::work::Stage;
 use crate::domain::call::{Answer, Call, CallError, Reply};
 use crate::domain::change::Stale;
 use crate::domain::id::{ChangeId, Name};
@@ -72,8 +72,8 @@ impl Core {
             if paced {
                 self.look_due(id, now);
             }
-            let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, Stage::Asleep));
-            assert!(matches!(stage, Some(Stage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
+            let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, WorkStage::Asleep));
+            assert!(matches!(stage, Some(WorkStage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
             self.permitted(id, name, out);
         }
     }
@@ -155,7 +155,7 @@ impl Core {
 pub(super) fn trace(call: &Call, reply: &Reply) -> Trace {
     let error = reply.outcome.as_ref().err();
     Trace {
-        call: call.word().into(),
+        call: call.as_str().into(),
         request_id: reply.request_id.clone(),
         status: error.and_then(|error| error.status),
         code: error.and_then(|error| error.code.clone()),

@@ -4,21 +4,21 @@
 //! boot clock, counted from when this process first saw the wait, and the cloud's clock say so as well.
 //!
 //! Invariant: no step of one clock alone ends a wait early. Deliberately not here: windows, which shut as soon as one of the
-//! clocks says so (`engine::steer`, `engine::board`).
+//! clocks says so (`engine::rollouts`, `engine::fence`).
 
 use jiff::Timestamp;
 
 use crate::clock::Times;
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::rollout::{Phase, Record, Slowest};
 
 /// A wait for an instant, and both clocks when it was first seen.
 #[derive(Debug, Default)]
-struct Wait(Option<(Timestamp, Times)>);
+struct ClockedWait(Option<(Timestamp, Times)>);
 
-impl Wait {
+impl ClockedWait {
     /// What the slowest clock shows; without a wait the wall clock does.
-    fn clock(&mut self, until: Option<Timestamp>, now: Times, cloud: Option<Span>) -> Timestamp {
+    fn clock(&mut self, until: Option<Timestamp>, now: Times, cloud: Option<TimeSpan>) -> Timestamp {
         let Some(until) = until else {
             self.0 = None;
             return now.wall;
@@ -38,8 +38,8 @@ impl Wait {
 /// What a rollout waits for by the clock.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    soak: Wait,
-    pause: Wait,
+    soak: ClockedWait,
+    pause: ClockedWait,
 }
 
 impl Waits {
@@ -49,7 +49,7 @@ impl Waits {
     }
 
     /// What the slowest clock shows to its soak and to its pause.
-    pub(super) fn slowest(&mut self, record: &Record, now: Times, cloud: Option<Span>) -> Slowest {
+    pub(super) fn slowest(&mut self, record: &Record, now: Times, cloud: Option<TimeSpan>) -> Slowest {
         let soak = match record.phase {
             Phase::Soaking { until, .. } => Some(until),
             _ => None,
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_step_of_the_wall_clock_ends_no_wait() {
-        let mut wait = Wait::default();
+        let mut wait = ClockedWait::default();
         assert_eq!(wait.clock(Some(at(3_600)), times(0, 100), None), at(0));
         assert_eq!(wait.clock(Some(at(3_600)), times(DAY + 60, 160), None), at(60), "a day ahead: boot time counts");
         assert_eq!(wait.clock(Some(at(3_600)), times(DAY + 3_600, 3_700), None), at(3_600), "over when an hour has passed");
@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn the_clouds_clock_counts_where_it_is_known() {
-        let mut wait = Wait::default();
-        let cloud = |second| Some(Span { from: at(second - 1), to: at(second + 1) });
+        let mut wait = ClockedWait::default();
+        let cloud = |second| Some(TimeSpan { from: at(second - 1), to: at(second + 1) });
         // Seen first after the step, as by a daemon that was started then: the cloud alone knows better.
         assert_eq!(wait.clock(Some(at(3_600)), times(DAY, 100), cloud(0)), at(1));
         assert_eq!(wait.clock(Some(at(3_600)), times(DAY, 100), cloud(2 * DAY)), at(DAY));
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn another_wait_is_seen_anew() {
-        let mut wait = Wait::default();
+        let mut wait = ClockedWait::default();
         wait.clock(Some(at(3_600)), times(0, 100), None);
         assert_eq!(wait.clock(Some(at(7_200)), times(DAY, 160), None), at(DAY));
         assert_eq!(wait.clock(None, times(DAY, 160), None), at(DAY));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, Language, SecretSource, Tls};
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, LaneTls, Language, SecretSource};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,7 +16,7 @@ pub(crate) fn lane(name: &str) -> Lane {
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
             language: Language::default(),
-            tls: Tls::default(),
+            tls: LaneTls::default(),
         },
         quota: None,
         max_in_flight: 4,

@@ -6,7 +6,7 @@
 //! people are told (`domain::hold`).
 
 use super::core::Core;
-use super::handle::Unserved;
+use super::handle::UnservedLane;
 use crate::domain::id::{ChangeId, Name, RolloutId};
 
 impl Core {
@@ -29,8 +29,8 @@ impl Core {
     }
 
     /// The lanes that do not serve changes in hand, for people.
-    pub(super) fn unserved(&self) -> Vec<Unserved> {
-        let of = |(rollout, lane): &(RolloutId, Name)| Unserved {
+    pub(super) fn unserved(&self) -> Vec<UnservedLane> {
+        let of = |(rollout, lane): &(RolloutId, Name)| UnservedLane {
             rollout: *rollout,
             lane: lane.clone(),
             shares: self.lanes.get(lane).and_then(|lane| lane.shares.clone()),

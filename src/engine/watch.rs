@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::board::STEP_MAX;
+use super::fence::STEP_MAX;
 use crate::clock::Times;
-use crate::domain::missed::Gap;
 use crate::domain::rollout::LOOK_AGAIN;
+use crate::domain::window_log::Gap;
 
 /// A rollout is looked at every [`LOOK_AGAIN`]; twice that without a look is a process that stood still.
 const STILL: Duration = LOOK_AGAIN.saturating_mul(2);

@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::raw;
-use crate::document::length::Length;
-use crate::document::tree::Node;
-use crate::document::{Diagnostic, Document, Mistakes, plain};
 use crate::domain::window::{self, Calendar, Freeze, Window};
+use crate::yaml::length::Length;
+use crate::yaml::tree::Node;
+use crate::yaml::{Diagnostic, Document, Mistakes, plain};
 
 /// What was read of a calendar together with its whole plan.
 #[derive(Default)]
-pub struct Written {
-    pub windows: Option<Option<Vec<raw::Window>>>,
-    pub freezes: Option<Option<Vec<raw::Freeze>>>,
+pub struct CalendarContext {
+    pub windows: Option<Option<Vec<raw::RawWindow>>>,
+    pub freezes: Option<Option<Vec<raw::RawFreeze>>>,
     pub not_before: Option<Timestamp>,
 }
 
 /// Reads the calendar; `None` after a mistake. What holds a mistake already is passed over, its neighbours are not.
-pub fn read(written: Written, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Calendar> {
+pub fn read(written: CalendarContext, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Calendar> {
     let count = |key: &str| document.exact(key).map_or(0, Node::len);
     let mut windows = Vec::new();
     let mut understood = BTreeSet::new();

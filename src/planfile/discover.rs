@@ -2,7 +2,7 @@
 
 use super::raw;
 use super::selector::{Exclusion, Selector};
-use crate::document::{Diagnostic, Document, Mistakes, plain};
+use crate::yaml::{Diagnostic, Document, Mistakes, plain};
 
 /// Reads `targets.discover`; empty when the plan has none.
 pub fn selectors(written: Option<Option<Vec<raw::Discover>>>, document: &Document<'_>, mistakes: &mut Mistakes) -> Vec<Selector> {
@@ -17,13 +17,13 @@ pub fn selectors(written: Option<Option<Vec<raw::Discover>>>, document: &Documen
         selectors.push((index, selector));
     }
     if !selectors.is_empty() {
-        told_apart(document, mistakes);
+        check_distinct(document, mistakes);
     }
     selectors.into_iter().map(|(_, selector)| selector).collect()
 }
 
 /// What a plan that finds its targets cannot say beside it.
-fn told_apart(document: &Document<'_>, mistakes: &mut Mistakes) {
+fn check_distinct(document: &Document<'_>, mistakes: &mut Mistakes) {
     if document.exact("autostart").and_then(|node| node.text()) == Some("true") {
         let message = "a plan that discovers its targets is not started by itself: nobody has seen what it would change";
         let alone = Diagnostic::error("autostart", message).at(document.place("autostart"));
@@ -39,14 +39,14 @@ fn told_apart(document: &Document<'_>, mistakes: &mut Mistakes) {
 
 /// Reads `targets.exclude`; empty when the plan has none.
 pub fn exclusions(
-    written: Option<Option<Vec<raw::Exclude>>>,
+    written: Option<Option<Vec<raw::RawExclude>>>,
     discovers: bool,
     document: &Document<'_>,
     mistakes: &mut Mistakes,
 ) -> Vec<(usize, Exclusion)> {
     let mut exclusions = Vec::new();
     for (index, entry) in document.entries(written, "targets.exclude", mistakes) {
-        let raw::Exclude { lane, instance_name, instance_id, proxy_id, tags, reason } = entry;
+        let raw::RawExclude { lane, instance_name, instance_id, proxy_id, tags, reason } = entry;
         let exclusion = Exclusion { lane, instance_name, instance_id, proxy_id, tags: tags.unwrap_or_default(), reason };
         if !exclusion.says_something() {
             let all = Diagnostic::error("exclude", "this would leave out every target").at(document.place(&place("exclude", index)));

@@ -21,7 +21,7 @@ pub(super) const VERSION: u32 = 1;
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Header {
+pub(super) struct DiscoveryHeader {
     /// Version of the form.
     pub discovery: u32,
     /// When the discovery began.
@@ -33,7 +33,7 @@ pub(super) struct Header {
 /// One proxy that was found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Found {
+pub struct FoundProxy {
     /// The lane.
     pub lane: Name,
     /// The instance.
@@ -55,24 +55,24 @@ pub struct Found {
 /// The last line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct End {
+pub(super) struct DiscoveryEnd {
     /// Number of proxies before it.
     pub found: u64,
 }
 
 /// Writes such a file.
-pub struct Writer<W> {
+pub struct DiscoveryWriter<W> {
     out: W,
     found: u64,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> DiscoveryWriter<W> {
     /// Begins the file.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn new(mut out: W, at: Timestamp, selectors: &[Selector]) -> io::Result<Self> {
-        line(&mut out, &Header { discovery: VERSION, at, selectors: selectors.to_vec() })?;
+        line(&mut out, &DiscoveryHeader { discovery: VERSION, at, selectors: selectors.to_vec() })?;
         Ok(Self { out, found: 0 })
     }
 
@@ -80,7 +80,7 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn push(&mut self, found: &Found) -> io::Result<()> {
+    pub fn push(&mut self, found: &FoundProxy) -> io::Result<()> {
         self.found += 1;
         line(&mut self.out, found)
     }
@@ -90,7 +90,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn end(mut self) -> io::Result<W> {
-        line(&mut self.out, &End { found: self.found })?;
+        line(&mut self.out, &DiscoveryEnd { found: self.found })?;
         self.out.flush()?;
         Ok(self.out)
     }

@@ -1,16 +1,21 @@
 //! `enforce` against the plan's name and the number of targets.
 
 use super::raw;
-use super::targets::Set;
-use crate::document::share::CountOrShare;
-use crate::document::{Diagnostic, Document, Mistakes, plain};
+use super::targets::TargetSet;
 use crate::domain::enforce::{Enforce, Mode, NAME_MAX};
+use crate::yaml::share::CountOrShare;
+use crate::yaml::{Diagnostic, Document, Mistakes, plain};
 
 /// `enforce.max_drift` when the plan does not say: a twentieth of all targets, in hundredths of a percent.
 const MAX_DRIFT_DEFAULT: CountOrShare = CountOrShare::Hundredths(500);
 
 /// Reads `enforce`; `Some(None)` when the plan has none, `None` after a mistake.
-pub fn read(written: Option<raw::Enforce>, document: &Document<'_>, set: Option<&Set>, mistakes: &mut Mistakes) -> Option<Option<Enforce>> {
+pub fn read(
+    written: Option<raw::RawEnforce>,
+    document: &Document<'_>,
+    set: Option<&TargetSet>,
+    mistakes: &mut Mistakes,
+) -> Option<Option<Enforce>> {
     let Some(written) = written else { return Some(None) };
     let before = mistakes.count();
     for warning in written.cron.warnings() {
@@ -30,8 +35,8 @@ pub fn read(written: Option<raw::Enforce>, document: &Document<'_>, set: Option<
     }
     let total = u32::try_from(set?.targets.len()).expect("bounded by TARGETS_MAX");
     let mode = match written.mode {
-        Some(raw::Mode::Apply) => Mode::Apply,
-        Some(raw::Mode::Inform) | None => Mode::Inform,
+        Some(raw::RawMode::Apply) => Mode::Apply,
+        Some(raw::RawMode::Inform) | None => Mode::Inform,
     };
     if mode == Mode::Inform && written.max_drift.is_some() {
         let idle = Diagnostic::warning("idle", "`max_drift` bounds what is put right, and `mode: inform` puts nothing right");

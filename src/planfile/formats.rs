@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use crate::document::format::{self, Complaint, TextFormat};
-use crate::document::length::Length;
-use crate::document::share::{CountOrShare, WaveSize};
-use crate::document::{plain, quote, suggest};
 use crate::domain::cron::Expression;
 use crate::domain::group::GroupBy;
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::zone::Zone;
+use crate::yaml::format::{self, Complaint, TextFormat};
+use crate::yaml::length::Length;
+use crate::yaml::share::{CountOrShare, WaveSize};
+use crate::yaml::{plain, quote, suggest};
 
 /// All of them.
 pub const FORMATS: &[TextFormat] = &[

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Diagnostic, Diagnostics, Place};
-use crate::document::{Mistakes, quote, suggest};
 use crate::domain::id::Name;
+use crate::yaml::{Mistakes, quote, suggest};
 
 /// Lanes, each with the place where the plan or a file of targets names it first.
 #[derive(Debug, Clone)]

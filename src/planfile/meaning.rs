@@ -9,17 +9,17 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::selector::Selector;
-use super::targets::{Exclude, FileSource, Fleet, Set, TARGETS_MAX};
+use super::targets::{ExcludeEntry, FileSource, TARGETS_MAX, TargetCollector, TargetSet};
 use super::{Lanes, Outline, calendar, discover, enforce, raw, waves, wire, written};
-use crate::document::length::Length;
-use crate::document::shape::complained;
-use crate::document::tree::ByteSpan;
-use crate::document::{Diagnostic, Document, Mistakes, quote, suggest};
 use crate::domain::group::{GroupBy, GroupLimits};
 use crate::domain::id::Digest;
 use crate::domain::plan::{Approval, OnFailure, Plan, RevertPolicy, Strategy};
 use crate::domain::target::Target;
 use crate::domain::{retry, target};
+use crate::yaml::length::Length;
+use crate::yaml::shape::complained;
+use crate::yaml::tree::ByteSpan;
+use crate::yaml::{Diagnostic, Document, Mistakes, quote, suggest};
 
 /// `strategy.max_in_flight` when the plan does not say.
 pub const MAX_IN_FLIGHT_DEFAULT: u32 = 20;
@@ -42,9 +42,9 @@ pub struct Folders<'p> {
 }
 
 /// A plan that was understood.
-pub enum Understood {
+pub enum CheckedPlan {
     /// All of it.
-    Whole(Box<(Plan, Set, bool, Option<Timestamp>)>),
+    Whole(Box<(Plan, TargetSet, bool, Option<Timestamp>)>),
     /// All but its targets, which are to be discovered.
     Open(Box<Outline>),
 }
@@ -56,10 +56,10 @@ pub fn understand(
     source: Digest,
     discovered: Option<&Path>,
     mistakes: &mut Mistakes,
-) -> Option<Understood> {
+) -> Option<CheckedPlan> {
     // The second reader: the whole plan at once when nothing is wrong so far. If something is, its parts are read for
     // what else may be wrong.
-    let mut plan: Option<raw::Plan> = document.typed("", mistakes);
+    let mut plan: Option<raw::RawPlan> = document.typed("", mistakes);
     let discover = discover::selectors(plan.as_mut().map(|plan| plan.targets.discover.take()), document, mistakes);
     if discover.is_empty() && discovered.is_some() && mistakes.count() == 0 {
         let other = Diagnostic::error("discovery", "the plan has no `targets.discover`, so it takes nothing from a discovery");
@@ -67,7 +67,7 @@ pub fn understand(
     }
     let found = discovered.map(|path| (path, discover.as_slice()));
     let (set, found_at) = targets(plan.as_mut().map(|plan| &mut plan.targets), found, !discover.is_empty(), document, folders, mistakes);
-    let written = plan.as_mut().map(|plan| calendar::Written {
+    let written = plan.as_mut().map(|plan| calendar::CalendarContext {
         windows: Some(plan.windows.take()),
         freezes: Some(plan.freezes.take()),
         not_before: plan.not_before,
@@ -91,7 +91,7 @@ pub fn understand(
         let lanes = lanes.map(|(index, found)| (found.lane.clone(), document.place(&format!("targets.discover[{index}].lane"))));
         let lanes = Lanes::new(lanes.collect());
         let outline = Outline { name: plan.name, revision, calendar: calendar?, discover, lanes, warnings: Vec::new() };
-        return Some(Understood::Open(Box::new(outline)));
+        return Some(CheckedPlan::Open(Box::new(outline)));
     }
     let set = set?;
     let autostart = plan.autostart.unwrap_or(false);
@@ -118,7 +118,7 @@ pub fn understand(
         survey: false,
         written: written::written(document),
     };
-    Some(Understood::Whole(Box::new((plan, set, autostart, found_at))))
+    Some(CheckedPlan::Whole(Box::new((plan, set, autostart, found_at))))
 }
 
 /// Whoever may write the plans folder acts as its files' owner, root or the service's user: who wrote a plan is not known
@@ -136,23 +136,23 @@ fn one_pair_of_eyes(document: &Document<'_>, mistakes: &mut Mistakes) {
 
 /// The set, and when what was found of it was; `discovers`: whether there is more to be found than what stands here.
 fn targets(
-    whole: Option<&mut raw::Targets>,
+    whole: Option<&mut raw::RawTargets>,
     found: Option<(&Path, &[Selector])>,
     discovers: bool,
     document: &Document<'_>,
     folders: &Folders<'_>,
     mistakes: &mut Mistakes,
-) -> (Option<Set>, Option<Timestamp>) {
+) -> (Option<TargetSet>, Option<Timestamp>) {
     let Some(node) = document.exact("targets") else { return (None, None) };
     let before = mistakes.count();
     let (list, files, exclude, max) = match whole {
         Some(whole) => (Some(whole.list.take()), Some(whole.files.take()), Some(whole.exclude.take()), Some(whole.max)),
         None => (None, None, None, None),
     };
-    let exclude = Exclude::new(discover::exclusions(exclude, discovers, document, mistakes));
+    let exclude = ExcludeEntry::new(discover::exclusions(exclude, discovers, document, mistakes));
     let max_at = document.exact("targets.max").map(|node| node.span);
     let max = document.part(max, "targets.max", mistakes).flatten().unwrap_or(TARGETS_MAX);
-    let mut fleet = Fleet::new(document.source(), max, exclude);
+    let mut fleet = TargetCollector::new(document.source(), max, exclude);
     super::targets::read_list(list, document, "targets.list", &mut fleet, mistakes);
     for (index, name) in document.entries::<String>(files, "targets.files", mistakes) {
         let at = |index: usize| document.nearest(&format!("targets.files[{index}]"));
@@ -177,7 +177,7 @@ fn node_key(document: &Document<'_>, key: &str) -> ByteSpan {
     document.root().entry(key).map_or(document.root().span, |(name, _)| name.span)
 }
 
-fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, mistakes: &mut Mistakes) -> Option<Strategy> {
+fn guards(written: &raw::RawStrategy, document: &Document<'_>, set: Option<&TargetSet>, mistakes: &mut Mistakes) -> Option<Strategy> {
     let before = mistakes.count();
     let progress_deadline_ms = written.progress_deadline.map_or(PROGRESS_DEADLINE_DEFAULT_MS, Length::millis);
     if progress_deadline_ms == 0 {
@@ -204,8 +204,8 @@ fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, m
     }
     let max_in_flight_per = group_limits(written, &set?.targets, document, mistakes);
     let on_failure = match written.on_failure {
-        Some(raw::OnFailure::Revert) => OnFailure::Revert,
-        Some(raw::OnFailure::Halt) | None => OnFailure::Halt,
+        Some(raw::RawOnFailure::Revert) => OnFailure::Revert,
+        Some(raw::RawOnFailure::Halt) | None => OnFailure::Halt,
     };
     let revert = RevertPolicy { on_failure, in_window: written.revert_in_window.unwrap_or(false) };
     let waves = waves?;
@@ -213,7 +213,7 @@ fn guards(written: &raw::Strategy, document: &Document<'_>, set: Option<&Set>, m
 }
 
 /// A limit for a tag that no target carries limits nothing, which is hardly what was meant.
-fn group_limits(written: &raw::Strategy, targets: &[Target], document: &Document<'_>, mistakes: &mut Mistakes) -> GroupLimits {
+fn group_limits(written: &raw::RawStrategy, targets: &[Target], document: &Document<'_>, mistakes: &mut Mistakes) -> GroupLimits {
     let limits: GroupLimits = written.max_in_flight_per.iter().flatten().map(|(by, most)| (by.clone(), *most)).collect();
     for (by, _) in limits.iter() {
         let GroupBy::Tag(name) = by else { continue };

@@ -30,26 +30,26 @@ use std::path::Path;
 use jiff::Timestamp;
 
 pub use self::lanes::Lanes;
-use self::meaning::Understood;
+use self::meaning::CheckedPlan;
 pub use self::schema::schema;
 use self::selector::Selector;
-use self::targets::Set;
+use self::targets::TargetSet;
 pub use self::targets::{Excluded, LANES_MAX, LeftOut, PART, TARGET_FILE_BYTES_MAX, TARGETS_MAX, YAML_TARGET_FILE_BYTES_MAX};
 pub use self::waves::MAX_FAILURES_DEFAULT;
-pub use crate::document::diagnostic::render_warnings;
-pub use crate::document::{Diagnostic, Diagnostics, Place};
-use crate::document::{Document, Mistakes, open, quote};
 use crate::domain::id::{Digest, Name};
 use crate::domain::plan::Plan;
 use crate::domain::target::TargetList;
 use crate::domain::window::Calendar;
+pub use crate::yaml::diagnostic::render_warnings;
+pub use crate::yaml::{Diagnostic, Diagnostics, Place};
+use crate::yaml::{Document, Mistakes, open, quote};
 
 /// Largest plan file: about 60,000 targets of its own; more belong into a target file.
 pub const PLAN_BYTES_MAX: u64 = 8 << 20;
 
 /// A plan that may be submitted.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedPlan {
     /// The plan, resolved.
     pub plan: Plan,
     /// Its targets in their order; never empty, no proxy twice.
@@ -85,14 +85,14 @@ pub struct Outline {
 
 /// A plan file that holds no mistake.
 #[derive(Debug, Clone)]
-pub enum Read {
+pub enum ReadPlan {
     /// It may be submitted.
-    Whole(Box<Loaded>),
+    Whole(Box<LoadedPlan>),
     /// It may once its targets are discovered; what depends on their number is not judged yet.
     Open(Box<Outline>),
 }
 
-impl Read {
+impl ReadPlan {
     /// The plan's name.
     pub fn name(&self) -> &Name {
         match self {
@@ -139,10 +139,10 @@ impl Read {
 ///
 /// # Errors
 /// Every mistake found, at least one. That the plan's targets are to be discovered is one here; see [`read`].
-pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+pub fn load(path: &Path) -> Result<LoadedPlan, Diagnostics> {
     match read(path, None)? {
-        Read::Whole(loaded) => Ok(*loaded),
-        Read::Open(_) => {
+        ReadPlan::Whole(loaded) => Ok(*loaded),
+        ReadPlan::Open(_) => {
             let mut mistakes = Mistakes::default();
             let open =
                 Diagnostic::error("discovery", format!("the targets of {} are to be discovered", quote(&path.display().to_string())));
@@ -156,7 +156,7 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 ///
 /// # Errors
 /// Every mistake found, at least one.
-pub fn read(path: &Path, discovered: Option<&Path>) -> Result<Read, Diagnostics> {
+pub fn read(path: &Path, discovered: Option<&Path>) -> Result<ReadPlan, Diagnostics> {
     let shown = path.display().to_string();
     let bytes = open::named(path, PLAN_BYTES_MAX).and_then(|mut file| open::read(&mut file, PLAN_BYTES_MAX));
     let bytes = bytes.map_err(|complaint| {
@@ -174,11 +174,11 @@ pub fn read(path: &Path, discovered: Option<&Path>) -> Result<Read, Diagnostics>
     });
     let warnings = mistakes.finish(&shown)?;
     Ok(match understood.expect("without a mistake a plan comes out") {
-        Understood::Whole(whole) => {
-            let (plan, Set { targets, lanes, excluded }, autostart, discovered_at) = *whole;
-            Read::Whole(Box::new(Loaded { plan, targets, autostart, warnings, excluded, discovered_at, lanes: Lanes::new(lanes) }))
+        CheckedPlan::Whole(whole) => {
+            let (plan, TargetSet { targets, lanes, excluded }, autostart, discovered_at) = *whole;
+            ReadPlan::Whole(Box::new(LoadedPlan { plan, targets, autostart, warnings, excluded, discovered_at, lanes: Lanes::new(lanes) }))
         }
-        Understood::Open(outline) => Read::Open(Box::new(Outline { warnings, ..*outline })),
+        CheckedPlan::Open(outline) => ReadPlan::Open(Box::new(Outline { warnings, ..*outline })),
     })
 }
 

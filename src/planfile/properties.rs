@@ -7,9 +7,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Loaded, Read, TARGETS_MAX, load, read};
-use crate::document::properties::{told, warned};
+use super::{LoadedPlan, ReadPlan, TARGETS_MAX, load, read};
 use crate::domain::plan::Plan;
+use crate::yaml::properties::{told, warned};
 
 thread_local! {
     /// Where the files lie while they are read.
@@ -38,13 +38,13 @@ pub fn plan(bytes: &[u8]) {
                 told(&diagnostics, folder.path());
                 assert_eq!(load(&path).expect_err("what is refused once is refused again"), diagnostics);
             }
-            Ok(Read::Open(outline)) => {
+            Ok(ReadPlan::Open(outline)) => {
                 warned(&outline.warnings, folder.path());
                 assert!(!outline.discover.is_empty());
                 let refused = load(&path).expect_err("it needs a discovery");
                 assert_eq!(refused.list[0].code, "discovery");
             }
-            Ok(Read::Whole(loaded)) => {
+            Ok(ReadPlan::Whole(loaded)) => {
                 whole(&loaded, folder.path());
                 let again = load(&path).expect("what is taken once is taken again");
                 assert_eq!((again.plan, again.targets), (loaded.plan, loaded.targets));
@@ -75,8 +75,8 @@ pub fn discovery(bytes: &[u8]) {
         let plan = "version: 1\nname: proxies\nssl_option: true\ntargets:\n  discover: [{lane: prod-sg, instance_name: \"prod-*\"}]\n";
         let path = write(folder.path(), "plan.yaml", plan.as_bytes());
         match read(&path, Some(&found)) {
-            Ok(Read::Whole(loaded)) => whole(&loaded, folder.path()),
-            Ok(Read::Open(_)) => panic!("it has its discovery"),
+            Ok(ReadPlan::Whole(loaded)) => whole(&loaded, folder.path()),
+            Ok(ReadPlan::Open(_)) => panic!("it has its discovery"),
             Err(diagnostics) => told(&diagnostics, folder.path()),
         }
     });
@@ -89,9 +89,9 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
 }
 
 /// What a submission relies on.
-fn whole(loaded: &Loaded, folder: &Path) {
+fn whole(loaded: &LoadedPlan, folder: &Path) {
     warned(&loaded.warnings, folder);
-    let Loaded { plan, targets, .. } = loaded;
+    let LoadedPlan { plan, targets, .. } = loaded;
     assert!((1..=TARGETS_MAX as usize).contains(&targets.len()), "{} targets", targets.len());
     let proxies: BTreeSet<_> = targets.iter().map(|target| target.proxy_id).collect();
     assert_eq!(proxies.len(), targets.len(), "a proxy twice");

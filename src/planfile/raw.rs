@@ -12,14 +12,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::selector::Pattern;
-use crate::document::length::Length;
-use crate::document::share::{CountOrShare, WaveSize};
 use crate::domain::cron::Expression;
 use crate::domain::group::{GROUP_LIMITS_MAX, GroupBy};
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::plan::{APPROVALS_MAX, WAVES_MAX};
 use crate::domain::window::{FREEZES_MAX, WINDOWS_MAX};
 use crate::domain::zone::Zone;
+use crate::yaml::length::Length;
+use crate::yaml::share::{CountOrShare, WaveSize};
 
 /// Most entries of `targets.discover`.
 const DISCOVER_MAX: u32 = 100;
@@ -33,7 +33,7 @@ const MAX_IN_FLIGHT_MAX: u32 = 10_000;
 /// A plan: which proxies get SSL switched on or off, when, and in which steps.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct RawPlan {
     /// Version of the plan's form: 1.
     #[schemars(range(min = 1, max = 1))]
     #[serde(rename = "version")]
@@ -59,37 +59,37 @@ pub struct Plan {
     /// A daemon that finds this plan in its folder of plans submits it by itself. Default: false.
     pub autostart: Option<bool>,
     /// The proxies. `list`, `files` and `discover` together are one set; a proxy named twice is an error.
-    pub targets: Targets,
+    pub targets: RawTargets,
     /// When changes may begin: the union of all windows. Without any: at any time.
     #[schemars(length(min = 1, max = WINDOWS_MAX))]
-    pub windows: Option<Vec<Window>>,
+    pub windows: Option<Vec<RawWindow>>,
     /// When no change may begin, whatever the windows say.
     #[schemars(length(min = 1, max = FREEZES_MAX))]
-    pub freezes: Option<Vec<Freeze>>,
+    pub freezes: Option<Vec<RawFreeze>>,
     /// No change begins earlier: an instant with its offset, such as `2026-12-01T00:00:00+08:00`.
     #[schemars(schema_with = "instant")]
     #[serde(default)]
     pub not_before: Option<Timestamp>,
     /// Pace, waves and guards.
-    pub strategy: Option<Strategy>,
+    pub strategy: Option<RawStrategy>,
     /// How often one change is tried and how long is waited between.
     pub retry: Option<Retry>,
     /// When a change counts as effective.
-    pub verify: Option<Verify>,
+    pub verify: Option<RawVerify>,
     /// Who must say yes before the rollout begins. Default: nobody.
-    pub approval: Option<Approval>,
+    pub approval: Option<RawApproval>,
     /// Once its rollout has completed, the plan runs again at each tick: it looks at every target, and reports or puts
     /// right what drifted.
-    pub enforce: Option<Enforce>,
+    pub enforce: Option<RawEnforce>,
 }
 
 /// The proxies of a plan.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Targets {
+#[serde(rename = "Targets", deny_unknown_fields)]
+pub struct RawTargets {
     /// Proxies written here.
     #[schemars(length(min = 1))]
-    pub list: Option<Vec<Target>>,
+    pub list: Option<Vec<RawTarget>>,
     /// Files of proxies: CSV with the columns `lane,instance_id,proxy_id`, where known `ssl_option` and `instance_name`, and any
     /// number of `tag:NAME`, JSON Lines or YAML with the same keys. Relative to the plan, never outside its folder.
     #[schemars(length(min = 1, max = 100))]
@@ -100,7 +100,7 @@ pub struct Targets {
     pub discover: Option<Vec<Discover>>,
     /// Proxies that are left out although they are listed, in a file or found. The preview tells them with the reason.
     #[schemars(length(min = 1, max = EXCLUDE_MAX))]
-    pub exclude: Option<Vec<Exclude>>,
+    pub exclude: Option<Vec<RawExclude>>,
     /// A larger set is refused. Default: 1,000,000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max: Option<u32>,
@@ -108,8 +108,8 @@ pub struct Targets {
 
 /// One proxy.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
+#[serde(rename = "Target", deny_unknown_fields)]
+pub struct RawTarget {
     /// The lane that reaches it, as the daemon's configuration names it.
     #[schemars(schema_with = "lane_name")]
     pub lane: Name,
@@ -149,8 +149,8 @@ pub struct Discover {
 
 /// Proxies that are left out: those that match all of what is said here, which is one thing at least.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Exclude {
+#[serde(rename = "Exclude", deny_unknown_fields)]
+pub struct RawExclude {
     /// Its lane.
     #[schemars(schema_with = "lane_name")]
     #[serde(default)]
@@ -176,8 +176,8 @@ pub struct Exclude {
 
 /// A recurring stretch of time in which changes may begin.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Window {
+#[serde(rename = "Window", deny_unknown_fields)]
+pub struct RawWindow {
     /// When it opens: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like. Sunday is 0
     /// or 7; with both day fields restricted it opens on days that match either.
     #[schemars(schema_with = "cron")]
@@ -195,8 +195,8 @@ pub struct Window {
 
 /// A stretch of time in which no change may begin.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Freeze {
+#[serde(rename = "Freeze", deny_unknown_fields)]
+pub struct RawFreeze {
     /// First local time of it, such as `2026-12-24T00:00`; of one that comes twice, the first.
     #[schemars(schema_with = "local_time")]
     pub from: DateTime,
@@ -213,8 +213,8 @@ pub struct Freeze {
 
 /// Pace, waves and guards.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Strategy {
+#[serde(rename = "Strategy", deny_unknown_fields)]
+pub struct RawStrategy {
     /// Changes whose job has not ended, at most. On one instance it is always 1. Default: 20.
     #[schemars(range(min = 1, max = MAX_IN_FLIGHT_MAX))]
     pub max_in_flight: Option<u32>,
@@ -225,7 +225,7 @@ pub struct Strategy {
     pub max_in_flight_per: Option<BTreeMap<GroupBy, u32>>,
     /// Steps, one after the other. Default: one wave `all` of all targets.
     #[schemars(length(min = 1, max = WAVES_MAX))]
-    pub waves: Option<Vec<Wave>>,
+    pub waves: Option<Vec<RawWave>>,
     /// Reached, the rollout halts. Failures and changes in flight together never exceed it, so it also bounds the
     /// pace. A number or a share of the targets for the whole rollout, or the limits of a wave and of the rollout apart.
     /// A share rounds down; 0 means that the first failure halts. Whatever its budget, a wave that ends with half or
@@ -235,15 +235,15 @@ pub struct Strategy {
     /// paused, refused, out of reach or held by their clock does not count. Default: 20m.
     pub progress_deadline: Option<Length>,
     /// What follows when a failure budget is spent. Default: halt.
-    pub on_failure: Option<OnFailure>,
+    pub on_failure: Option<RawOnFailure>,
     /// Whether a revert keeps to the windows. A freeze holds it in any case. Default: false.
     pub revert_in_window: Option<bool>,
 }
 
 /// One step of a rollout.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wave {
+#[serde(rename = "Wave", deny_unknown_fields)]
+pub struct RawWave {
     /// Its name: 1 to 63 of the characters a-z, 0-9 and `-`.
     #[schemars(schema_with = "wave_name")]
     pub name: Name,
@@ -252,13 +252,13 @@ pub struct Wave {
     /// Wait after its last change, before the next wave. Default: none.
     pub soak: Option<Length>,
     /// Who lets the next wave begin. Default: auto.
-    pub promote: Option<Promote>,
+    pub promote: Option<RawPromote>,
 }
 
 /// Who lets the next wave begin.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Promote {
+#[serde(rename = "Promote", rename_all = "snake_case")]
+pub enum RawPromote {
     /// The soak's end.
     Auto,
     /// A person, with `sealift promote`.
@@ -287,8 +287,8 @@ pub struct Budgets {
 
 /// What follows when a failure budget is spent.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFailure {
+#[serde(rename = "OnFailure", rename_all = "snake_case")]
+pub enum RawOnFailure {
     /// The rollout halts; a person decides.
     Halt,
     /// The rollout puts back what it changed and nobody changed since, the newest wave first.
@@ -297,8 +297,8 @@ pub enum OnFailure {
 
 /// Who must say yes before a rollout begins.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Approval {
+#[serde(rename = "Approval", deny_unknown_fields)]
+pub struct RawApproval {
     /// Approvers other than the submitter, each with `sealift approve`. 0: none.
     #[schemars(range(min = 0, max = APPROVALS_MAX))]
     pub required: u16,
@@ -306,8 +306,8 @@ pub struct Approval {
 
 /// When the plan runs again, and what it does about drift.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Enforce {
+#[serde(rename = "Enforce", deny_unknown_fields)]
+pub struct RawEnforce {
     /// When it runs: minute, hour, day of month, month, day of week as in crontab, or `@daily` and its like.
     #[schemars(schema_with = "cron")]
     pub cron: Expression,
@@ -315,7 +315,7 @@ pub struct Enforce {
     #[schemars(schema_with = "time_zone")]
     pub time_zone: Zone,
     /// Whether drift is only reported or put right. Default: inform.
-    pub mode: Option<Mode>,
+    pub mode: Option<RawMode>,
     /// More drift than that holds the enforcement, and nothing is put right until a person releases it. A number, or a
     /// share of all targets that rounds down, but to 1 at least. Default: 5%.
     pub max_drift: Option<CountOrShare>,
@@ -323,8 +323,8 @@ pub struct Enforce {
 
 /// What an enforcement does about drift.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
+#[serde(rename = "Mode", rename_all = "snake_case")]
+pub enum RawMode {
     /// It reports which targets drifted.
     Inform,
     /// It puts them right, in the plan's windows.
@@ -347,19 +347,19 @@ pub struct Retry {
 
 /// When a change counts as effective.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Verify {
+#[serde(rename = "Verify", deny_unknown_fields)]
+pub struct RawVerify {
     /// How long the proxy may take to show the new value after its job completed. Default: 3m.
     pub timeout: Option<Length>,
     /// The proxy's port must show it too: a probe reads the greeting and does the TLS handshake. Default: the API's word is
     /// enough.
-    pub wire: Option<Wire>,
+    pub wire: Option<RawWire>,
 }
 
 /// What the wire must show.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wire {
+#[serde(rename = "Wire", deny_unknown_fields)]
+pub struct RawWire {
     /// The oldest TLS version that counts. Default: "1.2".
     pub min_tls: Option<MinTls>,
     /// Authorities in PEM, one of which must have signed the proxy's certificate, and every certificate must be valid now.
@@ -367,7 +367,7 @@ pub struct Wire {
     pub ca_file: Option<String>,
     /// What is done about plain text that is still accepted. It is told as far as the greeting does. Default: report.
     #[serde(rename = "plaintext")]
-    pub _plaintext: Option<Plaintext>,
+    pub _plaintext: Option<RawPlaintext>,
 }
 
 /// A TLS version that can be asked for.
@@ -383,8 +383,8 @@ pub enum MinTls {
 
 /// What is done about plain text that is still accepted.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Plaintext {
+#[serde(rename = "Plaintext", rename_all = "snake_case")]
+pub enum RawPlaintext {
     /// It is recorded.
     Report,
 }

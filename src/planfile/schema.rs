@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::formats::FORMATS;
 use super::raw;
-use crate::document::Shape;
-use crate::document::shape::Later;
+use crate::yaml::Shape;
+use crate::yaml::shape::Later;
 
 /// Keys and values of the contract that come with later versions. Refused by name: to ignore one would run another
 /// plan than the one that was written.
@@ -17,7 +17,7 @@ const LATER: &[Later] = &[Later { path: "notify", instead: "leave it out; `seali
 pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "plan",
     may_be_empty: false,
-    schema: crate::document::schema::of::<raw::Plan>("Sealift plan"),
+    schema: crate::yaml::schema::of::<raw::RawPlan>("Sealift plan"),
     formats: FORMATS,
     later: LATER,
 });
@@ -26,7 +26,7 @@ pub(super) static PLAN: LazyLock<Shape> = LazyLock::new(|| Shape {
 pub(super) static TARGET_FILE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "target file",
     may_be_empty: false,
-    schema: crate::document::schema::of::<Vec<raw::Target>>("Sealift targets"),
+    schema: crate::yaml::schema::of::<Vec<raw::RawTarget>>("Sealift targets"),
     formats: FORMATS,
     later: &[],
 });

@@ -53,7 +53,7 @@ impl JsonSchema for Pattern {
 
 /// An instance, as far as it is selected by.
 #[derive(Debug, Clone, Copy)]
-pub struct Instance<'i> {
+pub struct SelectedInstance<'i> {
     /// Its name.
     pub name: &'i str,
     /// Its status, in the cloud's word.
@@ -81,7 +81,7 @@ pub struct Selector {
 
 impl Selector {
     /// Whether it selects an instance of its lane.
-    pub fn wants(&self, instance: Instance<'_>) -> bool {
+    pub fn wants(&self, instance: SelectedInstance<'_>) -> bool {
         self.instance_name.as_ref().is_none_or(|pattern| pattern.matches(instance.name))
             && self.tags.iter().all(|(name, value)| instance.tags.get(name) == Some(value))
             && self.state.as_deref().is_none_or(|state| instance.state.eq_ignore_ascii_case(state))
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn all_that_is_said_must_match() {
         let prod = BTreeMap::from([("env".to_owned(), "prod".to_owned()), ("tier".to_owned(), "gold".to_owned())]);
-        let instance = Instance { name: "prod-1", state: "ACTIVE", tags: &prod };
+        let instance = SelectedInstance { name: "prod-1", state: "ACTIVE", tags: &prod };
         let any = Selector { lane: Name::parse("lab", "lane").expect("a name"), instance_name: None, tags: BTreeMap::new(), state: None };
         let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         assert!(any.wants(instance));

@@ -4,8 +4,8 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::document::SECOND_READER;
 use crate::domain::enforce::Mode;
+use crate::yaml::SECOND_READER;
 
 /// Every key of a plan, in many of the forms that YAML has.
 const PLAN: &str = r#"version: 1
@@ -51,7 +51,7 @@ const CSV: &str = "lane,instance_id,proxy_id,tag:tier\na,296c0fc43e804757b59946b
 const JSON: &str =
     r#"{"lane": "b", "instance_id": "396c0fc43e804757b59946b80dc27f8bin07", "proxy_id": "5ec617ba62da4eafb921b69438beed3cpo01"}"#;
 
-fn load_files(plan: &[u8], csv: &[u8], json: &[u8]) -> Result<Loaded, Diagnostics> {
+fn load_files(plan: &[u8], csv: &[u8], json: &[u8]) -> Result<LoadedPlan, Diagnostics> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plan.yaml");
     for (name, bytes) in [("plan.yaml", plan), ("fleet.csv", csv), ("fleet.jsonl", json)] {
@@ -61,7 +61,7 @@ fn load_files(plan: &[u8], csv: &[u8], json: &[u8]) -> Result<Loaded, Diagnostic
 }
 
 /// What holds for everything that [`load`] takes.
-fn assert_valid(loaded: &Loaded) {
+fn assert_valid(loaded: &LoadedPlan) {
     let waves = &loaded.plan.strategy.waves;
     assert!(!loaded.targets.is_empty() && !waves.is_empty());
     let mut next = 0;
@@ -83,7 +83,7 @@ fn assert_told(told: &Diagnostics) {
     assert!(!told.render(true).is_empty());
 }
 
-fn check(result: Result<Loaded, Diagnostics>) {
+fn check(result: Result<LoadedPlan, Diagnostics>) {
     match result {
         Ok(loaded) => assert_valid(&loaded),
         Err(told) => assert_told(&told),

@@ -7,11 +7,11 @@
 //! say, and never above the rollout's. A written budget that can never be reached is a warning: it guards nothing.
 
 use super::raw;
-use crate::document::share::{CountOrShare, WaveSize};
-use crate::document::tree::Node;
-use crate::document::{Diagnostic, Document, Mistakes, quote};
 use crate::domain::id::Name;
 use crate::domain::plan::{Promote, Wave};
+use crate::yaml::share::{CountOrShare, WaveSize};
+use crate::yaml::tree::Node;
+use crate::yaml::{Diagnostic, Document, Mistakes, quote};
 
 /// `max_failures.rollout` when the plan does not say.
 pub const MAX_FAILURES_DEFAULT: u32 = 20;
@@ -23,7 +23,7 @@ const WAVES_MAX: usize = 100;
 const ALL: u32 = 10_000;
 
 /// The budget of the whole rollout.
-pub fn rollout_budget(strategy: &raw::Strategy, total: u32) -> u32 {
+pub fn rollout_budget(strategy: &raw::RawStrategy, total: u32) -> u32 {
     let share = match &strategy.max_failures {
         None => None,
         Some(raw::MaxFailures::One(share)) => Some(*share),
@@ -32,11 +32,11 @@ pub fn rollout_budget(strategy: &raw::Strategy, total: u32) -> u32 {
     share.unwrap_or(CountOrShare::Count(MAX_FAILURES_DEFAULT)).down(total).max(1)
 }
 
-fn wave_budget(strategy: &raw::Strategy, size: u32, rollout: u32) -> u32 {
+fn wave_budget(strategy: &raw::RawStrategy, size: u32, rollout: u32) -> u32 {
     written_wave_budget(strategy).map_or((size / 2).min(rollout), |share| share.down(size)).max(1)
 }
 
-fn written_wave_budget(strategy: &raw::Strategy) -> Option<CountOrShare> {
+fn written_wave_budget(strategy: &raw::RawStrategy) -> Option<CountOrShare> {
     match &strategy.max_failures {
         Some(raw::MaxFailures::Two(budgets)) => budgets.wave,
         Some(raw::MaxFailures::One(_)) | None => None,
@@ -44,7 +44,7 @@ fn written_wave_budget(strategy: &raw::Strategy) -> Option<CountOrShare> {
 }
 
 /// Warns of written budgets that no number of failures reaches.
-pub fn check_budgets(strategy: &raw::Strategy, waves: &[Wave], rollout: u32, document: &Document<'_>, mistakes: &mut Mistakes) {
+pub fn check_budgets(strategy: &raw::RawStrategy, waves: &[Wave], rollout: u32, document: &Document<'_>, mistakes: &mut Mistakes) {
     let total: u32 = waves.iter().map(|wave| wave.size).sum();
     let (rollout_at, written) = match &strategy.max_failures {
         None => return,
@@ -73,7 +73,7 @@ pub fn check_budgets(strategy: &raw::Strategy, waves: &[Wave], rollout: u32, doc
 }
 
 /// Shares of more than all targets cannot be meant, however many targets there are.
-fn more_than_all(written: &[raw::Wave], document: &Document<'_>, mistakes: &mut Mistakes) {
+fn more_than_all(written: &[raw::RawWave], document: &Document<'_>, mistakes: &mut Mistakes) {
     let mut sum = 0;
     let mut over = None;
     for (index, wave) in written.iter().enumerate() {
@@ -104,7 +104,7 @@ pub fn check_names(document: &Document<'_>, mistakes: &mut Mistakes) {
 }
 
 /// Resolves the waves; `None` after a mistake.
-pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Vec<Wave>> {
+pub fn resolve(strategy: &raw::RawStrategy, total: u32, document: &Document<'_>, mistakes: &mut Mistakes) -> Option<Vec<Wave>> {
     let budget = rollout_budget(strategy, total);
     let Some(written) = &strategy.waves else {
         let name = Name::parse("all", "wave").expect("three letters");
@@ -143,10 +143,10 @@ pub fn resolve(strategy: &raw::Strategy, total: u32, document: &Document<'_>, mi
         }
         if size > 0 {
             let promote = match wave.promote {
-                None | Some(raw::Promote::Auto) => Promote::Auto,
-                Some(raw::Promote::Manual) => Promote::Manual,
+                None | Some(raw::RawPromote::Auto) => Promote::Auto,
+                Some(raw::RawPromote::Manual) => Promote::Manual,
             };
-            let soak_ms = wave.soak.map_or(0, crate::document::length::Length::millis);
+            let soak_ms = wave.soak.map_or(0, crate::yaml::length::Length::millis);
             let max_failures = wave_budget(strategy, size, budget);
             waves.push(Wave { name: wave.name.clone(), first, size, soak_ms, promote, max_failures });
             first += size;

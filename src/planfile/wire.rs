@@ -3,13 +3,18 @@
 use super::meaning::Folders;
 use super::raw;
 use crate::authorities::{Authorities, CA_FILE_BYTES_MAX};
-use crate::document::shape::complained;
-use crate::document::{Diagnostic, Document, Mistakes, open, quote};
-use crate::domain::plan::Wire;
+use crate::domain::plan::WireRules;
 use crate::domain::proof::TlsVersion;
+use crate::yaml::shape::complained;
+use crate::yaml::{Diagnostic, Document, Mistakes, open, quote};
 
 /// Reads `verify.wire`; `Some(None)` when the plan has none, `None` after a mistake.
-pub fn read(written: Option<raw::Wire>, document: &Document<'_>, folders: &Folders<'_>, mistakes: &mut Mistakes) -> Option<Option<Wire>> {
+pub fn read(
+    written: Option<raw::RawWire>,
+    document: &Document<'_>,
+    folders: &Folders<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Option<WireRules>> {
     let Some(written) = written else { return Some(None) };
     let min_tls = match written.min_tls {
         Some(raw::MinTls::V13) => TlsVersion::V13,
@@ -26,7 +31,7 @@ pub fn read(written: Option<raw::Wire>, document: &Document<'_>, folders: &Folde
         Some(name) => Some(authorities(name, document, folders, mistakes)?),
         None => None,
     };
-    Some(Some(Wire { min_tls, ca }))
+    Some(Some(WireRules { min_tls, ca }))
 }
 
 /// The file's text, once it is seen to hold authorities.

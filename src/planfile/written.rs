@@ -2,16 +2,16 @@
 //!
 //! Bound: a list of `targets` may be long and is one key with a digest; all other lists are bounded by the schema.
 
-use crate::document::Document;
-use crate::document::tree::{Node, NodeKind};
 use crate::domain::id::Digest;
-use crate::domain::written::Written;
+use crate::domain::written::WrittenPlan;
+use crate::yaml::Document;
+use crate::yaml::tree::{Node, NodeKind};
 
 /// What says nothing about a run, and what the digest of the targets tells.
 const LEFT_OUT: [&str; 2] = ["autostart", "targets.list"];
 
 /// The keys of a plan with their texts.
-pub fn written(document: &Document<'_>) -> Written {
+pub fn written(document: &Document<'_>) -> WrittenPlan {
     let mut keys = Vec::new();
     walk("", document.root(), &mut |key, text| keys.push((key, text)));
     keys.into_iter().collect()

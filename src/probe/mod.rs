@@ -34,8 +34,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::domain::plan::Wire;
-use crate::domain::proof::{Endpoint, Greeting, Login, Proof, Tls, Trouble, TroubleWord};
+use crate::domain::plan::WireRules;
+use crate::domain::proof::{Endpoint, Greeting, Handshake, Login, Proof, Trouble, TroubleWord};
 use bounded::Bounded;
 use greeting::ServerOpening;
 use login::Channel;
@@ -47,7 +47,7 @@ pub use roots::Roots;
 pub trait Probe: Send + Sync {
     /// Looks once. What the plan's `verify.wire` names as authorities is what the chain is held against; without any, those
     /// that this machine trusts.
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a Wire>) -> BoxFuture<'a, Proof>;
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a WireRules>) -> BoxFuture<'a, Proof>;
 }
 
 /// How long one probe may take in all, from the name's resolution to the refused login: five round trips and a handshake
@@ -67,7 +67,7 @@ pub struct Prober {
 }
 
 impl Probe for Prober {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, wire: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
         async move {
             let roots = self.roots.of(wire.and_then(|wire| wire.ca.as_deref()));
             self.look(endpoint, &roots).await
@@ -80,7 +80,7 @@ impl Probe for Prober {
 #[derive(Default)]
 struct ProbeSight {
     greeting: Option<Greeting>,
-    tls: Option<Tls>,
+    tls: Option<Handshake>,
     login: Option<Login>,
     stage: ProbeStage,
 }

@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{Roots, bounded, chain, packet, text};
-use crate::domain::proof::{Endpoint, Objection, ObjectionWord, Tls, TlsVersion, Trouble, TroubleWord};
+use crate::domain::proof::{Endpoint, Handshake, Objection, ObjectionWord, TlsVersion, Trouble, TroubleWord};
 
 /// The name that certificates are held against: the host as it was written, or the address it led to where no
 /// certificate could ever carry such a name.
@@ -35,7 +35,7 @@ pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     name: &ServerName<'static>,
     roots: &Roots,
     now: Timestamp,
-) -> Result<(TlsStream<S>, Tls), Trouble> {
+) -> Result<(TlsStream<S>, Handshake), Trouble> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let remembers = Arc::new(Remembers { provider: Arc::clone(&provider), key: Mutex::new(None) });
@@ -59,7 +59,7 @@ pub async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
         _ => TlsVersion::V12,
     };
     let cipher = session.negotiated_cipher_suite().map(cipher).unwrap_or_default();
-    let tls = Tls { version, cipher, chain: chain::read(sent), anchors: roots.anchors, objections };
+    let tls = Handshake { version, cipher, chain: chain::read(sent), anchors: roots.anchors, objections };
     Ok((stream, tls))
 }
 

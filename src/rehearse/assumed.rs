@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::change::Timing;
 use crate::domain::id::Name;
-use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, Language, SecretSource, Tls};
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, LaneTls, Language, SecretSource};
 use crate::simcloud::faults::Between;
 
 /// How long a job takes. The vendor publishes no number; a switch restarts the proxy's nodes one after the other.
@@ -31,7 +31,7 @@ pub fn lane(name: Name) -> Lane {
             project_id: "00000000000000000000000000000000".parse().expect("32 digits are a project id"),
             credentials: Credentials::Token(SecretSource::Env("SEALIFT_REHEARSAL_NEEDS_NONE".into())),
             language: Language::default(),
-            tls: Tls::default(),
+            tls: LaneTls::default(),
         },
         quota: None,
         max_in_flight: 50,

@@ -13,7 +13,7 @@ use crate::domain::id::ChangeId;
 use crate::engine::{Input, Ticket};
 
 /// What can happen.
-pub(super) enum What {
+pub(super) enum WorldEvent {
     /// The core's timer.
     Wake,
     /// The core's question for open work, answered when it is taken out.
@@ -37,7 +37,7 @@ struct Event {
     at: Duration,
     number: u64,
     life: u32,
-    what: What,
+    what: WorldEvent,
 }
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
@@ -58,20 +58,20 @@ impl Ord for Event {
 
 /// The queue.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct EventQueue {
     events: BinaryHeap<Reverse<Event>>,
     number: u64,
 }
 
-impl Queue {
+impl EventQueue {
     /// Something will happen at `at`, in this life of the daemon.
-    pub(super) fn push(&mut self, at: Duration, life: u32, what: What) {
+    pub(super) fn push(&mut self, at: Duration, life: u32, what: WorldEvent) {
         self.number += 1;
         self.events.push(Reverse(Event { at, number: self.number, life, what }));
     }
 
     /// What happens next: when, in which life of the daemon it was begun, and what.
-    pub(super) fn pop(&mut self) -> Option<(Duration, u32, What)> {
+    pub(super) fn pop(&mut self) -> Option<(Duration, u32, WorldEvent)> {
         self.events.pop().map(|Reverse(event)| (event.at, event.life, event.what))
     }
 }

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::cores::{cores, on_cores};
-use super::scene::{Scene, SceneError};
-use super::verdict::{Ending, Verdict};
+use super::scenario::{Scenario, SceneError};
+use super::verdict::{Ending, RehearsalVerdict};
 use super::world::verdict;
 use crate::domain::plan::{Promote, Wave};
 
@@ -89,7 +89,7 @@ impl Forecast {
     ///
     /// # Errors
     /// As [`super::run`].
-    pub fn of(scene: &Scene, basis: Vec<String>) -> Result<Option<Self>, SceneError> {
+    pub fn of(scene: &Scenario, basis: Vec<String>) -> Result<Option<Self>, SceneError> {
         Self::bounded(scene, basis, CHANGES_MAX, cores())
     }
 
@@ -97,18 +97,18 @@ impl Forecast {
     ///
     /// # Errors
     /// As [`super::run`].
-    pub fn bounded(scene: &Scene, basis: Vec<String>, changes: usize, threads: usize) -> Result<Option<Self>, SceneError> {
+    pub fn bounded(scene: &Scenario, basis: Vec<String>, changes: usize, threads: usize) -> Result<Option<Self>, SceneError> {
         let runs = (changes / scene.targets.len().max(1)).min(RUNS_MAX);
         if runs == 0 {
             return Ok(None);
         }
-        let one = |number: usize| verdict(&Scene { seed: scene.seed.wrapping_add(number as u64), ..scene.clone() });
-        let runs: Result<Vec<Verdict>, SceneError> = on_cores(runs, threads, &one, &|_| false).into_iter().collect();
+        let one = |number: usize| verdict(&Scenario { seed: scene.seed.wrapping_add(number as u64), ..scene.clone() });
+        let runs: Result<Vec<RehearsalVerdict>, SceneError> = on_cores(runs, threads, &one, &|_| false).into_iter().collect();
         Ok(Some(Self::from_runs(scene, basis, &runs?)))
     }
 
-    fn from_runs(scene: &Scene, basis: Vec<String>, runs: &[Verdict]) -> Self {
-        let ends = |verdict: &Verdict| (verdict.ending == Ending::Completed).then_some(verdict.ended_at);
+    fn from_runs(scene: &Scenario, basis: Vec<String>, runs: &[RehearsalVerdict]) -> Self {
+        let ends = |verdict: &RehearsalVerdict| (verdict.ending == Ending::Completed).then_some(verdict.ended_at);
         let ended: Vec<_> = runs.iter().map(ends).collect();
         let mut after = scene.after.clone();
         let waves = scene.plan.strategy.waves.iter().enumerate().map(|(place, planned)| {
@@ -154,7 +154,7 @@ impl Forecast {
         self.waves.last()?.after.as_deref()
     }
 
-    fn warn(&mut self, lasts: Duration, runs: &[Verdict]) {
+    fn warn(&mut self, lasts: Duration, runs: &[RehearsalVerdict]) {
         for wave in &self.waves {
             let Some(lands) = wave.lands else { continue };
             if lands >= SURE {
@@ -184,10 +184,10 @@ pub fn promotion_of(wave: &Wave) -> String {
     format!("the promotion of wave {}", wave.name)
 }
 
-fn wave(place: usize, runs: &[Verdict]) -> ForecastWave {
+fn wave(place: usize, runs: &[RehearsalVerdict]) -> ForecastWave {
     let seen = || runs.iter().map(|run| &run.waves[place]);
     let numbers = |of: fn(&super::verdict::WaveVerdict) -> Option<usize>, percent| quantile(&seen().map(of).collect::<Vec<_>>(), percent);
-    let lands = |run: &Verdict| {
+    let lands = |run: &RehearsalVerdict| {
         let wave = &run.waves[place];
         let window = run.windows.iter().find(|window| Some(window.number) == wave.begins_in);
         wave.begins_in == wave.ends_in && wave.ended_at.is_some_and(|end| window.is_some_and(|w| w.close.is_none_or(|close| end <= close)))
@@ -224,7 +224,7 @@ fn second(at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
     #[test]
     fn quantiles_count_what_never_happened_as_late() {
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_wave_that_cannot_land_is_told() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         // Two changes of ten seconds, one after the other, fit into a minute and not into fifteen seconds.
         stage.scene.plan.strategy.max_in_flight = 1;
         stage.windows("0 * * * *", 120, 0);
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_rollout_that_never_ends_has_no_end() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.scene.lasts = Duration::from_secs(30);
         stage.scene.plan.strategy.max_in_flight = 1;
         let forecast = Forecast::of(&stage.scene, Vec::new()).expect("a fleet").expect("small enough");
@@ -291,9 +291,9 @@ mod tests {
 
     #[test]
     fn an_end_that_hangs_on_a_promotion_says_so() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.scene.plan.strategy.waves[0].promote = Promote::Manual;
-        let forecast = |scene: &Scene| Forecast::bounded(scene, Vec::new(), 100, 1).expect("a fleet").expect("small enough");
+        let forecast = |scene: &Scenario| Forecast::bounded(scene, Vec::new(), 100, 1).expect("a fleet").expect("small enough");
         let told = forecast(&stage.scene);
         let after: Vec<_> = told.waves.iter().map(|wave| wave.after.as_deref()).collect();
         assert_eq!((after, told.ends_after()), (vec![None, Some("the promotion of wave canary")], Some("the promotion of wave canary")));
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_fleet_beyond_the_bound_has_no_forecast() {
-        let stage = Stage::new();
+        let stage = StagedRun::new();
         assert_eq!(Forecast::bounded(&stage.scene, Vec::new(), 3, 1).expect("a fleet"), None);
         let bounded = Forecast::bounded(&stage.scene, Vec::new(), 11, 1).expect("a fleet").expect("twice four");
         assert_eq!(bounded.runs, 2);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::change::Timing;
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 use crate::simcloud::faults::Between;
 
 /// Measurements below this say too little; what is assumed serves instead.
@@ -20,20 +20,20 @@ const FORGOTTEN: &str = "the cloud does not know the job any more";
 
 /// What was measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Measured {
+pub struct MeasuredCloud {
     /// How long jobs took, as far as polling can tell.
     pub job_times: Vec<Duration>,
     /// How long switch calls took, commits included.
     pub calls: Vec<Duration>,
 }
 
-impl Measured {
+impl MeasuredCloud {
     /// Reads one rollout's entries, oldest first. `timing` says how its jobs were polled.
     pub fn of<'a>(entries: impl IntoIterator<Item = &'a Entry>, timing: &Timing) -> Self {
         let mut measured = Self::default();
         let mut before: BTreeMap<u32, (&str, Timestamp)> = BTreeMap::new();
         for entry in entries {
-            let What::Change { ordinal, to, why, .. } = &entry.what else { continue };
+            let JournalEvent::Change { ordinal, to, why, .. } = &entry.what else { continue };
             if let Some((was, since)) = before.insert(*ordinal, (to, entry.at))
                 && let Ok(took) = Duration::try_from(entry.at.duration_since(since))
             {

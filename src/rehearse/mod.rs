@@ -10,23 +10,23 @@
 //! and who else uses its quota. What is assumed instead is told by [`assumed`].
 
 pub mod assumed;
+mod clouds;
 mod cores;
 mod event;
-mod fact;
 pub mod forecast;
 pub mod invariants;
-mod link;
 pub mod measured;
-mod notes;
+mod observation;
 mod remainder;
-pub mod scene;
+pub mod repro;
+pub mod scenario;
 pub mod search;
-pub mod story;
+mod trace;
 pub mod verdict;
 mod world;
 
 pub use self::forecast::{Forecast, ForecastWave};
 pub use self::remainder::remainder;
-pub use self::scene::{Scene, SceneError};
-pub use self::verdict::{Ending, Verdict};
-pub use self::world::{Run, run};
+pub use self::scenario::{Scenario, SceneError};
+pub use self::verdict::{Ending, RehearsalVerdict};
+pub use self::world::{RehearsalRun, run};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::forecast::promotion_of;
-use super::scene::Scene;
+use super::scenario::Scenario;
 use crate::domain::lane::Lane;
 use crate::domain::plan::{Plan, Promote, Wave};
 use crate::domain::rollout::Phase;
@@ -18,7 +18,7 @@ use crate::store::Rollout;
 
 /// The rest of a rollout from `now` on; `left` are its changes without an outcome, by their places. `None` while only a
 /// person can move it, and when nothing is left.
-pub fn remainder(rollout: &Rollout, left: &BTreeMap<u32, Target>, lanes: &[Lane], now: Timestamp) -> Option<Scene> {
+pub fn remainder(rollout: &Rollout, left: &BTreeMap<u32, Target>, lanes: &[Lane], now: Timestamp) -> Option<Scenario> {
     if rollout.record.paused.is_some() || left.is_empty() {
         return None;
     }
@@ -58,22 +58,22 @@ pub fn remainder(rollout: &Rollout, left: &BTreeMap<u32, Target>, lanes: &[Lane]
     let calendar = &rollout.plan.calendar;
     let start = calendar.not_before().max(not_before);
     plan.calendar = Calendar::new(calendar.windows().to_vec(), calendar.freezes().to_vec(), start);
-    Some(Scene { after, ..Scene::new(plan, targets.into(), lanes, now) })
+    Some(Scenario { after, ..Scenario::new(plan, targets.into(), lanes, now) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::rollout::Mark;
-    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::domain::rollout::Attribution;
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
-    fn left(stage: &Stage, ordinals: &[u32]) -> BTreeMap<u32, Target> {
+    fn left(stage: &StagedRun, ordinals: &[u32]) -> BTreeMap<u32, Target> {
         ordinals.iter().map(|ordinal| (*ordinal, stage.scene.targets[*ordinal as usize].clone())).collect()
     }
 
     #[test]
     fn what_is_done_is_left_out_and_budgets_shrink() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.tally(0, |tally| (tally.queued, tally.failed, tally.active) = (0, 1, 1));
         let scene = remainder(&stage.rollout, &left(&stage, &[1, 2, 3]), &stage.scene.lanes, after(60_000)).expect("it runs");
         let sizes: Vec<_> = scene.plan.strategy.waves.iter().map(|wave| (wave.first, wave.size, wave.max_failures)).collect();
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_soak_is_waited_for_and_a_retried_change_joins_the_present_wave() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.rollout.record.phase = Phase::Soaking { wave: 0, until: after(90_000) };
         let scene = remainder(&stage.rollout, &left(&stage, &[0, 2, 3]), &stage.scene.lanes, after(0)).expect("it runs");
         assert_eq!(scene.plan.calendar.not_before(), Some(after(90_000)));
@@ -94,12 +94,13 @@ mod tests {
 
     #[test]
     fn what_a_person_must_do_first_is_named() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         let mut plan = Plan::clone(&stage.rollout.plan);
         plan.strategy.waves[0].promote = Promote::Manual;
         plan.approval.required = 1;
         stage.rollout.plan = plan.into();
-        let after = |stage: &Stage| remainder(&stage.rollout, &left(stage, &[2, 3]), &stage.scene.lanes, after(0)).expect("it runs").after;
+        let after =
+            |stage: &StagedRun| remainder(&stage.rollout, &left(stage, &[2, 3]), &stage.scene.lanes, after(0)).expect("it runs").after;
         for (phase, expected) in [
             (Phase::Scheduled, Some("the approval")),
             (Phase::Advancing { wave: 0 }, None),
@@ -114,9 +115,9 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_person_has_no_end() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         assert!(remainder(&stage.rollout, &BTreeMap::new(), &[], after(0)).is_none());
-        stage.rollout.record.paused = Some(Mark { by: "ada".into(), reason: String::new(), at: after(0) });
+        stage.rollout.record.paused = Some(Attribution { by: "ada".into(), reason: String::new(), at: after(0) });
         assert!(remainder(&stage.rollout, &left(&stage, &[0]), &[], after(0)).is_none());
         stage.rollout.record.paused = None;
         stage.rollout.record.phase = Phase::Completed;

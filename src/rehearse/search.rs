@@ -11,9 +11,9 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::cores::{cores, on_cores};
-use super::scene::{Scene, SceneError};
-use super::story::{Setting, Story};
-use super::verdict::{Ending, Verdict};
+use super::repro::{FaultSetting, Repro};
+use super::scenario::{Scenario, SceneError};
+use super::verdict::{Ending, RehearsalVerdict};
 use super::world::{run, verdict};
 
 /// Targets of one story: enough for every wave, few enough that a story takes milliseconds.
@@ -53,17 +53,17 @@ const LENGTHS: [(&str, &[&str]); 3] = [
 ];
 
 /// What a search is for.
-pub type Aim<'a> = &'a (dyn Fn(&Verdict) -> bool + Sync);
+pub type Aim<'a> = &'a (dyn Fn(&RehearsalVerdict) -> bool + Sync);
 
 /// What a search found.
 #[derive(Debug)]
-pub struct Found {
+pub struct SearchResult {
     /// Stories that were run before and with the one found; all of them when none was.
     pub searched: usize,
     /// How they ended.
     pub endings: BTreeMap<&'static str, usize>,
     /// The story as it was drawn, and as short as it could be made.
-    pub story: Option<(Story, Story)>,
+    pub story: Option<(Repro, Repro)>,
     /// Runs that shrinking took.
     pub shrunk_in: usize,
 }
@@ -72,8 +72,8 @@ pub struct Found {
 ///
 /// # Errors
 /// As [`run`].
-pub fn search(base: &Scene, seeds: u32, aim: Aim<'_>) -> Result<Found, SceneError> {
-    let one = |number: usize| -> Result<(Story, &'static str, bool), SceneError> {
+pub fn search(base: &Scenario, seeds: u32, aim: Aim<'_>) -> Result<SearchResult, SceneError> {
+    let one = |number: usize| -> Result<(Repro, &'static str, bool), SceneError> {
         let story = draw(base, base.seed.wrapping_add(number as u64));
         let verdict = verdict(&scene(base, &story))?;
         let ending = match verdict.ending {
@@ -87,7 +87,7 @@ pub fn search(base: &Scene, seeds: u32, aim: Aim<'_>) -> Result<Found, SceneErro
         Ok((story, ending, aim(&verdict)))
     };
     let runs = on_cores(seeds as usize, cores(), &one, &|run| run.as_ref().map_or(true, |(.., found)| *found));
-    let mut found = Found { searched: runs.len(), endings: BTreeMap::new(), story: None, shrunk_in: 0 };
+    let mut found = SearchResult { searched: runs.len(), endings: BTreeMap::new(), story: None, shrunk_in: 0 };
     for run in runs {
         let (story, ending, is_found) = run?;
         *found.endings.entry(ending).or_insert(0) += 1;
@@ -100,14 +100,14 @@ pub fn search(base: &Scene, seeds: u32, aim: Aim<'_>) -> Result<Found, SceneErro
     Ok(found)
 }
 
-fn scene(base: &Scene, story: &Story) -> Scene {
+fn scene(base: &Scenario, story: &Repro) -> Scenario {
     story.scene(base).expect("what is drawn here is a fault with a value of its kind")
 }
 
 /// The story of a seed.
-fn draw(base: &Scene, seed: u64) -> Story {
+fn draw(base: &Scenario, seed: u64) -> Repro {
     let mut rng = Rng::with_seed(seed ^ 0x7374_6f72_7900);
-    let setting = |key: &str, value: &str| Setting { key: key.into(), value: value.into() };
+    let setting = |key: &str, value: &str| FaultSetting { key: key.into(), value: value.into() };
     let mut settings = Vec::new();
     for key in RATES {
         if rng.u8(..5) == 0 {
@@ -124,23 +124,23 @@ fn draw(base: &Scene, seed: u64) -> Story {
     let crash = |rng: &mut Rng| Duration::from_millis(u64::try_from(opens.as_millis()).unwrap_or(0) + rng.u64(..600_000));
     let crashes = (0..rng.usize(..=CRASHES_MAX)).map(|_| crash(&mut rng)).collect();
     let most = u32::try_from(base.targets.len()).unwrap_or(u32::MAX).min(TARGETS_MAX);
-    Story { seed, targets: rng.u32(least(base)..=most.max(least(base))), settings, crashes }
+    Repro { seed, targets: rng.u32(least(base)..=most.max(least(base))), settings, crashes }
 }
 
 /// Every wave keeps a target.
-fn least(base: &Scene) -> u32 {
+fn least(base: &Scenario) -> u32 {
     u32::try_from(base.plan.strategy.waves.len()).expect("waves are bounded")
 }
 
 /// What makes a story long: its faults, then its targets, then its steps.
-type Size = (usize, u32, usize);
+type StoryLength = (usize, u32, usize);
 
-fn size(story: &Story, steps: usize) -> Size {
+fn size(story: &Repro, steps: usize) -> StoryLength {
     (story.settings.len() + story.crashes.len(), story.targets, steps)
 }
 
 /// The shortest story found by leaving out one part after the other; and how many runs that took.
-fn shrink(base: &Scene, story: &Story, aim: Aim<'_>) -> Result<(Story, usize), SceneError> {
+fn shrink(base: &Scenario, story: &Repro, aim: Aim<'_>) -> Result<(Repro, usize), SceneError> {
     let mut best = story.clone();
     let mut runs = 1;
     let mut least = size(&best, run(&scene(base, &best))?.journal.len());
@@ -169,26 +169,26 @@ fn shrink(base: &Scene, story: &Story, aim: Aim<'_>) -> Result<(Story, usize), S
 }
 
 /// Stories a step shorter, the boldest steps first.
-fn shorter(story: &Story, least: u32) -> Vec<Story> {
+fn shorter(story: &Repro, least: u32) -> Vec<Repro> {
     let mut next = Vec::new();
     let half = story.settings.len() / 2;
     if half > 0 {
-        next.push(Story { settings: story.settings[half..].to_vec(), ..story.clone() });
-        next.push(Story { settings: story.settings[..half].to_vec(), ..story.clone() });
+        next.push(Repro { settings: story.settings[half..].to_vec(), ..story.clone() });
+        next.push(Repro { settings: story.settings[..half].to_vec(), ..story.clone() });
     }
     for place in 0..story.settings.len() {
         let mut settings = story.settings.clone();
         settings.remove(place);
-        next.push(Story { settings, ..story.clone() });
+        next.push(Repro { settings, ..story.clone() });
     }
     for place in 0..story.crashes.len() {
         let mut crashes = story.crashes.clone();
         crashes.remove(place);
-        next.push(Story { crashes, ..story.clone() });
+        next.push(Repro { crashes, ..story.clone() });
     }
     for targets in [least, story.targets / 2, story.targets.saturating_sub(1)] {
         if targets >= least && targets < story.targets {
-            next.push(Story { targets, ..story.clone() });
+            next.push(Repro { targets, ..story.clone() });
         }
     }
     // A fault that always fires tells a shorter story than one that fires now and then.
@@ -196,7 +196,7 @@ fn shorter(story: &Story, least: u32) -> Vec<Story> {
         if RATES.contains(&story.settings[place].key.as_str()) && story.settings[place].value != "1" {
             let mut settings = story.settings.clone();
             settings[place].value = "1".into();
-            next.push(Story { settings, ..story.clone() });
+            next.push(Repro { settings, ..story.clone() });
         }
     }
     next
@@ -205,10 +205,10 @@ fn shorter(story: &Story, least: u32) -> Vec<Story> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
-    fn base() -> Scene {
-        Stage::new().scene
+    fn base() -> Scenario {
+        StagedRun::new().scene
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
         base.plan.strategy.max_failures = 2;
         // One attempt: more of them take two faults that meet.
         base.plan.retry.max_attempts = 1;
-        let halted = |verdict: &Verdict| {
+        let halted = |verdict: &RehearsalVerdict| {
             verdict.ending == Ending::Halted && verdict.troubled.iter().all(|change| change.why.contains("the job failed"))
         };
         let found = search(&base, 500, &halted).expect("a fleet");

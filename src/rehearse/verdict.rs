@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::invariants::Checked;
-use super::link::Clouds;
-use super::notes::{Notes, window_of};
-use super::scene::Scene;
+use super::clouds::Clouds;
+use super::invariants::CheckedInvariant;
+use super::scenario::Scenario;
+use super::trace::{Notes, window_of};
 use crate::domain::change::{Change, State};
 use crate::domain::tally::Tally;
 use crate::store::Rollout;
@@ -102,7 +102,7 @@ pub struct Troubled {
 
 /// What came of a rehearsal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verdict {
+pub struct RehearsalVerdict {
     /// The plan's name.
     pub plan: String,
     /// Its revision.
@@ -142,26 +142,26 @@ pub struct Verdict {
     /// How often each fault fired.
     pub faults: BTreeMap<&'static str, u64>,
     /// The promises, and whether they held.
-    pub invariants: Vec<Checked>,
+    pub invariants: Vec<CheckedInvariant>,
 }
 
 /// What a verdict is made from.
-pub(super) struct Outcome<'a> {
-    pub(super) scene: &'a Scene,
+pub(super) struct RehearsalOutcome<'a> {
+    pub(super) scene: &'a Scenario,
     pub(super) rollout: &'a Rollout,
     pub(super) changes: &'a [Change],
     pub(super) clouds: &'a Clouds,
     pub(super) notes: Notes,
-    pub(super) checked: Vec<Checked>,
+    pub(super) checked: Vec<CheckedInvariant>,
     pub(super) rested: bool,
     pub(super) ended_at: Timestamp,
 }
 
-impl Verdict {
-    pub(super) fn of(outcome: Outcome<'_>) -> Self {
-        let Outcome { scene, rollout, changes, clouds, notes, checked, rested, ended_at } = outcome;
+impl RehearsalVerdict {
+    pub(super) fn of(outcome: RehearsalOutcome<'_>) -> Self {
+        let RehearsalOutcome { scene, rollout, changes, clouds, notes, checked, rested, ended_at } = outcome;
         let plan = &scene.plan;
-        let ending = match rollout.record.phase.word() {
+        let ending = match rollout.record.phase.as_str() {
             _ if !rested => Ending::NotEnded,
             "completed" => Ending::Completed,
             "halted" => Ending::Halted,
@@ -198,7 +198,7 @@ impl Verdict {
     }
 }
 
-fn waves(scene: &Scene, notes: &Notes) -> Vec<WaveVerdict> {
+fn waves(scene: &Scenario, notes: &Notes) -> Vec<WaveVerdict> {
     let windowed = !scene.plan.calendar.windows().is_empty();
     let window = |at: Option<Timestamp>| at.filter(|_| windowed).and_then(|at| window_of(&notes.windows, at)).map(|place| place + 1);
     let pairs = scene.plan.strategy.waves.iter().zip(&notes.waves);
@@ -229,7 +229,7 @@ fn windows(notes: &Notes) -> Vec<WindowVerdict> {
     .collect()
 }
 
-fn worst(scene: &Scene, clouds: &Clouds) -> Vec<Worst> {
+fn worst(scene: &Scenario, clouds: &Clouds) -> Vec<Worst> {
     let mut rows = Vec::new();
     for (name, intervals) in clouds.worst() {
         let quota = scene.lanes.iter().find(|lane| lane.name == *name).and_then(|lane| lane.quota);
@@ -242,12 +242,12 @@ fn worst(scene: &Scene, clouds: &Clouds) -> Vec<Worst> {
     rows
 }
 
-fn halts(scene: &Scene, notes: &Notes) -> Vec<HaltVerdict> {
+fn halts(scene: &Scenario, notes: &Notes) -> Vec<HaltVerdict> {
     let name = |wave: u16| scene.plan.strategy.waves.get(usize::from(wave)).map(|wave| wave.name.to_string()).unwrap_or_default();
     notes.halts.iter().map(|(at, wave, why)| HaltVerdict { at: *at, wave: name(*wave), why: why.clone() }).collect()
 }
 
 fn troubled(change: &Change) -> Option<Troubled> {
     let (State::Failed { reason } | State::InDoubt { reason }) = &change.record.state else { return None };
-    Some(Troubled { proxy_id: change.target.proxy_id.to_string(), state: change.record.state.word(), why: reason.message.clone() })
+    Some(Troubled { proxy_id: change.target.proxy_id.to_string(), state: change.record.state.as_str(), why: reason.message.clone() })
 }

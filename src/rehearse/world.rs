@@ -12,13 +12,13 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::assumed::{COMMIT_TIME, RESTART_TIME, WAY};
-use super::event::{Queue, What};
-use super::fact::{End, Fact};
-use super::invariants::{Checked, Invariants};
-use super::link::Clouds;
-use super::notes::Notes;
-use super::scene::{Scene, SceneError};
-use super::verdict::{Outcome, Verdict};
+use super::clouds::Clouds;
+use super::event::{EventQueue, WorldEvent};
+use super::invariants::{CheckedInvariant, Invariants};
+use super::observation::{Observation, RunEnd};
+use super::scenario::{Scenario, SceneError};
+use super::trace::Notes;
+use super::verdict::{RehearsalOutcome, RehearsalVerdict};
 use crate::clock::Times;
 use crate::cloud::answer::{lost, not_sent};
 use crate::domain::call::{Call, Disposition, Reply};
@@ -26,7 +26,7 @@ use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::Entry;
 use crate::domain::rollout::{LOOK_AGAIN, Verb};
-use crate::engine::{Board, CheckSpec, Command, Core, Effect, Found, Input, Level, Options, Query, Ticket};
+use crate::engine::{CheckSpec, Command, Core, Effect, Fence, Input, Level, Options, StoreAnswer, StoreQuery, Ticket};
 use crate::probe::PROBE_WITHIN;
 use crate::store::memory::MemoryStore;
 use crate::store::{Commit, Rollout, Store as _, Submission};
@@ -51,9 +51,9 @@ const APPROVER: &str = "approver";
 
 /// What came of a rehearsal.
 #[derive(Debug)]
-pub struct Run {
+pub struct RehearsalRun {
     /// In short.
-    pub verdict: Verdict,
+    pub verdict: RehearsalVerdict,
     /// Step by step.
     pub journal: Vec<Entry>,
 }
@@ -62,33 +62,33 @@ pub struct Run {
 ///
 /// # Errors
 /// [`SceneError`] when the simulated cloud has no such fleet, or the time is beyond what can be told.
-pub fn run(scene: &Scene) -> Result<Run, SceneError> {
-    let mut world = World::new(scene, MemoryStore::new())?;
+pub fn run(scene: &Scenario) -> Result<RehearsalRun, SceneError> {
+    let mut world = RehearsalWorld::new(scene, MemoryStore::new())?;
     world.run();
     let journal = ready(world.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
-    Ok(Run { verdict: world.finish(), journal })
+    Ok(RehearsalRun { verdict: world.finish(), journal })
 }
 
 /// The same without its journal, which is not kept meanwhile either: it is the most of what a long run would hold.
 ///
 /// # Errors
 /// As [`run`].
-pub(super) fn verdict(scene: &Scene) -> Result<Verdict, SceneError> {
-    let mut world = World::new(scene, MemoryStore::without_journal())?;
+pub(super) fn verdict(scene: &Scenario) -> Result<RehearsalVerdict, SceneError> {
+    let mut world = RehearsalWorld::new(scene, MemoryStore::without_journal())?;
     world.run();
     Ok(world.finish())
 }
 
-struct World<'a> {
-    scene: &'a Scene,
+struct RehearsalWorld<'a> {
+    scene: &'a Scenario,
     until: Timestamp,
     rng: Rng,
     now: Duration,
-    queue: Queue,
+    queue: EventQueue,
     core: Option<Core>,
     /// What it leaves when it crashes.
     levels: Vec<Level>,
-    board: Arc<Board>,
+    board: Arc<Fence>,
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     life: u32,
     wake: Option<Duration>,
@@ -111,13 +111,13 @@ fn ready<T>(pending: BoxFuture<'_, T>) -> T {
     pending.now_or_never().expect("the store in memory answers at once")
 }
 
-impl<'a> World<'a> {
-    fn new(scene: &'a Scene, store: MemoryStore) -> Result<Self, SceneError> {
+impl<'a> RehearsalWorld<'a> {
+    fn new(scene: &'a Scenario, store: MemoryStore) -> Result<Self, SceneError> {
         Self::judged(scene, scene, store)
     }
 
     /// A world whose promises are read from another scene than the one that happens in it.
-    fn judged(scene: &'a Scene, judge: &Scene, store: MemoryStore) -> Result<Self, SceneError> {
+    fn judged(scene: &'a Scenario, judge: &Scenario, store: MemoryStore) -> Result<Self, SceneError> {
         let until = scene.until()?;
         let clouds = Clouds::new(scene)?;
         let submission =
@@ -130,7 +130,7 @@ impl<'a> World<'a> {
             until,
             rng: Rng::with_seed(scene.seed),
             now: Duration::ZERO,
-            queue: Queue::default(),
+            queue: EventQueue::default(),
             core: None,
             levels: Vec::new(),
             board: Arc::default(),
@@ -151,7 +151,7 @@ impl<'a> World<'a> {
         };
         world.start();
         for crash in &scene.crashes {
-            world.queue.push(*crash, 0, What::Crash);
+            world.queue.push(*crash, 0, WorldEvent::Crash);
         }
         Ok(world)
     }
@@ -176,22 +176,22 @@ impl<'a> World<'a> {
         }
     }
 
-    fn finish(mut self) -> Verdict {
+    fn finish(mut self) -> RehearsalVerdict {
         self.clouds.settle();
         let rollout = self.read_rollout();
         let page = ready(self.store.page(self.rollout, Vec::new(), None, usize::MAX)).expect("the store in memory never fails");
         let changes: Vec<Change> = page.changes.into_iter().map(|active| active.change).collect();
         let plan = &self.scene.plan;
-        let end = End { plan, rollout: &rollout, changes: &changes, clouds: &self.clouds, rested: self.rested };
-        self.invariants.see(self.scene.from + self.now, &Fact::Ended(&end));
-        let mut checked: Vec<Checked> = self.invariants.checked();
+        let end = RunEnd { plan, rollout: &rollout, changes: &changes, clouds: &self.clouds, rested: self.rested };
+        self.invariants.see(self.scene.from + self.now, &Observation::Ended(&end));
+        let mut checked: Vec<CheckedInvariant> = self.invariants.checked();
         if self.spun {
-            checked.push(Checked::broken("the engine comes to rest", self.scene.from + self.now, "it goes on and on at one spot"));
+            checked.push(CheckedInvariant::broken("the engine comes to rest", self.scene.from + self.now, "it goes on and on at one spot"));
         }
         if let Some(why) = self.defect.take() {
-            checked.push(Checked::broken("the engine goes on", self.scene.from + self.now, &why));
+            checked.push(CheckedInvariant::broken("the engine goes on", self.scene.from + self.now, &why));
         }
-        let outcome = Outcome {
+        let outcome = RehearsalOutcome {
             scene: self.scene,
             rollout: &rollout,
             changes: &changes,
@@ -201,7 +201,7 @@ impl<'a> World<'a> {
             rested: self.rested,
             ended_at: self.scene.from + self.now,
         };
-        Verdict::of(outcome)
+        RehearsalVerdict::of(outcome)
     }
 
     fn times(&self) -> Times {
@@ -212,34 +212,34 @@ impl<'a> World<'a> {
         ready(self.store.rollout(self.rollout)).expect("the store in memory never fails").expect("submitted at the start")
     }
 
-    fn happen(&mut self, life: u32, what: What) {
+    fn happen(&mut self, life: u32, what: WorldEvent) {
         // What the dead daemon was told reaches nobody; what it sent arrives all the same.
         let current = life == self.life;
         match what {
-            What::Wake if current && self.wake == Some(self.now) => {
+            WorldEvent::Wake if current && self.wake == Some(self.now) => {
                 self.wake = None;
                 self.feed(Input::Tick);
             }
-            What::Scan { until } if current => {
+            WorldEvent::Scan { until } if current => {
                 let until = until.max(self.times().wall);
                 let open = ready(self.store.open_rollouts()).expect("the store in memory never fails");
                 let due = ready(self.store.due(until, SCAN_MAX)).expect("the store in memory never fails");
                 self.feed(Input::Scanned { open, due });
             }
-            What::Feed(input) if current => self.feed(*input),
-            What::Answer { ticket, id, reply } if current => {
+            WorldEvent::Feed(input) if current => self.feed(*input),
+            WorldEvent::Answer { ticket, id, reply } if current => {
                 // The first of answer and giving up counts.
                 if self.heard.remove(&ticket) {
                     if let Some(id) = id {
-                        self.see(&Fact::Answered { id, reply: &reply });
+                        self.see(&Observation::Answered { id, reply: &reply });
                     }
                     self.feed(Input::Answered { ticket, reply: *reply });
                 }
             }
-            What::Arrive { ticket, id, sent, call } => self.arrive(life, ticket, id, sent, &call),
-            What::Crash => self.crash(),
-            What::Start => self.start(),
-            What::Wake | What::Scan { .. } | What::Feed(_) | What::Answer { .. } => {}
+            WorldEvent::Arrive { ticket, id, sent, call } => self.arrive(life, ticket, id, sent, &call),
+            WorldEvent::Crash => self.crash(),
+            WorldEvent::Start => self.start(),
+            WorldEvent::Wake | WorldEvent::Scan { .. } | WorldEvent::Feed(_) | WorldEvent::Answer { .. } => {}
         }
     }
 
@@ -266,16 +266,16 @@ impl<'a> World<'a> {
         self.wake = None;
         self.heard.clear();
         self.notes.crashed();
-        self.see(&Fact::Died);
-        self.queue.push(self.now + RESTART_TIME, self.life, What::Start);
+        self.see(&Observation::Died);
+        self.queue.push(self.now + RESTART_TIME, self.life, WorldEvent::Start);
     }
 
-    fn see(&mut self, fact: &Fact<'_>) {
+    fn see(&mut self, fact: &Observation<'_>) {
         self.invariants.see(self.scene.from + self.now, fact);
     }
 
     fn push_input(&mut self, after: Duration, input: Input) {
-        self.queue.push(self.now + after, self.life, What::Feed(Box::new(input)));
+        self.queue.push(self.now + after, self.life, WorldEvent::Feed(Box::new(input)));
     }
 
     fn feed(&mut self, input: Input) {
@@ -294,7 +294,7 @@ impl<'a> World<'a> {
             && self.wake.is_none_or(|was| next < was)
         {
             self.wake = Some(next);
-            self.queue.push(next, self.life, What::Wake);
+            self.queue.push(next, self.life, WorldEvent::Wake);
         }
     }
 
@@ -304,7 +304,7 @@ impl<'a> World<'a> {
                 // Nobody else works on this store, so a scan finds nothing new, but right after a start: the others are
                 // answered as rarely as the engine looks by itself, which is what makes idle months cheap.
                 let wait = if std::mem::replace(&mut self.scanned, true) { LOOK_AGAIN } else { Duration::ZERO };
-                self.queue.push(self.now + wait, self.life, What::Scan { until });
+                self.queue.push(self.now + wait, self.life, WorldEvent::Scan { until });
             }
             Effect::Read { ticket, query } => {
                 let found = Box::new(self.read(query));
@@ -315,7 +315,7 @@ impl<'a> World<'a> {
             Effect::Probe { ticket, id, endpoint, .. } => {
                 let lane = &self.scene.targets[id.ordinal as usize].lane;
                 let proof = self.clouds.probe(self.scene.from + self.now, lane, &endpoint);
-                self.see(&Fact::Probed { id, proof: &proof });
+                self.see(&Observation::Probed { id, proof: &proof });
                 // A probe whose answer does not come waits for its deadline; any other takes a few ways.
                 let took = if proof.greeting.is_some() { self.way() * PROBE_WAYS } else { PROBE_WITHIN };
                 self.push_input(took, Input::Probed { ticket, proof: Box::new(proof) });
@@ -330,21 +330,23 @@ impl<'a> World<'a> {
         }
     }
 
-    fn read(&self, query: Query) -> Found {
+    fn read(&self, query: StoreQuery) -> StoreAnswer {
         let store = &self.store;
         let never = "the store in memory never fails";
         match query {
-            Query::Rollout(id) => Found::Rollout(ready(store.rollout(id)).expect(never).map(Box::new)),
-            Query::Candidates { rollout, wave, limit } => Found::Candidates(ready(store.candidates(rollout, wave, limit)).expect(never)),
-            Query::Stored { rollout, words, places, limit } => {
-                Found::Stored(ready(store.stored(rollout, words, places, limit)).expect(never))
+            StoreQuery::Rollout(id) => StoreAnswer::Rollout(ready(store.rollout(id)).expect(never).map(Box::new)),
+            StoreQuery::Candidates { rollout, wave, limit } => {
+                StoreAnswer::Candidates(ready(store.candidates(rollout, wave, limit)).expect(never))
             }
-            Query::Change(id) => {
+            StoreQuery::Stored { rollout, words, places, limit } => {
+                StoreAnswer::Stored(ready(store.stored(rollout, words, places, limit)).expect(never))
+            }
+            StoreQuery::Change(id) => {
                 let change = ready(store.change(id)).expect(never);
                 let rollout = ready(store.rollout(id.rollout)).expect(never);
-                Found::Change(change.zip(rollout).map(Box::new))
+                StoreAnswer::Change(change.zip(rollout).map(Box::new))
             }
-            Query::KnownJobs(instance) => Found::KnownJobs(ready(store.known_jobs(&instance)).expect(never)),
+            StoreQuery::KnownJobs(instance) => StoreAnswer::KnownJobs(ready(store.known_jobs(&instance)).expect(never)),
         }
     }
 
@@ -354,7 +356,7 @@ impl<'a> World<'a> {
             let rollout = self.read_rollout();
             let at = self.scene.from + self.now;
             self.notes.committed(at, &commit, &rollout);
-            self.see(&Fact::Committed { commit: &commit, rollout: &rollout });
+            self.see(&Observation::Committed { commit: &commit, rollout: &rollout });
             self.after(&rollout);
         }
         self.push_input(COMMIT_TIME, Input::Committed { ticket, result });
@@ -366,7 +368,7 @@ impl<'a> World<'a> {
             return;
         }
         let approvals = rollout.record.approvals.len();
-        match rollout.record.phase.word() {
+        match rollout.record.phase.as_str() {
             "scheduled" if approvals < usize::from(rollout.plan.approval.required) => {
                 // Each of them must be somebody else.
                 self.ask(Verb::Approve { digest: rollout.plan.approval.digest }, format!("{APPROVER}-{approvals}"));
@@ -398,14 +400,14 @@ impl<'a> World<'a> {
             let stored = ready(self.store.change(id)).expect("the store in memory never fails").expect("a change of the rollout");
             let rollout = self.read_rollout();
             self.notes.switched(times.wall);
-            self.see(&Fact::Switches { id, at: times.wall, stored: &stored.change, rollout: &rollout });
+            self.see(&Observation::Switches { id, at: times.wall, stored: &stored.change, rollout: &rollout });
         }
         self.leaves(ticket, Some(id), call);
     }
 
     fn leaves(&mut self, ticket: Ticket, id: Option<ChangeId>, call: Call) {
         let way = self.way();
-        self.queue.push(self.now + way, self.life, What::Arrive { ticket, id, sent: self.now, call: Box::new(call) });
+        self.queue.push(self.now + way, self.life, WorldEvent::Arrive { ticket, id, sent: self.now, call: Box::new(call) });
     }
 
     fn way(&mut self) -> Duration {
@@ -415,17 +417,17 @@ impl<'a> World<'a> {
 
     fn arrive(&mut self, life: u32, ticket: Ticket, id: Option<ChangeId>, sent: Duration, call: &Call) {
         let at = self.times().wall;
-        self.see(&Fact::Arrives { call, at });
+        self.see(&Observation::Arrives { call, at });
         let arrival = self.clouds.arrive(at, call);
         let patience = self.scene.lanes.iter().find(|lane| lane.name == *call.lane()).map(|lane| lane.call_timeout);
         let given_up = sent + patience.expect("every target has its lane");
         let answered = self.now + arrival.answer_after + self.way();
         let (at, reply) = if answered < given_up { (answered, arrival.reply) } else { (given_up, lost("no answer in time")) };
-        self.queue.push(at.max(self.now), life, What::Answer { ticket, id, reply: Box::new(reply) });
+        self.queue.push(at.max(self.now), life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) });
     }
 
     fn push_answer(&mut self, at: Duration, ticket: Ticket, id: Option<ChangeId>, reply: Reply) {
-        self.queue.push(at, self.life, What::Answer { ticket, id, reply: Box::new(reply) });
+        self.queue.push(at, self.life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) });
     }
 }
 

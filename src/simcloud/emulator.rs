@@ -108,7 +108,7 @@ pub enum EmulatorError {
 pub struct Emulator;
 
 /// A running emulator; it stops when this is dropped.
-pub struct Running {
+pub struct RunningEmulator {
     /// Where it listens.
     pub addr: SocketAddr,
     shared: Arc<EmulatorState>,
@@ -163,7 +163,7 @@ impl Emulator {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub fn start(options: Options, clock: Arc<dyn Clock>) -> Result<Running, EmulatorError> {
+    pub fn start(options: Options, clock: Arc<dyn Clock>) -> Result<RunningEmulator, EmulatorError> {
         let listen_error = |source| EmulatorError::Listen { addr: options.listen, source };
         let listener = TcpListener::bind(options.listen).map_err(listen_error)?;
         let addr = listener.local_addr().map_err(listen_error)?;
@@ -182,11 +182,11 @@ impl Emulator {
         server.http_builder().http1().header_read_timeout(HEAD_TIMEOUT);
         let task = tokio::spawn(server.serve(router.into_make_service()));
         let wire = port.map(|port| EmulatedPorts { ca: port.ca.clone(), task: tokio::spawn(port.serve(shared.clone())) });
-        Ok(Running { addr, shared, handle, task, wire })
+        Ok(RunningEmulator { addr, shared, handle, task, wire })
     }
 }
 
-impl Running {
+impl RunningEmulator {
     /// The base of its URLs, as a lane's `endpoint` is written.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.addr)
@@ -239,7 +239,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningEmulator {
     fn drop(&mut self) {
         self.handle.shutdown();
         if let Some(wire) = &self.wire {

@@ -96,7 +96,7 @@ impl Sliding {
         self.recent.front().map(|first| first.saturating_add(self.interval))
     }
 
-    fn told(&self) -> WorstInterval {
+    fn report(&self) -> WorstInterval {
         WorstInterval {
             interval_ms: self.interval / 1_000_000,
             arrivals: self.worst,
@@ -171,7 +171,7 @@ impl Ledger {
 
     /// The worst count for each watched interval.
     pub fn worst(&self) -> Vec<WorstInterval> {
-        self.sliding.iter().map(Sliding::told).collect()
+        self.sliding.iter().map(Sliding::report).collect()
     }
 
     /// The first [`SWITCHES_KEPT`] switch calls, in order of arrival.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::emulator::accounts::Accounts;
 use super::faults::Faults;
-use crate::document::properties::printable;
+use crate::yaml::properties::printable;
 
 /// A fault file: what is read can be written, and reads the same again.
 pub fn faults(bytes: &[u8]) {

@@ -14,7 +14,7 @@ use crate::cloud::answer::{self, WireAnswer};
 use crate::cloud::retry_after;
 use crate::cloud::wire_format::{INSTANCES_PAGE, JOBS_PAGE, PROXIES_PAGE, RUNNING};
 use crate::domain::call::{Call, Reply};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::target::Target;
 
 /// What follows from a call that has arrived.
@@ -48,7 +48,7 @@ fn request(call: &Call) -> Request<'_> {
         Call::Follow { job, .. } | Call::ShowJob { job, .. } => Request::Job { id: job.as_str() },
         Call::Instances { offset, .. } => Request::Instances { offset: *offset as usize, limit: INSTANCES_PAGE },
         Call::FindJobs { within, offset, .. } | Call::Jobs { within, offset, .. } => {
-            let Span { from: start, to: end } = within.whole_seconds();
+            let TimeSpan { from: start, to: end } = within.whole_seconds();
             Request::Jobs { status: None, start: Some(start), end: Some(end), offset: *offset, limit: JOBS_PAGE }
         }
         Call::Running { offset, .. } => Request::Jobs { status: Some(RUNNING), start: None, end: None, offset: *offset, limit: JOBS_PAGE },

@@ -185,7 +185,7 @@ pub(super) enum JobStatus {
 }
 
 impl JobStatus {
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
             Self::Running { .. } => "Running",
@@ -231,7 +231,7 @@ pub(super) fn job(row: &JobJson<'_>) -> String {
         text,
         r#"{{"job":{{"id":"{}","name":"{name}","status":"{}","created":"{}","process":"{}","instance":{{"id":"{instance_id}","name":"instance"}},"entities":{{}}"#,
         ascii(id),
-        status.word(),
+        status.as_str(),
         time(*created),
         status.process(),
     );
@@ -253,7 +253,7 @@ pub(super) fn jobs<'a>(total: usize, rows: impl Iterator<Item = JobJson<'a>>) ->
             text,
             r#"{comma}{{"instance_id":"{instance_id}","instance_name":"instance","instance_status":"normal","job_id":"{}","job_name":"{name}","status":"{}","process":"{}","created_time":"{}","ended_time":"{}","fail_reason":"{}","order_id":"","show_detail":false}}"#,
             ascii(&id),
-            status.word(),
+            status.as_str(),
             status.process(),
             time(created),
             ended.map(|ended| time(ended).to_string()).unwrap_or_default(),

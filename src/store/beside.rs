@@ -10,7 +10,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::home::{Identity, read_identity, write_whole};
+use super::home::{StoreIdentity, read_identity, write_whole};
 use super::open::OpenError;
 use super::segment;
 
@@ -44,7 +44,7 @@ pub(crate) fn expect(dir: &Path) -> Result<(), OpenError> {
     let beside = path(dir).unwrap_or_default();
     match read_identity(dir)? {
         Some(identity) if identity.id == id => Ok(()),
-        Some(Identity { id: found, .. }) => Err(OpenError::Other { path: dir.to_owned(), found, beside, id }),
+        Some(StoreIdentity { id: found, .. }) => Err(OpenError::Other { path: dir.to_owned(), found, beside, id }),
         None => {
             let journal = segment::list(&dir.join("journal")).is_ok_and(|firsts| !firsts.is_empty());
             Err(if journal { OpenError::Nameless { path: dir.to_owned() } } else { OpenError::Lost { path: dir.to_owned(), beside, id } })

@@ -12,9 +12,9 @@ use crate::domain::change;
 use crate::domain::id::{ChangeId, InstanceId, RolloutId};
 use crate::domain::tally::Standing;
 
-use super::book::{Book, Case};
-use super::groups::{Class, Room};
-use super::row::{Row, change};
+use super::groups::{Class, GroupRoom};
+use super::row::{StoredChange, change};
+use super::state::{RolloutState, StoreState};
 use super::{Candidates, Obstacle, Passed, Unavailable};
 
 /// Targets counted ahead of the cursor in one question. With all groups full of what lies nearer, a plan's list is looked
@@ -24,7 +24,7 @@ const SURVEY_MAX: u32 = 4_096;
 /// Targets that are counted ahead of the cursor at any time, so that a stretch of picks ends where nothing is left to find.
 const SURVEYED_MIN: u32 = 1_024;
 
-impl Book {
+impl StoreState {
     /// See [`super::Store::candidates`].
     pub fn candidates(&mut self, id: RolloutId, wave: u16, limit: usize) -> Result<Candidates, Unavailable> {
         let Some(case) = self.case(id) else { return Ok(Candidates::default()) };
@@ -69,11 +69,11 @@ impl Book {
 }
 
 struct Pick<'b> {
-    book: &'b Book,
-    case: &'b Case,
+    book: &'b StoreState,
+    case: &'b RolloutState,
     id: RolloutId,
     limit: usize,
-    room: Room<'b>,
+    room: GroupRoom<'b>,
     chosen: BTreeSet<InstanceId>,
     found: Candidates,
 }
@@ -93,7 +93,7 @@ impl Pick<'_> {
 
     /// Those that have a row: class by class, the nearest of all classes first, a class only while it has room.
     fn waiting(&mut self, places: Range<u32>, reverting: bool) {
-        let wanted = |row: &Row| row.standing() == Standing::Queued && row.record.undo.is_some() == reverting;
+        let wanted = |row: &StoredChange| row.standing() == Standing::Queued && row.record.undo.is_some() == reverting;
         let (book, case) = (self.book, self.case);
         let classes: Vec<&Class> = case.groups.waiting().map(|(class, _)| class).collect();
         let mut lines: Vec<_> = case.groups.waiting().map(|(_, waiting)| waiting.range(places.clone())).collect();

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::change::{self, State};
 use crate::domain::id::{ChangeId, InstanceId, RolloutId};
-use crate::domain::journal::{Entry, What, Word};
+use crate::domain::journal::{Entry, JournalEvent, Word};
 use crate::domain::rollout;
 use crate::domain::tally::Standing;
 use crate::domain::target::Target;
 
-use super::book::{Book, Case};
-use super::line::Line;
-use super::row::{Row, is_settled};
-use super::step::Step;
+use super::pending::PendingRecord;
+use super::record::JournalRecord;
+use super::row::{StoredChange, is_settled};
+use super::state::{RolloutState, StoreState};
 use super::{ChangeMove, Commit, CommitError, RolloutMove, Unavailable};
 
 /// Most bytes of one record as JSON. The queue on disk keeps values below 4 KiB (see its decision page); the rest of a
@@ -24,16 +24,16 @@ const RECORD_MAX: usize = 3_800;
 
 /// A commit that passed: its lines, and the targets of those that move a change.
 #[derive(Debug)]
-pub(crate) struct Prepared(Vec<(Line, Option<Target>)>);
+pub(crate) struct Prepared(Vec<(JournalRecord, Option<Target>)>);
 
 /// Finds a settled change that the books no longer hold.
-pub(crate) type Settled<'a> = &'a dyn Fn(ChangeId) -> Result<Option<Row>, Unavailable>;
+pub(crate) type Settled<'a> = &'a dyn Fn(ChangeId) -> Result<Option<StoredChange>, Unavailable>;
 
 fn misuse(what: impl std::fmt::Display) -> CommitError {
     CommitError::Unavailable(Unavailable(format!("refused a commit that makes no sense: {what}; this is a defect, please report it")))
 }
 
-impl Book {
+impl StoreState {
     /// Checks a commit against the books and makes it ready.
     pub fn check(&self, commit: Commit, settled: Settled<'_>) -> Result<Prepared, CommitError> {
         let case = self.case(commit.rollout).ok_or(CommitError::Conflict)?;
@@ -46,7 +46,7 @@ impl Book {
         if cursor < record.cursor || cursor > case.targets.count() {
             return Err(misuse(format_args!("cursor {cursor} after {} of {}", record.cursor, case.targets.count())));
         }
-        let mut draft = Draft {
+        let mut draft = CommitCheck {
             book: self,
             case,
             rollout: commit.rollout,
@@ -62,12 +62,12 @@ impl Book {
         let entry = |place: usize, what| {
             let seq = self.seq() + 1 + place as u64;
             let more = u32::try_from(count - 1 - place).expect("a commit moves fewer than 2^32 changes");
-            Line { entry: Entry { seq, at: commit.at, rollout: commit.rollout, what }, due: None, more }
+            JournalRecord { entry: Entry { seq, at: commit.at, rollout: commit.rollout, what }, due: None, more }
         };
         if let Some(RolloutMove { record: next, why, by }) = moved {
             fits(&next, marks_len(&next))?;
-            let (from, to) = (record.phase.word().into(), next.phase.word().into());
-            lines.push((entry(0, What::Rollout { from, to, why, by, record: next }), None));
+            let (from, to) = (record.phase.as_str().into(), next.phase.as_str().into());
+            lines.push((entry(0, JournalEvent::Rollout { from, to, why, by, record: next }), None));
         }
         let single = commit.changes.len() == 1;
         for moves in commit.changes {
@@ -88,11 +88,11 @@ impl Book {
     }
 
     /// Folds a commit that passed, and gives back its lines for the journal.
-    pub fn apply(&mut self, prepared: Prepared) -> Result<Vec<Step>, Unavailable> {
+    pub fn apply(&mut self, prepared: Prepared) -> Result<Vec<PendingRecord>, Unavailable> {
         let mut steps = Vec::with_capacity(prepared.0.len());
         for (line, target) in prepared.0 {
             let learnt = self.fold(&line, target)?;
-            steps.push(Step { line, learnt, opening: None });
+            steps.push(PendingRecord { line, learnt, opening: None });
         }
         Ok(steps)
     }
@@ -152,9 +152,9 @@ fn fits<T: serde::Serialize>(record: &T, texts: usize) -> Result<(), CommitError
 }
 
 /// A commit being checked.
-struct Draft<'a> {
-    book: &'a Book,
-    case: &'a Case,
+struct CommitCheck<'a> {
+    book: &'a StoreState,
+    case: &'a RolloutState,
     rollout: RolloutId,
     /// The cursor after the commit.
     cursor: u32,
@@ -169,14 +169,14 @@ struct Draft<'a> {
 }
 
 /// A change as the commit finds it.
-struct Found {
+struct FoundChange {
     target: Target,
     state: State,
     version: u64,
 }
 
-impl Draft<'_> {
-    fn change(&mut self, moves: ChangeMove, single: bool, settled: Settled<'_>) -> Result<(What, Target, bool), CommitError> {
+impl CommitCheck<'_> {
+    fn change(&mut self, moves: ChangeMove, single: bool, settled: Settled<'_>) -> Result<(JournalEvent, Target, bool), CommitError> {
         let ChangeMove { ordinal, version, record, due: _, why, call, answer, by } = moves;
         let id = ChangeId { rollout: self.rollout, ordinal };
         let found = self.find(id, settled)?;
@@ -199,13 +199,13 @@ impl Draft<'_> {
         }
         self.lock(id, &found.target, from, to, single)?;
         fits(&record, texts_len(&record))?;
-        let Found { target, state, .. } = found;
-        let what = What::Change {
+        let FoundChange { target, state, .. } = found;
+        let what = JournalEvent::Change {
             ordinal,
             instance_id: target.instance_id,
             proxy_id: target.proxy_id,
-            from: state.word().into(),
-            to: record.state.word().into(),
+            from: state.as_str().into(),
+            to: record.state.as_str().into(),
             why,
             call: call.map(Word::from),
             answer,
@@ -221,8 +221,9 @@ impl Draft<'_> {
         self.case.sheet.record.revert().is_some() && (marked || to == Standing::Skipped)
     }
 
-    fn find(&mut self, id: ChangeId, settled: Settled<'_>) -> Result<Found, CommitError> {
-        let of_row = |row: &Row| Found { target: row.target.clone(), state: row.record.state.clone(), version: row.record.version };
+    fn find(&mut self, id: ChangeId, settled: Settled<'_>) -> Result<FoundChange, CommitError> {
+        let of_row =
+            |row: &StoredChange| FoundChange { target: row.target.clone(), state: row.record.state.clone(), version: row.record.version };
         if let Some(row) = self.book.row(id) {
             return Ok(of_row(row));
         }
@@ -235,7 +236,7 @@ impl Draft<'_> {
             }
             self.first += 1;
             let change::Record { state, version, .. } = self.case.untouched();
-            return Ok(Found { target: self.case.targets.get(id.ordinal)?, state, version });
+            return Ok(FoundChange { target: self.case.targets.get(id.ordinal)?, state, version });
         }
         match settled(id)? {
             Some(row) if is_settled(row.standing()) => Ok(of_row(&row)),

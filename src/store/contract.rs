@@ -14,12 +14,12 @@ pub(crate) use self::submissions::*;
 
 use crate::domain::change::{self, State};
 use crate::domain::id::ChangeId;
-use crate::domain::journal::What;
+use crate::domain::journal::JournalEvent;
 use crate::domain::plan::Promote;
 use crate::domain::rollout::{self, Phase};
 use crate::domain::target::Target;
 
-use super::scene::*;
+use super::fixtures::*;
 use super::{Candidates, Commit, CommitError, Durability, Store, SubmitError};
 
 /// Writes one test a clause for the store that `$make` builds; the second part of its value is kept until the end.
@@ -95,7 +95,7 @@ pub(crate) async fn nothing_is_touched_at_first(store: &dyn Store) {
     assert_eq!(store.change(ChangeId { rollout: id, ordinal: 6 }).await.expect("available"), None);
     let entries = store.journal(Some(id), 0, 10).await.expect("available");
     let [entry] = &entries[..] else { panic!("one entry") };
-    assert!(matches!(&entry.what, What::Submitted { targets: 6, change_ref, .. } if change_ref == "CHG-1"));
+    assert!(matches!(&entry.what, JournalEvent::Submitted { targets: 6, change_ref, .. } if change_ref == "CHG-1"));
     assert_eq!((entry.seq, entry.at), (1, at(0)));
 }
 
@@ -403,9 +403,9 @@ pub(crate) async fn journal_pages(store: &dyn Store) {
     assert_eq!(store.journal(None, 8, 2).await.expect("available"), []);
     assert_eq!(store.journal(Some(second), 0, 99).await.expect("available"), all[2..4]);
     assert_eq!(store.journal(Some(first), 1, 2).await.expect("available"), [all[1].clone(), all[4].clone()]);
-    let What::Rollout { from, to, why, record, .. } = &all[4].what else { panic!("a release is the rollout's move first") };
+    let JournalEvent::Rollout { from, to, why, record, .. } = &all[4].what else { panic!("a release is the rollout's move first") };
     assert_eq!((from.as_ref(), to.as_ref(), why.as_str(), record.cursor), ("advancing", "advancing", "release", 3));
-    let What::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else { panic!("the changes in the order given") };
+    let JournalEvent::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else { panic!("the changes in the order given") };
     assert_eq!((from.as_ref(), to.as_ref(), *proxy_id), ("queued", "ready", target(1, 2).proxy_id));
 }
 
@@ -441,12 +441,12 @@ pub(crate) async fn a_busy_life_adds_up(store: &dyn Store) {
     assert!(entries.iter().zip(1..).all(|(entry, seq)| entry.seq == seq), "dense from 1");
     for id in driver.rollouts {
         let mine = || entries.iter().filter(|entry| entry.rollout == id);
-        let last = mine().rev().find_map(|entry| if let What::Rollout { record, .. } = &entry.what { Some(record) } else { None });
+        let last = mine().rev().find_map(|entry| if let JournalEvent::Rollout { record, .. } = &entry.what { Some(record) } else { None });
         let now = rollout(store, id).await;
         assert_eq!(Some(&now.record), last);
         for active in all_changes(store, id).await {
             let last = mine().rev().find_map(|entry| match &entry.what {
-                What::Change { ordinal, record, .. } if *ordinal == active.change.id.ordinal => Some(record.clone()),
+                JournalEvent::Change { ordinal, record, .. } if *ordinal == active.change.id.ordinal => Some(record.clone()),
                 _ => None,
             });
             let untouched = if matches!(now.record.phase, Phase::Aborted { .. }) { State::Cancelled } else { State::Queued };

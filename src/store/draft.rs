@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::pending::PendingRecord;
 use super::queue::QueueError;
-use super::step::Step;
 use super::value::write_json;
 use crate::domain::change;
 
@@ -43,8 +43,8 @@ impl TreeName {
 }
 
 /// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.
-pub(super) struct Latest<'a> {
-    step: &'a Step,
+pub(super) struct LatestMove<'a> {
+    step: &'a PendingRecord,
     record: &'a change::Record,
     /// No tree had a row of it before the batch.
     new: bool,
@@ -53,22 +53,22 @@ pub(super) struct Latest<'a> {
     was_failure: bool,
 }
 
-impl<'a> Latest<'a> {
+impl<'a> LatestMove<'a> {
     /// Its first move in the batch.
-    pub fn first(step: &'a Step, record: &'a change::Record, from: &str) -> Self {
+    pub fn first(step: &'a PendingRecord, record: &'a change::Record, from: &str) -> Self {
         // Without a row a change has version 0, and its first move makes it 1.
         Self { step, record, new: record.version == 1, was_settled: is_settled_word(from), was_failure: is_failure(from) }
     }
 
     /// Its next one.
-    pub fn follow(&mut self, step: &'a Step, record: &'a change::Record, from: &str) {
+    pub fn follow(&mut self, step: &'a PendingRecord, record: &'a change::Record, from: &str) {
         self.was_settled |= is_settled_word(from);
         self.was_failure |= is_failure(from);
         (self.step, self.record) = (step, record);
     }
 
     /// What it leaves in the trees.
-    pub fn put(&self, key: [u8; 20], draft: &mut Draft) -> Result<(), QueueError> {
+    pub fn put(&self, key: [u8; 20], draft: &mut QueueBatch) -> Result<(), QueueError> {
         let (line, record) = (&self.step.line, self.record);
         let row = RowToStore { record, due: line.due, moved_at: line.entry.at };
         let settled = record.state.is_settled();
@@ -78,7 +78,7 @@ impl<'a> Latest<'a> {
         if !self.new && (settled || self.was_settled) {
             draft.put(there, key.to_vec(), None);
         }
-        let failure = is_failure(record.state.word());
+        let failure = is_failure(record.state.as_str());
         if failure || self.was_failure {
             draft.put(TreeName::Failures, key.to_vec(), failure.then(Vec::new));
         }
@@ -88,9 +88,9 @@ impl<'a> Latest<'a> {
 
 /// A batch: what each key holds after it; of several writes to one key only the last is made.
 #[derive(Debug, Default)]
-pub(crate) struct Draft([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 6]);
+pub(crate) struct QueueBatch([BTreeMap<Vec<u8>, Option<Vec<u8>>>; 6]);
 
-impl Draft {
+impl QueueBatch {
     /// What a tree gets.
     pub fn of(&self, tree: TreeName) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         &self.0[tree as usize]

@@ -4,10 +4,10 @@
 //! a version that resolves defaults otherwise. A rollout of a version that kept only the resolved plan is compared by that,
 //! unless the file is the same byte by byte.
 
-use crate::document::quote;
 use crate::domain::id::Digest;
 use crate::domain::plan::{Approval, Plan};
-use crate::domain::written::{Edited, Written};
+use crate::domain::written::{Edited, WrittenPlan};
+use crate::yaml::quote;
 
 /// Keys that a refusal names: as many as a person reads.
 const KEYS_TOLD: usize = 10;
@@ -29,13 +29,13 @@ pub(crate) fn edit(submitted: &Plan, given: &Plan, same_targets: bool) -> Edit {
     let same_authorities = authorities(submitted) == authorities(given);
     let same_file = submitted.source == given.source && submitted.ssl_option == given.ssl_option;
     let (was, now) = if same_file {
-        (Written::default(), Written::default())
+        (WrittenPlan::default(), WrittenPlan::default())
     } else if submitted.written.is_empty() || given.written.is_empty() {
         (resolved(submitted), resolved(given))
     } else {
         (submitted.written.clone(), given.written.clone())
     };
-    let mut keys: Vec<String> = was.edits(&now).map(told).collect();
+    let mut keys: Vec<String> = was.edits(&now).map(message).collect();
     if !same_authorities && !keys.iter().any(|key| key.contains("wire.ca")) {
         keys.push("the content of `verify.wire.ca_file`".into());
     }
@@ -51,7 +51,7 @@ pub(crate) fn edit(submitted: &Plan, given: &Plan, same_targets: bool) -> Edit {
     Edit::Content(format!("{}{more}", keys.join(", ")))
 }
 
-fn told(edited: Edited<'_>) -> String {
+fn message(edited: Edited<'_>) -> String {
     let Edited { key, was, now } = edited;
     let text = |text: Option<&str>| text.map_or_else(|| "not set".to_owned(), quote);
     // A list of `targets` is kept as a digest, which tells nobody anything.
@@ -59,10 +59,10 @@ fn told(edited: Edited<'_>) -> String {
 }
 
 /// The keys of the resolved plan, without what follows from the file's bytes alone.
-fn resolved(plan: &Plan) -> Written {
+fn resolved(plan: &Plan) -> WrittenPlan {
     let plan = Plan {
         source: Digest::ZERO,
-        written: Written::default(),
+        written: WrittenPlan::default(),
         approval: Approval { digest: Digest::ZERO, ..plan.approval },
         ..plan.clone()
     };
@@ -91,9 +91,9 @@ fn flatten(path: String, value: &serde_json::Value, keys: &mut Vec<(String, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::plan::Wire;
+    use crate::domain::plan::WireRules;
     use crate::domain::proof::TlsVersion;
-    use crate::store::scene::plan;
+    use crate::store::fixtures::plan;
 
     /// As a file with this text would be read.
     fn of(text: &str, keys: &[(&str, &str)]) -> Plan {
@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn the_authorities_are_part_of_the_content_and_few_keys_are_told() {
-        let wire = |ca: &str| Plan { wire: Some(Wire { min_tls: TlsVersion::V12, ca: Some(ca.into()) }), ..of("a", &[("owner", "ada")]) };
+        let wire =
+            |ca: &str| Plan { wire: Some(WireRules { min_tls: TlsVersion::V12, ca: Some(ca.into()) }), ..of("a", &[("owner", "ada")]) };
         assert_eq!(edit(&wire("ours"), &wire("ours"), true), Edit::None);
         assert_eq!(edit(&wire("ours"), &wire("theirs"), true), Edit::Content("the content of `verify.wire.ca_file`".into()));
 

@@ -12,22 +12,22 @@ use ::sled::Tree;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::book::Book;
-use super::line::Line;
+use super::pending::PendingRecord;
 use super::queue::QueueError;
-use super::step::Step;
+use super::record::JournalRecord;
+use super::state::StoreState;
 use super::value::{ValueError, seal, unseal};
 use super::{CommitError, Enforcement, EnforcementCommit, Unavailable};
 use crate::domain::enforce;
 use crate::domain::id::Name;
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 
 /// What its stage was, for the journal, before it began.
 const NONE: &str = "none";
 
-impl Book {
+impl StoreState {
     /// Checks a move, folds it, and gives back its line for the journal.
-    pub fn enforce(&mut self, commit: EnforcementCommit) -> Result<Step, CommitError> {
+    pub fn enforce(&mut self, commit: EnforcementCommit) -> Result<PendingRecord, CommitError> {
         let EnforcementCommit { at, name, version, record, why, by } = commit;
         let known = self.enforcements.get(&name);
         if known.map_or(0, |known| known.record.version) != version || record.version <= version {
@@ -38,13 +38,13 @@ impl Book {
             return Err(CommitError::Unavailable(Unavailable(what)));
         };
         let previous = Some(case.last_seq);
-        let from = known.map_or(NONE, |known| known.record.stage.word()).into();
-        let to = record.stage.word().into();
+        let from = known.map_or(NONE, |known| known.record.stage.as_str()).into();
+        let to = record.stage.as_str().into();
         let rollout = record.origin;
-        let what = What::Enforcement { name, from, to, why, by, record: Box::new(record), previous };
-        let line = Line { entry: Entry { seq: self.seq() + 1, at, rollout, what }, due: None, more: 0 };
+        let what = JournalEvent::Enforcement { name, from, to, why, by, record: Box::new(record), previous };
+        let line = JournalRecord { entry: Entry { seq: self.seq() + 1, at, rollout, what }, due: None, more: 0 };
         let learnt = self.fold(&line, None)?;
-        Ok(Step { line, learnt, opening: None })
+        Ok(PendingRecord { line, learnt, opening: None })
     }
 
     /// Takes in one entry about an enforcement, or puts one back as the backing store had it.
@@ -79,7 +79,7 @@ struct ToStore<'a> {
 }
 
 #[derive(Deserialize)]
-struct Stored {
+struct StoredEnforcement {
     name: Name,
     record: enforce::Record,
     moved_at: Timestamp,
@@ -119,7 +119,7 @@ pub(crate) fn load(tree: &Tree) -> Result<Vec<Enforcement>, QueueError> {
         bytes.extend_from_slice(unseal(WHAT, &value)?);
     }
     let read = |bytes: &Vec<u8>| {
-        let Stored { name, record, moved_at } =
+        let StoredEnforcement { name, record, moved_at } =
             serde_json::from_slice(bytes).map_err(|error| QueueError::Damaged(format!("{WHAT} cannot be read: {error}")))?;
         Ok(Enforcement { name, record, moved_at })
     };

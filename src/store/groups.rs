@@ -13,7 +13,7 @@ use crate::domain::group::{FullGroup, GroupLimits};
 use crate::domain::tally::Standing;
 use crate::domain::target::Target;
 
-use super::row::Row;
+use super::row::StoredChange;
 
 /// The groups that a target is in: one place for each limit of the plan, empty where it lacks the tag. Changes of one
 /// class wait for the same places.
@@ -35,12 +35,12 @@ pub(crate) struct Groups {
     active: Vec<HashMap<Box<str>, u32>>,
     /// Places in the list of the queued changes that have a row, by class.
     waiting: BTreeMap<Class, BTreeSet<u32>>,
-    ahead: Ahead,
+    ahead: GroupOutlook,
 }
 
 /// What lies ahead of the cursor, as far as it was looked at.
 #[derive(Debug, Clone, Default)]
-struct Ahead {
+struct GroupOutlook {
     /// Targets from the cursor up to `known`, by class; none with 0.
     left: HashMap<Class, u32>,
     /// Place after the last one that was counted.
@@ -64,7 +64,7 @@ impl Groups {
     }
 
     /// A row has come into the books.
-    pub fn enter(&mut self, ordinal: u32, row: &Row) {
+    pub fn enter(&mut self, ordinal: u32, row: &StoredChange) {
         match row.standing() {
             Standing::Active => self.count(&row.target, |count| count + 1),
             Standing::Queued => {
@@ -76,7 +76,7 @@ impl Groups {
     }
 
     /// A row has left the books, or will be another.
-    pub fn leave(&mut self, ordinal: u32, row: &Row) {
+    pub fn leave(&mut self, ordinal: u32, row: &StoredChange) {
         match row.standing() {
             Standing::Active => self.count(&row.target, |count| count.saturating_sub(1)),
             Standing::Queued => {
@@ -119,17 +119,17 @@ impl Groups {
     }
 
     /// The places that are free, to be taken one after the other.
-    pub fn room(&self) -> Room<'_> {
-        Room { groups: self, taken: vec![HashMap::new(); self.limits.len()] }
+    pub fn room(&self) -> GroupRoom<'_> {
+        GroupRoom { groups: self, taken: vec![HashMap::new(); self.limits.len()] }
     }
 
     /// Makes the count one from the cursor on and no further than `end`; says up to where it goes.
     pub fn known(&mut self, cursor: u32, end: u32) -> u32 {
         if self.ahead.known > end {
-            self.ahead = Ahead::default();
+            self.ahead = GroupOutlook::default();
         }
         if self.ahead.known < cursor {
-            self.ahead = Ahead { left: HashMap::new(), known: cursor };
+            self.ahead = GroupOutlook { left: HashMap::new(), known: cursor };
         }
         self.ahead.known
     }
@@ -162,13 +162,13 @@ impl Groups {
 }
 
 /// The free places of every group, while candidates are picked.
-pub(crate) struct Room<'g> {
+pub(crate) struct GroupRoom<'g> {
     groups: &'g Groups,
     /// What was picked so far, one map for each limit.
     taken: Vec<HashMap<Box<str>, u32>>,
 }
 
-impl Room<'_> {
+impl GroupRoom<'_> {
     /// Whether one more of this class may be in flight.
     pub fn has(&self, class: &Class) -> bool {
         let limits = self.groups.limits.iter().zip(&self.groups.active).zip(&self.taken).zip(&class.0);

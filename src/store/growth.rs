@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::shared::Synced;
+use super::shared::SyncedUpTo;
 use super::{Growth, Unavailable};
 
 /// The stretch that is looked back over: nights of work and days without any.
@@ -25,7 +25,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// The growth of a store, on a disk with so much room of which `floor` is not used; `beside`: the bytes that were written
 /// beside the journal since then.
 pub(super) fn growth(
-    synced: &Synced,
+    synced: &SyncedUpTo,
     now: Timestamp,
     (free, floor): (u64, u64),
     beside: impl FnOnce(Timestamp) -> Result<u64, Unavailable>,
@@ -57,11 +57,11 @@ pub(super) fn growth(
 mod tests {
     use super::*;
     use crate::domain::id::RolloutId;
-    use crate::domain::journal::{Entry, What};
+    use crate::domain::journal::{Entry, JournalEvent};
     use crate::domain::rollout::Record;
+    use crate::store::failpoint::Failpoint;
     use crate::store::journal::Journal;
-    use crate::store::line::Line;
-    use crate::store::probe::Probe;
+    use crate::store::record::JournalRecord;
     use crate::store::writer::synced;
 
     const SEGMENT: u64 = 16 * 1024;
@@ -72,12 +72,13 @@ mod tests {
 
     /// A journal to which a line is added in each of these hours.
     fn journal(dir: &std::path::Path, hours: impl Iterator<Item = i64>) -> Journal {
-        let (mut journal, _) = Journal::open(dir, SEGMENT, Probe::default()).expect("a new journal");
+        let (mut journal, _) = Journal::open(dir, SEGMENT, Failpoint::default()).expect("a new journal");
         for (seq, hour) in (1..).zip(hours) {
             let word = "advancing";
-            let what = What::Rollout { from: word.into(), to: word.into(), why: "x".repeat(400), by: None, record: Record::submitted() };
+            let what =
+                JournalEvent::Rollout { from: word.into(), to: word.into(), why: "x".repeat(400), by: None, record: Record::submitted() };
             let entry = Entry { seq, at: after(hour), rollout: RolloutId::from_bytes([1; 16]), what };
-            journal.append(std::iter::once(&Line { entry, due: None, more: 0 })).expect("room on disk");
+            journal.append(std::iter::once(&JournalRecord { entry, due: None, more: 0 })).expect("room on disk");
         }
         journal.sync().expect("room on disk");
         journal
@@ -116,7 +117,7 @@ mod tests {
         assert_eq!(told(after(2)), None, "a clock that was set back");
         assert!(told(after(11)).is_some());
         let empty = tempfile::tempdir().expect("a directory");
-        let (none, _) = Journal::open(empty.path(), SEGMENT, Probe::default()).expect("a new journal");
+        let (none, _) = Journal::open(empty.path(), SEGMENT, Failpoint::default()).expect("a new journal");
         assert_eq!(growth(&synced(&none), after(11), (1 << 30, 0), |_| Ok(0)).expect("readable"), None);
     }
 }

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 /// A file with its path.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldFile {
     file: File,
     path: PathBuf,
     /// Device and inode.
     id: (u64, u64),
 }
 
-impl Held {
+impl HeldFile {
     /// Of a file that was just opened at this path.
     pub fn new(file: File, path: PathBuf) -> io::Result<Self> {
         let id = id(&file.metadata()?);
@@ -58,7 +58,7 @@ mod tests {
     fn a_path_that_leads_elsewhere_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         let (path, other) = (dir.path().join("lock"), dir.path().join("other"));
-        let held = Held::new(File::create(&path).expect("room on disk"), path.clone()).expect("there");
+        let held = HeldFile::new(File::create(&path).expect("room on disk"), path.clone()).expect("there");
         held.confirm().expect("nothing happened");
         std::fs::rename(&path, &other).expect("there");
         assert!(held.confirm().is_err_and(|error| error.to_string().contains("is not there any more")));

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::Digest;
 
-use super::held::Held;
+use super::held::HeldFile;
+use super::maintenance::provenance;
 use super::open::OpenError;
-use super::upkeep::standing;
 
 /// The layout of everything below the directory that this program writes, and the highest that it reads.
 pub(crate) const SCHEMA: u32 = 1;
@@ -48,22 +48,22 @@ pub(crate) const UNKNOWN: &str = "unknown";
 #[derive(Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
-    identity: Identity,
+    identity: StoreIdentity,
     /// The locks go with the files.
-    lock: Held,
-    journal: Held,
+    lock: HeldFile,
+    journal: HeldFile,
 }
 
 /// What the directory says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(crate) struct StoreIdentity {
     /// Layout.
     pub schema: u32,
     /// Drawn once; the queue carries it too, so that a queue of another store is noticed.
     pub id: String,
 }
 
-impl Identity {
+impl StoreIdentity {
     /// Of a store that begins now.
     pub fn drawn() -> Self {
         Self { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) }
@@ -88,9 +88,9 @@ impl Home {
         };
         create_dir(dir).map_err(wrong("create the directory"))?;
         // Before anything is written into a backup, and again when nobody else can hand the store over any more.
-        standing::may_serve(dir)?;
+        provenance::may_serve(dir)?;
         let lock = lock(&dir.join(LOCK))?;
-        standing::may_serve(dir)?;
+        provenance::may_serve(dir)?;
         for sub in [JOURNAL, "submissions"] {
             create_dir(&dir.join(sub)).map_err(wrong("create a directory in"))?;
         }
@@ -120,7 +120,7 @@ impl Home {
     }
 
     /// What it says of itself.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &StoreIdentity {
         &self.identity
     }
 
@@ -198,22 +198,22 @@ impl Home {
     }
 }
 
-fn identity(dir: &Path) -> Result<Identity, OpenError> {
+fn identity(dir: &Path) -> Result<StoreIdentity, OpenError> {
     if let Some(identity) = read_identity(dir)? {
         return Ok(identity);
     }
-    let identity = Identity::drawn();
+    let identity = StoreIdentity::drawn();
     write_identity(dir, &identity)?;
     Ok(identity)
 }
 
 /// What a directory says of itself; `None`: there is no store in it.
-pub(crate) fn read_identity(dir: &Path) -> Result<Option<Identity>, OpenError> {
+pub(crate) fn read_identity(dir: &Path) -> Result<Option<StoreIdentity>, OpenError> {
     read_small(dir, IDENTITY)
 }
 
 /// Writes down what a directory is.
-pub(crate) fn write_identity(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
+pub(crate) fn write_identity(dir: &Path, identity: &StoreIdentity) -> Result<(), OpenError> {
     let bytes = serde_json::to_vec(identity).expect("a struct with string keys");
     let written = write_whole(dir, IDENTITY, &bytes);
     written.map_err(|source| OpenError::Directory { what: "write", path: dir.join(IDENTITY), source })
@@ -231,7 +231,7 @@ pub(crate) fn read_small<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<
     document.map(Some).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() })
 }
 
-fn lock(path: &Path) -> Result<Held, OpenError> {
+fn lock(path: &Path) -> Result<HeldFile, OpenError> {
     let fail = |what: &'static str| move |source| OpenError::Directory { what, path: path.to_owned(), source };
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fail("open the lock"))?;
@@ -247,15 +247,15 @@ fn lock(path: &Path) -> Result<Held, OpenError> {
         Err(TryLockError::Error(source)) => return Err(fail("lock")(source)),
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(fail("write"))?;
-    Held::new(file, path.to_owned()).map_err(fail("look at"))
+    HeldFile::new(file, path.to_owned()).map_err(fail("look at"))
 }
 
 /// Locks a folder as such: whoever removes the lock's file lets nobody in.
-fn lock_folder(path: &Path) -> Result<Held, OpenError> {
+fn lock_folder(path: &Path) -> Result<HeldFile, OpenError> {
     let fail = |what: &'static str| move |source| OpenError::Directory { what, path: path.to_owned(), source };
     let folder = File::open(path).map_err(fail("open"))?;
     match folder.try_lock() {
-        Ok(()) => Held::new(folder, path.to_owned()).map_err(fail("look at")),
+        Ok(()) => HeldFile::new(folder, path.to_owned()).map_err(fail("look at")),
         Err(TryLockError::WouldBlock) => Err(OpenError::Taken { path: path.to_owned(), pid: UNKNOWN.to_owned() }),
         Err(TryLockError::Error(source)) => Err(fail("lock")(source)),
     }

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::id::Digest;
 
-use super::held::Held;
+use super::failpoint::{Failpoint, Point};
+use super::held::HeldFile;
 use super::home::{Mark, create_file, sync_dir};
-use super::line::Line;
 use super::open::OpenError;
-use super::probe::{Point, Probe};
 use super::reader::Reader;
+use super::record::JournalRecord;
 use super::segment::{self, Glance, Lines};
 
 /// The journal, open for appending.
@@ -26,11 +26,11 @@ use super::segment::{self, Glance, Lines};
 pub(crate) struct Journal {
     dir: PathBuf,
     segment_bytes: u64,
-    probe: Probe,
+    probe: Failpoint,
     /// First sequences of all segments.
     firsts: Vec<u64>,
     /// The last segment; `None` until the first line is written.
-    file: Option<Held>,
+    file: Option<HeldFile>,
     /// Bytes of the last segment.
     bytes: u64,
     /// Bytes of all closed ones.
@@ -44,7 +44,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Finds what is there. The second part tells what was cut off, if anything was.
-    pub fn open(dir: &Path, segment_bytes: u64, probe: Probe) -> Result<(Self, Option<String>), OpenError> {
+    pub fn open(dir: &Path, segment_bytes: u64, probe: Failpoint) -> Result<(Self, Option<String>), OpenError> {
         let fail = |path: &Path, what: &'static str| {
             let path = path.to_owned();
             move |source| OpenError::Directory { what, path, source }
@@ -93,7 +93,7 @@ impl Journal {
                     Some(format!("{}: {} unfinished lines ({cut} bytes) after entry {} were cut off", path.display(), good.torn, good.seq));
             }
             (seq, head, bytes) = (good.seq, good.head, good.bytes);
-            file = Some(Held::new(open, path.clone()).map_err(fail(&path, "look at"))?);
+            file = Some(HeldFile::new(open, path.clone()).map_err(fail(&path, "look at"))?);
         }
         firsts.shrink_to_fit();
         let journal = Self {
@@ -133,7 +133,7 @@ impl Journal {
     }
 
     /// Appends lines in one write; durable only after [`Self::sync`].
-    pub fn append<'a>(&mut self, lines: impl Iterator<Item = &'a Line>) -> io::Result<()> {
+    pub fn append<'a>(&mut self, lines: impl Iterator<Item = &'a JournalRecord>) -> io::Result<()> {
         if self.is_full() {
             self.begin_segment()?;
         }
@@ -169,7 +169,7 @@ impl Journal {
         let first = self.seq + 1;
         let path = segment::path(&self.dir, first);
         drop(create_file(&path)?);
-        self.file = Some(Held::new(OpenOptions::new().append(true).open(&path)?, path)?);
+        self.file = Some(HeldFile::new(OpenOptions::new().append(true).open(&path)?, path)?);
         self.firsts.push(first);
         self.closed_bytes += self.bytes;
         self.bytes = 0;
@@ -178,7 +178,7 @@ impl Journal {
     }
 
     /// Reads lines after `after` in their order, checking the chain on the way.
-    pub fn replay<E: From<OpenError>>(&self, after: u64, each: &mut dyn FnMut(Line, Digest) -> Result<(), E>) -> Result<(), E> {
+    pub fn replay<E: From<OpenError>>(&self, after: u64, each: &mut dyn FnMut(JournalRecord, Digest) -> Result<(), E>) -> Result<(), E> {
         let start = self.firsts.partition_point(|first| *first <= after + 1).saturating_sub(1);
         let mut chain: Option<(u64, Digest)> = None;
         for first in &self.firsts[start..] {
@@ -187,7 +187,7 @@ impl Journal {
             while let Some(found) = lines.next()? {
                 let number = found.number;
                 let damaged = |what: String| OpenError::Damaged { path: path.clone(), line: number, what };
-                let (line, prev) = Line::read(found.bytes).map_err(|source| damaged(source.to_string()))?;
+                let (line, prev) = JournalRecord::read(found.bytes).map_err(|source| damaged(source.to_string()))?;
                 let glance = Glance { seq: line.entry.seq, more: line.more, prev };
                 if let Some((before, head)) = chain {
                     segment::follows(&path, number, &glance, before, head)?;

@@ -68,7 +68,7 @@ impl Locks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::scene::target;
+    use crate::store::fixtures::target;
 
     #[test]
     fn several_from_before_leave_one_by_one() {

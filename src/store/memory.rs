@@ -14,16 +14,16 @@ use jiff::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
 
-use super::book::{Book, Opening};
 use super::jobs::remember;
-use super::line::Line;
-use super::page::{Query, Shown, page};
-use super::row::{Row, change};
-use super::step::Step;
-use super::targets::{Fingerprints, Targets, all};
+use super::page::{PageQuery, ShownRollout, page};
+use super::pending::PendingRecord;
+use super::record::JournalRecord;
+use super::row::{StoredChange, change};
+use super::state::{NewRollout, StoreState};
+use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
     Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,
     SubmitError, Submitted, Unavailable,
@@ -37,10 +37,10 @@ pub struct MemoryStore {
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    book: Book,
-    settled: BTreeMap<ChangeId, Row>,
+    book: StoreState,
+    settled: BTreeMap<ChangeId, StoredChange>,
     jobs: BTreeMap<InstanceId, Vec<JobId>>,
-    journal: Vec<Line>,
+    journal: Vec<JournalRecord>,
     /// Entries are counted and not kept: what nobody will read is the most of what a long run holds.
     forgets: bool,
     /// The chain is computed only when somebody asks for it: lines hashed so far, and the last one's digest.
@@ -78,7 +78,7 @@ impl State {
             return Ok(known);
         }
         let seq = self.book.seq() + 1;
-        let what = What::Submitted {
+        let what = JournalEvent::Submitted {
             name: plan.name.clone(),
             revision: plan.revision,
             ssl_option: plan.ssl_option,
@@ -88,13 +88,13 @@ impl State {
             by: by.name.clone(),
             note,
         };
-        self.note(Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
-        let opening = Opening { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };
+        self.note(JournalRecord { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
+        let opening = NewRollout { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };
         self.book.submitted(id, seq, opening);
         Ok(Submitted { id, new: true, comments: false })
     }
 
-    fn note(&mut self, line: Line) {
+    fn note(&mut self, line: JournalRecord) {
         if !self.forgets {
             self.journal.push(line);
         }
@@ -103,8 +103,8 @@ impl State {
     fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
         let settled = &self.settled;
         let prepared = self.book.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
-        for Step { line, learnt, .. } in self.book.apply(prepared)? {
-            if let What::Change { ordinal, record, .. } = &line.entry.what {
+        for PendingRecord { line, learnt, .. } in self.book.apply(prepared)? {
+            if let JournalEvent::Change { ordinal, record, .. } = &line.entry.what {
                 if !record.state.is_settled() {
                     self.settled.remove(&ChangeId { rollout: line.entry.rollout, ordinal: *ordinal });
                 }
@@ -119,12 +119,12 @@ impl State {
     }
 
     fn enforce(&mut self, commit: EnforcementCommit) -> Result<(), CommitError> {
-        let Step { line, .. } = self.book.enforce(commit)?;
+        let PendingRecord { line, .. } = self.book.enforce(commit)?;
         self.note(line);
         Ok(())
     }
 
-    fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, Row)> {
+    fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, StoredChange)> {
         let settled = self.settled.range(ChangeId { rollout: id, ordinal: first }..=ChangeId { rollout: id, ordinal: u32::MAX });
         let mut settled = settled.map(|(id, row)| (id.ordinal, row)).peekable();
         let mut open = self.book.rows_from(id, first).peekable();
@@ -156,14 +156,18 @@ impl State {
     fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize) -> Vec<Change> {
         let Some(case) = self.book.case(id) else { return Vec::new() };
         let inside = self.rows_from(id, places.start).take_while(|(ordinal, _)| *ordinal < places.end);
-        let wanted = inside.filter(|(_, row)| words.contains(&row.record.state.word())).take(limit);
+        let wanted = inside.filter(|(_, row)| words.contains(&row.record.state.as_str())).take(limit);
         wanted.map(|(ordinal, row)| change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan)).collect()
     }
 
-    fn page(&self, query: &Query) -> Result<Page, Unavailable> {
+    fn page(&self, query: &PageQuery) -> Result<Page, Unavailable> {
         let Some(case) = self.book.case(query.id) else { return Ok(Page::default()) };
-        let shown =
-            Shown { plan: &case.plan, targets: case.targets.as_ref(), cursor: case.sheet.record.cursor, untouched: case.untouched() };
+        let shown = ShownRollout {
+            plan: &case.plan,
+            targets: case.targets.as_ref(),
+            cursor: case.sheet.record.cursor,
+            untouched: case.untouched(),
+        };
         page(query, &shown, self.rows_from(query.id, query.first()).map(Ok))
     }
 
@@ -249,7 +253,7 @@ impl Store for MemoryStore {
     }
 
     fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
-        Box::pin(ready(self.state().page(&Query { id, words, after, limit })))
+        Box::pin(ready(self.state().page(&PageQuery { id, words, after, limit })))
     }
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
@@ -280,7 +284,7 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::scene::{Driver, picture};
+    use crate::store::fixtures::{Driver, picture};
 
     crate::store::contract::suite!((MemoryStore::new(), ()));
 

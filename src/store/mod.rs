@@ -9,49 +9,49 @@
 //!
 //! Deliberately not here: any decision about what happens next.
 
-mod behind;
+mod applied;
+mod backlog;
 mod beside;
-mod book;
 mod candidates;
 mod check;
 #[cfg(test)]
 pub(crate) mod contract;
+#[cfg(test)]
+mod crash_tests;
 mod draft;
 mod edit;
 mod enforcements;
+mod failpoint;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod groups;
 mod growth;
 mod held;
 mod home;
 mod jobs;
 mod journal;
-mod landed;
-mod line;
 mod locks;
+pub mod maintenance;
 pub mod memory;
 pub mod open;
 mod over;
 mod packer;
 mod page;
-mod probe;
-#[cfg(test)]
-mod proof;
+mod pending;
+mod progress;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod queue;
 mod queue_writer;
 mod reader;
+mod record;
 mod row;
-#[cfg(test)]
-pub(crate) mod scene;
 mod segment;
 mod shared;
-mod sheet;
 pub mod sled;
-mod step;
+mod state;
 mod submission;
 mod targets;
-pub mod upkeep;
 mod value;
 mod workers;
 mod writer;
@@ -73,7 +73,7 @@ use crate::domain::plan::Plan;
 use crate::domain::rollout;
 use crate::domain::tally::Tally;
 use crate::domain::target::{self, Target, TargetList};
-use upkeep::export::Export;
+use maintenance::export::Export;
 
 /// A future that any executor may run; the memory store's are ready at once.
 pub type Pending<'a, T> = BoxFuture<'a, T>;

@@ -15,23 +15,23 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::domain::id::{Digest, RolloutId};
-use crate::domain::journal::What;
+use crate::domain::journal::JournalEvent;
 use crate::domain::person::Person;
 
 use super::Unavailable;
+use super::applied::Applied;
 use super::beside;
-use super::book::{Book, Opening};
+use super::failpoint::Failpoint;
 use super::home::{Home, Mark};
 use super::journal::Journal;
-use super::landed::Landed;
-use super::line::Line;
+use super::maintenance::{compact, provenance};
 use super::packer::pack_alone;
-use super::probe::Probe;
+use super::pending::PendingRecord;
 use super::queue::{Queue, QueueError};
 use super::reader::Reader;
-use super::step::Step;
-use super::submission::{Stored, sweep};
-use super::upkeep::{compact, standing};
+use super::record::JournalRecord;
+use super::state::{NewRollout, StoreState};
+use super::submission::{StoredSubmission, sweep};
 
 /// Lines that are brought to the queue in one transaction while it is built or catches up.
 pub(super) const CHUNK: usize = 1_000;
@@ -199,12 +199,12 @@ pub enum OpenError {
 }
 
 /// A store that fits together.
-pub(crate) struct Opened {
+pub(crate) struct OpenedStore {
     pub home: Home,
     pub journal: Journal,
     pub queue: Queue,
-    pub book: Book,
-    pub landed: Landed,
+    pub book: StoreState,
+    pub landed: Applied,
     /// What was set aside and built anew, if anything.
     pub rebuilt: Option<String>,
     /// What was cut off the journal's end, if anything.
@@ -212,12 +212,12 @@ pub(crate) struct Opened {
 }
 
 /// What opening needs to know.
-pub(crate) struct Settings {
+pub(crate) struct OpenSettings {
     pub segment_bytes: u64,
     pub cache_bytes: u64,
     pub id_beside: bool,
     pub headway: watch::Sender<Headway>,
-    pub probe: Probe,
+    pub probe: Failpoint,
 }
 
 /// How far a start is that brings the queue after the journal.
@@ -230,7 +230,7 @@ pub struct Headway {
 }
 
 /// Opens the store in a directory.
-pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError> {
+pub(crate) fn open(dir: &Path, settings: &OpenSettings) -> Result<OpenedStore, OpenError> {
     let home = if settings.id_beside { take_expected(dir)? } else { Home::take(dir)? };
     let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
@@ -248,21 +248,21 @@ pub(crate) fn open(dir: &Path, settings: &Settings) -> Result<Opened, OpenError>
     let (suspect, building) = (note(&home.suspect())?, note(&home.building())?);
     let missing = journal.mark().seq > 0 && !home.queue().join("db").exists();
     let tried = match (suspect, &building) {
-        (Some(reason), _) => Err(Refused::Damaged(reason)),
-        (None, Some(reason)) if missing => Err(Refused::Damaged(reason.clone())),
-        (None, None) if missing => Err(Refused::Damaged("the queue is missing".into())),
+        (Some(reason), _) => Err(QueueRefusal::Damaged(reason)),
+        (None, Some(reason)) if missing => Err(QueueRefusal::Damaged(reason.clone())),
+        (None, None) if missing => Err(QueueRefusal::Damaged("the queue is missing".into())),
         // A queue that is half built stands at an entry, and goes on from there like any other.
         (None, _) => guarded(|| catch_up(&home, &journal, settings)),
     };
     let (queue, book, landed, rebuilt) = match tried {
         Ok((queue, book, landed)) => (queue, book, landed, building),
-        Err(Refused::Open(error)) => return Err(error),
-        Err(Refused::Damaged(reason)) => rebuild(&home, &journal, settings, reason, building.is_some())?,
+        Err(QueueRefusal::Open(error)) => return Err(error),
+        Err(QueueRefusal::Damaged(reason)) => rebuild(&home, &journal, settings, reason, building.is_some())?,
     };
     if rebuilt.is_some() {
         remove_note(&home.building())?;
     }
-    Ok(Opened { home, journal, queue, book, landed, rebuilt, torn })
+    Ok(OpenedStore { home, journal, queue, book, landed, rebuilt, torn })
 }
 
 /// What a small file says; `None` when it is not there.
@@ -286,7 +286,7 @@ fn remove_note(path: &Path) -> Result<(), OpenError> {
 /// Takes the directory over if it holds the store that belongs there, and writes down that this one does if none is known.
 fn take_expected(dir: &Path) -> Result<Home, OpenError> {
     // What must not be worked on is told as that, and what is missing before a new store is begun in its place.
-    standing::may_serve(dir)?;
+    provenance::may_serve(dir)?;
     beside::expect(dir)?;
     let home = Home::take(dir)?;
     if beside::read(dir)?.is_none() {
@@ -297,20 +297,20 @@ fn take_expected(dir: &Path) -> Result<Home, OpenError> {
 }
 
 /// Why the queue was not taken as it is.
-pub(super) enum Refused {
+pub(super) enum QueueRefusal {
     /// It must be built anew.
     Damaged(String),
     /// Nothing may be done.
     Open(OpenError),
 }
 
-impl From<OpenError> for Refused {
+impl From<OpenError> for QueueRefusal {
     fn from(error: OpenError) -> Self {
         Self::Open(error)
     }
 }
 
-impl From<QueueError> for Refused {
+impl From<QueueError> for QueueRefusal {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Damaged(reason) => Self::Damaged(reason),
@@ -325,12 +325,12 @@ impl From<QueueError> for Refused {
 }
 
 /// sled panics on much damage instead of returning an error, and tallies that do not add up panic in our own code.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Refused::Damaged(told(panic.as_ref()))))
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, QueueRefusal>) -> Result<T, QueueRefusal> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(QueueRefusal::Damaged(panic_message(panic.as_ref()))))
 }
 
 /// What a panic said.
-pub(crate) fn told(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     format!("panicked: {}", text.unwrap_or("without a word"))
 }
@@ -352,34 +352,34 @@ fn witnessed(journal: &Journal, witness: &'static str, seen: Mark) -> Result<(),
     check_witness(&journal.reader(), (journal.first(), journal.mark().seq), witness, seen)
 }
 
-type Parts = (Queue, Book, Landed);
+type StoreParts = (Queue, StoreState, Applied);
 
-fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts, Refused> {
+fn catch_up(home: &Home, journal: &Journal, settings: &OpenSettings) -> Result<StoreParts, QueueRefusal> {
     let fresh = journal.mark().seq == 0;
     let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), fresh, settings.probe.clone())?;
     let loaded = queue.load(home.id())?;
     witnessed(journal, "the queue", loaded.applied)?;
-    let (mut book, mut landed) = (Book::default(), Landed::default());
+    let (mut book, mut landed) = (StoreState::default(), Applied::default());
     for (id, stored, sheet) in loaded.rollouts {
         let opening = opening(&home.submissions(), id, stored.submission)?;
         book.restore(id, opening.clone(), sheet.clone(), stored.moved_at, stored.first, stored.last);
         landed.restore(id, &opening, stored, sheet);
     }
     for (id, row) in loaded.rows {
-        let Some(case) = book.case(id.rollout) else { return Err(Refused::Damaged(format!("the rollout of change {id} is missing"))) };
+        let Some(case) = book.case(id.rollout) else { return Err(QueueRefusal::Damaged(format!("the rollout of change {id} is missing"))) };
         let target = case.targets.get(id.ordinal).map_err(OpenError::Submission)?;
-        let row = super::row::Row { target, record: row.record, due: row.due, moved_at: row.moved_at };
+        let row = super::row::StoredChange { target, record: row.record, due: row.due, moved_at: row.moved_at };
         if !book.restore_row(id, row) {
-            return Err(Refused::Damaged(format!("the row of change {id} contradicts another one")));
+            return Err(QueueRefusal::Damaged(format!("the row of change {id} contradicts another one")));
         }
     }
     for enforcement in loaded.enforcements {
         if book.case(enforcement.record.origin).is_none() {
-            return Err(Refused::Damaged(format!("the rollout of the enforcement of {} is missing", enforcement.name)));
+            return Err(QueueRefusal::Damaged(format!("the rollout of the enforcement of {} is missing", enforcement.name)));
         }
         book.enforced(enforcement.name, enforcement.record, enforcement.moved_at);
     }
-    book.adds_up().map_err(Refused::Damaged)?;
+    book.adds_up().map_err(QueueRefusal::Damaged)?;
     book.start_after(loaded.applied.seq);
     replay(home, journal, &queue, &mut book, &mut landed, settings)?;
     Ok((queue, book, landed))
@@ -387,12 +387,19 @@ fn catch_up(home: &Home, journal: &Journal, settings: &Settings) -> Result<Parts
 
 /// Brings books and queue from where they stand to the journal's end. Each chunk is synced, so that a start that is killed
 /// is gone on with by the next.
-fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed: &mut Landed, settings: &Settings) -> Result<(), Refused> {
+fn replay(
+    home: &Home,
+    journal: &Journal,
+    queue: &Queue,
+    book: &mut StoreState,
+    landed: &mut Applied,
+    settings: &OpenSettings,
+) -> Result<(), QueueRefusal> {
     let submissions = home.submissions();
     let after = book.seq();
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<PendingRecord> = Vec::new();
     let mut reached = Mark { seq: after, head: Digest::ZERO };
-    let mut absorb = |steps: &mut Vec<Step>, reached: Mark, book: &mut Book| {
+    let mut absorb = |steps: &mut Vec<PendingRecord>, reached: Mark, book: &mut StoreState| {
         landed.absorb(steps, queue, reached)?;
         queue.sync()?;
         pack_alone(queue, landed.take_closed())?;
@@ -408,7 +415,7 @@ fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed
         if whole && steps.len() >= CHUNK {
             absorb(&mut steps, reached, book)?;
         }
-        Ok::<(), Refused>(())
+        Ok::<(), QueueRefusal>(())
     })?;
     if !steps.is_empty() {
         absorb(&mut steps, reached, book)?;
@@ -422,25 +429,25 @@ fn replay(home: &Home, journal: &Journal, queue: &Queue, book: &mut Book, landed
 }
 
 /// Folds a line into the books; submissions lie in the directory given.
-pub(super) fn fold(submissions: &Path, book: &mut Book, line: Line) -> Result<Step, OpenError> {
+pub(super) fn fold(submissions: &Path, book: &mut StoreState, line: JournalRecord) -> Result<PendingRecord, OpenError> {
     let entry = &line.entry;
-    if let What::Submitted { submission, .. } = &entry.what {
+    if let JournalEvent::Submitted { submission, .. } = &entry.what {
         let opening = opening(submissions, entry.rollout, *submission)?;
         book.submitted(entry.rollout, entry.seq, opening.clone());
-        return Ok(Step { line, learnt: None, opening: Some(Box::new(opening)) });
+        return Ok(PendingRecord { line, learnt: None, opening: Some(Box::new(opening)) });
     }
     let learnt = book.fold(&line, None).map_err(OpenError::Submission)?;
-    Ok(Step { line, learnt, opening: None })
+    Ok(PendingRecord { line, learnt, opening: None })
 }
 
-fn opening(submissions: &Path, id: RolloutId, submission: Digest) -> Result<Opening, OpenError> {
-    let (stored, header) = Stored::open(submissions, submission).map_err(OpenError::Submission)?;
+fn opening(submissions: &Path, id: RolloutId, submission: Digest) -> Result<NewRollout, OpenError> {
+    let (stored, header) = StoredSubmission::open(submissions, submission).map_err(OpenError::Submission)?;
     if header.id != id {
         let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
         return Err(OpenError::Submission(Unavailable(what)));
     }
     let by = Person { name: header.by, uid: header.uid };
-    Ok(Opening { plan: Arc::new(header.plan), targets: Arc::new(stored), prints: None, by, at: header.at })
+    Ok(NewRollout { plan: Arc::new(header.plan), targets: Arc::new(stored), prints: None, by, at: header.at })
 }
 
 /// Builds the queue anew from the journal; `half`: what lies there was half built, and is in the way.
@@ -450,10 +457,10 @@ fn opening(submissions: &Path, id: RolloutId, submission: Digest) -> Result<Open
 fn rebuild(
     home: &Home,
     journal: &Journal,
-    settings: &Settings,
+    settings: &OpenSettings,
     reason: String,
     half: bool,
-) -> Result<(Queue, Book, Landed, Option<String>), OpenError> {
+) -> Result<(Queue, StoreState, Applied, Option<String>), OpenError> {
     if journal.first() > 1 {
         return Err(OpenError::Incomplete { reason, first: journal.first() });
     }
@@ -469,15 +476,15 @@ fn rebuild(
     home.write_building(&told).map_err(fail)?;
     remove_note(&home.suspect())?;
     tracing::error!(reason = told, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
-    let (mut book, mut landed) = (Book::default(), Landed::default());
+    let (mut book, mut landed) = (StoreState::default(), Applied::default());
     let built = guarded(|| {
         let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), true, settings.probe.clone())?;
         replay(home, journal, &queue, &mut book, &mut landed, settings)?;
         Ok(queue)
     });
     let queue = built.map_err(|refused| match refused {
-        Refused::Open(error) => error,
-        Refused::Damaged(reason) => OpenError::Queue(io::Error::other(format!("it was built anew and is damaged again: {reason}"))),
+        QueueRefusal::Open(error) => error,
+        QueueRefusal::Damaged(reason) => OpenError::Queue(io::Error::other(format!("it was built anew and is damaged again: {reason}"))),
     })?;
     Ok((queue, book, landed, Some(told)))
 }

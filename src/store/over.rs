@@ -47,7 +47,7 @@ pub(crate) fn folder(queue: &Path) -> PathBuf {
 
 /// The files.
 #[derive(Debug, Clone)]
-pub(crate) struct Over {
+pub(crate) struct SettledFiles {
     dir: PathBuf,
     /// Of all of them: there may be thousands, and the health of the store is asked for every second.
     bytes: Arc<AtomicU64>,
@@ -66,7 +66,7 @@ pub(crate) struct Packed {
     failures: u64,
 }
 
-impl Over {
+impl SettledFiles {
     /// Of the queue in this directory.
     pub fn of(queue: &Path) -> io::Result<Self> {
         let over = Self { dir: folder(queue), bytes: Arc::default() };
@@ -268,7 +268,7 @@ fn crc(ordinal: u32, value: &[u8]) -> [u8; CRC] {
 mod tests {
     use super::*;
     use crate::domain::change::Record;
-    use crate::store::scene::at;
+    use crate::store::fixtures::at;
     use crate::store::value::write_json;
 
     fn row(ordinal: u32) -> StoredRow {
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn every_row_is_found_at_its_place() {
         let dir = tempfile::tempdir().expect("a directory");
-        let over = Over::of(dir.path()).expect("readable");
+        let over = SettledFiles::of(dir.path()).expect("readable");
         for count in [0, 1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS] {
             let id = RolloutId::from_bytes([u8::try_from(count % 251).expect("small"); 16]);
             assert!(over.open(id).expect("readable").is_none());
@@ -304,13 +304,17 @@ mod tests {
         assert_eq!(over.rollouts().expect("readable").len(), 6);
         let files = std::fs::read_dir(super::folder(dir.path())).expect("there");
         let bytes: u64 = files.map(|file| file.and_then(|file| file.metadata()).expect("readable").len()).sum();
-        assert_eq!((over.bytes(), Over::of(dir.path()).expect("readable").bytes()), (bytes, bytes), "counted as they come, and at a start");
+        assert_eq!(
+            (over.bytes(), SettledFiles::of(dir.path()).expect("readable").bytes()),
+            (bytes, bytes),
+            "counted as they come, and at a start"
+        );
     }
 
     #[test]
     fn a_gap_or_a_lost_row_is_never_packed() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (over, id) = (Over::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
+        let (over, id) = (SettledFiles::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
         for bad in [over.write(id, 9, rows(9).filter(|row| !matches!(row, Ok((4, _)))), &[]), over.write(id, 10, rows(9), &[])] {
             assert!(matches!(bad, Err(QueueError::Damaged(_))), "{bad:?}");
             assert!(!over.has(id).expect("readable"));
@@ -321,7 +325,7 @@ mod tests {
     #[test]
     fn damage_is_told_and_never_shown() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (over, id) = (Over::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
+        let (over, id) = (SettledFiles::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
         over.write(id, 20, rows(20), &[3, 5, 19]).expect("room on disk");
         let path = over.path(id);
         let whole = std::fs::read(&path).expect("there");

@@ -9,9 +9,9 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use super::landed::Closed;
+use super::applied::Closed;
 use super::queue::{Queue, QueueError, id_of, rows_from};
-use super::shared::Shared;
+use super::shared::StoreShared;
 use super::value::change_key;
 use crate::domain::id::{ChangeId, RolloutId};
 
@@ -20,7 +20,7 @@ const UNLOAD: usize = 500;
 
 /// The thread.
 pub(crate) struct Packer {
-    pub shared: Arc<Shared>,
+    pub shared: Arc<StoreShared>,
     pub over: Receiver<Closed>,
 }
 

@@ -9,12 +9,12 @@ use crate::domain::change;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::plan::Plan;
 
-use super::row::{Row, change};
-use super::targets::Targets;
+use super::row::{StoredChange, change};
+use super::targets::FrozenTargets;
 use super::{Active, Page, Unavailable};
 
 /// What to read.
-pub(crate) struct Query {
+pub(crate) struct PageQuery {
     /// Of which rollout.
     pub id: RolloutId,
     /// States asked for; empty: all.
@@ -25,7 +25,7 @@ pub(crate) struct Query {
     pub limit: usize,
 }
 
-impl Query {
+impl PageQuery {
     /// Place of the first change that may be on the page.
     pub fn first(&self) -> u32 {
         self.after.map_or(0, |after| after.saturating_add(1))
@@ -38,11 +38,11 @@ impl Query {
 }
 
 /// The rollout as the page shows it.
-pub(crate) struct Shown<'a> {
+pub(crate) struct ShownRollout<'a> {
     /// The frozen plan.
     pub plan: &'a Plan,
     /// The frozen targets.
-    pub targets: &'a dyn Targets,
+    pub targets: &'a dyn FrozenTargets,
     /// Place of the first change without a row.
     pub cursor: u32,
     /// The record of those without a row.
@@ -51,15 +51,15 @@ pub(crate) struct Shown<'a> {
 
 /// Fills a page from the rows at and after [`Query::first`], which come in their order.
 pub(crate) fn page<E: From<Unavailable>>(
-    query: &Query,
-    shown: &Shown<'_>,
-    rows: impl Iterator<Item = Result<(u32, Row), E>>,
+    query: &PageQuery,
+    shown: &ShownRollout<'_>,
+    rows: impl Iterator<Item = Result<(u32, StoredChange), E>>,
 ) -> Result<Page, E> {
     let mut page = Page::default();
     let id_of = |ordinal| ChangeId { rollout: query.id, ordinal };
     for row in rows {
         let (ordinal, row) = row?;
-        if !query.wants(row.record.state.word()) {
+        if !query.wants(row.record.state.as_str()) {
             continue;
         }
         if full(&mut page, query.limit) {
@@ -67,7 +67,7 @@ pub(crate) fn page<E: From<Unavailable>>(
         }
         page.changes.push(row.active(id_of(ordinal), shown.plan));
     }
-    if query.wants(shown.untouched.state.word()) {
+    if query.wants(shown.untouched.state.as_str()) {
         shown.targets.scan(query.first().max(shown.cursor), &mut |ordinal, target| {
             if full(&mut page, query.limit) {
                 return ControlFlow::Break(());

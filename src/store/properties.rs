@@ -8,15 +8,15 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
+use super::failpoint::Failpoint;
 use super::journal::Journal;
-use super::line::Line;
 use super::open::OpenError;
-use super::probe::Probe;
+use super::record::JournalRecord;
 use super::segment;
-use super::submission::{Stored, path};
-use super::targets::Targets as _;
+use super::submission::{StoredSubmission, path};
+use super::targets::FrozenTargets as _;
 use crate::domain::id::{Digest, RolloutId};
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::plan::Plan;
 use crate::domain::rollout::Record;
 
@@ -32,18 +32,18 @@ const SEGMENT_BYTES: u64 = 1024;
 const LINES: u64 = 12;
 
 /// A journal of several segments, as it was written: names and bytes of the files, and the lines.
-struct Written {
+struct WrittenJournal {
     files: Vec<(PathBuf, Vec<u8>)>,
-    lines: Vec<Line>,
+    lines: Vec<JournalRecord>,
 }
 
-static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
+static WRITTEN: LazyLock<WrittenJournal> = LazyLock::new(|| {
     let dir = tempfile::tempdir().expect("room on disk");
-    let (mut journal, _) = Journal::open(dir.path(), SEGMENT_BYTES, Probe::default()).expect("an empty directory");
+    let (mut journal, _) = Journal::open(dir.path(), SEGMENT_BYTES, Failpoint::default()).expect("an empty directory");
     let at = Timestamp::from_second(1_800_000_000).expect("within range");
-    let lines: Vec<Line> = (1..=LINES)
+    let lines: Vec<JournalRecord> = (1..=LINES)
         .map(|seq| {
-            let what = What::Rollout {
+            let what = JournalEvent::Rollout {
                 from: "advancing".into(),
                 to: "advancing".into(),
                 why: "x".repeat((seq % 5 * 40) as usize),
@@ -52,7 +52,7 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
             };
             // Commits of one, two and three lines.
             let more = [0, 1, 0, 2, 1, 0][(seq as usize - 1) % 6];
-            Line { entry: Entry { seq, at, rollout: RolloutId::from_bytes([7; 16]), what }, due: Some(at), more }
+            JournalRecord { entry: Entry { seq, at, rollout: RolloutId::from_bytes([7; 16]), what }, due: Some(at), more }
         })
         .collect();
     let mut rest = lines.as_slice();
@@ -64,7 +64,7 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
     journal.sync().expect("room on disk");
     let names = segment::list(dir.path()).expect("there").into_iter().map(|first| segment::path(Path::new(""), first));
     let files = names.map(|name| (name.clone(), std::fs::read(dir.path().join(&name)).expect("there"))).collect();
-    Written { files, lines }
+    WrittenJournal { files, lines }
 });
 
 /// A journal that was damaged: each four bytes of the input are one blow: which file, where, how, with what. It is refused
@@ -107,22 +107,22 @@ pub fn journal(bytes: &[u8]) {
         let dir = empty(folder.path());
         std::fs::write(segment::path(&dir, 1), bytes).expect("room on disk");
         let Some(found) = recovered(&dir) else { return };
-        let (journal, torn) = Journal::open(&dir, SEGMENT_BYTES, Probe::default()).expect("it was opened before");
+        let (journal, torn) = Journal::open(&dir, SEGMENT_BYTES, Failpoint::default()).expect("it was opened before");
         assert_eq!(torn, None, "what is torn is cut off once");
         assert_eq!(journal.mark().seq, found.last().map_or(0, |line| line.entry.seq));
         for line in found {
             let mut written = Vec::new();
             line.write(Digest::ZERO, &mut written);
-            let (again, _) = Line::read(written.strip_suffix(b"\n").expect("a line")).expect("what was written can be read");
+            let (again, _) = JournalRecord::read(written.strip_suffix(b"\n").expect("a line")).expect("what was written can be read");
             assert_eq!(again, line);
         }
     });
 }
 
 /// What a start finds in a journal; `None` when it is refused.
-fn recovered(dir: &Path) -> Option<Vec<Line>> {
-    let mut lines: Vec<Line> = Vec::new();
-    let opened = Journal::open(dir, SEGMENT_BYTES, Probe::default()).and_then(|(journal, _)| {
+fn recovered(dir: &Path) -> Option<Vec<JournalRecord>> {
+    let mut lines: Vec<JournalRecord> = Vec::new();
+    let opened = Journal::open(dir, SEGMENT_BYTES, Failpoint::default()).and_then(|(journal, _)| {
         journal.replay(0, &mut |line, _| {
             lines.push(line);
             Ok::<(), OpenError>(())
@@ -153,7 +153,7 @@ pub fn submission(bytes: &[u8]) {
         let file = path(&dir, digest);
         std::fs::write(&file, bytes).expect("room on disk");
         let names_it = |told: String| assert!(told.contains(&file.display().to_string()), "{told}");
-        let (stored, header) = match Stored::open(&dir, digest) {
+        let (stored, header) = match StoredSubmission::open(&dir, digest) {
             Ok(opened) => opened,
             Err(error) => return names_it(error.to_string()),
         };

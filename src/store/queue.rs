@@ -26,17 +26,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::change;
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, RolloutId};
-use crate::domain::journal::What;
+use crate::domain::journal::JournalEvent;
 
 use super::Enforcement;
-use super::draft::{Draft, Latest, TreeName, is_failure, is_settled_word};
+use super::draft::{LatestMove, QueueBatch, TreeName, is_failure, is_settled_word};
 use super::enforcements;
+use super::failpoint::{Failpoint, Point};
 use super::home::{Mark, SCHEMA};
 use super::jobs::remember;
-use super::over::{Over, Packed};
-use super::probe::{Point, Probe};
-use super::sheet::Sheet;
-use super::step::{InstanceOfLane, Step};
+use super::over::{Packed, SettledFiles};
+use super::pending::{InstanceOfLane, PendingRecord};
+use super::progress::Progress;
 use super::value::{
     ValueError, change_key, change_of, instance_key, lane_of, read_json, read_tallies, tallies_key, write_json, write_tallies,
 };
@@ -99,9 +99,9 @@ pub(crate) struct StoredRollout {
 
 /// All that a start reads of the queue.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedQueue {
     pub applied: Mark,
-    pub rollouts: Vec<(RolloutId, StoredRollout, Sheet)>,
+    pub rollouts: Vec<(RolloutId, StoredRollout, Progress)>,
     pub rows: Vec<(ChangeId, StoredRow)>,
     pub enforcements: Vec<Enforcement>,
 }
@@ -126,14 +126,14 @@ pub(crate) struct Queue {
     instances: Tree,
     meta: Tree,
     /// Rows that have left the trees.
-    pub(super) over: Over,
-    probe: Probe,
+    pub(super) over: SettledFiles,
+    probe: Failpoint,
 }
 
 impl Queue {
     /// Opens the queue in a directory; where an empty one is right (`fresh`), begins it for the store with this id.
     /// sled may panic on damage: the caller guards.
-    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, fresh: bool, probe: Probe) -> Result<Self, QueueError> {
+    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, fresh: bool, probe: Failpoint) -> Result<Self, QueueError> {
         let config = ::sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -151,7 +151,7 @@ impl Queue {
             meta: db.open_tree("meta")?,
             db,
             file: Arc::new(file),
-            over: Over::of(dir)?,
+            over: SettledFiles::of(dir)?,
             probe,
         };
         // `applied` comes last: without it a crash has interrupted this very stretch, and it is done again.
@@ -174,7 +174,7 @@ impl Queue {
     }
 
     /// Reads what a start needs: the marks, the rollouts, and the changes that are not settled.
-    pub fn load(&self, store_id: &str) -> Result<Loaded, QueueError> {
+    pub fn load(&self, store_id: &str) -> Result<LoadedQueue, QueueError> {
         let found: u32 = self.meta("schema", "the schema")?;
         if found > SCHEMA {
             return Err(QueueError::Schema { found });
@@ -189,10 +189,10 @@ impl Queue {
             let (key, value) = pair?;
             rows.push((id_of(&key)?, read_json("a change", &value)?));
         }
-        Ok(Loaded { applied, rollouts: self.load_rollouts()?, rows, enforcements: enforcements::load(&self.meta)? })
+        Ok(LoadedQueue { applied, rollouts: self.load_rollouts()?, rows, enforcements: enforcements::load(&self.meta)? })
     }
 
-    fn load_rollouts(&self) -> Result<Vec<(RolloutId, StoredRollout, Sheet)>, QueueError> {
+    fn load_rollouts(&self) -> Result<Vec<(RolloutId, StoredRollout, Progress)>, QueueError> {
         let mut rollouts = Vec::new();
         for pair in self.rollouts.iter() {
             let (key, value) = pair?;
@@ -204,7 +204,7 @@ impl Queue {
             let stored: StoredRollout = read_json("a rollout", &value)?;
             let tallies =
                 self.rollouts.get(tallies_key(id))?.ok_or_else(|| QueueError::Damaged("the tallies of a rollout are missing".into()))?;
-            let sheet = Sheet { record: stored.record.clone(), tallies: read_tallies(&tallies)? };
+            let sheet = Progress { record: stored.record.clone(), tallies: read_tallies(&tallies)? };
             rollouts.push((id, stored, sheet));
         }
         rollouts.sort_by_key(|(_, stored, _)| stored.first);
@@ -214,24 +214,27 @@ impl Queue {
     /// Puts a batch together; `rollouts` stand where the batch ends. Only reads.
     pub fn draft<'a>(
         &self,
-        steps: &[Step],
-        rollouts: &dyn Fn(RolloutId) -> Option<(StoredRollout, &'a Sheet)>,
+        steps: &[PendingRecord],
+        rollouts: &dyn Fn(RolloutId) -> Option<(StoredRollout, &'a Progress)>,
         reached: Mark,
-    ) -> Result<Draft, QueueError> {
-        let mut draft = Draft::default();
-        let mut latest: BTreeMap<ChangeId, Latest<'_>> = BTreeMap::new();
+    ) -> Result<QueueBatch, QueueError> {
+        let mut draft = QueueBatch::default();
+        let mut latest: BTreeMap<ChangeId, LatestMove<'_>> = BTreeMap::new();
         let mut jobs: BTreeMap<&InstanceOfLane, Vec<JobId>> = BTreeMap::new();
         let mut moved = BTreeSet::new();
         let mut enforced = BTreeMap::new();
         for step in steps {
             let entry = &step.line.entry;
             moved.insert(entry.rollout);
-            if let What::Enforcement { name, record, .. } = &entry.what {
+            if let JournalEvent::Enforcement { name, record, .. } = &entry.what {
                 enforced.insert(name, (record, entry.at));
             }
-            let What::Change { ordinal, from, record, .. } = &entry.what else { continue };
+            let JournalEvent::Change { ordinal, from, record, .. } = &entry.what else { continue };
             let id = ChangeId { rollout: entry.rollout, ordinal: *ordinal };
-            latest.entry(id).and_modify(|latest| latest.follow(step, record, from)).or_insert_with(|| Latest::first(step, record, from));
+            latest
+                .entry(id)
+                .and_modify(|latest| latest.follow(step, record, from))
+                .or_insert_with(|| LatestMove::first(step, record, from));
             if let (Some(instance), Some(job)) = (&step.learnt, record.jobs.last()) {
                 let jobs = match jobs.entry(instance) {
                     Entry::Occupied(known) => known.into_mut(),
@@ -262,7 +265,7 @@ impl Queue {
     }
 
     /// Applies a batch in one transaction: all of it or nothing survives a crash. Durable only after [`Self::sync`].
-    pub fn apply(&self, draft: &Draft) -> Result<(), QueueError> {
+    pub fn apply(&self, draft: &QueueBatch) -> Result<(), QueueError> {
         let trees = (&self.active, &self.settled, &self.failures, &self.rollouts, &self.instances, &self.meta);
         let done: Result<(), TransactionError<::sled::Error>> =
             trees.transaction(|(active, settled, failures, rollouts, instances, meta)| {

@@ -10,13 +10,13 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::landed::Closed;
+use super::applied::Closed;
 use super::queue::QueueError;
-use super::shared::Shared;
+use super::shared::StoreShared;
 
 /// What the thread owns.
 pub(crate) struct QueueWriter {
-    pub shared: Arc<Shared>,
+    pub shared: Arc<StoreShared>,
     /// How long lines are gathered, at most.
     pub gather: Duration,
     /// Is told what is over; and its thread, which ends before this one.

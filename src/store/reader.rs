@@ -12,10 +12,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::id::{Digest, RolloutId};
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 
 use super::Unavailable;
-use super::line::Line;
+use super::record::JournalRecord;
 use super::segment;
 
 /// A reader of what was durable when it was made.
@@ -69,7 +69,7 @@ impl Reader {
                 chain = Some((seq, Digest::of(bytes)));
                 let ours = name.as_ref().is_none_or(|name| bytes.windows(name.len()).take(HEAD).any(|part| part == name));
                 if ours && seq > after {
-                    let (line, _) = Line::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
+                    let (line, _) = JournalRecord::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
                     if rollout.is_none_or(|id| line.entry.rollout == id) {
                         entries.push(line.entry);
                     }
@@ -87,7 +87,7 @@ impl Reader {
         while dense > after && ticks.len() < TICKS_MAX {
             let mut found = self.entries(Some(rollout), dense - 1, dense, 1)?;
             let Some(entry) = found.pop() else { break };
-            let What::Enforcement { previous: Some(previous), .. } = &entry.what else { break };
+            let JournalEvent::Enforcement { previous: Some(previous), .. } = &entry.what else { break };
             dense = (*previous).min(dense - 1);
             ticks.push(entry);
         }
@@ -110,7 +110,7 @@ impl Reader {
         let mut began = None;
         segment.walk(0, &mut |seq, bytes| {
             if seq <= self.seq {
-                let (line, _) = Line::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
+                let (line, _) = JournalRecord::read(bytes).map_err(|error| segment.unreadable(&format!("entry {seq}: {error}")))?;
                 began = Some(line.entry.at);
             }
             Ok(false)
@@ -257,23 +257,24 @@ fn prev_of(bytes: &[u8]) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::journal::What;
+    use crate::domain::journal::JournalEvent;
     use crate::domain::rollout::Record;
+    use crate::store::failpoint::Failpoint;
+    use crate::store::fixtures::at;
     use crate::store::journal::Journal;
-    use crate::store::probe::Probe;
-    use crate::store::scene::at;
 
     const LINES: u64 = 6_000;
 
     /// Lines of two rollouts in turn, of lengths that differ, over several segments.
     fn journal(dir: &Path) -> Journal {
-        let (mut journal, torn) = Journal::open(dir, 700 * 1024, Probe::default()).expect("a new journal");
+        let (mut journal, torn) = Journal::open(dir, 700 * 1024, Failpoint::default()).expect("a new journal");
         assert_eq!(torn, None);
         for seq in 1..=LINES {
             let why = "x".repeat((seq % 97) as usize);
-            let what = What::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() };
+            let what =
+                JournalEvent::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() };
             let entry = Entry { seq, at: at(0), rollout: RolloutId::from_bytes([(seq % 2) as u8; 16]), what };
-            journal.append(std::iter::once(&Line { entry, due: None, more: 0 })).expect("room on disk");
+            journal.append(std::iter::once(&JournalRecord { entry, due: None, more: 0 })).expect("room on disk");
         }
         journal.sync().expect("room on disk");
         journal
@@ -328,14 +329,14 @@ mod tests {
     fn what_lies_between_two_ticks_is_not_walked() {
         let dir = tempfile::tempdir().expect("a directory");
         let (ours, others) = (RolloutId::from_bytes([1; 16]), RolloutId::from_bytes([2; 16]));
-        let (mut journal, _) = Journal::open(dir.path(), 700 * 1024, Probe::default()).expect("a new journal");
+        let (mut journal, _) = Journal::open(dir.path(), 700 * 1024, Failpoint::default()).expect("a new journal");
         let (mut last, mut expected) = (0, Vec::new());
         for seq in 1..=LINES {
             let tick = seq > 100 && (seq % 1_500 == 0 || seq % 1_500 == 1);
             let what = if tick {
-                let record = Box::new(crate::store::scene::enforced(ours, 0));
+                let record = Box::new(crate::store::fixtures::enforced(ours, 0));
                 let name = crate::domain::id::Name::parse("alpha", "plan").expect("letters");
-                What::Enforcement {
+                JournalEvent::Enforcement {
                     name,
                     from: "idle".into(),
                     to: "idle".into(),
@@ -346,7 +347,7 @@ mod tests {
                 }
             } else {
                 let why = "x".repeat(80);
-                What::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() }
+                JournalEvent::Rollout { from: "advancing".into(), to: "advancing".into(), why, by: None, record: Record::submitted() }
             };
             let rollout = if seq <= 100 || tick { ours } else { others };
             if rollout == ours {
@@ -354,7 +355,7 @@ mod tests {
                 expected.push(seq);
             }
             let entry = Entry { seq, at: at(0), rollout, what };
-            journal.append(std::iter::once(&Line { entry, due: None, more: 0 })).expect("room on disk");
+            journal.append(std::iter::once(&JournalRecord { entry, due: None, more: 0 })).expect("room on disk");
         }
         journal.sync().expect("room on disk");
         let reader = journal.reader();
@@ -385,7 +386,7 @@ mod tests {
     fn a_reopened_journal_goes_on_with_the_chain() {
         let dir = tempfile::tempdir().expect("a directory");
         let mark = journal(dir.path()).mark();
-        let (journal, torn) = Journal::open(dir.path(), 700 * 1024, Probe::default()).expect("sound");
+        let (journal, torn) = Journal::open(dir.path(), 700 * 1024, Failpoint::default()).expect("sound");
         assert_eq!((journal.mark(), torn), (mark, None));
         let mut seen = 0;
         journal

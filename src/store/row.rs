@@ -16,7 +16,7 @@ use super::Active;
 
 /// A stored change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct StoredChange {
     /// The proxy.
     pub target: Target,
     /// What moves.
@@ -27,7 +27,7 @@ pub(crate) struct Row {
     pub moved_at: Timestamp,
 }
 
-impl Row {
+impl StoredChange {
     /// Where it counts.
     pub fn standing(&self) -> Standing {
         Standing::of(&self.record.state)

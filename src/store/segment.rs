@@ -131,7 +131,7 @@ pub(crate) fn last_line(path: &Path) -> Result<(Glance, Digest), OpenError> {
 }
 
 /// One line as found.
-pub(crate) struct Found<'a> {
+pub(crate) struct SegmentLine<'a> {
     /// Its bytes without the line feed.
     pub bytes: &'a [u8],
     /// Whether there was a line feed.
@@ -159,7 +159,7 @@ impl Lines {
     }
 
     /// The next line, or `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Found<'_>>, OpenError> {
+    pub fn next(&mut self) -> Result<Option<SegmentLine<'_>>, OpenError> {
         self.line.clear();
         let read = self.reader.read_until(b'\n', &mut self.line);
         let read = read.map_err(|source| OpenError::Directory { what: "read", path: self.path.clone(), source })?;
@@ -170,6 +170,6 @@ impl Lines {
         self.end += read as u64;
         let ended = self.line.ends_with(b"\n");
         let bytes = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        Ok(Some(Found { bytes, ended, number: self.number, end: self.end }))
+        Ok(Some(SegmentLine { bytes, ended, number: self.number, end: self.end }))
     }
 }

@@ -15,17 +15,17 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use crate::domain::id::ChangeId;
 
 use super::Unavailable;
-use super::behind::Behind;
-use super::book::Book;
+use super::applied::{Applied, Closed, Filed, ReadError};
+use super::backlog::Backlog;
 use super::home::{Home, Mark};
-use super::landed::{Closed, Filed, Landed, ReadError};
-use super::open::told;
+use super::open::panic_message;
+use super::pending::PendingRecord;
 use super::queue::{Queue, QueueError};
 use super::reader::Reader;
-use super::row::Row;
-use super::step::Step;
+use super::row::StoredChange;
+use super::state::StoreState;
 use super::submission::path;
-use super::writer::Fault;
+use super::writer::WriterFailure;
 
 /// Commits of one batch at most: more buys nothing but latency.
 const BATCH_COMMITS: usize = 256;
@@ -35,17 +35,17 @@ const BATCH_LINES: usize = 1_024;
 
 /// What all sides share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct StoreShared {
     pub home: Home,
     pub queue: Queue,
     /// What the journal has and the queue not yet.
-    pub behind: Behind,
-    inner: Mutex<Inner>,
+    pub behind: Backlog,
+    inner: Mutex<CommitQueue>,
     /// Wakes the writer.
     wake: Condvar,
-    landed: RwLock<Landed>,
-    synced: Mutex<Synced>,
-    progress: watch::Sender<Progress>,
+    landed: RwLock<Applied>,
+    synced: Mutex<SyncedUpTo>,
+    progress: watch::Sender<WriterProgress>,
     failed: watch::Sender<Option<String>>,
     syncs: AtomicU64,
     /// What is left to be packed is left to the next start.
@@ -54,8 +54,8 @@ pub(crate) struct Shared {
 
 /// The books and the line before the writer.
 #[derive(Debug)]
-pub(crate) struct Inner {
-    pub book: Book,
+pub(crate) struct CommitQueue {
+    pub book: StoreState,
     line: VecDeque<Item>,
     stopping: bool,
     failed: Option<Unavailable>,
@@ -65,7 +65,7 @@ pub(crate) struct Inner {
 #[derive(Debug)]
 pub(crate) struct Item {
     /// Its lines.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PendingRecord>,
     /// Who waits for it to be durable.
     pub waits: Option<oneshot::Sender<Result<(), Unavailable>>>,
     /// Its place in line, given free when it is in the journal; held, never read.
@@ -74,7 +74,7 @@ pub(crate) struct Item {
 
 /// What is synced.
 #[derive(Debug, Clone)]
-pub(crate) struct Synced {
+pub(crate) struct SyncedUpTo {
     pub mark: Mark,
     pub reader: Reader,
     pub journal_bytes: u64,
@@ -82,7 +82,7 @@ pub(crate) struct Synced {
 
 /// How far the writer is.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Progress {
+pub(crate) struct WriterProgress {
     /// The journal is synced up to here.
     pub synced: u64,
     /// The queue shows everything up to here.
@@ -90,19 +90,19 @@ pub(crate) struct Progress {
     over: bool,
 }
 
-impl Shared {
+impl StoreShared {
     /// Brings together what was opened.
-    pub fn new(home: Home, queue: Queue, book: Book, landed: Landed, synced: Synced) -> Self {
+    pub fn new(home: Home, queue: Queue, book: StoreState, landed: Applied, synced: SyncedUpTo) -> Self {
         let seq = book.seq();
         Self {
             home,
             queue,
-            behind: Behind::new(synced.mark),
-            inner: Mutex::new(Inner { book, line: VecDeque::new(), stopping: false, failed: None }),
+            behind: Backlog::new(synced.mark),
+            inner: Mutex::new(CommitQueue { book, line: VecDeque::new(), stopping: false, failed: None }),
             wake: Condvar::new(),
             landed: RwLock::new(landed),
             synced: Mutex::new(synced),
-            progress: watch::channel(Progress { synced: seq, applied: seq, over: false }).0,
+            progress: watch::channel(WriterProgress { synced: seq, applied: seq, over: false }).0,
             failed: watch::channel(None).0,
             syncs: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -110,7 +110,7 @@ impl Shared {
     }
 
     /// The books, unless the store is out of order.
-    pub fn books(&self) -> Result<MutexGuard<'_, Inner>, Unavailable> {
+    pub fn books(&self) -> Result<MutexGuard<'_, CommitQueue>, Unavailable> {
         // A panic with the books in hand may have left them half changed.
         let inner = self.inner.lock().map_err(|_| Unavailable("the books were left half changed by a panic".into()))?;
         match &inner.failed {
@@ -120,7 +120,7 @@ impl Shared {
     }
 
     /// Puts a commit in line; the books must have been folded under the same lock.
-    pub fn enqueue(&self, mut inner: MutexGuard<'_, Inner>, item: Item) {
+    pub fn enqueue(&self, mut inner: MutexGuard<'_, CommitQueue>, item: Item) {
         inner.line.push_back(item);
         drop(inner);
         self.wake.notify_one();
@@ -183,7 +183,7 @@ impl Shared {
 
     /// Fails the store when its directory is not where it was opened.
     pub fn confirm(&self) -> Result<(), Unavailable> {
-        self.home.confirm().map_err(|error| self.fail(&Fault::Gone(error).to_string()))
+        self.home.confirm().map_err(|error| self.fail(&WriterFailure::Gone(error).to_string()))
     }
 
     /// The queue cannot be trusted: the next start builds it anew.
@@ -201,7 +201,7 @@ impl Shared {
             Ok(Err(QueueError::Damaged(reason))) => drop(self.distrust(&reason)),
             Ok(Err(error)) => drop(self.fail(&format!("cannot {doing}: {error}"))),
             // sled panics on much that it cannot read.
-            Err(panic) => drop(self.distrust(&told(panic.as_ref()))),
+            Err(panic) => drop(self.distrust(&panic_message(panic.as_ref()))),
         }
     }
 
@@ -220,13 +220,13 @@ impl Shared {
     }
 
     /// The rollouts as the queue shows them.
-    pub fn landed(&self) -> RwLockReadGuard<'_, Landed> {
+    pub fn landed(&self) -> RwLockReadGuard<'_, Applied> {
         // Only the writer changes it, and a writer that panicked has failed the store.
         self.landed.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings the queue, and what it shows, to the end of a batch.
-    pub fn absorb(&self, steps: &[Step], reached: Mark) -> Result<(), QueueError> {
+    pub fn absorb(&self, steps: &[PendingRecord], reached: Mark) -> Result<(), QueueError> {
         self.landed.write().unwrap_or_else(PoisonError::into_inner).absorb(steps, &self.queue, reached)?;
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).book.landed(reached.seq);
         self.progress.send_modify(|progress| progress.applied = reached.seq);
@@ -271,7 +271,7 @@ impl Shared {
     }
 
     /// A settled change that the books have forgotten.
-    pub fn settled(&self, id: ChangeId) -> Result<Option<Row>, Unavailable> {
+    pub fn settled(&self, id: ChangeId) -> Result<Option<StoredChange>, Unavailable> {
         self.landed().settled(id, &self.queue).map_err(|error| self.read_failed(error))
     }
 
@@ -286,19 +286,19 @@ impl Shared {
     }
 
     /// What is synced.
-    pub fn synced(&self) -> Synced {
+    pub fn synced(&self) -> SyncedUpTo {
         self.synced.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The journal is synced up to here.
-    pub fn set_synced(&self, synced: Synced) {
+    pub fn set_synced(&self, synced: SyncedUpTo) {
         let seq = synced.mark.seq;
         *self.synced.lock().unwrap_or_else(PoisonError::into_inner) = synced;
         self.progress.send_modify(|progress| progress.synced = seq);
     }
 
     /// Waits until the writer is that far.
-    pub async fn reach(&self, seq: u64, far: impl Fn(&Progress) -> u64) -> Result<(), Unavailable> {
+    pub async fn reach(&self, seq: u64, far: impl Fn(&WriterProgress) -> u64) -> Result<(), Unavailable> {
         let mut progress = self.progress.subscribe();
         let reached = progress.wait_for(|progress| progress.over || far(progress) >= seq).await.map(|progress| far(&progress) >= seq);
         match reached {

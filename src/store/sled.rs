@@ -20,28 +20,28 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use crate::domain::change::Change;
 use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
 
-use super::book::Opening;
+use super::failpoint::Failpoint;
 use super::growth::growth;
-use super::home::{IDENTITY, Identity};
+use super::home::{IDENTITY, StoreIdentity};
 use super::jobs::remember;
-use super::line::Line;
-use super::open::{Headway, OpenError, Opened, Settings, open};
+use super::maintenance::export::Export;
+use super::maintenance::provenance;
+use super::open::{Headway, OpenError, OpenSettings, OpenedStore, open};
 use super::packer::Packer;
-use super::page::Query;
-use super::probe::Probe;
+use super::page::PageQuery;
+use super::pending::PendingRecord;
 use super::queue_writer::QueueWriter;
+use super::record::JournalRecord;
 use super::row::change;
-use super::shared::{Inner, Item, Progress, Shared, Synced};
-use super::step::Step;
-use super::submission::{Stored, path, write};
-use super::targets::{Fingerprints, Targets, all};
-use super::upkeep::export::Export;
-use super::upkeep::standing;
+use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
+use super::state::NewRollout;
+use super::submission::{StoredSubmission, path, write};
+use super::targets::{Fingerprints, FrozenTargets, all};
 use super::workers::{NoAnswer, Workers};
-use super::writer::{Writer, synced};
+use super::writer::{JournalWriter, synced};
 use super::{
     Active, Candidates, Commit, CommitError, Durability, Enforcement, EnforcementCommit, Growth, Health, Page, Pending, Rollout, Store,
     Submission, SubmitError, Submitted, Unavailable,
@@ -78,7 +78,7 @@ pub struct SledOptions {
     pub id_beside: bool,
     /// Told how far a start is that brings the queue after the journal.
     pub headway: watch::Sender<Headway>,
-    pub(crate) probe: Probe,
+    pub(crate) probe: Failpoint,
 }
 
 impl Default for SledOptions {
@@ -91,7 +91,7 @@ impl Default for SledOptions {
             gather: GATHER,
             id_beside: false,
             headway: watch::Sender::default(),
-            probe: Probe::default(),
+            probe: Failpoint::default(),
         }
     }
 }
@@ -99,7 +99,7 @@ impl Default for SledOptions {
 /// The store on disk.
 #[derive(Debug)]
 pub struct SledStore {
-    shared: Arc<Shared>,
+    shared: Arc<StoreShared>,
     workers: Workers,
     places: Arc<Semaphore>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -119,24 +119,24 @@ impl SledStore {
     /// is repaired (see [`Health::rebuilt`]), damage of the journal is refused.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
         let probe = options.probe.clone();
-        let settings = Settings {
+        let settings = OpenSettings {
             segment_bytes: options.segment_bytes,
             cache_bytes: options.cache_bytes,
             id_beside: options.id_beside,
             headway: options.headway.clone(),
             probe: probe.clone(),
         };
-        let Opened { home, journal, queue, book, landed, rebuilt, torn } = open(dir, &settings)?;
+        let OpenedStore { home, journal, queue, book, landed, rebuilt, torn } = open(dir, &settings)?;
         let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
-        let fresh_import = standing::fresh_import(dir, journal.mark())?;
-        let shared = Arc::new(Shared::new(home, queue, book, landed, synced(&journal)));
+        let fresh_import = provenance::fresh_import(dir, journal.mark())?;
+        let shared = Arc::new(StoreShared::new(home, queue, book, landed, synced(&journal)));
         let workers = Workers::start().map_err(fail)?;
         let (over, closed) = std::sync::mpsc::channel();
         let packer = Packer { shared: Arc::clone(&shared), over: closed };
         let packer = std::thread::Builder::new().name("store-pack".into()).spawn(move || packer.run()).map_err(fail)?;
         let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather, over, packer: Some(packer) };
         let queue_writer = std::thread::Builder::new().name("store-queue".into()).spawn(move || queue_writer.run()).map_err(fail)?;
-        let writer = Writer {
+        let writer = JournalWriter {
             shared: Arc::clone(&shared),
             journal,
             probe,
@@ -162,7 +162,7 @@ impl SledStore {
 
     /// Rollouts that are over and have rows in the queue's trees.
     #[cfg(test)]
-    pub(crate) fn unpacked(&self) -> Result<Vec<super::landed::Closed>, super::queue::QueueError> {
+    pub(crate) fn unpacked(&self) -> Result<Vec<super::applied::Closed>, super::queue::QueueError> {
         self.shared.unpacked()
     }
 
@@ -185,12 +185,12 @@ impl SledStore {
     }
 
     /// Where the journal lies, and what is synced of it.
-    pub(crate) fn synced_journal(&self) -> (PathBuf, Synced) {
+    pub(crate) fn synced_journal(&self) -> (PathBuf, SyncedUpTo) {
         (self.shared.home.journal(), self.shared.synced())
     }
 
     /// The directory, and what it says of itself.
-    pub(crate) fn home(&self) -> (PathBuf, Identity) {
+    pub(crate) fn home(&self) -> (PathBuf, StoreIdentity) {
         (self.shared.home.dir().to_owned(), self.shared.home.identity().clone())
     }
 
@@ -221,7 +221,7 @@ impl SledStore {
     /// Runs a read that may wait for the disk. One that panics has met damage in the queue.
     async fn read<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Shared) -> Result<T, Unavailable> + Send + 'static,
+        job: impl FnOnce(&StoreShared) -> Result<T, Unavailable> + Send + 'static,
     ) -> Result<T, Unavailable> {
         let shared = Arc::clone(&self.shared);
         match self.workers.run(move || job(&shared)).await {
@@ -234,7 +234,7 @@ impl SledStore {
     /// Answers from the books; never waits for the disk longer than one block of a submission.
     fn books_say<T: Send + 'static>(
         &self,
-        answer: impl FnOnce(&mut Inner) -> Result<T, Unavailable>,
+        answer: impl FnOnce(&mut CommitQueue) -> Result<T, Unavailable>,
     ) -> Pending<'static, Result<T, Unavailable>> {
         Box::pin(ready(self.shared.books().and_then(|mut inner| answer(&mut inner))))
     }
@@ -243,12 +243,12 @@ impl SledStore {
     async fn caught_up(&self) -> Result<(), Unavailable> {
         let seq = self.shared.books()?.book.seq();
         self.shared.behind.want(seq);
-        self.shared.reach(seq, |progress: &Progress| progress.applied).await
+        self.shared.reach(seq, |progress: &WriterProgress| progress.applied).await
     }
 
     async fn synced_up(&self) -> Result<(), Unavailable> {
         let seq = self.shared.books()?.book.seq();
-        self.shared.reach(seq, |progress: &Progress| progress.synced).await
+        self.shared.reach(seq, |progress: &WriterProgress| progress.synced).await
     }
 
     fn refusing(&self) -> Option<String> {
@@ -271,8 +271,8 @@ impl SledStore {
         let probe = self.options.probe.clone();
         let taken = self.read(move |shared| Ok(take_over(shared, submission, place, &probe))).await?;
         match taken? {
-            Taken::There(known) => Ok(known),
-            Taken::InLine(id, durable) => {
+            SubmissionProgress::There(known) => Ok(known),
+            SubmissionProgress::InLine(id, durable) => {
                 durable.await.map_err(|_| Unavailable("the store has failed".into()))??;
                 Ok(Submitted { id, new: true, comments: false })
             }
@@ -363,7 +363,7 @@ impl SledStore {
         Ok(jobs)
     }
 
-    async fn page_now(&self, query: Query) -> Result<Page, Unavailable> {
+    async fn page_now(&self, query: PageQuery) -> Result<Page, Unavailable> {
         self.caught_up().await?;
         self.read(move |shared| shared.landed().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await
     }
@@ -376,7 +376,7 @@ impl SledStore {
         limit: usize,
     ) -> Result<Vec<Change>, Unavailable> {
         self.caught_up().await?;
-        let stored = move |shared: &Shared| {
+        let stored = move |shared: &StoreShared| {
             shared.landed().stored(id, words, places, limit, &shared.queue).map_err(|error| shared.read_failed(error))
         };
         self.read(stored).await
@@ -410,18 +410,23 @@ impl Drop for SledStore {
 }
 
 /// What became of a submission so far.
-enum Taken {
+enum SubmissionProgress {
     There(Submitted),
     InLine(RolloutId, oneshot::Receiver<Result<(), Unavailable>>),
 }
 
 /// Checks, writes the file, checks again (another submission may have come in meanwhile), and puts the entry in line.
-fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermit, probe: &Probe) -> Result<Taken, SubmitError> {
+fn take_over(
+    shared: &StoreShared,
+    submission: Submission,
+    place: OwnedSemaphorePermit,
+    probe: &Failpoint,
+) -> Result<SubmissionProgress, SubmitError> {
     let id = submission.id();
     let prints = Fingerprints::of(submission.targets.iter());
     know_proxies(shared)?;
     if let Some(known) = shared.books()?.book.admit(id, &submission.plan, &submission.targets, &prints)? {
-        return Ok(Taken::There(known));
+        return Ok(SubmissionProgress::There(known));
     }
     let dir = shared.home.submissions();
     // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it is.
@@ -432,7 +437,7 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
             return Err(SubmitError::Refusing(format!("cannot write the submission: {error}")));
         }
     };
-    let (stored, _) = Stored::open(&dir, digest)?;
+    let (stored, _) = StoredSubmission::open(&dir, digest)?;
     stored.check()?;
     let mut inner = shared.books()?;
     match inner.book.admit(id, &submission.plan, &submission.targets, &prints) {
@@ -443,12 +448,12 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
             if refused.is_err() && std::fs::remove_file(path(&dir, digest)).is_err() {
                 tracing::warn!(%digest, "a refused submission's file could not be removed; it does no harm");
             }
-            return refused.map(|known| Taken::There(known.expect("the other case was taken above")));
+            return refused.map(|known| SubmissionProgress::There(known.expect("the other case was taken above")));
         }
     }
     let Submission { plan, by, at, targets: given, note } = submission;
     let seq = inner.book.seq() + 1;
-    let what = What::Submitted {
+    let what = JournalEvent::Submitted {
         name: plan.name.clone(),
         revision: plan.revision,
         ssl_option: plan.ssl_option,
@@ -458,18 +463,18 @@ fn take_over(shared: &Shared, submission: Submission, place: OwnedSemaphorePermi
         by: by.name.clone(),
         note,
     };
-    let opening = Opening { plan: Arc::new(plan), targets: Arc::new(stored), prints: Some(prints), by, at };
+    let opening = NewRollout { plan: Arc::new(plan), targets: Arc::new(stored), prints: Some(prints), by, at };
     inner.book.submitted(id, seq, opening.clone());
-    let line = Line { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 };
-    let step = Step { line, learnt: None, opening: Some(Box::new(opening)) };
+    let line = JournalRecord { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 };
+    let step = PendingRecord { line, learnt: None, opening: Some(Box::new(opening)) };
     let (waits, durable) = oneshot::channel();
     shared.enqueue(inner, Item { steps: vec![step], waits: Some(waits), _place: place });
-    Ok(Taken::InLine(id, durable))
+    Ok(SubmissionProgress::InLine(id, durable))
 }
 
 /// Reads the proxies of the open rollouts that were found at the start: they are first asked for here, and a start shall
 /// not wait for them.
-fn know_proxies(shared: &Shared) -> Result<(), Unavailable> {
+fn know_proxies(shared: &StoreShared) -> Result<(), Unavailable> {
     let unknown: Vec<_> = {
         let book = &shared.books()?.book;
         book.unprinted().into_iter().filter_map(|id| Some((id, Arc::clone(&book.case(id)?.targets)))).collect()
@@ -541,7 +546,7 @@ impl Store for SledStore {
     }
 
     fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
-        Box::pin(self.page_now(Query { id, words, after, limit }))
+        Box::pin(self.page_now(PageQuery { id, words, after, limit }))
     }
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {

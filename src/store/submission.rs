@@ -24,9 +24,9 @@ use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::target::Target;
 
+use super::failpoint::{Failpoint, Point};
 use super::home::{create_file, sync_dir};
-use super::probe::{Point, Probe};
-use super::targets::Targets;
+use super::targets::FrozenTargets;
 use super::{Submission, Unavailable};
 
 /// Targets of one block: what is read and kept together.
@@ -40,7 +40,7 @@ static TEMPORARY: AtomicU64 = AtomicU64::new(0);
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Header<P> {
+pub(crate) struct SubmissionHeader<P> {
     /// The rollout.
     pub id: RolloutId,
     /// Name of who submitted it.
@@ -57,7 +57,7 @@ pub(crate) struct Header<P> {
 }
 
 /// Writes a submission and makes it durable; the answer names it.
-pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, probe: &Probe) -> io::Result<Digest> {
+pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, probe: &Failpoint) -> io::Result<Digest> {
     let aside = dir.join(format!("{}-{}.new", std::process::id(), TEMPORARY.fetch_add(1, Ordering::Relaxed)));
     let named = fill(&aside, id, submission, probe).and_then(|digest| {
         std::fs::rename(&aside, path(dir, digest))?;
@@ -73,12 +73,12 @@ pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, probe: &
     Ok(digest)
 }
 
-fn fill(aside: &Path, id: RolloutId, submission: &Submission, probe: &Probe) -> io::Result<Digest> {
+fn fill(aside: &Path, id: RolloutId, submission: &Submission, probe: &Failpoint) -> io::Result<Digest> {
     let file = create_file(aside)?;
-    let mut out = Hashing { out: BufWriter::with_capacity(256 * 1024, &file), hash: Sha256::new() };
+    let mut out = HashingWriter { out: BufWriter::with_capacity(256 * 1024, &file), hash: Sha256::new() };
     let targets = submission.targets.count();
     let Person { name, uid } = submission.by.clone();
-    let header = Header { id, by: name, uid, at: submission.at, targets, plan: &submission.plan };
+    let header = SubmissionHeader { id, by: name, uid, at: submission.at, targets, plan: &submission.plan };
     let mut line = serde_json::to_vec(&header)?;
     line.push(b'\n');
     out.write(&line)?;
@@ -94,12 +94,12 @@ fn fill(aside: &Path, id: RolloutId, submission: &Submission, probe: &Probe) -> 
     Ok(digest)
 }
 
-struct Hashing<W: Write> {
+struct HashingWriter<W: Write> {
     out: W,
     hash: Sha256,
 }
 
-impl<W: Write> Hashing<W> {
+impl<W: Write> HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
         self.out.write_all(bytes)
@@ -128,7 +128,7 @@ pub(crate) fn sweep(dir: &Path) -> io::Result<()> {
 
 /// A submission as stored. Its file is open only while it is read, so that old rollouts cost no descriptor.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredSubmission {
     path: PathBuf,
     digest: Digest,
     count: u32,
@@ -144,14 +144,14 @@ struct Index {
     offsets: Vec<u64>,
 }
 
-impl Stored {
+impl StoredSubmission {
     /// Opens a submission and reads its first line.
-    pub fn open(dir: &Path, digest: Digest) -> Result<(Self, Header<Plan>), Unavailable> {
+    pub fn open(dir: &Path, digest: Digest) -> Result<(Self, SubmissionHeader<Plan>), Unavailable> {
         let path = path(dir, digest);
         let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
         let mut line = Vec::new();
         BufReader::new(file).read_until(b'\n', &mut line).map_err(|error| unreadable(&path, &error))?;
-        let header: Header<Plan> = serde_json::from_slice(&line).map_err(|error| damaged(&path, 1, &error))?;
+        let header: SubmissionHeader<Plan> = serde_json::from_slice(&line).map_err(|error| damaged(&path, 1, &error))?;
         let count = header.targets;
         let waves = header.plan.strategy.waves.last().map_or(0, |wave| wave.end());
         if waves != count {
@@ -258,7 +258,7 @@ impl Stored {
     }
 }
 
-impl Targets for Stored {
+impl FrozenTargets for StoredSubmission {
     fn count(&self) -> u32 {
         self.count
     }
@@ -308,13 +308,13 @@ fn damaged(path: &Path, line: u64, what: &dyn std::fmt::Display) -> Unavailable 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::scene::{submission, target, targets};
+    use crate::store::fixtures::{submission, target, targets};
 
-    fn stored(count: u32) -> (tempfile::TempDir, Stored, Submission) {
+    fn stored(count: u32) -> (tempfile::TempDir, StoredSubmission, Submission) {
         let dir = tempfile::tempdir().expect("a directory");
         let given = submission("alpha", &[count], 0);
-        let digest = write(dir.path(), given.id(), &given, &Probe::default()).expect("room on disk");
-        let (stored, header) = Stored::open(dir.path(), digest).expect("just written");
+        let digest = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
+        let (stored, header) = StoredSubmission::open(dir.path(), digest).expect("just written");
         assert_eq!((header.id, header.plan), (given.id(), given.plan.clone()));
         (dir, stored, given)
     }
@@ -344,8 +344,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         for by in [Person::user(7, Some("bob")), "root (plans folder)".into()] {
             let given = Submission { by: by.clone(), ..submission("alpha", &[3], 0) };
-            let digest = write(dir.path(), given.id(), &given, &Probe::default()).expect("room on disk");
-            let (_, header) = Stored::open(dir.path(), digest).expect("just written");
+            let digest = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
+            let (_, header) = StoredSubmission::open(dir.path(), digest).expect("just written");
             assert_eq!(Person { name: header.by, uid: header.uid }, by);
             let text = std::fs::read_to_string(path(dir.path(), digest)).expect("readable");
             assert_eq!(text.contains(r#""uid""#), by.uid.is_some());
@@ -365,8 +365,8 @@ mod tests {
     fn the_same_content_has_the_same_name() {
         let dir = tempfile::tempdir().expect("a directory");
         let given = submission("alpha", &[3], 0);
-        let first = write(dir.path(), given.id(), &given, &Probe::default()).expect("room on disk");
-        let second = write(dir.path(), given.id(), &given, &Probe::default()).expect("room on disk");
+        let first = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
+        let second = write(dir.path(), given.id(), &given, &Failpoint::default()).expect("room on disk");
         assert_eq!(first, second);
         assert_eq!(std::fs::read_dir(dir.path()).expect("there").count(), 1);
     }
@@ -389,13 +389,13 @@ mod tests {
         std::fs::write(&path, &text).expect("room on disk");
         let error = stored.get(0).expect_err("damaged").to_string();
         assert!(error.contains("not what was submitted"), "{error}");
-        assert!(Stored::open(dir.path(), Digest::ZERO).is_err());
+        assert!(StoredSubmission::open(dir.path(), Digest::ZERO).is_err());
     }
 
     #[test]
     fn half_written_files_are_swept() {
         let dir = tempfile::tempdir().expect("a directory");
-        let failing = Probe::new(|_| Err(io::Error::other("stop")));
+        let failing = Failpoint::new(|_| Err(io::Error::other("stop")));
         let given = Submission { targets: targets(0, 2), ..submission("alpha", &[2], 0) };
         assert!(write(dir.path(), given.id(), &given, &failing).is_err());
         assert_eq!(std::fs::read_dir(dir.path()).expect("there").count(), 0);

@@ -13,7 +13,7 @@ use crate::domain::target::{Target, TargetList};
 use super::Unavailable;
 
 /// A frozen list of targets.
-pub(crate) trait Targets: Send + Sync + std::fmt::Debug {
+pub(crate) trait FrozenTargets: Send + Sync + std::fmt::Debug {
     /// Number of targets.
     fn count(&self) -> u32;
 
@@ -37,7 +37,7 @@ pub(crate) trait Targets: Send + Sync + std::fmt::Debug {
 }
 
 /// The whole list.
-pub(crate) fn all(targets: &dyn Targets) -> Result<Vec<Target>, Unavailable> {
+pub(crate) fn all(targets: &dyn FrozenTargets) -> Result<Vec<Target>, Unavailable> {
     let mut list = Vec::with_capacity(targets.count() as usize);
     targets.scan(0, &mut |_, target| {
         list.push(target.clone());
@@ -46,7 +46,7 @@ pub(crate) fn all(targets: &dyn Targets) -> Result<Vec<Target>, Unavailable> {
     Ok(list)
 }
 
-impl Targets for TargetList {
+impl FrozenTargets for TargetList {
     fn count(&self) -> u32 {
         u32::try_from(self.len()).expect("a plan is cut to fewer than 2^32 targets")
     }
@@ -84,7 +84,7 @@ impl Fingerprints {
     }
 
     /// Fingerprints of a whole list, read once from end to end.
-    pub fn read(targets: &dyn Targets) -> Result<Self, Unavailable> {
+    pub fn read(targets: &dyn FrozenTargets) -> Result<Self, Unavailable> {
         let mut all = Vec::with_capacity(targets.count() as usize);
         targets.scan(0, &mut |_, target| {
             all.push(fingerprint(target));
@@ -124,9 +124,9 @@ pub(crate) struct Overlap {
 
 /// The proxies that `newer` shares with a rollout that is there. Equal fingerprints are looked up in both lists.
 pub(crate) fn overlap(
-    newer: &dyn Targets,
+    newer: &dyn FrozenTargets,
     newer_prints: &Fingerprints,
-    there: &dyn Targets,
+    there: &dyn FrozenTargets,
     there_prints: &Fingerprints,
 ) -> Result<Option<Overlap>, Unavailable> {
     let shared = newer_prints.shared(there_prints);

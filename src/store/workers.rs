@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::open::told;
+use super::open::panic_message;
 
 /// Threads: one may be busy with a long scan, and another still answers.
 const THREADS: usize = 2;
@@ -18,12 +18,12 @@ const THREADS: usize = 2;
 /// Jobs that may wait for a thread.
 const WAITING_MAX: usize = 64;
 
-type Job = Box<dyn FnOnce() + Send>;
+type ReadTask = Box<dyn FnOnce() + Send>;
 
 /// The threads.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    jobs: Mutex<Option<SyncSender<Job>>>,
+    jobs: Mutex<Option<SyncSender<ReadTask>>>,
     places: Semaphore,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -40,7 +40,7 @@ pub(crate) enum NoAnswer {
 impl Workers {
     /// Starts the threads.
     pub fn start() -> std::io::Result<Self> {
-        let (jobs, queue) = sync_channel::<Job>(WAITING_MAX);
+        let (jobs, queue) = sync_channel::<ReadTask>(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));
         let thread = |number| {
             let queue = Arc::clone(&queue);
@@ -54,8 +54,8 @@ impl Workers {
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, NoAnswer> {
         let _place = self.places.acquire().await.map_err(|_| NoAnswer::Stopped)?;
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move || {
-            let done = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| told(panic.as_ref()));
+        let job: ReadTask = Box::new(move || {
+            let done = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| panic_message(panic.as_ref()));
             // Who asked may have gone away; then nobody needs the answer.
             let _ = answer.send(done);
         });
@@ -78,7 +78,7 @@ impl Workers {
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+fn work(queue: &Mutex<Receiver<ReadTask>>) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {

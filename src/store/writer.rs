@@ -13,18 +13,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::Unavailable;
+use super::failpoint::{Failpoint, Point};
 use super::home::Mark;
 use super::journal::Journal;
-use super::open::told;
-use super::probe::{Point, Probe};
-use super::shared::{Item, Shared, Synced};
-use super::step::Step;
+use super::open::panic_message;
+use super::pending::PendingRecord;
+use super::shared::{Item, StoreShared, SyncedUpTo};
 
 /// What the writer owns.
-pub(crate) struct Writer {
-    pub shared: Arc<Shared>,
+pub(crate) struct JournalWriter {
+    pub shared: Arc<StoreShared>,
     pub journal: Journal,
-    pub probe: Probe,
+    pub probe: Failpoint,
     /// Lines between two marks.
     pub mark_every: u64,
     /// Where the mark stands.
@@ -37,7 +37,7 @@ pub(crate) struct Writer {
 
 /// Why the writer ends early.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum WriterFailure {
     /// The journal was not written or not synced.
     #[error("cannot write the journal: {0}")]
     Journal(io::Error),
@@ -49,14 +49,14 @@ pub(crate) enum Fault {
     Gone(io::Error),
 }
 
-impl Writer {
+impl JournalWriter {
     /// Writes until the store closes or something fails.
     pub fn run(mut self) {
         let ended = catch_unwind(AssertUnwindSafe(|| self.write_all()));
         let reason = match ended {
             Ok(Ok(())) => None,
             Ok(Err(fault)) => Some(fault.to_string()),
-            Err(panic) => Some(format!("the journal's thread {}", told(panic.as_ref()))),
+            Err(panic) => Some(format!("the journal's thread {}", panic_message(panic.as_ref()))),
         };
         match reason {
             Some(reason) => drop(self.shared.fail(&reason)),
@@ -69,10 +69,10 @@ impl Writer {
         self.shared.closed();
     }
 
-    fn write_all(&mut self) -> Result<(), Fault> {
+    fn write_all(&mut self) -> Result<(), WriterFailure> {
         while let Some(batch) = self.shared.next_batch() {
             let steps = self.journal_batch(batch)?;
-            self.probe.at(Point::Acknowledged).map_err(Fault::Journal)?;
+            self.probe.at(Point::Acknowledged).map_err(WriterFailure::Journal)?;
             self.shared.behind.push(steps, self.journal.mark());
             if self.in_step {
                 self.shared.behind.wait_done();
@@ -82,14 +82,14 @@ impl Writer {
     }
 
     /// Journal, sync, tell.
-    fn journal_batch(&mut self, mut batch: Vec<Item>) -> Result<Vec<Step>, Fault> {
+    fn journal_batch(&mut self, mut batch: Vec<Item>) -> Result<Vec<PendingRecord>, WriterFailure> {
         let begins = self.journal.is_full();
         let lines = batch.iter().flat_map(|item| &item.steps).map(|step| &step.line);
         let written = self.journal.append(lines).and_then(|()| self.journal.sync());
         let sure = match (self.shared.home.confirm(), written) {
-            (Ok(()), written) => written.map_err(Fault::Journal),
+            (Ok(()), written) => written.map_err(WriterFailure::Journal),
             // Why the write failed, if it did.
-            (Err(error), _) => Err(Fault::Gone(error)),
+            (Err(error), _) => Err(WriterFailure::Gone(error)),
         };
         if let Err(fault) = sure {
             let told = Unavailable(fault.to_string());
@@ -113,18 +113,18 @@ impl Writer {
         Ok(batch.into_iter().flat_map(|item| item.steps).collect())
     }
 
-    fn mark(&mut self) -> Result<(), Fault> {
+    fn mark(&mut self) -> Result<(), WriterFailure> {
         let mark: Mark = self.journal.mark();
         if mark.seq == self.marked {
             return Ok(());
         }
-        self.shared.home.write_mark(mark).map_err(Fault::Mark)?;
+        self.shared.home.write_mark(mark).map_err(WriterFailure::Mark)?;
         self.marked = mark.seq;
-        self.probe.at(Point::MarkWritten).map_err(Fault::Mark)
+        self.probe.at(Point::MarkWritten).map_err(WriterFailure::Mark)
     }
 }
 
 /// What readers may see of a journal that was just synced.
-pub(crate) fn synced(journal: &Journal) -> Synced {
-    Synced { mark: journal.mark(), reader: journal.reader(), journal_bytes: journal.total_bytes() }
+pub(crate) fn synced(journal: &Journal) -> SyncedUpTo {
+    SyncedUpTo { mark: journal.mark(), reader: journal.reader(), journal_bytes: journal.total_bytes() }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use sealift::domain::journal::{What, Word};
+use sealift::domain::journal::{JournalEvent, Word};
 use sealift::engine::enforce::Enforcer;
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ async fn assert_one_run_at_a_time(world: &ApiWorld) {
     let (mut ticks, mut version) = (BTreeSet::new(), 0);
     let mut stage = Word::from("none");
     for entry in &entries {
-        if let What::Enforcement { from, to, record, .. } = &entry.what {
+        if let JournalEvent::Enforcement { from, to, record, .. } = &entry.what {
             assert_eq!((from, record.version), (&stage, version + 1), "the entries are a chain");
             if to == "surveying" && from != "surveying" {
                 assert_eq!(from, "idle", "a run begins only where none is at hand");
@@ -59,7 +59,7 @@ async fn assert_one_run_at_a_time(world: &ApiWorld) {
             (stage, version) = (to.clone(), record.version);
         }
     }
-    let runs = entries.iter().filter(|entry| matches!(&entry.what, What::Submitted { name, .. } if name.as_str() == "night-drift"));
+    let runs = entries.iter().filter(|entry| matches!(&entry.what, JournalEvent::Submitted { name, .. } if name.as_str() == "night-drift"));
     assert_eq!(runs.count(), ticks.len(), "each run has one survey");
 }
 

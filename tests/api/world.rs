@@ -17,8 +17,8 @@ use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
-use sealift::domain::lane::{Access, Credentials, Lane, Language, SecretSource, Tls};
-use sealift::domain::plan::Wire;
+use sealift::domain::lane::{Access, Credentials, Lane, LaneTls, Language, SecretSource};
+use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
@@ -76,7 +76,7 @@ fn no_jobs() -> JobsPage {
 
 impl Cloud for Quick {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
-        self.calls.lock().expect("a test's lock").push(call.word());
+        self.calls.lock().expect("a test's lock").push(call.as_str());
         let proxy = call.target().map(|target| target.proxy_id.to_string()).unwrap_or_default();
         let outcome = match check() {
             Err(withheld) => Err(error(Disposition::Withheld, &withheld.0)),
@@ -118,7 +118,7 @@ impl Cloud for Quick {
 }
 
 impl Probe for Quick {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
         if *self.silent.lock().expect("a test's lock") {
             return std::future::pending().boxed();
         }
@@ -141,7 +141,7 @@ fn lane() -> Lane {
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
             language: Language::default(),
-            tls: Tls::default(),
+            tls: LaneTls::default(),
         },
         quota: None,
         max_in_flight: 50,

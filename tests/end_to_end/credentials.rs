@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::field::Field;
+use super::field::FieldDay;
 
 const FAULTS: &str = "latency: {min: 1ms, max: 5ms}\njob_time: {min: 50ms, max: 200ms}\n";
 const STRATEGY: &str = "strategy: {max_in_flight: 10, max_failures: 0}\n";
@@ -12,7 +12,7 @@ const KEYS: &str = "access_key: {file: ak}, secret_key: {file: sk}";
 const USER: &str = "user: sealift, password: {file: password}, domain: acme";
 
 /// Exactly one effective call for each proxy, every change succeeded, and no key was locked on the way.
-fn nothing_lost_or_repeated(field: &Field) -> Value {
+fn nothing_lost_or_repeated(field: &FieldDay) -> Value {
     field.wait_until("the end", |status| status["phase"] == "completed");
     let tally = field.status()["tally"].clone();
     assert_eq!(tally["succeeded"], PROXIES, "{tally}");
@@ -24,7 +24,7 @@ fn nothing_lost_or_repeated(field: &Field) -> Value {
     seen
 }
 
-fn nothing_tells(field: &Field, secrets: &[&str]) {
+fn nothing_tells(field: &FieldDay, secrets: &[&str]) {
     for (place, bytes) in field.all_that_is_told() {
         for secret in secrets {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
@@ -47,7 +47,7 @@ fn keys(keys: &[(&str, &str)]) -> String {
 fn a_key_is_rotated_while_a_signed_rollout_runs() {
     let (old, new) = (("AKOLD", "old-secret-7f3a"), ("AKNEW", "new-secret-91bc"));
     let secrets = [("ak", old.0), ("sk", old.1)];
-    let mut field = Field::known_as("rotation", PROXIES, PROXIES, FAULTS, KEYS, &secrets, &keys(&[old]), "");
+    let mut field = FieldDay::known_as("rotation", PROXIES, PROXIES, FAULTS, KEYS, &secrets, &keys(&[old]), "");
     field.serve();
     field.submit(STRATEGY);
     field.wait_until("a third of it", third_done);
@@ -67,7 +67,7 @@ fn tokens_end_while_a_rollout_runs() {
     let secrets = [("password", "pass-word-55d1\n")];
     // Slow enough for several lives of a token.
     let lane = "quota: {requests: 150, per: 1s, headroom: 0%}";
-    let mut field = Field::known_as("tokens", PROXIES, PROXIES, FAULTS, USER, &secrets, accounts, lane);
+    let mut field = FieldDay::known_as("tokens", PROXIES, PROXIES, FAULTS, USER, &secrets, accounts, lane);
     field.serve();
     field.submit(STRATEGY);
     field.wait_until("a third of it", third_done);
@@ -82,7 +82,7 @@ fn tokens_end_while_a_rollout_runs() {
 fn a_wrong_password_is_asked_for_once() {
     let accounts = "users: [{domain: acme, user: sealift, password: right-7c22}]\n";
     let secrets = [("password", "wrong-88e0")];
-    let mut field = Field::known_as("password", PROXIES, PROXIES, FAULTS, USER, &secrets, accounts, "");
+    let mut field = FieldDay::known_as("password", PROXIES, PROXIES, FAULTS, USER, &secrets, accounts, "");
     field.serve();
     field.submit(STRATEGY);
     field.wait_until("the hold to be told", |status| status["holds"].to_string().contains("username or password is wrong"));
@@ -96,7 +96,7 @@ fn a_wrong_password_is_asked_for_once() {
 #[test]
 fn a_wrong_key_is_never_locked() {
     let secrets = [("ak", "AK"), ("sk", "wrong-3e9d")];
-    let mut field = Field::known_as("key", PROXIES, PROXIES, FAULTS, KEYS, &secrets, &keys(&[("AK", "right-aa51")]), "");
+    let mut field = FieldDay::known_as("key", PROXIES, PROXIES, FAULTS, KEYS, &secrets, &keys(&[("AK", "right-aa51")]), "");
     field.serve();
     field.submit(STRATEGY);
     field.wait_until("the hold to be told", |status| status["holds"].to_string().contains("verify aksk signature fail"));

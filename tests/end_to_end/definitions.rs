@@ -21,12 +21,12 @@ use sealift::cloud::Cloud as _;
 use sealift::cloud::answer::{self, WireAnswer};
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Answer, Call, JobView, Reply};
-use sealift::domain::cloud_clock::Span;
+use sealift::domain::cloud_clock::TimeSpan;
 use sealift::domain::id::{JobId, Name};
-use sealift::domain::lane::{Access, Credentials, Lane, Language, Naming, SecretSource, Tls};
+use sealift::domain::lane::{Access, Credentials, Lane, LaneTls, Language, NameSource, SecretSource};
 use sealift::domain::target::Target;
 use sealift::simcloud::emulator::accounts::Accounts;
-use sealift::simcloud::emulator::{Emulator, Options, Running};
+use sealift::simcloud::emulator::{Emulator, Options, RunningEmulator};
 use sealift::simcloud::faults::Faults;
 use sealift::simcloud::fleet::Fleet;
 use serde_json::{Value, json};
@@ -68,16 +68,16 @@ impl Clock for Stepped {
 }
 
 /// An emulated cloud, a tap before it, and our client on three lanes: signed, with a user, and one that is not let in.
-struct Bench {
+struct DefinitionFixture {
     clock: Arc<Stepped>,
-    _cloud: Running,
+    _cloud: RunningEmulator,
     tap: Tap,
     client: HttpCloud,
     targets: [Target; 2],
     _secrets: tempfile::TempDir,
 }
 
-impl Bench {
+impl DefinitionFixture {
     async fn new(faults: &str) -> Self {
         let clock = Arc::new(Stepped::default());
         let fleet = Fleet::generate(4, 2, 1).expect("a fleet");
@@ -141,7 +141,7 @@ impl Bench {
         let lane = &target.lane;
         let job = job.cloned().unwrap_or_else(|| "e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"));
         let since = SystemClock.times().wall.checked_sub(Duration::from_secs(60)).expect("not that early");
-        let within = Span::lasting(since, Duration::from_secs(3_600));
+        let within = TimeSpan::lasting(since, Duration::from_secs(3_600));
         let mut replies = Vec::new();
         for call in [
             Call::Instances { lane: lane.clone(), offset: 0 },
@@ -162,16 +162,16 @@ fn lanes(secrets: &Path, endpoint: &str) -> Vec<Lane> {
     let file = |name: &str| SecretSource::File(secrets.join(name));
     let user = |password: &str| Credentials::Password {
         iam_endpoint: endpoint.to_owned(),
-        user: Naming::Plain("sealift".into()),
+        user: NameSource::Plain("sealift".into()),
         password: file(password),
-        domain: Naming::Plain("acme".into()),
+        domain: NameSource::Plain("acme".into()),
     };
     let key = |secret: &str| Credentials::AccessKey { access_key: file("ak"), secret_key: file(secret), security_token: None };
     let lane = |name: &str, project: &str, credentials: Credentials| {
         let project_id = project.parse().expect("an id");
         crate::lanes::lane(
             name,
-            Access { endpoint: endpoint.to_owned(), project_id, credentials, language: Language::default(), tls: Tls::default() },
+            Access { endpoint: endpoint.to_owned(), project_id, credentials, language: Language::default(), tls: LaneTls::default() },
         )
     };
     vec![
@@ -192,7 +192,7 @@ fn job_of(reply: &Reply) -> JobId {
 
 /// A night in which all goes well but for what a client may always meet.
 async fn good_order() -> Vec<Exchange> {
-    let bench = Bench::new("job_time: 20s").await;
+    let bench = DefinitionFixture::new("job_time: 20s").await;
     let job = job_of(&bench.switch(0, true).await);
     for reply in bench.read_all(Some(&job)).await {
         assert!(reply.outcome.is_ok(), "{reply:?}");
@@ -223,7 +223,7 @@ async fn good_order() -> Vec<Exchange> {
 
 /// The same calls where something is always wrong. Answers that break off or are no JSON are none, and not here.
 async fn trouble(faults: &str) -> Vec<Exchange> {
-    let bench = Bench::new(faults).await;
+    let bench = DefinitionFixture::new(faults).await;
     let switched = bench.switch(0, true).await;
     bench.clock.step(20);
     let job = match switched.outcome {
@@ -403,7 +403,7 @@ fn the_vendors_examples_are_read_although_they_break_its_schemas() {
         instance_name: None,
     };
     let job: JobId = "31b8ae23-c687-4d80-b7b4-42a66c9bb886".parse().expect("an id");
-    let within = Span::lasting(SystemClock.times().wall, Duration::from_secs(3_600));
+    let within = TimeSpan::lasting(SystemClock.times().wall, Duration::from_secs(3_600));
     let lane = target.lane.clone();
     for (name, call, breaks) in [
         ("SwitchGaussMySqlProxySsl", Call::Submit { target: target.clone(), ssl_option: true }, &[][..]),

@@ -2,11 +2,11 @@
 //! disk is in order again, loses nothing and repeats nothing.
 //!
 //! The state directory is an ext4 file system of its own, which takes root and loop devices; elsewhere this is skipped and
-//! says so. `src/store/proof/crash.rs` shows the same of the store alone.
+//! says so. `src/store/crash_tests/crash.rs` shows the same of the store alone.
 
 use std::path::PathBuf;
 
-use crate::field::Field;
+use crate::field::FieldDay;
 use crate::mounts::{given_dir, in_own_mounts, make_ext4, may_mount_images, mount, run, unmount};
 use crate::score::Score;
 
@@ -38,10 +38,10 @@ fn a_disk_that_turns_read_only_ends_the_daemon_and_the_next_one_goes_on() {
 }
 
 /// A daemon at work whose state lies on the disk in the returned file.
-fn at_work(name: &str) -> (Field, PathBuf) {
+fn at_work(name: &str) -> (FieldDay, PathBuf) {
     let disk = given_dir().join("disk");
     make_ext4(&disk, DISK_MIB);
-    let mut field = Field::new(name, PROXIES, PROXIES / 2, FAULTS);
+    let mut field = FieldDay::new(name, PROXIES, PROXIES / 2, FAULTS);
     mount(&disk, &field.state()).expect("it was tried before");
     field.serve();
     field.submit("strategy: {max_in_flight: 20, max_failures: 50}\nretry: {max_attempts: 12, initial: 100ms, max: 1s}\n");
@@ -50,14 +50,14 @@ fn at_work(name: &str) -> (Field, PathBuf) {
 }
 
 /// The daemon ended because it could not write, and its last words say so, for one of these reasons.
-fn ended_loudly(field: &mut Field, reasons: &[&str]) {
+fn ended_loudly(field: &mut FieldDay, reasons: &[&str]) {
     let (code, log) = field.ended();
     assert!(code.is_some_and(|code| code != 0), "exit code {code:?}\n{log}");
     assert!(log.contains("cannot write") && reasons.iter().any(|reason| log.contains(reason)), "{log}");
 }
 
 /// A daemon on the mended disk carries the rollout to its end.
-fn goes_on(field: &mut Field, what: &str) {
+fn goes_on(field: &mut FieldDay, what: &str) {
     field.serve();
     field.wait_until("the end", |status| status["phase"] == "completed");
     let told = field.assert_nothing_is_lost_or_repeated(PROXIES);

@@ -15,7 +15,7 @@ const SEALIFT: &str = env!("CARGO_BIN_EXE_sealift");
 const LOOKS_MAX: u32 = 1_500;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-pub struct Field {
+pub struct FieldDay {
     folder: tempfile::TempDir,
     cloud: Child,
     endpoint: String,
@@ -30,13 +30,13 @@ pub fn write_secret(path: &Path, text: &str) {
 }
 
 /// What a client verb printed.
-pub struct Ran {
+pub struct ClientOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Field {
+impl FieldDay {
     pub fn new(name: &str, proxies: usize, instances: usize, faults: &str) -> Self {
         Self::with_lane(name, proxies, instances, faults, "")
     }
@@ -158,10 +158,10 @@ impl Field {
         daemon.wait().expect("reaped");
     }
 
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> ClientOutput {
         let ran = self.sealift().args(args).stdin(Stdio::null()).output().expect("the verb runs");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ran { code: ran.status.code().unwrap_or(-1), stdout: text(ran.stdout), stderr: text(ran.stderr) }
+        ClientOutput { code: ran.status.code().unwrap_or(-1), stdout: text(ran.stdout), stderr: text(ran.stderr) }
     }
 
     pub fn plan(&self, name: &str, more: &str) -> String {
@@ -363,7 +363,7 @@ impl Field {
     }
 }
 
-impl Drop for Field {
+impl Drop for FieldDay {
     fn drop(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let _ = daemon.kill();

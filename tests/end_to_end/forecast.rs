@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::field::Field;
+use crate::field::FieldDay;
 
 /// Jobs so long that they outweigh what a busy host adds to each step.
 const FAULTS: &str = "\
@@ -28,7 +28,7 @@ fn close(what: &str, told: SignedDuration, happened: SignedDuration) {
 #[test]
 fn what_is_forecast_happens() {
     const PROXIES: usize = 200;
-    let mut field = Field::new("forecast", PROXIES, 100, FAULTS);
+    let mut field = FieldDay::new("forecast", PROXIES, 100, FAULTS);
     field.serve();
     let strategy = "strategy: {max_in_flight: 25, max_failures: 200, waves: [{name: early, size: 50}, {name: rest, size: rest}]}\n";
     let plan = field.write_plan(strategy);

@@ -17,10 +17,10 @@ use sealift::cloud::Cloud as _;
 use sealift::cloud::http::HttpCloud;
 use sealift::domain::call::{Call, Disposition, Reply};
 use sealift::domain::id::Name;
-use sealift::domain::lane::{Access, ClientCertificate, Credentials, Lane, Language, Naming, SecretSource, Tls};
+use sealift::domain::lane::{Access, ClientCertificate, Credentials, Lane, LaneTls, Language, NameSource, SecretSource};
 use sealift::domain::target::Target;
 use sealift::simcloud::emulator::accounts::Accounts;
-use sealift::simcloud::emulator::{Emulator, Options, Running};
+use sealift::simcloud::emulator::{Emulator, Options, RunningEmulator};
 use sealift::simcloud::faults::Faults;
 use sealift::simcloud::fleet::Fleet;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
@@ -32,9 +32,9 @@ const PROJECT: &str = "056538411200d4cd2f79c003c7606412";
 /// Stands in no directory of names, by RFC 6761: it is reached through the proxy or not at all.
 const PRIVATE_NAME: &str = "gateway.invalid";
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+struct TestAuthority(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl TestAuthority {
     fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -55,7 +55,7 @@ impl Authority {
 /// The emulated cloud, a gateway before it, and a proxy on the way to the gateway.
 struct Site {
     folder: tempfile::TempDir,
-    cloud: Running,
+    cloud: RunningEmulator,
     target: Target,
     gateway: u16,
     proxy: u16,
@@ -69,7 +69,7 @@ impl Site {
     /// `demanding`: the gateway takes only clients that show a certificate of the site's authority.
     async fn new(demanding: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("sealift-gateway-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let (ours, others) = (Authority::new("Site authority"), Authority::new("Another authority"));
+        let (ours, others) = (TestAuthority::new("Site authority"), TestAuthority::new("Another authority"));
         let (certificate, key) = ours.issue(PRIVATE_NAME, ExtendedKeyUsagePurpose::ServerAuth);
         let client = ours.issue("client.invalid", ExtendedKeyUsagePurpose::ClientAuth);
         let stranger = others.issue("client.invalid", ExtendedKeyUsagePurpose::ClientAuth);
@@ -126,13 +126,13 @@ impl Site {
         self.folder.path().join(name)
     }
 
-    fn tls(&self, ca_file: Option<&str>, client: Option<&str>) -> Tls {
+    fn tls(&self, ca_file: Option<&str>, client: Option<&str>) -> LaneTls {
         let client =
             client.map(|name| ClientCertificate { certificate: self.at(&format!("{name}.pem")), key: self.at(&format!("{name}-key.pem")) });
-        Tls { ca_file: ca_file.map(|name| self.at(name)), client }
+        LaneTls { ca_file: ca_file.map(|name| self.at(name)), client }
     }
 
-    fn lane(&self, name: &str, tls: Tls) -> Lane {
+    fn lane(&self, name: &str, tls: LaneTls) -> Lane {
         let endpoint = format!("https://localhost:{}", self.gateway);
         let credentials = Credentials::Token(SecretSource::File(self.at("token")));
         crate::lanes::lane(
@@ -146,7 +146,7 @@ impl Site {
     }
 
     /// What comes of one look on a lane with this TLS.
-    async fn look(&self, tls: Tls) -> Reply {
+    async fn look(&self, tls: LaneTls) -> Reply {
         look(&[self.lane("private", tls)], &self.target).await
     }
 }
@@ -240,7 +240,7 @@ async fn what_is_one_lanes_own_is_no_others() {
     let site = Site::new(true).await;
     let lanes = [
         site.lane("private", site.tls(Some("ca.pem"), Some("client"))),
-        site.lane("usual", Tls::default()),
+        site.lane("usual", LaneTls::default()),
         site.lane("half", site.tls(Some("ca.pem"), None)),
     ];
     let on = |lane: &str| Target { lane: Name::parse(lane, "lane").expect("a name"), ..site.target.clone() };
@@ -257,9 +257,9 @@ async fn the_login_goes_the_same_way() {
     let mut lane = site.lane("private", site.tls(Some("ca.pem"), Some("client")));
     lane.access.credentials = Credentials::Password {
         iam_endpoint: lane.access.endpoint.clone(),
-        user: Naming::Plain("sealift".into()),
+        user: NameSource::Plain("sealift".into()),
         password: SecretSource::File(site.at("password")),
-        domain: Naming::Plain("acme".into()),
+        domain: NameSource::Plain("acme".into()),
     };
     let reply = look(&[lane], &site.target).await;
     assert!(reply.outcome.is_ok(), "{reply:?}");
@@ -267,12 +267,12 @@ async fn the_login_goes_the_same_way() {
 }
 
 /// A daemon as it is started, for one configuration.
-struct Daemon<'s> {
+struct GatewayDaemon<'s> {
     site: &'s Site,
     child: std::process::Child,
 }
 
-impl Drop for Daemon<'_> {
+impl Drop for GatewayDaemon<'_> {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _gone = self.child.wait();
@@ -311,7 +311,7 @@ async fn a_daemon_reaches_a_private_endpoint_through_a_proxy() {
     let mut serve = sealift(&folder);
     serve.env("HTTPS_PROXY", format!("http://127.0.0.1:{}", site.proxy)).arg("serve");
     let child = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the daemon starts");
-    let daemon = Daemon { site: &site, child };
+    let daemon = GatewayDaemon { site: &site, child };
     let discovered = tokio::task::spawn_blocking(move || {
         assert!(answers(&folder), "the daemon does not answer");
         sealift(&folder).args(["discover", "-o", "json"]).output().expect("it runs")
@@ -329,7 +329,7 @@ async fn a_daemon_reaches_a_private_endpoint_through_a_proxy() {
 #[test]
 fn a_daemon_with_a_wrong_key_says_so_and_ends() {
     let folder = tempfile::Builder::new().prefix("sealift-gateway-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    let authority = Authority::new("Site authority");
+    let authority = TestAuthority::new("Site authority");
     let (certificate, _) = authority.issue("client.invalid", ExtendedKeyUsagePurpose::ClientAuth);
     let (_, key) = authority.issue("client.invalid", ExtendedKeyUsagePurpose::ClientAuth);
     let config = format!(

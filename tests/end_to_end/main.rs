@@ -8,17 +8,17 @@ mod first_night;
 mod forecast;
 mod gateway;
 mod lanes;
-#[path = "../../src/store/proof/mounts.rs"]
+#[path = "../../src/store/crash_tests/mounts.rs"]
 mod mounts;
 mod moved;
 mod night;
-#[path = "../../src/store/proof/score.rs"]
+#[path = "../../src/store/crash_tests/score.rs"]
 mod score;
 mod sdk;
 
 use std::time::Duration;
 
-use field::Field;
+use field::FieldDay;
 use score::Score;
 
 const FAULTS: &str = "\
@@ -38,7 +38,7 @@ visibility_lag: {min: 0s, max: 200ms}
 fn killed_ten_times_and_nothing_is_lost_or_repeated() {
     const PROXIES: usize = 1_000;
     let kills: usize = std::env::var("SEALIFT_DAEMON_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
-    let mut field = Field::new("killed", PROXIES, 500, FAULTS);
+    let mut field = FieldDay::new("killed", PROXIES, 500, FAULTS);
     field.serve();
     field.submit("strategy: {max_in_flight: 60, max_failures: 200}\nretry: {max_attempts: 12, initial: 100ms, max: 2s}\n");
     for kill in 1..=kills {
@@ -62,7 +62,7 @@ fn killed_ten_times_and_nothing_is_lost_or_repeated() {
 /// At a limit of 100 calls a second the server's own log never has more than 100 in any sliding second, over a restart too.
 #[test]
 fn the_servers_log_never_shows_more_than_the_quota() {
-    let mut field = Field::with_lane(
+    let mut field = FieldDay::with_lane(
         "quota",
         120,
         120,
@@ -83,7 +83,7 @@ fn the_servers_log_never_shows_more_than_the_quota() {
 /// The operator's verbs, as typed: each is durable, and refused with a reason where it means nothing.
 #[test]
 fn verbs_hold_over_a_kill() {
-    let mut field = Field::new("verbs", 60, 60, "latency: {min: 5ms, max: 20ms}\njob_time: {min: 200ms, max: 400ms}\n");
+    let mut field = FieldDay::new("verbs", 60, 60, "latency: {min: 5ms, max: 20ms}\njob_time: {min: 200ms, max: 400ms}\n");
     field.serve();
     field.submit("strategy: {max_in_flight: 4, max_failures: 4}\n");
     field.wait_until("some progress", |status| status["tally"]["succeeded"].as_u64() >= Some(4));
@@ -117,7 +117,7 @@ fn verbs_hold_over_a_kill() {
 /// The kill switch needs no daemon: while the file stands, no PUT leaves.
 #[test]
 fn the_stop_file_stops_every_put() {
-    let mut field = Field::new("stopfile", 40, 40, "latency: {min: 5ms, max: 20ms}\njob_time: {min: 100ms, max: 200ms}\n");
+    let mut field = FieldDay::new("stopfile", 40, 40, "latency: {min: 5ms, max: 20ms}\njob_time: {min: 100ms, max: 200ms}\n");
     field.serve();
     field.submit("strategy: {max_in_flight: 4, max_failures: 4}\n");
     field.wait_until("some progress", |status| status["tally"]["succeeded"].as_u64() >= Some(4));
@@ -133,7 +133,7 @@ fn the_stop_file_stops_every_put() {
 /// A plan in the plans folder that says `autostart: true` is picked up when it appears; one with a mistake is told and left.
 #[test]
 fn a_plan_that_appears_is_picked_up() {
-    let mut field = Field::new("autostart", 6, 6, "job_time: {min: 20ms, max: 50ms}\n");
+    let mut field = FieldDay::new("autostart", 6, 6, "job_time: {min: 20ms, max: 50ms}\n");
     field.serve();
     field.drop_plan("broken.yaml", "version: 1\nname: broken\nssl_optoin: true\n");
     field.drop_plan("appeared.yaml", &field.plan("appeared", "autostart: true\n"));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::field::Field;
+use super::field::FieldDay;
 
 const FAULTS: &str = "\
 error_500_before: 0.03
@@ -16,14 +16,14 @@ job_time: {min: 50ms, max: 400ms}
 visibility_lag: {min: 0s, max: 200ms}
 ";
 
-fn said(field: &Field, args: &[&str], code: i32) -> String {
+fn said(field: &FieldDay, args: &[&str], code: i32) -> String {
     let ran = field.run(args);
     assert_eq!(ran.code, code, "{args:?}: {}{}", ran.stdout, ran.stderr);
     ran.stdout + &ran.stderr
 }
 
 /// Every proxy was switched by one effective call, and every job id that the cloud handed out is saved.
-fn assert_done_once(field: &Field, proxies: usize) {
+fn assert_done_once(field: &FieldDay, proxies: usize) {
     let ledger = field.ledger();
     let listed = ledger["proxies"].as_array().expect("a list");
     assert_eq!(listed.len(), proxies);
@@ -48,7 +48,7 @@ fn first_segment(store: &Path) -> std::path::PathBuf {
 #[test]
 fn a_half_done_rollout_is_handed_over_and_finished_elsewhere() {
     const PROXIES: usize = 160;
-    let mut field = Field::new("moved", PROXIES, 80, FAULTS);
+    let mut field = FieldDay::new("moved", PROXIES, 80, FAULTS);
     field.serve();
     field.submit("strategy: {max_in_flight: 20, max_failures: 80}\nretry: {max_attempts: 12, initial: 100ms, max: 2s}\n");
     field.wait_until("a quarter", |status| status["tally"]["succeeded"].as_u64() >= Some(PROXIES as u64 / 4));
@@ -100,7 +100,7 @@ fn a_half_done_rollout_is_handed_over_and_finished_elsewhere() {
 #[test]
 fn an_older_copy_switches_nothing_again() {
     const PROXIES: usize = 40;
-    let mut field = Field::new("older", PROXIES, 40, "latency: {min: 1ms, max: 5ms}\njob_time: {min: 50ms, max: 200ms}\n");
+    let mut field = FieldDay::new("older", PROXIES, 40, "latency: {min: 1ms, max: 5ms}\njob_time: {min: 50ms, max: 200ms}\n");
     field.serve();
     field.submit("strategy: {max_in_flight: 4, max_failures: 10}\n");
     field.wait_until("a little", |status| status["tally"]["succeeded"].as_u64() >= Some(8));
@@ -127,7 +127,7 @@ fn a_read_only_disk_is_copied_from_and_a_full_one_left_as_it_was() {
         eprintln!("skipped: a mount namespace needs root and `unshare`");
         return;
     }
-    let mut field = Field::new("disks", 40, 40, "job_time: {min: 50ms, max: 200ms}\n");
+    let mut field = FieldDay::new("disks", 40, 40, "job_time: {min: 50ms, max: 200ms}\n");
     field.serve();
     field.submit("strategy: {max_in_flight: 4, max_failures: 10}\n");
     field.wait_until("a little", |status| status["tally"]["succeeded"].as_u64() >= Some(8));

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, Unit};
 use sealift::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 
-use crate::field::Field;
+use crate::field::FieldDay;
 
 const PROXIES: u64 = 2_000;
 const BUDGET: u64 = 60;
@@ -59,12 +59,12 @@ fn hold(status: &Value) -> (&str, &str) {
     (hold["word"].as_str().unwrap_or(""), hold["text"].as_str().unwrap_or(""))
 }
 
-struct Night {
-    field: Field,
+struct FleetNight {
+    field: FieldDay,
     opening: Timestamp,
 }
 
-impl Night {
+impl FleetNight {
     /// Whether a window of the plan is open then, and how long it has been.
     fn since_opening(&self, at: Timestamp) -> Option<SignedDuration> {
         let since = at.duration_since(self.opening).as_nanos().rem_euclid(120 * 1_000_000_000);
@@ -90,7 +90,7 @@ impl Night {
 
 #[test]
 fn a_night_is_rehearsed_and_then_happens() {
-    let mut field = Field::new("night", PROXIES as usize, 1_000, CALM);
+    let mut field = FieldDay::new("night", PROXIES as usize, 1_000, CALM);
     field.serve();
     let (opening, cron) = next_opening();
     let plan = field.write_plan(&format!(
@@ -114,7 +114,7 @@ fn a_night_is_rehearsed_and_then_happens() {
 
     field.run(&["apply", &plan, "--yes", "--detach"]);
     assert!(now() < opening, "submitted before the window opens");
-    let night = Night { field, opening };
+    let night = FleetNight { field, opening };
     let field = &night.field;
     // Why not now, until when.
     field.wait_until("the hold before the opening", |status| hold(status).0 == "window");

@@ -35,7 +35,7 @@ async fn look_at(host: &str, port: u16, roots: &Roots) -> Proof {
 }
 
 fn verdict(proof: &Proof, wanted: bool, demand: &Demand) -> &'static str {
-    judge(proof, wanted, demand).word()
+    judge(proof, wanted, demand).as_str()
 }
 
 fn objections(proof: &Proof) -> Vec<ObjectionWord> {

@@ -1,6 +1,6 @@
 //! What a real server shows, in every way that TLS can stand or fall there.
 
-use sealift::domain::proof::{Anchors, Login, ObjectionWord, Plaintext, TlsVersion, TroubleWord};
+use sealift::domain::proof::{Anchors, Login, ObjectionWord, PlaintextLogin, TlsVersion, TroubleWord};
 use sealift::probe::{PROBE_WITHIN, Roots};
 
 use crate::authority::{Authority, self_signed};
@@ -26,7 +26,7 @@ async fn tls_is_proven_and_its_chain_held_against_the_authorities() {
     assert_eq!(own.names, ["127.0.0.1", "proxy.example.com"]);
     assert_eq!(own.not_after.map(|end| end.to_string()), Some("2999-12-31T00:00:00Z".into()));
     assert!(matches!(&proof.login, Some(Login::Refused { code: 1045, .. })), "{:?}", proof.login);
-    assert_eq!(proof.plaintext(), Plaintext::NotExcluded);
+    assert_eq!(proof.plaintext(), PlaintextLogin::NotExcluded);
     assert!(u128::from(proof.took_ms) <= PROBE_WITHIN.as_millis());
     assert_eq!((verdict(&proof, true, &TRUSTED), verdict(&proof, false, &LAX)), ("proven", "tls_still_offered"));
     assert!(server.log().contains("'sealift-probe'@'127.0.0.1'"), "the server's log names us: {}", server.log());
@@ -51,7 +51,7 @@ async fn tls_off_is_proven_too() {
     let proof = look(server.port, &authority.roots()).await;
     assert_eq!((proof.greeting.as_ref().map(|greeting| greeting.tls), &proof.tls, &proof.trouble), (Some(false), &None, &None));
     assert!(matches!(&proof.login, Some(Login::Refused { code: 1045, .. })), "{:?}", proof.login);
-    assert_eq!(proof.plaintext(), Plaintext::Only);
+    assert_eq!(proof.plaintext(), PlaintextLogin::Only);
     assert_eq!((verdict(&proof, false, &LAX), verdict(&proof, true, &LAX)), ("proven", "tls_not_offered"));
 }
 
@@ -103,5 +103,5 @@ async fn required_tls_is_proven_as_any_other_and_refuses_plain_text_where_that_s
     let proof = look(server.port, &authority.roots()).await;
     assert_eq!(verdict(&proof, true, &TRUSTED), "proven");
     // Such a server greets like one that takes both.
-    assert_eq!(proof.plaintext(), Plaintext::NotExcluded);
+    assert_eq!(proof.plaintext(), PlaintextLogin::NotExcluded);
 }

@@ -199,7 +199,7 @@ impl QuotaFixture {
                 let rollout = self.rollout(place).await;
                 if rollout.record.phase.is_final() {
                     let total = rollout.total();
-                    assert_eq!((rollout.record.phase.word(), total.succeeded), ("completed", rollout.targets));
+                    assert_eq!((rollout.record.phase.as_str(), total.succeeded), ("completed", rollout.targets));
                     break;
                 }
                 assert!(self.now() < until, "rollout {place} goes on and on: {:?}", rollout.total());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sealift::clock::SystemClock;
 use sealift::domain::id::Name;
 use sealift::simcloud::emulator::accounts::Accounts;
-use sealift::simcloud::emulator::{Emulator, Options, Running};
+use sealift::simcloud::emulator::{Emulator, Options, RunningEmulator};
 use sealift::simcloud::faults::Faults;
 use sealift::simcloud::fleet::Fleet;
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub fn sealift() -> Command {
 /// The folder with configuration, plans and state, and the cloud.
 pub struct ServeWorld {
     pub folder: tempfile::TempDir,
-    pub cloud: Running,
+    pub cloud: RunningEmulator,
 }
 
 impl ServeWorld {

@@ -8,9 +8,9 @@ mod bed;
 mod rules;
 mod script;
 
-use self::bed::{SCOREBOARD, Wrong};
+use self::bed::{EnforcementBug, SCOREBOARD};
 use crate::number;
-use crate::tally::{Met, planted_are_found, seeds_hold};
+use crate::tally::{RunTally, planted_are_found, seeds_hold};
 
 /// Seeds of one test run.
 const SEEDS: u64 = 300;
@@ -35,28 +35,28 @@ const MUST_FIRE: &[&str] = &[
 ];
 
 /// How a run ended.
-struct Outcome {
-    met: Met,
+struct EnforcementOutcome {
+    met: RunTally,
     journal: String,
 }
 
-fn run(seed: u64, planted: Wrong) -> Outcome {
+fn run(seed: u64, planted: EnforcementBug) -> EnforcementOutcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     // Made inside, where the paused clock is the one that is read.
-    runtime.block_on(async { script::Script::new(seed, planted).run().await })
+    runtime.block_on(async { script::EnforcementScript::new(seed, planted).run().await })
 }
 
 #[test]
 fn enforcement_seeds() {
     if let Ok(seed) = std::env::var("SEALIFT_ENFORCEMENT_SEED") {
-        let outcome = run(seed.parse().expect("a number"), Wrong::Nothing);
+        let outcome = run(seed.parse().expect("a number"), EnforcementBug::Nothing);
         println!("{}\n{:#?}", outcome.journal, outcome.met.fired);
         assert!(outcome.met.violations.is_empty(), "{:#?}", outcome.met.violations);
         return;
     }
     let base = number("SEALIFT_SEED_BASE", 0);
     let seeds = base..base + number("SEALIFT_ENFORCEMENT_SEEDS", SEEDS);
-    seeds_hold(seeds, "SEALIFT_ENFORCEMENT_SEED", SEEDS, MUST_FIRE, &|seed| run(seed, Wrong::Nothing).met);
+    seeds_hold(seeds, "SEALIFT_ENFORCEMENT_SEED", SEEDS, MUST_FIRE, &|seed| run(seed, EnforcementBug::Nothing).met);
 }
 
 #[test]

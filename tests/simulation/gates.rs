@@ -7,7 +7,7 @@ use sealift::domain::plan::{OnFailure, RevertPolicy};
 
 /// What one run has of it.
 #[derive(Debug, Clone, Default)]
-pub struct Gates {
+pub struct ClearanceTally {
     pub revert: RevertPolicy,
     /// Times at which somebody asks for a revert, in virtual seconds.
     pub reverts: Vec<u64>,
@@ -19,7 +19,7 @@ pub struct Gates {
     pub foreign: Vec<u64>,
 }
 
-impl Gates {
+impl ClearanceTally {
     pub fn draw(seed: u64, calm_at: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x6a7e_5000_0000_0001);
         let times = |rng: &mut Rng, most: usize| -> Vec<u64> { (0..rng.usize(1..=most)).map(|_| rng.u64(2..calm_at)).collect() };

@@ -16,7 +16,7 @@ const PLACES: usize = 16;
 
 /// What one run has of it.
 #[derive(Debug, Clone, Default)]
-pub struct Groups {
+pub struct GroupTally {
     /// At most so many of the only lane.
     pub lane: Option<u32>,
     /// At most so many of each tier.
@@ -25,7 +25,7 @@ pub struct Groups {
     tiers: Vec<Option<u8>>,
 }
 
-impl Groups {
+impl GroupTally {
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x9b0a_1150_0000_0001);
         if rng.f64() >= 0.4 {

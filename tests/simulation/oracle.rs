@@ -17,8 +17,8 @@ use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, Rollout, Store, Submission};
 
-use crate::invariants::{self, Invariant};
-use crate::scenario::Scenario;
+use crate::invariants::{self, SimInvariant};
+use crate::scenario::SimScenario;
 use crate::world::{MS, Nanos};
 
 /// How often what must hold at every instant is looked at.
@@ -37,7 +37,7 @@ pub enum Fact<'a> {
     /// Time has passed.
     Instant { now: Nanos, wall: Timestamp, store: &'a MemoryStore },
     /// Something that needs no context.
-    Seen(&'a Seen),
+    Seen(&'a SeenFact),
     /// The run is over.
     End { store: &'a MemoryStore, cloud: &'a Model, entries: &'a [Entry] },
 }
@@ -52,7 +52,7 @@ pub struct Sent<'a> {
 }
 
 /// Facts without context.
-pub enum Seen {
+pub enum SeenFact {
     /// The daemon read a job id.
     JobRead { job: JobId },
     /// The answer to a request that left is with the daemon at that time.
@@ -88,8 +88,8 @@ pub enum Seen {
 }
 
 /// What the invariants may know from the start.
-pub struct Setting<'a> {
-    pub scenario: &'a Scenario,
+pub struct OracleSetting<'a> {
+    pub scenario: &'a SimScenario,
     pub submission: &'a Submission,
     pub rollout: RolloutId,
     pub fleet: &'a Fleet,
@@ -97,15 +97,15 @@ pub struct Setting<'a> {
 
 pub struct Oracle {
     rollout: RolloutId,
-    invariants: Vec<(&'static str, Box<dyn Invariant>)>,
+    invariants: Vec<(&'static str, Box<dyn SimInvariant>)>,
     ordinals: BTreeMap<ProxyId, u32>,
     next_instant: Nanos,
     pub violations: Vec<String>,
 }
 
 impl Oracle {
-    pub fn new(scenario: &Scenario, submission: &Submission, rollout: RolloutId, fleet: &Fleet) -> Self {
-        let setting = Setting { scenario, submission, rollout, fleet };
+    pub fn new(scenario: &SimScenario, submission: &Submission, rollout: RolloutId, fleet: &Fleet) -> Self {
+        let setting = OracleSetting { scenario, submission, rollout, fleet };
         let ordinals = submission.targets.iter().zip(0..).map(|(target, ordinal)| (target.proxy_id, ordinal)).collect();
         Self { rollout, invariants: invariants::all(&setting), ordinals, next_instant: 0, violations: Vec::new() }
     }
@@ -134,7 +134,7 @@ impl Oracle {
         }
     }
 
-    pub fn see(&mut self, seen: Seen) {
+    pub fn see(&mut self, seen: SeenFact) {
         self.show(&Fact::Seen(&seen));
     }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use sealift::simcloud::faults::{Between, Faults, OffsetShape, QuotaRule, Rate};
 
-use crate::gates::Gates;
-use crate::groups::Groups;
+use crate::gates::ClearanceTally;
+use crate::groups::GroupTally;
 
 /// What one run is about.
 #[derive(Debug, Clone)]
-pub struct Scenario {
+pub struct SimScenario {
     pub seed: u64,
     pub proxies: usize,
     pub instances: usize,
@@ -58,13 +58,13 @@ pub struct Scenario {
     /// From this virtual second on nothing goes wrong any more.
     pub calm_at: u64,
     /// Reverts, approvals, pauses with an end.
-    pub gates: Gates,
+    pub gates: ClearanceTally,
     /// The list of targets says what they showed.
     pub seen: bool,
     /// The plan asks for a proof on the wire.
     pub wire: bool,
     /// Limits of what is in flight of one lane or of one value of a tag.
-    pub groups: Groups,
+    pub groups: GroupTally,
 }
 
 /// A window that opens every so many minutes.
@@ -97,7 +97,7 @@ fn some(rng: &mut Rng, share: f64, most: f64) -> f64 {
     if rng.f64() < share { rng.f64() * most } else { 0.0 }
 }
 
-impl Scenario {
+impl SimScenario {
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x5ea1_1f70_0000_0001);
         let proxies = rng.usize(1..=16);
@@ -148,24 +148,24 @@ impl Scenario {
             clock_steps: Vec::new(),
             calm_at: rng.u64(60..600),
             faults,
-            gates: Gates::default(),
+            gates: ClearanceTally::default(),
             seen: Rng::with_seed(seed ^ 0x5ea1_1f70_0000_0006).f64() < 0.2,
             wire: false,
-            groups: Groups::draw(seed),
+            groups: GroupTally::draw(seed),
         };
         drawn.draw_wire();
         drawn.draw_clock();
         drawn.draw_undocumented();
         drawn.draw_lane();
         drawn.draw_stop();
-        drawn.gates = Gates::draw(seed, drawn.calm_at);
+        drawn.gates = ClearanceTally::draw(seed, drawn.calm_at);
         drawn
     }
 
     /// A small world in which nothing crashes by itself, for killing it at every commit and call.
     pub fn small(world: u64) -> Self {
         let drawn = Self::draw(1_000_000 + world);
-        let gates = Gates::small(world);
+        let gates = ClearanceTally::small(world);
         let reverts = !gates.reverts.is_empty();
         Self {
             proxies: 4,
@@ -190,7 +190,7 @@ impl Scenario {
             clock_steps: Vec::new(),
             calm_at: 60,
             gates,
-            groups: Groups::small(world),
+            groups: GroupTally::small(world),
             wire: world % 3 == 1,
             ..drawn
         }

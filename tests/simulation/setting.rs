@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sealift::domain::change::Timing;
 use sealift::domain::group::GroupLimits;
 use sealift::domain::id::{Digest, InstanceId, Name};
-use sealift::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, Language, SecretSource, Tls};
-use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave, Wire};
+use sealift::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Lane, LaneTls, Language, SecretSource};
+use sealift::domain::plan::{Approval, Plan, Promote, Strategy, Wave, WireRules};
 use sealift::domain::proof::TlsVersion;
 use sealift::domain::quota::Quota;
 use sealift::domain::retry;
@@ -20,19 +20,19 @@ use sealift::simcloud::fleet::Fleet;
 use sealift::store::Submission;
 
 use crate::planted::Planted;
-use crate::scenario::{CALL_TIMEOUT, Often, SETTLE, Scenario};
+use crate::scenario::{CALL_TIMEOUT, Often, SETTLE, SimScenario};
 
 pub fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a valid name")
 }
 
-pub fn fleet(scenario: &Scenario) -> Fleet {
+pub fn fleet(scenario: &SimScenario) -> Fleet {
     Fleet::generate(scenario.proxies, scenario.instances, scenario.seed).expect("a valid fleet")
 }
 
 /// What the list says that each proxy showed. The proxies begin with the other value, so a list that says the wanted one
 /// is out of date. Drawn apart, so that everything else of a seed stays as it is.
-pub fn seen(scenario: &Scenario) -> Vec<Option<bool>> {
+pub fn seen(scenario: &SimScenario) -> Vec<Option<bool>> {
     let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x5ea1_1f70_0000_0007);
     let said = scenario.seen;
     (0..scenario.proxies).map(|_| (said && rng.f64() < 0.8).then(|| rng.f64() < 0.2)).collect()
@@ -45,7 +45,7 @@ pub fn stop_file(text: Option<String>) -> Option<StopFile> {
 
 /// What is submitted. A store that does not know the instances is modelled by giving every proxy one of its own; the
 /// network then puts the real one back.
-pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Planted) -> Submission {
+pub fn submission(scenario: &SimScenario, fleet: &Fleet, at: Timestamp, planted: Planted) -> Submission {
     let made_up = Fleet::generate(scenario.proxies, scenario.proxies, !scenario.seed).expect("one proxy an instance");
     let instance = |place: usize| -> InstanceId {
         let of = if planted == Planted::InstanceNotLocked { &made_up } else { fleet };
@@ -77,7 +77,7 @@ pub fn submission(scenario: &Scenario, fleet: &Fleet, at: Timestamp, planted: Pl
     Submission { plan, targets: targets.into(), by: "simulation".into(), at, note: String::new() }
 }
 
-fn plan(scenario: &Scenario) -> Plan {
+fn plan(scenario: &SimScenario) -> Plan {
     let mut first = 0;
     let mut waves = Vec::new();
     for (place, size) in scenario.waves.iter().enumerate() {
@@ -119,11 +119,11 @@ fn plan(scenario: &Scenario) -> Plan {
         enforce: None,
         survey: false,
         written: Default::default(),
-        wire: scenario.wire.then_some(Wire { min_tls: TlsVersion::V12, ca: None }),
+        wire: scenario.wire.then_some(WireRules { min_tls: TlsVersion::V12, ca: None }),
     }
 }
 
-pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
+pub fn lane(scenario: &SimScenario, planted: Planted) -> Lane {
     Lane {
         name: name("sim"),
         access: Access {
@@ -131,7 +131,7 @@ pub fn lane(scenario: &Scenario, planted: Planted) -> Lane {
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("a valid project id"),
             credentials: Credentials::Token(SecretSource::Env("UNUSED".into())),
             language: Language::default(),
-            tls: Tls::default(),
+            tls: LaneTls::default(),
         },
         quota: scenario.quota.map(|(requests, per)| Quota { requests, per }),
         max_in_flight: if planted == Planted::LaneLimitIgnored { 100 } else { scenario.lane_in_flight },

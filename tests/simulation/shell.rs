@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use sealift::domain::id::Digest;
 
-use self::planted::{SCOREBOARD, Wrong};
-use crate::tally::{Met, planted_are_found, seeds_hold};
+use self::planted::{RuntimeBug, SCOREBOARD};
+use crate::tally::{RunTally, planted_are_found, seeds_hold};
 use crate::{ENOUGH, number, on_all_cores};
 
 /// Seeds of one test run.
@@ -50,15 +50,15 @@ const MUST_FIRE: &[&str] = &[
 ];
 
 /// How a run ended.
-struct Outcome {
-    met: Met,
+struct RuntimeOutcome {
+    met: RunTally,
     journal: String,
 }
 
-fn run(seed: u64, planted: Wrong, told: bool) -> Outcome {
+fn run(seed: u64, planted: RuntimeBug, told: bool) -> RuntimeOutcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     // Made inside, where the paused clock is the one that is read.
-    runtime.block_on(async { script::Script::new(seed, planted, told).run().await })
+    runtime.block_on(async { script::RuntimeScript::new(seed, planted, told).run().await })
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn shell_seeds() {
         return one_seed(seed.parse().expect("SEALIFT_SHELL_SEED is a number"));
     }
     let seeds = 0..number("SEALIFT_SHELL_SEEDS", SEEDS);
-    seeds_hold(seeds, "SEALIFT_SHELL_SEED", SEEDS, MUST_FIRE, &|seed| run(seed, Wrong::Nothing, false).met);
+    seeds_hold(seeds, "SEALIFT_SHELL_SEED", SEEDS, MUST_FIRE, &|seed| run(seed, RuntimeBug::Nothing, false).met);
 }
 
 fn one_seed(seed: u64) {
@@ -79,7 +79,7 @@ fn one_seed(seed: u64) {
 #[test]
 fn the_same_seed_gives_the_shell_the_same_journal() {
     let different = on_all_cores(TWICE, ENOUGH, &|seed| {
-        let digest = || Digest::of(run(seed, Wrong::Nothing, false).journal.as_bytes());
+        let digest = || Digest::of(run(seed, RuntimeBug::Nothing, false).journal.as_bytes());
         let (first, second) = (digest(), digest());
         (first != second).then_some(seed)
     });
@@ -92,4 +92,4 @@ fn bugs_planted_around_the_shell_are_found() {
 }
 
 /// Shared by all parts of one run; nothing in it is ever held over a wait.
-type Shared = Arc<bed::Bed>;
+type RunShared = Arc<bed::RuntimeFixture>;

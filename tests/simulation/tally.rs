@@ -8,14 +8,14 @@ use std::sync::Mutex;
 use crate::{ENOUGH, on_all_cores};
 
 /// What one run gives: what it broke, what it met, and its virtual seconds.
-pub struct Met {
+pub struct RunTally {
     pub violations: Vec<String>,
     pub fired: BTreeMap<&'static str, u64>,
     pub seconds: u64,
 }
 
 /// No seed breaks a rule; `variable` shows one again. At least `enough` seeds must meet every word of `must_fire`.
-pub fn seeds_hold(seeds: Range<u64>, variable: &str, enough: u64, must_fire: &[&str], run: &(dyn Fn(u64) -> Met + Sync)) {
+pub fn seeds_hold(seeds: Range<u64>, variable: &str, enough: u64, must_fire: &[&str], run: &(dyn Fn(u64) -> RunTally + Sync)) {
     let count = seeds.end - seeds.start;
     let sums = Mutex::new((BTreeMap::<&'static str, u64>::new(), 0));
     let mut found = on_all_cores(count, ENOUGH, &|place| {
@@ -38,7 +38,7 @@ pub fn seeds_hold(seeds: Range<u64>, variable: &str, enough: u64, must_fire: &[&
 }
 
 /// Every planted bug is found within its number of seeds.
-pub fn planted_are_found<P: Debug + Copy + Sync>(scoreboard: &[(P, u64)], run: &(dyn Fn(u64, P) -> Met + Sync)) {
+pub fn planted_are_found<P: Debug + Copy + Sync>(scoreboard: &[(P, u64)], run: &(dyn Fn(u64, P) -> RunTally + Sync)) {
     let mut board = format!("{:<22} {:>6} {:>8}  seen by\n", "planted bug", "first", "seeds");
     let mut unfound = Vec::new();
     for (planted, within) in scoreboard {

@@ -32,11 +32,11 @@ use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, Rollout, Store, Submission};
 
-use crate::oracle::{Oracle, Seen};
+use crate::oracle::{Oracle, SeenFact};
 use crate::planted::Planted;
-use crate::scenario::Scenario;
+use crate::scenario::SimScenario;
 use crate::setting;
-use daemon::Daemon;
+use daemon::SimDaemon;
 pub use drawn::draw_verb;
 pub use network::unanswered;
 pub use person::verb_of_a_person;
@@ -86,7 +86,7 @@ impl CallPoint {
     pub const ALL: [Self; 4] = [Self::BeforeWire, Self::AfterWire, Self::BeforeAnswer, Self::AfterAnswer];
 }
 
-pub(in crate::world) enum What {
+pub(in crate::world) enum SimEvent {
     Wake { life: u32, at: Nanos },
     Feed { life: u32, input: Box<Input> },
     Answer { life: u32, ticket: Ticket, number: u64, reply: Box<sealift::domain::call::Reply> },
@@ -111,7 +111,7 @@ pub(in crate::world) enum What {
     Calm,
 }
 
-impl What {
+impl SimEvent {
     /// Whether it happens inside the daemon's host, and so only while that one goes on.
     fn is_inside(&self) -> bool {
         match self {
@@ -144,7 +144,7 @@ impl What {
 struct Event {
     at: Nanos,
     number: u64,
-    what: What,
+    what: SimEvent,
 }
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
@@ -164,15 +164,15 @@ impl Ord for Event {
 }
 
 /// One run.
-pub struct World {
-    scenario: Scenario,
+pub struct SimWorld {
+    scenario: SimScenario,
     planted: Planted,
     rng: Rng,
     now: Nanos,
     wall_offset: i64,
     number: u64,
     queue: BinaryHeap<Reverse<Event>>,
-    daemon: Daemon,
+    daemon: SimDaemon,
     store: MemoryStore,
     fleet: Fleet,
     submission: Submission,
@@ -224,12 +224,12 @@ pub struct Outcome {
 }
 
 /// One history. `kills` are additional to the scenario's own crashes.
-pub fn run(scenario: Scenario, planted: Planted, kills: &[Kill]) -> Outcome {
-    World::new(scenario, planted, kills).run()
+pub fn run(scenario: SimScenario, planted: Planted, kills: &[Kill]) -> Outcome {
+    SimWorld::new(scenario, planted, kills).run()
 }
 
-impl World {
-    fn new(scenario: Scenario, planted: Planted, kills: &[Kill]) -> Self {
+impl SimWorld {
+    fn new(scenario: SimScenario, planted: Planted, kills: &[Kill]) -> Self {
         let fleet = setting::fleet(&scenario);
         let submission = setting::submission(&scenario, &fleet, start(), planted);
         let store = MemoryStore::new();
@@ -246,7 +246,7 @@ impl World {
             wall_offset: 0,
             number: 0,
             queue: BinaryHeap::new(),
-            daemon: Daemon::default(),
+            daemon: SimDaemon::default(),
             store,
             fleet,
             submission,
@@ -276,14 +276,14 @@ impl World {
             scenario,
             planted,
         };
-        world.push(0, What::Start);
+        world.push(0, SimEvent::Start);
         world.draw_events();
         world.draw_gates();
         world.draw_asks();
         world
     }
 
-    fn push(&mut self, after: Nanos, what: What) {
+    fn push(&mut self, after: Nanos, what: SimEvent) {
         self.number += 1;
         self.queue.push(Reverse(Event { at: self.now + after, number: self.number, what }));
     }
@@ -386,56 +386,56 @@ impl World {
         format!("{:?} {:?} {states:?}", rollout.record, rollout.total())
     }
 
-    fn happen(&mut self, what: What) {
+    fn happen(&mut self, what: SimEvent) {
         if what.is_inside() && self.daemon.frozen_until > self.now {
             // It happens when the host goes on, in the same order.
             let rest = self.daemon.frozen_until - self.now;
             return self.push(rest, what);
         }
         match what {
-            What::Wake { life, at } => {
+            SimEvent::Wake { life, at } => {
                 if self.daemon.life == life && self.daemon.wake == Some(at) {
                     self.daemon.wake = None;
                     self.feed(Input::Tick);
                 }
             }
-            What::Feed { life, input } => {
+            SimEvent::Feed { life, input } => {
                 if self.daemon.life == life {
                     self.feed(*input);
                 }
             }
-            What::Answer { life, ticket, number, reply } => self.answered(life, ticket, number, *reply),
-            What::Apply { life, ticket, commit } => self.apply(life, ticket, *commit),
-            What::Wire { life, ticket, number, call } => self.wire(life, ticket, number, *call),
-            What::Arrive { life, ticket, number, call } => self.arrive(life, ticket, number, &call),
-            What::Crash => self.crash(None),
-            What::Start => self.start(),
-            What::Freeze { until } => self.freeze(until),
-            What::Operator { verb } => self.operator(verb),
-            What::Foreign => self.foreign(),
-            What::Look { place, way } => self.look(place, way),
-            What::Probe { life, ticket, id, endpoint } => self.probed(life, ticket, id, &endpoint),
-            What::AskWire { life, ticket, call, deadline, way } => self.ask_wire(life, ticket, *call, deadline, way),
-            What::AskArrive { life, ticket, call, way } => self.ask_arrive(life, ticket, &call, way),
-            What::StopFile { text } => self.stop_file(text),
-            What::TellStop { life } => self.tell_stop(life),
-            What::LaneSwitch { order, paused } => self.lane_switch(order, paused),
-            What::StopAll { order, stopped } => self.stop_all(order, stopped),
-            What::Jump { seconds } => {
+            SimEvent::Answer { life, ticket, number, reply } => self.answered(life, ticket, number, *reply),
+            SimEvent::Apply { life, ticket, commit } => self.apply(life, ticket, *commit),
+            SimEvent::Wire { life, ticket, number, call } => self.wire(life, ticket, number, *call),
+            SimEvent::Arrive { life, ticket, number, call } => self.arrive(life, ticket, number, &call),
+            SimEvent::Crash => self.crash(None),
+            SimEvent::Start => self.start(),
+            SimEvent::Freeze { until } => self.freeze(until),
+            SimEvent::Operator { verb } => self.operator(verb),
+            SimEvent::Foreign => self.foreign(),
+            SimEvent::Look { place, way } => self.look(place, way),
+            SimEvent::Probe { life, ticket, id, endpoint } => self.probed(life, ticket, id, &endpoint),
+            SimEvent::AskWire { life, ticket, call, deadline, way } => self.ask_wire(life, ticket, *call, deadline, way),
+            SimEvent::AskArrive { life, ticket, call, way } => self.ask_arrive(life, ticket, &call, way),
+            SimEvent::StopFile { text } => self.stop_file(text),
+            SimEvent::TellStop { life } => self.tell_stop(life),
+            SimEvent::LaneSwitch { order, paused } => self.lane_switch(order, paused),
+            SimEvent::StopAll { order, stopped } => self.stop_all(order, stopped),
+            SimEvent::Jump { seconds } => {
                 self.fire("wall_jump");
                 // What waits for an instant of the wall clock looks at it at least every 30 s.
-                self.oracle.see(Seen::Disturbed { now: self.now + 10 * S });
+                self.oracle.see(SeenFact::Disturbed { now: self.now + 10 * S });
                 self.wall_offset += seconds;
             }
-            What::CloudClock { ahead } => {
+            SimEvent::CloudClock { ahead } => {
                 self.fire("cloud_clock_step");
                 self.set_cloud_clock(ahead);
             }
-            What::Calm => {
+            SimEvent::Calm => {
                 self.calm = true;
                 // Somebody sets both clocks right.
                 if self.wall_offset != 0 {
-                    self.oracle.see(Seen::Disturbed { now: self.now + 10 * S });
+                    self.oracle.see(SeenFact::Disturbed { now: self.now + 10 * S });
                     self.wall_offset = 0;
                 }
                 self.scenario.refuse = 0.0;

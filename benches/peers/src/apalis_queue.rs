@@ -12,14 +12,14 @@ use apalis_sqlite::{Config, SqliteConnectOptions, SqlitePoolOptions, SqliteStora
 use futures::stream;
 
 use crate::Failure;
-use crate::calls::{Caller, Target, Task};
+use crate::calls::{Caller, PeerTarget, Task};
 use crate::outcome::{Gathered, Told};
 
 /// Connections: one writes at a time, others may read.
 const CONNECTIONS: u32 = 4;
 
 #[derive(Clone)]
-struct Shared {
+struct ApalisShared {
     caller: Caller,
     gathered: Arc<Gathered>,
     seconds: f64,
@@ -36,20 +36,20 @@ pub async fn run(task: Task) -> Result<Told, Failure> {
     let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
     SqliteStorage::migrations().run(&pool).await?;
     let config = Config::default().queue("changes").batch_size(task.in_flight);
-    let mut storage = SqliteStorage::<Target>::new(&pool).with_config(config);
+    let mut storage = SqliteStorage::<PeerTarget>::new(&pool).with_config(config);
     let targets = task.targets()?;
     let total = targets.len();
     storage.push_stream(&mut stream::iter(targets)).await?;
 
     let gathered = Arc::new(Gathered::begin()?);
-    let shared = Shared { caller: Caller::new(&task)?, gathered: Arc::clone(&gathered), seconds: task.seconds, total };
+    let shared = ApalisShared { caller: Caller::new(&task)?, gathered: Arc::clone(&gathered), seconds: task.seconds, total };
     let worker =
         WorkerBuilder::new("bench").backend(storage).concurrency(task.in_flight).parallelize(tokio::spawn).data(shared).build(change);
     worker.run().await?;
     gathered.end(None)
 }
 
-async fn change(target: Target, shared: Data<Shared>, worker: WorkerContext) -> Result<String, BoxDynError> {
+async fn change(target: PeerTarget, shared: Data<ApalisShared>, worker: WorkerContext) -> Result<String, BoxDynError> {
     let begun = Instant::now();
     let caller = &shared.caller;
     caller.look(&target).await?;

@@ -37,14 +37,14 @@ pub struct Task {
 
 impl Task {
     /// Reads the target file.
-    pub fn targets(&self) -> Result<Vec<Target>, Failure> {
+    pub fn targets(&self) -> Result<Vec<PeerTarget>, Failure> {
         Ok(csv::Reader::from_path(&self.targets)?.deserialize().collect::<Result<_, _>>()?)
     }
 }
 
 /// One row of the target file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Target {
+pub struct PeerTarget {
     /// Its instance.
     pub instance_id: String,
     /// The proxy.
@@ -57,7 +57,7 @@ struct Accepted {
 }
 
 #[derive(Deserialize)]
-struct JobBody {
+struct PeerJobBody {
     job: Job,
 }
 
@@ -86,13 +86,13 @@ impl Caller {
     }
 
     /// The proxies of the target's instance.
-    pub async fn look(&self, target: &Target) -> Result<(), Failure> {
+    pub async fn look(&self, target: &PeerTarget) -> Result<(), Failure> {
         let url = format!("{}/instances/{}/proxies?offset=0&limit=100", self.base, target.instance_id);
         self.call(self.client.get(url)).await.map(|_| ())
     }
 
     /// The switch; its job.
-    pub async fn switch(&self, target: &Target) -> Result<String, Failure> {
+    pub async fn switch(&self, target: &PeerTarget) -> Result<String, Failure> {
         let url = format!("{}/instances/{}/proxy/{}/ssl", self.base, target.instance_id, target.proxy_id);
         let request = self.client.put(url).header("Content-Type", "application/json;charset=UTF-8");
         let answer = self.call(request.body(r#"{"ssl_option":true}"#)).await?;
@@ -104,7 +104,7 @@ impl Caller {
         let url = format!("{}/jobs?id={job}", self.base);
         loop {
             let answer = self.call(self.client.get(&url)).await?;
-            if serde_json::from_slice::<JobBody>(&answer)?.job.status == "Completed" {
+            if serde_json::from_slice::<PeerJobBody>(&answer)?.job.status == "Completed" {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::Failure;
-use crate::calls::{Caller, Target, Task};
+use crate::calls::{Caller, PeerTarget, Task};
 use crate::group_log::Log;
 use crate::outcome::{Gathered, Told};
 
 /// What the workers share.
-struct Shared {
-    targets: Vec<Target>,
+struct LoopShared {
+    targets: Vec<PeerTarget>,
     next: AtomicUsize,
     caller: Caller,
     log: Option<Log>,
@@ -22,17 +22,17 @@ struct Shared {
 pub async fn run(task: Task, logged: bool) -> Result<Told, Failure> {
     let log = if logged { Some(Log::create(&task.dir.join("log.jsonl"))?) } else { None };
     let (targets, caller) = (task.targets()?, Caller::new(&task)?);
-    let shared = Arc::new(Shared { targets, next: AtomicUsize::new(0), caller, log, gathered: Gathered::begin()? });
+    let shared = Arc::new(LoopShared { targets, next: AtomicUsize::new(0), caller, log, gathered: Gathered::begin()? });
     let workers: Vec<_> = (0..task.in_flight).map(|_| tokio::spawn(work(Arc::clone(&shared), task.seconds))).collect();
     for worker in workers {
         worker.await??;
     }
-    let Shared { log, gathered, .. } = Arc::into_inner(shared).ok_or("a worker is still there")?;
+    let LoopShared { log, gathered, .. } = Arc::into_inner(shared).ok_or("a worker is still there")?;
     let syncs = log.map(Log::close).transpose()?;
     gathered.end(syncs)
 }
 
-async fn work(shared: Arc<Shared>, seconds: f64) -> Result<(), Failure> {
+async fn work(shared: Arc<LoopShared>, seconds: f64) -> Result<(), Failure> {
     while shared.gathered.seconds() < seconds {
         let Some(target) = shared.targets.get(shared.next.fetch_add(1, Ordering::Relaxed)) else { break };
         let begun = Instant::now();
@@ -42,8 +42,8 @@ async fn work(shared: Arc<Shared>, seconds: f64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn change(shared: &Shared, target: &Target) -> Result<(), Failure> {
-    let Shared { caller, log, .. } = shared;
+async fn change(shared: &LoopShared, target: &PeerTarget) -> Result<(), Failure> {
+    let LoopShared { caller, log, .. } = shared;
     caller.look(target).await?;
     if let Some(log) = log {
         log.synced(format!(r#"{{"proxy_id":"{}","to":"submitting"}}"#, target.proxy_id)).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, ProofDoc};
+use super::{HoldView, ProofDoc};
 
 /// One change of a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub struct ChangeRow {
     pub moved_at: Option<Timestamp>,
     /// Why it waits; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldView>,
 }
 
 /// An answer of the cloud to an attempt that did not succeed, as its support is sent it.
@@ -96,7 +96,7 @@ pub struct AnswerDoc {
 
 /// One saved job id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct JobRow {
+pub struct SavedJob {
     /// The job, as the cloud named it.
     pub job_id: String,
     /// Place of its change in the rollout's target list, from 0.

@@ -41,7 +41,7 @@ pub struct EnforcementDoc {
     pub at_hand: Option<String>,
     /// The latest run, at hand or over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_run: Option<EnforcementRun>,
+    pub last_run: Option<EnforcementRunDoc>,
     /// Why nothing is put right until a person releases it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
@@ -70,7 +70,7 @@ fn is_zero(n: &u32) -> bool {
 
 /// One run of an enforcement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EnforcementRun {
+pub struct EnforcementRunDoc {
     /// Its number, and the revision of its rollouts.
     pub number: u32,
     /// The tick that began it.

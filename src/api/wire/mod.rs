@@ -15,15 +15,15 @@ mod preview;
 mod proof;
 mod rollout;
 
-pub use change::{AnswerDoc, ChangeRow, JobRow};
-pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRun, HeldTarget, OpposingRow};
+pub use change::{AnswerDoc, ChangeRow, SavedJob};
+pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, OpposingRow};
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 pub use preview::{ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{
-    ApprovalDoc, Budget, Counters, HaltDoc, Hold, MarkDoc, MissedDoc, PlanDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
+    ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Page<T> {
+pub struct Listing<T> {
     /// The rows, in the listing's order.
     pub rows: Vec<T>,
     /// Pass as `after` to get the next page; absent at the end.
@@ -273,7 +273,7 @@ const YEARS_MANY: u64 = 10;
 
 impl GrowthDoc {
     /// In words.
-    pub fn told(&self) -> String {
+    pub fn message(&self) -> String {
         let since = self.since.strftime("%Y-%m-%d");
         let (grows, free) = (size(self.bytes_per_day), size(self.free_bytes));
         let lasts = match self.days_left {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::WireDoc;
 use crate::domain::hold;
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
 use crate::domain::tally::Tally;
 use crate::rehearse::Forecast;
 
@@ -108,7 +108,7 @@ pub struct RolloutDoc {
     /// What is left before the rollout halts.
     pub budget: Budget,
     /// Why nothing new begins now; empty while it does.
-    pub holds: Vec<Hold>,
+    pub holds: Vec<HoldView>,
     /// Changes that settled per minute, over the last minutes; absent while nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<f64>,
@@ -217,7 +217,7 @@ impl RolloutDoc {
     }
 
     /// The hold of a rollout that waits for approvals.
-    pub fn approval_hold(&self) -> Option<&Hold> {
+    pub fn approval_hold(&self) -> Option<&HoldView> {
         self.holds.iter().find(|hold| hold.word == hold::Hold::AWAITING_APPROVAL)
     }
 
@@ -278,7 +278,7 @@ impl Budget {
 
 /// Why nothing new begins, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
+pub struct HoldView {
     /// A stable word, such as `halted`, `paused` or `window`; `domain::hold` lists them all.
     pub word: String,
     /// The same for people, with who and why.
@@ -336,8 +336,8 @@ pub struct MarkDoc {
     pub at: Timestamp,
 }
 
-impl From<&Mark> for MarkDoc {
-    fn from(mark: &Mark) -> Self {
+impl From<&Attribution> for MarkDoc {
+    fn from(mark: &Attribution) -> Self {
         Self { by: mark.by.clone(), reason: mark.reason.clone(), at: mark.at }
     }
 }

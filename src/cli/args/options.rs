@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, ValueEnum};
 
 use super::Cli;
-use crate::document::format::Complaint;
-use crate::document::length::Length;
+use crate::yaml::format::Complaint;
+use crate::yaml::length::Length;
 
 /// Place in a help text of what many verbs have: behind their own.
 const LAST: usize = 900;
@@ -68,7 +68,7 @@ pub struct Reach {
 pub struct OutputArgs {
     /// How to print
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", display_order = LAST)]
-    pub output: Format,
+    pub output: OutputFormat,
 }
 
 /// Of a verb that prints one document.
@@ -81,7 +81,7 @@ pub struct DocumentArgs {
 
 /// How a listing is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// For people.
     #[default]
     Table,
@@ -93,7 +93,7 @@ pub enum Format {
     Csv,
 }
 
-impl Format {
+impl OutputFormat {
     /// The same for one document; `None` for CSV, which has rows.
     pub fn document(self) -> Option<DocumentFormat> {
         match self {

@@ -28,10 +28,10 @@ pub struct File {
 }
 
 /// A value of a plan: a scalar as it is spelt, a list or a map.
-enum Value {
+enum PlanValue {
     Scalar(String),
-    List(BTreeMap<usize, Value>),
-    Map(BTreeMap<String, Value>),
+    List(BTreeMap<usize, PlanValue>),
+    Map(BTreeMap<String, PlanValue>),
 }
 
 /// The plan of these rows, the newest wave first.
@@ -50,30 +50,30 @@ pub fn file(rollout: &RolloutDoc, plan: &PlanDoc, rows: &[ChangeRow], style: &St
         sections.extend(root.remove(key).map(|value| (key, value)));
     }
     let mut strategy = take_map(&mut root, "strategy");
-    let mut kept: BTreeMap<String, Value> =
+    let mut kept: BTreeMap<String, PlanValue> =
         OF_STRATEGY.iter().filter_map(|key| Some(((*key).to_owned(), strategy.remove(*key)?))).collect();
-    if let Some(Value::List(waves)) = strategy.remove("waves") {
-        let says = |key: &str| waves.values().any(|wave| matches!(wave, Value::Map(wave) if wave.contains_key(key)));
+    if let Some(PlanValue::List(waves)) = strategy.remove("waves") {
+        let says = |key: &str| waves.values().any(|wave| matches!(wave, PlanValue::Map(wave) if wave.contains_key(key)));
         let gates: Vec<&str> = ["soak", "promote"].into_iter().filter(|key| says(key)).collect();
         if !gates.is_empty() {
             left_out.push(format!("{} of its waves: each is put back as soon as the newer one is", gates.join(" and ")));
         }
         kept.insert("waves".into(), turned_round(rows));
     }
-    if let Some(Value::Scalar(text)) = strategy.remove("on_failure") {
+    if let Some(PlanValue::Scalar(text)) = strategy.remove("on_failure") {
         left_out.push(format!("strategy.on_failure: {text}; where too much cannot be put back, a person decides"));
     }
     if !kept.is_empty() {
-        sections.push(("strategy", Value::Map(kept)));
+        sections.push(("strategy", PlanValue::Map(kept)));
     }
     sections.extend(verify(take_map(&mut root, "verify"), rollout, on, &mut left_out).map(|value| ("verify", value)));
     if root.remove("enforce").is_some() {
         left_out.push("enforce: it is put back once, and nothing keeps it so".into());
     }
-    if let Some(Value::Scalar(text)) = root.remove("not_before") {
+    if let Some(PlanValue::Scalar(text)) = root.remove("not_before") {
         left_out.push(format!("not_before: {text}; this may begin at once, or in the next window"));
     }
-    let texts: Vec<(String, Value)> = ["change_ref", "owner"].iter().filter_map(|key| root.remove_entry(*key)).collect();
+    let texts: Vec<(String, PlanValue)> = ["change_ref", "owner"].iter().filter_map(|key| root.remove_entry(*key)).collect();
     root.retain(|key, _| !REPLACED.contains(&key.as_str()));
     left_out.extend(root.iter().map(|(key, value)| format!("{key}: {}", flow(value))));
     left_out.extend(strategy.iter().map(|(key, value)| format!("strategy.{key}: {}", flow(value))));
@@ -97,21 +97,21 @@ pub fn file(rollout: &RolloutDoc, plan: &PlanDoc, rows: &[ChangeRow], style: &St
     File { text, carried: sections.into_iter().map(|(key, _)| key.to_owned()).collect(), left_out }
 }
 
-fn take_map(of: &mut BTreeMap<String, Value>, key: &str) -> BTreeMap<String, Value> {
+fn take_map(of: &mut BTreeMap<String, PlanValue>, key: &str) -> BTreeMap<String, PlanValue> {
     match of.remove(key) {
-        Some(Value::Map(map)) => map,
+        Some(PlanValue::Map(map)) => map,
         Some(_) | None => BTreeMap::new(),
     }
 }
 
 /// `verify`, as far as it means something in the other direction.
-fn verify(mut written: BTreeMap<String, Value>, rollout: &RolloutDoc, on: bool, left_out: &mut Vec<String>) -> Option<Value> {
+fn verify(mut written: BTreeMap<String, PlanValue>, rollout: &RolloutDoc, on: bool, left_out: &mut Vec<String>) -> Option<PlanValue> {
     let mut kept = BTreeMap::new();
     kept.extend(written.remove_entry("timeout"));
     let mut wire = take_map(&mut written, "wire");
     // `wire: {}` has no key of its own, and asks for a proof all the same.
     if rollout.wire.is_some() {
-        let mut keys: BTreeMap<String, Value> = wire.remove_entry("plaintext").into_iter().collect();
+        let mut keys: BTreeMap<String, PlanValue> = wire.remove_entry("plaintext").into_iter().collect();
         if on {
             keys.extend(wire.remove_entry("min_tls"));
         }
@@ -120,14 +120,14 @@ fn verify(mut written: BTreeMap<String, Value>, rollout: &RolloutDoc, on: bool, 
                 if on { "put the file beside this plan and name it again" } else { "it asks something of TLS, which is switched off" };
             left_out.push(format!("verify.wire.{key}: {}; {why}", flow(value)));
         }
-        kept.insert("wire".into(), Value::Map(keys));
+        kept.insert("wire".into(), PlanValue::Map(keys));
     }
     left_out.extend(written.iter().map(|(key, value)| format!("verify.{key}: {}", flow(value))));
-    (!kept.is_empty()).then_some(Value::Map(kept))
+    (!kept.is_empty()).then_some(PlanValue::Map(kept))
 }
 
 /// The waves of the rows as they come, which is the newest first.
-fn turned_round(rows: &[ChangeRow]) -> Value {
+fn turned_round(rows: &[ChangeRow]) -> PlanValue {
     let mut waves: Vec<(&str, usize)> = Vec::new();
     for row in rows {
         match waves.last_mut() {
@@ -136,10 +136,10 @@ fn turned_round(rows: &[ChangeRow]) -> Value {
         }
     }
     let wave = |(name, size): (&str, usize)| {
-        let scalar = |text: String| Value::Scalar(text);
-        Value::Map([("name".to_owned(), scalar(name.to_owned())), ("size".to_owned(), scalar(size.to_string()))].into())
+        let scalar = |text: String| PlanValue::Scalar(text);
+        PlanValue::Map([("name".to_owned(), scalar(name.to_owned())), ("size".to_owned(), scalar(size.to_string()))].into())
     };
-    Value::List(waves.into_iter().map(wave).enumerate().collect())
+    PlanValue::List(waves.into_iter().map(wave).enumerate().collect())
 }
 
 fn targets(rows: &[ChangeRow], tags: bool) -> String {
@@ -165,24 +165,24 @@ fn path(key: &str) -> Vec<&str> {
     head.split(['.', '[']).map(|step| step.trim_end_matches(']')).chain(tag).collect()
 }
 
-fn insert(into: &mut BTreeMap<String, Value>, path: &[&str], text: &str) {
+fn insert(into: &mut BTreeMap<String, PlanValue>, path: &[&str], text: &str) {
     let Some((step, rest)) = path.split_first() else { return };
     let Some(next) = rest.first() else {
-        into.insert((*step).to_owned(), Value::Scalar(text.to_owned()));
+        into.insert((*step).to_owned(), PlanValue::Scalar(text.to_owned()));
         return;
     };
     match next.parse::<usize>() {
         Ok(index) => {
-            let list = into.entry((*step).to_owned()).or_insert_with(|| Value::List(BTreeMap::new()));
-            let Value::List(list) = list else { return };
+            let list = into.entry((*step).to_owned()).or_insert_with(|| PlanValue::List(BTreeMap::new()));
+            let PlanValue::List(list) = list else { return };
             if rest.len() == 1 {
-                list.insert(index, Value::Scalar(text.to_owned()));
-            } else if let Value::Map(map) = list.entry(index).or_insert_with(|| Value::Map(BTreeMap::new())) {
+                list.insert(index, PlanValue::Scalar(text.to_owned()));
+            } else if let PlanValue::Map(map) = list.entry(index).or_insert_with(|| PlanValue::Map(BTreeMap::new())) {
                 insert(map, &rest[1..], text);
             }
         }
         Err(_) => {
-            if let Value::Map(map) = into.entry((*step).to_owned()).or_insert_with(|| Value::Map(BTreeMap::new())) {
+            if let PlanValue::Map(map) = into.entry((*step).to_owned()).or_insert_with(|| PlanValue::Map(BTreeMap::new())) {
                 insert(map, rest, text);
             }
         }
@@ -190,28 +190,28 @@ fn insert(into: &mut BTreeMap<String, Value>, path: &[&str], text: &str) {
 }
 
 /// A section of the file: a list and a map of lists and maps take a line for each entry.
-fn block(key: &str, value: &Value) -> String {
+fn block(key: &str, value: &PlanValue) -> String {
     match value {
-        Value::List(items) => format!("{key}:\n{}", items.values().map(|item| format!("  - {}\n", flow(item))).collect::<String>()),
-        Value::Map(map) => {
-            let entry = |(key, value): (&String, &Value)| match value {
-                Value::List(items) => {
+        PlanValue::List(items) => format!("{key}:\n{}", items.values().map(|item| format!("  - {}\n", flow(item))).collect::<String>()),
+        PlanValue::Map(map) => {
+            let entry = |(key, value): (&String, &PlanValue)| match value {
+                PlanValue::List(items) => {
                     format!("  {key}:\n{}", items.values().map(|item| format!("    - {}\n", flow(item))).collect::<String>())
                 }
-                Value::Map(_) | Value::Scalar(_) => format!("  {key}: {}\n", flow(value)),
+                PlanValue::Map(_) | PlanValue::Scalar(_) => format!("  {key}: {}\n", flow(value)),
             };
             format!("{key}:\n{}", map.iter().map(entry).collect::<String>())
         }
-        Value::Scalar(_) => format!("{key}: {}\n", flow(value)),
+        PlanValue::Scalar(_) => format!("{key}: {}\n", flow(value)),
     }
 }
 
 /// A value in one line.
-fn flow(value: &Value) -> String {
+fn flow(value: &PlanValue) -> String {
     match value {
-        Value::Scalar(text) => scalar(text),
-        Value::List(items) => format!("[{}]", items.values().map(flow).collect::<Vec<_>>().join(", ")),
-        Value::Map(map) => {
+        PlanValue::Scalar(text) => scalar(text),
+        PlanValue::List(items) => format!("[{}]", items.values().map(flow).collect::<Vec<_>>().join(", ")),
+        PlanValue::Map(map) => {
             let plain = |key: &str| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             let key = |key: &str| if plain(key) { key.to_owned() } else { quoted(key) };
             let entries = map.iter().map(|(name, value)| format!("{}: {}", key(name), flow(value)));

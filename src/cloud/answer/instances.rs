@@ -6,20 +6,20 @@
 use serde::Deserialize;
 
 use super::parse;
-use crate::cloud::lenient::{List, Scalar};
+use crate::cloud::lenient::{LenientList, Scalar};
 use crate::cloud::safe_text;
 use crate::domain::call::{Answer, InstanceSeen};
 
 #[derive(Deserialize)]
-struct Body<'a> {
+struct InstanceListBody<'a> {
     #[serde(default, borrow)]
-    instances: List<Row<'a>>,
+    instances: LenientList<InstanceAnswer<'a>>,
     #[serde(default, borrow)]
     total_count: Scalar<'a>,
 }
 
 #[derive(Deserialize)]
-struct Row<'a> {
+struct InstanceAnswer<'a> {
     #[serde(default, borrow)]
     id: Scalar<'a>,
     #[serde(default, borrow)]
@@ -27,9 +27,9 @@ struct Row<'a> {
     #[serde(default, borrow)]
     status: Scalar<'a>,
     #[serde(default)]
-    proxy_ips: List<Any>,
+    proxy_ips: LenientList<Any>,
     #[serde(default, borrow)]
-    tags: List<Tag<'a>>,
+    tags: LenientList<Tag<'a>>,
 }
 
 /// An address, of which only the number counts.
@@ -45,7 +45,7 @@ struct Tag<'a> {
 }
 
 pub(super) fn read(body: &[u8], secret: Option<&str>) -> Result<Answer, String> {
-    let body: Body<'_> = parse(body)?;
+    let body: InstanceListBody<'_> = parse(body)?;
     let rows = body.instances.rows.ok_or("there is no list of instances")?;
     let total = body.total_count.text().and_then(|text| text.parse().ok()).ok_or("there is no total_count")?;
     let instances: Option<Vec<InstanceSeen>> = rows.iter().map(|row| seen(row.as_ref()?, secret)).collect();
@@ -53,7 +53,7 @@ pub(super) fn read(body: &[u8], secret: Option<&str>) -> Result<Answer, String> 
     Ok(Answer::Instances { instances, total })
 }
 
-fn seen(row: &Row<'_>, secret: Option<&str>) -> Option<InstanceSeen> {
+fn seen(row: &InstanceAnswer<'_>, secret: Option<&str>) -> Option<InstanceSeen> {
     let safe = |text: &Scalar<'_>| safe_text::message(text.text().unwrap_or_default(), secret);
     let tag = |tag: &Tag<'_>| (safe(&tag.key), safe(&tag.value));
     Some(InstanceSeen {

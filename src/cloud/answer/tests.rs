@@ -26,7 +26,7 @@ fn follow() -> Call {
     Call::Follow { target: target(), job: JOB.parse().expect("an id") }
 }
 fn find() -> Call {
-    Call::FindJobs { target: target(), within: crate::domain::cloud_clock::Span::at(jiff::Timestamp::UNIX_EPOCH), offset: 1 }
+    Call::FindJobs { target: target(), within: crate::domain::cloud_clock::TimeSpan::at(jiff::Timestamp::UNIX_EPOCH), offset: 1 }
 }
 
 fn wire(status: u16, body: &[u8]) -> WireAnswer<'_> {

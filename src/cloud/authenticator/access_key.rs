@@ -35,7 +35,7 @@ const READS_MAX: u32 = 3;
 
 /// The halves of a key as they stood in their files together.
 #[derive(Debug, PartialEq)]
-struct Pair {
+struct KeyPair {
     access_key: Arc<Secret>,
     secret_key: Arc<Secret>,
     security_token: Option<Arc<Secret>>,
@@ -44,7 +44,7 @@ struct Pair {
 /// The access keys of all lanes.
 pub(super) struct Keys {
     /// By the public half. A key that no lane signs with any more is forgotten.
-    known: Mutex<BTreeMap<String, Weak<Key>>>,
+    known: Mutex<BTreeMap<String, Weak<SharedKey>>>,
     /// Told whenever those who wait should look again.
     news: watch::Sender<()>,
 }
@@ -56,13 +56,13 @@ impl Default for Keys {
 }
 
 impl Keys {
-    fn of(&self, access_key: &Secret) -> Arc<Key> {
+    fn of(&self, access_key: &Secret) -> Arc<SharedKey> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = known.get(access_key.expose()).and_then(Weak::upgrade) {
             return key;
         }
         known.retain(|_, key| key.strong_count() > 0);
-        let key = Arc::<Key>::default();
+        let key = Arc::<SharedKey>::default();
         known.insert(access_key.expose().to_owned(), Arc::downgrade(&key));
         key
     }
@@ -70,7 +70,7 @@ impl Keys {
 
 /// One access key, with what was learnt of it over all lanes.
 #[derive(Default)]
-struct Key(Mutex<State>);
+struct SharedKey(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -89,7 +89,7 @@ struct State {
 /// A pair as one endpoint knows it.
 struct Use {
     endpoint: Arc<str>,
-    pair: Arc<Pair>,
+    pair: Arc<KeyPair>,
     /// Accepted by the endpoint's last verdict.
     proven: bool,
     /// Of this pair alone: the key's own count begins anew whenever another pair is accepted.
@@ -106,13 +106,13 @@ pub(super) struct AccessKey {
     project: HeaderValue,
     clock: Arc<dyn Clock>,
     keys: Arc<Keys>,
-    latest: Mutex<Option<Latest>>,
+    latest: Mutex<Option<LatestRead>>,
 }
 
 /// What a lane has read last.
-struct Latest {
-    key: Arc<Key>,
-    pair: Arc<Pair>,
+struct LatestRead {
+    key: Arc<SharedKey>,
+    pair: Arc<KeyPair>,
     /// One half came with the pair, the other stood before: a rotation may be half way.
     half_new: bool,
 }
@@ -120,8 +120,8 @@ struct Latest {
 /// One call's pair.
 pub(in crate::cloud) struct SignedPass {
     lane: Arc<AccessKey>,
-    key: Arc<Key>,
-    pair: Arc<Pair>,
+    key: Arc<SharedKey>,
+    pair: Arc<KeyPair>,
     /// The others wait for this one.
     trial: bool,
 }
@@ -173,15 +173,15 @@ impl AccessKey {
                 let same_access = before.pair.access_key == pair.access_key;
                 same_access != (before.pair.secret_key == pair.secret_key)
             });
-            *latest = Some(Latest { key: key.clone(), pair: pair.clone(), half_new });
+            *latest = Some(LatestRead { key: key.clone(), pair: pair.clone(), half_new });
         }
         let trial = state.admit(place, now)?;
         drop(state);
         Ok(trial.map(|trial| SignedPass { lane: self.clone(), key, pair, trial }))
     }
 
-    fn once(&self, find: impl Fn(&SecretReader) -> Result<Arc<Secret>, SecretError>) -> Result<Pair, SecretError> {
-        Ok(Pair {
+    fn once(&self, find: impl Fn(&SecretReader) -> Result<Arc<Secret>, SecretError>) -> Result<KeyPair, SecretError> {
+        Ok(KeyPair {
             access_key: find(&self.access_key)?,
             secret_key: find(&self.secret_key)?,
             security_token: self.security_token.as_ref().map(find).transpose()?,
@@ -190,7 +190,7 @@ impl AccessKey {
 
     /// Both halves as they stand now. A half that is replaced under the reading is read again; a rotation that is
     /// slower than that is told by the cloud.
-    fn read(&self) -> Result<Pair, SecretError> {
+    fn read(&self) -> Result<KeyPair, SecretError> {
         let mut pair = self.once(SecretReader::current)?;
         for _ in 1..READS_MAX {
             let again = self.once(SecretReader::current)?;
@@ -203,18 +203,18 @@ impl AccessKey {
     }
 
     /// Taken before a key's own lock.
-    fn latest(&self) -> MutexGuard<'_, Option<Latest>> {
+    fn latest(&self) -> MutexGuard<'_, Option<LatestRead>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a half of the pair was just new; told once.
-    fn was_half_new(&self, pair: &Arc<Pair>) -> bool {
+    fn was_half_new(&self, pair: &Arc<KeyPair>) -> bool {
         let mut latest = self.latest();
         latest.as_mut().filter(|latest| Arc::ptr_eq(&latest.pair, pair)).is_some_and(|latest| std::mem::take(&mut latest.half_new))
     }
 }
 
-impl Key {
+impl SharedKey {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,7 +222,7 @@ impl Key {
 
 impl State {
     /// Where a pair stands, and whether it came just now. Pairs that no lane has any more are forgotten.
-    fn place(&mut self, endpoint: &Arc<str>, pair: Pair) -> (usize, bool) {
+    fn place(&mut self, endpoint: &Arc<str>, pair: KeyPair) -> (usize, bool) {
         let same = |known: &Use| known.endpoint == *endpoint && *known.pair == pair;
         if let Some(place) = self.uses.iter().position(same) {
             return (place, false);
@@ -258,7 +258,7 @@ impl State {
         Ok(free.then_some(true))
     }
 
-    fn of(&mut self, pair: &Arc<Pair>) -> Option<&mut Use> {
+    fn of(&mut self, pair: &Arc<KeyPair>) -> Option<&mut Use> {
         self.uses.iter_mut().find(|known| Arc::ptr_eq(&known.pair, pair))
     }
 }

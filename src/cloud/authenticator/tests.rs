@@ -13,17 +13,17 @@ use super::refusals::{HOLD, HOLD_LONG};
 use super::*;
 use crate::clock::Times;
 use crate::cloud::http::HttpCloud;
-use crate::cloud::http::tests::{Act, lane_as, server};
+use crate::cloud::http::tests::{ServerReaction, lane_as, server};
 use crate::cloud::secret::LOOK_EVERY;
 use crate::cloud::{Cloud as _, LastCheck, Withheld};
 use crate::domain::call::{Call, CallError};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::ProjectId;
-use crate::domain::lane::Naming;
+use crate::domain::lane::NameSource;
 use crate::domain::target::Target;
 use crate::simcloud::emulator::accounts::{AccountKey, AccountUser as Known, Accounts};
 use crate::simcloud::emulator::tests::HandClock;
-use crate::simcloud::emulator::{Emulator, Options, Running};
+use crate::simcloud::emulator::{Emulator, Options, RunningEmulator};
 use crate::simcloud::faults::{Faults, Rate};
 use crate::simcloud::fleet::{Fleet, FleetProxy};
 
@@ -49,8 +49,8 @@ impl Clock for OurClock {
     }
 }
 
-struct Bed {
-    running: Running,
+struct AuthFixture {
+    running: RunningEmulator,
     cloud: HttpCloud,
     clock: Arc<OurClock>,
     target: Target,
@@ -69,21 +69,21 @@ fn accounts(keys: Vec<AccountKey>, users: Vec<Known>) -> Accounts {
     Accounts { keys, users, ..Accounts::default() }
 }
 
-fn bed(accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> Bed {
+fn bed(accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> AuthFixture {
     bed_within(PATIENT, accounts, credentials)
 }
 
-fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> Bed {
+fn bed_within(timeout: Duration, accounts: Accounts, credentials: impl FnOnce(&Path, &str) -> Credentials) -> AuthFixture {
     let (running, clock, proxy) = emulator(accounts, Some("056538411200d4cd2f79c003c7606412".parse().expect("an id")));
     let dir = tempfile::tempdir().expect("a temporary directory");
     let lane = lane_as(&running.endpoint(), credentials(dir.path(), &running.endpoint()), timeout);
     let target = proxy.target(&lane.name);
     let cloud = HttpCloud::new(&[lane], &(clock.clone() as Arc<dyn Clock>)).expect("a client");
-    Bed { running, cloud, clock, target, dir }
+    AuthFixture { running, cloud, clock, target, dir }
 }
 
 /// An emulator with these accounts, our clock beside its own, and the one proxy that it has.
-fn emulator(accounts: Accounts, project_id: Option<ProjectId>) -> (Running, Arc<OurClock>, FleetProxy) {
+fn emulator(accounts: Accounts, project_id: Option<ProjectId>) -> (RunningEmulator, Arc<OurClock>, FleetProxy) {
     let hand = Arc::new(HandClock(Mutex::new(Duration::from_secs(1000))));
     let fleet = Fleet::generate(1, 1, 1).expect("possible numbers");
     let proxy = fleet.proxies()[0];
@@ -104,7 +104,7 @@ fn emulator(accounts: Accounts, project_id: Option<ProjectId>) -> (Running, Arc<
 }
 
 /// A lane with the key that the files `ak` and `sk` hold.
-fn signing(accounts: Accounts, access_key: &str, secret_key: &str) -> Bed {
+fn signing(accounts: Accounts, access_key: &str, secret_key: &str) -> AuthFixture {
     bed(accounts, |dir, _| {
         write(dir, "ak", access_key);
         write(dir, "sk", secret_key);
@@ -114,7 +114,7 @@ fn signing(accounts: Accounts, access_key: &str, secret_key: &str) -> Bed {
 }
 
 /// A lane with the password that the file `password` holds.
-fn logging_in(accounts: Accounts, text: &str, iam: Option<&str>) -> Bed {
+fn logging_in(accounts: Accounts, text: &str, iam: Option<&str>) -> AuthFixture {
     bed(accounts, password(text, iam))
 }
 
@@ -123,9 +123,9 @@ fn password(text: &str, iam: Option<&str>) -> impl FnOnce(&Path, &str) -> Creden
         write(dir, "password", &format!("{text}\n"));
         Credentials::Password {
             iam_endpoint: iam.unwrap_or(endpoint).to_owned(),
-            user: Naming::Plain("sealift".into()),
+            user: NameSource::Plain("sealift".into()),
             password: SecretSource::File(dir.join("password")),
-            domain: Naming::Plain("acme".into()),
+            domain: NameSource::Plain("acme".into()),
         }
     }
 }
@@ -137,7 +137,7 @@ fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-impl Bed {
+impl AuthFixture {
     fn write(&self, name: &str, text: &str) {
         write(self.dir.path(), name, text);
         self.pass(LOOK_EVERY);
@@ -189,7 +189,7 @@ async fn signed_calls_are_let_in() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
     assert!(bed.submit().await.outcome.is_ok());
     assert!(bed.many(20).await.iter().all(|reply| reply.outcome.is_ok()));
-    let find = Call::FindJobs { target: bed.target.clone(), within: Span::at(bed.clock.times().wall), offset: 1 };
+    let find = Call::FindJobs { target: bed.target.clone(), within: TimeSpan::at(bed.clock.times().wall), offset: 1 };
     assert!(bed.cloud.perform(find, Box::new(|| Ok(()))).await.outcome.is_ok(), "a query with escapes");
     let seen = bed.running.admissions();
     assert_eq!((seen.signed, seen.signed_refused), (22, 0));
@@ -197,7 +197,7 @@ async fn signed_calls_are_let_in() {
 
 #[tokio::test]
 async fn what_is_signed_is_what_the_vendors_clients_sign() {
-    let (endpoint, mut asked) = server(Act::Silence).await;
+    let (endpoint, mut asked) = server(ServerReaction::Silence).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
     let [access_key, secret_key] = [("ak", AK), ("sk", SK)].map(|(name, text)| SecretSource::File(write(dir.path(), name, text)));
     let lane = lane_as(&endpoint, Credentials::AccessKey { access_key, secret_key, security_token: None }, SHORT);
@@ -367,7 +367,7 @@ async fn a_withheld_switch_is_no_refusal_and_no_verdict() {
 
 #[tokio::test]
 async fn a_login_that_takes_too_long_costs_no_attempt_and_is_not_begun_anew() {
-    let (iam, mut asked) = server(Act::Silence).await;
+    let (iam, mut asked) = server(ServerReaction::Silence).await;
     let bed = bed_within(SHORT, accounts(vec![], vec![user(PASSWORD)]), password(PASSWORD, Some(&iam)));
     for _ in 0..2 {
         for reply in bed.many(20).await {
@@ -450,9 +450,9 @@ async fn a_wrong_password_is_asked_for_once() {
 #[tokio::test]
 async fn an_iam_that_is_out_of_order_is_asked_ever_more_seldom() {
     for act in [
-        Act::Send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
-        Act::Send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"),
-        Act::SendAndClose("nonsense"),
+        ServerReaction::Send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+        ServerReaction::Send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"),
+        ServerReaction::SendAndClose("nonsense"),
     ] {
         let (iam, mut asked) = server(act).await;
         let bed = logging_in(accounts(vec![], vec![user(PASSWORD)]), PASSWORD, Some(&iam));

@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use super::Denied;
 use super::refusals::{Refusals, minutes};
 use crate::clock::Clock;
-use crate::cloud::iam::{Iam, Identity, LoginError};
+use crate::cloud::iam::{Iam, LoginError, LoginIdentity};
 use crate::cloud::secret::{Secret, SecretError, SecretReader};
-use crate::domain::lane::Naming;
+use crate::domain::lane::NameSource;
 
 /// The share of its life after which a token is renewed, in fifths: of 24 hours nearly five are left for an IAM that is
 /// out of order.
@@ -52,7 +52,7 @@ impl Default for Users {
 }
 
 impl Users {
-    fn of(&self, who: &Identity) -> Arc<Account> {
+    fn of(&self, who: &LoginIdentity) -> Arc<Account> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let name = (who.domain.clone(), who.user.clone());
         if let Some(account) = known.get(&name).and_then(Weak::upgrade) {
@@ -67,22 +67,22 @@ impl Users {
 
 /// One user of IAM, with what was learnt of it over all lanes.
 #[derive(Default)]
-struct Account(Mutex<Known>);
+struct Account(Mutex<KnownToken>);
 
 #[derive(Default)]
-struct Known {
+struct KnownToken {
     /// A login is out with a password that is not proven.
     on_trial: bool,
     /// The password that IAM accepted.
     proven: Option<Arc<Secret>>,
     /// Those that it refused.
-    refused: Vec<Refused>,
+    refused: Vec<RefusedPassword>,
     /// By IAM endpoint: those that gave no verdict.
     failing: BTreeMap<String, Failing>,
 }
 
 /// A password that is left alone.
-struct Refused {
+struct RefusedPassword {
     password: Arc<Secret>,
     /// Boot time.
     until: Duration,
@@ -99,12 +99,12 @@ struct Failing {
 }
 
 impl Account {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownToken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl KnownToken {
     /// Why nobody may ask for this password now. `changed`: somebody has just written it.
     fn denies(&self, iam: &str, password: &Arc<Secret>, changed: bool, now: Duration) -> Option<Denied> {
         let refused = || self.refused.iter().filter(|refused| now < refused.until);
@@ -135,7 +135,7 @@ impl Known {
             return false;
         }
         self.refused.retain(|refused| now < refused.until && refused.password != password);
-        self.refused.push(Refused { password, until: now + REFUSED_HOLD, said });
+        self.refused.push(RefusedPassword { password, until: now + REFUSED_HOLD, said });
         true
     }
 
@@ -164,20 +164,20 @@ fn seconds(left: Duration) -> u32 {
 /// A token of IAM.
 pub(in crate::cloud) struct Issued {
     pub(super) token: Secret,
-    to: Identity,
+    to: LoginIdentity,
     /// Boot time from which it is to be renewed.
     due: Duration,
     /// Boot time from which it is worth nothing.
     ends: Duration,
 }
 
-type Outcome = Result<Arc<Issued>, Denied>;
+type LoginOutcome = Result<Arc<Issued>, Denied>;
 
-pub(in crate::cloud) struct User {
+pub(in crate::cloud) struct IamUser {
     iam: Iam,
-    name: Name,
+    name: UserName,
     password: SecretReader,
-    domain: Name,
+    domain: UserName,
     clock: Arc<dyn Clock>,
     users: Arc<Users>,
     state: Mutex<State>,
@@ -189,26 +189,26 @@ struct State {
     /// Whether the cloud has let a call in with it.
     proven: bool,
     /// Who asked last, and as whom that is known.
-    asked: Option<(Identity, Arc<Account>)>,
+    asked: Option<(LoginIdentity, Arc<Account>)>,
     /// The login that is under way.
-    flight: Option<watch::Receiver<Option<Outcome>>>,
+    flight: Option<watch::Receiver<Option<LoginOutcome>>>,
     /// Boot time before which there is none.
     not_before: Duration,
     /// For this lane's project alone: who, until when, and what IAM said.
-    refused: Option<(Identity, Duration, String)>,
+    refused: Option<(LoginIdentity, Duration, String)>,
     refusals: Refusals,
 }
 
-enum Name {
+enum UserName {
     Plain(String),
     Found(SecretReader),
 }
 
-impl Name {
-    fn new(what: &'static str, naming: &Naming) -> Self {
+impl UserName {
+    fn new(what: &'static str, naming: &NameSource) -> Self {
         match naming {
-            Naming::Plain(name) => Self::Plain(name.clone()),
-            Naming::Found(source) => Self::Found(SecretReader::new(what, source.clone())),
+            NameSource::Plain(name) => Self::Plain(name.clone()),
+            NameSource::Found(source) => Self::Found(SecretReader::new(what, source.clone())),
         }
     }
 
@@ -220,21 +220,27 @@ impl Name {
     }
 }
 
-impl User {
-    pub(super) fn new(iam: Iam, [name, domain]: [&Naming; 2], password: SecretReader, clock: Arc<dyn Clock>, users: Arc<Users>) -> Self {
-        let (name, domain) = (Name::new("user name", name), Name::new("domain name", domain));
+impl IamUser {
+    pub(super) fn new(
+        iam: Iam,
+        [name, domain]: [&NameSource; 2],
+        password: SecretReader,
+        clock: Arc<dyn Clock>,
+        users: Arc<Users>,
+    ) -> Self {
+        let (name, domain) = (UserName::new("user name", name), UserName::new("domain name", domain));
         Self { iam, name, password, domain, clock, users, state: Mutex::new(State::default()) }
     }
 
-    fn identity(&self, now: Duration) -> Result<Identity, SecretError> {
-        Ok(Identity { user: self.name.lately(now)?, domain: self.domain.lately(now)?, password: self.password.lately(now)? })
+    fn identity(&self, now: Duration) -> Result<LoginIdentity, SecretError> {
+        Ok(LoginIdentity { user: self.name.lately(now)?, domain: self.domain.lately(now)?, password: self.password.lately(now)? })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn admit(self: &Arc<Self>) -> Outcome {
+    pub(super) async fn admit(self: &Arc<Self>) -> LoginOutcome {
         let mut news = self.users.news.subscribe();
         let mut flight = loop {
             match self.look()? {
@@ -308,7 +314,7 @@ impl User {
     }
 
     /// A task of its own: whoever waits may stop waiting.
-    fn start(self: Arc<Self>, who: Identity, account: Arc<Account>, trial: bool) -> watch::Receiver<Option<Outcome>> {
+    fn start(self: Arc<Self>, who: LoginIdentity, account: Arc<Account>, trial: bool) -> watch::Receiver<Option<LoginOutcome>> {
         let (tell, told) = watch::channel(None);
         tokio::spawn(async move {
             let answer = self.iam.login(&who).await;
@@ -322,7 +328,7 @@ impl User {
         told
     }
 
-    fn land(&self, who: Identity, account: &Account, answer: Result<(Secret, Duration), LoginError>) -> Outcome {
+    fn land(&self, who: LoginIdentity, account: &Account, answer: Result<(Secret, Duration), LoginError>) -> LoginOutcome {
         let now = self.clock.times().boot;
         let mut state = self.state();
         let mut known = account.known();
@@ -396,7 +402,7 @@ impl State {
 
 enum Look {
     Settled(Arc<Issued>),
-    Wait(watch::Receiver<Option<Outcome>>),
+    Wait(watch::Receiver<Option<LoginOutcome>>),
     /// A login of another lane is out with the same password.
     OnTrial,
 }

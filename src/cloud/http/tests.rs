@@ -14,8 +14,8 @@ use super::*;
 use crate::cloud::Withheld;
 use crate::domain::call::{Answer, CallError};
 use crate::domain::change::Timing;
-use crate::domain::cloud_clock::Span;
-use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, Language, SecretSource, Tls};
+use crate::domain::cloud_clock::TimeSpan;
+use crate::domain::lane::{Access, CLOCK_TOLERANCE, Credentials, LaneTls, Language, SecretSource};
 use crate::domain::target::Target;
 
 const TOKEN: &str = "t0ken-that-must-not-be-told";
@@ -36,7 +36,7 @@ pub(crate) fn lane_as(endpoint: &str, credentials: Credentials, call_timeout: Du
             project_id: "056538411200d4cd2f79c003c7606412".parse().expect("an id"),
             credentials,
             language: Language::default(),
-            tls: Tls::default(),
+            tls: LaneTls::default(),
         },
         quota: None,
         max_in_flight: 10,
@@ -80,23 +80,23 @@ const UNREACHED: Duration = Duration::from_secs(3600);
 /// For exchanges that must end by the timeout.
 const SHORT: Duration = Duration::from_secs(1);
 
-struct Bed {
+struct HttpFixture {
     cloud: HttpCloud,
     _dir: tempfile::TempDir,
     token: PathBuf,
 }
 
-fn bed(endpoint: &str, timeout: Duration) -> Bed {
+fn bed(endpoint: &str, timeout: Duration) -> HttpFixture {
     waiting_bed(endpoint, timeout, Patience::default())
 }
 
-fn waiting_bed(endpoint: &str, timeout: Duration, patience: Patience) -> Bed {
+fn waiting_bed(endpoint: &str, timeout: Duration, patience: Patience) -> HttpFixture {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token = dir.path().join("token");
     crate::cloud::secret::write(&token, TOKEN);
     let lanes = [lane(endpoint, SecretSource::File(token.clone()), timeout)];
     let cloud = HttpCloud::waiting(&lanes, &clock(), patience).expect("a client");
-    Bed { cloud, _dir: dir, token }
+    HttpFixture { cloud, _dir: dir, token }
 }
 
 fn allow() -> LastCheck {
@@ -109,7 +109,7 @@ fn error(reply: &Reply) -> &CallError {
 
 /// What a test server does with a connection after it has read a whole request.
 #[derive(Clone, Copy)]
-pub(crate) enum Act {
+pub(crate) enum ServerReaction {
     /// Sends this and leaves the connection open.
     Send(&'static str),
     /// Sends this and closes.
@@ -123,7 +123,7 @@ pub(crate) enum Act {
 }
 
 /// Serves connections one after the other; every request that came whole is sent to the channel.
-pub(crate) async fn server(act: Act) -> (String, mpsc::UnboundedReceiver<String>) {
+pub(crate) async fn server(act: ServerReaction) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
     let (requests, received) = mpsc::unbounded_channel();
@@ -134,17 +134,17 @@ pub(crate) async fn server(act: Act) -> (String, mpsc::UnboundedReceiver<String>
                 while let Some(request) = read_request(&mut stream).await {
                     let _ = requests.send(request);
                     match act {
-                        Act::Send(text) => stream.write_all(text.as_bytes()).await.expect("the client reads"),
-                        Act::SendAndClose(text) => {
+                        ServerReaction::Send(text) => stream.write_all(text.as_bytes()).await.expect("the client reads"),
+                        ServerReaction::SendAndClose(text) => {
                             stream.write_all(text.as_bytes()).await.expect("the client reads");
                             return;
                         }
-                        Act::Reset => {
+                        ServerReaction::Reset => {
                             stream.set_zero_linger().expect("a TCP socket");
                             return;
                         }
-                        Act::Silence => tokio::time::sleep(PATIENT).await,
-                        Act::Endless(head) => {
+                        ServerReaction::Silence => tokio::time::sleep(PATIENT).await,
+                        ServerReaction::Endless(head) => {
                             let _ = stream.write_all(head.as_bytes()).await;
                             while stream.write_all(&[b'a'; 65536]).await.is_ok() {}
                             return;
@@ -178,7 +178,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
 
 #[tokio::test]
 async fn the_switch_goes_out_as_documented() {
-    let (endpoint, mut received) = server(Act::Send(ACCEPTED)).await;
+    let (endpoint, mut received) = server(ServerReaction::Send(ACCEPTED)).await;
     let bed = bed(&format!("{endpoint}/"), PATIENT);
     let asked = Arc::new(AtomicU32::new(0));
     let counter = asked.clone();
@@ -237,7 +237,7 @@ async fn a_refused_switch_never_becomes_a_whole_request() {
 
 #[tokio::test]
 async fn a_refused_read_never_leaves() {
-    let (endpoint, mut received) = server(Act::Send(ACCEPTED)).await;
+    let (endpoint, mut received) = server(ServerReaction::Send(ACCEPTED)).await;
     let bed = bed(&endpoint, PATIENT);
     let reply = bed.cloud.perform(inspect(), Box::new(|| Err(Withheld("stop".into())))).await;
     assert_eq!((error(&reply).disposition, reply.sent), (Disposition::Withheld, false));
@@ -259,7 +259,7 @@ async fn a_refused_connection_is_surely_not_done() {
 #[tokio::test]
 async fn an_unknown_host_and_a_failed_handshake_are_surely_not_done() {
     let asked = Arc::new(AtomicU32::new(0));
-    let (endpoint, _received) = server(Act::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
+    let (endpoint, _received) = server(ServerReaction::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
     // The server speaks no TLS; `.invalid` has no address by RFC 6761.
     for endpoint in [endpoint.replace("http://", "https://"), "http://nowhere.invalid".to_owned()] {
         let bed = bed(&endpoint, Duration::from_secs(1));
@@ -277,25 +277,25 @@ async fn an_unknown_host_and_a_failed_handshake_are_surely_not_done() {
 #[tokio::test]
 async fn what_left_and_was_not_clearly_answered_is_unknown() {
     for act in [
-        Act::Reset,
-        Act::Silence,
-        Act::SendAndClose(""),
-        Act::SendAndClose("HTTP/1.1 200 OK\r\nContent-Le"),
-        Act::SendAndClose("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{\"job_id\":\"e0fbbfc8"),
-        Act::SendAndClose("HTTP/1.1 429 Too Many Requests\r\nContent-Length: 49\r\n\r\n{\"job"),
-        Act::SendAndClose("this is no HTTP at all\r\n\r\n"),
-        Act::Send("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{"),
-        Act::Send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html/>"),
-        Act::Send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
-        Act::Send("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 12\r\n\r\n<html>x</ht>"),
-        Act::Send("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n"),
-        Act::Send("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"),
-        Act::Endless("HTTP/1.1 200 OK\r\n\r\n"),
-        Act::Endless("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 99999999999\r\n\r\n"),
+        ServerReaction::Reset,
+        ServerReaction::Silence,
+        ServerReaction::SendAndClose(""),
+        ServerReaction::SendAndClose("HTTP/1.1 200 OK\r\nContent-Le"),
+        ServerReaction::SendAndClose("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{\"job_id\":\"e0fbbfc8"),
+        ServerReaction::SendAndClose("HTTP/1.1 429 Too Many Requests\r\nContent-Length: 49\r\n\r\n{\"job"),
+        ServerReaction::SendAndClose("this is no HTTP at all\r\n\r\n"),
+        ServerReaction::Send("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{"),
+        ServerReaction::Send("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html/>"),
+        ServerReaction::Send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
+        ServerReaction::Send("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 12\r\n\r\n<html>x</ht>"),
+        ServerReaction::Send("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n"),
+        ServerReaction::Send("HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"),
+        ServerReaction::Endless("HTTP/1.1 200 OK\r\n\r\n"),
+        ServerReaction::Endless("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 99999999999\r\n\r\n"),
     ] {
         let (endpoint, mut received) = server(act).await;
         // Endings by the server come soon; silence ends by the timeout.
-        let open_ended = matches!(act, Act::Silence | Act::Send("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{"));
+        let open_ended = matches!(act, ServerReaction::Silence | ServerReaction::Send("HTTP/1.1 200 OK\r\nContent-Length: 49\r\n\r\n{"));
         let bed = bed(&endpoint, if open_ended { SHORT } else { PATIENT });
         let reply = bed.cloud.perform(submit(), allow()).await;
         assert_eq!((error(&reply).disposition, reply.sent), (Disposition::Unknown, true), "{reply:?}");
@@ -350,7 +350,7 @@ async fn a_body_that_stops_coming_is_not_waited_for_as_long_as_an_answer() {
     let stopped = "HTTP/1.1 200 OK\r\nX-Request-Id: 0123456789abcdef0123456789abcdef\r\nContent-Length: 49\r\n\r\n{\"job_id\":";
     let patience = Patience { body_idle: Duration::from_millis(300), ..Patience::default() };
     for call in [submit(), inspect()] {
-        let (endpoint, _received) = server(Act::Send(stopped)).await;
+        let (endpoint, _received) = server(ServerReaction::Send(stopped)).await;
         let reply = waiting_bed(&endpoint, UNREACHED, patience).cloud.perform(call, allow()).await;
         assert_eq!((error(&reply).disposition, error(&reply).status, reply.sent), (Disposition::Unknown, Some(200), true), "{reply:?}");
         assert!(error(&reply).message.ends_with("broke off: nothing more of it came within 300 ms"), "{}", error(&reply).message);
@@ -365,7 +365,7 @@ async fn a_body_is_read_to_its_limit_and_no_further() {
         ("HTTP/1.1 200 OK\r\n\r\n", inspect(), "the body is longer than 1048576 bytes"),
         ("HTTP/1.1 404 Not Found\r\n\r\n", inspect(), "answer 404"),
     ] {
-        let (endpoint, _received) = server(Act::Endless(head)).await;
+        let (endpoint, _received) = server(ServerReaction::Endless(head)).await;
         let reply = bed(&endpoint, UNREACHED).cloud.perform(call, allow()).await;
         assert!(error(&reply).message.contains(expected), "{}", error(&reply).message);
     }
@@ -391,9 +391,9 @@ async fn a_connection_is_used_again() {
 
 #[tokio::test]
 async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
-    let within = Span::at("2026-11-24T08:09:10Z".parse().expect("an instant"));
+    let within = TimeSpan::at("2026-11-24T08:09:10Z".parse().expect("an instant"));
     let (name, job) = (target().lane, JOB.parse().expect("an id"));
-    let (endpoint, mut received) = server(Act::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
+    let (endpoint, mut received) = server(ServerReaction::Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
     let token = dir.path().join("token");
     crate::cloud::secret::write(&token, TOKEN);
@@ -410,7 +410,7 @@ async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
         Call::Instances { lane: name.clone(), offset: 0 },
         Call::Proxies { lane: name, instance_id: target().instance_id },
     ] {
-        let word = call.word();
+        let word = call.as_str();
         let content = if call.is_write() { "application/json;charset=utf-8" } else { "application/json" };
         for (cloud, language) in [(&bed.cloud, "en-us"), (&chinese, "zh-cn")] {
             let _reply = cloud.perform(call.clone(), allow()).await;
@@ -423,10 +423,10 @@ async fn every_call_says_its_type_and_in_which_language_it_is_to_be_answered() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let (elsewhere, mut followed) = server(Act::Send(ACCEPTED)).await;
+    let (elsewhere, mut followed) = server(ServerReaction::Send(ACCEPTED)).await;
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let answer = format!("HTTP/1.1 {status}\r\nLocation: {elsewhere}/\r\nContent-Length: 0\r\n\r\n");
-        let (endpoint, _received) = server(Act::Send(answer.leak())).await;
+        let (endpoint, _received) = server(ServerReaction::Send(answer.leak())).await;
         let bed = bed(&endpoint, PATIENT);
         for call in [submit(), inspect()] {
             let reply = bed.cloud.perform(call, allow()).await;
@@ -438,7 +438,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn throttling_and_request_ids_are_read_from_headers() {
-    let (endpoint, _received) = server(Act::Send(
+    let (endpoint, _received) = server(ServerReaction::Send(
         "HTTP/1.1 429 Too Many Requests\r\nX-Request-Id: 0123456789abcdef0123456789abcdef\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
          Retry-After: Sun, 06 Nov 1994 08:50:07 GMT\r\nContent-Length: 0\r\n\r\n",
     ))
@@ -451,7 +451,7 @@ async fn throttling_and_request_ids_are_read_from_headers() {
 
 #[tokio::test]
 async fn without_a_token_nothing_is_sent_and_a_new_one_is_taken_up() {
-    let (endpoint, mut received) = server(Act::Send(ACCEPTED)).await;
+    let (endpoint, mut received) = server(ServerReaction::Send(ACCEPTED)).await;
     let bed = bed(&endpoint, PATIENT);
     std::fs::remove_file(&bed.token).expect("it is there");
     let reply = bed.cloud.perform(submit(), allow()).await;
@@ -466,7 +466,7 @@ async fn without_a_token_nothing_is_sent_and_a_new_one_is_taken_up() {
 #[tokio::test]
 async fn an_echoed_token_does_not_reach_the_message() {
     let answer = format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: {}\r\n\r\n{{\"error_msg\":\"{TOKEN}\"}}", TOKEN.len() + 16);
-    let (endpoint, _received) = server(Act::Send(answer.leak())).await;
+    let (endpoint, _received) = server(ServerReaction::Send(answer.leak())).await;
     let reply = bed(&endpoint, PATIENT).cloud.perform(inspect(), allow()).await;
     assert_eq!(error(&reply).disposition, Disposition::Unauthorised);
     assert!(!format!("{reply:?}").contains(TOKEN), "{reply:?}");

@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 
 use super::*;
 use crate::cloud::http::tests::lane;
-use crate::domain::lane::{SecretSource, Tls};
+use crate::domain::lane::{LaneTls, SecretSource};
 
 fn certificate(years: std::ops::RangeInclusive<i32>, is_ca: bool) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
@@ -24,14 +24,14 @@ fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().expect("an instant")
 }
 
-struct Files {
+struct CertificateFiles {
     folder: tempfile::TempDir,
-    tls: Tls,
+    tls: LaneTls,
 }
 
-impl Files {
+impl CertificateFiles {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), tls: Tls::default() }
+        Self { folder: tempfile::tempdir().expect("a folder"), tls: LaneTls::default() }
     }
 
     fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
@@ -74,16 +74,16 @@ fn what_cannot_be_used_is_told_with_key_file_and_remedy() {
     let broken = "-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----\n";
     let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (files, key, what, remedy) in [
-        (Files::trusting(""), "ca_file", "holds no certificate", "BEGIN CERTIFICATE"),
-        (Files::trusting([0x30, 0x82, 0x01]), "ca_file", "holds no certificate", "openssl x509"),
-        (Files::trusting(broken), "ca_file", "cannot be read as PEM", "PEM"),
-        (Files::trusting(empty), "ca_file", "certificate 1 cannot be used", "get it anew"),
-        (Files::trusting(vec![b' '; CA_FILE_BYTES_MAX as usize + 1]), "ca_file", "longer than", "only what this lane needs"),
-        (Files::showing(&key, &key), "client_cert_file", "holds no certificate", "BEGIN CERTIFICATE"),
-        (Files::showing(cert.repeat(CHAIN_MAX + 1), &key), "client_cert_file", "more than 16", "only what this lane needs"),
-        (Files::showing(&cert, &cert), "client_key_file", "holds no private key", "BEGIN PRIVATE KEY"),
-        (Files::showing(&cert, encrypted), "client_key_file", "encrypted", "openssl pkey"),
-        (Files::showing(&cert, &other_key), "client_key_file", "not that of the certificate in", "made together"),
+        (CertificateFiles::trusting(""), "ca_file", "holds no certificate", "BEGIN CERTIFICATE"),
+        (CertificateFiles::trusting([0x30, 0x82, 0x01]), "ca_file", "holds no certificate", "openssl x509"),
+        (CertificateFiles::trusting(broken), "ca_file", "cannot be read as PEM", "PEM"),
+        (CertificateFiles::trusting(empty), "ca_file", "certificate 1 cannot be used", "get it anew"),
+        (CertificateFiles::trusting(vec![b' '; CA_FILE_BYTES_MAX as usize + 1]), "ca_file", "longer than", "only what this lane needs"),
+        (CertificateFiles::showing(&key, &key), "client_cert_file", "holds no certificate", "BEGIN CERTIFICATE"),
+        (CertificateFiles::showing(cert.repeat(CHAIN_MAX + 1), &key), "client_cert_file", "more than 16", "only what this lane needs"),
+        (CertificateFiles::showing(&cert, &cert), "client_key_file", "holds no private key", "BEGIN PRIVATE KEY"),
+        (CertificateFiles::showing(&cert, encrypted), "client_key_file", "encrypted", "openssl pkey"),
+        (CertificateFiles::showing(&cert, &other_key), "client_key_file", "not that of the certificate in", "made together"),
     ] {
         let error = files.read().err().unwrap_or_else(|| panic!("{what}: it was taken"));
         assert_eq!(error.key, key, "{error}");
@@ -97,7 +97,7 @@ fn what_cannot_be_used_is_told_with_key_file_and_remedy() {
 
 #[test]
 fn a_missing_file_and_a_folder_are_told() {
-    let mut files = Files::trusting("");
+    let mut files = CertificateFiles::trusting("");
     files.tls.ca_file = Some(files.folder.path().join("absent.pem"));
     let told = files.read().err().expect("it is missing").to_string();
     assert!(told.contains("absent.pem: cannot be read: No such file") && told.contains("begins at the configuration file"), "{told}");
@@ -109,7 +109,7 @@ fn a_missing_file_and_a_folder_are_told() {
 fn no_message_holds_the_key() {
     let (cert, key) = certificate(2020..=2999, false);
     let half: String = key.lines().take(2).collect::<Vec<_>>().join("\n");
-    let told = Files::showing(&cert, &half).read().err().expect("half a key").to_string();
+    let told = CertificateFiles::showing(&cert, &half).read().err().expect("half a key").to_string();
     let secret = key.lines().nth(1).expect("base64");
     assert!(!told.contains(&secret[..16]), "{told}");
 }
@@ -122,13 +122,13 @@ fn what_has_ended_is_a_warning() {
     let (authority, _) = certificate(2000..=2999, true);
     let (old_authority, _) = certificate(2000..=2020, true);
     for (files, expected) in [
-        (Files::showing(&good, &good_key), None),
-        (Files::showing(&ended, &ended_key), Some("client_cert_file` ")),
-        (Files::showing(&ended, &ended_key), Some("has ended on 2020-12-31 00:00 UTC")),
-        (Files::showing(&to_come, &to_come_key), Some("begins only on 2040-01-01")),
-        (Files::trusting(&authority), None),
-        (Files::trusting(&old_authority), Some("its last authority has ended on 2020-12-31")),
-        (Files::trusting(format!("{old_authority}{authority}")), None),
+        (CertificateFiles::showing(&good, &good_key), None),
+        (CertificateFiles::showing(&ended, &ended_key), Some("client_cert_file` ")),
+        (CertificateFiles::showing(&ended, &ended_key), Some("has ended on 2020-12-31 00:00 UTC")),
+        (CertificateFiles::showing(&to_come, &to_come_key), Some("begins only on 2040-01-01")),
+        (CertificateFiles::trusting(&authority), None),
+        (CertificateFiles::trusting(&old_authority), Some("its last authority has ended on 2020-12-31")),
+        (CertificateFiles::trusting(format!("{old_authority}{authority}")), None),
     ] {
         let warnings = files.read().expect("usable").warnings;
         match expected {
@@ -143,14 +143,14 @@ fn what_has_ended_is_a_warning() {
         params.not_after = date_time_ymd(2026, 12, 1);
         (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
     };
-    let warnings = Files::showing(soon, soon_key).read().expect("usable").warnings;
+    let warnings = CertificateFiles::showing(soon, soon_key).read().expect("usable").warnings;
     assert!(warnings.len() == 1 && warnings[0].contains("the certificate ends on 2026-12-01"), "{warnings:?}");
 }
 
 #[test]
 fn a_key_that_others_may_read_is_refused_with_the_line_to_type() {
     let (cert, key) = certificate(2026..=2027, false);
-    let files = Files::showing(&cert, &key);
+    let files = CertificateFiles::showing(&cert, &key);
     let path = files.tls.client.as_ref().expect("a client certificate").key.clone();
     fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("our own file");
     let error = files.read().err().expect("others may read it").to_string();

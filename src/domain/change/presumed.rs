@@ -12,7 +12,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, How, JOBS_MAX, ReasonWord, Record, State, Step};
+use super::{ChangeStep, Decision, How, JOBS_MAX, ReasonWord, Record, State};
 use crate::domain::call::JobSeen;
 use crate::domain::id::JobId;
 
@@ -75,7 +75,7 @@ impl Record {
     }
 }
 
-impl Step<'_> {
+impl ChangeStep<'_> {
     /// The one unexplained job of the instance is followed as if it were the change's own.
     pub(super) fn adopt_only(&self, seen: &JobSeen) -> Decision {
         let mut doubt = self.change.record.state.clone();

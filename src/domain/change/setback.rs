@@ -13,7 +13,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Event, State, Step};
+use super::{Change, ChangeStep, Event, State};
 use crate::domain::call::{CallError, Disposition, JobView};
 
 /// The cloud's answer to an attempt that did not succeed.
@@ -52,7 +52,7 @@ pub enum Asked {
 
 impl Asked {
     /// Its word in the API.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Look => "look",
             Self::Switch => "switch",
@@ -124,7 +124,7 @@ fn costs(error: &CallError) -> bool {
     }
 }
 
-impl Step<'_> {
+impl ChangeStep<'_> {
     /// What came of a switch in doubt, after the answer that brought it there.
     pub(super) fn with_cause(&self, what: &str) -> String {
         let of_this_switch = |last: &&Setback| last.to == Asked::Switch && last.attempt == self.change.record.attempts;

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::count::count;
-use crate::domain::doubt::Doubt;
 use crate::domain::id::JobId;
+use crate::domain::job_match::JobSearchBounds;
 use crate::domain::proof::Endpoint;
 use crate::domain::window::Opening;
 
@@ -28,7 +28,7 @@ fn what(view: Option<&ProxyView>) -> String {
 }
 
 /// One decision in the making.
-pub(super) struct Step<'a> {
+pub(super) struct ChangeStep<'a> {
     pub(super) change: &'a Change,
     pub(super) ctx: &'a Context<'a>,
     /// Those of the next record.
@@ -36,12 +36,12 @@ pub(super) struct Step<'a> {
 }
 
 /// A record in the making; finished by saying what comes next.
-pub(super) struct Next<'a> {
+pub(super) struct NextRecord<'a> {
     pub(super) was: &'a Record,
     pub(super) record: Record,
 }
 
-impl Next<'_> {
+impl NextRecord<'_> {
     pub(super) fn finish(mut self, call: Option<Call>, wake: Wake, why: String) -> Decision {
         if self.record != *self.was {
             self.record.version += 1;
@@ -65,18 +65,18 @@ impl Next<'_> {
     }
 }
 
-impl<'a> Step<'a> {
+impl<'a> ChangeStep<'a> {
     pub(super) fn new(change: &'a Change, event: &Event, ctx: &'a Context<'a>) -> Self {
         Self { change, ctx, setbacks: Setbacks::after(change, event) }
     }
 
-    pub(super) fn stay(&self) -> Next<'a> {
-        Next { was: &self.change.record, record: self.change.record.clone() }
+    pub(super) fn stay(&self) -> NextRecord<'a> {
+        NextRecord { was: &self.change.record, record: self.change.record.clone() }
     }
 
-    pub(super) fn to(&self, state: State) -> Next<'a> {
+    pub(super) fn to(&self, state: State) -> NextRecord<'a> {
         let setbacks = self.setbacks.clone();
-        Next { was: &self.change.record, record: Record { state, setbacks, ..self.change.record.clone() } }
+        NextRecord { was: &self.change.record, record: Record { state, setbacks, ..self.change.record.clone() } }
     }
 
     pub(super) fn inspect(&self) -> Call {
@@ -87,8 +87,8 @@ impl<'a> Step<'a> {
         Call::Follow { target: self.change.target.clone(), job: job.clone() }
     }
 
-    pub(super) fn doubt(&self, sent: Timestamp, cloud: Option<Span>) -> Doubt {
-        Doubt { sent, cloud, now: self.ctx.now, cloud_now: self.ctx.cloud }
+    pub(super) fn doubt(&self, sent: Timestamp, cloud: Option<TimeSpan>) -> JobSearchBounds {
+        JobSearchBounds { sent, cloud, now: self.ctx.now, cloud_now: self.ctx.cloud }
     }
 
     pub(super) fn desired(&self, view: &ProxyView) -> bool {
@@ -110,9 +110,9 @@ impl<'a> Step<'a> {
 
     pub(super) fn ready(&self) -> Decision {
         match self.ctx.gate {
-            Gate::Withdrawn => return self.withdrawn(),
-            Gate::Held => return self.to(State::Queued).never("held by the rollout"),
-            Gate::Open => {}
+            Clearance::Withdrawn => return self.withdrawn(),
+            Clearance::Held => return self.to(State::Queued).never("held by the rollout"),
+            Clearance::Open => {}
         }
         match &self.ctx.window {
             // Its place in flight is kept, as by one that waits for its lane's quota.
@@ -156,7 +156,7 @@ impl<'a> Step<'a> {
         if self.ctx.survey {
             return self.surveyed(view);
         }
-        if self.ctx.gate != Gate::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
+        if self.ctx.gate != Clearance::Open || matches!(self.ctx.window, Opening::Shut { .. }) {
             return ready.now("gate or window shut meanwhile");
         }
         if let Some(why) = self.held_by_lane() {
@@ -167,7 +167,7 @@ impl<'a> Step<'a> {
             // No way leads here; yet this is the last place that can keep a record from overspending.
             return self.fail(ReasonWord::AttemptsSpent, format!("{} spent", count(attempts, "attempt is", "attempts are")));
         }
-        let mut next = self.to(State::Submitting { sent: self.ctx.now, cloud: self.ctx.cloud.map(Span::whole_seconds) });
+        let mut next = self.to(State::Submitting { sent: self.ctx.now, cloud: self.ctx.cloud.map(TimeSpan::whole_seconds) });
         match &mut next.record.undo {
             Some(undo) => undo.puts = undo.puts.saturating_add(1),
             None if attempts == 0 => next.record.before = view.ssl_option,
@@ -220,7 +220,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    pub(super) fn submit_failed(&self, sent: Timestamp, cloud: Option<Span>, error: &CallError) -> Decision {
+    pub(super) fn submit_failed(&self, sent: Timestamp, cloud: Option<TimeSpan>, error: &CallError) -> Decision {
         match error.disposition {
             Disposition::Withheld | Disposition::Throttled | Disposition::Unauthorised | Disposition::Misdated => {
                 self.unspent().now(&error.message)
@@ -234,7 +234,7 @@ impl<'a> Step<'a> {
     }
 
     /// Back to `Ready` with the attempt given back: the PUT surely was not executed and it was not its fault.
-    pub(super) fn unspent(&self) -> Next<'a> {
+    pub(super) fn unspent(&self) -> NextRecord<'a> {
         let mut next = self.to(State::Ready);
         next.record.attempts = next.record.attempts.saturating_sub(1);
         if let Some(undo) = &mut next.record.undo {
@@ -256,7 +256,7 @@ impl<'a> Step<'a> {
     }
 
     /// Other work is waited out, and named where the cloud tells its name.
-    pub(super) fn busy(&self, mut next: Next<'a>, what: String) -> Decision {
+    pub(super) fn busy(&self, mut next: NextRecord<'a>, what: String) -> Decision {
         let what = match self.ctx.occupied {
             Some(job) => format!("{what}; {job} runs on its instance"),
             None => what,
@@ -280,13 +280,13 @@ impl<'a> Step<'a> {
         next.after(self.ctx.retry.delay(u32::from(attempts), self.change.id), what)
     }
 
-    pub(super) fn in_doubt(&self, sent: Timestamp, cloud: Option<Span>, why: String) -> Decision {
+    pub(super) fn in_doubt(&self, sent: Timestamp, cloud: Option<TimeSpan>, why: String) -> Decision {
         self.to(State::Recovering { sent, cloud, candidates: None, covered: false }).after(self.ctx.timing.settle, why)
     }
 
     /// The first question, never before `settle` has passed: a daemon that has just taken the change over cannot know when
     /// its PUT left, and waits from its own start.
-    pub(super) fn question(&self, doubt: &Doubt) -> Decision {
+    pub(super) fn question(&self, doubt: &JobSearchBounds) -> Decision {
         match self.ctx.timing.settle.checked_sub(self.ctx.waited) {
             Some(left) if !left.is_zero() => self.stay().after(left, "what was sent may still be landing"),
             Some(_) | None => {
@@ -309,7 +309,7 @@ impl<'a> Step<'a> {
         next.after(self.ctx.timing.poll, why)
     }
 
-    pub(super) fn found(&self, doubt: &Doubt, jobs: &[JobSeen], asked: Span) -> Decision {
+    pub(super) fn found(&self, doubt: &JobSearchBounds, jobs: &[JobSeen], asked: TimeSpan) -> Decision {
         if let [seen] = jobs {
             return self.adopt_only(seen);
         }
@@ -409,7 +409,7 @@ impl<'a> Step<'a> {
 
     /// Its rollout is being put back, and it is not: it goes no way any more.
     pub(super) fn left_behind(&self) -> bool {
-        self.ctx.gate == Gate::Withdrawn && self.change.record.undo.is_none()
+        self.ctx.gate == Clearance::Withdrawn && self.change.record.undo.is_none()
     }
 
     pub(super) fn give_up(&self, why: &str) -> Result<Decision, Stale> {

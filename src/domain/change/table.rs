@@ -5,14 +5,14 @@
 //!
 //! Deliberately not here: how a step is made (`steps`).
 
-use super::{Change, Context, Decision, Event, ReasonWord, Stale, State, Step};
+use super::{Change, ChangeStep, Context, Decision, Event, ReasonWord, Stale, State};
 
 /// Why a change follows a job whose id its PUT's answer named after the change had gone on without it.
 const LATE_ANSWER: &str = "the late answer named the job";
 
 /// The table: state × event → record, call, wake.
 pub fn decide(change: &Change, event: &Event, ctx: &Context<'_>) -> Result<Decision, Stale> {
-    let step = Step::new(change, event, ctx);
+    let step = ChangeStep::new(change, event, ctx);
     match (&change.record.state, event) {
         (State::Queued, Event::Release) => Ok(step.to(State::Ready).now("released")),
         (State::Queued | State::Ready, Event::Cancel) => Ok(step.withdrawn()),

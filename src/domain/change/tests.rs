@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::*;
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::retry;
@@ -294,14 +294,14 @@ pub(super) fn reason() -> Reason {
 pub(super) const SENT: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// The cloud's clock when it was sent; as ours, and known to two seconds.
-pub(super) const CLOUD: Option<Span> = Some(Span { from: Timestamp::constant(-1, 0), to: Timestamp::constant(1, 0) });
+pub(super) const CLOUD: Option<TimeSpan> = Some(TimeSpan { from: Timestamp::constant(-1, 0), to: Timestamp::constant(1, 0) });
 
 fn recovering(candidates: Option<u16>) -> State {
     State::Recovering { sent: SENT, cloud: CLOUD, candidates, covered: candidates.is_some() }
 }
 
 fn found(jobs: &[&str]) -> Event {
-    let asked = Span { from: Timestamp::constant(-1_200, 0), to: Timestamp::constant(1_200, 0) };
+    let asked = TimeSpan { from: Timestamp::constant(-1_200, 0), to: Timestamp::constant(1_200, 0) };
     Event::Found { jobs: jobs.iter().map(|name| seen(name)).collect(), asked }
 }
 
@@ -392,7 +392,7 @@ pub(super) fn change(record: Record) -> Change {
     Change { id: ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal: 3 }, target, wave: 0, desired: true, record }
 }
 
-pub(super) fn context(gate: Gate, shut: bool, waited: Duration) -> Context<'static> {
+pub(super) fn context(gate: Clearance, shut: bool, waited: Duration) -> Context<'static> {
     let window = if shut { Opening::Shut { next: None, by: ShutBy::Window } } else { Opening::Open { until: None } };
     let verify_timeout = Duration::from_secs(180);
     Context {
@@ -439,7 +439,7 @@ pub(super) fn record(state: &State, circumstances: &str) -> Record {
 }
 
 pub(super) fn told_record(record: &Record) -> String {
-    let mut told = record.state.word().to_owned();
+    let mut told = record.state.as_str().to_owned();
     match &record.state {
         State::Succeeded { how } | State::Reverted { how } => told += &format!(" {}", plain(how)),
         State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => told += &format!(" {}", plain(&reason.word)),
@@ -474,7 +474,7 @@ pub(super) fn told_record(record: &Record) -> String {
         told += &format!(" shown {}", plain(&shown.how));
     }
     if let Some(proof) = &record.proof {
-        told += &format!(" proof {}", proof.version.map_or("none", |version| version.word()));
+        told += &format!(" proof {}", proof.version.map_or("none", |version| version.as_str()));
     }
     told
 }
@@ -489,7 +489,7 @@ pub(super) fn told(change: &Change, decision: &Decision) -> String {
             None => backoff(wait).unwrap_or_else(|| format!("{wait:?}")),
         },
     };
-    let act = decision.call.as_ref().map(Call::word).or(decision.probe.as_ref().map(|_| "probe"));
+    let act = decision.call.as_ref().map(Call::as_str).or(decision.probe.as_ref().map(|_| "probe"));
     format!("{} | {} | {wake}", told_record(&decision.record), act.unwrap_or("-"))
 }
 
@@ -509,9 +509,9 @@ pub(super) fn every_cell_is_as(table: &str, made: impl Fn(&State, &str) -> Chang
             <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
         let change = made(&states[state], circumstances);
         let gate = match circumstances {
-            "held" => Gate::Held,
-            "withdrawn" => Gate::Withdrawn,
-            _ => Gate::Open,
+            "held" => Clearance::Held,
+            "withdrawn" => Clearance::Withdrawn,
+            _ => Clearance::Open,
         };
         let waited = if circumstances.ends_with("late") { LATE } else { Duration::ZERO };
         let cloud = CLOUD.filter(|_| circumstances != "silent");
@@ -539,9 +539,12 @@ fn every_other_cell_is_stale() {
             (columns.next().expect("a state"), columns.next().expect("an event"))
         })
         .collect();
-    for (gate, shut, waited) in
-        [(Gate::Open, false, Duration::ZERO), (Gate::Held, false, Duration::ZERO), (Gate::Withdrawn, true, LATE), (Gate::Open, true, LATE)]
-    {
+    for (gate, shut, waited) in [
+        (Clearance::Open, false, Duration::ZERO),
+        (Clearance::Held, false, Duration::ZERO),
+        (Clearance::Withdrawn, true, LATE),
+        (Clearance::Open, true, LATE),
+    ] {
         let mut moving = BTreeSet::new();
         for (state_name, state) in states() {
             for (event_name, event) in events() {
@@ -551,20 +554,20 @@ fn every_other_cell_is_stale() {
             }
         }
         // A rollout that goes no way but back puts nothing into the queue again.
-        let wanted = |cell: &&(String, String)| gate != Gate::Withdrawn || !["requeue", "adopt", "give up"].contains(&&*cell.1);
+        let wanted = |cell: &&(String, String)| gate != Clearance::Withdrawn || !["requeue", "adopt", "give up"].contains(&&*cell.1);
         assert_eq!(moving, listed.iter().filter(wanted).cloned().collect());
     }
-    assert_eq!(states().values().map(State::word).collect::<BTreeSet<_>>(), BTreeSet::from(State::WORDS), "every state is tried");
+    assert_eq!(states().values().map(State::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(State::WORDS), "every state is tried");
 }
 
 /// The job that a person names is followed before anything is sent, once its change has a place and an open window again.
 #[test]
 fn a_named_job_is_followed_first() {
     let in_doubt = change(record(&State::InDoubt { reason: reason() }, "-"));
-    let open = context(Gate::Open, false, Duration::ZERO);
+    let open = context(Clearance::Open, false, Duration::ZERO);
     let named = decide(&in_doubt, &Event::Adopt(job("named")), &open).expect("not stale").record;
     let ready = change(Record { state: State::Ready, ..named });
-    let held = decide(&ready, &Event::Woken, &context(Gate::Open, true, Duration::ZERO)).expect("not stale");
+    let held = decide(&ready, &Event::Woken, &context(Clearance::Open, true, Duration::ZERO)).expect("not stale");
     assert_eq!((held.record.state, held.record.adopted), (State::Queued, Some(job("named"))), "it is kept over a shut window");
     let followed = decide(&ready, &Event::Woken, &open).expect("not stale");
     assert_eq!((followed.call, &followed.record.state), (None, &State::Following { job: job("named") }));
@@ -581,7 +584,7 @@ fn a_named_job_is_followed_first() {
 fn only_the_latest_job_ids_are_kept() {
     let mut record = record(&State::Submitting { sent: SENT, cloud: CLOUD }, "-");
     record.jobs = (0..JOBS_MAX).map(|n| job(&format!("job-{n}"))).collect();
-    let decision = decide(&change(record), &Event::Accepted(Some(job("late"))), &context(Gate::Open, false, Duration::ZERO));
+    let decision = decide(&change(record), &Event::Accepted(Some(job("late"))), &context(Clearance::Open, false, Duration::ZERO));
     let jobs = decision.expect("not stale").record.jobs;
     assert_eq!((jobs.len(), jobs[0].as_str(), jobs[JOBS_MAX - 1].as_str()), (JOBS_MAX, "job-1", "late"));
 }
@@ -597,7 +600,7 @@ fn a_busy_refusal_after_an_idle_look_counts_on() {
             if change.record.state.is_settled() {
                 break;
             }
-            let decision = decide(&change, event, &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+            let decision = decide(&change, event, &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
             if let (State::Ready, Wake::In(wait)) = (&decision.record.state, decision.wake) {
                 waits.push(wait);
             }
@@ -612,17 +615,17 @@ fn a_busy_refusal_after_an_idle_look_counts_on() {
 #[test]
 fn looks_that_fail_spend_no_attempt() {
     let once = retry::Policy { max_attempts: 1, ..RETRY };
-    let ctx = Context { retry: &once, ..context(Gate::Open, false, Duration::ZERO) };
+    let ctx = Context { retry: &once, ..context(Clearance::Open, false, Duration::ZERO) };
     let events = events();
     let mut change = change(record(&State::Inspecting, "-"));
     for looks in 1..LOOKS_MAX {
         for event in ["error unknown", "woken"] {
             change.record = decide(&change, &events[event], &ctx).expect("not stale").record;
         }
-        assert_eq!((change.record.state.word(), change.record.attempts, change.record.misses), ("inspecting", 0, looks));
+        assert_eq!((change.record.state.as_str(), change.record.attempts, change.record.misses), ("inspecting", 0, looks));
     }
     change.record = decide(&change, &events["observed other"], &ctx).expect("not stale").record;
-    assert_eq!((change.record.state.word(), change.record.attempts, change.record.misses), ("submitting", 1, 0));
+    assert_eq!((change.record.state.as_str(), change.record.attempts, change.record.misses), ("submitting", 1, 0));
     change.record = decide(&change, &events["error not_done"], &ctx).expect("not stale").record;
     assert_eq!(told_record(&change.record), "failed attempts_spent a1 before=false");
 }
@@ -633,7 +636,7 @@ fn a_proxy_that_was_right_before_any_put_of_ours_is_never_ours() {
     let events = events();
     // The PUT was withheld; then somebody else switched the proxy.
     for event in ["observed other", "error withheld", "woken", "observed right"] {
-        let decision = decide(&change, &events[event], &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+        let decision = decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
         change.record = decision.record;
     }
     assert_eq!(change.record.state, State::Succeeded { how: How::AlreadyRight });
@@ -659,14 +662,14 @@ fn a_proxy_that_is_not_as_it_was_seen_is_left_to_a_person() {
     for (seen, event, attempts, becomes) in table {
         let mut change = change(Record { attempts, ..record(&State::Inspecting, "-") });
         change.target.seen = seen;
-        let decision = decide(&change, &events[event], &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
-        assert_eq!(decision.record.state.word(), becomes, "seen {seen:?}, {event}, {attempts} attempts");
+        let decision = decide(&change, &events[event], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
+        assert_eq!(decision.record.state.as_str(), becomes, "seen {seen:?}, {event}, {attempts} attempts");
     }
     // What is put back has a comparison of its own.
     let mut change = change(Record { before: Some(false), undo: Some(Undo::default()), ..record(&State::Inspecting, "-") });
     (change.desired, change.target.seen) = (false, Some(false));
-    let decision = decide(&change, &events["observed right"], &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
-    assert_eq!(decision.record.state.word(), "submitting");
+    let decision = decide(&change, &events["observed right"], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
+    assert_eq!(decision.record.state.as_str(), "submitting");
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -740,7 +743,7 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
             prop_assert!(was.state == State::Inspecting && matches!(event, Event::Observed(Some(_))));
             prop_assert!(matches!(is.state, State::Submitting { .. }) && is.attempts == was.attempts + 1, "an intent goes with its call");
             prop_assert!(is.attempts <= RETRY.max_attempts, "attempts are bounded");
-            prop_assert!(ctx.gate == Gate::Open && matches!(ctx.window, Opening::Open { .. }), "gate and window are open");
+            prop_assert!(ctx.gate == Clearance::Open && matches!(ctx.window, Opening::Open { .. }), "gate and window are open");
             prop_assert_eq!(*ssl_option, change.desired);
         }
         Some(_) => prop_assert!(is.attempts <= was.attempts),
@@ -764,8 +767,8 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
         prop_assert_eq!(is.jobs.last(), Some(&read.job));
         prop_assert!(is.presumes(&read.job), "what was adopted as the only one is presumed");
     }
-    if Step::new(change, event, ctx).presumes() {
-        let word = is.state.word();
+    if ChangeStep::new(change, event, ctx).presumes() {
+        let word = is.state.as_str();
         let ends = ["following", "verifying", "recovering", "succeeded", "reverted", "in_doubt"].contains(&word);
         let unproven = matches!(&is.state, State::Failed { reason } if reason.word == ReasonWord::NotProven);
         prop_assert!(ends || unproven, "a presumed job leads to no PUT and to no failure of its own: {word}");
@@ -789,7 +792,7 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
 }
 
 fn any_context() -> impl Strategy<Value = Context<'static>> {
-    let gates = prop_oneof![4 => Just(Gate::Open), 1 => Just(Gate::Held), 1 => Just(Gate::Withdrawn)];
+    let gates = prop_oneof![4 => Just(Clearance::Open), 1 => Just(Clearance::Held), 1 => Just(Clearance::Withdrawn)];
     (gates, prop::bool::weighted(0.2), prop_oneof![3 => 0u64..30, 1 => 0u64..4000], any::<u32>())
         .prop_map(|(gate, shut, waited, looks)| Context { looks, ..context(gate, shut, Duration::from_secs(waited)) })
 }
@@ -839,12 +842,12 @@ proptest! {
 
 #[test]
 fn a_survey_tells_drifted_from_right_and_from_unknown() {
-    let ctx = Context { survey: true, ..context(Gate::Open, false, Duration::ZERO) };
+    let ctx = Context { survey: true, ..context(Clearance::Open, false, Duration::ZERO) };
     let looked = change(Record { state: State::Inspecting, version: 2, ..Record::queued() });
     for (ssl_option, word) in [(Some(true), "succeeded"), (Some(false), "skipped"), (None, "failed")] {
         let view = ProxyView { ssl_option, status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
         let decision = decide(&looked, &Event::Observed(Some(view)), &ctx).expect("a look's answer");
-        assert_eq!((decision.record.state.word(), decision.call), (word, None), "{ssl_option:?}");
+        assert_eq!((decision.record.state.as_str(), decision.call), (word, None), "{ssl_option:?}");
         if let State::Skipped { reason } = &decision.record.state {
             assert_eq!(reason.word, ReasonWord::Drifted);
         }
@@ -864,7 +867,7 @@ fn other_work_is_named_where_it_is_known() {
     };
     let looking = change(Record { state: State::Inspecting, ..Record::queued() });
     let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
-    let ctx = Context { occupied: Some(&running), ..context(Gate::Open, false, Duration::ZERO) };
+    let ctx = Context { occupied: Some(&running), ..context(Clearance::Open, false, Duration::ZERO) };
     let why = |ctx: &Context<'_>| decide(&looking, &Event::Observed(Some(view.clone())), ctx).expect("its answer").why;
     let named = format!("the proxy is REBOOTING; RebootInstance (job {}) runs on its instance", job("theirs"));
     assert_eq!(why(&ctx), named);
@@ -873,7 +876,7 @@ fn other_work_is_named_where_it_is_known() {
 
 #[test]
 fn over_a_held_lane_nothing_begins_that_may_switch_and_the_rest_goes_on() {
-    let held = Context { lane_held: Some("its lane is paused"), ..context(Gate::Open, false, Duration::ZERO) };
+    let held = Context { lane_held: Some("its lane is paused"), ..context(Clearance::Open, false, Duration::ZERO) };
     let (states, events) = (states(), events());
     let waits = |decision: &Decision| (decision.record.state.clone(), decision.call.clone(), decision.wake);
     let ready = change(record(&State::Ready, "-"));
@@ -883,15 +886,15 @@ fn over_a_held_lane_nothing_begins_that_may_switch_and_the_rest_goes_on() {
     let inspecting = change(record(&State::Inspecting, "-"));
     let decision = decide(&inspecting, &events["observed other"], &held).expect("it waits");
     assert_eq!(waits(&decision), (State::Ready, None, Wake::In(HELD_LOOK)));
-    let gate = Context { gate: Gate::Held, ..held.clone() };
+    let gate = Context { gate: Clearance::Held, ..held.clone() };
     assert_eq!(decide(&ready, &Event::Woken, &gate).expect("it moves").record.state, State::Queued, "its rollout's word comes first");
     // A look that sends nothing, a job that a person named, and all that is in flight.
     let survey = Context { survey: true, ..held.clone() };
     assert_eq!(decide(&ready, &Event::Woken, &survey).expect("it looks").record.state, State::Inspecting);
     let mut named = ready.clone();
     named.record.adopted = Some(job("named"));
-    assert_eq!(decide(&named, &Event::Woken, &held).expect("it follows").record.state.word(), "following");
-    let open = context(Gate::Open, false, Duration::ZERO);
+    assert_eq!(decide(&named, &Event::Woken, &held).expect("it follows").record.state.as_str(), "following");
+    let open = context(Clearance::Open, false, Duration::ZERO);
     for (word, state) in states.iter().filter(|(word, _)| !matches!(**word, "ready" | "inspecting")) {
         let change = change(record(state, "-"));
         for (event, happens) in &events {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Presumed, Setbacks, Shown, Undo};
+use super::{Presumed, Setbacks, ShownByApi, Undo};
 use crate::domain::call::{Answer, Call, CallError, JobSeen, JobView, ProxyView};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::proof::{self, Demand, Endpoint, Proof};
 use crate::domain::retry;
@@ -69,10 +69,10 @@ pub struct Record {
     pub undo: Option<Undo>,
     /// Set once the API shows the wanted value under a plan with `verify.wire`: the wire must show it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shown: Option<Box<Shown>>,
+    pub shown: Option<Box<ShownByApi>>,
     /// What the wire showed that proved the change; the journal has the whole proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Box<proof::Summary>>,
+    pub proof: Option<Box<proof::ProofSummary>>,
     /// Raised by one with every committed transition; a commit names the version it read.
     pub version: u64,
 }
@@ -118,7 +118,7 @@ pub enum State {
         sent: Timestamp,
         /// The same by the cloud's clock: its job is sought around that. `None`: its answers told no time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cloud: Option<Span>,
+        cloud: Option<TimeSpan>,
     },
     /// In doubt: the PUT may have been executed, the answer is unknown. Only questions are asked here.
     Recovering {
@@ -126,7 +126,7 @@ pub enum State {
         sent: Timestamp,
         /// As in `Submitting`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cloud: Option<Span>,
+        cloud: Option<TimeSpan>,
         /// `None`: the job list is asked next. `Some(n)`: it named n unexplained jobs, the proxy is asked next.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         candidates: Option<u16>,
@@ -177,7 +177,7 @@ pub enum State {
 
 impl State {
     /// The state's word in journal, CLI, API and metrics.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Ready => "ready",
@@ -322,7 +322,7 @@ pub enum Event {
         /// The jobs of the instance that are unexplained.
         jobs: Vec<JobSeen>,
         /// The span that was asked for, in cloud time.
-        asked: Span,
+        asked: TimeSpan,
     },
     /// The wire was looked at.
     Proved(Box<Proof>),
@@ -348,7 +348,7 @@ impl Event {
 
 /// Whether the rollout lets a change begin something new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub enum Clearance {
     /// Go on.
     Open,
     /// Not now (paused, halted, soaking): back to the queue.
@@ -392,11 +392,11 @@ pub struct Context<'a> {
     /// Wall clock.
     pub now: Timestamp,
     /// The cloud's clock, by its own answers; `None`: they do not tell it, or not of late.
-    pub cloud: Option<Span>,
+    pub cloud: Option<TimeSpan>,
     /// Why no PUT is sent over its lane now, in a few words; reads go on.
     pub lane_held: Option<&'static str>,
     /// The rollout's word on new work.
-    pub gate: Gate,
+    pub gate: Clearance,
     /// Whether the window is open.
     pub window: Opening,
     /// The lane's intervals.

@@ -12,7 +12,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, How, Reason, ReasonWord, Stale, State, Step};
+use super::{ChangeStep, Decision, How, Reason, ReasonWord, Stale, State};
 use crate::domain::call::{ProxyStatus, ProxyView};
 
 /// What is kept of a change that is put back.
@@ -35,7 +35,7 @@ impl super::Record {
     }
 }
 
-impl Step<'_> {
+impl ChangeStep<'_> {
     /// The rollout puts back what it changed; this change did succeed.
     pub(super) fn undo(&self, how: How) -> Result<Decision, Stale> {
         match (how, self.change.record.before) {

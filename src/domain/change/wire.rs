@@ -12,21 +12,21 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Event, How, ReasonWord, Stale, State, Step};
+use super::{ChangeStep, Decision, Event, How, ReasonWord, Stale, State};
 use crate::domain::call::ProxyView;
-use crate::domain::proof::{Endpoint, Proof, Refutation, TroubleWord, Verdict, judge};
+use crate::domain::proof::{Endpoint, Proof, ProofVerdict, Refutation, TroubleWord, judge};
 
 /// That the API showed the wanted value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Shown {
+pub struct ShownByApi {
     /// Where the same list says that clients reach the proxy.
     pub endpoint: Endpoint,
     /// How it came to.
     pub how: How,
 }
 
-impl Step<'_> {
+impl ChangeStep<'_> {
     /// The API shows the wanted value: done, or else the wire must show it too.
     pub(super) fn shows(&self, view: &ProxyView, how: How, why: &str) -> Decision {
         if self.ctx.wire.is_none() {
@@ -43,7 +43,7 @@ impl Step<'_> {
             _ => None,
         };
         let mut next = self.to(State::Verifying { job });
-        next.record.shown = Some(Box::new(Shown { endpoint: endpoint.clone(), how }));
+        next.record.shown = Some(Box::new(ShownByApi { endpoint: endpoint.clone(), how }));
         next.probe(endpoint, why)
     }
 
@@ -56,13 +56,13 @@ impl Step<'_> {
         }
     }
 
-    fn proved(&self, shown: &Shown, proof: &Proof) -> Decision {
+    fn proved(&self, shown: &ShownByApi, proof: &Proof) -> Decision {
         // A plan is frozen, so one that asked for the proof asks for it still.
         let demand = self.ctx.wire.unwrap_or_default();
         let verdict = judge(proof, self.change.desired, &demand);
         let late = self.ctx.waited >= self.ctx.verify_timeout;
         match &verdict {
-            Verdict::Proven { message } => {
+            ProofVerdict::Proven { message } => {
                 let mut done = self.done(shown.how, &format!("proven on the wire: {message}"));
                 done.record.proof = Some(Box::new(proof.summary()));
                 done
@@ -78,10 +78,10 @@ impl Step<'_> {
 }
 
 /// What no waiting mends: each probe more would only be one more refused connection.
-fn is_for_good(verdict: &Verdict) -> bool {
+fn is_for_good(verdict: &ProofVerdict) -> bool {
     matches!(
         verdict,
-        Verdict::Unseen { word: TroubleWord::HostBlocked | TroubleWord::HostRefused, .. }
-            | Verdict::Refuted { word: Refutation::TooOld, .. }
+        ProofVerdict::Unseen { word: TroubleWord::HostBlocked | TroubleWord::HostRefused, .. }
+            | ProofVerdict::Refuted { word: Refutation::TooOld, .. }
     )
 }

@@ -91,7 +91,7 @@ fn a_step_of_our_wall_clock_does_not_move_it() {
 #[test]
 fn whole_seconds_hold_the_span() {
     let span =
-        Span { from: "2026-11-30T01:02:03.9Z".parse().expect("an instant"), to: "2026-11-30T01:02:04.1Z".parse().expect("an instant") };
+        TimeSpan { from: "2026-11-30T01:02:03.9Z".parse().expect("an instant"), to: "2026-11-30T01:02:04.1Z".parse().expect("an instant") };
     let whole = span.whole_seconds();
     assert_eq!((whole.from.to_string(), whole.to.to_string()), ("2026-11-30T01:02:03Z".into(), "2026-11-30T01:02:05Z".into()));
     assert_eq!(whole.whole_seconds(), whole);

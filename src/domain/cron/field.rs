@@ -11,7 +11,7 @@ use std::fmt;
 
 /// The five fields, in the order in which they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum CronField {
     /// 0 to 59.
     Minute,
     /// 0 to 23.
@@ -27,7 +27,7 @@ pub enum Field {
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 pub(super) const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-impl Field {
+impl CronField {
     /// All five, in the order in which they are written.
     pub const ALL: [Self; 5] = [Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
 
@@ -63,7 +63,7 @@ impl Field {
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for CronField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Minute => "minute",
@@ -77,7 +77,7 @@ impl fmt::Display for Field {
 
 /// What a field's text means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Set {
+pub(super) struct FieldSet {
     /// Bit n stands for the number n; Sunday is bit 0.
     bits: u64,
     /// Written `*` (or `*/1`): a day field so written leaves the choice to the other one. A field that merely covers
@@ -89,7 +89,7 @@ pub(super) struct Set {
     pub stepped: bool,
 }
 
-impl Set {
+impl FieldSet {
     pub fn contains(self, number: u8) -> bool {
         number < 64 && self.bits & (1 << number) != 0
     }
@@ -110,23 +110,23 @@ impl Set {
 
 /// Why a field was refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(super) struct FieldRefusal {
     /// What is wrong, naming the item.
     pub what: String,
     /// The item as it should be written, if that is clear.
     pub instead: Option<String>,
 }
 
-fn refused<T>(what: String, instead: Option<String>) -> Result<T, Refused> {
-    Err(Refused { what, instead })
+fn refused<T>(what: String, instead: Option<String>) -> Result<T, FieldRefusal> {
+    Err(FieldRefusal { what, instead })
 }
 
 /// Reads a field; a refusal proposes the whole field's text.
-pub(super) fn parse(field: Field, text: &str) -> Result<Set, Refused> {
+pub(super) fn parse(field: CronField, text: &str) -> Result<FieldSet, FieldRefusal> {
     let items: Vec<&str> = text.split(',').collect();
-    let mut set = Set { bits: 0, every: false, starred: text.starts_with('*'), stepped: false };
+    let mut set = FieldSet { bits: 0, every: false, starred: text.starts_with('*'), stepped: false };
     for (place, item) in items.iter().enumerate() {
-        let part = parse_item(field, item).map_err(|refusal| Refused {
+        let part = parse_item(field, item).map_err(|refusal| FieldRefusal {
             what: refusal.what,
             instead: refusal.instead.map(|instead| {
                 let mut items = items.clone();
@@ -144,7 +144,7 @@ pub(super) fn parse(field: Field, text: &str) -> Result<Set, Refused> {
     Ok(set)
 }
 
-fn parse_item(field: Field, item: &str) -> Result<Set, Refused> {
+fn parse_item(field: CronField, item: &str) -> Result<FieldSet, FieldRefusal> {
     if item.is_empty() {
         return refused("an item of the list is empty".into(), None);
     }
@@ -158,8 +158,10 @@ fn parse_item(field: Field, item: &str) -> Result<Set, Refused> {
     let (least, greatest) = (field.least(), field.greatest());
     // What is proposed for a number or name is a part of the item only.
     let number = |text: &str| {
-        number(field, text)
-            .map_err(|refusal| Refused { what: refusal.what, instead: refusal.instead.map(|instead| item.replacen(text, &instead, 1)) })
+        number(field, text).map_err(|refusal| FieldRefusal {
+            what: refusal.what,
+            instead: refusal.instead.map(|instead| item.replacen(text, &instead, 1)),
+        })
     };
     let (from, to) = match (span, span.split_once('-')) {
         ("*", _) => (least, greatest),
@@ -185,21 +187,21 @@ fn parse_item(field: Field, item: &str) -> Result<Set, Refused> {
     };
     let mut bits = 0u64;
     for n in (from..=to).step_by(usize::from(step)) {
-        bits |= 1 << if field == Field::DayOfWeek { n % 7 } else { n };
+        bits |= 1 << if field == CronField::DayOfWeek { n % 7 } else { n };
     }
     let every = span == "*" && step == 1;
-    Ok(Set { bits, every, starred: false, stepped: span == "*" && step > 1 })
+    Ok(FieldSet { bits, every, starred: false, stepped: span == "*" && step > 1 })
 }
 
-fn range(field: Field, item: &str, from: u8, to: u8, step: Option<&str>) -> Result<(u8, u8), Refused> {
+fn range(field: CronField, item: &str, from: u8, to: u8, step: Option<&str>) -> Result<(u8, u8), FieldRefusal> {
     if from <= to {
         return Ok((from, to));
     }
     let (least, greatest) = (field.least(), field.greatest());
     // A step across the wrap has no agreed meaning, so nothing is proposed there.
     let instead = step.is_none().then(|| match (field, from, to) {
-        (Field::DayOfWeek, _, 0) => format!("{from}-7"),
-        (Field::DayOfWeek, 7, _) => format!("0-{to}"),
+        (CronField::DayOfWeek, _, 0) => format!("{from}-7"),
+        (CronField::DayOfWeek, 7, _) => format!("0-{to}"),
         _ if to == least => format!("{from}-{greatest},{least}"),
         _ => format!("{from}-{greatest},{least}-{to}"),
     });
@@ -210,7 +212,7 @@ fn digits(text: &str) -> Option<u8> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-fn number(field: Field, text: &str) -> Result<u8, Refused> {
+fn number(field: CronField, text: &str) -> Result<u8, FieldRefusal> {
     let (least, most) = (field.least(), field.greatest_written());
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return match digits(text) {

@@ -210,9 +210,9 @@ fn the_ends_of_time_are_no_trouble() {
 }
 
 /// A field as a test writes it: its text and the numbers that the text means.
-type Written = (String, Vec<u8>);
+type FieldCase = (String, Vec<u8>);
 
-fn field(least: u8, greatest: u8) -> impl Strategy<Value = Written> {
+fn field(least: u8, greatest: u8) -> impl Strategy<Value = FieldCase> {
     let all = move |step: u8| (least..=greatest).step_by(usize::from(step)).collect::<Vec<u8>>();
     prop_oneof![
         3 => Just(("*".to_owned(), all(1))),
@@ -249,7 +249,7 @@ const NIGHTS: [(&str, &str); 16] = [
 ];
 
 /// Every start between two instants, by walking the clock minute by minute, knowing nothing but what it shows.
-fn walk(fields: &[Written; 5], zone: &TimeZone, from: Timestamp, minutes: i64) -> Vec<Timestamp> {
+fn walk(fields: &[FieldCase; 5], zone: &TimeZone, from: Timestamp, minutes: i64) -> Vec<Timestamp> {
     let interval = fields[0].0.starts_with('*') || fields[1].0.starts_with('*');
     let matches = |civil: DateTime| {
         let among = |place: usize, n: i8| fields[place].1.contains(&u8::try_from(n).expect("a part of a time"));
@@ -283,7 +283,7 @@ fn walk(fields: &[Written; 5], zone: &TimeZone, from: Timestamp, minutes: i64) -
     starts
 }
 
-fn agrees(fields: &[Written; 5], night: (&str, &str), shift: i64, asked: &[(u32, u32)]) -> Result<(), TestCaseError> {
+fn agrees(fields: &[FieldCase; 5], night: (&str, &str), shift: i64, asked: &[(u32, u32)]) -> Result<(), TestCaseError> {
     const MINUTES: i64 = 5 * 24 * 60;
     let text = fields.iter().map(|f| f.0.as_str()).collect::<Vec<_>>().join(" ");
     let Ok(expression) = text.parse::<Expression>() else {

@@ -34,7 +34,7 @@ pub enum Mode {
 
 impl Mode {
     /// The word in plan, CLI and API.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Inform => "inform",
             Self::Apply => "apply",

@@ -64,20 +64,20 @@ fn plan(mode: Mode) -> Plan {
 }
 
 /// An enforcement begun on the second of December at noon.
-struct Night {
+struct EnforcementNight {
     plan: Plan,
     record: Record,
     now: Timestamp,
 }
 
-impl Night {
+impl EnforcementNight {
     fn new(mode: Mode) -> Self {
         let now = at("2026-12-02T12:00:00Z");
         let record = Record::begun(RolloutId::from_bytes([4; 16]), 4, Digest::of(b"targets"), now);
         Self { plan: plan(mode), record, now }
     }
 
-    fn try_to(&mut self, event: &Event) -> Result<Option<String>, Refusal> {
+    fn try_to(&mut self, event: &Event) -> Result<Option<String>, VerbRefusal> {
         let decision = decide(&self.record, event, &Context { now: self.now, plan: &self.plan })?;
         Ok(decision.map(|decision| {
             assert_eq!(decision.record.version, self.record.version + 1);
@@ -111,31 +111,31 @@ impl Night {
         self.now += jiff::SignedDuration::from_hours(24);
         self.to(&Event::Looked).expect("a tick has come");
         let told = self.found(places);
-        if let Stage::Applying { left_out, .. } = &self.record.stage {
+        if let EnforcementStage::Applying { left_out, .. } = &self.record.stage {
             let rest: Vec<u32> = places.iter().filter(|place| !left_out.contains(place)).copied().collect();
             self.put_right(&rest);
         }
         told
     }
 
-    fn release(&mut self, only: Option<u32>, places: &[u32]) -> Result<Option<String>, Refusal> {
-        let mark = Mark { by: "ada".into(), reason: "looked at".into(), at: self.now };
+    fn release(&mut self, only: Option<u32>, places: &[u32]) -> Result<Option<String>, VerbRefusal> {
+        let mark = Attribution { by: "ada".into(), reason: "looked at".into(), at: self.now };
         self.try_to(&Event::Release { only, drifted: drifted(places), mark })
     }
 
-    fn stop(&mut self) -> Result<Option<String>, Refusal> {
-        let mark = Mark { by: "ada".into(), reason: String::new(), at: self.now };
+    fn stop(&mut self) -> Result<Option<String>, VerbRefusal> {
+        let mark = Attribution { by: "ada".into(), reason: String::new(), at: self.now };
         self.try_to(&Event::Stop { mark })
     }
 
     fn stage(&self) -> &'static str {
-        self.record.stage.word()
+        self.record.stage.as_str()
     }
 }
 
 #[test]
 fn a_tick_begins_one_run_and_only_once() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     assert_eq!(night.look("2026-12-03T01:59:59Z"), None, "before the tick");
     assert_eq!(night.look("2026-12-03T02:00:00Z").as_deref(), Some("run 1 begins, for the tick of 2026-12-03T02:00:00Z"));
     let survey = night.record.stage.rollout().expect("a run is at hand");
@@ -150,7 +150,7 @@ fn a_tick_begins_one_run_and_only_once() {
 
 #[test]
 fn missed_ticks_count_as_one_run() {
-    let mut night = Night::new(Mode::Inform);
+    let mut night = EnforcementNight::new(Mode::Inform);
     let why = night.look("2026-12-06T09:00:00Z").expect("the newest tick");
     assert_eq!(why, "run 1 begins, for the tick of 2026-12-06T02:00:00Z; 3 earlier ticks were missed");
     assert_eq!((night.record.runs, night.record.skipped), (1, 3));
@@ -160,7 +160,7 @@ fn missed_ticks_count_as_one_run() {
 
 #[test]
 fn a_tick_during_a_run_is_skipped() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     let why = night.look("2026-12-04T02:00:00Z").expect("noted");
     assert_eq!(why, "the tick of 2026-12-04T02:00:00Z is skipped: run 1 is under way");
@@ -170,19 +170,19 @@ fn a_tick_during_a_run_is_skipped() {
 
 #[test]
 fn drift_within_the_bound_is_put_right_and_inform_only_tells() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     assert_eq!(night.found(&[3, 9]), "run 1: 2 drifted; put right");
     let targets = [target(3), target(9)];
     let wanted = RolloutId::derive(&name("night-enforce"), 1, true, &target::digest(&targets));
-    assert_eq!(night.record.stage, Stage::Applying { rollout: wanted, left_out: Vec::new() });
+    assert_eq!(night.record.stage, EnforcementStage::Applying { rollout: wanted, left_out: Vec::new() });
     assert_eq!(night.put_right(&[3, 9]), "run 1: 2 put right");
     let run = night.record.last.as_ref().expect("a run");
-    assert_eq!(run.found, Some(Found { right: 98, drifted: 2, left_out: 0, unseen: 0 }));
-    assert_eq!(run.applied, Some(Applied { rollout: wanted, switched: 2, failed: 0 }));
+    assert_eq!(run.found, Some(SurveyResult { right: 98, drifted: 2, left_out: 0, unseen: 0 }));
+    assert_eq!(run.applied, Some(AppliedRun { rollout: wanted, switched: 2, failed: 0 }));
     assert_eq!(night.stage(), "idle");
 
-    let mut night = Night::new(Mode::Inform);
+    let mut night = EnforcementNight::new(Mode::Inform);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     assert_eq!(night.found(&(0..50).collect::<Vec<_>>()), "run 1: 50 drifted; only reported");
     assert_eq!((night.stage(), night.record.flips.len()), ("idle", 0));
@@ -190,23 +190,23 @@ fn drift_within_the_bound_is_put_right_and_inform_only_tells() {
 
 #[test]
 fn more_drift_than_allowed_is_held_until_released() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     let why = night.found(&[1, 2, 3]);
     assert_eq!(why, "run 1: 3 drifted: more than the 2 that max_drift allows, nothing is put right until somebody releases it");
-    assert_eq!(night.record.stage, Stage::Held { drifted: 3, allowed: 2 });
+    assert_eq!(night.record.stage, EnforcementStage::Held { drifted: 3, allowed: 2 });
     assert_eq!(night.look("2026-12-04T02:00:00Z").as_deref(), Some("the tick of 2026-12-04T02:00:00Z is skipped: it is held"));
     assert_eq!(night.record.runs, 1);
     let why = night.release(None, &[1, 2, 3]).expect("held").expect("moves");
     assert_eq!(why, "released by ada: looked at; 3 are put right");
     assert_eq!(night.stage(), "applying");
     night.put_right(&[1, 2, 3]);
-    assert_eq!(night.release(None, &[]), Err(Refusal::NothingHeld { stage: "idle" }));
+    assert_eq!(night.release(None, &[]), Err(VerbRefusal::NothingHeld { stage: "idle" }));
 }
 
 #[test]
 fn a_target_that_flips_back_is_held_and_the_rest_goes_on() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     for run in 1..=FLIPS_MAX {
         assert_eq!(night.run(&[5]), format!("run {run}: 1 drifted; put right"));
     }
@@ -217,14 +217,14 @@ fn a_target_that_flips_back_is_held_and_the_rest_goes_on() {
     assert_eq!(run.applied.map(|applied| applied.switched), Some(1), "the other one was put right");
     assert_eq!(night.run(&[5]), "run 5: 1 drifted, 1 of them held");
     assert_eq!(night.stage(), "idle");
-    assert_eq!(night.release(Some(8), &[]), Err(Refusal::NotHeld));
+    assert_eq!(night.release(Some(8), &[]), Err(VerbRefusal::NotHeld));
     night.release(Some(5), &[]).expect("it is held");
     assert_eq!(night.run(&[5]), "run 6: 1 drifted; put right");
 }
 
 #[test]
 fn flips_far_apart_are_forgotten() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     for _ in 0..3 {
         night.run(&[5]);
         for _ in 0..FLIPS_RUNS {
@@ -247,7 +247,7 @@ fn what_is_kept_of_targets_is_bounded_and_held_ones_stay() {
 
 #[test]
 fn a_run_that_cannot_begin_or_is_aborted_ends() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     let why = night.to(&Event::Refused { why: "a proxy is taken".into() });
     assert_eq!((why.as_deref(), night.stage()), (Some("run 1: not begun: a proxy is taken"), "idle"));
@@ -265,7 +265,7 @@ const HALTED: &str = "halted: 3 failures reach the budget of 3";
 #[test]
 fn a_halted_run_says_so_and_later_ones_only_look() {
     let halted = |why: Option<&str>| Event::Halted { why: why.map(str::to_owned) };
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     assert_eq!(night.to(&halted(Some(HALTED))), None, "no run is at hand");
     night.look("2026-12-03T02:00:00Z").expect("a run");
     night.found(&[3, 9]);
@@ -284,7 +284,7 @@ fn a_halted_run_says_so_and_later_ones_only_look() {
         assert_eq!(night.stage(), "idle", "nothing is put right");
     }
     assert_eq!(night.release(None, &[]).expect("it is held back").as_deref(), Some("released by ada: looked at"));
-    assert_eq!(night.release(None, &[]), Err(Refusal::NothingHeld { stage: "idle" }));
+    assert_eq!(night.release(None, &[]), Err(VerbRefusal::NothingHeld { stage: "idle" }));
     assert_eq!(night.run(&[9]), "run 4: 1 drifted; put right");
 
     // One that a person lets go on, and that completes, holds nothing back; nor does a survey.
@@ -302,7 +302,7 @@ fn a_halted_run_says_so_and_later_ones_only_look() {
 
 #[test]
 fn it_ends_by_a_person_or_by_a_revision_without_it() {
-    let mut night = Night::new(Mode::Apply);
+    let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     let newer = |targets| Event::Renewed { origin: RolloutId::from_bytes([5; 16]), revision: 5, targets };
     assert_eq!(night.to(&newer(Some(Digest::of(b"other")))), None, "the run at hand comes to its end first");
@@ -316,12 +316,12 @@ fn it_ends_by_a_person_or_by_a_revision_without_it() {
     assert_eq!(night.stop().expect("open").as_deref(), Some("stopped by ada"));
     assert_eq!(night.record.last.as_ref().and_then(|run| run.result.as_deref()), Some("the enforcement was stopped"));
     assert_eq!(night.look("2026-12-06T02:00:00Z"), None);
-    assert_eq!((night.stop(), night.release(None, &[])), (Err(Refusal::Ended), Err(Refusal::Ended)));
+    assert_eq!((night.stop(), night.release(None, &[])), (Err(VerbRefusal::Ended), Err(VerbRefusal::Ended)));
     let again = Event::Renewed { origin: RolloutId::from_bytes([6; 16]), revision: 6, targets: Some(Digest::of(b"other")) };
     night.to(&again).expect("a newer revision begins it again");
     let without = Event::Renewed { origin: RolloutId::from_bytes([7; 16]), revision: 7, targets: None };
     night.to(&without).expect("and one without `enforce` ends it");
-    assert_eq!(night.record.stage, Stage::Ended { end: End::Superseded { revision: 7 } });
+    assert_eq!(night.record.stage, EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision: 7 } });
     assert_eq!(night.to(&without), None);
 }
 
@@ -342,7 +342,7 @@ fn the_plans_of_a_run_cover_its_targets_and_ask_for_no_approval() {
 
 /// One step of a walk: the clock moves by so many hours, forward or back, and then this happens.
 #[derive(Debug, Clone)]
-enum Deed {
+enum WalkStep {
     Look,
     Surveyed(Vec<u32>, bool),
     Applied(usize),
@@ -353,17 +353,17 @@ enum Deed {
     Renewed(bool),
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn deed() -> impl Strategy<Value = WalkStep> {
     let places = prop::collection::btree_set(0u32..6, 0..4).prop_map(|places| places.into_iter().collect::<Vec<_>>());
     prop_oneof![
-        8 => Just(Deed::Look),
-        6 => (places, prop::bool::weighted(0.9)).prop_map(|(places, whole)| Deed::Surveyed(places, whole)),
-        6 => (0usize..4).prop_map(Deed::Applied),
-        1 => Just(Deed::Refused),
-        2 => Just(Deed::Release),
-        1 => (0u32..6).prop_map(Deed::ReleaseOne),
-        1 => prop::bool::weighted(0.2).prop_map(|stop| if stop { Deed::Stop } else { Deed::Look }),
-        1 => prop::bool::weighted(0.8).prop_map(Deed::Renewed),
+        8 => Just(WalkStep::Look),
+        6 => (places, prop::bool::weighted(0.9)).prop_map(|(places, whole)| WalkStep::Surveyed(places, whole)),
+        6 => (0usize..4).prop_map(WalkStep::Applied),
+        1 => Just(WalkStep::Refused),
+        2 => Just(WalkStep::Release),
+        1 => (0u32..6).prop_map(WalkStep::ReleaseOne),
+        1 => prop::bool::weighted(0.2).prop_map(|stop| if stop { WalkStep::Stop } else { WalkStep::Look }),
+        1 => prop::bool::weighted(0.8).prop_map(WalkStep::Renewed),
     ]
 }
 
@@ -372,33 +372,33 @@ proptest! {
     /// most once, nothing put right beyond `max_drift` unless a person released it, and nothing that is held.
     #[test]
     fn any_walk_is_sound(steps in prop::collection::vec((-40i64..60, deed()), 1..150)) {
-        let mut night = Night::new(Mode::Apply);
+        let mut night = EnforcementNight::new(Mode::Apply);
         let (mut tick, mut found) = (night.record.handled, Vec::new());
         for (hours, deed) in steps {
             night.now += jiff::SignedDuration::from_hours(hours);
             let was = night.record.clone();
             let mut released = false;
             match deed {
-                Deed::Look => drop(night.to(&Event::Looked)),
-                Deed::Surveyed(places, whole) => {
-                    if was.stage.word() == "surveying" {
+                WalkStep::Look => drop(night.to(&Event::Looked)),
+                WalkStep::Surveyed(places, whole) => {
+                    if was.stage.as_str() == "surveying" {
                         found.clone_from(&places);
                     }
                     let phase = if whole { "completed" } else { "aborted" };
                     night.to(&Event::Surveyed { drifted: drifted(&places), right: 0, unseen: 0, phase });
                 }
-                Deed::Applied(count) => {
+                WalkStep::Applied(count) => {
                     let switched = found.iter().copied().take(count).collect();
                     night.to(&Event::Applied { switched, failed: 0, phase: "completed" });
                 }
-                Deed::Refused => drop(night.to(&Event::Refused { why: "taken".into() })),
-                Deed::Release => {
+                WalkStep::Refused => drop(night.to(&Event::Refused { why: "taken".into() })),
+                WalkStep::Release => {
                     released = true;
                     let _ = night.release(None, &found);
                 }
-                Deed::ReleaseOne(place) => drop(night.release(Some(place), &found)),
-                Deed::Stop => drop(night.stop()),
-                Deed::Renewed(enforced) => {
+                WalkStep::ReleaseOne(place) => drop(night.release(Some(place), &found)),
+                WalkStep::Stop => drop(night.stop()),
+                WalkStep::Renewed(enforced) => {
                     let targets = enforced.then(|| Digest::of(b"renewed"));
                     let revision = night.record.revision + 1;
                     if night.to(&Event::Renewed { origin: RolloutId::from_bytes([9; 16]), revision, targets }).is_some() && enforced {
@@ -411,12 +411,12 @@ proptest! {
             prop_assert!(is.flips.is_sorted_by_key(|flips| flips.ordinal));
             if is.runs != was.runs {
                 let run = is.last.as_ref().expect("a run");
-                prop_assert_eq!((was.stage.word(), is.runs, run.number), ("idle", was.runs + 1, is.runs));
+                prop_assert_eq!((was.stage.as_str(), is.runs, run.number), ("idle", was.runs + 1, is.runs));
                 prop_assert!(run.tick > tick && run.tick <= night.now, "{} after {tick}, at {}", run.tick, night.now);
                 tick = run.tick;
             }
-            if is.stage.word() == "applying" && was.stage.word() != "applying" {
-                let Stage::Applying { left_out, .. } = &is.stage else { unreachable!("its word says so") };
+            if is.stage.as_str() == "applying" && was.stage.as_str() != "applying" {
+                let EnforcementStage::Applying { left_out, .. } = &is.stage else { unreachable!("its word says so") };
                 let todo = found.iter().filter(|place| !left_out.contains(place)).count();
                 prop_assert!(todo > 0 && (released || todo <= 2), "{todo} are put right");
                 prop_assert!(is.held().all(|held| !found.contains(&held.ordinal) || left_out.contains(&held.ordinal)));

@@ -8,7 +8,7 @@ use crate::domain::group::GroupBy;
 use crate::domain::id::{Digest, RolloutId};
 use crate::domain::plan::{Approval, Promote, RevertPolicy, Strategy, Wave};
 use crate::domain::retry;
-use crate::domain::rollout::{Approved, Cause, Mark};
+use crate::domain::rollout::{Approved, Attribution, Cause};
 use crate::domain::stop::StopFile;
 use crate::domain::target::Target;
 use crate::domain::window::{Calendar, Freeze, Window};
@@ -43,7 +43,7 @@ fn name(text: &str) -> Name {
 }
 
 /// Facts that a test can own and bend.
-struct Facts {
+struct OwnedFacts {
     plan: Plan,
     record: Record,
     tallies: Vec<Tally>,
@@ -54,9 +54,9 @@ struct Facts {
     configured: bool,
     shares: Option<Name>,
     overdue: Option<String>,
-    lane_held: Option<Mark>,
+    lane_held: Option<Attribution>,
     lane_paused: Option<Pause>,
-    clock: Option<Ahead>,
+    clock: Option<Offset>,
     waits_for_quota: bool,
     free_at: Option<Timestamp>,
     assumed_until: Option<Timestamp>,
@@ -69,7 +69,7 @@ struct Facts {
     by: Person,
 }
 
-impl Facts {
+impl OwnedFacts {
     /// A rollout that moves: wave 0 of two, nothing released, the window open.
     fn moving() -> Self {
         let wave =
@@ -210,11 +210,11 @@ impl Facts {
     }
 }
 
-fn mark(reason: &str) -> Mark {
-    Mark { by: "root".into(), reason: reason.into(), at: now() }
+fn mark(reason: &str) -> Attribution {
+    Attribution { by: "root".into(), reason: reason.into(), at: now() }
 }
 
-fn revert(stage: Stage) -> Revert {
+fn revert(stage: RevertStage) -> Revert {
     Revert { wave: 0, stage, more: false, failed: 0, in_doubt: 0, cause: Cause::Asked { mark: mark("") } }
 }
 
@@ -224,32 +224,32 @@ fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold
 
 #[test]
 fn what_moves_is_not_held() {
-    let facts = Facts::moving();
+    let facts = OwnedFacts::moving();
     assert_eq!((facts.rollout(), facts.change()), (None, None));
 }
 
 #[test]
 fn a_revert_says_what_it_waits_for() {
     let facts = |stage| {
-        Facts::bent(|f| {
+        OwnedFacts::bent(|f| {
             f.record.phase = Phase::Reverting(revert(stage).into());
             f.tallies = vec![Tally { queued: 30, active: 20, ..Tally::default() }, Tally { cancelled: 100, ..Tally::default() }];
         })
     };
     let settling = hold("settling", None, "what is on its way forward is followed to its end before anything is put back");
-    assert_eq!((facts(Stage::Settling).rollout(), facts(Stage::Settling).change()), (settling.clone(), settling));
+    assert_eq!((facts(RevertStage::Settling).rollout(), facts(RevertStage::Settling).change()), (settling.clone(), settling));
     let gathering = hold("settling", None, "what wave canary changed is gathered");
-    assert_eq!((facts(Stage::Gathering).rollout(), facts(Stage::Gathering).change()), (gathering.clone(), gathering));
+    assert_eq!((facts(RevertStage::Gathering).rollout(), facts(RevertStage::Gathering).change()), (gathering.clone(), gathering));
     let full = hold("in_flight_limit", None, "20 of 20 changes are in flight");
-    assert_eq!((facts(Stage::Releasing).rollout(), facts(Stage::Releasing).change()), (None, full));
-    let mut moving = facts(Stage::Releasing);
+    assert_eq!((facts(RevertStage::Releasing).rollout(), facts(RevertStage::Releasing).change()), (None, full));
+    let mut moving = facts(RevertStage::Releasing);
     moving.tallies[0] = Tally { queued: 31, active: 19, ..Tally::default() };
     assert_eq!((moving.rollout(), moving.change()), (None, None));
 }
 
 #[test]
 fn a_lane_that_a_person_paused_and_a_wait_that_is_too_long_are_told_first() {
-    let mut facts = Facts::bent(|f| f.lane_held = Some(mark("incident in the region")));
+    let mut facts = OwnedFacts::bent(|f| f.lane_held = Some(mark("incident in the region")));
     let held = hold("lane_held", None, "lane prod-sg is paused by root: incident in the region; `sealift resume --lane prod-sg`");
     assert_eq!((facts.rollout(), facts.change()), (held.clone(), held));
     // Also when all that is left is in hand.
@@ -263,7 +263,7 @@ fn a_lane_that_a_person_paused_and_a_wait_that_is_too_long_are_told_first() {
 
 #[test]
 fn a_wave_that_is_done_and_halted_may_be_left_without_what_failed() {
-    let facts = Facts::bent(|f| {
+    let facts = OwnedFacts::bent(|f| {
         f.record.phase = Phase::Halted { wave: 0, reason: Halt::Half { failures: 25, size: 50 }, revert: None };
         f.tallies[0] = Tally { succeeded: 25, failed: 25, ..Tally::default() };
     });
@@ -276,7 +276,7 @@ fn a_wave_that_is_done_and_halted_may_be_left_without_what_failed() {
 #[test]
 fn holds_of_the_whole_rollout() {
     let verb = "`sealift retry proxy-ssl-2026q4` goes on";
-    let phase = |phase| Facts::bent(|f| f.record.phase = phase);
+    let phase = |phase| OwnedFacts::bent(|f| f.record.phase = phase);
     let table = [
         (
             phase(Phase::Halted { wave: 0, reason: Halt::Failures { failures: 3, budget: 3 }, revert: None }),
@@ -291,31 +291,31 @@ fn holds_of_the_whole_rollout() {
             hold("halted", None, &format!("halted: no change ended for 1200 s of open window; {verb}")),
         ),
         (
-            Facts::bent(|f| f.stop.by = Some(mark("DNS is down, ask Kim"))),
+            OwnedFacts::bent(|f| f.stop.by = Some(mark("DNS is down, ask Kim"))),
             hold("stopped", None, "everything is stopped by root: DNS is down, ask Kim; `sealift start`"),
         ),
         (
-            Facts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", "DNS is down, ask Kim\n"))),
+            OwnedFacts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", "DNS is down, ask Kim\n"))),
             hold("stop_file", None, "everything is stopped by the file /state/STOP: DNS is down, ask Kim; remove it to go on"),
         ),
         (
-            Facts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", " \n"))),
+            OwnedFacts::bent(|f| f.stop.file = Some(StopFile::new("/state/STOP", " \n"))),
             hold("stop_file", None, "everything is stopped by the file /state/STOP; remove it to go on"),
         ),
         (
-            Facts::bent(|f| f.record.paused = Some(mark("network trouble"))),
+            OwnedFacts::bent(|f| f.record.paused = Some(mark("network trouble"))),
             hold("paused", None, "paused by root: network trouble; `sealift resume proxy-ssl-2026q4`"),
         ),
-        (Facts::bent(|f| f.record.paused = Some(mark(""))), hold("paused", None, "paused by root; `sealift resume proxy-ssl-2026q4`")),
+        (OwnedFacts::bent(|f| f.record.paused = Some(mark(""))), hold("paused", None, "paused by root; `sealift resume proxy-ssl-2026q4`")),
         (
-            Facts::bent(|f| {
+            OwnedFacts::bent(|f| {
                 f.record.paused = Some(mark(""));
                 f.record.paused_until = Some(later());
             }),
             hold("paused", Some(later()), "paused by root; `sealift resume proxy-ssl-2026q4`"),
         ),
         (
-            Facts::bent(|f| {
+            OwnedFacts::bent(|f| {
                 f.record.phase = Phase::Scheduled;
                 f.plan.approval.required = 2;
                 f.record.approvals.push(Approved { by: "bob".into(), uid: None, at: now() });
@@ -330,28 +330,28 @@ fn holds_of_the_whole_rollout() {
             ),
         ),
         (
-            phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: Some(revert(Stage::Releasing).into()) }),
+            phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: Some(revert(RevertStage::Releasing).into()) }),
             hold("halted", None, &format!("halted: 2 changes could not be put back; {verb}")),
         ),
         (
             phase(Phase::Awaiting { wave: 0 }),
             hold("awaiting_promotion", None, "wave canary is done and waits for a person; `sealift promote proxy-ssl-2026q4`"),
         ),
-        (Facts::bent(|f| f.draining = true), hold("draining", None, "the daemon is ending; it goes on after the next start")),
+        (OwnedFacts::bent(|f| f.draining = true), hold("draining", None, "the daemon is ending; it goes on after the next start")),
         (
             phase(Phase::Soaking { wave: 0, until: later() }),
             hold("soaking", Some(later()), "wave canary soaks; `sealift promote proxy-ssl-2026q4` cuts it short"),
         ),
-        (Facts::shut(ShutBy::NotBefore), hold("not_before", Some(later()), "the plan's not_before lies ahead")),
-        (Facts::shut(ShutBy::Freeze("year end".into())), hold("freeze", Some(later()), "a freeze is on: year end")),
-        (Facts::shut(ShutBy::Freeze(String::new())), hold("freeze", Some(later()), "a freeze is on")),
+        (OwnedFacts::shut(ShutBy::NotBefore), hold("not_before", Some(later()), "the plan's not_before lies ahead")),
+        (OwnedFacts::shut(ShutBy::Freeze("year end".into())), hold("freeze", Some(later()), "a freeze is on: year end")),
+        (OwnedFacts::shut(ShutBy::Freeze(String::new())), hold("freeze", Some(later()), "a freeze is on")),
         (
-            Facts::shut(ShutBy::Cutoff),
+            OwnedFacts::shut(ShutBy::Cutoff),
             hold("cutoff", Some(later()), "the window is past its cutoff; what is in flight is followed to its end"),
         ),
-        (Facts::shut(ShutBy::Window), hold("window", Some(later()), "no window is open")),
+        (OwnedFacts::shut(ShutBy::Window), hold("window", Some(later()), "no window is open")),
         (
-            Facts::bent(|f| f.window = Opening::Shut { next: None, by: ShutBy::Window }),
+            OwnedFacts::bent(|f| f.window = Opening::Shut { next: None, by: ShutBy::Window }),
             hold(
                 "window",
                 None,
@@ -373,14 +373,14 @@ fn holds_of_the_whole_rollout() {
 #[test]
 fn a_hold_says_since_when() {
     let moved = at("2026-12-05T17:30:00Z");
-    let phase = |phase| Facts::bent(|f| f.record = Record { phase, phase_since: Some(moved), ..f.record.clone() });
+    let phase = |phase| OwnedFacts::bent(|f| f.record = Record { phase, phase_since: Some(moved), ..f.record.clone() });
     let windows = |windows: &[(&str, u64, u64)], freezes| {
         let zone: Zone = "UTC".parse().expect("a zone");
         let minutes = |n: u64| Duration::from_secs(60 * n);
         let window = |(cron, lasts, cutoff): &(&str, u64, u64)| {
             Window::new(cron.parse().expect("an expression"), minutes(*lasts), zone.clone(), minutes(*cutoff)).expect("a window")
         };
-        Facts::bent(|f| {
+        OwnedFacts::bent(|f| {
             f.plan.calendar = Calendar::new(windows.iter().map(window).collect(), freezes, None);
             f.window = f.plan.calendar.at(now());
         })
@@ -389,15 +389,15 @@ fn a_hold_says_since_when() {
         let time = |text: &str| text.parse().expect("a time");
         Freeze::new(time(from), time(to), "UTC".parse().expect("a zone"), "sale".into()).expect("a freeze")
     };
-    let held = Mark { at: moved, ..mark("") };
+    let held = Attribution { at: moved, ..mark("") };
     let groups = [(GroupBy::Lane, 5)].into_iter().collect();
     for (facts, word, since) in [
         (phase(Phase::Halted { wave: 0, reason: Halt::Revert { failures: 2 }, revert: None }), "halted", Some(moved)),
         (phase(Phase::Awaiting { wave: 0 }), "awaiting_promotion", Some(moved)),
         (phase(Phase::Soaking { wave: 0, until: later() }), "soaking", Some(moved)),
-        (Facts::bent(|f| f.record.paused = Some(held.clone())), "paused", Some(moved)),
-        (Facts::bent(|f| f.lane_held = Some(held.clone())), "lane_held", Some(moved)),
-        (Facts::bent(|f| (f.record.phase, f.plan.approval.required) = (Phase::Scheduled, 1)), "awaiting_approval", Some(submitted())),
+        (OwnedFacts::bent(|f| f.record.paused = Some(held.clone())), "paused", Some(moved)),
+        (OwnedFacts::bent(|f| f.lane_held = Some(held.clone())), "lane_held", Some(moved)),
+        (OwnedFacts::bent(|f| (f.record.phase, f.plan.approval.required) = (Phase::Scheduled, 1)), "awaiting_approval", Some(submitted())),
         // 18:00 it is: the window that shut last counts, and the cutoff of the one that is still open.
         (windows(&[("0 12 * * *", 60, 0), ("0 16 * * *", 90, 0)], Vec::new()), "window", Some(moved)),
         (windows(&[("0 16 * * *", 180, 90)], Vec::new()), "cutoff", Some(moved)),
@@ -405,21 +405,21 @@ fn a_hold_says_since_when() {
         // It was submitted into a window that was shut, and into a freeze.
         (windows(&[("0 16 1 * *", 60, 0)], Vec::new()), "window", Some(submitted())),
         (windows(&[], vec![freeze("2026-12-01T00:00", "2026-12-07T00:00")]), "freeze", Some(submitted())),
-        (Facts::bent(|f| f.draining = true), "draining", None),
+        (OwnedFacts::bent(|f| f.draining = true), "draining", None),
         (
-            Facts::bent(|f| f.stop.file = Some(StopFile { since: Some(moved), ..StopFile::new("/state/STOP", "") })),
+            OwnedFacts::bent(|f| f.stop.file = Some(StopFile { since: Some(moved), ..StopFile::new("/state/STOP", "") })),
             "stop_file",
             Some(moved),
         ),
-        (Facts::bent(|f| f.lane_paused = Some(pause("throttled (429)"))), "lane_paused", Some(at("2026-12-05T17:59:00Z"))),
-        (Facts::bent(|f| f.clock = Some(ahead(10_799, 10_801))), "clock", Some(now())),
+        (OwnedFacts::bent(|f| f.lane_paused = Some(pause("throttled (429)"))), "lane_paused", Some(at("2026-12-05T17:59:00Z"))),
+        (OwnedFacts::bent(|f| f.clock = Some(ahead(10_799, 10_801))), "clock", Some(now())),
         // What counts alone hold has held since the last of them changed.
         (
-            Facts::bent(|f| f.tallies[0] = Tally { queued: 10, active: 10, failed: 30, ..Tally::default() }),
+            OwnedFacts::bent(|f| f.tallies[0] = Tally { queued: 10, active: 10, failed: 30, ..Tally::default() }),
             "failure_budget",
             Some(self::moved()),
         ),
-        (Facts::bent(|f| (f.groups_full, f.plan.strategy.max_in_flight_per) = (true, groups)), "group_limit", Some(self::moved())),
+        (OwnedFacts::bent(|f| (f.groups_full, f.plan.strategy.max_in_flight_per) = (true, groups)), "group_limit", Some(self::moved())),
     ] {
         let hold = facts.holds().into_iter().next().expect("held");
         assert_eq!((hold.word, hold.since), (word, since), "{}", hold.text);
@@ -428,7 +428,7 @@ fn a_hold_says_since_when() {
 
 #[test]
 fn a_scheduled_rollout_waits_for_its_start() {
-    let facts = Facts::bent(|f| {
+    let facts = OwnedFacts::bent(|f| {
         f.record.phase = Phase::Scheduled;
         f.window = Opening::Shut { next: Some(later()), by: ShutBy::NotBefore };
     });
@@ -438,7 +438,7 @@ fn a_scheduled_rollout_waits_for_its_start() {
 
 #[test]
 fn what_a_person_must_lift_comes_first() {
-    let mut facts = Facts::shut(ShutBy::Window);
+    let mut facts = OwnedFacts::shut(ShutBy::Window);
     facts.lane_paused = Some(pause("throttled (429)"));
     facts.draining = true;
     let mut told = vec![facts.rollout().expect("held").word];
@@ -459,7 +459,7 @@ fn what_a_person_must_lift_comes_first() {
 #[test]
 fn what_is_over_is_not_held() {
     for phase in [Phase::Completed, Phase::Aborted { mark: mark("") }] {
-        let facts = Facts::bent(|f| {
+        let facts = OwnedFacts::bent(|f| {
             f.record.phase = phase;
             f.stop.by = Some(mark("no"));
             f.record.paused = Some(mark(""));
@@ -473,7 +473,7 @@ fn what_is_over_is_not_held() {
         State::InDoubt { reason },
         State::Cancelled,
     ] {
-        let facts = Facts::bent(|f| {
+        let facts = OwnedFacts::bent(|f| {
             f.change.record.state = state;
             f.stop.by = Some(mark("no"));
         });
@@ -482,24 +482,24 @@ fn what_is_over_is_not_held() {
 }
 
 /// The cloud's clock is so many seconds ahead of ours.
-fn ahead(least: i64, most: i64) -> Ahead {
-    Ahead { least: SignedDuration::from_secs(least), most: SignedDuration::from_secs(most) }
+fn ahead(least: i64, most: i64) -> Offset {
+    Offset { least: SignedDuration::from_secs(least), most: SignedDuration::from_secs(most) }
 }
 
 #[test]
 fn clocks_that_are_too_far_apart_hold_what_would_begin() {
-    let apart = |f: &mut Facts| f.clock = Some(ahead(10_799, 10_801));
+    let apart = |f: &mut OwnedFacts| f.clock = Some(ahead(10_799, 10_801));
     let text = "lane prod-sg: this machine's clock is 3 h 0 min behind the cloud's; no switch is sent; set this machine's clock \
                 right (`timedatectl set-ntp true`, `chronyc makestep`)";
     let expected = hold("clock", None, text);
-    assert_eq!(Facts::bent(apart).rollout(), expected);
-    assert_eq!(Facts::bent(apart).change(), expected);
-    let ready = Facts::bent(|f| {
+    assert_eq!(OwnedFacts::bent(apart).rollout(), expected);
+    assert_eq!(OwnedFacts::bent(apart).change(), expected);
+    let ready = OwnedFacts::bent(|f| {
         apart(f);
         f.change.record.state = State::Ready;
     });
     assert_eq!(ready.change(), expected);
-    let followed = Facts::bent(|f| {
+    let followed = OwnedFacts::bent(|f| {
         apart(f);
         f.change.record.state = State::Following { job: "252f6ca8".parse().expect("a job id") };
     });
@@ -524,24 +524,24 @@ fn how_clocks_stand_is_told_in_words() {
 
 #[test]
 fn a_lane_holds_whatever_needs_a_call() {
-    let throttled = Facts::bent(|f| f.lane_paused = Some(pause("throttled (429)")));
+    let throttled = OwnedFacts::bent(|f| f.lane_paused = Some(pause("throttled (429)")));
     let expected = hold("lane_paused", Some(later()), "lane prod-sg is paused: throttled (429)");
     assert_eq!((throttled.rollout(), throttled.change()), (expected.clone(), expected.clone()));
-    let quota = Facts::bent(|f| {
+    let quota = OwnedFacts::bent(|f| {
         f.waits_for_quota = true;
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
     let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as the quota allows it");
     assert_eq!((quota.rollout(), quota.change()), (None, expected.clone()), "a rollout moves at its lane's pace");
-    let told = Facts { free_at: Some(later()), ..quota };
+    let told = OwnedFacts { free_at: Some(later()), ..quota };
     assert_eq!((told.rollout(), told.change()), (None, expected.map(|hold| Hold { until: Some(later()), ..hold })));
     // Nothing at all moves: that holds the rollout, too.
-    let killed = Facts { assumed_until: Some(later()), ..told };
+    let killed = OwnedFacts { assumed_until: Some(later()), ..told };
     let expected =
         hold("quota", Some(later()), "lane prod-sg counts its whole quota as used: the daemon before ended without a count of its calls");
     assert_eq!((killed.rollout(), killed.change()), (expected.clone(), expected));
     // With everything in flight there is nothing that the lane keeps from beginning.
-    let released = Facts::bent(|f| {
+    let released = OwnedFacts::bent(|f| {
         f.lane_paused = Some(pause("throttled (429)"));
         f.tallies[0] = Tally { active: 50, ..Tally::default() };
     });
@@ -550,13 +550,13 @@ fn a_lane_holds_whatever_needs_a_call() {
 
 #[test]
 fn a_lane_that_was_taken_away_is_told() {
-    let gone = Facts::bent(|f| {
+    let gone = OwnedFacts::bent(|f| {
         f.configured = false;
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
     });
     let text = "the configuration has no lane prod-sg; put it back and restart the daemon";
     assert_eq!((gone.rollout(), gone.change()), (hold("lane_missing", None, text), hold("lane_missing", None, text)));
-    let over = Facts { record: Record { phase: Phase::Aborted { mark: mark("") }, ..gone.record.clone() }, ..gone };
+    let over = OwnedFacts { record: Record { phase: Phase::Aborted { mark: mark("") }, ..gone.record.clone() }, ..gone };
     assert_eq!(over.rollout().map(|hold| hold.word), Some("lane_missing"), "what is in flight is followed to its end");
 }
 
@@ -566,21 +566,22 @@ fn a_lane_that_shares_its_project_holds_its_switches_and_nothing_else() {
                 correct its `project_id` or keep one of the two, and restart the daemon";
     let expected = || hold("lane_shared", None, text);
     for state in [State::Queued, State::Ready] {
-        let held = Facts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), state));
+        let held = OwnedFacts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), state));
         assert_eq!((held.rollout(), held.change()), (expected(), expected()));
     }
     let job = "job-1".parse().expect("an id");
-    let followed = Facts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), State::Following { job }));
+    let followed = OwnedFacts::bent(|f| (f.shares, f.change.record.state) = (Some(name("prod")), State::Following { job }));
     assert_eq!((followed.rollout(), followed.change()), (expected(), None));
 }
 
 #[test]
 fn budgets_hold_what_is_queued() {
-    let tally = |active, failed| Facts::bent(|f| f.tallies[0] = Tally { queued: 50 - active - failed, active, failed, ..Tally::default() });
+    let tally =
+        |active, failed| OwnedFacts::bent(|f| f.tallies[0] = Tally { queued: 50 - active - failed, active, failed, ..Tally::default() });
     let full = tally(20, 0);
     let expected = hold("in_flight_limit", None, "20 of 20 changes are in flight");
     assert_eq!((full.rollout(), full.change()), (None, expected), "a rollout with all its places taken moves");
-    let busy = Facts::bent(|f| {
+    let busy = OwnedFacts::bent(|f| {
         f.tallies[0] = Tally { queued: 30, active: 20, ..Tally::default() };
         f.plan.strategy.max_failures = 20;
     });
@@ -596,23 +597,23 @@ fn budgets_hold_what_is_queued() {
 
 #[test]
 fn a_later_wave_waits_for_the_one_before() {
-    let facts = Facts::bent(|f| f.change.wave = 1);
+    let facts = OwnedFacts::bent(|f| f.change.wave = 1);
     assert_eq!(facts.change(), hold("wave", None, "wave rest begins after wave canary"));
 }
 
 #[test]
 fn one_change_at_a_time_works_on_an_instance() {
     let other = ChangeId { rollout: RolloutId::from_bytes([9; 16]), ordinal: 12 };
-    let facts = Facts::bent(|f| f.instance_taken = Some(other));
+    let facts = OwnedFacts::bent(|f| f.instance_taken = Some(other));
     assert_eq!(facts.change(), hold("instance_busy", None, "change 09090909/12 works on the same instance, and one at a time may"));
-    let own = Facts::bent(|f| f.instance_taken = Some(f.change.id));
+    let own = OwnedFacts::bent(|f| f.instance_taken = Some(f.change.id));
     assert_eq!(own.change(), None);
 }
 
 #[test]
 fn a_full_group_holds_what_is_queued() {
     let full = FullGroup { by: GroupBy::Tag("tier".into()), value: "gold".into(), active: 2, most: 2 };
-    let mut facts = Facts::bent(|f| f.group_full = Some(full));
+    let mut facts = OwnedFacts::bent(|f| f.group_full = Some(full));
     let text = "2 of 2 changes with tag tier=gold are in flight; it begins when one of them ends";
     assert_eq!((facts.rollout(), facts.change()), (None, hold("group_limit", None, text)), "others may begin");
     facts.groups_full = true;
@@ -621,7 +622,7 @@ fn a_full_group_holds_what_is_queued() {
     assert_eq!(facts.rollout(), hold("group_limit", None, text));
     facts.tallies[0] = Tally { queued: 30, active: 20, ..Tally::default() };
     assert_eq!(facts.rollout(), None, "with all places taken it moves");
-    facts.record.phase = Phase::Reverting(revert(Stage::Releasing).into());
+    facts.record.phase = Phase::Reverting(revert(RevertStage::Releasing).into());
     facts.tallies[0] = Tally { queued: 31, active: 19, ..Tally::default() };
     assert_eq!((facts.rollout().map(|hold| hold.word), facts.change().map(|hold| hold.word)), (Some("group_limit"), Some("group_limit")));
     facts.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
@@ -632,24 +633,24 @@ fn a_full_group_holds_what_is_queued() {
 
 #[test]
 fn a_ready_change_tells_what_it_waits_for() {
-    let busy = Facts::ready(|r| r.waits = 4);
+    let busy = OwnedFacts::ready(|r| r.waits = 4);
     let text = "the instance is busy with other work, for 4 checks in a row; it is checked again";
     assert_eq!(busy.change(), hold("instance_busy", Some(later()), text));
-    let mut named = Facts::ready(|r| r.waits = 4);
+    let mut named = OwnedFacts::ready(|r| r.waits = 4);
     let (job, instance_id) = ("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7".parse().expect("an id"), named.change.target.instance_id);
     named.occupied = Some(JobSeen { job, instance_id, name: "EnlargeGaussDBforMySQLProxy".into(), created: None });
     let text = "the instance is busy with EnlargeGaussDBforMySQLProxy (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bdd7), for 4 checks in a \
                 row; it is checked again";
     assert_eq!(named.change(), hold("instance_busy", Some(later()), text));
-    let failed = Facts::ready(|r| r.attempts = 2);
+    let failed = OwnedFacts::ready(|r| r.attempts = 2);
     assert_eq!(failed.change(), hold("backoff", Some(later()), "attempt 2 of 6 did not succeed; the next follows"));
-    let missed = Facts::ready(|r| (r.misses, r.waits) = (3, 1));
+    let missed = OwnedFacts::ready(|r| (r.misses, r.waits) = (3, 1));
     let text = "the check before the switch failed 3 times in a row; it is repeated, 10 times at most";
     assert_eq!(missed.change(), hold("backoff", Some(later()), text));
-    let mut over = Facts::ready(|r| r.attempts = 2);
+    let mut over = OwnedFacts::ready(|r| r.attempts = 2);
     over.wake = Some(now());
     assert_eq!(over.change(), None, "its time has come");
-    let mut paused = Facts::ready(|_| ());
+    let mut paused = OwnedFacts::ready(|_| ());
     paused.lane_paused = Some(pause("credentials refused (401)"));
     assert_eq!(paused.change().expect("held").word, "lane_paused");
 }

@@ -6,7 +6,7 @@ const ROWS: u32 = 50;
 
 /// What `offset` means to a cloud.
 #[derive(Debug, Clone, Copy)]
-enum Cloud {
+enum OffsetMeaning {
     Pages,
     Records,
     RecordsFromZero,
@@ -15,13 +15,13 @@ enum Cloud {
 }
 
 /// A list of jobs, the newest first.
-struct List {
-    cloud: Cloud,
+struct TestJobList {
+    cloud: OffsetMeaning,
     jobs: Vec<u32>,
 }
 
-impl List {
-    fn new(cloud: Cloud, jobs: u32) -> Self {
+impl TestJobList {
+    fn new(cloud: OffsetMeaning, jobs: u32) -> Self {
         Self { cloud, jobs: (0..jobs).rev().collect() }
     }
 
@@ -33,10 +33,10 @@ impl List {
 
     fn page(&self, offset: u32) -> JobsPage {
         let skip = match self.cloud {
-            Cloud::Pages => offset.saturating_sub(1) * ROWS,
-            Cloud::Records => offset.saturating_sub(1),
-            Cloud::RecordsFromZero => offset,
-            Cloud::Ignored => 0,
+            OffsetMeaning::Pages => offset.saturating_sub(1) * ROWS,
+            OffsetMeaning::Records => offset.saturating_sub(1),
+            OffsetMeaning::RecordsFromZero => offset,
+            OffsetMeaning::Ignored => 0,
         };
         let rows = self.jobs.iter().skip(skip as usize).take(ROWS as usize);
         let id = |n: &u32| format!("job-{n}").parse().expect("a job id");
@@ -44,14 +44,14 @@ impl List {
     }
 
     /// Reads it to its end, with so many jobs that begin between two pages; the last word, and the pages that it took.
-    fn read(&mut self, begin: &mut dyn FnMut(u32) -> u32) -> (Next, Paging) {
+    fn read(&mut self, begin: &mut dyn FnMut(u32) -> u32) -> (NextPage, Paging) {
         let mut paging = Paging::new(ROWS);
         loop {
             let next = paging.read(&self.page(paging.offset()));
             match next {
-                Next::Page => {}
-                Next::Short if paging.again() => {}
-                Next::Whole | Next::Short => return (next, paging),
+                NextPage::Page => {}
+                NextPage::Short if paging.again() => {}
+                NextPage::Whole | NextPage::Short => return (next, paging),
             }
             let new = begin(paging.pages());
             self.begin(new);
@@ -63,70 +63,70 @@ impl List {
 #[test]
 fn a_list_is_read_whatever_its_offset_counts() {
     for (cloud, jobs, pages) in [
-        (Cloud::Pages, 0, 1),
-        (Cloud::Pages, 49, 1),
-        (Cloud::Pages, 50, 1),
-        (Cloud::Pages, 51, 2),
-        (Cloud::Pages, 300, 6),
-        (Cloud::Records, 50, 1),
-        (Cloud::Records, 51, 2),
+        (OffsetMeaning::Pages, 0, 1),
+        (OffsetMeaning::Pages, 49, 1),
+        (OffsetMeaning::Pages, 50, 1),
+        (OffsetMeaning::Pages, 51, 2),
+        (OffsetMeaning::Pages, 300, 6),
+        (OffsetMeaning::Records, 50, 1),
+        (OffsetMeaning::Records, 51, 2),
         // One page shows what is counted.
-        (Cloud::Records, 300, 7),
+        (OffsetMeaning::Records, 300, 7),
         // The newest job stands before the first that is shown.
-        (Cloud::RecordsFromZero, 1, 3),
-        (Cloud::RecordsFromZero, 50, 3),
-        (Cloud::RecordsFromZero, 51, 5),
+        (OffsetMeaning::RecordsFromZero, 1, 3),
+        (OffsetMeaning::RecordsFromZero, 50, 3),
+        (OffsetMeaning::RecordsFromZero, 51, 5),
     ] {
-        let (next, paging) = List::new(cloud, jobs).read(&mut |_| 0);
-        assert_eq!((next, paging.seen.len(), paging.pages()), (Next::Whole, jobs as usize, pages), "{cloud:?}, {jobs} jobs");
+        let (next, paging) = TestJobList::new(cloud, jobs).read(&mut |_| 0);
+        assert_eq!((next, paging.seen.len(), paging.pages()), (NextPage::Whole, jobs as usize, pages), "{cloud:?}, {jobs} jobs");
     }
 }
 
 #[test]
 fn a_part_is_never_taken_for_the_whole() {
-    let (next, paging) = List::new(Cloud::Ignored, 300).read(&mut |_| 0);
-    assert_eq!((next, paging.to_string().as_str()), (Next::Short, "50 of 300 jobs of the list"));
+    let (next, paging) = TestJobList::new(OffsetMeaning::Ignored, 300).read(&mut |_| 0);
+    assert_eq!((next, paging.to_string().as_str()), (NextPage::Short, "50 of 300 jobs of the list"));
     let unsaid = JobsPage { ids: Vec::new(), total: None };
     let mut paging = Paging::new(ROWS);
-    assert_eq!(paging.read(&unsaid), Next::Short, "an empty page is no proof");
+    assert_eq!(paging.read(&unsaid), NextPage::Short, "an empty page is no proof");
     assert_eq!(paging.to_string(), "0 jobs of a list that does not say how many it has");
-    let mut list = List::new(Cloud::Pages, 300);
+    let mut list = TestJobList::new(OffsetMeaning::Pages, 300);
     let mut paging = Paging::new(ROWS);
     for _ in 0..5 {
-        assert_eq!(paging.read(&list.page(paging.offset())), Next::Page);
+        assert_eq!(paging.read(&list.page(paging.offset())), NextPage::Page);
     }
     // One that ended up elsewhere meanwhile: what is shown last is a short page, and a job is missing.
     list.jobs.remove(3);
     list.begin(1);
     list.jobs.truncate(299);
     let last = JobsPage { total: Some(300), ..list.page(paging.offset()) };
-    assert_eq!(paging.read(&last), Next::Short);
+    assert_eq!(paging.read(&last), NextPage::Short);
 }
 
 #[test]
 fn jobs_that_begin_meanwhile_cost_a_page_and_not_the_question() {
     // Each page finds one job more at the list's head.
-    let (next, paging) = List::new(Cloud::Pages, 300).read(&mut |_| 1);
-    assert_eq!((next, paging.pages()), (Next::Whole, 8));
-    let (next, _) = List::new(Cloud::Records, 300).read(&mut |_| 1);
-    assert_eq!(next, Next::Whole);
+    let (next, paging) = TestJobList::new(OffsetMeaning::Pages, 300).read(&mut |_| 1);
+    assert_eq!((next, paging.pages()), (NextPage::Whole, 8));
+    let (next, _) = TestJobList::new(OffsetMeaning::Records, 300).read(&mut |_| 1);
+    assert_eq!(next, NextPage::Whole);
 }
 
 proptest! {
     /// A list into which nothing comes is read whole, whatever is counted.
     #[test]
     fn a_quiet_list_is_read_whole(cloud in 0u8..3, jobs in 0u32..400) {
-        let cloud = [Cloud::Pages, Cloud::Records, Cloud::RecordsFromZero][cloud as usize];
-        prop_assert_eq!(List::new(cloud, jobs).read(&mut |_| 0).0, Next::Whole);
+        let cloud = [OffsetMeaning::Pages, OffsetMeaning::Records, OffsetMeaning::RecordsFromZero][cloud as usize];
+        prop_assert_eq!(TestJobList::new(cloud, jobs).read(&mut |_| 0).0, NextPage::Whole);
     }
 
     /// Whatever is counted and however jobs begin, what is called whole has every job that the list had at first.
     #[test]
     fn whole_is_whole(cloud in 0u8..3, jobs in 0u32..400, begun in prop::collection::vec(0u32..20, 1..12)) {
-        let cloud = [Cloud::Pages, Cloud::Records, Cloud::RecordsFromZero][cloud as usize];
-        let (next, paging) = List::new(cloud, jobs).read(&mut |page| begun.get(page as usize).copied().unwrap_or(0));
+        let cloud = [OffsetMeaning::Pages, OffsetMeaning::Records, OffsetMeaning::RecordsFromZero][cloud as usize];
+        let (next, paging) = TestJobList::new(cloud, jobs).read(&mut |page| begun.get(page as usize).copied().unwrap_or(0));
         // Where more jobs begin than the passes allow for, the list is not called whole, and the question is asked anew.
         let missing = (0..jobs).find(|n| !paging.seen.contains(&format!("job-{n}").parse().expect("a job id")));
-        prop_assert!(next != Next::Whole || missing.is_none(), "{missing:?} is missing");
+        prop_assert!(next != NextPage::Whole || missing.is_none(), "{missing:?} is missing");
     }
 }

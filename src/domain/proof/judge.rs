@@ -3,7 +3,7 @@
 //! Invariant: pure, and total over every proof; the one objection that no demand can waive is a key that was not proven,
 //! for then there is no knowing who answered.
 
-use super::{Objection, ObjectionWord, Proof, Tls, TlsVersion, Trouble, TroubleWord};
+use super::{Handshake, Objection, ObjectionWord, Proof, TlsVersion, Trouble, TroubleWord};
 
 /// What the wire must show beside the wanted value; the plan's `verify.wire`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Default for Demand {
 
 /// What a proof amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ProofVerdict {
     /// The wire shows what is wanted.
     Proven {
         /// What was seen, in one line.
@@ -45,13 +45,13 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl ProofVerdict {
     /// One word for machines: `proven`, or what stands against it.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Proven { .. } => "proven",
-            Self::Refuted { word, .. } => word.word(),
-            Self::Unseen { word, .. } => word.word(),
+            Self::Refuted { word, .. } => word.as_str(),
+            Self::Unseen { word, .. } => word.as_str(),
         }
     }
 
@@ -87,23 +87,23 @@ pub enum Refutation {
 
 impl Refutation {
     /// One word for machines.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::NotOffered => "tls_not_offered",
             Self::StillOffered => "tls_still_offered",
             Self::TooOld => "tls_too_old",
             Self::HandshakeFailed => "handshake_failed",
             Self::BelowMinimum => "tls_below_minimum",
-            Self::Objected(word) => word.word(),
+            Self::Objected(word) => word.as_str(),
         }
     }
 }
 
 /// Holds a proof against the wanted value of `ssl_option` and against the plan's demands.
-pub fn judge(proof: &Proof, wanted: bool, demand: &Demand) -> Verdict {
+pub fn judge(proof: &Proof, wanted: bool, demand: &Demand) -> ProofVerdict {
     let Some(greeting) = &proof.greeting else { return unseen(proof) };
     match (wanted, greeting.tls) {
-        (false, false) => Verdict::Proven { message: format!("{} announces no TLS", proof.endpoint) },
+        (false, false) => ProofVerdict::Proven { message: format!("{} announces no TLS", proof.endpoint) },
         (false, true) => refuted(Refutation::StillOffered, format!("{} still announces TLS", proof.endpoint)),
         (true, false) => refuted(Refutation::NotOffered, format!("{} announces no TLS", proof.endpoint)),
         (true, true) => proof.tls.as_ref().map_or_else(|| broken(proof), |tls| spoken(proof, tls, demand)),
@@ -111,7 +111,7 @@ pub fn judge(proof: &Proof, wanted: bool, demand: &Demand) -> Verdict {
 }
 
 /// TLS is announced, and no handshake came of it.
-fn broken(proof: &Proof) -> Verdict {
+fn broken(proof: &Proof) -> ProofVerdict {
     let Some(trouble) = &proof.trouble else { return unseen(proof) };
     match trouble.word {
         TroubleWord::TlsTooOld => refuted(Refutation::TooOld, at(proof, &trouble.message)),
@@ -120,7 +120,7 @@ fn broken(proof: &Proof) -> Verdict {
     }
 }
 
-fn spoken(proof: &Proof, tls: &Tls, demand: &Demand) -> Verdict {
+fn spoken(proof: &Proof, tls: &Handshake, demand: &Demand) -> ProofVerdict {
     if tls.version < demand.min_tls {
         let what = format!("{} was agreed on, and {} is the least that is asked for", tls.version, demand.min_tls);
         return refuted(Refutation::BelowMinimum, at(proof, &what));
@@ -132,19 +132,19 @@ fn spoken(proof: &Proof, tls: &Tls, demand: &Demand) -> Verdict {
     };
     match tls.objections.iter().find(counts) {
         Some(objection) => refuted(Refutation::Objected(objection.word), at(proof, &objection.message)),
-        None => Verdict::Proven { message: at(proof, &format!("{} with {}", tls.version, tls.cipher)) },
+        None => ProofVerdict::Proven { message: at(proof, &format!("{} with {}", tls.version, tls.cipher)) },
     }
 }
 
-fn refuted(word: Refutation, message: String) -> Verdict {
-    Verdict::Refuted { word, message }
+fn refuted(word: Refutation, message: String) -> ProofVerdict {
+    ProofVerdict::Refuted { word, message }
 }
 
-fn unseen(proof: &Proof) -> Verdict {
+fn unseen(proof: &Proof) -> ProofVerdict {
     match &proof.trouble {
-        Some(Trouble { word, message }) => Verdict::Unseen { word: *word, message: at(proof, message) },
+        Some(Trouble { word, message }) => ProofVerdict::Unseen { word: *word, message: at(proof, message) },
         // No probe leaves such a proof behind; a record of others may.
-        None => Verdict::Unseen { word: TroubleWord::Closed, message: at(proof, "nothing was seen") },
+        None => ProofVerdict::Unseen { word: TroubleWord::Closed, message: at(proof, "nothing was seen") },
     }
 }
 

@@ -23,8 +23,9 @@ fn spoken(version: TlsVersion, objections: &[ObjectionWord]) -> Proof {
         not_after: Some("2027-01-01T00:00:00Z".parse().expect("an instant")),
         sha256: Digest::of(b"certificate"),
     };
-    let objections = objections.iter().map(|word| Objection { word: *word, message: format!("objected: {}", word.word()) }).collect();
-    let tls = Tls { version, cipher: "TLS_AES_256_GCM_SHA384".into(), chain: vec![certificate], anchors: Anchors::CaFile, objections };
+    let objections = objections.iter().map(|word| Objection { word: *word, message: format!("objected: {}", word.as_str()) }).collect();
+    let tls =
+        Handshake { version, cipher: "TLS_AES_256_GCM_SHA384".into(), chain: vec![certificate], anchors: Anchors::CaFile, objections };
     Proof { tls: Some(tls), ..proof(Some(true)) }
 }
 
@@ -67,7 +68,7 @@ fn what_was_seen_against_what_is_wanted() {
     ];
     for (proof, wanted, demand, word) in rows {
         let verdict = judge(proof, *wanted, demand);
-        assert_eq!(verdict.word(), *word, "{proof:?} wanted {wanted} under {demand:?}");
+        assert_eq!(verdict.as_str(), *word, "{proof:?} wanted {wanted} under {demand:?}");
         assert_eq!(verdict.is_proven(), *word == "proven");
         assert!(verdict.message().starts_with("192.0.2.7:3306"), "{}", verdict.message());
     }
@@ -75,11 +76,11 @@ fn what_was_seen_against_what_is_wanted() {
 
 #[test]
 fn plain_text_is_told_as_far_as_it_shows() {
-    assert_eq!(proof(Some(false)).plaintext(), Plaintext::Only);
-    assert_eq!(proof(Some(true)).plaintext(), Plaintext::NotExcluded);
-    assert_eq!(proof(None).plaintext(), Plaintext::NotExcluded);
+    assert_eq!(proof(Some(false)).plaintext(), PlaintextLogin::Only);
+    assert_eq!(proof(Some(true)).plaintext(), PlaintextLogin::NotExcluded);
+    assert_eq!(proof(None).plaintext(), PlaintextLogin::NotExcluded);
     let login = Some(Login::Refused { code: 3159, message: "insecure transport".into(), insecure: true });
-    assert_eq!(Proof { login, ..proof(Some(false)) }.plaintext(), Plaintext::Refused);
+    assert_eq!(Proof { login, ..proof(Some(false)) }.plaintext(), PlaintextLogin::Refused);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Mark, Phase, Record, Refusal, Step, told};
+use super::{Attribution, Decision, Phase, Record, Refusal, RolloutStep, message};
 use crate::domain::id::Digest;
 use crate::domain::person::Person;
 
@@ -43,7 +43,7 @@ impl Record {
     }
 }
 
-impl Step<'_> {
+impl RolloutStep<'_> {
     /// Approvals that the plan asks for and nobody has given yet.
     pub(super) fn approvals_missing(&self) -> u16 {
         match self.ctx.plan.approval.required {
@@ -52,7 +52,7 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn approve(&self, digest: Digest, mark: &Mark, uid: Option<u32>) -> Result<Decision, Refusal> {
+    pub(super) fn approve(&self, digest: Digest, mark: &Attribution, uid: Option<u32>) -> Result<Decision, Refusal> {
         let approval = &self.ctx.plan.approval;
         if approval.required == 0 {
             return Err(Refusal::NoApprovalAsked);
@@ -60,7 +60,7 @@ impl Step<'_> {
         let left = self.approvals_missing();
         if left == 0 || self.record.phase != Phase::Scheduled {
             let by: Vec<&str> = self.record.approvals.iter().map(|approved| approved.by.as_str()).collect();
-            return Err(Refusal::ApprovedAlready { phase: self.record.phase.word(), by: by.join(", ") });
+            return Err(Refusal::ApprovedAlready { phase: self.record.phase.as_str(), by: by.join(", ") });
         }
         if digest != approval.digest {
             return Err(Refusal::OtherDigest { found: approval.digest, given: digest });
@@ -75,7 +75,7 @@ impl Step<'_> {
         if self.record.approvals.iter().any(|approved| approved.person().is_same(&person)) {
             return Err(Refusal::SameApprover { by: mark.by.clone(), left });
         }
-        let mut decision = self.to(Phase::Scheduled, told("approved", mark));
+        let mut decision = self.to(Phase::Scheduled, message("approved", mark));
         decision.record.approvals.push(Approved { by: mark.by.clone(), uid, at: mark.at });
         Ok(decision)
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Effect, Halt, LOOK_AGAIN, Mark, Phase, Refusal, RolloutWake, Step, because, told};
+use super::{Attribution, Decision, Effect, Halt, LOOK_AGAIN, Phase, Refusal, RolloutStep, RolloutWake, because, message};
 use crate::domain::change::Wake;
 use crate::domain::count::count;
 use crate::domain::tally::Tally;
@@ -24,7 +24,7 @@ pub struct Revert {
     /// Index of the wave that is put back; the newest that had begun comes first.
     pub wave: u16,
     /// What is done with it.
-    pub stage: Stage,
+    pub stage: RevertStage,
     /// Not all that this wave changed is gathered yet: what is queued comes first, and then the rest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
@@ -41,7 +41,7 @@ pub struct Revert {
 /// What a revert does with its wave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub enum RevertStage {
     /// Nothing yet: what is on its way forward is followed to its end, and what waits is withdrawn.
     Settling,
     /// What succeeded, or was switched and not proven on the wire, is marked to be put back.
@@ -57,7 +57,7 @@ pub enum Cause {
     /// A person wants it.
     Asked {
         /// Who and why.
-        mark: Mark,
+        mark: Attribution,
     },
     /// A failure budget is spent, and the plan says `on_failure: revert`.
     Failures {
@@ -82,7 +82,7 @@ impl std::fmt::Display for Cause {
 impl Revert {
     /// Whether a change of this wave may be put back now.
     pub(super) fn lets(&self, wave: u16) -> bool {
-        self.stage == Stage::Releasing && wave >= self.wave
+        self.stage == RevertStage::Releasing && wave >= self.wave
     }
 
     /// Changes of these tallies that failed to be put back.
@@ -90,26 +90,26 @@ impl Revert {
         all.failures().saturating_sub(self.failed + self.in_doubt)
     }
 
-    fn at(&self, wave: u16, stage: Stage) -> Phase {
+    fn at(&self, wave: u16, stage: RevertStage) -> Phase {
         Phase::Reverting(Self { wave, stage, ..self.clone() }.into())
     }
 }
 
-impl Step<'_> {
-    pub(super) fn revert(&self, mark: &Mark) -> Result<Decision, Refusal> {
+impl RolloutStep<'_> {
+    pub(super) fn revert(&self, mark: &Attribution) -> Result<Decision, Refusal> {
         let phase = &self.record.phase;
         if let Some(revert) = self.record.revert() {
             let halted = matches!(phase, Phase::Halted { .. });
             let hint = if halted { "; `sealift retry` goes on with it" } else { "" };
-            return Err(Refusal::RevertingAlready { phase: phase.word(), cause: revert.cause.to_string(), hint });
+            return Err(Refusal::RevertingAlready { phase: phase.as_str(), cause: revert.cause.to_string(), hint });
         }
-        let wave = phase.wave().ok_or(Refusal::NothingToRevert { phase: phase.word() })?;
-        Ok(self.put_back(wave, Cause::Asked { mark: mark.clone() }, told("reverted", mark)))
+        let wave = phase.wave().ok_or(Refusal::NothingToRevert { phase: phase.as_str() })?;
+        Ok(self.put_back(wave, Cause::Asked { mark: mark.clone() }, message("reverted", mark)))
     }
 
     /// Begins to put back everything up to this wave.
     pub(super) fn put_back(&self, wave: u16, cause: Cause, why: String) -> Decision {
-        let revert = Revert { wave, stage: Stage::Settling, more: false, failed: 0, in_doubt: 0, cause };
+        let revert = Revert { wave, stage: RevertStage::Settling, more: false, failed: 0, in_doubt: 0, cause };
         let mut decision = self.to(Phase::Reverting(revert.into()), why);
         decision.record.requeue = None;
         decision.effect = Effect::Withdraw;
@@ -125,24 +125,24 @@ impl Step<'_> {
         }
         let all: Tally = self.ctx.tallies.iter().copied().sum();
         match revert.stage {
-            Stage::Settling if all.queued > 0 => {
+            RevertStage::Settling if all.queued > 0 => {
                 let mut decision = self.stay(never, "what waits is withdrawn");
                 decision.effect = Effect::Withdraw;
                 decision
             }
-            Stage::Settling if all.active > 0 => self.stay(never, "what is on its way is followed to its end"),
-            Stage::Settling => {
+            RevertStage::Settling if all.active > 0 => self.stay(never, "what is on its way is followed to its end"),
+            RevertStage::Settling => {
                 // From here on no change goes forward: whatever fails now fails to be put back.
                 let settled = Revert { failed: all.failed, in_doubt: all.in_doubt, ..revert.clone() };
-                self.to(settled.at(revert.wave, Stage::Gathering), "nothing is on its way forward any more")
+                self.to(settled.at(revert.wave, RevertStage::Gathering), "nothing is on its way forward any more")
             }
-            Stage::Gathering if self.record.paused.is_some() => self.stay(never, "paused"),
-            Stage::Gathering => {
+            RevertStage::Gathering if self.record.paused.is_some() => self.stay(never, "paused"),
+            RevertStage::Gathering => {
                 let mut decision = self.stay(never, "what this wave changed is gathered");
                 decision.effect = Effect::Gather { wave: revert.wave };
                 decision
             }
-            Stage::Releasing => self.putting_back(revert, &all),
+            RevertStage::Releasing => self.putting_back(revert, &all),
         }
     }
 
@@ -158,11 +158,11 @@ impl Step<'_> {
         }
         if all.queued == 0 && all.active == 0 {
             if revert.more {
-                return self.to(revert.at(wave, Stage::Gathering), "the rest of this wave is gathered");
+                return self.to(revert.at(wave, RevertStage::Gathering), "the rest of this wave is gathered");
             }
             let name = self.wave_name(wave);
             return match wave.checked_sub(1) {
-                Some(older) => self.to(revert.at(older, Stage::Gathering), format!("wave {name} is put back")),
+                Some(older) => self.to(revert.at(older, RevertStage::Gathering), format!("wave {name} is put back")),
                 None => self.to(Phase::Reverted, format!("wave {name} is put back, and with it everything")),
             };
         }
@@ -199,12 +199,12 @@ impl Step<'_> {
     pub(super) fn gathered(&self, more: bool) -> Decision {
         let Some(revert) = self.gathering() else { return self.gathers_nothing() };
         let gathered = Revert { more, ..revert.clone() };
-        self.to(gathered.at(revert.wave, Stage::Releasing), "what this wave changed is gathered")
+        self.to(gathered.at(revert.wave, RevertStage::Releasing), "what this wave changed is gathered")
     }
 
     fn gathering(&self) -> Option<&Revert> {
         match &self.record.phase {
-            Phase::Reverting(revert) if revert.stage == Stage::Gathering => Some(revert),
+            Phase::Reverting(revert) if revert.stage == RevertStage::Gathering => Some(revert),
             _ => None,
         }
     }

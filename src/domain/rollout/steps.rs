@@ -12,26 +12,26 @@ use super::*;
 use crate::domain::change::{self, Wake};
 use crate::domain::count::count;
 use crate::domain::id::Name;
-use crate::domain::missed::{Facts, Gap};
 use crate::domain::plan::{OnFailure, Promote};
 use crate::domain::tally::Tally;
 use crate::domain::window::Opening;
+use crate::domain::window_log::{Gap, NoteInput};
 
 /// How often a rollout is looked at when nothing else wakes it; bounds what a stepped clock can delay.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-pub(super) struct Step<'a> {
+pub(super) struct RolloutStep<'a> {
     pub(super) record: &'a Record,
     pub(super) ctx: &'a Context<'a>,
 }
 
-impl Step<'_> {
+impl RolloutStep<'_> {
     pub(super) fn stay(&self, wake: RolloutWake, why: &str) -> Decision {
         Decision { record: self.record.clone(), effect: Effect::None, wake, why: why.into() }
     }
 
     pub(super) fn to(&self, phase: Phase, why: impl Into<String>) -> Decision {
-        let stays = phase.word() == self.record.phase.word();
+        let stays = phase.as_str() == self.record.phase.as_str();
         let phase_since = if stays { self.record.phase_since } else { Some(self.ctx.now) };
         let record = Record { phase, phase_since, ..self.record.clone() };
         let wake = if record.phase.is_final() { Wake::Never } else { Wake::In(Duration::ZERO) };
@@ -103,7 +103,7 @@ impl Step<'_> {
             (Phase::Scheduled | Phase::Soaking { .. } | Phase::Completed | Phase::Aborted { .. }, _) => None,
             (Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted, _) => None,
             (Phase::Advancing { .. } | Phase::Halted { .. } | Phase::Awaiting { .. }, Some(mark)) => {
-                Some(Some((Some(mark.at), told("paused", mark))))
+                Some(Some((Some(mark.at), message("paused", mark))))
             }
             (Phase::Halted { .. }, None) => Some(Some((None, "halted".to_owned()))),
             (Phase::Awaiting { .. }, None) => Some(Some((None, "a promotion was missing".to_owned()))),
@@ -111,7 +111,7 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn facts<'b>(&'b self, held: Option<&'b (Option<Timestamp>, String)>) -> Facts<'b> {
+    pub(super) fn facts<'b>(&'b self, held: Option<&'b (Option<Timestamp>, String)>) -> NoteInput<'b> {
         let may_begin = match self.record.phase {
             Phase::Advancing { wave } => {
                 let work = self.up_to(wave);
@@ -127,7 +127,7 @@ impl Step<'_> {
             | Phase::Reverting(_)
             | Phase::Reverted => false,
         };
-        Facts {
+        NoteInput {
             calendar: &self.ctx.plan.calendar,
             opening: &self.ctx.window,
             now: self.ctx.now,
@@ -196,7 +196,7 @@ impl Step<'_> {
         }
         let wait = LOOK_AGAIN.min(deadline - self.ctx.stalled);
         let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "release");
-        let count = Room::of(self.ctx.plan, self.ctx.tallies, wave).places().min(up_to.queued);
+        let count = ReleaseRoom::of(self.ctx.plan, self.ctx.tallies, wave).places().min(up_to.queued);
         if count > 0 {
             decision.record.releases += 1;
             decision.effect = Effect::Release { wave, count };
@@ -281,7 +281,7 @@ impl Step<'_> {
         decision
     }
 
-    pub(super) fn command(&self, verb: &Verb, mark: &Mark, uid: Option<u32>) -> Result<Decision, Refusal> {
+    pub(super) fn command(&self, verb: &Verb, mark: &Attribution, uid: Option<u32>) -> Result<Decision, Refusal> {
         let phase = &self.record.phase;
         if phase.is_final() {
             let hint = match verb {
@@ -291,13 +291,13 @@ impl Step<'_> {
                 Verb::Revert if *phase != Phase::Reverted => "; `sealift revert --write FILE` writes a plan that puts back what it changed",
                 Verb::Revert | Verb::Pause { .. } | Verb::Resume | Verb::Abort | Verb::Promote | Verb::Approve { .. } => "",
             };
-            return Err(Refusal::Final { phase: phase.word(), hint });
+            return Err(Refusal::Final { phase: phase.as_str(), hint });
         }
         let mut decision = match verb {
             Verb::Pause { until } => self.pause(*until, mark),
             Verb::Resume => self.resume(mark),
             Verb::Abort => {
-                let mut decision = self.to(Phase::Aborted { mark: mark.clone() }, told("aborted", mark));
+                let mut decision = self.to(Phase::Aborted { mark: mark.clone() }, message("aborted", mark));
                 decision.effect = Effect::Withdraw;
                 decision.record.requeue = None;
                 Ok(decision)
@@ -322,7 +322,7 @@ impl Step<'_> {
         Ok(decision)
     }
 
-    pub(super) fn pause(&self, until: Option<Timestamp>, mark: &Mark) -> Result<Decision, Refusal> {
+    pub(super) fn pause(&self, until: Option<Timestamp>, mark: &Attribution) -> Result<Decision, Refusal> {
         if let Some(mark) = &self.record.paused {
             return Err(Refusal::AlreadyPaused { by: mark.by.clone() });
         }
@@ -330,23 +330,23 @@ impl Step<'_> {
             return Err(Refusal::UntilPassed { until, now: self.ctx.now });
         }
         let what = until.map_or_else(|| "paused".to_owned(), |until| format!("paused until {until}"));
-        let mut decision = self.to(self.record.phase.clone(), told(&what, mark));
+        let mut decision = self.to(self.record.phase.clone(), message(&what, mark));
         decision.record.paused = Some(mark.clone());
         decision.record.paused_until = until;
         Ok(decision)
     }
 
-    pub(super) fn resume(&self, mark: &Mark) -> Result<Decision, Refusal> {
+    pub(super) fn resume(&self, mark: &Attribution) -> Result<Decision, Refusal> {
         if self.record.paused.is_none() {
-            return Err(Refusal::NotPaused { phase: self.record.phase.word() });
+            return Err(Refusal::NotPaused { phase: self.record.phase.as_str() });
         }
-        let mut decision = self.to(self.record.phase.clone(), told("resumed", mark));
+        let mut decision = self.to(self.record.phase.clone(), message("resumed", mark));
         decision.record.paused = None;
         decision.record.paused_until = None;
         Ok(decision)
     }
 
-    pub(super) fn retry(&self, scope: Requeue, mark: &Mark) -> Result<Decision, Refusal> {
+    pub(super) fn retry(&self, scope: Requeue, mark: &Attribution) -> Result<Decision, Refusal> {
         let mut all: Tally = self.ctx.tallies.iter().copied().sum();
         if let Some(revert) = self.record.revert() {
             // What failed before the revert began goes no way any more.
@@ -361,7 +361,7 @@ impl Step<'_> {
             Requeue::Failed | Requeue::FailedAndInDoubt if all.failures() == 0 && !stalled => return Err(Refusal::NothingToRetry),
             Requeue::Failed | Requeue::FailedAndInDoubt => {}
         }
-        let mut decision = self.to(self.goes_on()?, told("retried", mark));
+        let mut decision = self.to(self.goes_on()?, message("retried", mark));
         // A narrower retry does not take back what a wider one, still being carried out, has promised.
         let wider = self.record.requeue == Some(Requeue::FailedAndInDoubt);
         decision.record.requeue = Some(if wider { Requeue::FailedAndInDoubt } else { scope });
@@ -369,13 +369,13 @@ impl Step<'_> {
         Ok(decision)
     }
 
-    pub(super) fn by_hand(&self, ordinal: u32, what: &ByHand, mark: &Mark) -> Result<Decision, Refusal> {
+    pub(super) fn by_hand(&self, ordinal: u32, what: &ByHand, mark: &Attribution) -> Result<Decision, Refusal> {
         let (phase, event, why) = match what {
-            ByHand::GiveUp => (self.record.phase.clone(), change::Event::GiveUp(told("given up", mark)), "given up".to_owned()),
+            ByHand::GiveUp => (self.record.phase.clone(), change::Event::GiveUp(message("given up", mark)), "given up".to_owned()),
             ByHand::Again => (self.goes_on()?, change::Event::Requeue, "retried".to_owned()),
             ByHand::Adopt(job) => (self.goes_on()?, change::Event::Adopt(job.clone()), format!("job {job} named")),
         };
-        let mut decision = self.to(phase, told(&why, mark));
+        let mut decision = self.to(phase, message(&why, mark));
         decision.effect = Effect::ByHand { ordinal, event };
         Ok(decision)
     }
@@ -386,10 +386,10 @@ impl Step<'_> {
         Ok(self.record.revert().map_or(Phase::Advancing { wave }, |revert| Phase::Reverting(revert.clone().into())))
     }
 
-    pub(super) fn promote(&self, mark: &Mark) -> Result<Decision, Refusal> {
+    pub(super) fn promote(&self, mark: &Attribution) -> Result<Decision, Refusal> {
         match self.record.phase {
             Phase::Soaking { wave, .. } | Phase::Awaiting { wave } => {
-                Ok(self.to(Phase::Advancing { wave: wave + 1 }, told("promoted", mark)))
+                Ok(self.to(Phase::Advancing { wave: wave + 1 }, message("promoted", mark)))
             }
             Phase::Halted { wave, reason: Halt::Failures { .. } | Halt::Half { .. }, revert: None } => self.leave(wave, mark),
             Phase::Scheduled
@@ -398,12 +398,12 @@ impl Step<'_> {
             | Phase::Reverting(_)
             | Phase::Completed
             | Phase::Aborted { .. }
-            | Phase::Reverted => Err(Refusal::NothingToPromote { phase: self.record.phase.word() }),
+            | Phase::Reverted => Err(Refusal::NothingToPromote { phase: self.record.phase.as_str() }),
         }
     }
 
     /// A person goes on without what failed in a halted wave.
-    pub(super) fn leave(&self, wave: u16, mark: &Mark) -> Result<Decision, Refusal> {
+    pub(super) fn leave(&self, wave: u16, mark: &Attribution) -> Result<Decision, Refusal> {
         let up_to = self.up_to(wave);
         let left = up_to.queued + up_to.active;
         if left > 0 {
@@ -421,7 +421,7 @@ impl Step<'_> {
         if mark.reason.is_empty() {
             return Err(Refusal::ReasonMissing { wave: self.wave_name(wave).clone() });
         }
-        Ok(self.to(next, told("promoted", mark)))
+        Ok(self.to(next, message("promoted", mark)))
     }
 }
 
@@ -430,6 +430,6 @@ pub(super) fn because(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
-pub(super) fn told(what: &str, mark: &Mark) -> String {
+pub(super) fn message(what: &str, mark: &Attribution) -> String {
     format!("{what} by {mark}")
 }

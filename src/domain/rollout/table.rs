@@ -11,7 +11,7 @@ use crate::domain::change::Wake;
 
 /// The table: phase × event → record, effect, wake.
 pub fn decide(record: &Record, event: &Event, ctx: &Context<'_>) -> Result<Decision, Refusal> {
-    let step = Step { record, ctx };
+    let step = RolloutStep { record, ctx };
     let mut decision = match event {
         Event::Woken => step.woken(),
         Event::Requeued => step.requeued(),

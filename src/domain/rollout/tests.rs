@@ -11,9 +11,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::*;
-use crate::domain::change::{self, Gate, Wake};
+use crate::domain::change::{self, Clearance, Wake};
 use crate::domain::id::{Digest, Name};
-use crate::domain::missed::Gap;
 use crate::domain::person::Person;
 use crate::domain::plan::{Approval, RevertPolicy, Strategy as Guards, Wave};
 use crate::domain::plan::{OnFailure, Plan, Promote};
@@ -22,6 +21,7 @@ use crate::domain::tally::Standing;
 use crate::domain::tally::Tally;
 use crate::domain::window::Opening;
 use crate::domain::window::{Calendar, ShutBy};
+use crate::domain::window_log::Gap;
 
 /// One row a cell: phase ; event ; circumstances => next record | effect | wake, or the refusal of a verb.
 ///
@@ -507,8 +507,8 @@ fn plan() -> Plan {
     }
 }
 
-fn mark(by: &str) -> Mark {
-    Mark { by: by.into(), reason: "network trouble".into(), at: start() }
+fn mark(by: &str) -> Attribution {
+    Attribution { by: by.into(), reason: "network trouble".into(), at: start() }
 }
 
 fn digest() -> Digest {
@@ -519,7 +519,7 @@ fn noon() -> Timestamp {
     "2026-12-01T12:00:00Z".parse().expect("an instant")
 }
 
-fn reverting(stage: Stage) -> Revert {
+fn reverting(stage: RevertStage) -> Revert {
     Revert { wave: 1, stage, more: false, failed: 0, in_doubt: 0, cause: Cause::Asked { mark: mark("root") } }
 }
 
@@ -537,12 +537,12 @@ fn phases() -> Vec<(&'static str, Phase)> {
         ("halted stalled", Phase::Halted { wave: 1, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None }),
         ("completed", Phase::Completed),
         ("aborted", Phase::Aborted { mark: mark("root") }),
-        ("settling", Phase::Reverting(reverting(Stage::Settling).into())),
-        ("gathering", Phase::Reverting(reverting(Stage::Gathering).into())),
-        ("releasing", Phase::Reverting(reverting(Stage::Releasing).into())),
+        ("settling", Phase::Reverting(reverting(RevertStage::Settling).into())),
+        ("gathering", Phase::Reverting(reverting(RevertStage::Gathering).into())),
+        ("releasing", Phase::Reverting(reverting(RevertStage::Releasing).into())),
         (
             "halted revert",
-            Phase::Halted { wave: 1, reason: Halt::Revert { failures: 1 }, revert: Some(reverting(Stage::Releasing).into()) },
+            Phase::Halted { wave: 1, reason: Halt::Revert { failures: 1 }, revert: Some(reverting(RevertStage::Releasing).into()) },
         ),
         ("reverted", Phase::Reverted),
     ]
@@ -562,7 +562,10 @@ fn events() -> Vec<(&'static str, Event)> {
         ("name job", command(Verb::ByHand { ordinal: 3, what: ByHand::Adopt("named".parse().expect("a job id")) })),
         ("give up", command(Verb::ByHand { ordinal: 3, what: ByHand::GiveUp })),
         ("promote", command(Verb::Promote)),
-        ("promote unsaid", Event::Command { verb: Verb::Promote, mark: Mark { reason: String::new(), ..mark("alice") }, uid: Some(1000) }),
+        (
+            "promote unsaid",
+            Event::Command { verb: Verb::Promote, mark: Attribution { reason: String::new(), ..mark("alice") }, uid: Some(1000) },
+        ),
         ("marking one", Event::Marking { failed: 1 }),
         ("gathered", Event::Gathered { more: false }),
         ("gathered all but some", Event::Gathered { more: true }),
@@ -573,7 +576,7 @@ fn events() -> Vec<(&'static str, Event)> {
 }
 
 /// The state of the world with which a row begins.
-struct World {
+struct RowWorld {
     plan: Plan,
     by: Person,
     /// Who commands has no name.
@@ -587,7 +590,7 @@ struct World {
     now: Timestamp,
 }
 
-impl World {
+impl RowWorld {
     fn of(phase: &str, circumstances: &str) -> Self {
         let (_, phase) = phases().into_iter().find(|(name, _)| *name == phase).expect("a known phase");
         let plan = plan();
@@ -598,7 +601,7 @@ impl World {
             Phase::Completed => (3, false),
             Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted => {
                 tallies[2].shift(Standing::Queued, Standing::Cancelled, 20);
-                let settling = matches!(&phase, Phase::Reverting(revert) if revert.stage == Stage::Settling);
+                let settling = matches!(&phase, Phase::Reverting(revert) if revert.stage == RevertStage::Settling);
                 (if settling { 1 } else { 2 }, settling)
             }
             // What was not released before the abort was withdrawn, but for the first wave.
@@ -724,9 +727,11 @@ impl World {
     }
 
     fn decide(&self, event: &Event) -> Result<Decision, Refusal> {
-        let World { plan, by, record, tallies, window, stalled, now, settled: _, unnamed } = self;
+        let RowWorld { plan, by, record, tallies, window, stalled, now, settled: _, unnamed } = self;
         let event = &match event.clone() {
-            Event::Command { verb, mark, uid } if *unnamed => Event::Command { verb, mark: Mark { by: "uid 1000".into(), ..mark }, uid },
+            Event::Command { verb, mark, uid } if *unnamed => {
+                Event::Command { verb, mark: Attribution { by: "uid 1000".into(), ..mark }, uid }
+            }
             other => other,
         };
         let (since, gap) = (start(), Gap::None);
@@ -780,7 +785,7 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         }
     };
     let record = &decision.record;
-    let mut told = record.phase.word().to_owned();
+    let mut told = record.phase.as_str().to_owned();
     if let Some(wave) = record.phase.wave() {
         told += &format!(" {wave}");
     }
@@ -795,7 +800,7 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         _ => {}
     }
     if let Some(revert) = record.revert() {
-        let halted = if record.phase.word() == "halted" { " back" } else { "" };
+        let halted = if record.phase.as_str() == "halted" { " back" } else { "" };
         told += &format!("{halted} {}", plain(&revert.stage));
         if revert.more {
             told += " more";
@@ -851,7 +856,7 @@ fn every_cell_is_as_the_table_says() {
         let [phase, event, circumstances] =
             <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
         let (_, happens) = events().into_iter().find(|(name, _)| *name == event).expect("a known event");
-        let world = World::of(phase, circumstances);
+        let world = RowWorld::of(phase, circumstances);
         let found = told(&world.decide(&happens), world.record.approvals.len());
         if found != expected {
             wrong.push(format!("{left} => {found}, not {expected}"));
@@ -870,13 +875,13 @@ fn every_cell_is_as_the_table_says() {
 
 #[test]
 fn an_operator_reads_who_did_what_and_what_to_do() {
-    let paused = World::of("advancing 1", "-").decide(&events()[2].1).expect("paused");
+    let paused = RowWorld::of("advancing 1", "-").decide(&events()[2].1).expect("paused");
     assert_eq!(paused.why, "paused by alice: network trouble");
-    let again = World::of("advancing 1", "paused").decide(&events()[2].1).expect_err("paused already");
+    let again = RowWorld::of("advancing 1", "paused").decide(&events()[2].1).expect_err("paused already");
     assert_eq!(again.to_string(), "already paused by root");
-    let over = World::of("completed", "failed").decide(&events()[5].1).expect_err("over");
+    let over = RowWorld::of("completed", "failed").decide(&events()[5].1).expect_err("over");
     assert!(over.to_string().contains("raise the plan's revision"), "{over}");
-    let doubt = World::of("halted failures", "in doubt").decide(&events()[5].1).expect_err("a person must look");
+    let doubt = RowWorld::of("halted failures", "in doubt").decide(&events()[5].1).expect_err("a person must look");
     assert!(doubt.to_string().contains("retry --in-doubt"), "{doubt}");
 }
 
@@ -886,7 +891,7 @@ fn a_stall_names_what_the_changes_are_at() {
         ("advancing 1", "stalled", "no change ended for 1200 s of open window: 3 following"),
         ("releasing", "marked+stalled", "no change was put back for 1200 s: 3 following"),
     ] {
-        let halted = World::of(phase, circumstances).decide(&Event::Woken).expect("halted");
+        let halted = RowWorld::of(phase, circumstances).decide(&Event::Woken).expect("halted");
         let Phase::Halted { reason: Halt::Stalled { why, .. }, .. } = &halted.record.phase else { panic!("{halted:?}") };
         assert_eq!((why.as_str(), halted.why.as_str()), ("3 following", told));
     }
@@ -894,7 +899,7 @@ fn a_stall_names_what_the_changes_are_at() {
 
 #[test]
 fn a_soak_beyond_the_calendar_is_a_soak_for_ever() {
-    let mut world = World::of("advancing 0", "done");
+    let mut world = RowWorld::of("advancing 0", "done");
     world.plan.strategy.waves[0].soak_ms = u64::MAX;
     let decision = world.decide(&Event::Woken).expect("it soaks");
     assert_eq!(decision.record.phase, Phase::Soaking { wave: 0, until: Timestamp::MAX });
@@ -907,17 +912,19 @@ fn the_gate_opens_for_waves_up_to_the_one_that_advances() {
         let paused = Record { paused: Some(mark("root")), ..record.clone() };
         for wave in 0..3 {
             let (expected, held) = match &record.phase {
-                Phase::Advancing { wave: current } if wave <= *current => (Gate::Open, Gate::Held),
+                Phase::Advancing { wave: current } if wave <= *current => (Clearance::Open, Clearance::Held),
                 Phase::Aborted { .. } | Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } | Phase::Reverted => {
-                    (Gate::Withdrawn, Gate::Withdrawn)
+                    (Clearance::Withdrawn, Clearance::Withdrawn)
                 }
-                _ => (Gate::Held, Gate::Held),
+                _ => (Clearance::Held, Clearance::Held),
             };
             assert_eq!((record.gate(wave, false), paused.gate(wave, false)), (expected, held), "{name}, wave {wave}");
             let (expected, held) = match &record.phase {
-                Phase::Reverting(revert) if revert.stage == Stage::Releasing && wave >= revert.wave => (Gate::Open, Gate::Held),
-                Phase::Aborted { .. } | Phase::Reverted => (Gate::Withdrawn, Gate::Withdrawn),
-                _ => (Gate::Held, Gate::Held),
+                Phase::Reverting(revert) if revert.stage == RevertStage::Releasing && wave >= revert.wave => {
+                    (Clearance::Open, Clearance::Held)
+                }
+                Phase::Aborted { .. } | Phase::Reverted => (Clearance::Withdrawn, Clearance::Withdrawn),
+                _ => (Clearance::Held, Clearance::Held),
             };
             assert_eq!((record.gate(wave, true), paused.gate(wave, true)), (expected, held), "{name}, wave {wave}, put back");
         }
@@ -926,7 +933,7 @@ fn the_gate_opens_for_waves_up_to_the_one_that_advances() {
 
 /// What can happen next in a random story.
 #[derive(Debug, Clone)]
-enum Step {
+enum StoryStep {
     Event(Event),
     /// Changes that are in flight settle, or go back to the queue.
     Settle(Standing, u32),
@@ -935,18 +942,18 @@ enum Step {
     Later(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = StoryStep> {
     let outcomes =
         vec![Standing::Succeeded, Standing::Succeeded, Standing::Succeeded, Standing::Failed, Standing::InDoubt, Standing::Queued];
     let verbs: Vec<Event> =
         events().into_iter().map(|(_, event)| event).filter(|event| !matches!(event, Event::Requeued | Event::Gathered { .. })).collect();
     prop_oneof![
-        12 => Just(Step::Event(Event::Woken)),
-        3 => prop::sample::select(verbs).prop_map(Step::Event),
-        12 => (prop::sample::select(outcomes), 1u32..6).prop_map(|(outcome, count)| Step::Settle(outcome, count)),
-        1 => prop::bool::weighted(0.7).prop_map(Step::Window),
-        1 => (0u64..1300).prop_map(Step::Stalled),
-        2 => (0u64..8000).prop_map(Step::Later),
+        12 => Just(StoryStep::Event(Event::Woken)),
+        3 => prop::sample::select(verbs).prop_map(StoryStep::Event),
+        12 => (prop::sample::select(outcomes), 1u32..6).prop_map(|(outcome, count)| StoryStep::Settle(outcome, count)),
+        1 => prop::bool::weighted(0.7).prop_map(StoryStep::Window),
+        1 => (0u64..1300).prop_map(StoryStep::Stalled),
+        2 => (0u64..8000).prop_map(StoryStep::Later),
     ]
 }
 
@@ -978,13 +985,13 @@ fn total(tallies: &[Tally]) -> Tally {
 }
 
 /// Does to the changes what the decision says, as the engine would, and checks what must hold of it.
-fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError> {
+fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseError> {
     let waves = &world.plan.strategy.waves;
     match decision.effect {
         Effect::None => {}
         Effect::Release { wave, count } if decision.record.revert().is_some() => {
             let revert = decision.record.revert().expect("just seen");
-            prop_assert!(revert.wave == wave && revert.stage == Stage::Releasing && decision.record.requeue.is_none());
+            prop_assert!(revert.wave == wave && revert.stage == RevertStage::Releasing && decision.record.requeue.is_none());
             prop_assert!(count > 0 && decision.record.paused.is_none() && revert.failures(&total(&world.tallies)) == 0);
             prop_assert!(matches!(world.window, Opening::Open { .. }), "nothing is released while the window is shut");
             let own = &mut world.tallies[usize::from(wave)];
@@ -1066,10 +1073,13 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
         prop_assert_eq!(*tally, Tally::queued(wave.size), "a later wave is untouched");
     }
     if let (Some(was), Some(is)) = (world.record.revert(), decision.record.revert()) {
-        if was.stage == Stage::Settling {
+        if was.stage == RevertStage::Settling {
             world.settled = world.tallies.clone();
             let all = total(&world.tallies);
-            prop_assert!(is.stage == Stage::Settling || (is.failed, is.in_doubt) == (all.failed, all.in_doubt), "told apart from then on");
+            prop_assert!(
+                is.stage == RevertStage::Settling || (is.failed, is.in_doubt) == (all.failed, all.in_doubt),
+                "told apart from then on"
+            );
         }
         prop_assert!(is.wave <= was.wave, "the newest wave comes first");
         for tally in &world.tallies[usize::from(is.wave) + 1..] {
@@ -1088,7 +1098,7 @@ fn carry_out(world: &mut World, decision: Decision) -> Result<(), TestCaseError>
 }
 
 /// A wave that is left without a person did well by more than half.
-fn left_by_itself(world: &World, was: &Record, is: &Record) -> Result<(), TestCaseError> {
+fn left_by_itself(world: &RowWorld, was: &Record, is: &Record) -> Result<(), TestCaseError> {
     let left = match (&was.phase, &is.phase) {
         (Phase::Advancing { wave }, Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed) => Some(*wave),
         (Phase::Soaking { wave, .. }, Phase::Awaiting { .. }) => Some(*wave),
@@ -1108,24 +1118,24 @@ proptest! {
     /// early, what is final stays, and what is over budget is halted at the next look.
     #[test]
     fn any_story_keeps_to_its_guards(guards in guards(), steps in prop::collection::vec(step(), 1..300)) {
-        let mut world = World::of("scheduled", "-");
+        let mut world = RowWorld::of("scheduled", "-");
         world.plan.strategy = guards;
         world.tallies = world.plan.strategy.waves.iter().map(|wave| Tally::queued(wave.size)).collect();
         world.settled.clone_from(&world.tallies);
         for step in steps {
             match step {
-                Step::Settle(outcome, mut count) => {
+                StoryStep::Settle(outcome, mut count) => {
                     for tally in &mut world.tallies {
                         let settled = count.min(tally.active);
                         tally.shift(Standing::Active, outcome, settled);
                         count -= settled;
                     }
                 }
-                Step::Window(open) if open => world.window = Opening::Open { until: None },
-                Step::Window(_) => world.window = Opening::Shut { next: Some(opening()), by: ShutBy::Window },
-                Step::Stalled(seconds) => world.stalled = Duration::from_secs(seconds),
-                Step::Later(seconds) => world.now += Duration::from_secs(seconds),
-                Step::Event(event) => {
+                StoryStep::Window(open) if open => world.window = Opening::Open { until: None },
+                StoryStep::Window(_) => world.window = Opening::Shut { next: Some(opening()), by: ShutBy::Window },
+                StoryStep::Stalled(seconds) => world.stalled = Duration::from_secs(seconds),
+                StoryStep::Later(seconds) => world.now += Duration::from_secs(seconds),
+                StoryStep::Event(event) => {
                     let was = world.record.clone();
                     let Ok(decision) = world.decide(&event) else { continue };
                     if was.phase.is_final() {
@@ -1142,7 +1152,7 @@ proptest! {
                         let reverts = world.plan.strategy.revert.on_failure == OnFailure::Revert;
                         let stops = if reverts { "reverting" } else { "halted" };
                         let lifted = was.paused_until.is_some() && decision.record.paused_until.is_none();
-                        prop_assert!(decision.record.phase.word() == stops || lifted, "a spent budget halts, or reverts");
+                        prop_assert!(decision.record.phase.as_str() == stops || lifted, "a spent budget halts, or reverts");
                     }
                     if event == Event::Woken {
                         left_by_itself(&world, &was, &decision.record)?;

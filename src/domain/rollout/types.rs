@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::domain::change::{self, Gate, Wake};
+use crate::domain::change::{self, Clearance, Wake};
 use crate::domain::count::count;
 use crate::domain::id::{Digest, JobId, Name};
-use crate::domain::missed::{Gap, Windows};
 use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::tally::Tally;
 use crate::domain::window::Opening;
+use crate::domain::window_log::{Gap, WindowLog};
 
 /// The part of a rollout that moves: this is what is stored, and what the journal carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Record {
     pub phase_since: Option<Timestamp>,
     /// Set while an operator holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub paused: Option<Mark>,
+    pub paused: Option<Attribution>,
     /// When the pause ends by itself; `None`: when somebody resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<Timestamp>,
@@ -48,8 +48,8 @@ pub struct Record {
     /// be committed, nor one window be counted twice.
     pub releases: u64,
     /// Which windows opened and which were missed.
-    #[serde(default, skip_serializing_if = "Windows::is_new")]
-    pub windows: Windows,
+    #[serde(default, skip_serializing_if = "WindowLog::is_new")]
+    pub windows: WindowLog,
 }
 
 impl Record {
@@ -65,24 +65,24 @@ impl Record {
             cursor: 0,
             version: 0,
             releases: 0,
-            windows: Windows::default(),
+            windows: WindowLog::default(),
         }
     }
 
     /// What a change of wave `wave` may begin now; `undo`: one that is put back.
-    pub fn gate(&self, wave: u16, undo: bool) -> Gate {
+    pub fn gate(&self, wave: u16, undo: bool) -> Clearance {
         match &self.phase {
-            Phase::Aborted { .. } | Phase::Reverted => Gate::Withdrawn,
-            Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } if !undo => Gate::Withdrawn,
-            Phase::Reverting(revert) if self.paused.is_none() && revert.lets(wave) => Gate::Open,
-            Phase::Advancing { wave: current } if !undo && self.paused.is_none() && wave <= *current => Gate::Open,
+            Phase::Aborted { .. } | Phase::Reverted => Clearance::Withdrawn,
+            Phase::Reverting(_) | Phase::Halted { revert: Some(_), .. } if !undo => Clearance::Withdrawn,
+            Phase::Reverting(revert) if self.paused.is_none() && revert.lets(wave) => Clearance::Open,
+            Phase::Advancing { wave: current } if !undo && self.paused.is_none() && wave <= *current => Clearance::Open,
             Phase::Scheduled
             | Phase::Advancing { .. }
             | Phase::Soaking { .. }
             | Phase::Awaiting { .. }
             | Phase::Halted { .. }
             | Phase::Reverting(_)
-            | Phase::Completed => Gate::Held,
+            | Phase::Completed => Clearance::Held,
         }
     }
 
@@ -116,7 +116,7 @@ impl Record {
 
 /// Who did it and why: stands beside every operator's verb.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Attribution {
     /// The operator, as the daemon knows them (user name of the socket's peer).
     pub by: String,
     /// `--reason`, may be empty.
@@ -126,7 +126,7 @@ pub struct Mark {
     pub at: Timestamp,
 }
 
-impl std::fmt::Display for Mark {
+impl std::fmt::Display for Attribution {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.reason.is_empty() { f.write_str(&self.by) } else { write!(f, "{}: {}", self.by, self.reason) }
     }
@@ -172,7 +172,7 @@ pub enum Phase {
     /// Final: an operator stopped it. What is in flight is followed to its end.
     Aborted {
         /// Who and why.
-        mark: Mark,
+        mark: Attribution,
     },
     /// Final: what it changed, and nobody changed since, is as it was before.
     Reverted,
@@ -180,7 +180,7 @@ pub enum Phase {
 
 impl Phase {
     /// One lower-case word.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
             Self::Advancing { .. } => "advancing",
@@ -297,7 +297,7 @@ pub enum Verb {
 
 impl Verb {
     /// The verb as typed.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Pause { .. } => "pause",
             Self::Resume => "resume",
@@ -334,7 +334,7 @@ pub enum Event {
         /// Which.
         verb: Verb,
         /// Who and why.
-        mark: Mark,
+        mark: Attribution,
         /// Their number on the daemon's host, where it is known.
         uid: Option<u32>,
     },
@@ -578,7 +578,7 @@ pub enum Refusal {
 
 /// Places free for a release, each bound by itself; a budget counts as if every change in flight failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct ReleaseRoom {
     /// What `max_in_flight` leaves.
     pub in_flight: u32,
     /// What the rollout's failure budget leaves.
@@ -587,7 +587,7 @@ pub struct Room {
     pub wave: u32,
 }
 
-impl Room {
+impl ReleaseRoom {
     /// The room while `wave` advances.
     pub fn of(plan: &Plan, tallies: &[Tally], wave: u16) -> Self {
         let strategy = &plan.strategy;

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use super::*;
 use crate::domain::change::Wake;
 use crate::domain::id::{Digest, Name};
-use crate::domain::missed::Gap;
 use crate::domain::plan::{Approval, RevertPolicy, Strategy, Wave};
 use crate::domain::plan::{Plan, Promote};
 use crate::domain::retry;
 use crate::domain::tally::Tally;
 use crate::domain::window::{Calendar, Window};
+use crate::domain::window_log::Gap;
 
 fn at(text: &str) -> Timestamp {
     format!("2026-06-{text}:00Z").parse().expect("an instant")
@@ -59,8 +59,8 @@ fn plan() -> Plan {
     }
 }
 
-fn mark(when: &str) -> Mark {
-    Mark { by: "ada".into(), reason: "errors".into(), at: at(when) }
+fn mark(when: &str) -> Attribution {
+    Attribution { by: "ada".into(), reason: "errors".into(), at: at(when) }
 }
 
 fn advancing() -> Record {
@@ -123,7 +123,7 @@ fn windows_before_the_start_and_during_a_soak_are_not_missed() {
     assert_eq!(decided(&soaking, &Event::Woken, "03T12:00", Gap::None).record, soaking);
     // Its end was slept through: the windows since then are missed, those before are not.
     let soaked = decided(&soaking, &Event::Woken, "06T12:00", Gap::Down);
-    assert_eq!((soaked.record.phase.word(), soaked.record.windows.missed), ("awaiting", 0));
+    assert_eq!((soaked.record.phase.as_str(), soaked.record.windows.missed), ("awaiting", 0));
     let noted = decided(&soaked.record, &Event::Woken, "06T12:00", Gap::Down);
     assert_eq!(noted.record.windows.missed, 2, "{}", noted.why);
     // A person who cuts the soak short takes the windows until then for passed.
@@ -170,7 +170,7 @@ fn a_stepped_wall_clock_ends_neither_a_soak_nor_a_pause() {
         assert_eq!(back.record.phase, record.phase);
     }
     let over = decided_by(&soaking, &Event::Woken, "06T12:00", Gap::None, Slowest::all(at("04T12:00")));
-    assert_eq!(over.record.phase.word(), "awaiting");
+    assert_eq!(over.record.phase.as_str(), "awaiting");
     let told = decided_by(&soaking, &Event::Woken, "05T12:00", stepped, Slowest::all(at("03T12:00")));
     assert_eq!(told.why, "the wall clock was stepped 172800 s ahead; the soak goes on by the other clocks");
     assert_eq!((told.record.version, told.record.releases), (soaking.version, soaking.releases + 1), "a note");

@@ -1,15 +1,15 @@
 //! What the rollouts of a run found and did, read off their changes.
 
 use crate::domain::change::{Change, How, ReasonWord, State};
-use crate::domain::enforce::{Drifted, Event, Record, Stage};
+use crate::domain::enforce::{Drifted, EnforcementStage, Event, Record};
 use crate::domain::id::RolloutId;
 use crate::store::{Rollout, Store, Unavailable};
 
 /// The event that the end of the run's rollout amounts to.
 pub async fn of(store: &dyn Store, record: &Record, rollout: &Rollout) -> Result<Event, Unavailable> {
     let total = rollout.total();
-    let phase = rollout.record.phase.word();
-    let Stage::Applying { left_out, .. } = &record.stage else {
+    let phase = rollout.record.phase.as_str();
+    let EnforcementStage::Applying { left_out, .. } = &record.stage else {
         let drifted = drifted(store, rollout.id).await?;
         let told = total.succeeded + u32::try_from(drifted.len()).unwrap_or(u32::MAX);
         return Ok(Event::Surveyed { drifted, right: total.succeeded, unseen: total.total().saturating_sub(told), phase });

@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::enforce::{Mode, Record, Stage};
+use crate::domain::enforce::{EnforcementStage, Mode, Record};
 use crate::domain::id::{Name, ProxyId};
 use crate::domain::plan::Plan;
 use crate::domain::target::{Target, TargetList};
@@ -53,7 +53,7 @@ pub async fn opposing(store: &dyn Store, plan: &Plan, targets: &TargetList, now:
     for enforcement in store.enforcements().await? {
         let record = enforcement.record;
         let replaced = enforcement.name == plan.name && record.revision < plan.revision;
-        if replaced || matches!(record.stage, Stage::Ended { .. }) {
+        if replaced || matches!(record.stage, EnforcementStage::Ended { .. }) {
             continue;
         }
         let Some(origin) = store.rollout(record.origin).await? else { continue };
@@ -62,7 +62,7 @@ pub async fn opposing(store: &dyn Store, plan: &Plan, targets: &TargetList, now:
             continue;
         }
         let Some(theirs) = store.targets(origin.id).await? else { continue };
-        let held = matches!(record.stage, Stage::Held { .. }) || record.halted.is_some();
+        let held = matches!(record.stage, EnforcementStage::Held { .. }) || record.halted.is_some();
         let (next_tick, ours) = (record.next_tick(enforce, now), targets.clone());
         let overlap = tokio::task::spawn_blocking(move || overlap(&ours, &theirs, &record)).await;
         let (targets, first) = overlap.map_err(|error| Unavailable(format!("comparing targets broke: {error}")))?;

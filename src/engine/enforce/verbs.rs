@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 
 use super::found;
-use crate::domain::enforce::{Context, Event, Refusal, Stage, decide};
+use crate::domain::enforce::{Context, EnforcementStage, Event, VerbRefusal, decide};
 use crate::domain::id::{Name, ProxyId};
-use crate::domain::rollout::Mark;
+use crate::domain::rollout::Attribution;
 use crate::store::{CommitError, Enforcement, EnforcementCommit, Store, Unavailable};
 
 /// Tries against an enforcement that moves meanwhile; it moves a few times a run.
@@ -16,7 +16,7 @@ const TRIES_MAX: usize = 8;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum EnforcementVerb {
     /// End it.
     Stop,
     /// Go on with what is held.
@@ -34,7 +34,7 @@ pub enum EnforceError {
     NotFound(Name),
     /// It means nothing now.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] VerbRefusal),
     /// The proxy is none of its targets.
     #[error("{0} is no target of the enforcement; `sealift enforce NAME` lists those that are held")]
     NoTarget(ProxyId),
@@ -53,7 +53,7 @@ pub enum EnforceError {
 pub async fn command(
     store: &dyn Store,
     name: &Name,
-    asked: &Asked,
+    asked: &EnforcementVerb,
     by: &str,
     reason: &str,
     now: Timestamp,
@@ -61,17 +61,17 @@ pub async fn command(
     for _ in 0..TRIES_MAX {
         let known = store.enforcement(name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
         let origin = store.rollout(known.record.origin).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
-        let mark = Mark { by: by.into(), reason: reason.into(), at: now };
+        let mark = Attribution { by: by.into(), reason: reason.into(), at: now };
         let event = match asked {
-            Asked::Stop => Event::Stop { mark },
-            Asked::Release { target } => {
+            EnforcementVerb::Stop => Event::Stop { mark },
+            EnforcementVerb::Release { target } => {
                 let only = match target {
                     Some(proxy) => Some(place(store, &known, *proxy).await?),
                     None => None,
                 };
                 let survey = known.record.last.as_ref().map(|run| run.survey);
                 let drifted = match (&known.record.stage, survey) {
-                    (Stage::Held { .. }, Some(survey)) => found::drifted(store, survey).await?,
+                    (EnforcementStage::Held { .. }, Some(survey)) => found::drifted(store, survey).await?,
                     _ => Vec::new(),
                 };
                 Event::Release { only, drifted, mark }

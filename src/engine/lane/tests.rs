@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::change::Timing;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::engine::staged::{self, SECOND};
-use crate::store::scene;
+use crate::store::fixtures;
 
 const SETTLE: Duration = Duration::from_secs(6);
 
@@ -28,7 +28,7 @@ fn change(ordinal: u32) -> Waiter {
 }
 
 fn rollout() -> RolloutId {
-    scene::submission("alpha", &[8], 0).id()
+    fixtures::submission("alpha", &[8], 0).id()
 }
 
 fn error(disposition: Disposition, status: Option<u16>, retry_after: Option<u32>) -> CallError {

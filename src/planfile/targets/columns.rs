@@ -1,6 +1,6 @@
 //! The header of a CSV file of targets.
 
-use crate::document::{Diagnostic, Mistakes, Place, quote, suggest};
+use crate::yaml::{Diagnostic, Mistakes, Place, quote, suggest};
 
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,23 +11,23 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use jiff::Timestamp;
 
 use super::file::LINE_BYTES_MAX;
-use super::{Entry, Fleet, TARGET_FILE_BYTES_MAX, TARGETS_MAX};
-use crate::document::{Diagnostic, Document, Mistakes, Place, quote};
-use crate::planfile::discovery::{End, Found, Header, VERSION};
-use crate::planfile::selector::{Instance, Selector};
+use super::{TARGET_FILE_BYTES_MAX, TARGETS_MAX, TargetCollector, TargetEntry};
+use crate::planfile::discovery::{DiscoveryEnd, DiscoveryHeader, FoundProxy, VERSION};
+use crate::planfile::selector::{SelectedInstance, Selector};
+use crate::yaml::{Diagnostic, Document, Mistakes, Place, quote};
 
 /// Help where a file is no discovery of this plan.
 const AGAIN: &str = "discover again: `sealift plan PLAN --save-discovered FILE`";
 
 /// A line of the file, with its number.
-struct Reader<'f> {
+struct DiscoveredLines<'f> {
     shown: &'f str,
     lines: BufReader<std::io::Take<&'f mut File>>,
     number: u32,
     line: String,
 }
 
-impl Reader<'_> {
+impl DiscoveredLines<'_> {
     /// The next line; `None` at the end of the file.
     fn next(&mut self) -> Result<Option<&str>, Box<Diagnostic>> {
         self.line.clear();
@@ -55,18 +55,18 @@ pub(super) fn read(
     shown: &str,
     selectors: &[Selector],
     document: &Document<'_>,
-    fleet: &mut Fleet<'_>,
+    fleet: &mut TargetCollector<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Timestamp> {
     let lines = BufReader::with_capacity(LINE_BYTES_MAX, file.take(TARGET_FILE_BYTES_MAX));
-    let mut reader = Reader { shown, lines, number: 0, line: String::new() };
+    let mut reader = DiscoveredLines { shown, lines, number: 0, line: String::new() };
     match whole(&mut reader, selectors) {
         Ok((at, found)) => {
-            told(&found, selectors, document, mistakes);
-            for (Found { lane, instance_id, instance_name, tags, proxy_id, ssl_option, .. }, number) in found {
+            report_unmatched(&found, selectors, document, mistakes);
+            for (FoundProxy { lane, instance_id, instance_name, tags, proxy_id, ssl_option, .. }, number) in found {
                 let tags = (!tags.is_empty()).then_some(tags);
                 let instance_name = Some(instance_name.as_str());
-                fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name }, number);
+                fleet.push(TargetEntry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name }, number);
             }
             Some(at)
         }
@@ -78,24 +78,24 @@ pub(super) fn read(
 }
 
 /// When a discovery began, and all that it found, each with its line.
-type Whole = (Timestamp, Vec<(Found, u32)>);
+type DiscoveredFleet = (Timestamp, Vec<(FoundProxy, u32)>);
 
 /// The whole file, in the set's order.
-fn whole(reader: &mut Reader<'_>, selectors: &[Selector]) -> Result<Whole, Box<Diagnostic>> {
-    let header: Option<Header> = reader.next()?.and_then(|line| serde_json::from_str(line).ok());
+fn whole(reader: &mut DiscoveredLines<'_>, selectors: &[Selector]) -> Result<DiscoveredFleet, Box<Diagnostic>> {
+    let header: Option<DiscoveryHeader> = reader.next()?.and_then(|line| serde_json::from_str(line).ok());
     let Some(header) = header.filter(|header| header.discovery == VERSION) else {
         return Err(reader.wrong("this is no file of a discovery"));
     };
     if header.selectors != selectors {
         return Err(reader.wrong("this was found for other selectors than those of the plan's `targets.discover`"));
     }
-    let mut found: Vec<(Found, u32)> = Vec::new();
+    let mut found: Vec<(FoundProxy, u32)> = Vec::new();
     loop {
         let number = reader.number + 1;
         let Some(line) = reader.next()? else {
             return Err(reader.wrong("the file was cut off: its last line, with the number of proxies, is missing"));
         };
-        if let Ok(end) = serde_json::from_str::<End>(line) {
+        if let Ok(end) = serde_json::from_str::<DiscoveryEnd>(line) {
             if end.found != found.len() as u64 {
                 return Err(reader.wrong(&format!("the file holds {} proxies, and says that it holds {}", found.len(), end.found)));
             }
@@ -104,7 +104,7 @@ fn whole(reader: &mut Reader<'_>, selectors: &[Selector]) -> Result<Whole, Box<D
             }
             break;
         }
-        match serde_json::from_str::<Found>(line) {
+        match serde_json::from_str::<FoundProxy>(line) {
             Ok(row) if !selectors.iter().any(|selector| wants(selector, &row)) => {
                 return Err(reader.wrong("no selector of the plan's `targets.discover` looks for this"));
             }
@@ -115,24 +115,24 @@ fn whole(reader: &mut Reader<'_>, selectors: &[Selector]) -> Result<Whole, Box<D
             Err(error) => {
                 let message = error.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
-                return Err(reader.wrong(&crate::document::plain(message)));
+                return Err(reader.wrong(&crate::yaml::plain(message)));
             }
         }
     }
-    let lane = |row: &Found| selectors.iter().position(|selector| selector.lane == row.lane);
+    let lane = |row: &FoundProxy| selectors.iter().position(|selector| selector.lane == row.lane);
     found.sort_by(|(a, _), (b, _)| {
-        let key = |row: &Found| (lane(row), row.instance_id, row.proxy_id);
+        let key = |row: &FoundProxy| (lane(row), row.instance_id, row.proxy_id);
         lane(a).cmp(&lane(b)).then_with(|| a.instance_name.cmp(&b.instance_name)).then_with(|| key(a).cmp(&key(b)))
     });
     Ok((header.at, found))
 }
 
-fn wants(selector: &Selector, row: &Found) -> bool {
-    selector.lane == row.lane && selector.wants(Instance { name: &row.instance_name, state: &row.instance_state, tags: &row.tags })
+fn wants(selector: &Selector, row: &FoundProxy) -> bool {
+    selector.lane == row.lane && selector.wants(SelectedInstance { name: &row.instance_name, state: &row.instance_state, tags: &row.tags })
 }
 
 /// A selector that found nothing is likely a slip; that all found nothing is a mistake, as for a file without rows.
-fn told(found: &[(Found, u32)], selectors: &[Selector], document: &Document<'_>, mistakes: &mut Mistakes) {
+fn report_unmatched(found: &[(FoundProxy, u32)], selectors: &[Selector], document: &Document<'_>, mistakes: &mut Mistakes) {
     if found.is_empty() {
         let none = Diagnostic::error("no-targets", "the discovery found no proxies").at(document.place("targets.discover"));
         return mistakes.push(none.help("`sealift discover` lists the fleet with the names, tags and states of its instances"));

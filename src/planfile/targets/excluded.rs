@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Entry;
-use crate::document::{Diagnostic, Document, Mistakes, quote};
+use super::TargetEntry;
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::planfile::selector::Exclusion;
+use crate::yaml::{Diagnostic, Document, Mistakes, quote};
 
 /// Targets of one entry that are remembered by their ids; the others are counted.
 const KEPT_MAX: usize = 1_000;
@@ -39,9 +39,9 @@ pub struct LeftOut {
 
 /// The entries, each with what it left out so far.
 #[derive(Default)]
-pub struct Exclude(Vec<(usize, Exclusion, Excluded)>);
+pub struct ExcludeEntry(Vec<(usize, Exclusion, Excluded)>);
 
-impl Exclude {
+impl ExcludeEntry {
     /// Of these entries, each with its place in the plan's list.
     pub fn new(exclusions: Vec<(usize, Exclusion)>) -> Self {
         let empty = |exclusion: &Exclusion| Excluded { reason: exclusion.reason.clone(), targets: 0, first: Vec::new() };
@@ -49,11 +49,11 @@ impl Exclude {
     }
 
     /// Whether the target is left out; then it is counted.
-    pub fn takes(&mut self, entry: &Entry<'_>) -> bool {
+    pub fn takes(&mut self, entry: &TargetEntry<'_>) -> bool {
         let Some((_, _, excluded)) = self.0.iter_mut().find(|(_, exclusion, _)| matches(exclusion, entry)) else { return false };
         excluded.targets = excluded.targets.saturating_add(1);
         if excluded.first.len() < KEPT_MAX {
-            let Entry { lane, instance_id, instance_name, proxy_id, .. } = entry;
+            let TargetEntry { lane, instance_id, instance_name, proxy_id, .. } = entry;
             let instance_name = instance_name.map(str::to_owned);
             excluded.first.push(LeftOut { lane: (*lane).clone(), instance_id: *instance_id, instance_name, proxy_id: *proxy_id });
         }
@@ -76,7 +76,7 @@ impl Exclude {
     }
 }
 
-fn matches(exclusion: &Exclusion, entry: &Entry<'_>) -> bool {
+fn matches(exclusion: &Exclusion, entry: &TargetEntry<'_>) -> bool {
     let tag = |name: &String, value: &String| entry.tags.as_ref().is_some_and(|tags: &BTreeMap<_, _>| tags.get(name) == Some(value));
     exclusion.lane.as_ref().is_none_or(|lane| lane == entry.lane)
         && exclusion.instance_name.as_ref().is_none_or(|pattern| entry.instance_name.is_some_and(|name| pattern.matches(name)))

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Fleet, rows};
-use crate::document::format::Complaint;
-use crate::document::shape::complained;
-use crate::document::tree::ByteSpan;
-use crate::document::{Diagnostic, Document, Mistakes, open, plain, quote};
+use super::{TargetCollector, TargetEntry, rows};
 use crate::planfile::{raw, schema};
+use crate::yaml::format::Complaint;
+use crate::yaml::shape::complained;
+use crate::yaml::tree::ByteSpan;
+use crate::yaml::{Diagnostic, Document, Mistakes, open, plain, quote};
 
 /// Largest CSV or JSON Lines file: a million rows with generous tags. It is read line by line, never held.
 pub const TARGET_FILE_BYTES_MAX: u64 = 256 << 20;
@@ -91,7 +91,7 @@ impl FileSource {
 
     /// Reads all rows into `fleet`. A file that cannot be opened is a mistake of the plan, at `at`; any other has its
     /// place in the file.
-    pub fn read(&self, fleet: &mut Fleet<'_>, at: ByteSpan, mistakes: &mut Mistakes) {
+    pub fn read(&self, fleet: &mut TargetCollector<'_>, at: ByteSpan, mistakes: &mut Mistakes) {
         let mut file = match self.open() {
             Ok(file) => file,
             Err(mut complaint) => {
@@ -149,7 +149,7 @@ impl FileSource {
         }
     }
 
-    fn read_yaml(&self, file: &mut File, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+    fn read_yaml(&self, file: &mut File, fleet: &mut TargetCollector<'_>, mistakes: &mut Mistakes) {
         let source = open::read(file, self.max())
             .map_err(|complaint| complained(&self.shown, complaint).into())
             .and_then(|bytes| open::text(self.shown(), bytes));
@@ -180,10 +180,10 @@ fn complete(folder: &Path, name: &str) -> String {
 
 /// Reads a list of maps: the plan's own, or that of a YAML file. `whole` is what was read of it already.
 pub(in crate::planfile) fn read_list(
-    whole: Option<Option<Vec<raw::Target>>>,
+    whole: Option<Option<Vec<raw::RawTarget>>>,
     document: &Document<'_>,
     path: &str,
-    fleet: &mut Fleet<'_>,
+    fleet: &mut TargetCollector<'_>,
     mistakes: &mut Mistakes,
 ) {
     let listed = document.entries(whole, path, mistakes);
@@ -191,8 +191,8 @@ pub(in crate::planfile) fn read_list(
     for (index, target) in listed {
         let line = node.item(index).map_or(0, |item| document.source().line(item.span));
         let line = u32::try_from(line).expect("a document is bounded to a few MiB");
-        let raw::Target { lane, instance_id, proxy_id, tags, ssl_option, instance_name } = target;
+        let raw::RawTarget { lane, instance_id, proxy_id, tags, ssl_option, instance_name } = target;
         let instance_name = instance_name.as_deref();
-        fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name }, line);
+        fleet.push(TargetEntry { lane: &lane, instance_id, proxy_id, tags, seen: ssl_option, instance_name }, line);
     }
 }

@@ -18,12 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::selector::Selector;
-use crate::document::tree::ByteSpan;
-use crate::document::{Diagnostic, Document, Mistakes, Place, SourceText, quote};
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::target::{InstanceName, Tags, Target, TargetList};
+use crate::yaml::tree::ByteSpan;
+use crate::yaml::{Diagnostic, Document, Mistakes, Place, SourceText, quote};
 
-pub(super) use self::excluded::Exclude;
+pub(super) use self::excluded::ExcludeEntry;
 pub use self::excluded::{Excluded, LeftOut};
 pub(super) use self::file::read_list;
 pub use self::file::{FileSource, PART, TARGET_FILE_BYTES_MAX, YAML_TARGET_FILE_BYTES_MAX};
@@ -39,13 +39,13 @@ const SHARED_TAGS_MAX: usize = 4_096;
 
 /// A file and a line in it.
 #[derive(Debug, Clone, Copy)]
-struct Origin {
+struct FileLine {
     file: usize,
     line: u32,
 }
 
 /// A target as it was read.
-pub struct Entry<'e> {
+pub struct TargetEntry<'e> {
     /// Its lane.
     pub lane: &'e Name,
     /// Its instance.
@@ -61,10 +61,10 @@ pub struct Entry<'e> {
 }
 
 /// Collects targets.
-pub struct Fleet<'p> {
+pub struct TargetCollector<'p> {
     plan: &'p SourceText,
     max: u32,
-    exclude: Exclude,
+    exclude: ExcludeEntry,
     files: Vec<FileSource>,
     /// Place in `targets` at which each file of `files` begins; the plan's own list stands before the first.
     begins: Vec<u32>,
@@ -72,13 +72,13 @@ pub struct Fleet<'p> {
     lines: Vec<u32>,
     /// All that were read, those over `max` too.
     count: u64,
-    lanes: BTreeMap<Name, Origin>,
+    lanes: BTreeMap<Name, FileLine>,
     shared_tags: BTreeSet<Tags>,
     latest_tags: Option<Tags>,
 }
 
 /// The finished set.
-pub struct Set {
+pub struct TargetSet {
     /// In the plan's order.
     pub targets: TargetList,
     /// Each lane with the place of its first target.
@@ -87,9 +87,9 @@ pub struct Set {
     pub excluded: Vec<Excluded>,
 }
 
-impl<'p> Fleet<'p> {
+impl<'p> TargetCollector<'p> {
     /// An empty set for the plan in `plan`.
-    pub fn new(plan: &'p SourceText, max: u32, exclude: Exclude) -> Self {
+    pub fn new(plan: &'p SourceText, max: u32, exclude: ExcludeEntry) -> Self {
         Self {
             plan,
             max: max.min(TARGETS_MAX),
@@ -106,7 +106,7 @@ impl<'p> Fleet<'p> {
     }
 
     /// Adds a target, which stands on `line` of the file that is read, or of the plan.
-    pub fn push(&mut self, entry: Entry<'_>, line: u32) {
+    pub fn push(&mut self, entry: TargetEntry<'_>, line: u32) {
         if self.exclude.takes(&entry) {
             return;
         }
@@ -116,7 +116,7 @@ impl<'p> Fleet<'p> {
         }
         let lane = self.lane(entry.lane, line);
         let tags = entry.tags.filter(|tags| !tags.is_empty()).map(|tags| self.share(tags));
-        let Entry { instance_id, proxy_id, seen, .. } = entry;
+        let TargetEntry { instance_id, proxy_id, seen, .. } = entry;
         let instance_name = entry.instance_name.and_then(|name| self.instance_name(&instance_id, name));
         self.targets.push(Target { lane, instance_id, proxy_id, tags, seen, instance_name });
         self.lines.push(line);
@@ -171,7 +171,7 @@ impl<'p> Fleet<'p> {
             return known.clone();
         }
         if self.lanes.len() <= LANES_MAX {
-            self.lanes.insert(lane.clone(), Origin { file: self.files.len(), line });
+            self.lanes.insert(lane.clone(), FileLine { file: self.files.len(), line });
         }
         lane.clone()
     }
@@ -210,7 +210,7 @@ impl<'p> Fleet<'p> {
         complete: bool,
         document: &Document<'_>,
         mistakes: &mut Mistakes,
-    ) -> Option<Set> {
+    ) -> Option<TargetSet> {
         let before = mistakes.count();
         if self.count == 0 && complete {
             let empty = match self.exclude.count() {
@@ -235,14 +235,14 @@ impl<'p> Fleet<'p> {
         }
         let excluded = std::mem::take(&mut self.exclude).finish(document, mistakes);
         let lanes = std::mem::take(&mut self.lanes);
-        let wanted: Vec<Origin> = lanes.values().copied().collect();
+        let wanted: Vec<FileLine> = lanes.values().copied().collect();
         let texts = self.texts(&wanted);
         let lanes = lanes.into_iter().map(|(lane, origin)| {
             let place = self.place(origin, &texts, lane.as_str());
             (lane, place)
         });
         let lanes = lanes.collect();
-        Some(Set { targets: self.targets.into(), lanes, excluded })
+        Some(TargetSet { targets: self.targets.into(), lanes, excluded })
     }
 
     /// A proxy belongs to one account, so the same id twice is a mistake even on two lanes.
@@ -255,8 +255,8 @@ impl<'p> Fleet<'p> {
             pairs.extend(group[1..].iter().map(|later| (*later, group[0])));
         }
         pairs.sort_unstable();
-        let shown = &pairs[..pairs.len().min(crate::document::diagnostic::DIAGNOSTICS_MAX)];
-        let wanted: Vec<Origin> = shown.iter().flat_map(|(later, first)| [self.origin(*later), self.origin(*first)]).collect();
+        let shown = &pairs[..pairs.len().min(crate::yaml::diagnostic::DIAGNOSTICS_MAX)];
+        let wanted: Vec<FileLine> = shown.iter().flat_map(|(later, first)| [self.origin(*later), self.origin(*first)]).collect();
         let texts = self.texts(&wanted);
         for (later, first) in &pairs {
             mistakes.push_with(|| {
@@ -269,13 +269,13 @@ impl<'p> Fleet<'p> {
         }
     }
 
-    fn origin(&self, ordinal: u32) -> Origin {
-        Origin { file: self.begins.partition_point(|begin| *begin <= ordinal), line: self.lines[ordinal as usize] }
+    fn origin(&self, ordinal: u32) -> FileLine {
+        FileLine { file: self.begins.partition_point(|begin| *begin <= ordinal), line: self.lines[ordinal as usize] }
     }
 
     /// The lines of these origins, read again from their files: to keep the text of each of a million rows for the few
     /// that are shown would cost more than the rows.
-    fn texts(&self, wanted: &[Origin]) -> BTreeMap<(usize, u32), String> {
+    fn texts(&self, wanted: &[FileLine]) -> BTreeMap<(usize, u32), String> {
         let mut texts = BTreeMap::new();
         for (file, source) in self.files.iter().enumerate() {
             let lines: BTreeSet<u32> = wanted.iter().filter(|origin| origin.file == file + 1).map(|origin| origin.line).collect();
@@ -288,7 +288,7 @@ impl<'p> Fleet<'p> {
         texts
     }
 
-    fn place(&self, origin: Origin, texts: &BTreeMap<(usize, u32), String>, mark: &str) -> Place {
+    fn place(&self, origin: FileLine, texts: &BTreeMap<(usize, u32), String>, mark: &str) -> Place {
         let (file, text) = match origin.file.checked_sub(1) {
             None => (self.plan.name(), self.plan.text().lines().nth(origin.line as usize - 1).unwrap_or("")),
             Some(index) => (self.files[index].shown(), texts.get(&(origin.file, origin.line)).map_or("", String::as_str)),

@@ -7,11 +7,11 @@ use csv_core::ReadRecordResult;
 use serde::Deserialize;
 
 use super::columns::{self, Column};
-use super::{Entry, Fleet};
-use crate::document::format::Complaint;
-use crate::document::{Diagnostic, Mistakes, Place, quote, suggest};
+use super::{TargetCollector, TargetEntry};
 use crate::domain::id::{IdError, InstanceId, Name, ProxyId};
 use crate::domain::target::InstanceName;
+use crate::yaml::format::Complaint;
+use crate::yaml::{Diagnostic, Mistakes, Place, quote, suggest};
 
 /// Most columns of a CSV file: three and a tag for whatever an inventory knows.
 const COLUMNS_MAX: usize = 64;
@@ -36,7 +36,7 @@ impl<'f> Csv<'f> {
     }
 
     /// Takes the next line.
-    pub fn line(&mut self, number: u32, text: &mut String, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+    pub fn line(&mut self, number: u32, text: &mut String, fleet: &mut TargetCollector<'_>, mistakes: &mut Mistakes) {
         if self.spoilt || text.trim_start().starts_with('#') || text.trim().is_empty() {
             return;
         }
@@ -54,7 +54,7 @@ impl<'f> Csv<'f> {
         };
         if let Some(wrong) = wrong {
             self.spoilt |= self.columns.is_none();
-            return tell(self.file, number, shown, Complaint::new(wrong), mistakes);
+            return report(self.file, number, shown, Complaint::new(wrong), mistakes);
         }
         let mut fields = [""; COLUMNS_MAX];
         let mut start = 0;
@@ -70,10 +70,10 @@ impl<'f> Csv<'f> {
             }
             Some(columns) if columns.len() != count => {
                 let complaint = Complaint::new(format!("{count} fields under {} columns", columns.len()));
-                tell(self.file, number, shown, complaint.help("a field that holds a comma stands between quotes"), mistakes);
+                report(self.file, number, shown, complaint.help("a field that holds a comma stands between quotes"), mistakes);
             }
             Some(columns) => {
-                let mut row = Row { lane: "", instance_id: "", proxy_id: "", tags: None, seen: Ok(None), instance_name: "" };
+                let mut row = RawRow { lane: "", instance_id: "", proxy_id: "", tags: None, seen: Ok(None), instance_name: "" };
                 for (column, field) in columns.iter().zip(fields) {
                     match column {
                         Column::Lane => row.lane = field,
@@ -104,7 +104,7 @@ impl<'f> Csv<'f> {
 }
 
 /// One row, not yet believed.
-struct Row<'r> {
+struct RawRow<'r> {
     lane: &'r str,
     instance_id: &'r str,
     proxy_id: &'r str,
@@ -124,8 +124,16 @@ fn seen(field: &str) -> Result<Option<bool>, &str> {
     }
 }
 
-impl Row<'_> {
-    fn push(self, file: &str, number: u32, text: &str, latest: &mut Option<Name>, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+impl RawRow<'_> {
+    fn push(
+        self,
+        file: &str,
+        number: u32,
+        text: &str,
+        latest: &mut Option<Name>,
+        fleet: &mut TargetCollector<'_>,
+        mistakes: &mut Mistakes,
+    ) {
         let lane = match latest {
             Some(lane) if lane.as_str() == self.lane => Ok(lane.clone()),
             _ => Name::parse(self.lane, "lane"),
@@ -137,7 +145,7 @@ impl Row<'_> {
             (Ok(lane), Ok(instance), Ok(proxy), Ok(seen)) if !long => {
                 let (instance_id, proxy_id) = (instance, proxy);
                 let instance_name = Some(self.instance_name).filter(|name| !name.is_empty());
-                fleet.push(Entry { lane: &lane, instance_id, proxy_id, tags: self.tags, seen, instance_name }, number);
+                fleet.push(TargetEntry { lane: &lane, instance_id, proxy_id, tags: self.tags, seen, instance_name }, number);
                 *latest = Some(lane);
             }
             (lane, instance, proxy, seen) => {
@@ -166,7 +174,7 @@ impl Row<'_> {
     }
 }
 
-fn tell(file: &str, number: u32, text: &str, complaint: Complaint, mistakes: &mut Mistakes) {
+fn report(file: &str, number: u32, text: &str, complaint: Complaint, mistakes: &mut Mistakes) {
     mistakes.push_with(|| {
         let mut diagnostic = Diagnostic::error("row", complaint.message).at(Place::of_line(file, number as usize, text, 0..text.len()));
         diagnostic.help = complaint.help;
@@ -195,7 +203,7 @@ struct JsonRow<'r> {
 }
 
 /// Takes the next line of a JSON Lines file. Empty lines are passed over.
-pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes: &mut Mistakes) {
+pub fn json(file: &str, number: u32, text: &str, fleet: &mut TargetCollector<'_>, mistakes: &mut Mistakes) {
     let text = text.trim_end();
     let row = text.trim_start();
     if row.is_empty() {
@@ -203,12 +211,12 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes
     }
     // The reader would also take a list of the four values in their order.
     if !row.starts_with('{') {
-        return tell(file, number, text, Complaint::new("not a JSON object").help(ROW_EXAMPLE), mistakes);
+        return report(file, number, text, Complaint::new("not a JSON object").help(ROW_EXAMPLE), mistakes);
     }
     match serde_json::from_str::<JsonRow<'_>>(text) {
         Ok(row) => {
             let mut latest = None;
-            let row = Row {
+            let row = RawRow {
                 lane: &row.lane,
                 instance_id: &row.instance_id,
                 proxy_id: &row.proxy_id,
@@ -223,7 +231,7 @@ pub fn json(file: &str, number: u32, text: &str, fleet: &mut Fleet<'_>, mistakes
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
             let column = error.column().saturating_sub(1).min(text.len());
-            let diagnostic = Diagnostic::error("row", crate::document::plain(message));
+            let diagnostic = Diagnostic::error("row", crate::yaml::plain(message));
             let named = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
             let at = named.and_then(|key| text.find(key).map(|at| at..at + key.len())).unwrap_or(column..column);
             let near =

@@ -1,7 +1,7 @@
 //! Failures never exceed a budget, and no change begins that could overshoot one.
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::change::State;
 
@@ -11,7 +11,7 @@ pub(super) struct WithinBudgets {
 }
 
 impl WithinBudgets {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         let strategy = &scene.plan.strategy;
         Self { all: strategy.max_failures, waves: strategy.waves.iter().map(|wave| wave.max_failures).collect() }
     }
@@ -22,8 +22,8 @@ impl Invariant for WithinBudgets {
         "failures and changes in flight never exceed a budget"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Committed { commit, rollout } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Committed { commit, rollout } = fact else { return Ok(()) };
         // What is put back halts at its first failure and has no budget.
         if rollout.record.revert().is_some() {
             return Ok(());
@@ -44,11 +44,11 @@ impl Invariant for WithinBudgets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn a_release_that_could_overshoot_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.scene.plan.strategy.max_failures = 2;
         let mut promise = WithinBudgets::new(&stage.scene);
         stage.tally(0, |tally| (tally.failed, tally.active) = (1, 1));
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_wave_over_its_own_budget_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.scene.plan.strategy.waves[0].max_failures = 1;
         let mut promise = WithinBudgets::new(&stage.scene);
         stage.tally(0, |tally| tally.in_doubt = 2);

@@ -1,7 +1,7 @@
 //! Never more changes in flight than the plan's `max_in_flight`.
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 
 pub(super) struct ChangesInFlight {
@@ -9,7 +9,7 @@ pub(super) struct ChangesInFlight {
 }
 
 impl ChangesInFlight {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         Self { most: scene.plan.strategy.max_in_flight }
     }
 }
@@ -19,8 +19,8 @@ impl Invariant for ChangesInFlight {
         "never more changes in flight than max_in_flight"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Committed { rollout, .. } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Committed { rollout, .. } = fact else { return Ok(()) };
         let active = rollout.total().active;
         if active > self.most { Err(format!("{active} changes are in flight, at most {} may be", self.most)) } else { Ok(()) }
     }
@@ -30,11 +30,11 @@ impl Invariant for ChangesInFlight {
 mod tests {
     use super::*;
     use crate::domain::change::State;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn one_too_many_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.scene.plan.strategy.max_in_flight = 1;
         let mut promise = ChangesInFlight::new(&stage.scene);
         stage.tally(0, |tally| tally.active = 1);

@@ -1,8 +1,8 @@
 //! After a halt, a pause or an abort no PUT leaves, and none of a wave that does not advance yet.
 
-use super::super::fact::Fact;
+use super::super::observation::Observation;
 use super::Invariant;
-use crate::domain::change::Gate;
+use crate::domain::change::Clearance;
 
 pub(super) struct WhileAdvancing;
 
@@ -11,11 +11,11 @@ impl Invariant for WhileAdvancing {
         "no PUT after a halt, a pause or an abort"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Switches { id, stored, rollout, .. } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Switches { id, stored, rollout, .. } = fact else { return Ok(()) };
         match rollout.record.gate(stored.wave, stored.record.undo.is_some()) {
-            Gate::Open => Ok(()),
-            _ => Err(format!("a PUT of {id} leaves while the rollout is {}", rollout.record.phase.word())),
+            Clearance::Open => Ok(()),
+            _ => Err(format!("a PUT of {id} leaves while the rollout is {}", rollout.record.phase.as_str())),
         }
     }
 }
@@ -24,11 +24,11 @@ impl Invariant for WhileAdvancing {
 mod tests {
     use super::*;
     use crate::domain::rollout::{Halt, Phase};
-    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
     #[test]
     fn a_put_after_a_halt_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         assert_eq!(stage.switches(&mut WhileAdvancing, 0, after(0)), Ok(()));
         stage.rollout.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1, why: String::new() }, revert: None };
         assert!(stage.switches(&mut WhileAdvancing, 0, after(0)).is_err());

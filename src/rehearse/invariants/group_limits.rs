@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::group::GroupLimits;
 use crate::domain::tally::Standing;
@@ -17,7 +17,7 @@ pub(super) struct GroupLimitsKept {
 }
 
 impl GroupLimitsKept {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         Self { limits: scene.plan.strategy.max_in_flight_per.clone(), targets: scene.targets.clone(), active: BTreeMap::new() }
     }
 }
@@ -27,8 +27,8 @@ impl Invariant for GroupLimitsKept {
         "never more changes of a lane or a tag in flight than max_in_flight_per"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Committed { commit, .. } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Committed { commit, .. } = fact else { return Ok(()) };
         for change in &commit.changes {
             for (place, (by, _)) in self.limits.iter().enumerate() {
                 let Some(value) = by.value(&self.targets[change.ordinal as usize]) else { continue };
@@ -57,11 +57,11 @@ mod tests {
     use crate::domain::change::{How, State};
     use crate::domain::group::GroupBy;
     use crate::domain::target::Target;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn one_too_many_of_a_group_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.scene.plan.strategy.max_in_flight_per = [(GroupBy::Tag("tier".into()), 1)].into_iter().collect();
         let gold = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
         let tagged = |(place, target): (usize, &Target)| Target { tags: (place < 2).then(|| gold.clone().into()), ..target.clone() };

@@ -1,6 +1,6 @@
 //! The intent to switch is in the store before its PUT leaves.
 
-use super::super::fact::Fact;
+use super::super::observation::Observation;
 use super::Invariant;
 use crate::domain::change::State;
 
@@ -11,11 +11,11 @@ impl Invariant for IntentFirst {
         "the intent is saved before its PUT leaves"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Switches { id, stored, .. } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Switches { id, stored, .. } = fact else { return Ok(()) };
         match stored.record.state {
             State::Submitting { .. } => Ok(()),
-            _ => Err(format!("a PUT of {id} leaves and the store says {}", stored.record.state.word())),
+            _ => Err(format!("a PUT of {id} leaves and the store says {}", stored.record.state.as_str())),
         }
     }
 }
@@ -23,11 +23,11 @@ impl Invariant for IntentFirst {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
     #[test]
     fn a_put_without_its_intent_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.settle(0, State::Submitting { sent: after(0), cloud: None });
         assert_eq!(stage.switches(&mut IntentFirst, 0, after(0)), Ok(()));
         stage.settle(0, State::Inspecting);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::fact::Fact;
+use super::super::observation::Observation;
 use super::Invariant;
 use crate::domain::call::Answer;
 use crate::domain::id::JobId;
@@ -18,14 +18,14 @@ impl Invariant for JobIdFirst {
         "a job id is saved before anything else happens to its change"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         match fact {
-            Fact::Answered { id, reply } => {
+            Observation::Answered { id, reply } => {
                 if let Ok(Answer::Accepted(Some(job))) = &reply.outcome {
                     self.read.insert(id.ordinal, job.clone());
                 }
             }
-            Fact::Committed { commit, .. } => {
+            Observation::Committed { commit, .. } => {
                 for change in &commit.changes {
                     if let Some(job) = self.read.remove(&change.ordinal)
                         && !change.record.jobs.contains(&job)
@@ -34,13 +34,13 @@ impl Invariant for JobIdFirst {
                     }
                 }
             }
-            Fact::Died => self.read.clear(),
-            Fact::Ended(_) => {
+            Observation::Died => self.read.clear(),
+            Observation::Ended(_) => {
                 if let Some((ordinal, job)) = self.read.first_key_value() {
                     return Err(format!("job {job} of target {ordinal} was read and never saved"));
                 }
             }
-            Fact::Switches { .. } | Fact::Arrives { .. } | Fact::Probed { .. } => {}
+            Observation::Switches { .. } | Observation::Arrives { .. } | Observation::Probed { .. } => {}
         }
         Ok(())
     }
@@ -51,16 +51,16 @@ mod tests {
     use super::*;
     use crate::domain::change::State;
     use crate::domain::id::ChangeId;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn a_step_without_the_job_id_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         let reply = stage.put(0, 0).reply;
         let Ok(Answer::Accepted(Some(job))) = reply.outcome.clone() else { panic!("a job: {reply:?}") };
         let id = ChangeId { rollout: stage.rollout.id, ordinal: 0 };
         let mut promise = JobIdFirst::default();
-        let answered = Fact::Answered { id, reply: &reply };
+        let answered = Observation::Answered { id, reply: &reply };
         assert_eq!(promise.see(&answered), Ok(()));
         assert_eq!(stage.commits(&mut promise, 0, State::Following { job }), Ok(()));
         assert_eq!(promise.see(&answered), Ok(()));

@@ -22,8 +22,8 @@ mod window;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::fact::Fact;
-use super::scene::Scene;
+use super::observation::Observation;
+use super::scenario::Scenario;
 
 /// One promise.
 trait Invariant {
@@ -31,39 +31,39 @@ trait Invariant {
     fn promise(&self) -> &'static str;
 
     /// Looks at a fact; says what is wrong with it.
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String>;
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String>;
 }
 
 /// A promise after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Checked {
+pub struct CheckedInvariant {
     /// The promise.
     pub promise: &'static str,
     /// The first time it was broken.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub broken: Option<Broken>,
+    pub broken: Option<Violation>,
 }
 
 /// How a promise was broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Broken {
+pub struct Violation {
     /// When.
     pub at: Timestamp,
     /// How.
     pub how: String,
 }
 
-impl Checked {
+impl CheckedInvariant {
     pub(super) fn broken(promise: &'static str, at: Timestamp, how: &str) -> Self {
-        Self { promise, broken: Some(Broken { at, how: how.to_owned() }) }
+        Self { promise, broken: Some(Violation { at, how: how.to_owned() }) }
     }
 }
 
 /// All promises of a run.
-pub(super) struct Invariants(Vec<(Box<dyn Invariant>, Option<Broken>)>);
+pub(super) struct Invariants(Vec<(Box<dyn Invariant>, Option<Violation>)>);
 
 impl Invariants {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         let all: Vec<Box<dyn Invariant>> = vec![
             Box::new(one_effective_switch::OneEffectiveSwitch),
             Box::new(quota::WithinQuota::new(scene)),
@@ -83,15 +83,15 @@ impl Invariants {
     }
 
     /// Shows a fact to all of them. One that is broken is not asked again.
-    pub(super) fn see(&mut self, at: Timestamp, fact: &Fact<'_>) {
+    pub(super) fn see(&mut self, at: Timestamp, fact: &Observation<'_>) {
         for (invariant, broken) in self.0.iter_mut().filter(|(_, broken)| broken.is_none()) {
             if let Err(how) = invariant.see(fact) {
-                *broken = Some(Broken { at, how });
+                *broken = Some(Violation { at, how });
             }
         }
     }
 
-    pub(super) fn checked(&self) -> Vec<Checked> {
-        self.0.iter().map(|(invariant, broken)| Checked { promise: invariant.promise(), broken: broken.clone() }).collect()
+    pub(super) fn checked(&self) -> Vec<CheckedInvariant> {
+        self.0.iter().map(|(invariant, broken)| CheckedInvariant { promise: invariant.promise(), broken: broken.clone() }).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Exactly one effective PUT for each proxy that succeeded by our doing, and never two, unless a job failed or somebody
 //! else switched it back in between; one more for what is put back.
 
-use super::super::fact::Fact;
+use super::super::observation::Observation;
 use super::Invariant;
 use crate::domain::change::{How, State};
 
@@ -12,15 +12,15 @@ impl Invariant for OneEffectiveSwitch {
         "exactly one effective PUT for each proxy, unless a job failed"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Ended(end) = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Ended(end) = fact else { return Ok(()) };
         for change in end.changes {
             let proxy = end.clouds.proxy(&change.target).ok_or_else(|| format!("proxy {} is gone", change.target.proxy_id))?;
             let switched = matches!(change.record.state, State::Succeeded { how: How::Switched | How::SwitchedJobUnknown });
             let most = if change.record.undo.is_some() { 2 } else { 1 };
             let wrong = proxy.effective > most || (switched && proxy.effective == 0);
             if wrong && !end.clouds.is_meddled(&change.target) {
-                let (id, state) = (change.target.proxy_id, change.record.state.word());
+                let (id, state) = (change.target.proxy_id, change.record.state.as_str());
                 return Err(format!("{} of {} PUTs for proxy {id} took effect, and it is {state}", proxy.effective, proxy.executed));
             }
         }
@@ -31,11 +31,11 @@ impl Invariant for OneEffectiveSwitch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn a_second_effective_put_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         let succeeded = State::Succeeded { how: How::Switched };
         stage.put(0, 0);
         stage.put(1, 0);
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_success_without_any_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.settle(0, State::Succeeded { how: How::Switched });
         assert!(stage.end(&mut OneEffectiveSwitch).is_err());
     }

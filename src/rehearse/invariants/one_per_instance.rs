@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::id::InstanceId;
 use crate::domain::tally::Standing;
@@ -15,7 +15,7 @@ pub(super) struct OnePerInstance {
 }
 
 impl OnePerInstance {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         Self { targets: scene.targets.clone(), active: BTreeMap::new() }
     }
 }
@@ -25,8 +25,8 @@ impl Invariant for OnePerInstance {
         "one change in flight on an instance"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Committed { commit, .. } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Committed { commit, .. } = fact else { return Ok(()) };
         for change in &commit.changes {
             let instance = self.targets[change.ordinal as usize].instance_id;
             if Standing::of(&change.record.state) != Standing::Active {
@@ -50,11 +50,11 @@ impl Invariant for OnePerInstance {
 mod tests {
     use super::*;
     use crate::domain::change::{How, State};
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn two_at_once_on_one_instance_are_seen() {
-        let stage = Stage::new();
+        let stage = StagedRun::new();
         let mut promise = OnePerInstance::new(&stage.scene);
         let mut moves = |ordinal, state| stage.commits(&mut promise, ordinal, state);
         assert_eq!(moves(0, State::Ready), Ok(()));

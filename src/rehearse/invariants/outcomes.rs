@@ -1,6 +1,6 @@
 //! Every change ends in one outcome, the outcomes add up, and who succeeded shows the wanted value.
 
-use super::super::fact::Fact;
+use super::super::observation::Observation;
 use super::Invariant;
 use crate::domain::change::State;
 
@@ -11,10 +11,10 @@ impl Invariant for Outcomes {
         "outcomes add up, and succeeded means seen"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Ended(end) = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Ended(end) = fact else { return Ok(()) };
         let total = end.rollout.total();
-        let count = |word: &str| end.changes.iter().filter(|change| change.record.state.word() == word).count();
+        let count = |word: &str| end.changes.iter().filter(|change| change.record.state.as_str() == word).count();
         let told = [
             ("succeeded", total.succeeded),
             ("failed", total.failed),
@@ -32,7 +32,7 @@ impl Invariant for Outcomes {
         if total.total() as usize != end.changes.len() {
             return Err(format!("the outcomes of {} changes add up to {}", end.changes.len(), total.total()));
         }
-        if end.rollout.record.phase.word() == "completed" && end.rested && total.settled() != total.total() {
+        if end.rollout.record.phase.as_str() == "completed" && end.rested && total.settled() != total.total() {
             return Err(format!("completed, and {} changes have no outcome", total.total() - total.settled()));
         }
         let succeeded = end.changes.iter().filter(|change| matches!(change.record.state, State::Succeeded { .. }));
@@ -50,11 +50,11 @@ impl Invariant for Outcomes {
 mod tests {
     use super::*;
     use crate::domain::change::How;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn a_success_that_is_none_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         assert_eq!(stage.end(&mut Outcomes), Ok(()));
         stage.settle(0, State::Succeeded { how: How::Switched });
         assert!(stage.end(&mut Outcomes).expect_err("not counted").contains("tally"));
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_change_without_outcome_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.rollout.record.phase = crate::domain::rollout::Phase::Completed;
         assert!(stage.end(&mut Outcomes).is_err());
     }

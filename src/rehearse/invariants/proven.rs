@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::change::State;
 
@@ -15,7 +15,7 @@ pub(super) struct Proven {
 }
 
 impl Proven {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         Self { asked: scene.plan.wire.is_some(), wanted: scene.plan.ssl_option, shown: BTreeMap::new() }
     }
 }
@@ -25,16 +25,16 @@ impl Invariant for Proven {
         "verified means shown on the wire"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         match fact {
-            Fact::Probed { id, proof } => {
+            Observation::Probed { id, proof } => {
                 let shown = proof.greeting.as_ref().filter(|greeting| !greeting.tls || proof.tls.is_some());
                 self.shown.insert(id.ordinal, shown.map(|greeting| greeting.tls));
             }
-            Fact::Switches { id, .. } => {
+            Observation::Switches { id, .. } => {
                 self.shown.remove(&id.ordinal);
             }
-            Fact::Committed { commit, .. } if self.asked => {
+            Observation::Committed { commit, .. } if self.asked => {
                 for change in &commit.changes {
                     let wanted = match &change.record.state {
                         State::Succeeded { .. } => self.wanted,
@@ -43,12 +43,16 @@ impl Invariant for Proven {
                     };
                     let shown = self.shown.get(&change.ordinal);
                     if shown != Some(&Some(wanted)) {
-                        let (ordinal, word) = (change.ordinal, change.record.state.word());
+                        let (ordinal, word) = (change.ordinal, change.record.state.as_str());
                         return Err(format!("target {ordinal} is told as {word} with {wanted}, and the wire last showed {shown:?}"));
                     }
                 }
             }
-            Fact::Committed { .. } | Fact::Arrives { .. } | Fact::Answered { .. } | Fact::Died | Fact::Ended(_) => {}
+            Observation::Committed { .. }
+            | Observation::Arrives { .. }
+            | Observation::Answered { .. }
+            | Observation::Died
+            | Observation::Ended(_) => {}
         }
         Ok(())
     }
@@ -59,25 +63,25 @@ mod tests {
     use super::*;
     use crate::domain::change::How;
     use crate::domain::id::ChangeId;
-    use crate::domain::plan::Wire;
+    use crate::domain::plan::WireRules;
     use crate::domain::proof::TlsVersion;
-    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
     #[test]
     fn a_success_that_the_wire_did_not_show_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         let succeeded = || State::Succeeded { how: How::Switched };
         assert_eq!(stage.commits(&mut Proven::new(&stage.scene), 0, succeeded()), Ok(()), "nobody asked for a proof");
-        stage.scene.plan.wire = Some(Wire { min_tls: TlsVersion::V12, ca: None });
+        stage.scene.plan.wire = Some(WireRules { min_tls: TlsVersion::V12, ca: None });
         let mut promise = Proven::new(&stage.scene);
         assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "nobody looked");
         let id = ChangeId { rollout: stage.rollout.id, ordinal: 0 };
         let off = stage.probe(0, 0);
-        assert_eq!(promise.see(&Fact::Probed { id, proof: &off }), Ok(()));
+        assert_eq!(promise.see(&Observation::Probed { id, proof: &off }), Ok(()));
         assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "it still shows the other value");
         stage.put(0, 1);
         let on = stage.probe(0, 60);
-        assert_eq!(promise.see(&Fact::Probed { id, proof: &on }), Ok(()));
+        assert_eq!(promise.see(&Observation::Probed { id, proof: &on }), Ok(()));
         assert_eq!(stage.commits(&mut promise, 0, succeeded()), Ok(()));
         assert_eq!(stage.switches(&mut promise, 0, after(90_000)), Ok(()));
         assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "a proof from before the switch proves nothing");

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::id::Name;
 use crate::domain::quota::Quota;
@@ -15,7 +15,7 @@ pub(super) struct WithinQuota {
 }
 
 impl WithinQuota {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         let limited = scene.lanes.iter().filter_map(|lane| Some((lane.name.clone(), (lane.quota?, VecDeque::new()))));
         Self { lanes: limited.collect() }
     }
@@ -26,8 +26,8 @@ impl Invariant for WithinQuota {
         "a lane's calls never exceed its quota in any interval"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Arrives { call, at } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Arrives { call, at } = fact else { return Ok(()) };
         let Some((quota, recent)) = self.lanes.get_mut(call.lane()) else { return Ok(()) };
         while recent.front().is_some_and(|first| *first + quota.per <= *at) {
             recent.pop_front();
@@ -47,15 +47,15 @@ mod tests {
 
     use super::*;
     use crate::domain::call::Call;
-    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
     #[test]
     fn one_call_too_many_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.scene.lanes[0].quota = Some(Quota { requests: 2, per: Duration::from_secs(1) });
         let mut promise = WithinQuota::new(&stage.scene);
         let call = Call::Inspect { target: stage.scene.targets[0].clone() };
-        let mut arrives = |ms| promise.see(&Fact::Arrives { call: &call, at: after(ms) });
+        let mut arrives = |ms| promise.see(&Observation::Arrives { call: &call, at: after(ms) });
         assert_eq!([arrives(0), arrives(600), arrives(1000)], [Ok(()), Ok(()), Ok(())], "half-open: the first has left the interval");
         assert!(arrives(1500).is_err());
     }

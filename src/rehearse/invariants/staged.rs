@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::fact::{End, Fact};
-use super::super::link::Clouds;
-use super::super::scene::Scene;
+use super::super::clouds::Clouds;
+use super::super::observation::{Observation, RunEnd};
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::call::{Answer, Call};
 use crate::domain::change::{Change, Record, State};
@@ -33,14 +33,14 @@ fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a name")
 }
 
-pub(crate) struct Stage {
-    pub(crate) scene: Scene,
+pub(crate) struct StagedRun {
+    pub(crate) scene: Scenario,
     pub(crate) rollout: Rollout,
     changes: Vec<Change>,
     clouds: Clouds,
 }
 
-impl Stage {
+impl StagedRun {
     pub(crate) fn new() -> Self {
         Self::of(4, 2, &[("canary", 2), ("rest", 2)])
     }
@@ -80,7 +80,7 @@ impl Stage {
             survey: false,
             written: Default::default(),
         };
-        let mut scene = Scene::new(plan, targets, &[], after(0));
+        let mut scene = Scenario::new(plan, targets, &[], after(0));
         scene.faults.job_time = Between::exactly(Duration::from_secs(10));
         let submission =
             Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: "".into(), at: after(0), note: String::new() };
@@ -150,7 +150,7 @@ impl Stage {
     /// Shows that a PUT leaves.
     pub(super) fn switches(&self, promise: &mut dyn Invariant, ordinal: u32, at: Timestamp) -> Result<(), String> {
         let stored = &self.changes[ordinal as usize];
-        promise.see(&Fact::Switches { id: stored.id, at, stored, rollout: &self.rollout })
+        promise.see(&Observation::Switches { id: stored.id, at, stored, rollout: &self.rollout })
     }
 
     /// Shows that a commit moved this change to this state.
@@ -175,13 +175,13 @@ impl Stage {
             changes: vec![moved],
             durability: Durability::Ordered,
         };
-        promise.see(&Fact::Committed { commit: &commit, rollout: &self.rollout })
+        promise.see(&Observation::Committed { commit: &commit, rollout: &self.rollout })
     }
 
     /// Shows the end.
     pub(super) fn end(&mut self, promise: &mut dyn Invariant) -> Result<(), String> {
         self.clouds.settle();
         let Self { scene, rollout, changes, clouds } = self;
-        promise.see(&Fact::Ended(&End { plan: &scene.plan, rollout, changes, clouds, rested: true }))
+        promise.see(&Observation::Ended(&RunEnd { plan: &scene.plan, rollout, changes, clouds, rested: true }))
     }
 }

@@ -1,7 +1,7 @@
 //! No change of a later wave begins before its wave advances.
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::plan::Strategy;
 use crate::domain::tally::Standing;
@@ -13,7 +13,7 @@ pub(super) struct WaveOrder {
 }
 
 impl WaveOrder {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         Self { strategy: scene.plan.strategy.clone(), reached: None }
     }
 }
@@ -23,9 +23,9 @@ impl Invariant for WaveOrder {
         "no change begins before its wave"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Committed { commit, rollout } = fact else { return Ok(()) };
-        if rollout.record.phase.word() == "advancing" {
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Committed { commit, rollout } = fact else { return Ok(()) };
+        if rollout.record.phase.as_str() == "advancing" {
             self.reached = self.reached.max(rollout.record.phase.wave());
         }
         let begins = commit.changes.iter().filter(|change| Standing::of(&change.record.state) == Standing::Active);
@@ -41,11 +41,11 @@ mod tests {
     use super::*;
     use crate::domain::change::State;
     use crate::domain::rollout::Phase;
-    use crate::rehearse::invariants::staged::Stage;
+    use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]
     fn a_change_before_its_wave_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         let mut promise = WaveOrder::new(&stage.scene);
         assert_eq!(stage.commits(&mut promise, 0, State::Ready), Ok(()));
         assert!(stage.commits(&mut promise, 3, State::Ready).expect_err("too early").contains("rest"));

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::super::fact::Fact;
-use super::super::scene::Scene;
+use super::super::observation::Observation;
+use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::plan::Plan;
 use crate::domain::window::Opening;
@@ -15,7 +15,7 @@ pub(super) struct InsideWindow {
 }
 
 impl InsideWindow {
-    pub(super) fn new(scene: &Scene) -> Self {
+    pub(super) fn new(scene: &Scenario) -> Self {
         Self { plan: scene.plan.clone(), open: None }
     }
 }
@@ -25,8 +25,8 @@ impl Invariant for InsideWindow {
         "no PUT outside a window, past its cutoff or in a freeze"
     }
 
-    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::Switches { id, at, stored, .. } = fact else { return Ok(()) };
+    fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
+        let Observation::Switches { id, at, stored, .. } = fact else { return Ok(()) };
         let undo = stored.record.undo.is_some();
         if !undo && self.open.is_some_and(|(from, until)| from <= *at && *at < until) {
             return Ok(());
@@ -45,11 +45,11 @@ impl Invariant for InsideWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rehearse::invariants::staged::{Stage, after};
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
     #[test]
     fn a_put_past_the_cutoff_is_seen() {
-        let mut stage = Stage::new();
+        let mut stage = StagedRun::new();
         stage.windows("0 * * * *", 600, 60);
         let mut promise = InsideWindow::new(&stage.scene);
         let mut leaves = |seconds: u64| stage.switches(&mut promise, 0, after(seconds * 1000));

@@ -4,29 +4,29 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::story::{Setting, with};
-use super::super::verdict::{Ending, Verdict};
-use super::{World, run, verdict};
+use super::super::repro::{FaultSetting, with};
+use super::super::verdict::{Ending, RehearsalVerdict};
+use super::{RehearsalWorld, run, verdict};
 use crate::domain::group::GroupBy;
 use crate::domain::id::Digest;
-use crate::domain::journal::{Entry, What};
+use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::plan::{Approval, Promote};
 use crate::domain::quota::Quota;
-use crate::rehearse::Scene;
-use crate::rehearse::invariants::staged::{Stage, after};
+use crate::rehearse::Scenario;
+use crate::rehearse::invariants::staged::{StagedRun, after};
 use crate::store::memory::MemoryStore;
 
-fn stage() -> Stage {
-    let mut stage = Stage::of(40, 20, &[("canary", 4), ("rest", 36)]);
+fn stage() -> StagedRun {
+    let mut stage = StagedRun::of(40, 20, &[("canary", 4), ("rest", 36)]);
     stage.scene.plan.strategy.max_in_flight = 8;
     stage
 }
 
-fn settings(pairs: &[(&str, &str)]) -> Vec<Setting> {
-    pairs.iter().map(|(key, value)| Setting { key: (*key).into(), value: (*value).into() }).collect()
+fn settings(pairs: &[(&str, &str)]) -> Vec<FaultSetting> {
+    pairs.iter().map(|(key, value)| FaultSetting { key: (*key).into(), value: (*value).into() }).collect()
 }
 
-fn faulted(scene: &mut Scene, pairs: &[(&str, &str)]) {
+fn faulted(scene: &mut Scenario, pairs: &[(&str, &str)]) {
     scene.faults = with(&scene.faults, &settings(pairs)).expect("faults");
 }
 
@@ -35,7 +35,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 #[track_caller]
-fn holds(verdict: &Verdict) {
+fn holds(verdict: &RehearsalVerdict) {
     assert!(verdict.holds(), "{:#?}", verdict.invariants);
 }
 
@@ -44,7 +44,7 @@ fn the_same_seed_gives_the_same_journal() {
     let mut scene = stage().scene;
     faulted(&mut scene, &[("error_500_after", "0.2"), ("job_fails", "0.1"), ("job_time", "{min: 5s, max: 40s}")]);
     scene.crashes = vec![Duration::from_secs(30)];
-    let text = |scene: &Scene| serde_json::to_string(&run(scene).expect("a fleet").journal).expect("entries are JSON");
+    let text = |scene: &Scenario| serde_json::to_string(&run(scene).expect("a fleet").journal).expect("entries are JSON");
     let first = text(&scene);
     assert_eq!(first, text(&scene));
     scene.seed += 1;
@@ -83,7 +83,7 @@ fn work_of_others_is_waited_out_by_its_name() {
     faulted(&mut scene, &[("foreign_job", "0.3"), ("job_time", "2m")]);
     let run = run(&scene).expect("a fleet");
     let told = |entry: &Entry| match &entry.what {
-        What::Change { why, .. } if why.contains("runs on its instance") => Some(why.clone()),
+        JournalEvent::Change { why, .. } if why.contains("runs on its instance") => Some(why.clone()),
         _ => None,
     };
     let told: Vec<String> = run.journal.iter().filter_map(told).collect();
@@ -102,14 +102,14 @@ fn a_group_limit_is_kept_and_makes_it_longer() {
     holds(&limited);
     assert_eq!((limited.ending, limited.tally.succeeded), (Ending::Completed, 40));
     // Two at a time instead of up to eight.
-    let took = |verdict: &Verdict| verdict.ended_at.duration_since(verdict.from).as_secs();
+    let took = |verdict: &RehearsalVerdict| verdict.ended_at.duration_since(verdict.from).as_secs();
     assert!(took(&limited) > 2 * took(&free), "{} s after {} s", took(&limited), took(&free));
 }
 
 /// October of 2026 has both nights: Sydney skips an hour on the 4th, Berlin repeats one on the 25th.
 #[test]
 fn a_month_with_both_nights_of_changed_clocks() {
-    let mut stage = Stage::of(680, 340, &[("canary", 5), ("rest", 675)]);
+    let mut stage = StagedRun::of(680, 340, &[("canary", 5), ("rest", 675)]);
     stage.windows_in(&["Australia/Sydney", "Europe/Berlin"], "30 2 * * *", 3600, 1200);
     let scene = &mut stage.scene;
     scene.from = at("2026-10-01T00:00:00Z");
@@ -194,7 +194,7 @@ fn a_cut_fleet_keeps_its_waves() {
 /// The promises are wired to what really happens: a run that is judged by a stricter plan than its own is found out.
 #[test]
 fn a_run_beyond_its_promises_is_found_out() {
-    type Stricter = fn(&mut Stage);
+    type Stricter = fn(&mut StagedRun);
     let cases: [(&str, Stricter); 5] = [
         ("never more changes in flight", |judge| judge.scene.plan.strategy.max_in_flight = 2),
         ("quota", |judge| judge.scene.lanes[0].quota = Some(Quota { requests: 3, per: Duration::from_secs(60) })),
@@ -209,7 +209,7 @@ fn a_run_beyond_its_promises_is_found_out() {
         let scene = stage().scene;
         let mut judge = stage();
         stricter(&mut judge);
-        let mut world = World::judged(&scene, &judge.scene, MemoryStore::new()).expect("a fleet");
+        let mut world = RehearsalWorld::judged(&scene, &judge.scene, MemoryStore::new()).expect("a fleet");
         world.run();
         let verdict = world.finish();
         let broken: Vec<_> = verdict.invariants.iter().filter(|checked| checked.broken.is_some()).map(|checked| checked.promise).collect();

@@ -12,7 +12,7 @@ use crate::cloud::Cloud as _;
 use crate::cloud::http::HttpCloud;
 use crate::cloud::http::tests::lane;
 use crate::domain::call::{Answer, Call, Disposition, JobView, JobsPage, ProxyStatus, Reply};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::JobId;
 use crate::domain::lane::{Language, SecretSource};
 use crate::domain::target::Target;
@@ -40,7 +40,7 @@ impl Clock for HandClock {
 const TOKEN: &str = "emulated-token";
 
 struct EmulatorFixture {
-    running: Running,
+    running: RunningEmulator,
     cloud: HttpCloud,
     clock: Arc<HandClock>,
     targets: Vec<Target>,
@@ -142,12 +142,12 @@ async fn a_change_goes_through_all_four_calls() {
     assert_eq!(disposition(&bed.submit(1).await), Disposition::Busy);
 
     let since = "2026-11-24T00:16:40Z".parse().expect("the start");
-    let call = Call::FindJobs { target: bed.targets[0].clone(), within: Span::lasting(since, HOUR), offset: 1 };
+    let call = Call::FindJobs { target: bed.targets[0].clone(), within: TimeSpan::lasting(since, HOUR), offset: 1 };
     let Ok(Answer::Jobs { jobs, page }) = bed.perform(call).await.outcome else { panic!("a list") };
     assert_eq!((jobs.len(), page.total), (1, Some(1)));
     assert_eq!((&jobs[0].job, jobs[0].instance_id), (&id, bed.targets[0].instance_id));
     let later = since + SignedDuration::from_secs(1);
-    let call = Call::FindJobs { target: bed.targets[0].clone(), within: Span::lasting(later, HOUR), offset: 1 };
+    let call = Call::FindJobs { target: bed.targets[0].clone(), within: TimeSpan::lasting(later, HOUR), offset: 1 };
     assert_eq!(bed.perform(call).await.outcome, Ok(Answer::Jobs { jobs: vec![], page: JobsPage { ids: vec![], total: Some(0) } }));
 
     bed.clock.pass(Duration::from_secs(1));

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::Faults;
 use super::rate::{probability, seconds};
-use crate::document::format::{Complaint, TextFormat};
-use crate::document::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, quote};
+use crate::yaml::format::{Complaint, TextFormat};
+use crate::yaml::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, quote};
 
 /// Keys whose value is a range.
 const RANGES: [&str; 4] = ["slow_delay", "latency", "job_time", "visibility_lag"];
@@ -21,7 +21,7 @@ const RANGES: [&str; 4] = ["slow_delay", "latency", "job_time", "visibility_lag"
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     what: "fault file",
     may_be_empty: true,
-    schema: crate::document::schema::of::<Faults>("Sealift faults"),
+    schema: crate::yaml::schema::of::<Faults>("Sealift faults"),
     formats: FORMATS,
     later: &[],
 });

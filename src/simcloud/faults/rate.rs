@@ -13,9 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Operation;
 use super::file::{ProbabilityText, SecondsText, Suffix, time};
-use crate::document::format::Complaint;
-use crate::document::quote;
 use crate::domain::id::ProxyId;
+use crate::yaml::format::Complaint;
+use crate::yaml::quote;
 
 /// A probability as it is written: a share such as `3%`, or a number from 0 to 1.
 pub(super) fn probability(text: &str) -> Result<f64, Complaint> {

@@ -212,7 +212,7 @@ impl Model {
     /// The newest job first, as task centres show them; the vendor does not say.
     fn list_jobs(&mut self, status: Option<&str>, (start, end): ListSpan, offset: u32, limit: u32) -> String {
         let dated = |job: &SimJob| start.is_none_or(|start| start <= job.dated) && end.is_none_or(|end| job.dated <= end);
-        let wanted = |job: &SimJob| job.visible <= self.now && status.is_none_or(|status| self.job_status(job).word() == status);
+        let wanted = |job: &SimJob| job.visible <= self.now && status.is_none_or(|status| self.job_status(job).as_str() == status);
         let (from, to) = self.dated_within(start, end);
         let visible = (from..to).rev().filter(|index| dated(&self.jobs[*index]) && wanted(&self.jobs[*index]));
         let total = visible.clone().count();

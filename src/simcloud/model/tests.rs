@@ -2,7 +2,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::domain::call::{Answer, Call, Disposition, JobView, JobsPage, ProxyStatus};
-use crate::domain::cloud_clock::Span;
+use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{JobId, Name};
 use crate::domain::proof::TroubleWord;
 use crate::domain::target::Target;
@@ -55,7 +55,7 @@ impl ModelFixture {
         self.at(seconds, &call)
     }
     fn find(&mut self, seconds: f64, since: f64, offset: u32) -> Arrival {
-        let call = Call::FindJobs { target: self.targets[0].clone(), within: Span::lasting(after(since), HOUR), offset };
+        let call = Call::FindJobs { target: self.targets[0].clone(), within: TimeSpan::lasting(after(since), HOUR), offset };
         self.at(seconds, &call)
     }
     fn state(&self, target: usize) -> ProxyState {
@@ -168,8 +168,8 @@ fn the_job_list_is_filtered_by_creation_and_paged_as_its_shape_says() {
             assert!(model.handle(after(n as f64), &request).executed);
         }
         for (offset, rows, total) in expected {
-            let arrival =
-                model.arrive(after(200.0), &Call::FindJobs { target: target.clone(), within: Span::lasting(after(since), HOUR), offset });
+            let arrival = model
+                .arrive(after(200.0), &Call::FindJobs { target: target.clone(), within: TimeSpan::lasting(after(since), HOUR), offset });
             let Ok(Answer::Jobs { page, .. }) = arrival.reply.outcome else { panic!("a list") };
             assert_eq!((page.ids.len(), page.total), (rows, Some(total)), "{shape:?}, offset {offset}");
         }
@@ -373,7 +373,7 @@ fn stormy_run(seed: u64) -> (String, Model) {
         let call = match (rng.u8(..4), last_job.clone()) {
             (0, _) => Call::Inspect { target },
             (1, Some(job)) => Call::Follow { target, job },
-            (2, _) => Call::FindJobs { target, within: Span::lasting(after(at - 5.0), HOUR), offset: rng.u32(1..4) },
+            (2, _) => Call::FindJobs { target, within: TimeSpan::lasting(after(at - 5.0), HOUR), offset: rng.u32(1..4) },
             _ => Call::Submit { target, ssl_option: rng.bool() },
         };
         let arrival = model.arrive(after(at), &call);

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::Model;
 use crate::domain::id::Digest;
-use crate::domain::proof::{Anchors, Certificate, Endpoint, Greeting, Login, Proof, Tls, TlsVersion, Trouble, TroubleWord};
+use crate::domain::proof::{Anchors, Certificate, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble, TroubleWord};
 use crate::simcloud::addresses::Addresses;
 use crate::simcloud::faults::{CallSubject, Fault};
 
@@ -72,7 +72,7 @@ impl Model {
         Some(PortBehaviour::Shows(on != self.wire_fires(Fault::WireWrong, index)))
     }
 
-    fn handshake(&self, endpoint: &Endpoint) -> Tls {
+    fn handshake(&self, endpoint: &Endpoint) -> Handshake {
         let leaf = Certificate {
             subject: format!("CN={}", endpoint.host),
             issuer: "CN=simulated authority".into(),
@@ -81,7 +81,7 @@ impl Model {
             not_after: Some(self.start + VALID),
             sha256: Digest::of(endpoint.host.as_bytes()),
         };
-        Tls {
+        Handshake {
             version: TlsVersion::V13,
             cipher: "TLS_AES_256_GCM_SHA384".into(),
             chain: vec![leaf],

@@ -96,7 +96,7 @@ impl Model {
                 proxy_id: self.proxy_ids[proxy as usize],
                 ssl_option,
                 created_ns: job.created,
-                status: self.job_status(job).word(),
+                status: self.job_status(job).as_str(),
             })
         })
     }

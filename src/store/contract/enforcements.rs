@@ -1,10 +1,10 @@
 //! Enforcements, and the targets that they are about.
 
-use super::super::scene::*;
+use super::super::fixtures::*;
 use super::super::{CommitError, Store};
-use crate::domain::enforce::{FLIPS_KEPT, Flips, Stage};
+use crate::domain::enforce::{EnforcementStage, FLIPS_KEPT, Flips};
 use crate::domain::id::RolloutId;
-use crate::domain::journal::What;
+use crate::domain::journal::JournalEvent;
 
 pub(crate) async fn an_enforcement_is_one_a_name(store: &dyn Store) {
     let id = store.submit(submission("alpha", &[3], 0)).await.expect("taken").id;
@@ -13,7 +13,7 @@ pub(crate) async fn an_enforcement_is_one_a_name(store: &dyn Store) {
     store.enforce(enforcement("alpha", 0, begun.clone(), 5)).await.expect("there was none");
     assert!(matches!(store.enforce(enforcement("alpha", 0, begun.clone(), 6)).await, Err(CommitError::Conflict)), "it has begun");
     let mut next = begun.clone();
-    (next.stage, next.version) = (Stage::Held { drifted: 3, allowed: 1 }, 2);
+    (next.stage, next.version) = (EnforcementStage::Held { drifted: 3, allowed: 1 }, 2);
     assert!(matches!(store.enforce(enforcement("alpha", 2, next.clone(), 6)).await, Err(CommitError::Conflict)), "another version");
     store.enforce(enforcement("alpha", 1, next.clone(), 7)).await.expect("what was read still stands");
     let found = store.enforcement(&name("alpha")).await.expect("available").expect("there");
@@ -27,7 +27,7 @@ pub(crate) async fn an_enforcement_is_one_a_name(store: &dyn Store) {
     let told: Vec<_> = entries
         .iter()
         .filter_map(|entry| {
-            if let What::Enforcement { from, to, record, .. } = &entry.what {
+            if let JournalEvent::Enforcement { from, to, record, .. } = &entry.what {
                 Some((from.as_ref(), to.as_ref(), record.version))
             } else {
                 None

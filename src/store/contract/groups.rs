@@ -7,7 +7,7 @@ use crate::domain::group::GroupBy;
 use crate::domain::id::RolloutId;
 use crate::domain::target::{Tags, Target, TargetList};
 use crate::store::contract::name_of;
-use crate::store::scene::*;
+use crate::store::fixtures::*;
 use crate::store::{Candidates, CommitError, Obstacle, Store, Submission};
 
 /// Each target on an instance of its own, in these tiers; empty: without the tag.

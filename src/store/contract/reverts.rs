@@ -3,7 +3,7 @@
 use crate::domain::change::{self, Reason, ReasonWord, State};
 use crate::domain::plan::APPROVALS_MAX;
 use crate::domain::rollout::{self, Phase};
-use crate::store::scene::*;
+use crate::store::fixtures::*;
 use crate::store::{Candidates, Commit, CommitError, Store};
 
 pub(crate) async fn a_revert_marks_what_succeeded(store: &dyn Store) {
@@ -29,7 +29,7 @@ pub(crate) async fn a_revert_marks_what_succeeded(store: &dyn Store) {
 
     let back = rollout::Revert {
         wave: 1,
-        stage: rollout::Stage::Gathering,
+        stage: rollout::RevertStage::Gathering,
         more: false,
         failed: 1,
         in_doubt: 0,
@@ -84,7 +84,7 @@ pub(crate) async fn a_revert_keeps_to_its_groups(store: &dyn Store) {
     let now = rollout(store, id).await;
     let back = rollout::Revert {
         wave: 0,
-        stage: rollout::Stage::Gathering,
+        stage: rollout::RevertStage::Gathering,
         more: false,
         failed: 0,
         in_doubt: 0,
@@ -112,11 +112,11 @@ pub(crate) async fn the_longest_reasons_fit(store: &dyn Store) {
     let id = started(store, submission("alpha", &[2], 0)).await;
     let now = rollout(store, id).await;
     // As much as the API keeps of a reason, of characters that JSON writes as two; and as many approvers as a plan may ask for.
-    let wordy = rollout::Mark { by: "x".repeat(40), reason: "\"".repeat(500), at: at(5) };
+    let wordy = rollout::Attribution { by: "x".repeat(40), reason: "\"".repeat(500), at: at(5) };
     let approved = rollout::Approved { by: wordy.by.clone(), uid: Some(u32::MAX), at: at(5) };
     let revert = rollout::Revert {
         wave: 0,
-        stage: rollout::Stage::Settling,
+        stage: rollout::RevertStage::Settling,
         more: true,
         failed: u32::MAX,
         in_doubt: u32::MAX,

@@ -1,6 +1,6 @@
 //! A plan that is submitted again: the same is the same rollout, and an edit is refused.
 
-use super::super::scene::*;
+use super::super::fixtures::*;
 use super::super::{Store, SubmitError};
 use crate::domain::id::Digest;
 

@@ -43,13 +43,13 @@ pub struct Definition {
     instead: BTreeMap<String, String>,
     consumes: String,
     body: Option<String>,
-    answers: BTreeMap<u16, Body>,
+    answers: BTreeMap<u16, BodyShape>,
     schemas: Value,
 }
 
 /// What the answers of one status are.
 #[derive(Debug, Clone)]
-enum Body {
+enum BodyShape {
     /// An object of this schema.
     Object(String),
     /// The status is published, and no schema with it.
@@ -95,7 +95,9 @@ impl Definition {
             }
         }
         for (status, answer) in operation["responses"].as_object().expect("responses") {
-            definition.answers.insert(status.parse().expect("a status"), referred(&answer["schema"]).map_or(Body::Untold, Body::Object));
+            definition
+                .answers
+                .insert(status.parse().expect("a status"), referred(&answer["schema"]).map_or(BodyShape::Untold, BodyShape::Object));
         }
         definition
     }
@@ -147,7 +149,7 @@ impl Definition {
     /// Lets an answer have a status that is not published, or one that is published without a schema; without an object its body is not
     /// judged.
     pub fn status(&mut self, status: u16, object: Option<&str>) {
-        self.answers.insert(status, object.map_or(Body::Free, |object| Body::Object(object.to_owned())));
+        self.answers.insert(status, object.map_or(BodyShape::Free, |object| BodyShape::Object(object.to_owned())));
     }
 
     /// Lets a header stand in for another.
@@ -232,9 +234,9 @@ impl Definition {
     fn answer_complaints(&self, exchange: &Exchange) -> Vec<String> {
         match self.answers.get(&exchange.status) {
             None => vec!["the answer's status is not published".into()],
-            Some(Body::Free) => Vec::new(),
-            Some(Body::Untold) => vec!["the answer's status is published without a schema".into()],
-            Some(Body::Object(object)) => {
+            Some(BodyShape::Free) => Vec::new(),
+            Some(BodyShape::Untold) => vec!["the answer's status is published without a schema".into()],
+            Some(BodyShape::Object(object)) => {
                 let mut found = self.held_against(object, &exchange.answer);
                 if !exchange.answer_type.to_lowercase().starts_with("application/json") {
                     found.push(format!("the answer's type is {:?}", exchange.answer_type));
@@ -271,7 +273,7 @@ impl Definition {
     pub fn success(&self) -> &str {
         let success = self.answers.iter().find(|(status, _)| (200..300).contains(*status));
         match success {
-            Some((_, Body::Object(object))) => object,
+            Some((_, BodyShape::Object(object))) => object,
             other => panic!("{} has no success with a schema: {other:?}", self.name),
         }
     }

@@ -15,10 +15,10 @@ const BODY_MAX: usize = 4 << 20;
 
 pub struct Tap {
     pub endpoint: String,
-    line: Arc<Line>,
+    line: Arc<TappedLine>,
 }
 
-struct Line {
+struct TappedLine {
     to: String,
     client: reqwest::Client,
     kept: Mutex<Vec<Exchange>>,
@@ -28,7 +28,7 @@ impl Tap {
     /// Listens, and passes on to `to`, until the test is over.
     pub async fn new(to: String) -> Self {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        let line = Arc::new(Line { to, client, kept: Mutex::default() });
+        let line = Arc::new(TappedLine { to, client, kept: Mutex::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
         let router = Router::new().fallback(pass_on).with_state(line.clone());
@@ -42,7 +42,7 @@ impl Tap {
     }
 }
 
-async fn pass_on(State(line): State<Arc<Line>>, request: Request) -> Response {
+async fn pass_on(State(line): State<Arc<TappedLine>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_MAX).await.expect("a whole body");
     let url = format!("{}{}", line.to, parts.uri);

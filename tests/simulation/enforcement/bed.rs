@@ -12,8 +12,8 @@ use sealift::clock::{Clock, Times};
 use sealift::cloud::answer::not_sent;
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Call, Disposition, Reply};
-use sealift::domain::enforce::Stage;
-use sealift::domain::plan::Wire;
+use sealift::domain::enforce::EnforcementStage;
+use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof};
 use sealift::probe::Probe;
 use sealift::simcloud::model::Model;
@@ -29,7 +29,7 @@ const SYNC_MAX: Nanos = 3 * S;
 
 /// A mistake that a store, or whoever reads it, could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
+pub enum EnforcementBug {
     Nothing,
     /// Which ticks are dealt with is not read back after a restart.
     TicksForgotten,
@@ -50,21 +50,21 @@ pub enum Wrong {
 }
 
 /// Each is found within so many seeds.
-pub const SCOREBOARD: &[(Wrong, u64)] = &[
-    (Wrong::TicksForgotten, 10),
-    (Wrong::RunForgotten, 50),
-    (Wrong::FlipsForgotten, 200),
-    (Wrong::HaltForgotten, 200),
-    (Wrong::EndForgotten, 30),
-    (Wrong::DriftUnbounded, 30),
-    (Wrong::InformTakenForApply, 30),
-    (Wrong::MoveWithoutCompare, 200),
+pub const SCOREBOARD: &[(EnforcementBug, u64)] = &[
+    (EnforcementBug::TicksForgotten, 10),
+    (EnforcementBug::RunForgotten, 50),
+    (EnforcementBug::FlipsForgotten, 200),
+    (EnforcementBug::HaltForgotten, 200),
+    (EnforcementBug::EndForgotten, 30),
+    (EnforcementBug::DriftUnbounded, 30),
+    (EnforcementBug::InformTakenForApply, 30),
+    (EnforcementBug::MoveWithoutCompare, 200),
 ];
 
 /// What all parts of a run share.
-pub struct Bed {
+pub struct EnforcementFixture {
     pub store: MemoryStore,
-    pub planted: Wrong,
+    pub planted: EnforcementBug,
     /// Half of the runs have a store that takes its time.
     slow: bool,
     origin: Instant,
@@ -82,8 +82,8 @@ pub struct State {
     pub fired: BTreeMap<&'static str, u64>,
 }
 
-impl Bed {
-    pub fn new(mut rng: Rng, cloud: Model, planted: Wrong) -> Self {
+impl EnforcementFixture {
+    pub fn new(mut rng: Rng, cloud: Model, planted: EnforcementBug) -> Self {
         let slow = rng.bool();
         let state = State { rng, cloud, stepped: SignedDuration::ZERO, lives: 0, fired: BTreeMap::new() };
         Self { store: MemoryStore::new(), planted, slow, origin: Instant::now(), state: Mutex::new(state) }
@@ -111,18 +111,18 @@ impl Bed {
     }
 }
 
-pub struct BedClock(pub Arc<Bed>);
+pub struct EnforcementClock(pub Arc<EnforcementFixture>);
 
-impl Clock for BedClock {
+impl Clock for EnforcementClock {
     fn times(&self) -> Times {
         let boot = self.0.boot();
         Times { wall: self.0.cloud_now() + self.0.state().stepped, boot }
     }
 }
 
-pub struct BedCloud(pub Arc<Bed>);
+pub struct EnforcementCloud(pub Arc<EnforcementFixture>);
 
-impl Cloud for BedCloud {
+impl Cloud for EnforcementCloud {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
         let bed = Arc::clone(&self.0);
         async move {
@@ -144,14 +144,14 @@ impl Cloud for BedCloud {
     }
 }
 
-impl Probe for BedCloud {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
+impl Probe for EnforcementCloud {
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
         let proof = self.0.state().cloud.probe(self.0.cloud_now(), endpoint);
         std::future::ready(proof).boxed()
     }
 }
 
-pub struct BedStore(pub Arc<Bed>);
+pub struct BedStore(pub Arc<EnforcementFixture>);
 
 impl Hooks for BedStore {
     fn store(&self) -> &MemoryStore {
@@ -164,7 +164,7 @@ impl Hooks for BedStore {
             if bed.slow {
                 sleep(bed.draw(0, SYNC_MAX)).await;
             }
-            if bed.planted == Wrong::MoveWithoutCompare {
+            if bed.planted == EnforcementBug::MoveWithoutCompare {
                 let known = bed.store.enforcement(&commit.name).await.expect("memory");
                 commit.version = known.map_or(0, |known| known.record.version);
                 commit.record.version = commit.version + 1;
@@ -176,8 +176,8 @@ impl Hooks for BedStore {
     fn rollout_read(&self, mut rollout: Rollout) -> Rollout {
         if let Some(enforce) = &mut Arc::make_mut(&mut rollout.plan).enforce {
             match self.0.planted {
-                Wrong::DriftUnbounded => enforce.max_drift = u32::MAX,
-                Wrong::InformTakenForApply => enforce.mode = sealift::domain::enforce::Mode::Apply,
+                EnforcementBug::DriftUnbounded => enforce.max_drift = u32::MAX,
+                EnforcementBug::InformTakenForApply => enforce.mode = sealift::domain::enforce::Mode::Apply,
                 _ => {}
             }
         }
@@ -190,11 +190,11 @@ impl Hooks for BedStore {
         }
         let record = &mut enforcement.record;
         match self.0.planted {
-            Wrong::TicksForgotten => record.handled = record.handled.min(start()),
-            Wrong::RunForgotten if record.stage.rollout().is_some() => record.stage = Stage::Idle,
-            Wrong::EndForgotten if matches!(record.stage, Stage::Ended { .. }) => record.stage = Stage::Idle,
-            Wrong::FlipsForgotten => record.flips.clear(),
-            Wrong::HaltForgotten => record.halted = None,
+            EnforcementBug::TicksForgotten => record.handled = record.handled.min(start()),
+            EnforcementBug::RunForgotten if record.stage.rollout().is_some() => record.stage = EnforcementStage::Idle,
+            EnforcementBug::EndForgotten if matches!(record.stage, EnforcementStage::Ended { .. }) => record.stage = EnforcementStage::Idle,
+            EnforcementBug::FlipsForgotten => record.flips.clear(),
+            EnforcementBug::HaltForgotten => record.halted = None,
             _ => {}
         }
         enforcement

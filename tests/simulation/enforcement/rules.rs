@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::change::{How, ReasonWord, State};
-use sealift::domain::enforce::{FLIPS_MAX, FLIPS_RUNS, Mode, Record, Stage};
+use sealift::domain::enforce::{EnforcementStage, FLIPS_MAX, FLIPS_RUNS, Mode, Record};
 use sealift::domain::id::{ProxyId, RolloutId};
-use sealift::domain::journal::{Entry, What};
+use sealift::domain::journal::{Entry, JournalEvent};
 use sealift::domain::plan::Plan;
 use sealift::store::Store;
 
-use super::bed::Bed;
+use super::bed::EnforcementFixture;
 
-pub fn check(entries: &[Entry], bed: &Bed) -> Vec<String> {
+pub fn check(entries: &[Entry], bed: &EnforcementFixture) -> Vec<String> {
     let mut rules = Rules {
         bed,
         open: BTreeMap::new(),
@@ -37,7 +37,7 @@ pub fn check(entries: &[Entry], bed: &Bed) -> Vec<String> {
 }
 
 struct Rules<'a> {
-    bed: &'a Bed,
+    bed: &'a EnforcementFixture,
     /// The runs' rollouts that are not over, by name.
     open: BTreeMap<RolloutId, String>,
     /// The stage's word and the record, as last told.
@@ -60,22 +60,22 @@ impl Rules<'_> {
 
     fn see(&mut self, entry: &Entry) {
         match &entry.what {
-            What::Submitted { name, .. } if name.as_str().ends_with("-drift") || name.as_str().ends_with("-enforce") => {
+            JournalEvent::Submitted { name, .. } if name.as_str().ends_with("-drift") || name.as_str().ends_with("-enforce") => {
                 if let Some(other) = self.open.values().next() {
                     let what = format!("{name} begins while {other} is not over");
                     self.broken(what);
                 }
                 self.open.insert(entry.rollout, name.to_string());
             }
-            What::Rollout { to, .. } if ["completed", "aborted", "reverted"].contains(&to.as_ref()) => {
+            JournalEvent::Rollout { to, .. } if ["completed", "aborted", "reverted"].contains(&to.as_ref()) => {
                 self.open.remove(&entry.rollout);
                 if to == "aborted" {
                     self.aborted.insert(entry.rollout);
                 }
             }
-            What::Change { proxy_id, record, .. } => self.change(entry, *proxy_id, &record.state),
-            What::Enforcement { from, to, by, record, .. } => self.moved(from, to, by.is_some(), record),
-            What::Submitted { .. } | What::Rollout { .. } => {}
+            JournalEvent::Change { proxy_id, record, .. } => self.change(entry, *proxy_id, &record.state),
+            JournalEvent::Enforcement { from, to, by, record, .. } => self.moved(from, to, by.is_some(), record),
+            JournalEvent::Submitted { .. } | JournalEvent::Rollout { .. } => {}
         }
     }
 
@@ -170,7 +170,7 @@ impl Rules<'_> {
             self.broken(format!("run {} puts right what should be told", run.number));
         }
         let drifted = self.drifted(run.survey);
-        let Stage::Applying { rollout, left_out } = &record.stage else { return self.broken("a stage of another name".into()) };
+        let EnforcementStage::Applying { rollout, left_out } = &record.stage else { return self.broken("a stage of another name".into()) };
         let all = self.targets(record.origin);
         let left: BTreeSet<ProxyId> = left_out.iter().map(|ordinal| all[*ordinal as usize]).collect();
         let todo: Vec<ProxyId> = drifted.iter().filter(|proxy| !left.contains(proxy)).copied().collect();

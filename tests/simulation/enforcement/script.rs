@@ -7,14 +7,14 @@ use fastrand::Rng;
 use futures_util::FutureExt;
 use jiff::SignedDuration;
 use sealift::clock::Clock as _;
-use sealift::domain::enforce::{Enforce, Mode, Stage};
+use sealift::domain::enforce::{Enforce, EnforcementStage, Mode};
 use sealift::domain::id::{Digest, Name};
 use sealift::domain::plan::{Approval, Plan, Promote, RevertPolicy, Strategy, Wave};
 use sealift::domain::retry;
 use sealift::domain::rollout::{Requeue, Verb};
 use sealift::domain::target::TargetList;
 use sealift::domain::window::Calendar;
-use sealift::engine::enforce::{Asked, EnforceError, Enforcer, command};
+use sealift::engine::enforce::{EnforceError, EnforcementVerb, Enforcer, command};
 use sealift::engine::{self, Command, Handle, Options};
 use sealift::simcloud::faults::{Between, Faults};
 use sealift::simcloud::fleet::Fleet;
@@ -24,12 +24,12 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::bed::{Bed, BedClock, BedCloud, BedStore, Wrong};
-use super::{Outcome, rules};
+use super::bed::{BedStore, EnforcementBug, EnforcementClock, EnforcementCloud, EnforcementFixture};
+use super::{EnforcementOutcome, rules};
 use crate::hooked_store::Hooked;
-use crate::scenario::Scenario;
+use crate::scenario::SimScenario;
 use crate::setting;
-use crate::tally::Met;
+use crate::tally::RunTally;
 use crate::world::start;
 
 /// How long things happen.
@@ -40,38 +40,38 @@ const CALM: Duration = Duration::from_secs(25 * 60);
 const AT_WORK: SignedDuration = SignedDuration::from_mins(9);
 
 /// One run.
-pub struct Script {
-    bed: Arc<Bed>,
+pub struct EnforcementScript {
+    bed: Arc<EnforcementFixture>,
     rng: Rng,
     submission: Submission,
     name: Name,
-    daemon: Option<Daemon>,
+    daemon: Option<EnforcementDaemon>,
 }
 
 /// What dies together.
-struct Daemon {
+struct EnforcementDaemon {
     handle: Handle,
     tasks: Vec<JoinHandle<()>>,
 }
 
-impl Script {
-    pub fn new(seed: u64, planted: Wrong) -> Self {
+impl EnforcementScript {
+    pub fn new(seed: u64, planted: EnforcementBug) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x00e4_f0ce);
         let proxies = rng.usize(2..10);
         let fleet = Fleet::generate(proxies, rng.usize(proxies.div_ceil(4)..=proxies), seed).expect("a valid fleet");
         let faults = Faults { job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) }, ..Faults::default() };
         let cloud = Model::new(&fleet, faults, seed, start());
-        let lane = setting::lane(&Scenario::small(0), crate::planted::Planted::Nothing).name;
+        let lane = setting::lane(&SimScenario::small(0), crate::planted::Planted::Nothing).name;
         let target = |proxy: &sealift::simcloud::fleet::FleetProxy| proxy.target(&lane);
         let targets: TargetList = fleet.proxies().iter().map(target).collect();
         let plan = plan(&mut rng, targets.len());
         let name = plan.name.clone();
         let submission = Submission { plan, targets, by: "owner".into(), at: start(), note: String::new() };
         let dice = Rng::with_seed(rng.u64(..));
-        Self { bed: Arc::new(Bed::new(dice, cloud, planted)), rng, submission, name, daemon: None }
+        Self { bed: Arc::new(EnforcementFixture::new(dice, cloud, planted)), rng, submission, name, daemon: None }
     }
 
-    pub async fn run(mut self) -> Outcome {
+    pub async fn run(mut self) -> EnforcementOutcome {
         self.begin().await;
         self.submit().await;
         while self.bed.boot() < WILD {
@@ -85,13 +85,13 @@ impl Script {
     async fn begin(&mut self) {
         let bed = &self.bed;
         let options = Options {
-            lanes: vec![setting::lane(&Scenario::small(0), crate::planted::Planted::Nothing)],
+            lanes: vec![setting::lane(&SimScenario::small(0), crate::planted::Planted::Nothing)],
             quota_spent: bed.state().lives > 0,
             levels: Vec::new(),
         };
         let store: Arc<dyn Store> = Arc::new(Hooked(BedStore(Arc::clone(bed))));
-        let clock = Arc::new(BedClock(Arc::clone(bed)));
-        let cloud = Arc::new(BedCloud(Arc::clone(bed)));
+        let clock = Arc::new(EnforcementClock(Arc::clone(bed)));
+        let cloud = Arc::new(EnforcementCloud(Arc::clone(bed)));
         let (handle, running) = engine::start(store.clone(), cloud.clone(), cloud, clock.clone(), Arc::new(()), options);
         let mut tasks = vec![tokio::spawn(async move {
             running.await.expect("a store in memory");
@@ -103,7 +103,7 @@ impl Script {
                 enforcer.run(CancellationToken::new()).await.expect("a store in memory");
             }));
         }
-        self.daemon = Some(Daemon { handle, tasks });
+        self.daemon = Some(EnforcementDaemon { handle, tasks });
     }
 
     fn die(&mut self) {
@@ -147,7 +147,7 @@ impl Script {
             }
             78..82 => self.faults(),
             82..90 => self.release().await,
-            90..92 => self.verb(&Asked::Stop, "stopped").await,
+            90..92 => self.verb(&EnforcementVerb::Stop, "stopped").await,
             92..96 => {
                 self.submission.plan.revision += 1;
                 self.submit().await;
@@ -166,12 +166,12 @@ impl Script {
     async fn release(&mut self) {
         let held = self.enforcement().and_then(|known| known.record.held().next().map(|flips| flips.ordinal));
         let target = held.filter(|_| self.rng.bool()).map(|ordinal| self.submission.targets[ordinal as usize].proxy_id);
-        self.verb(&Asked::Release { target }, "released").await;
+        self.verb(&EnforcementVerb::Release { target }, "released").await;
     }
 
-    async fn verb(&self, asked: &Asked, word: &'static str) {
+    async fn verb(&self, asked: &EnforcementVerb, word: &'static str) {
         let store = Hooked(BedStore(Arc::clone(&self.bed)));
-        let now = BedClock(Arc::clone(&self.bed)).times().wall;
+        let now = EnforcementClock(Arc::clone(&self.bed)).times().wall;
         match command(&store, &self.name, asked, "operator", "drill", now).await {
             Ok(_) => self.bed.fire(word),
             Err(EnforceError::NotFound(_) | EnforceError::Refused(_) | EnforceError::NoTarget(_) | EnforceError::Moving) => {
@@ -185,7 +185,7 @@ impl Script {
     async fn look_after_halted(&mut self, runs: bool) {
         let open = self.bed.store.open_rollouts().await.expect("memory");
         let Some(daemon) = &self.daemon else { return };
-        for rollout in open.iter().filter(|rollout| rollout.record.phase.word() == "halted") {
+        for rollout in open.iter().filter(|rollout| rollout.record.phase.as_str() == "halted") {
             let run = rollout.plan.name != self.name;
             if run && !runs {
                 continue;
@@ -215,14 +215,14 @@ impl Script {
         self.bed.store.enforcement(&self.name).now_or_never().expect("ready").expect("memory")
     }
 
-    async fn end(self) -> Outcome {
+    async fn end(self) -> EnforcementOutcome {
         let entries = self.bed.store.journal(None, 0, usize::MAX).await.expect("memory");
         let mut violations = rules::check(&entries, &self.bed);
-        let now = BedClock(Arc::clone(&self.bed)).times().wall;
+        let now = EnforcementClock(Arc::clone(&self.bed)).times().wall;
         match self.enforcement() {
             None => violations.push("the plan completed and nothing enforces it".into()),
             Some(Enforcement { record, .. }) => match (&record.stage, &record.last) {
-                (Stage::Ended { .. } | Stage::Held { .. }, _) => {}
+                (EnforcementStage::Ended { .. } | EnforcementStage::Held { .. }, _) => {}
                 // A clock that was stepped back sees no tick until it has caught up.
                 (_, Some(run)) if run.tick > now - AT_WORK || record.handled > now - AT_WORK => {}
                 (stage, last) => violations.push(format!("it is {now} and no tick was dealt with: {stage:?} {last:?} {}", record.handled)),
@@ -233,7 +233,7 @@ impl Script {
         }
         let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
         let fired = self.bed.state().fired.clone();
-        Outcome { met: Met { violations, fired, seconds: self.bed.boot().as_secs() }, journal }
+        EnforcementOutcome { met: RunTally { violations, fired, seconds: self.bed.boot().as_secs() }, journal }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What was acknowledged is in the store whatever crashes; and after an acknowledged pause or abort, over a lane that is
 //! paused, and while the kill switch stands, no PUT leaves.
 
-use sealift::domain::journal::What;
+use sealift::domain::journal::JournalEvent;
 use sealift::domain::rollout::{Phase, Verb};
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen};
+use super::SimInvariant;
+use crate::oracle::{Fact, SeenFact};
 
 #[derive(Default)]
 pub struct AcknowledgedVerbs {
@@ -16,15 +16,15 @@ pub struct AcknowledgedVerbs {
     lane_paused: bool,
 }
 
-impl Invariant for AcknowledgedVerbs {
+impl SimInvariant for AcknowledgedVerbs {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Acknowledged { verb }) => {
+            Fact::Seen(SeenFact::Acknowledged { verb }) => {
                 self.acknowledged += 1;
                 self.held |= matches!(verb, Verb::Pause { .. } | Verb::Abort);
             }
-            Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
-            Fact::Seen(Seen::LaneSwitched { paused }) => self.lane_paused = *paused,
+            Fact::Seen(SeenFact::Stopped { stands }) => self.stopped = *stands,
+            Fact::Seen(SeenFact::LaneSwitched { paused }) => self.lane_paused = *paused,
             Fact::Committed { commit, .. } => {
                 // A person resumed, or the pause ended by itself.
                 if let Some(moves) = &commit.moves
@@ -49,7 +49,9 @@ impl Invariant for AcknowledgedVerbs {
             Fact::End { entries, .. } => {
                 let told = entries
                     .iter()
-                    .filter(|entry| matches!(&entry.what, What::Rollout { by: Some(_), .. } | What::Change { by: Some(_), .. }))
+                    .filter(|entry| {
+                        matches!(&entry.what, JournalEvent::Rollout { by: Some(_), .. } | JournalEvent::Change { by: Some(_), .. })
+                    })
                     .count() as u64;
                 if told < self.acknowledged {
                     return Err(format!("{} verbs were acknowledged, the journal has {told}", self.acknowledged));

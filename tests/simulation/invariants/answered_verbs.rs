@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen};
+use super::SimInvariant;
+use crate::oracle::{Fact, SeenFact};
 use crate::scenario::STUCK_COMMIT;
 use crate::world::{Nanos, S};
 
@@ -15,17 +15,17 @@ pub struct AnsweredVerbs {
     asked: BTreeMap<u64, Nanos>,
 }
 
-impl Invariant for AnsweredVerbs {
+impl SimInvariant for AnsweredVerbs {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::VerbAsked { id, now }) => {
+            Fact::Seen(SeenFact::VerbAsked { id, now }) => {
                 self.asked.insert(*id, *now);
             }
-            Fact::Seen(Seen::VerbAnswered { id }) => {
+            Fact::Seen(SeenFact::VerbAnswered { id }) => {
                 self.asked.remove(id);
             }
-            Fact::Seen(Seen::Crashed { .. }) => self.asked.clear(),
-            Fact::Seen(Seen::Disturbed { now }) => {
+            Fact::Seen(SeenFact::Crashed { .. }) => self.asked.clear(),
+            Fact::Seen(SeenFact::Disturbed { now }) => {
                 // A host that stands still answers later by that much.
                 self.asked.values_mut().for_each(|since| *since = (*since).max(*now));
             }

@@ -10,8 +10,8 @@ use sealift::domain::change::State;
 use sealift::engine::Ticket;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 
 #[derive(Default)]
 struct Count {
@@ -33,12 +33,12 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { most: setting.scenario.max_attempts, counts: BTreeMap::new(), out: BTreeMap::new() }
     }
 }
 
-impl Invariant for Attempts {
+impl SimInvariant for Attempts {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Committed { commit, .. } => {
@@ -66,7 +66,7 @@ impl Invariant for Attempts {
                     ));
                 }
             }
-            Fact::Seen(Seen::Answered { ticket, disposition }) => {
+            Fact::Seen(SeenFact::Answered { ticket, disposition }) => {
                 let free = matches!(disposition, Some(Disposition::Throttled | Disposition::Unauthorised | Disposition::Busy));
                 if let Some(ordinal) = self.out.remove(ticket)
                     && free
@@ -74,7 +74,7 @@ impl Invariant for Attempts {
                     self.counts.entry(ordinal).or_default().free += 1;
                 }
             }
-            Fact::Seen(Seen::Crashed { .. }) => self.out.clear(),
+            Fact::Seen(SeenFact::Crashed { .. }) => self.out.clear(),
             _ => {}
         }
         Ok(())

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use sealift::domain::id::ChangeId;
 use sealift::engine::Ticket;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::scenario::CALL_TIMEOUT;
 use crate::world::Nanos;
 
-struct Out {
+struct CallOut {
     id: ChangeId,
     left: Nanos,
     over: Nanos,
@@ -20,38 +20,38 @@ struct Out {
 
 pub struct CallsInFlight {
     most: usize,
-    out: BTreeMap<Ticket, Out>,
+    out: BTreeMap<Ticket, CallOut>,
 }
 
 impl CallsInFlight {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { most: setting.scenario.lane_in_flight as usize, out: BTreeMap::new() }
     }
 }
 
-impl Invariant for CallsInFlight {
+impl SimInvariant for CallsInFlight {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Wire { sent, .. } => {
                 let (id, left) = (sent.id, sent.now);
                 if let Some(out) = self.out.values().find(|out| out.id == id && out.over > left) {
-                    return Err(format!("{} of {id} leaves while a call from {} is in flight", sent.call.word(), out.left));
+                    return Err(format!("{} of {id} leaves while a call from {} is in flight", sent.call.as_str(), out.left));
                 }
-                self.out.insert(sent.ticket, Out { id, left, over: left + CALL_TIMEOUT.as_nanos() as Nanos });
+                self.out.insert(sent.ticket, CallOut { id, left, over: left + CALL_TIMEOUT.as_nanos() as Nanos });
                 let flying = self.out.values().filter(|out| out.over > left).count();
                 if flying > self.most {
                     return Err(format!("{flying} calls are in flight, the lane allows {}", self.most));
                 }
             }
-            Fact::Seen(Seen::AnswerComes { ticket, at }) => {
+            Fact::Seen(SeenFact::AnswerComes { ticket, at }) => {
                 if let Some(out) = self.out.get_mut(ticket) {
                     out.over = out.over.min(*at);
                 }
             }
-            Fact::Seen(Seen::Answered { ticket, .. }) => {
+            Fact::Seen(SeenFact::Answered { ticket, .. }) => {
                 self.out.remove(ticket);
             }
-            Fact::Seen(Seen::Crashed { .. }) => self.out.clear(),
+            Fact::Seen(SeenFact::Crashed { .. }) => self.out.clear(),
             _ => {}
         }
         Ok(())

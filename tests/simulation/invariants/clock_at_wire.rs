@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sealift::domain::lane::CLOCK_TOLERANCE;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::scenario::CALL_TIMEOUT;
 
 /// A time that was told is as wide as a round trip and a second, and is told by an answer that may come late.
@@ -22,16 +22,16 @@ pub struct ClockAtWire {
 }
 
 impl ClockAtWire {
-    pub fn new(_: &Setting<'_>) -> Self {
+    pub fn new(_: &OracleSetting<'_>) -> Self {
         Self::default()
     }
 }
 
-impl Invariant for ClockAtWire {
+impl SimInvariant for ClockAtWire {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::TimeTold { boot, time }) => self.told = Some((*boot, *time)),
-            Fact::Seen(Seen::Crashed { .. }) => self.told = None,
+            Fact::Seen(SeenFact::TimeTold { boot, time }) => self.told = Some((*boot, *time)),
+            Fact::Seen(SeenFact::Crashed { .. }) => self.told = None,
             Fact::Wire { sent, .. } if sent.call.is_write() => {
                 let Some((boot, time)) = self.told else { return Ok(()) };
                 let since = sent.times.boot.saturating_sub(boot);

@@ -1,8 +1,8 @@
 //! Failures plus changes in flight never exceed the budget of the rollout, nor that of the wave at work, while the
 //! rollout goes forward.
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 
 pub struct FailureBudget {
     all: u32,
@@ -10,12 +10,12 @@ pub struct FailureBudget {
 }
 
 impl FailureBudget {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { all: setting.scenario.max_failures, wave: setting.scenario.wave_failures }
     }
 }
 
-impl Invariant for FailureBudget {
+impl SimInvariant for FailureBudget {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Committed { rollout, .. } = fact else { return Ok(()) };
         if rollout.record.is_withdrawn() {

@@ -6,8 +6,8 @@ use sealift::domain::change::State;
 use sealift::domain::rollout::Phase;
 use sealift::store::{ChangeMove, Rollout};
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen};
+use super::SimInvariant;
+use crate::oracle::{Fact, SeenFact};
 
 #[derive(Default)]
 pub struct FinalIsFinal {
@@ -21,11 +21,11 @@ fn undone(next: &State, change: &ChangeMove, rollout: &Rollout) -> bool {
     rollout.record.revert().is_some() && (marked || matches!(next, State::Skipped { .. }))
 }
 
-impl Invariant for FinalIsFinal {
+impl SimInvariant for FinalIsFinal {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             // The store went back to an earlier state, as it may for what nobody was told.
-            Fact::Seen(Seen::Rebuilt) => {
+            Fact::Seen(SeenFact::Rebuilt) => {
                 self.states.clear();
                 self.phase = None;
             }
@@ -37,7 +37,7 @@ impl Invariant for FinalIsFinal {
                         && !(matches!(last, State::Failed { .. } | State::InDoubt { .. }) && *next == State::Queued)
                         && !(matches!(last, State::Succeeded { .. }) && undone(next, change, rollout))
                     {
-                        return Err(format!("target {} went from {} to {}", change.ordinal, last.word(), next.word()));
+                        return Err(format!("target {} went from {} to {}", change.ordinal, last.as_str(), next.as_str()));
                     }
                 }
                 if let Some(moves) = &commit.moves {
@@ -46,7 +46,7 @@ impl Invariant for FinalIsFinal {
                         && last.is_final()
                         && last != next
                     {
-                        return Err(format!("the rollout went from {} to {}", last.word(), next.word()));
+                        return Err(format!("the rollout went from {} to {}", last.as_str(), next.as_str()));
                     }
                 }
             }

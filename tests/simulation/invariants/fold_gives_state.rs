@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use sealift::domain::id::RolloutId;
-use sealift::domain::journal::What;
+use sealift::domain::journal::JournalEvent;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 
 pub struct FoldGivesState {
     rollout: RolloutId,
 }
 
 impl FoldGivesState {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { rollout: setting.rollout }
     }
 }
 
-impl Invariant for FoldGivesState {
+impl SimInvariant for FoldGivesState {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::End { store, entries, .. } = fact else { return Ok(()) };
         let mut changes = BTreeMap::new();
@@ -30,15 +30,17 @@ impl Invariant for FoldGivesState {
                 return Err(format!("entry {seq} has the sequence {}", entry.seq));
             }
             match &entry.what {
-                What::Submitted { .. } if seq == 1 => {}
-                What::Submitted { .. } => return Err(format!("entry {seq} is a submission, and the one acknowledged stands first")),
+                JournalEvent::Submitted { .. } if seq == 1 => {}
+                JournalEvent::Submitted { .. } => {
+                    return Err(format!("entry {seq} is a submission, and the one acknowledged stands first"));
+                }
                 _ if seq == 1 => return Err("the submission that was acknowledged is gone".into()),
-                What::Change { ordinal, record, .. } => {
+                JournalEvent::Change { ordinal, record, .. } => {
                     changes.insert(*ordinal, record.clone());
                 }
-                What::Rollout { record, .. } => rollout = Some(record.clone()),
+                JournalEvent::Rollout { record, .. } => rollout = Some(record.clone()),
                 // One plan that runs once: nobody enforces it here.
-                What::Enforcement { .. } => return Err(format!("entry {seq} is about an enforcement")),
+                JournalEvent::Enforcement { .. } => return Err(format!("entry {seq} is about an enforcement")),
             }
         }
         let stored = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");

@@ -10,8 +10,8 @@ use sealift::domain::plan::Approval;
 use sealift::domain::rollout::{Phase, Record, Verb};
 use sealift::store::{Commit, Rollout, Store};
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
 /// From a commit that begins a wait to the look at which its process sees it, with a step of the clock between the two.
@@ -23,7 +23,7 @@ const SETTLED_AFTER: Nanos = 60 * S;
 
 /// A pause or a soak that is waited out.
 #[derive(Clone, Copy, Default)]
-struct Wait {
+struct WaitedOut {
     until: Option<Timestamp>,
     /// When it is over in virtual time, where no process began since.
     due: Option<Nanos>,
@@ -44,11 +44,11 @@ pub struct Gates {
     until: Option<Timestamp>,
     over_since: Option<Nanos>,
     /// The pause, and the soak.
-    waits: [Wait; 2],
+    waits: [WaitedOut; 2],
 }
 
 impl Gates {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         let scenario = setting.scenario;
         Self {
             rollout: setting.rollout,
@@ -61,7 +61,7 @@ impl Gates {
             running: false,
             until: None,
             over_since: None,
-            waits: [Wait::default(); 2],
+            waits: [WaitedOut::default(); 2],
         }
     }
 
@@ -81,7 +81,7 @@ impl Gates {
             }
             let early = wait.due.filter(|due| !self.late && by_itself && until.is_none() && now + SEEN_WITHIN < *due);
             let left = until.map(|until| u64::try_from(commit.at.duration_until(until).as_nanos()).unwrap_or(0));
-            *wait = Wait { until, due: left.map(|left| now + left) };
+            *wait = WaitedOut { until, due: left.map(|left| now + left) };
             if let Some(due) = early {
                 return Err(format!("a wait ended by itself {} s early", (due - now) / S));
             }
@@ -103,7 +103,7 @@ impl Gates {
                 "{} of {} approvals are given, and the rollout is {}",
                 people.len(),
                 self.approval.required,
-                record.phase.word()
+                record.phase.as_str()
             ));
         }
         let was = self.until.take();
@@ -115,33 +115,33 @@ impl Gates {
     }
 }
 
-impl Invariant for Gates {
+impl SimInvariant for Gates {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Acknowledged { verb: Verb::Approve { digest } }) if *digest != self.approval.digest => {
+            Fact::Seen(SeenFact::Acknowledged { verb: Verb::Approve { digest } }) if *digest != self.approval.digest => {
                 Err(format!("an approval of {digest} was taken, what runs is {}", self.approval.digest))
             }
-            Fact::Seen(Seen::Stopped { stands }) => {
+            Fact::Seen(SeenFact::Stopped { stands }) => {
                 self.stopped = *stands;
                 Ok(())
             }
-            Fact::Seen(Seen::Started { now }) => {
+            Fact::Seen(SeenFact::Started { now }) => {
                 // It sees what is waited for with the wall clock as it stands now.
                 self.waits.iter_mut().for_each(|wait| wait.due = None);
                 self.running = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
             }
-            Fact::Seen(Seen::Crashed { now }) => {
+            Fact::Seen(SeenFact::Crashed { now }) => {
                 self.running = false;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
             }
-            Fact::Seen(Seen::Disturbed { now }) => {
+            Fact::Seen(SeenFact::Disturbed { now }) => {
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
             }
-            Fact::Seen(Seen::Rebuilt) => {
+            Fact::Seen(SeenFact::Rebuilt) => {
                 self.until = None;
                 Ok(())
             }

@@ -9,18 +9,18 @@ use sealift::domain::group::GroupLimits;
 use sealift::domain::target::Target;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 
 /// A group: the limit's place, and the lane or the tag's value.
 pub type Group = (usize, String);
 
-pub struct GroupLimitsKept {
+pub struct SimGroupLimitsKept {
     limits: GroupLimits,
 }
 
-impl GroupLimitsKept {
-    pub fn new(setting: &Setting<'_>) -> Self {
+impl SimGroupLimitsKept {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { limits: setting.scenario.groups.limits() }
     }
 
@@ -50,7 +50,7 @@ impl GroupLimitsKept {
     }
 }
 
-impl Invariant for GroupLimitsKept {
+impl SimInvariant for SimGroupLimitsKept {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Committed { store, .. } = fact else { return Ok(()) };
         if self.limits.is_empty() {

@@ -3,25 +3,25 @@
 
 use sealift::domain::rollout::Phase;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 
 pub struct HalfFailedWaits {
     phase: Phase,
 }
 
 impl HalfFailedWaits {
-    pub fn new(_: &Setting<'_>) -> Self {
+    pub fn new(_: &OracleSetting<'_>) -> Self {
         Self { phase: Phase::Scheduled }
     }
 }
 
-impl Invariant for HalfFailedWaits {
+impl SimInvariant for HalfFailedWaits {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (commit, rollout) = match fact {
             Fact::Committed { commit, rollout, .. } => (commit, rollout),
             // Where it stood may be lost.
-            Fact::Seen(Seen::Rebuilt) => {
+            Fact::Seen(SeenFact::Rebuilt) => {
                 self.phase = Phase::Scheduled;
                 return Ok(());
             }

@@ -2,8 +2,8 @@
 
 use sealift::domain::rollout::{Halt, Phase};
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 
 pub struct HaltsHaveCause {
     all: u32,
@@ -11,12 +11,12 @@ pub struct HaltsHaveCause {
 }
 
 impl HaltsHaveCause {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { all: setting.scenario.max_failures, wave: setting.scenario.wave_failures }
     }
 }
 
-impl Invariant for HaltsHaveCause {
+impl SimInvariant for HaltsHaveCause {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Committed { commit, rollout, .. } = fact else { return Ok(()) };
         let Some(moves) = &commit.moves else { return Ok(()) };

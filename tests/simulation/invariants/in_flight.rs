@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use sealift::domain::id::{InstanceId, ProxyId};
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 
 pub struct InFlight {
     most: u32,
@@ -16,13 +16,13 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         let instances = setting.fleet.proxies().iter().map(|proxy| (proxy.proxy_id, proxy.instance_id)).collect();
         Self { most: setting.scenario.max_in_flight, instances }
     }
 }
 
-impl Invariant for InFlight {
+impl SimInvariant for InFlight {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Committed { store, rollout, .. } = fact else { return Ok(()) };
         let active = store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");

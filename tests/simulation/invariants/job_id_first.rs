@@ -7,19 +7,19 @@ use sealift::domain::call::Call;
 use sealift::domain::id::JobId;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen};
+use super::SimInvariant;
+use crate::oracle::{Fact, SeenFact};
 
 /// Jobs read by a live daemon and not seen in the store yet; a crash forgets them, as it must.
 #[derive(Default)]
-pub struct JobIdFirst {
+pub struct SimJobIdFirst {
     read: BTreeSet<JobId>,
 }
 
-impl Invariant for JobIdFirst {
+impl SimInvariant for SimJobIdFirst {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::JobRead { job }) => {
+            Fact::Seen(SeenFact::JobRead { job }) => {
                 self.read.insert(job.clone());
             }
             Fact::Wire { sent, store } => {

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt;
 use sealift::domain::change::State;
 use sealift::domain::id::{JobId, RolloutId};
-use sealift::domain::journal::What;
+use sealift::domain::journal::JournalEvent;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 
 pub struct JobIdsKept {
     rollout: RolloutId,
@@ -21,19 +21,19 @@ pub struct JobIdsKept {
 }
 
 impl JobIdsKept {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { rollout: setting.rollout, read: BTreeSet::new() }
     }
 }
 
-impl Invariant for JobIdsKept {
+impl SimInvariant for JobIdsKept {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (store, cloud, entries) = match fact {
-            Fact::Seen(Seen::JobRead { job }) => {
+            Fact::Seen(SeenFact::JobRead { job }) => {
                 self.read.insert(job.clone());
                 return Ok(());
             }
-            Fact::Seen(Seen::Crashed { .. }) => {
+            Fact::Seen(SeenFact::Crashed { .. }) => {
                 self.read.clear();
                 return Ok(());
             }
@@ -43,7 +43,7 @@ impl Invariant for JobIdsKept {
         let mut told = BTreeSet::new();
         let mut doubted = BTreeSet::new();
         for entry in entries {
-            if let What::Change { record, ordinal, .. } = &entry.what {
+            if let JournalEvent::Change { record, ordinal, .. } = &entry.what {
                 told.extend(record.jobs.iter().cloned());
                 if matches!(record.state, State::InDoubt { .. }) {
                     doubted.insert(*ordinal);

@@ -1,6 +1,6 @@
 //! What must hold, one file each.
 
-use crate::oracle::{Fact, Setting};
+use crate::oracle::{Fact, OracleSetting};
 
 mod acknowledged_verbs;
 mod answered_verbs;
@@ -32,13 +32,13 @@ mod window_at_wire;
 mod windows_counted_once;
 
 /// One thing that must hold, watching a run.
-pub trait Invariant: Send {
+pub trait SimInvariant: Send {
     /// Says what is wrong with this fact, if anything.
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String>;
 }
 
 /// Every invariant, by its name.
-pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
+pub fn all(setting: &OracleSetting<'_>) -> Vec<(&'static str, Box<dyn SimInvariant>)> {
     vec![
         ("acknowledged_verbs", Box::new(acknowledged_verbs::AcknowledgedVerbs::default())),
         ("answered_verbs", Box::new(answered_verbs::AnsweredVerbs::default())),
@@ -49,12 +49,12 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("final_is_final", Box::new(final_is_final::FinalIsFinal::default())),
         ("fold_gives_state", Box::new(fold_gives_state::FoldGivesState::new(setting))),
         ("gates", Box::new(gates::Gates::new(setting))),
-        ("group_limits", Box::new(group_limits::GroupLimitsKept::new(setting))),
+        ("group_limits", Box::new(group_limits::SimGroupLimitsKept::new(setting))),
         ("half_failed_waits", Box::new(half_failed_waits::HalfFailedWaits::new(setting))),
         ("halts_have_cause", Box::new(halts_have_cause::HaltsHaveCause::new(setting))),
         ("in_flight", Box::new(in_flight::InFlight::new(setting))),
-        ("intent_first", Box::new(intent_first::IntentFirst)),
-        ("job_id_first", Box::new(job_id_first::JobIdFirst::default())),
+        ("intent_first", Box::new(intent_first::SimIntentFirst)),
+        ("job_id_first", Box::new(job_id_first::SimJobIdFirst::default())),
         ("job_ids_kept", Box::new(job_ids_kept::JobIdsKept::new(setting))),
         ("never_idle", Box::new(never_idle::NeverIdle::new(setting))),
         ("never_silent", Box::new(never_silent::NeverSilent::new(setting))),
@@ -65,7 +65,7 @@ pub fn all(setting: &Setting<'_>) -> Vec<(&'static str, Box<dyn Invariant>)> {
         ("tallies_add_up", Box::new(tallies_add_up::TalliesAddUp::new(setting))),
         ("truth", Box::new(truth::Truth::new(setting))),
         ("verified_means_shown", Box::new(verified_means_shown::VerifiedMeansShown::new(setting))),
-        ("wave_order", Box::new(wave_order::WaveOrder::new(setting))),
+        ("wave_order", Box::new(wave_order::SimWaveOrder::new(setting))),
         ("window_at_wire", Box::new(window_at_wire::WindowAtWire::new(setting))),
         ("windows_counted_once", Box::new(windows_counted_once::WindowsCountedOnce::new(setting))),
     ]

@@ -5,13 +5,13 @@ use futures_util::FutureExt;
 use sealift::domain::change::Change;
 use sealift::domain::id::RolloutId;
 use sealift::domain::plan::Plan;
-use sealift::domain::rollout::{Phase, Room, Stage};
+use sealift::domain::rollout::{Phase, ReleaseRoom, RevertStage};
 use sealift::domain::window::Opening;
 use sealift::store::{Rollout, Store};
 
-use super::Invariant;
-use super::group_limits::GroupLimitsKept;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use super::group_limits::SimGroupLimitsKept;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
 /// A scan or a look, a slow commit, a conflict and another.
@@ -22,7 +22,7 @@ const SETTLED_AFTER: Nanos = 25 * S;
 pub struct NeverIdle {
     rollout: RolloutId,
     plan: Plan,
-    groups: GroupLimitsKept,
+    groups: SimGroupLimitsKept,
     /// Commits of this run may take long, so places may be free and taken at once.
     stuck: bool,
     stopped: bool,
@@ -34,11 +34,11 @@ pub struct NeverIdle {
 }
 
 impl NeverIdle {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self {
             rollout: setting.rollout,
             plan: setting.submission.plan.clone(),
-            groups: GroupLimitsKept::new(setting),
+            groups: SimGroupLimitsKept::new(setting),
             stuck: setting.scenario.stuck_store > 0.0,
             stopped: false,
             up: false,
@@ -57,11 +57,11 @@ impl NeverIdle {
         let total = rollout.total();
         let idle = total.queued + total.active == 0;
         match revert.stage {
-            Stage::Settling => idle,
-            Stage::Gathering => false,
-            Stage::Releasing if rollout.record.paused.is_some() || revert.failures(&total) > 0 => false,
-            Stage::Releasing if idle => true,
-            Stage::Releasing => {
+            RevertStage::Settling => idle,
+            RevertStage::Gathering => false,
+            RevertStage::Releasing if rollout.record.paused.is_some() || revert.failures(&total) > 0 => false,
+            RevertStage::Releasing if idle => true,
+            RevertStage::Releasing => {
                 let room = total.active < self.plan.strategy.max_in_flight;
                 let open = matches!(self.plan.opening(wall, true), Opening::Open { .. });
                 room && open && self.is_next(store, |change| change.record.undo.is_some() && change.wave == revert.wave)
@@ -82,28 +82,28 @@ impl NeverIdle {
     fn may_release(&self, rollout: &Rollout, wall: jiff::Timestamp) -> Option<u16> {
         let Phase::Advancing { wave } = rollout.record.phase else { return None };
         let free = rollout.record.paused.is_none() && rollout.record.requeue.is_none() && !self.stopped;
-        let room = Room::of(&self.plan, &rollout.tallies, wave).places() > 0;
+        let room = ReleaseRoom::of(&self.plan, &rollout.tallies, wave).places() > 0;
         let open = || matches!(self.plan.calendar.at(wall), Opening::Open { .. });
         (free && room && open()).then_some(wave)
     }
 }
 
-impl Invariant for NeverIdle {
+impl SimInvariant for NeverIdle {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Disturbed { now }) => {
+            Fact::Seen(SeenFact::Disturbed { now }) => {
                 self.stepped_within = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(Seen::Started { now }) => {
+            Fact::Seen(SeenFact::Started { now }) => {
                 self.up = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(Seen::Crashed { now }) => {
+            Fact::Seen(SeenFact::Crashed { now }) => {
                 self.up = false;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
+            Fact::Seen(SeenFact::Stopped { stands }) => self.stopped = *stands,
             Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
             Fact::Instant { now, wall, store } if !self.stuck => {
                 let within = matches!(self.plan.calendar.at(*wall), Opening::Open { until: Some(_) });

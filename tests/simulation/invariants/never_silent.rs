@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use sealift::domain::change::State;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
 /// Beyond the longest wait that is anybody's plan: pauses of a lane, one after the other, at most a minute each.
@@ -23,27 +23,27 @@ pub struct NeverSilent {
 }
 
 impl NeverSilent {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { stepped: setting.scenario.wall_jumps > 0, heard: BTreeMap::new(), up: false, quiet_from: 0 }
     }
 }
 
-impl Invariant for NeverSilent {
+impl SimInvariant for NeverSilent {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Committed { commit, now, .. } => self.heard.extend(commit.changes.iter().map(|change| (change.ordinal, *now))),
             Fact::Wire { sent, .. } => {
                 self.heard.insert(sent.id.ordinal, sent.now);
             }
-            Fact::Seen(Seen::NotSent { id, now }) => {
+            Fact::Seen(SeenFact::NotSent { id, now }) => {
                 self.heard.insert(id.ordinal, *now);
             }
-            Fact::Seen(Seen::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now),
-            Fact::Seen(Seen::Started { now }) => {
+            Fact::Seen(SeenFact::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now),
+            Fact::Seen(SeenFact::Started { now }) => {
                 self.up = true;
                 self.quiet_from = self.quiet_from.max(*now);
             }
-            Fact::Seen(Seen::Crashed { now }) => {
+            Fact::Seen(SeenFact::Crashed { now }) => {
                 self.up = false;
                 self.quiet_from = self.quiet_from.max(*now);
             }
@@ -53,7 +53,7 @@ impl Invariant for NeverSilent {
                 for one in active.iter().filter(|one| one.change.record.state != State::Ready) {
                     let heard = self.heard.get(&one.change.id.ordinal).copied().unwrap_or(0);
                     if *now > heard + SILENT_MAX {
-                        return Err(format!("{} is {} and silent since {} s", one.change.id, one.change.record.state.word(), heard / S));
+                        return Err(format!("{} is {} and silent since {} s", one.change.id, one.change.record.state.as_str(), heard / S));
                     }
                 }
             }

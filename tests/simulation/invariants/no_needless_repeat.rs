@@ -4,12 +4,12 @@
 
 use sealift::domain::call::Call;
 
-use super::Invariant;
+use super::SimInvariant;
 use crate::oracle::Fact;
 
 pub struct NoNeedlessRepeat;
 
-impl Invariant for NoNeedlessRepeat {
+impl SimInvariant for NoNeedlessRepeat {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::BeforeArrival { call: Call::Submit { target, ssl_option }, cloud, .. } = fact else { return Ok(()) };
         let proxy = cloud.proxy(&target.proxy_id).ok_or("a PUT for a proxy that is not there")?;

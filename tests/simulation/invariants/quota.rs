@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::Nanos;
 
 pub struct QuotaAtWireAndServer {
@@ -14,7 +14,7 @@ pub struct QuotaAtWireAndServer {
 }
 
 impl QuotaAtWireAndServer {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         let quota = setting.scenario.quota;
         let quota = quota.map(|(requests, per)| (requests as usize, u64::try_from(per.as_nanos()).expect("short")));
         Self { quota, left: VecDeque::new(), arrived: VecDeque::new() }
@@ -29,12 +29,12 @@ fn count(log: &mut VecDeque<Nanos>, now: Nanos, per: Nanos) -> usize {
     log.len()
 }
 
-impl Invariant for QuotaAtWireAndServer {
+impl SimInvariant for QuotaAtWireAndServer {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Some((requests, per)) = self.quota else { return Ok(()) };
         let (seen, place) = match fact {
             Fact::Wire { sent, .. } => (count(&mut self.left, sent.now, per), "left"),
-            Fact::Seen(Seen::LookLeaves { now }) => (count(&mut self.left, *now, per), "left"),
+            Fact::Seen(SeenFact::LookLeaves { now }) => (count(&mut self.left, *now, per), "left"),
             Fact::Arrived { now } => (count(&mut self.arrived, *now, per), "arrived"),
             Fact::End { cloud, .. } => {
                 return match cloud.fired()["quota"] {

@@ -11,13 +11,13 @@ use sealift::domain::call::Call;
 use sealift::domain::change::{How, ReasonWord, Record, State};
 use sealift::domain::id::{InstanceId, ProxyId, RolloutId};
 use sealift::domain::plan::Strategy;
-use sealift::domain::rollout::{Cause, Phase, Stage};
+use sealift::domain::rollout::{Cause, Phase, RevertStage};
 use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{ChangeMove, Commit, Rollout, Store};
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::scenario::STUCK_COMMIT;
 use crate::world::{Nanos, S};
 
@@ -41,7 +41,7 @@ pub struct Reverts {
 }
 
 impl Reverts {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         let proxies = setting.fleet.proxies().iter().zip(0..).map(|(proxy, place)| (proxy.proxy_id, (place, proxy.instance_id)));
         let stuck = setting.scenario.stuck_store > 0.0;
         Self {
@@ -88,7 +88,7 @@ impl Reverts {
 
     fn released(&self, ordinal: u32, rollout: &Rollout, now: Nanos) -> Result<(), String> {
         let wave = self.strategy.wave_of(ordinal);
-        let releasing = matches!(&rollout.record.phase, Phase::Reverting(revert) if revert.stage == Stage::Releasing);
+        let releasing = matches!(&rollout.record.phase, Phase::Reverting(revert) if revert.stage == RevertStage::Releasing);
         if !releasing {
             return Err(format!("target {ordinal} is released to be put back while {:?}", rollout.record.phase));
         }
@@ -109,7 +109,7 @@ impl Reverts {
         if let Phase::Reverting(revert) = &moves.record.phase {
             // A verb may come while some are marked already: these wait in the queue, and go no way but back.
             let marked = self.marked(store);
-            if revert.stage == Stage::Gathering && total.active + total.queued > marked {
+            if revert.stage == RevertStage::Gathering && total.active + total.queued > marked {
                 return Err(format!("what is put back is gathered while {total:?}, {marked} of them marked"));
             }
             if let Cause::Failures { failures, budget } = &revert.cause
@@ -166,7 +166,7 @@ fn is_unproven(state: &State) -> bool {
     matches!(state, State::Failed { reason } if reason.word == ReasonWord::NotProven)
 }
 
-impl Invariant for Reverts {
+impl SimInvariant for Reverts {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::BeforeArrival { call: Call::Inspect { target }, cloud, now } => {
@@ -180,7 +180,7 @@ impl Invariant for Reverts {
                 self.arrives(&target.proxy_id, cloud)
             }
             // Steps may have been taken back: what was seen before them counts again.
-            Fact::Seen(Seen::Rebuilt) => {
+            Fact::Seen(SeenFact::Rebuilt) => {
                 self.stepped.clear();
                 self.failed.clear();
                 Ok(())

@@ -6,8 +6,8 @@ use sealift::domain::call::Call;
 use sealift::domain::change::{ReasonWord, State};
 use sealift::domain::id::ProxyId;
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 use crate::setting::seen;
 
 pub struct SeenIsCompared {
@@ -18,7 +18,7 @@ pub struct SeenIsCompared {
 }
 
 impl SeenIsCompared {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self {
             set: setting.submission.plan.ssl_option,
             places: setting.fleet.proxies().iter().map(|proxy| proxy.proxy_id).zip(0..).collect(),
@@ -27,7 +27,7 @@ impl SeenIsCompared {
     }
 }
 
-impl Invariant for SeenIsCompared {
+impl SimInvariant for SeenIsCompared {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             // Whoever is to be switched shows the other value; so does the list, if it says anything.

@@ -7,8 +7,8 @@ use sealift::domain::id::RolloutId;
 use sealift::domain::tally::Standing;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 
 pub struct TalliesAddUp {
     rollout: RolloutId,
@@ -16,12 +16,12 @@ pub struct TalliesAddUp {
 }
 
 impl TalliesAddUp {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { rollout: setting.rollout, targets: setting.submission.targets.len() as u32 }
     }
 }
 
-impl Invariant for TalliesAddUp {
+impl SimInvariant for TalliesAddUp {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (store, total) = match fact {
             Fact::Committed { rollout, .. } => (None, rollout.total()),

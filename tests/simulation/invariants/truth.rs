@@ -13,8 +13,8 @@ use sealift::domain::id::{InstanceId, JobId, ProxyId, RolloutId};
 use sealift::simcloud::model::Model;
 use sealift::store::{ChangeMove, Store};
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::Nanos;
 
 pub struct Truth {
@@ -31,7 +31,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self {
             rollout: setting.rollout,
             desired: setting.submission.plan.ssl_option,
@@ -122,7 +122,7 @@ fn presumed_of_another<'a, I: Iterator<Item = (u32, &'a Record)>>(records: impl 
     })
 }
 
-impl Invariant for Truth {
+impl SimInvariant for Truth {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::BeforeArrival { call: Call::Inspect { target }, cloud, now } => {
@@ -134,7 +134,7 @@ impl Invariant for Truth {
             }
             Fact::Committed { commit, cloud, now, .. } => commit.changes.iter().try_for_each(|change| self.step(change, cloud, *now)),
             // Steps may have been taken back: what was seen before them counts again.
-            Fact::Seen(Seen::Rebuilt) => {
+            Fact::Seen(SeenFact::Rebuilt) => {
                 self.stepped.clear();
                 Ok(())
             }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use sealift::domain::call::Call;
 use sealift::domain::change::State;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 
 pub struct VerifiedMeansShown {
     asked: bool,
@@ -16,17 +16,17 @@ pub struct VerifiedMeansShown {
 }
 
 impl VerifiedMeansShown {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         let plan = &setting.submission.plan;
         Self { asked: plan.wire.is_some(), wanted: plan.ssl_option, shown: BTreeSet::new() }
     }
 }
 
-impl Invariant for VerifiedMeansShown {
+impl SimInvariant for VerifiedMeansShown {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Probed { id, .. }) if !self.asked => Err(format!("{id} is probed, and its plan asks for no proof")),
-            Fact::Seen(Seen::Probed { id, shown }) => {
+            Fact::Seen(SeenFact::Probed { id, .. }) if !self.asked => Err(format!("{id} is probed, and its plan asks for no proof")),
+            Fact::Seen(SeenFact::Probed { id, shown }) => {
                 self.shown.extend(shown.map(|shown| (id.ordinal, shown)));
                 Ok(())
             }
@@ -43,7 +43,7 @@ impl Invariant for VerifiedMeansShown {
                 if self.shown.contains(&(change.ordinal, wanted)) && change.record.proof.is_some() {
                     return Ok(());
                 }
-                Err(format!("{} ends as {} and the wire did not show {wanted}", change.ordinal, change.record.state.word()))
+                Err(format!("{} ends as {} and the wire did not show {wanted}", change.ordinal, change.record.state.as_str()))
             }),
             _ => Ok(()),
         }

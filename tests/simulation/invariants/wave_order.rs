@@ -6,16 +6,16 @@ use sealift::domain::plan::{Promote, Strategy};
 use sealift::domain::rollout::Phase;
 use sealift::store::{Commit, Rollout};
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 
-pub struct WaveOrder {
+pub struct SimWaveOrder {
     strategy: Strategy,
     phase: Option<Phase>,
 }
 
-impl WaveOrder {
-    pub fn new(setting: &Setting<'_>) -> Self {
+impl SimWaveOrder {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { strategy: setting.submission.plan.strategy.clone(), phase: None }
     }
 
@@ -63,10 +63,10 @@ impl WaveOrder {
     }
 }
 
-impl Invariant for WaveOrder {
+impl SimInvariant for SimWaveOrder {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(Seen::Rebuilt) => self.phase = None,
+            Fact::Seen(SeenFact::Rebuilt) => self.phase = None,
             Fact::Committed { commit, rollout, .. } => {
                 self.released(commit, rollout)?;
                 if let Some(last) = self.phase.take() {

@@ -6,20 +6,20 @@ use sealift::domain::plan::Plan;
 use sealift::domain::window::Opening;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting};
 
 pub struct WindowAtWire {
     plan: Plan,
 }
 
 impl WindowAtWire {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         Self { plan: setting.submission.plan.clone() }
     }
 }
 
-impl Invariant for WindowAtWire {
+impl SimInvariant for WindowAtWire {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Wire { sent, store } = fact else { return Ok(()) };
         if !sent.call.is_write() {

@@ -6,14 +6,14 @@
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::id::RolloutId;
-use sealift::domain::journal::{Entry, What};
-use sealift::domain::missed::Windows;
+use sealift::domain::journal::{Entry, JournalEvent};
 use sealift::domain::rollout::Phase;
 use sealift::domain::window::Calendar;
+use sealift::domain::window_log::WindowLog;
 use sealift::store::Store;
 
-use super::Invariant;
-use crate::oracle::{Fact, Seen, Setting};
+use super::SimInvariant;
+use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S, start};
 
 /// A look every half minute, a stuck commit and another: longer than that no window stays unaccounted.
@@ -32,7 +32,7 @@ pub struct WindowsCountedOnce {
 }
 
 impl WindowsCountedOnce {
-    pub fn new(setting: &Setting<'_>) -> Self {
+    pub fn new(setting: &OracleSetting<'_>) -> Self {
         let calendar = setting.submission.plan.calendar.clone();
         Self { rollout: setting.rollout, calendar, stopped: false, up: false, next_look: 0, untold: None }
     }
@@ -71,9 +71,9 @@ impl WindowsCountedOnce {
     }
 
     /// `next`: the entry after it. A verb about one change leaves its person's name with the change, in the same commit.
-    fn follows(&self, entry: &Entry, next: Option<&Entry>, was: &Windows) -> Result<(), String> {
-        let What::Rollout { from, why, by, record, .. } = &entry.what else { return Ok(()) };
-        let by_hand = next.is_some_and(|next| next.at == entry.at && matches!(next.what, What::Change { by: Some(_), .. }));
+    fn follows(&self, entry: &Entry, next: Option<&Entry>, was: &WindowLog) -> Result<(), String> {
+        let JournalEvent::Rollout { from, why, by, record, .. } = &entry.what else { return Ok(()) };
+        let by_hand = next.is_some_and(|next| next.at == entry.at && matches!(next.what, JournalEvent::Change { by: Some(_), .. }));
         let is = &record.windows;
         let wrong = |what: &str| Err(format!("entry {}: {what}: {was:?}, then {is:?} ({why})", entry.seq));
         if is.upto < was.upto {
@@ -98,19 +98,19 @@ impl WindowsCountedOnce {
     }
 }
 
-impl Invariant for WindowsCountedOnce {
+impl SimInvariant for WindowsCountedOnce {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         if self.calendar.windows().is_empty() {
             return Ok(());
         }
         match fact {
-            Fact::Seen(Seen::Stopped { stands }) => self.stopped = *stands,
-            Fact::Seen(Seen::Disturbed { .. }) => self.untold = None,
-            Fact::Seen(Seen::Started { .. }) => {
+            Fact::Seen(SeenFact::Stopped { stands }) => self.stopped = *stands,
+            Fact::Seen(SeenFact::Disturbed { .. }) => self.untold = None,
+            Fact::Seen(SeenFact::Started { .. }) => {
                 self.up = true;
                 self.untold = None;
             }
-            Fact::Seen(Seen::Crashed { .. }) => {
+            Fact::Seen(SeenFact::Crashed { .. }) => {
                 self.up = false;
                 self.untold = None;
             }
@@ -119,10 +119,10 @@ impl Invariant for WindowsCountedOnce {
                 return self.untold(*now, *wall, *store);
             }
             Fact::End { entries, .. } => {
-                let mut was = Windows::default();
+                let mut was = WindowLog::default();
                 for (place, entry) in entries.iter().enumerate() {
                     self.follows(entry, entries.get(place + 1), &was)?;
-                    if let What::Rollout { record, .. } = &entry.what {
+                    if let JournalEvent::Rollout { record, .. } = &entry.what {
                         was.clone_from(&record.windows);
                     }
                 }

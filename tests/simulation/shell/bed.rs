@@ -15,17 +15,17 @@ use sealift::store::{Commit, CommitError, Rollout, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::planted::Wrong;
-use crate::oracle::{Oracle, Seen};
-use crate::scenario::Scenario;
+use super::planted::RuntimeBug;
+use crate::oracle::{Oracle, SeenFact};
+use crate::scenario::SimScenario;
 use crate::world::{Nanos, S, start};
 
 /// From then on the clock of [`Wrong::ClockStands`] stands.
 const STANDS_FROM: Nanos = 10 * S;
 
-pub struct Bed {
-    pub scenario: Scenario,
-    pub planted: Wrong,
+pub struct RuntimeFixture {
+    pub scenario: SimScenario,
+    pub planted: RuntimeBug,
     pub rollout: RolloutId,
     pub store: MemoryStore,
     /// Half of the runs have a store that takes its time for what must be synced.
@@ -59,8 +59,8 @@ pub struct State {
     pub fired: BTreeMap<&'static str, u64>,
 }
 
-impl Bed {
-    pub fn new(scenario: Scenario, planted: Wrong, rollout: RolloutId, oracle: Oracle, cloud: Model, told: bool) -> Self {
+impl RuntimeFixture {
+    pub fn new(scenario: SimScenario, planted: RuntimeBug, rollout: RolloutId, oracle: Oracle, cloud: Model, told: bool) -> Self {
         let mut rng = Rng::with_seed(scenario.seed);
         let slow_store = rng.bool();
         let state = State {
@@ -105,7 +105,7 @@ impl Bed {
         *self.state().fired.entry(word).or_insert(0) += 1;
     }
 
-    pub fn see(&self, seen: Seen) {
+    pub fn see(&self, seen: SeenFact) {
         self.state().oracle.see(seen);
     }
 
@@ -151,12 +151,12 @@ pub fn times_at(now: Nanos) -> Times {
 }
 
 /// The clock as the engine gets it.
-pub struct EngineClock(pub Arc<Bed>);
+pub struct EngineClock(pub Arc<RuntimeFixture>);
 
 impl Clock for EngineClock {
     fn times(&self) -> Times {
         match self.0.planted {
-            Wrong::ClockStands => times_at(self.0.now().min(STANDS_FROM)),
+            RuntimeBug::ClockStands => times_at(self.0.now().min(STANDS_FROM)),
             _ => self.0.times(),
         }
     }

@@ -5,16 +5,16 @@ use futures_util::future::{BoxFuture, pending};
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, Disposition, Reply};
 use sealift::domain::id::ChangeId;
-use sealift::domain::plan::Wire;
+use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof};
 use sealift::probe::{PROBE_WITHIN, Probe};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, sleep, timeout};
 
-use super::Shared;
+use super::RunShared;
 use super::bed::State;
-use super::planted::Wrong;
-use crate::oracle::{Seen, Sent};
+use super::planted::RuntimeBug;
+use crate::oracle::{SeenFact, Sent};
 use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND};
 use crate::world::{MS, S, shown, unanswered};
 
@@ -23,11 +23,11 @@ const TO_WIRE_MAX: u64 = 8 * S;
 /// A planted bug of the client meets one call in so many.
 const ONE_IN: u64 = 40;
 
-pub struct SimulatedCloud(pub Shared);
+pub struct SimulatedCloud(pub RunShared);
 
 impl Cloud for SimulatedCloud {
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply> {
-        let shared = Shared::clone(&self.0);
+        let shared = RunShared::clone(&self.0);
         async move {
             let number = {
                 let mut state = shared.state();
@@ -35,7 +35,7 @@ impl Cloud for SimulatedCloud {
                 state.calls += 1;
                 state.calls
             };
-            shared.tell(|| format!("call {number} {} of {:?}", call.word(), call.target().map(|target| target.proxy_id)));
+            shared.tell(|| format!("call {number} {} of {:?}", call.as_str(), call.target().map(|target| target.proxy_id)));
             let reply = perform(&shared, number, call, check).await;
             shared.tell(|| format!("call {number} -> {:?}", reply.outcome));
             shared.state().out -= 1;
@@ -46,8 +46,8 @@ impl Cloud for SimulatedCloud {
 }
 
 impl Probe for SimulatedCloud {
-    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a Wire>) -> BoxFuture<'a, Proof> {
-        let shared = Shared::clone(&self.0);
+    fn probe<'a>(&'a self, endpoint: &'a Endpoint, _: Option<&'a WireRules>) -> BoxFuture<'a, Proof> {
+        let shared = RunShared::clone(&self.0);
         async move {
             sleep(shared.draw(MS, 100 * MS)).await;
             let proof = {
@@ -58,7 +58,7 @@ impl Probe for SimulatedCloud {
                     usize::try_from(endpoint.host.rsplit('.').next().and_then(|part| part.parse().ok()).unwrap_or(0u32)).expect("small");
                 let proxy = cloud.proxies().nth(place).expect("a proxy of the fleet").proxy_id;
                 let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_proxy(&proxy) };
-                oracle.see(Seen::Probed { id, shown: shown(&proof) });
+                oracle.see(SeenFact::Probed { id, shown: shown(&proof) });
                 proof
             };
             sleep(if proof.greeting.is_some() { shared.draw(MS, 100 * MS) } else { PROBE_WITHIN }).await;
@@ -68,10 +68,10 @@ impl Probe for SimulatedCloud {
     }
 }
 
-async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> Reply {
+async fn perform(shared: &RunShared, number: u64, call: Call, check: LastCheck) -> Reply {
     let planted = shared.planted;
     let call_of_a_change = call.target().is_some();
-    if planted == Wrong::AnswerDropped && number.is_multiple_of(ONE_IN) {
+    if planted == RuntimeBug::AnswerDropped && number.is_multiple_of(ONE_IN) {
         pending::<()>().await;
     }
     let slow = shared.happens(shared.scenario.slow_path);
@@ -82,7 +82,7 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
         return unanswered(Disposition::NotDone, false, "connection refused");
     }
     if let Err(withheld) = check()
-        && planted != Wrong::NoLastCheck
+        && planted != RuntimeBug::NoLastCheck
     {
         shared.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
         not_sent(shared, &call);
@@ -91,7 +91,7 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
     left(shared, number, &call);
     let (answer, answered) = oneshot::channel();
     // Once it has left, it arrives, whether or not anybody still waits.
-    tokio::spawn(on_its_way(Shared::clone(shared), number, call.clone(), answer));
+    tokio::spawn(on_its_way(RunShared::clone(shared), number, call.clone(), answer));
     let mut reply = match timeout(CALL_TIMEOUT, answered).await {
         Ok(reply) => reply.expect("what has left arrives"),
         Err(_) => {
@@ -100,9 +100,9 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
         }
     };
     let lost = reply.outcome.as_ref().is_err_and(|error| error.status.is_none());
-    if planted == Wrong::RepeatsByItself && call.is_write() && lost {
+    if planted == RuntimeBug::RepeatsByItself && call.is_write() && lost {
         let (answer, answered) = oneshot::channel();
-        tokio::spawn(on_its_way(Shared::clone(shared), number, call, answer));
+        tokio::spawn(on_its_way(RunShared::clone(shared), number, call, answer));
         reply = answered.await.expect("what has left arrives");
     }
     if call_of_a_change {
@@ -111,18 +111,18 @@ async fn perform(shared: &Shared, number: u64, call: Call, check: LastCheck) -> 
     reply
 }
 
-fn not_sent(shared: &Shared, call: &Call) {
+fn not_sent(shared: &RunShared, call: &Call) {
     let now = shared.now();
     let mut state = shared.state();
     if call.target().is_none() {
         return;
     }
     let id = ChangeId { rollout: shared.rollout, ordinal: state.oracle.ordinal_of_call(call) };
-    state.oracle.see(Seen::NotSent { id, now });
+    state.oracle.see(SeenFact::NotSent { id, now });
 }
 
 /// The request is at its wire instant.
-fn left(shared: &Shared, number: u64, call: &Call) {
+fn left(shared: &RunShared, number: u64, call: &Call) {
     let (now, times) = (shared.now(), shared.times());
     let mut state = shared.state();
     let drains = state.snapshot.as_ref().is_some_and(|snapshot| snapshot.borrow().draining);
@@ -133,13 +133,13 @@ fn left(shared: &Shared, number: u64, call: &Call) {
     }
     let State { oracle, .. } = &mut *state;
     if call.target().is_none() {
-        return oracle.see(Seen::LookLeaves { now });
+        return oracle.see(SeenFact::LookLeaves { now });
     }
     let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_call(call) };
     oracle.wire(&Sent { ticket: number, id, call, times, now }, &shared.store);
 }
 
-async fn on_its_way(shared: Shared, number: u64, call: Call, answer: oneshot::Sender<Reply>) {
+async fn on_its_way(shared: RunShared, number: u64, call: Call, answer: oneshot::Sender<Reply>) {
     let slow = shared.happens(shared.scenario.slow_path);
     let landing = u64::try_from(LANDING_BOUND.as_nanos()).expect("short");
     sleep(if slow { shared.draw(0, landing) } else { shared.draw(MS, 50 * MS) }).await;
@@ -150,7 +150,7 @@ async fn on_its_way(shared: Shared, number: u64, call: Call, answer: oneshot::Se
     let _ = answer.send(reply);
 }
 
-fn arrived(shared: &Shared, number: u64, call: &Call, back: Duration) -> (Reply, Duration) {
+fn arrived(shared: &RunShared, number: u64, call: &Call, back: Duration) -> (Reply, Duration) {
     let (now, wall) = (shared.now(), shared.times().wall);
     let State { oracle, cloud, .. } = &mut *shared.state();
     cloud.advance(wall);
@@ -160,18 +160,18 @@ fn arrived(shared: &Shared, number: u64, call: &Call, back: Duration) -> (Reply,
     let wait = back + arrival.answer_after;
     let at = now + u64::try_from(wait.as_nanos()).expect("short");
     if call.target().is_some() {
-        oracle.see(Seen::AnswerComes { ticket: number, at });
+        oracle.see(SeenFact::AnswerComes { ticket: number, at });
     }
     (arrival.reply, wait)
 }
 
 /// The engine learns of it in this very instant.
-fn heard(shared: &Shared, number: u64, reply: &Reply) {
+fn heard(shared: &RunShared, number: u64, reply: &Reply) {
     let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
     let mut state = shared.state();
     if let Ok(Answer::Accepted(Some(job))) = &reply.outcome {
         state.read.insert(job.clone());
-        state.oracle.see(Seen::JobRead { job: job.clone() });
+        state.oracle.see(SeenFact::JobRead { job: job.clone() });
     }
-    state.oracle.see(Seen::Answered { ticket: number, disposition });
+    state.oracle.see(SeenFact::Answered { ticket: number, disposition });
 }

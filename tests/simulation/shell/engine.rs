@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sealift::domain::journal::What;
+use sealift::domain::journal::JournalEvent;
 use sealift::domain::rollout::Verb;
 use sealift::engine::{self, Command, CommandError, Handle, KeepLevels, Level, Options};
 use sealift::store::{Store, Unavailable};
@@ -14,13 +14,13 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Shared;
+use super::RunShared;
 use super::bed::EngineClock;
 use super::cloud::SimulatedCloud;
-use super::planted::Wrong;
+use super::planted::RuntimeBug;
 use super::store::WatchedStore;
 use crate::hooked_store::Hooked;
-use crate::oracle::Seen;
+use crate::oracle::SeenFact;
 use crate::planted::Planted;
 use crate::setting;
 
@@ -36,26 +36,26 @@ pub struct Engine {
 
 impl Engine {
     /// Starts it; like the daemon, it tells it of the kill-switch file before anything runs.
-    pub async fn start(shared: &Shared, stop: Option<String>) -> Self {
+    pub async fn start(shared: &RunShared, stop: Option<String>) -> Self {
         let options = Options {
             lanes: vec![setting::lane(&shared.scenario, Planted::Nothing)],
             quota_spent: true,
             levels: shared.state().levels.clone(),
         };
-        let store = Arc::new(Hooked(WatchedStore(Shared::clone(shared))));
-        let cloud = Arc::new(SimulatedCloud(Shared::clone(shared)));
+        let store = Arc::new(Hooked(WatchedStore(RunShared::clone(shared))));
+        let cloud = Arc::new(SimulatedCloud(RunShared::clone(shared)));
         let (handle, running) = engine::start(
             store,
             cloud.clone(),
             cloud,
-            Arc::new(EngineClock(Shared::clone(shared))),
-            Arc::new(Kept(Shared::clone(shared))),
+            Arc::new(EngineClock(RunShared::clone(shared))),
+            Arc::new(KeptState(RunShared::clone(shared))),
             options,
         );
         handle.stop_file(setting::stop_file(stop)).await;
         shared.state().snapshot = Some(handle.snapshot());
         let now = shared.now();
-        shared.see(Seen::Started { now });
+        shared.see(SeenFact::Started { now });
         shared.tell(|| "the engine starts".into());
         Self { handle, task: tokio::spawn(running) }
     }
@@ -65,19 +65,19 @@ impl Engine {
     }
 
     /// Drains it, and looks at what it leaves.
-    pub async fn drain(self, shared: &Shared) {
+    pub async fn drain(self, shared: &RunShared) {
         shared.tell(|| format!("drain, with {} calls out", shared.state().out));
         if shared.state().out > 0 {
             shared.fire("drained_while_calls_were_out");
         }
-        if shared.planted == Wrong::EndedNotDrained {
+        if shared.planted == RuntimeBug::EndedNotDrained {
             self.task.abort();
         }
         self.handle.drain().await;
         match timeout(DRAINED_WITHIN, self.task).await {
             Err(_) => return shared.violate(&format!("the engine is not drained within {} s", DRAINED_WITHIN.as_secs())),
             Ok(Ok(Err(why))) => return shared.violate(&format!("the engine ended with {why}")),
-            Ok(Err(_)) if shared.planted == Wrong::EndedNotDrained => {}
+            Ok(Err(_)) if shared.planted == RuntimeBug::EndedNotDrained => {}
             Ok(Err(why)) => return shared.violate(&format!("the engine broke: {why}")),
             Ok(Ok(Ok(levels))) if levels.len() == 1 => shared.state().levels = levels,
             Ok(Ok(Ok(levels))) => return shared.violate(&format!("the drained engine leaves the levels of {} lanes", levels.len())),
@@ -97,9 +97,9 @@ impl Engine {
 }
 
 /// What one that is killed leaves to the next one.
-struct Kept(Shared);
+struct KeptState(RunShared);
 
-impl KeepLevels for Kept {
+impl KeepLevels for KeptState {
     fn keep(&self, levels: Vec<Level>) -> BoxFuture<'_, Result<(), Unavailable>> {
         self.0.state().levels = levels;
         std::future::ready(Ok(())).boxed()
@@ -107,10 +107,10 @@ impl KeepLevels for Kept {
 }
 
 /// Job ids that were read and are not in the journal.
-pub fn unsaved(shared: &Shared) -> Vec<String> {
+pub fn unsaved(shared: &RunShared) -> Vec<String> {
     let entries = shared.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
     let jobs = entries.iter().filter_map(|entry| match &entry.what {
-        What::Change { record, .. } => Some(&record.jobs),
+        JournalEvent::Change { record, .. } => Some(&record.jobs),
         _ => None,
     });
     let saved: BTreeSet<_> = jobs.flatten().collect();
@@ -118,11 +118,11 @@ pub fn unsaved(shared: &Shared) -> Vec<String> {
 }
 
 /// One verb through the handle. Operators ask one after the other, so that who was told what first is certain.
-pub async fn operate(shared: Shared, desk: Arc<Mutex<()>>, handle: Handle, id: u64, verb: Verb) {
+pub async fn operate(shared: RunShared, desk: Arc<Mutex<()>>, handle: Handle, id: u64, verb: Verb) {
     let _at_the_desk = desk.lock().await;
     shared.tell(|| format!("verb {id} {verb:?}"));
     let now = shared.now();
-    shared.see(Seen::VerbAsked { id, now });
+    shared.see(SeenFact::VerbAsked { id, now });
     // Nobody approves twice.
     let by = if matches!(verb, Verb::Approve { .. }) { format!("operator {id}") } else { "operator".to_owned() };
     let command = Command { rollout: shared.rollout, verb: verb.clone(), by: by.into(), reason: "drill".into() };
@@ -132,12 +132,12 @@ pub async fn operate(shared: Shared, desk: Arc<Mutex<()>>, handle: Handle, id: u
         Err(_) => shared.violate(&format!("verb {id} ({verb:?}) has no answer within {} s", ANSWERED_WITHIN.as_secs())),
         Ok(Ok(_)) => {
             shared.fire("verb_acknowledged");
-            shared.see(Seen::Acknowledged { verb });
+            shared.see(SeenFact::Acknowledged { verb });
         }
         Ok(Err(CommandError::Refused(_))) => shared.fire("verb_refused"),
         Ok(Err(CommandError::Stopped)) => shared.fire("verb_met_a_drain"),
         Ok(Err(other)) => shared.violate(&format!("verb {id} ({verb:?}) was answered with: {other}")),
     }
-    shared.see(Seen::VerbAnswered { id });
+    shared.see(SeenFact::VerbAnswered { id });
     shared.state().asked -= 1;
 }

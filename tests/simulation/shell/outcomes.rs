@@ -5,10 +5,10 @@ use sealift::domain::change::{How, ReasonWord, State};
 use sealift::simcloud::model::Model;
 use sealift::store::Store;
 
-use super::Shared;
+use super::RunShared;
 
 /// What the records claim and the cloud does not know, or the other way round.
-pub fn dishonest(shared: &Shared, cloud: &Model) -> Vec<String> {
+pub fn dishonest(shared: &RunShared, cloud: &Model) -> Vec<String> {
     let page = shared.store.page(shared.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
     let mut found = Vec::new();
     for active in &page.changes {

@@ -2,7 +2,7 @@
 
 /// A bug; `Nothing` in an honest run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrong {
+pub enum RuntimeBug {
     Nothing,
     /// The engine's clock stands still from some time on.
     ClockStands,
@@ -21,19 +21,19 @@ pub enum Wrong {
 }
 
 /// Each planted bug with the number of seeds within which it must be found.
-pub const SCOREBOARD: &[(Wrong, u64)] = &[
-    (Wrong::ClockStands, 10),
-    (Wrong::AnswerDropped, 10),
-    (Wrong::RepeatsByItself, 20),
-    (Wrong::NoLastCheck, 40),
-    (Wrong::EndedNotDrained, 20),
-    (Wrong::CommitToldTooEarly, 20),
-    (Wrong::CommitLost, 20),
+pub const SCOREBOARD: &[(RuntimeBug, u64)] = &[
+    (RuntimeBug::ClockStands, 10),
+    (RuntimeBug::AnswerDropped, 10),
+    (RuntimeBug::RepeatsByItself, 20),
+    (RuntimeBug::NoLastCheck, 40),
+    (RuntimeBug::EndedNotDrained, 20),
+    (RuntimeBug::CommitToldTooEarly, 20),
+    (RuntimeBug::CommitLost, 20),
 ];
 
 /// The planted bug of this name; `Nothing` without one.
-pub fn by_name(name: Option<&str>) -> Wrong {
-    let Some(name) = name else { return Wrong::Nothing };
+pub fn by_name(name: Option<&str>) -> RuntimeBug {
+    let Some(name) = name else { return RuntimeBug::Nothing };
     let known = SCOREBOARD.iter().map(|(planted, _)| *planted);
     known.into_iter().find(|planted| format!("{planted:?}") == name).expect("a name of `Wrong`")
 }

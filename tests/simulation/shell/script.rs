@@ -11,15 +11,15 @@ use sealift::store::Store;
 use tokio::sync::Mutex;
 use tokio::time::{Duration, sleep, timeout};
 
-use super::bed::{Bed, State};
+use super::bed::{RuntimeFixture, State};
 use super::engine::{ANSWERED_WITHIN, Engine, operate};
-use super::planted::Wrong;
-use super::{Outcome, Shared, outcomes};
-use crate::oracle::{Oracle, Seen};
+use super::planted::RuntimeBug;
+use super::{RunShared, RuntimeOutcome, outcomes};
+use crate::oracle::{Oracle, SeenFact};
 use crate::planted::Planted;
-use crate::scenario::Scenario;
+use crate::scenario::SimScenario;
 use crate::setting;
-use crate::tally::Met;
+use crate::tally::RunTally;
 use crate::world::{END_WITHIN, MS, Nanos, S, draw_verb, start, verb_of_a_person};
 
 /// How often what must hold at every instant is looked at, and whether the run is over.
@@ -39,8 +39,8 @@ enum Act {
     Calm,
 }
 
-pub struct Script {
-    shared: Shared,
+pub struct RuntimeScript {
+    shared: RunShared,
     rng: Rng,
     submission: sealift::store::Submission,
     /// Soonest last.
@@ -51,8 +51,8 @@ pub struct Script {
     person_at: Nanos,
 }
 
-fn scenario(seed: u64, rng: &mut Rng) -> Scenario {
-    let drawn = Scenario::draw(seed);
+fn scenario(seed: u64, rng: &mut Rng) -> SimScenario {
+    let drawn = SimScenario::draw(seed);
     let proxies = rng.usize(10..=60);
     let mut waves = Vec::new();
     let mut left = proxies as u32;
@@ -62,7 +62,7 @@ fn scenario(seed: u64, rng: &mut Rng) -> Scenario {
         left -= size;
     }
     let max_failures = rng.u32(2..=20);
-    Scenario {
+    SimScenario {
         proxies,
         instances: rng.usize(proxies.div_ceil(4)..=proxies),
         waves,
@@ -84,8 +84,8 @@ fn scenario(seed: u64, rng: &mut Rng) -> Scenario {
     }
 }
 
-impl Script {
-    pub fn new(seed: u64, planted: Wrong, told: bool) -> Self {
+impl RuntimeScript {
+    pub fn new(seed: u64, planted: RuntimeBug, told: bool) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x5ea1_5e11);
         let scenario = scenario(seed, &mut rng);
         if told {
@@ -97,12 +97,12 @@ impl Script {
         let oracle = Oracle::new(&scenario, &submission, rollout, &fleet);
         let cloud = Model::new(&fleet, scenario.faults.clone(), seed, start());
         let acts = draw_acts(&scenario, &mut rng);
-        let shared = Arc::new(Bed::new(scenario, planted, rollout, oracle, cloud, told));
+        let shared = Arc::new(RuntimeFixture::new(scenario, planted, rollout, oracle, cloud, told));
         Self { shared, rng, submission, acts, desk: Arc::default(), verbs: 0, stop: None, person_at: 0 }
     }
 
-    pub async fn run(mut self) -> Outcome {
-        let shared = Shared::clone(&self.shared);
+    pub async fn run(mut self) -> RuntimeOutcome {
+        let shared = RunShared::clone(&self.shared);
         let mut engine = Engine::start(&shared, None).await;
         match timeout(ANSWERED_WITHIN, engine.handle.submit(self.submission.clone())).await {
             Ok(Ok(submitted)) if submitted.new && submitted.id == shared.rollout => {}
@@ -139,7 +139,7 @@ impl Script {
     }
 
     async fn act(&mut self, act: Act, engine: Engine) -> Engine {
-        let shared = Shared::clone(&self.shared);
+        let shared = RunShared::clone(&self.shared);
         shared.tell(|| format!("{act:?}"));
         match act {
             Act::Verb(verb) => self.ask(&engine, verb),
@@ -160,7 +160,7 @@ impl Script {
                 engine.drain(&shared).await;
                 sleep(down).await;
                 let now = shared.now();
-                shared.see(Seen::Disturbed { now });
+                shared.see(SeenFact::Disturbed { now });
                 return Engine::start(&shared, self.stop.clone()).await;
             }
         }
@@ -170,7 +170,7 @@ impl Script {
     fn ask(&mut self, engine: &Engine, verb: Verb) {
         self.verbs += 1;
         self.shared.state().asked += 1;
-        tokio::spawn(operate(Shared::clone(&self.shared), Arc::clone(&self.desk), engine.handle.clone(), self.verbs, verb));
+        tokio::spawn(operate(RunShared::clone(&self.shared), Arc::clone(&self.desk), engine.handle.clone(), self.verbs, verb));
     }
 
     /// The file counts from when the engine shows that it knows of it, and no longer from when it is taken away.
@@ -179,7 +179,7 @@ impl Script {
         shared.fire("stop_file");
         let stands = text.is_some();
         if !stands {
-            shared.see(Seen::Stopped { stands });
+            shared.see(SeenFact::Stopped { stands });
         }
         self.stop.clone_from(&text);
         engine.handle.stop_file(setting::stop_file(text)).await;
@@ -189,10 +189,10 @@ impl Script {
             shared.violate("the engine does not show within a second what became of the kill-switch file");
         }
         if stands {
-            shared.see(Seen::Stopped { stands });
+            shared.see(SeenFact::Stopped { stands });
         }
         let now = shared.now();
-        shared.see(Seen::Disturbed { now });
+        shared.see(SeenFact::Disturbed { now });
     }
 
     /// Whether the run is at its end; sends a person when nobody else can move it any more.
@@ -212,7 +212,7 @@ impl Script {
         false
     }
 
-    fn finish(self) -> Outcome {
+    fn finish(self) -> RuntimeOutcome {
         let shared = &self.shared;
         let entries = shared.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
         let now = shared.now();
@@ -229,11 +229,11 @@ impl Script {
         }
         let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
         let violations = std::mem::take(&mut state.oracle.violations);
-        Outcome { met: Met { violations, fired: std::mem::take(&mut state.fired), seconds: now / S }, journal }
+        RuntimeOutcome { met: RunTally { violations, fired: std::mem::take(&mut state.fired), seconds: now / S }, journal }
     }
 }
 
-fn draw_acts(scenario: &Scenario, rng: &mut Rng) -> Vec<(Nanos, Act)> {
+fn draw_acts(scenario: &SimScenario, rng: &mut Rng) -> Vec<(Nanos, Act)> {
     let calm_at = scenario.calm_at * S;
     let mut acts = vec![(calm_at, Act::Calm)];
     for _ in 0..scenario.verbs {

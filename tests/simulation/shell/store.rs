@@ -5,8 +5,8 @@ use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, CommitError, Durability, Pending};
 use tokio::time::sleep;
 
-use super::Shared;
-use super::planted::Wrong;
+use super::RunShared;
+use super::planted::RuntimeBug;
 use crate::hooked_store::Hooks;
 use crate::world::MS;
 
@@ -19,7 +19,7 @@ const COMMITS_MAX: u64 = 50_000;
 /// A planted bug of the store meets one commit in so many.
 const ONE_IN: u64 = 40;
 
-pub struct WatchedStore(pub Shared);
+pub struct WatchedStore(pub RunShared);
 
 impl Hooks for WatchedStore {
     fn store(&self) -> &MemoryStore {
@@ -27,7 +27,7 @@ impl Hooks for WatchedStore {
     }
 
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {
-        let shared = Shared::clone(&self.0);
+        let shared = RunShared::clone(&self.0);
         Box::pin(async move {
             let number = {
                 let mut state = shared.state();
@@ -42,28 +42,28 @@ impl Hooks for WatchedStore {
     }
 }
 
-async fn apply(shared: &Shared, number: u64, commit: Commit) -> Result<(), CommitError> {
+async fn apply(shared: &RunShared, number: u64, commit: Commit) -> Result<(), CommitError> {
     if number > COMMITS_MAX {
         shared.violate("the engine commits without end");
         pending::<()>().await;
     }
     match shared.planted {
-        Wrong::CommitToldTooEarly if commit.moves.is_none() => {
-            let later = Shared::clone(shared);
+        RuntimeBug::CommitToldTooEarly if commit.moves.is_none() => {
+            let later = RunShared::clone(shared);
             tokio::spawn(async move {
                 sleep(later.draw(0, TOO_EARLY_BY)).await;
                 let _ = later.apply(commit);
             });
             return Ok(());
         }
-        Wrong::CommitLost if commit.moves.is_none() && number.is_multiple_of(ONE_IN) => return Ok(()),
+        RuntimeBug::CommitLost if commit.moves.is_none() && number.is_multiple_of(ONE_IN) => return Ok(()),
         _ => {}
     }
     if shared.slow_store && commit.durability == Durability::Synced {
         shared.fire("slow_commit");
         sleep(shared.draw(0, SYNC_MAX)).await;
     }
-    let words = || commit.changes.iter().map(|change| format!("{} {}", change.ordinal, change.record.state.word())).collect::<Vec<_>>();
+    let words = || commit.changes.iter().map(|change| format!("{} {}", change.ordinal, change.record.state.as_str())).collect::<Vec<_>>();
     shared.tell(|| format!("commit {number} {:?} {:?}", commit.moves.as_ref().map(|moves| &moves.why), words()));
     shared.apply(commit)
 }

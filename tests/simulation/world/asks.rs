@@ -10,8 +10,8 @@ use sealift::cloud::answer::{lost, not_sent};
 use sealift::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use sealift::engine::{AskError, Input, Ticket};
 
-use super::{MS, Nanos, S, What, World};
-use crate::oracle::Seen;
+use super::{MS, Nanos, S, SimEvent, SimWorld};
+use crate::oracle::SeenFact;
 use crate::planted::Planted;
 use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND};
 
@@ -21,7 +21,7 @@ const ONE_IN: u64 = 4;
 /// Looks of one history.
 const LOOKS_MAX: usize = 40;
 
-impl World {
+impl SimWorld {
     pub(super) fn draw_asks(&mut self) {
         if !self.scenario.seed.is_multiple_of(ONE_IN) {
             return;
@@ -33,7 +33,7 @@ impl World {
         let spread = if rng.bool() { 1 } else { self.scenario.calm_at * S - begun };
         for _ in 0..looks {
             let place = rng.usize(0..self.submission.targets.len());
-            self.push(begun + rng.u64(0..spread), What::Look { place, way: rng.u64(MS..50 * MS) });
+            self.push(begun + rng.u64(0..spread), SimEvent::Look { place, way: rng.u64(MS..50 * MS) });
         }
     }
 
@@ -54,7 +54,7 @@ impl World {
     pub(super) fn ask(&mut self, ticket: Ticket, call: Call, deadline: Duration) {
         let life = self.daemon.life;
         let way = self.asks_out.values().next().copied().unwrap_or(MS);
-        self.push(way, What::AskWire { life, ticket, call: Box::new(call), deadline, way });
+        self.push(way, SimEvent::AskWire { life, ticket, call: Box::new(call), deadline, way });
     }
 
     /// At its wire instant.
@@ -66,7 +66,7 @@ impl World {
             self.fire("look_late");
             return self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, "it is late"));
         }
-        self.oracle.see(Seen::LookLeaves { now: self.now });
+        self.oracle.see(SeenFact::LookLeaves { now: self.now });
         if self.planted == Planted::LooksBesideTheQuota {
             self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, "told as not sent"));
         }
@@ -74,7 +74,7 @@ impl World {
         self.ask_told(timeout, life, ticket, lost("no answer in time"));
         let slow = self.scenario.slow_path > 0.0 && way.is_multiple_of(8);
         let way = if slow { way % u64::try_from(LANDING_BOUND.as_nanos()).expect("short") } else { way };
-        self.push(way, What::AskArrive { life, ticket, call: Box::new(call), way });
+        self.push(way, SimEvent::AskArrive { life, ticket, call: Box::new(call), way });
     }
 
     pub(super) fn ask_arrive(&mut self, life: u32, ticket: Ticket, call: &Call, way: Nanos) {
@@ -90,7 +90,7 @@ impl World {
     }
 
     fn ask_told(&mut self, after: Nanos, life: u32, ticket: Ticket, reply: Reply) {
-        self.push(after, What::Feed { life, input: Box::new(Input::Answered { ticket, reply }) });
+        self.push(after, SimEvent::Feed { life, input: Box::new(Input::Answered { ticket, reply }) });
     }
 
     pub(super) fn told(&mut self, id: u64, result: &Result<Reply, AskError>) {

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use sealift::engine::{Board, Core, Effect, Input, Level, Options, Ticket};
+use sealift::engine::{Core, Effect, Fence, Input, Level, Options, Ticket};
 use sealift::store::{Commit, Store};
 
-use super::{MS, Nanos, S, What, World};
-use crate::oracle::Seen;
+use super::{MS, Nanos, S, SimEvent, SimWorld};
+use crate::oracle::SeenFact;
 use crate::planted::Planted;
 use crate::scenario::{CALL_TIMEOUT, STUCK_COMMIT};
 use crate::setting;
 
 /// The daemon of the run, alive or not.
 #[derive(Default)]
-pub(super) struct Daemon {
+pub(super) struct SimDaemon {
     pub(super) core: Option<Core>,
     /// What it leaves when it crashes, as its file has it.
     pub(super) levels: Vec<Level>,
-    pub(super) board: Arc<Board>,
+    pub(super) board: Arc<Fence>,
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     pub(super) life: u32,
     pub(super) wake: Option<Nanos>,
@@ -30,14 +30,14 @@ pub(super) struct Daemon {
     pub(super) frozen_until: Nanos,
 }
 
-impl World {
+impl SimWorld {
     pub(super) fn start(&mut self) {
         if self.daemon.core.is_some() {
             return;
         }
         let thaw = self.daemon.frozen_until;
         if thaw > self.now {
-            return self.push(thaw - self.now, What::Start);
+            return self.push(thaw - self.now, SimEvent::Start);
         }
         let first = self.daemon.life == 0;
         let options = Options {
@@ -55,7 +55,7 @@ impl World {
             core.board().look_for_stop(Box::new(move || setting::stop_file(stop.lock().expect("one thread").clone())));
         }
         self.daemon.core = Some(core);
-        self.oracle.see(Seen::Started { now: self.now });
+        self.oracle.see(SeenFact::Started { now: self.now });
         let life = self.daemon.life;
         self.tell_stop(life);
         if self.planted != Planted::LanePauseForgottenAtRestart {
@@ -82,7 +82,7 @@ impl World {
         // Whoever asked a daemon that dies sees the connection close.
         self.asks_out.clear();
         self.windows_forgotten = true;
-        self.oracle.see(Seen::Crashed { now: self.now });
+        self.oracle.see(SeenFact::Crashed { now: self.now });
         if landed.is_none() {
             self.lose_unsynced();
         }
@@ -95,7 +95,7 @@ impl World {
         // As often as not a supervisor starts it again at once.
         let away = if self.rng.bool() { 300 * MS } else { self.scenario.down_for * S };
         let rest = self.rng.u64(0..away);
-        self.push(rest, What::Start);
+        self.push(rest, SimEvent::Start);
     }
 
     pub(super) fn freeze(&mut self, until: Nanos) {
@@ -103,7 +103,7 @@ impl World {
             self.fire("freeze");
             let thaw = &mut self.daemon.frozen_until;
             *thaw = until.max(*thaw);
-            self.oracle.see(Seen::Disturbed { now: until });
+            self.oracle.see(SeenFact::Disturbed { now: until });
         }
     }
 
@@ -118,7 +118,7 @@ impl World {
 
     pub(super) fn feed(&mut self, input: Input) {
         let times = self.times();
-        let Daemon { core: Some(core), levels: kept, .. } = &mut self.daemon else { return };
+        let SimDaemon { core: Some(core), levels: kept, .. } = &mut self.daemon else { return };
         if self.traced {
             println!("{:>12.6} < {input:?}", self.now as f64 / S as f64);
         }
@@ -144,13 +144,13 @@ impl World {
             state.wake = Some(wake);
             let life = state.life;
             let after = wake - self.now;
-            self.push(after, What::Wake { life, at: wake });
+            self.push(after, SimEvent::Wake { life, at: wake });
         }
     }
 
     pub(super) fn push_input(&mut self, after: Nanos, input: Input) {
         let life = self.daemon.life;
-        self.push(after, What::Feed { life, input: Box::new(input) });
+        self.push(after, SimEvent::Feed { life, input: Box::new(input) });
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -167,7 +167,7 @@ impl World {
             Effect::Commit { ticket, commit } => {
                 let mut wait = self.rng.u64(0..3 * MS);
                 if self.planted == Planted::JobIdUsedBeforeSaved
-                    && commit.changes.iter().any(|change| change.record.state.word() == "following")
+                    && commit.changes.iter().any(|change| change.record.state.as_str() == "following")
                 {
                     // The core is told that the job id is saved long before it is.
                     self.push_input(0, Input::Committed { ticket, result: Ok(()) });
@@ -180,7 +180,7 @@ impl World {
                     self.fire("stuck_commit");
                     wait += self.rng.u64(0..STUCK_COMMIT.as_nanos() as u64);
                 }
-                self.push(wait, What::Apply { life, ticket, commit });
+                self.push(wait, SimEvent::Apply { life, ticket, commit });
             }
             Effect::Call { ticket, call, check } => {
                 self.calls += 1;
@@ -194,18 +194,18 @@ impl World {
                 if self.planted == Planted::DoubtTimedFromDecision {
                     self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, life, ticket, number);
                 }
-                self.push(wait, What::Wire { life, ticket, number, call: Box::new((call, check)) });
+                self.push(wait, SimEvent::Wire { life, ticket, number, call: Box::new((call, check)) });
             }
             Effect::Probe { ticket, id, endpoint, .. } => self.probe(ticket, id, endpoint),
             Effect::Ask { ticket, call, deadline } => self.ask(ticket, call, deadline),
             Effect::Told { id, result } => self.told(id, &result),
             Effect::Reply { id, result } => {
                 let Some(verb) = self.verbs_out.remove(&id) else { return };
-                self.oracle.see(Seen::VerbAnswered { id });
+                self.oracle.see(SeenFact::VerbAnswered { id });
                 match result {
                     Ok(_) => {
                         self.fire("verb_acknowledged");
-                        self.oracle.see(Seen::Acknowledged { verb });
+                        self.oracle.see(SeenFact::Acknowledged { verb });
                     }
                     Err(_) => self.fire("verb_refused"),
                 }

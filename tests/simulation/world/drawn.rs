@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use sealift::domain::rollout::{ByHand, Requeue, Verb};
 
-use super::{Nanos, S, What, World};
+use super::{Nanos, S, SimEvent, SimWorld};
 
 /// Steps of the wall clock are aimed at the time at which most runs are at work.
 const JUMPS_WITHIN: Nanos = 90 * S;
@@ -15,45 +15,45 @@ const FREEZE_MAX: Nanos = 60 * S;
 /// Places that a person's word on one change is about.
 const BY_HAND_UP_TO: u32 = 8;
 
-impl World {
+impl SimWorld {
     pub(super) fn draw_events(&mut self) {
         let calm_at = self.scenario.calm_at * S;
         self.draw_crashes(calm_at);
         for _ in 0..self.scenario.verbs {
             let at = self.rng.u64(0..calm_at);
             let verb = draw_verb(&mut self.rng);
-            self.push(at, What::Operator { verb });
+            self.push(at, SimEvent::Operator { verb });
         }
         if self.scenario.stop_file {
             let at = self.rng.u64(0..calm_at.min(STOP_WITHIN));
-            self.push(at, What::StopFile { text: Some("drill".into()) });
+            self.push(at, SimEvent::StopFile { text: Some("drill".into()) });
             let back = self.rng.u64(at..=calm_at);
-            self.push(back, What::StopFile { text: None });
+            self.push(back, SimEvent::StopFile { text: None });
         }
         if let Some((from, until)) = self.scenario.lane_paused {
-            self.push(from * S, What::LaneSwitch { order: 1, paused: true });
-            self.push(until * S, What::LaneSwitch { order: 2, paused: false });
+            self.push(from * S, SimEvent::LaneSwitch { order: 1, paused: true });
+            self.push(until * S, SimEvent::LaneSwitch { order: 2, paused: false });
         }
         if let Some((from, until)) = self.scenario.stop_all {
-            self.push(from * S, What::StopAll { order: 1, stopped: true });
-            self.push(until * S, What::StopAll { order: 2, stopped: false });
+            self.push(from * S, SimEvent::StopAll { order: 1, stopped: true });
+            self.push(until * S, SimEvent::StopAll { order: 2, stopped: false });
         }
         for _ in 0..self.scenario.wall_jumps {
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
             // Small steps forward are those of a badly disciplined clock; the large ones are an operator's.
             let seconds = if self.rng.bool() { self.rng.i64(1..60) } else { self.rng.i64(-4000..4000) };
-            self.push(at, What::Jump { seconds });
+            self.push(at, SimEvent::Jump { seconds });
         }
         for (at, ahead) in self.scenario.clock_steps.clone() {
-            self.push(at * S, What::CloudClock { ahead });
+            self.push(at * S, SimEvent::CloudClock { ahead });
         }
         for _ in 0..self.scenario.freezes {
             self.draw_daemon();
             let at = self.rng.u64(0..calm_at.min(JUMPS_WITHIN));
             let until = self.now + at + self.rng.u64(S..FREEZE_MAX);
-            self.push(at, What::Freeze { until });
+            self.push(at, SimEvent::Freeze { until });
         }
-        self.push(calm_at, What::Calm);
+        self.push(calm_at, SimEvent::Calm);
     }
 
     /// Once said which of several daemons; drawn on, so that the rest of a seed stays as it is.
@@ -68,7 +68,7 @@ impl World {
             if at > calm_at {
                 return;
             }
-            self.push(at, What::Crash);
+            self.push(at, SimEvent::Crash);
         }
     }
 }

@@ -7,29 +7,29 @@ use sealift::domain::id::{ChangeId, Digest};
 use sealift::domain::rollout::Verb;
 use sealift::store::Store;
 
-use super::{S, What, World};
+use super::{S, SimEvent, SimWorld};
 use crate::planted::Planted;
 
 /// Who approves; the first of them submitted, under the name that a file of the plans folder would have, and may not.
 const PEOPLE: [&str; 4] = ["simulation (plans folder)", "ada", "bob", "carol"];
 
-impl World {
+impl SimWorld {
     pub(super) fn draw_gates(&mut self) {
         let gates = self.scenario.gates.clone();
         for at in gates.reverts {
-            self.push(at * S, What::Operator { verb: Verb::Revert });
+            self.push(at * S, SimEvent::Operator { verb: Verb::Revert });
         }
         for at in gates.foreign {
-            self.push(at * S, What::Foreign);
+            self.push(at * S, SimEvent::Foreign);
         }
         for (at, length) in gates.pauses {
             let until = super::start() + std::time::Duration::from_secs(at + length);
-            self.push(at * S, What::Operator { verb: Verb::Pause { until: Some(until) } });
+            self.push(at * S, SimEvent::Operator { verb: Verb::Pause { until: Some(until) } });
         }
         if gates.approvals > 0 {
             for at in 0..6 {
                 let digest = if at % 3 == 0 { Digest::of(b"another plan") } else { self.submission.plan.approval.digest };
-                self.push((3 + 5 * at) * S, What::Operator { verb: Verb::Approve { digest } });
+                self.push((3 + 5 * at) * S, SimEvent::Operator { verb: Verb::Approve { digest } });
             }
         }
     }

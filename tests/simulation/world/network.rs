@@ -5,13 +5,13 @@ use sealift::domain::id::ChangeId;
 use sealift::engine::{CheckSpec, Input, Ticket};
 use sealift::simcloud::faults::{Between, Faults, QuotaRule};
 
-use super::{CallPoint, Kill, MS, Nanos, What, World};
-use crate::oracle::{Seen, Sent};
+use super::{CallPoint, Kill, MS, Nanos, SimEvent, SimWorld};
+use crate::oracle::{SeenFact, Sent};
 use crate::planted::Planted;
-use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND, SETTLE, Scenario};
+use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND, SETTLE, SimScenario};
 
 /// The cloud's faults, as a planted bug has them.
-pub(super) fn planted_faults(scenario: &Scenario, planted: Planted) -> Faults {
+pub(super) fn planted_faults(scenario: &SimScenario, planted: Planted) -> Faults {
     let mut faults = scenario.faults.clone();
     match planted {
         Planted::VisibilityBeyondSettle => faults.visibility_lag = Between::exactly(SETTLE * 3),
@@ -23,7 +23,7 @@ pub(super) fn planted_faults(scenario: &Scenario, planted: Planted) -> Faults {
     faults
 }
 
-impl World {
+impl SimWorld {
     pub(super) fn wire(&mut self, life: u32, ticket: Ticket, number: u64, (call, check): (Call, CheckSpec)) {
         if self.daemon.life != life {
             return;
@@ -35,7 +35,7 @@ impl World {
         let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of_call(&call) };
         if self.rng.f64() < self.scenario.refuse {
             self.fire("connection_refused");
-            self.oracle.see(Seen::NotSent { id, now: self.now });
+            self.oracle.see(SeenFact::NotSent { id, now: self.now });
             let reply = unanswered(Disposition::NotDone, false, "connection refused");
             return self.push_answer(0, life, ticket, number, reply);
         }
@@ -43,7 +43,7 @@ impl World {
             && !self.is_let_through(&withheld.0)
         {
             self.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
-            self.oracle.see(Seen::NotSent { id, now: self.now });
+            self.oracle.see(SeenFact::NotSent { id, now: self.now });
             return self.push_answer(0, life, ticket, number, unanswered(Disposition::Withheld, false, &withheld.0));
         }
         self.oracle.wire(&Sent { ticket, id, call: &call, times, now: self.now }, &self.store);
@@ -55,7 +55,7 @@ impl World {
         if self.planted != Planted::DoubtTimedFromDecision {
             self.push_no_answer(CALL_TIMEOUT.as_nanos() as u64, life, ticket, number);
         }
-        self.push(way, What::Arrive { life, ticket, number, call: Box::new(call) });
+        self.push(way, SimEvent::Arrive { life, ticket, number, call: Box::new(call) });
         if self.killed(Kill::Call { number, at: CallPoint::AfterWire }) {
             self.crash(None);
         }
@@ -82,7 +82,7 @@ impl World {
         self.oracle.arrived(self.now);
         let reply = self.mangle(call, arrival.reply);
         let back = self.rng.u64(MS..50 * MS) + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
-        self.oracle.see(Seen::AnswerComes { ticket, at: self.now + back });
+        self.oracle.see(SeenFact::AnswerComes { ticket, at: self.now + back });
         self.push_answer(back, life, ticket, number, reply);
     }
 
@@ -99,7 +99,7 @@ impl World {
     }
 
     fn push_answer(&mut self, after: Nanos, life: u32, ticket: Ticket, number: u64, reply: Reply) {
-        self.push(after, What::Answer { life, ticket, number, reply: Box::new(reply) });
+        self.push(after, SimEvent::Answer { life, ticket, number, reply: Box::new(reply) });
     }
 
     /// The client gives the call up by then; the answer itself may come earlier, or later and to nobody.
@@ -119,11 +119,11 @@ impl World {
         if let Ok(Answer::Accepted(Some(job))) = &reply.outcome
             && first
         {
-            self.oracle.see(Seen::JobRead { job: job.clone() });
+            self.oracle.see(SeenFact::JobRead { job: job.clone() });
         }
-        self.oracle.see(Seen::Answered { ticket, disposition });
+        self.oracle.see(SeenFact::Answered { ticket, disposition });
         if let (Some(time), true) = (reply.cloud_time, first) {
-            self.oracle.see(Seen::TimeTold { boot: self.times().boot, time });
+            self.oracle.see(SeenFact::TimeTold { boot: self.times().boot, time });
         }
         self.feed(Input::Answered { ticket, reply });
         if self.killed(Kill::Call { number, at: CallPoint::AfterAnswer }) {

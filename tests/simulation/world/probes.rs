@@ -9,32 +9,32 @@ use sealift::store::Store;
 
 use futures_util::FutureExt;
 
-use super::{MS, What, World};
-use crate::oracle::Seen;
+use super::{MS, SimEvent, SimWorld};
+use crate::oracle::SeenFact;
 use crate::planted::Planted;
 
 /// Longest way there, and back.
 const WAY_MAX: u64 = 100 * MS;
 
-impl World {
+impl SimWorld {
     pub(super) fn probe(&mut self, ticket: Ticket, id: ChangeId, endpoint: Endpoint) {
         let life = self.daemon.life;
         let way = self.rng.u64(MS..WAY_MAX);
-        self.push(way, What::Probe { life, ticket, id, endpoint });
+        self.push(way, SimEvent::Probe { life, ticket, id, endpoint });
     }
 
     /// The connection is there: what the port shows is what it shows now, whenever its probe's daemon learns of it.
     pub(super) fn probed(&mut self, life: u32, ticket: Ticket, id: ChangeId, endpoint: &Endpoint) {
         let now = self.cloud_now();
         let mut proof = self.cloud.probe(now, endpoint);
-        self.oracle.see(Seen::Probed { id, shown: shown(&proof) });
+        self.oracle.see(SeenFact::Probed { id, shown: shown(&proof) });
         if self.planted == Planted::ProbeAnsweredFromWish {
             proof = self.wished(id, proof);
         }
         let silent = proof.greeting.is_none();
         let wait = if silent { u64::try_from(PROBE_WITHIN.as_nanos()).expect("short") } else { self.rng.u64(MS..WAY_MAX) };
         let input = Box::new(Input::Probed { ticket, proof: Box::new(proof) });
-        self.push(wait, What::Feed { life, input });
+        self.push(wait, SimEvent::Feed { life, input });
     }
 
     /// What a probe that knows what is wanted tells.

@@ -3,20 +3,20 @@
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::change::{Change, How, State};
-use sealift::domain::missed::Windows;
 use sealift::domain::plan::{Plan, Promote};
 use sealift::domain::rollout::Phase;
 use sealift::domain::tally::Tally;
 use sealift::domain::target::Target;
-use sealift::engine::{Found, Input, Query, Ticket};
+use sealift::domain::window_log::WindowLog;
+use sealift::engine::{Input, StoreAnswer, StoreQuery, Ticket};
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Active, Commit, CommitError, Durability, Rollout, Store};
 
-use super::{Kill, MS, World};
-use crate::oracle::Seen;
+use super::{Kill, MS, SimWorld};
+use crate::oracle::SeenFact;
 use crate::planted::Planted;
 
-impl World {
+impl SimWorld {
     pub(super) fn apply(&mut self, life: u32, ticket: Ticket, commit: Commit) {
         if self.daemon.life != life {
             // It was on its way when its daemon died.
@@ -74,7 +74,7 @@ impl World {
             assert!(applied.is_ok() || self.planted != Planted::Nothing, "what was applied once is applied again");
         }
         self.store = store;
-        self.oracle.see(Seen::Rebuilt);
+        self.oracle.see(SeenFact::Rebuilt);
     }
 
     pub(super) fn scan(&self, until: Timestamp) -> (Vec<Rollout>, Vec<Active>) {
@@ -84,17 +84,17 @@ impl World {
         (open, due)
     }
 
-    pub(super) fn read(&self, query: Query) -> Found {
+    pub(super) fn read(&self, query: StoreQuery) -> StoreAnswer {
         let store = &self.store;
         match query {
-            Query::Rollout(id) => {
+            StoreQuery::Rollout(id) => {
                 let rollout = store.rollout(id).now_or_never().expect("ready").expect("memory");
-                Found::Rollout(rollout.map(|rollout| self.told_rollout(rollout).into()))
+                StoreAnswer::Rollout(rollout.map(|rollout| self.told_rollout(rollout).into()))
             }
-            Query::Candidates { rollout, limit, .. } if self.puts_first_wave_back() => {
-                Found::Candidates(store.candidates(rollout, 0, limit).now_or_never().expect("ready").expect("memory"))
+            StoreQuery::Candidates { rollout, limit, .. } if self.puts_first_wave_back() => {
+                StoreAnswer::Candidates(store.candidates(rollout, 0, limit).now_or_never().expect("ready").expect("memory"))
             }
-            Query::Candidates { rollout, wave, limit } => {
+            StoreQuery::Candidates { rollout, wave, limit } => {
                 let wave = if self.planted == Planted::LaterWavesOffered { self.scenario.waves.len() as u16 - 1 } else { wave };
                 let mut found = store.candidates(rollout, wave, limit).now_or_never().expect("ready").expect("memory");
                 if self.planted == Planted::FullGroupHoldsTheRest
@@ -104,22 +104,24 @@ impl World {
                     found.passed.retain(|passed| passed.change.id.ordinal < first);
                     found.cursor = found.cursor.min(first.max(self.read_rollout().record.cursor));
                 }
-                Found::Candidates(found)
+                StoreAnswer::Candidates(found)
             }
-            Query::Stored { rollout, words, places, limit } => {
+            StoreQuery::Stored { rollout, words, places, limit } => {
                 // Whoever offers the wrong wave first has marked all of them.
                 let places = if self.puts_first_wave_back() && words.contains(&"succeeded") { 0..u32::MAX } else { places };
                 let found = store.stored(rollout, words, places, limit).now_or_never().expect("ready").expect("memory");
-                Found::Stored(found.into_iter().map(|change| self.told_success(change)).collect())
+                StoreAnswer::Stored(found.into_iter().map(|change| self.told_success(change)).collect())
             }
-            Query::Change(id) => {
+            StoreQuery::Change(id) => {
                 let change = store.change(id).now_or_never().expect("ready").expect("memory");
                 let rollout = store.rollout(id.rollout).now_or_never().expect("ready").expect("memory");
                 let told = change.zip(rollout).map(|(active, rollout)| Box::new((active, self.told_rollout(rollout))));
-                Found::Change(told)
+                StoreAnswer::Change(told)
             }
-            Query::KnownJobs(_) if self.planted == Planted::KnownJobsForgotten => Found::KnownJobs(Vec::new()),
-            Query::KnownJobs(instance) => Found::KnownJobs(store.known_jobs(&instance).now_or_never().expect("ready").expect("memory")),
+            StoreQuery::KnownJobs(_) if self.planted == Planted::KnownJobsForgotten => StoreAnswer::KnownJobs(Vec::new()),
+            StoreQuery::KnownJobs(instance) => {
+                StoreAnswer::KnownJobs(store.known_jobs(&instance).now_or_never().expect("ready").expect("memory"))
+            }
         }
     }
 
@@ -143,7 +145,7 @@ impl World {
                 if done { Tally { failed: 0, in_doubt: 0, skipped: tally.skipped + tally.failures(), ..tally } } else { tally }
             }),
             Planted::PauseForgottenAtRestart if self.restarted() => rollout.record.paused = None,
-            Planted::WindowsForgottenAtRestart if self.windows_forgotten => rollout.record.windows = Windows::default(),
+            Planted::WindowsForgottenAtRestart if self.windows_forgotten => rollout.record.windows = WindowLog::default(),
             Planted::PauseEndForgottenAtRestart if self.restarted() => rollout.record.paused_until = None,
             Planted::PauseEndsEarly => {
                 let early = |until: Timestamp| until - std::time::Duration::from_secs(60);

@@ -6,7 +6,7 @@ use crate::domain::id::Name;
 const LANES: usize = 20;
 
 struct Many {
-    running: Running,
+    running: RunningEmulator,
     cloud: HttpCloud,
     clock: Arc<OurClock>,
     targets: Vec<Target>,
@@ -48,9 +48,9 @@ fn key_files(dir: &Path, place: usize, access_key: &str, secret_key: &str) -> Cr
 fn password_file(dir: &Path, endpoint: &str, place: usize, text: &str) -> Credentials {
     Credentials::Password {
         iam_endpoint: endpoint.to_owned(),
-        user: Naming::Plain("sealift".into()),
+        user: NameSource::Plain("sealift".into()),
         password: SecretSource::File(write(dir, &format!("password-{place}"), text)),
-        domain: Naming::Plain("acme".into()),
+        domain: NameSource::Plain("acme".into()),
     }
 }
 
@@ -120,7 +120,7 @@ async fn a_wrong_secret_beside_a_right_one_holds_only_its_own_lane() {
 
 #[tokio::test]
 async fn the_first_use_of_a_key_goes_alone() {
-    let (endpoint, mut asked) = server(Act::Silence).await;
+    let (endpoint, mut asked) = server(ServerReaction::Silence).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
     let lanes: Vec<_> = (0..LANES)
         .map(|place| {

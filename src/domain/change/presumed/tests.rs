@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::tests::{LATE, change, context, doubt, events, every_cell_is_as, job, record, told_record};
-use super::super::{Change, Event, Gate, State, decide};
+use super::super::{Change, Clearance, Event, State, decide};
 use super::*;
 
 /// -: its job is presumed, under a name that no document has. named: it is called the switch. late: longer waited than any limit.
@@ -77,12 +77,12 @@ fn what_was_set_aside_often_enough_is_a_person_s() {
     let last = jobs.last().cloned();
     let presumed = Some(Box::new(Presumed { doubt: doubt(), jobs: jobs.clone(), named: false }));
     let verifying = change(Record { state: State::Verifying { job: last }, attempts: 1, jobs, presumed, ..Record::queued() });
-    let decision = decide(&verifying, &events()["observed other"], &context(Gate::Open, false, LATE)).expect("a look's answer");
+    let decision = decide(&verifying, &events()["observed other"], &context(Clearance::Open, false, LATE)).expect("a look's answer");
     let State::InDoubt { reason } = &decision.record.state else { panic!("{:?}", decision.record.state) };
     assert_eq!(reason.message, "the proxy is ACTIVE, ssl_option false, after 8 jobs that were presumed to be its own");
     // After a person's word the next one may be presumed, and the oldest gives way.
     let recovering = change(Record { state: doubt(), ..decision.record });
-    let decision = decide(&recovering, &events()["found one"], &context(Gate::Open, false, LATE)).expect("an answer");
+    let decision = decide(&recovering, &events()["found one"], &context(Clearance::Open, false, LATE)).expect("an answer");
     let presumed = decision.record.presumed.as_ref().expect("one more");
     assert_eq!((presumed.jobs.len(), presumed.jobs.last()), (PRESUMED_MAX, Some(&job("found"))));
     assert_eq!(decision.record.jobs, presumed.jobs);
@@ -93,6 +93,6 @@ fn a_job_that_a_person_names_is_no_longer_presumed() {
     let presumed = Some(Box::new(Presumed { doubt: doubt(), jobs: vec![job("known"), job("named")], named: false }));
     let state = State::Ready;
     let record = Record { state, jobs: vec![job("known"), job("named")], adopted: Some(job("named")), presumed, ..Record::queued() };
-    let decision = decide(&change(record), &Event::Woken, &context(Gate::Open, false, Duration::ZERO)).expect("its turn");
+    let decision = decide(&change(record), &Event::Woken, &context(Clearance::Open, false, Duration::ZERO)).expect("its turn");
     assert_eq!(told_record(&decision.record), "following jobs=known,named presumed=known");
 }

@@ -20,7 +20,7 @@ fn held(record: &Record) -> Vec<String> {
     let told = |setback: &Setback| {
         let Setback { to, attempt, status, request_id, .. } = setback;
         let status = status.map_or("-".to_owned(), |status| status.to_string());
-        format!("{} {attempt} {status} {}", to.word(), request_id.as_deref().unwrap_or("-"))
+        format!("{} {attempt} {status} {}", to.as_str(), request_id.as_deref().unwrap_or("-"))
     };
     record.setbacks.iter().flat_map(|setbacks| [told(&setbacks.first), told(setbacks.last())]).collect()
 }
@@ -29,7 +29,7 @@ fn held(record: &Record) -> Vec<String> {
 fn walk(mut change: Change, steps: &[Event]) -> Change {
     for event in steps {
         let waited = if matches!(change.record.state, State::Recovering { .. }) { Duration::from_secs(20) } else { Duration::ZERO };
-        change.record = decide(&change, event, &context(Gate::Open, false, waited)).expect("not stale").record;
+        change.record = decide(&change, event, &context(Clearance::Open, false, waited)).expect("not stale").record;
     }
     change
 }
@@ -42,8 +42,8 @@ fn the_first_answer_and_the_last_are_held_whatever_follows_them() {
     for n in 1..=RETRY.max_attempts {
         let lost = [observed.clone(), error(Disposition::Unknown, n), nothing.clone()];
         change = walk(change, &lost);
-        assert_eq!(change.record.state.word(), "recovering");
-        let decision = decide(&change, &observed, &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+        assert_eq!(change.record.state.as_str(), "recovering");
+        let decision = decide(&change, &observed, &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
         let caused = format!("answer {}, DBS.20000{n}: internal error; not executed: ", 500 + n);
         assert!(decision.why.contains(&caused), "the answer is not hidden: {}", decision.why);
         change.record = decision.record;
@@ -61,7 +61,7 @@ fn a_change_that_stays_in_doubt_names_the_answer_that_brought_it_there() {
     let events = events();
     let lost = [events["observed other"].clone(), error(Disposition::Unknown, 1)];
     let in_doubt = walk(change(record(&State::Inspecting, "-")), &lost);
-    let late = context(Gate::Open, false, Duration::from_secs(3600));
+    let late = context(Clearance::Open, false, Duration::from_secs(3600));
     for event in ["observed untold", "error unknown"] {
         let decision = decide(&in_doubt, &events[event], &late).expect("not stale");
         let State::InDoubt { reason } = &decision.record.state else { panic!("{decision:?}") };
@@ -70,7 +70,7 @@ fn a_change_that_stays_in_doubt_names_the_answer_that_brought_it_there() {
     }
     // No answer at all, as after a crash: nothing is made up.
     let unanswered = change(record(&states()["recovering 0"], "-"));
-    let again = decide(&unanswered, &events["observed other"], &context(Gate::Open, false, Duration::ZERO)).expect("not stale");
+    let again = decide(&unanswered, &events["observed other"], &context(Clearance::Open, false, Duration::ZERO)).expect("not stale");
     assert!(again.why.starts_with("not executed: ") && again.record.setbacks.is_none(), "{}", again.why);
 }
 

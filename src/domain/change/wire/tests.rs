@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::domain::change::tests::{LATE, change, context, events, record, told};
-use crate::domain::change::{Change, Context, Event, Gate, How, Shown, Stale, State, decide};
+use crate::domain::change::{Change, Clearance, Context, Event, How, ShownByApi, Stale, State, decide};
 use crate::domain::id::Digest;
-use crate::domain::proof::{Anchors, Certificate, Demand, Endpoint, Greeting, Login, Proof, Tls, TlsVersion, Trouble, TroubleWord};
+use crate::domain::proof::{Anchors, Certificate, Demand, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble, TroubleWord};
 
 fn endpoint() -> Endpoint {
     "10.0.0.7:3306".parse().expect("an endpoint")
@@ -33,7 +33,7 @@ fn shows(tls: bool) -> Proof {
         not_after: Some("2027-11-24T00:00:00Z".parse().expect("an instant")),
         sha256: Digest::of(b"der"),
     };
-    let handshake = Tls {
+    let handshake = Handshake {
         version: TlsVersion::V12,
         cipher: "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384".into(),
         chain: vec![certificate],
@@ -105,30 +105,32 @@ unundone    ; undo           ; -       => stale
 /// A change as a row begins with it.
 fn begun(state: &str, circumstances: &str) -> Change {
     let verifying = record(&State::Verifying { job: Some("known".parse().expect("an id")) }, "-");
-    let shown = Some(Box::new(Shown { endpoint: endpoint(), how: How::Switched }));
-    let mut change = match state {
-        "shown" => change(super::super::Record { shown, ..verifying }),
-        "undone" => {
-            let undo = Some(super::super::Undo { puts: 1 });
-            Change { desired: false, ..change(super::super::Record { shown, undo, ..verifying }) }
-        }
-        "unproven" | "unundone" => {
-            let reason = super::super::Reason { word: super::super::ReasonWord::NotProven, message: "silent".into() };
-            let shown = shown
-                .map(|shown| if circumstances == "unknown" { Box::new(Shown { how: How::SwitchedJobUnknown, ..*shown }) } else { shown });
-            let undo = (state == "unundone").then_some(super::super::Undo { puts: 1 });
-            change(super::super::Record { shown, undo, ..record(&State::Failed { reason }, "-") })
-        }
-        other => {
-            let plain = if circumstances == "tried" { "tried" } else { "-" };
-            change(record(&crate::domain::change::tests::states()[other], plain))
-        }
-    };
+    let shown = Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
+    let mut change =
+        match state {
+            "shown" => change(super::super::Record { shown, ..verifying }),
+            "undone" => {
+                let undo = Some(super::super::Undo { puts: 1 });
+                Change { desired: false, ..change(super::super::Record { shown, undo, ..verifying }) }
+            }
+            "unproven" | "unundone" => {
+                let reason = super::super::Reason { word: super::super::ReasonWord::NotProven, message: "silent".into() };
+                let shown = shown.map(|shown| {
+                    if circumstances == "unknown" { Box::new(ShownByApi { how: How::SwitchedJobUnknown, ..*shown }) } else { shown }
+                });
+                let undo = (state == "unundone").then_some(super::super::Undo { puts: 1 });
+                change(super::super::Record { shown, undo, ..record(&State::Failed { reason }, "-") })
+            }
+            other => {
+                let plain = if circumstances == "tried" { "tried" } else { "-" };
+                change(record(&crate::domain::change::tests::states()[other], plain))
+            }
+        };
     if circumstances == "retried" {
-        change.record.shown = Some(Box::new(Shown { endpoint: endpoint(), how: How::Switched }));
+        change.record.shown = Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
     }
     if state == "succeeded" {
-        change.record.shown = Some(Box::new(Shown { endpoint: endpoint(), how: How::Switched }));
+        change.record.shown = Some(Box::new(ShownByApi { endpoint: endpoint(), how: How::Switched }));
         change.record.proof = Some(Box::new(shows(true).summary()));
     }
     change
@@ -145,7 +147,7 @@ fn every_cell_is_as_the_table_says() {
         if let Event::Observed(Some(view)) = &mut event {
             view.endpoint = (circumstances != "unnamed").then(endpoint);
         }
-        let gate = if circumstances == "held" { Gate::Held } else { Gate::Open };
+        let gate = if circumstances == "held" { Clearance::Held } else { Clearance::Open };
         let waited = if circumstances == "late" { LATE } else { Duration::ZERO };
         let min_tls = if circumstances == "strict" { TlsVersion::V13 } else { TlsVersion::V12 };
         let ctx = Context { wire: Some(Demand { min_tls, trusted: true }), ..context(gate, circumstances == "shut", waited) };

@@ -1,0 +1,565 @@
+//! The changes in hand: from a wake or an answer through a decision and its commit to the next call.
+//!
+//! Invariant: a decision that makes a call is taken only with a permit in hand, because its commit starts the call's
+//! deadline; and an event is dropped only when the table says that it is stale.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::core::{Core, Owner, Timer};
+use super::effect::{Effect, StoreAnswer, StoreQuery};
+use super::fence::CheckSpec;
+use super::job_search::JobSearch;
+use super::lane::{LaneState, Rank, Waiter};
+use super::permit::trace;
+use crate::clock::Times;
+use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
+use crate::domain::change::{self, Change, Clearance, Context, Decision, Event, Stale, State, Wake};
+use crate::domain::id::{ChangeId, Name};
+use crate::domain::journal::Trace;
+use crate::domain::quota::Boot;
+use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
+
+/// From the decision to the wire instant: past it a call is not sent, because what it was decided on may be no more.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a scan waits beyond a call's longest life, or beyond a planned wake, before it takes a change into hand.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// One change in hand.
+pub(super) struct Work {
+    pub(super) change: Change,
+    pub(super) stage: WorkStage,
+    /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
+    pub(super) event: Event,
+    pub(super) trace: Option<Trace>,
+    /// When its timer wakes it.
+    pub(super) wake: Option<Boot>,
+    /// When the present state was entered, or taken over.
+    entered: Boot,
+    pub(super) looks: u32,
+    /// No list tells of its job: it asks for it alone, as long as it is in this state.
+    pub(super) asks_alone: bool,
+    /// The question about the job list that is under way.
+    pub(super) question: Option<JobSearch>,
+    /// Between which two instants the latest PUT of this process was out.
+    pub(super) put: Option<(Boot, Boot)>,
+    /// Counted in its lane's `in_flight`.
+    counted: bool,
+}
+
+pub(super) enum WorkStage {
+    /// Waits for its timer.
+    Asleep,
+    /// Waits for a permit of its lane.
+    Waiting { rank: Rank, place: u64 },
+    /// Waits for the next list of its lane's jobs.
+    Listed,
+    /// Waits for a place to look at the wire.
+    Lined { place: u64 },
+    /// The look at the wire is out.
+    Probing,
+    /// The decision is on its way to the store, with both clocks at the decision, from which the call's deadline counts;
+    /// a call's permit is in hand.
+    Committing(Box<Decision>, Times),
+    /// The call is out.
+    Out(Box<Call>),
+    /// The store is asked what moved, or which jobs are explained.
+    Reading,
+}
+
+impl Core {
+    /// Takes a change into hand that nobody works on.
+    pub(super) fn take_over(&mut self, active: Active) {
+        let id = active.change.id;
+        if self.work.contains_key(&id) || active.change.record.state.is_settled() || active.change.record.state == State::Queued {
+            return;
+        }
+        self.count("taken_over");
+        self.begin(active.change);
+    }
+
+    /// Takes an active change into hand; it acts in this very step. One that is in hand already stays as it is: a release
+    /// that landed long ago may be acknowledged after a scan has found what it released.
+    pub(super) fn begin(&mut self, change: Change) {
+        let id = change.id;
+        if self.work.contains_key(&id) {
+            return;
+        }
+        let now = self.now.boot;
+        self.count_unserved(id, &change.target.lane);
+        let mut work = Work {
+            change,
+            stage: WorkStage::Asleep,
+            event: Event::Woken,
+            trace: None,
+            wake: Some(now),
+            entered: now,
+            looks: 0,
+            asks_alone: false,
+            question: None,
+            put: None,
+            counted: false,
+        };
+        recount(&mut work, &mut self.lanes, &mut self.stirred);
+        if let Some(tracked) = self.rollouts.get_mut(&id.rollout) {
+            tracked.lanes.insert(work.change.target.lane.clone());
+        }
+        self.work.insert(id, work);
+        self.set_timer(Timer::Change(id), None, now);
+    }
+
+    /// Its rollout's gate has changed: what is ready decides anew.
+    pub(super) fn wake_ready(&mut self, rollout: crate::domain::id::RolloutId) {
+        let first = ChangeId { rollout, ordinal: 0 };
+        let last = ChangeId { rollout, ordinal: u32::MAX };
+        let ready: Vec<_> = self
+            .work
+            .range(first..=last)
+            .filter(|(_, work)| {
+                work.change.record.state == State::Ready && matches!(work.stage, WorkStage::Asleep | WorkStage::Waiting { .. })
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ready {
+            self.sleep(id, Duration::ZERO);
+        }
+    }
+
+    /// Changes of a rollout past `Ready`: their call or job goes on whatever the operator says.
+    pub(super) fn in_flight_of(&self, rollout: crate::domain::id::RolloutId) -> Vec<ChangeId> {
+        let first = ChangeId { rollout, ordinal: 0 };
+        let last = ChangeId { rollout, ordinal: u32::MAX };
+        self.work.range(first..=last).filter(|(_, work)| work.change.record.state != State::Ready).map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn work_woken(&mut self, id: ChangeId, due: Boot, out: &mut Vec<Effect>) {
+        if let Some(work) = self.work.get_mut(&id) {
+            work.wake = None;
+            self.look_due(id, due);
+            self.consider(id, out);
+        }
+    }
+
+    /// Decides with the waiting event, as far as that needs no permit; else queues for one.
+    pub(super) fn consider(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get(&id) else { return };
+        if !matches!(work.stage, WorkStage::Asleep | WorkStage::Waiting { .. }) {
+            return;
+        }
+        match self.decide(id) {
+            Some(Ok(decision)) if matches!(decision.call, Some(Call::Follow { .. })) && self.joins(id) => self.join(id),
+            Some(Ok(decision)) if decision.call.is_some() => self.queue(id, &decision),
+            Some(Ok(decision)) if decision.probe.is_some() && decision.record.version == work.change.record.version => self.line_up(id),
+            Some(Ok(decision)) => {
+                self.leave_queue(id);
+                self.carry_out(id, decision, out);
+            }
+            Some(Err(Stale)) => self.stale(id),
+            // Without its rollout nothing can be decided; the next scan brings it.
+            None => self.sleep(id, Duration::from_secs(1)),
+        }
+    }
+
+    pub(super) fn decide(&self, id: ChangeId) -> Option<Result<Decision, Stale>> {
+        let work = self.work.get(&id)?;
+        let tracked = self.rollouts.get(&id.rollout)?;
+        let lane = self.lanes.get(&work.change.target.lane)?;
+        let ctx = tracked.change_context(&work.change, &lane.lane.timing, self.now);
+        let gate = match ctx.gate {
+            // While everything is stopped or the process ends, nothing new begins anywhere.
+            Clearance::Open if self.stop.stands() || self.draining => Clearance::Held,
+            gate => gate,
+        };
+        let occupied = lane.occupied.on(&work.change.target.instance_id, self.now.boot);
+        let (cloud, clock_holds) = self.cloud_time(id);
+        let lane_held = lane.takes_no_put().or(clock_holds);
+        let waited = self.now.boot.saturating_sub(work.entered);
+        let ctx = Context { cloud, lane_held, gate, waited, looks: work.looks, occupied, ..ctx };
+        let decided = change::decide(&work.change, &work.event, &ctx);
+        Some(decided.map(|decision| match (&decision.call, &work.question) {
+            (Some(Call::FindJobs { .. }), Some(question)) => Decision { call: Some(question.next_page()), ..decision },
+            _ => decision,
+        }))
+    }
+
+    fn queue(&mut self, id: ChangeId, decision: &Decision) {
+        let verifies = matches!(decision.record.state, State::Verifying { .. });
+        let may_wait = if verifies { self.may_wait(id) } else { None };
+        let rank = match (&decision.call, &self.work[&id].change.record.state) {
+            (Some(call), _) if call.is_write() => Rank::Switch,
+            (_, State::Ready) => Rank::Start,
+            // The state that the decision leads to: that the job has ended is committed with the look's permit in hand.
+            _ if may_wait.is_some() => Rank::LookAfter,
+            _ => Rank::InFlight,
+        };
+        let place = self.next_place;
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let lane = work.change.target.lane.clone();
+        match work.stage {
+            WorkStage::Waiting { rank: was, .. } if was == rank => {}
+            WorkStage::Waiting { .. } | WorkStage::Asleep => {
+                self.next_place += 1;
+                let was = std::mem::replace(&mut work.stage, WorkStage::Waiting { rank, place });
+                let state = self.lanes.get_mut(&lane).expect("decided with its lane");
+                if let WorkStage::Waiting { rank, place } = was {
+                    state.line.remove(rank, place, Waiter::Change(id));
+                }
+                state.line.enqueue(rank, place, Waiter::Change(id));
+            }
+            WorkStage::Listed
+            | WorkStage::Lined { .. }
+            | WorkStage::Committing(..)
+            | WorkStage::Out(_)
+            | WorkStage::Probing
+            | WorkStage::Reading => return,
+        }
+        self.stirred.insert(lane);
+        if rank == Rank::LookAfter
+            && let Some(long) = may_wait
+        {
+            // The lane may send less by then than it was taken to: whether it may go on waiting is looked at again.
+            self.wake_in(id, long);
+        }
+    }
+
+    fn leave_queue(&mut self, id: ChangeId) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        match work.stage {
+            WorkStage::Waiting { rank, place } => {
+                work.stage = WorkStage::Asleep;
+                if let Some(lane) = self.lanes.get_mut(&work.change.target.lane) {
+                    lane.line.remove(rank, place, Waiter::Change(id));
+                }
+            }
+            WorkStage::Lined { place } => {
+                work.stage = WorkStage::Asleep;
+                self.probes.leave(place);
+            }
+            _ => {}
+        }
+    }
+
+    /// Commits what the decision changes; then, or at once when it changes nothing, makes its call or sleeps.
+    pub(super) fn carry_out(&mut self, id: ChangeId, decision: Decision, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get(&id) else { return };
+        if decision.record.version != work.change.record.version {
+            let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
+            let synced = matches!(decision.record.state, State::Submitting { .. } | State::Following { .. });
+            let change = ChangeMove {
+                ordinal: id.ordinal,
+                version: work.change.record.version,
+                record: decision.record.clone(),
+                due: self.due_after(work, &decision),
+                why: decision.why.clone(),
+                call: decision.call.as_ref().map(Call::as_str),
+                answer: work.trace.clone(),
+                by: None,
+            };
+            let commit = Commit {
+                at: self.now.wall,
+                rollout: id.rollout,
+                version: tracked.view.record.version,
+                releases: None,
+                moves: None,
+                changes: vec![change],
+                durability: if synced { Durability::Synced } else { Durability::Ordered },
+            };
+            self.set_stage(id, WorkStage::Committing(Box::new(decision), self.now));
+            self.count_in_flight(id);
+            let ticket = self.ticket(Owner::Change(id));
+            out.push(Effect::Commit { ticket, commit: Box::new(commit) });
+            return;
+        }
+        self.done_with_event(id);
+        match (decision.call, decision.wake) {
+            _ if decision.probe.is_some() => self.line_up(id),
+            (Some(call), _) => self.send(id, call, self.now, out),
+            (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
+            (None, Wake::Never) => self.set_stage(id, WorkStage::Asleep),
+        }
+    }
+
+    /// From when on a scan may take the change into hand again, after this decision, if nothing has moved it by then.
+    fn due_after(&self, work: &Work, decision: &Decision) -> Option<Timestamp> {
+        if decision.record.state.is_settled() || decision.record.state == State::Queued {
+            return None;
+        }
+        let lane = self.lanes.get(&work.change.target.lane)?;
+        let ahead = match (&decision.call, decision.wake) {
+            (Some(_), _) => SEND_WITHIN + lane.lane.call_timeout,
+            (None, Wake::In(wait)) => wait,
+            (None, Wake::Never) => Duration::ZERO,
+        };
+        Some(self.wall_at(self.now.boot + ahead + GRACE))
+    }
+
+    pub(super) fn set_stage(&mut self, id: ChangeId, stage: WorkStage) {
+        if let Some(work) = self.work.get_mut(&id) {
+            work.stage = stage;
+        }
+    }
+
+    fn done_with_event(&mut self, id: ChangeId) {
+        if let Some(work) = self.work.get_mut(&id) {
+            work.event = Event::Woken;
+            work.trace = None;
+        }
+    }
+
+    pub(super) fn stale(&mut self, id: ChangeId) {
+        self.count("stale");
+        self.leave_queue(id);
+        self.done_with_event(id);
+        let poll = self.work.get(&id).and_then(|work| self.lanes.get(&work.change.target.lane)).map(|lane| lane.lane.timing.poll);
+        self.sleep(id, poll.unwrap_or(SEND_WITHIN));
+    }
+
+    pub(super) fn sleep(&mut self, id: ChangeId, wait: Duration) {
+        self.leave_queue(id);
+        self.leave_list(id);
+        self.set_stage(id, WorkStage::Asleep);
+        self.wake_in(id, wait);
+    }
+
+    /// Its timer wakes it after this wait; an earlier one no longer does.
+    fn wake_in(&mut self, id: ChangeId, wait: Duration) {
+        let at = self.now.boot + wait;
+        if let Some(work) = self.work.get_mut(&id) {
+            let was = work.wake.replace(at);
+            self.set_timer(Timer::Change(id), was, at);
+        }
+    }
+
+    /// Lets a call go that was decided then. Its deadline counts from the decision: a commit that took long has used the
+    /// time up.
+    pub(super) fn send(&mut self, id: ChangeId, call: Call, decided: Times, out: &mut Vec<Effect>) {
+        if let (Call::Inspect { .. }, Some(view)) = (&call, self.seen_of_late(id)) {
+            return self.decide_by(id, view, out);
+        }
+        if let Call::Submit { target, .. } = &call {
+            self.no_longer_fresh(&target.lane, &target.instance_id);
+        }
+        let Some(tracked) = self.rollouts.get(&id.rollout) else { return };
+        let Some(work) = self.work.get_mut(&id) else { return };
+        work.stage = WorkStage::Out(Box::new(call.clone()));
+        let check = CheckSpec {
+            write: call.is_write(),
+            deadline: decided.boot + SEND_WITHIN,
+            rollout: id.rollout,
+            lane: work.change.target.lane.clone(),
+            wave: work.change.wave,
+            undo: work.change.record.undo.is_some(),
+            decided,
+            open: tracked.open_within(decided),
+            plan: tracked.view.plan.clone(),
+        };
+        let ticket = self.ticket(Owner::Change(id));
+        self.count("calls");
+        out.push(Effect::Call { ticket, call, check });
+    }
+
+    pub(super) fn work_committed(&mut self, id: ChangeId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let WorkStage::Committing(decision, decided) = std::mem::replace(&mut work.stage, WorkStage::Asleep) else { return };
+        let lane = work.change.target.lane.clone();
+        match result {
+            Ok(()) => self.moved(id, *decision, decided, out),
+            Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
+                self.count("conflict");
+                if decision.call.is_some() {
+                    self.permit_unused(&lane);
+                    self.stirred.insert(lane);
+                }
+                self.reread(id, out);
+            }
+            Err(CommitError::Unavailable(why)) => self.fail(why, out),
+        }
+    }
+
+    fn moved(&mut self, id: ChangeId, decision: Decision, decided: Times, out: &mut Vec<Effect>) {
+        let now = self.now.boot;
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let (was, is) = (work.change.record.state.as_str(), decision.record.state.as_str());
+        let completed = work.event == Event::Job(JobView::Completed);
+        if was != is {
+            work.entered = now;
+            work.looks = 0;
+            work.asks_alone = false;
+            work.question = None;
+        }
+        let waits = decision.record.waits > work.change.record.waits;
+        work.change.record = decision.record;
+        let lane = work.change.target.lane.clone();
+        match (was, is) {
+            ("submitting", "following") => self.follows(id),
+            ("verifying", "recovering") => self.count("presumed_set_aside"),
+            ("following", other) if other != "following" => self.follows_no_more(id, &lane, completed),
+            _ => {}
+        }
+        if waits {
+            self.ask_what_runs(&lane);
+        }
+        self.done_with_event(id);
+        if self.count_in_flight(id) {
+            return self.let_go(id);
+        }
+        match (decision.call, decision.wake) {
+            _ if decision.probe.is_some() => self.line_up(id),
+            (Some(call), _) => self.send(id, call, decided, out),
+            (None, Wake::In(wait)) => self.sleep(id, self.patience(id, wait)),
+            (None, Wake::Never) => {}
+        }
+    }
+
+    /// Keeps the lane's count right; true when the change is no longer active.
+    fn count_in_flight(&mut self, id: ChangeId) -> bool {
+        let Some(work) = self.work.get_mut(&id) else { return true };
+        recount(work, &mut self.lanes, &mut self.stirred);
+        work.change.record.state.is_settled() || work.change.record.state == State::Queued
+    }
+
+    /// The change is settled, queued again, or somebody else's: it is no longer in hand.
+    fn let_go(&mut self, id: ChangeId) {
+        self.leave_queue(id);
+        self.leave_list(id);
+        if let Some(mut work) = self.work.remove(&id) {
+            let lane = work.change.target.lane.clone();
+            self.uncount_unserved(id, &lane);
+            self.follows_no_more(id, &lane, false);
+            self.clear_timer(Timer::Change(id), work.wake);
+            let settled = work.change.record.state.is_settled();
+            if work.counted {
+                // Somebody else's now: it no longer uses our lane's places.
+                work.change.record.state = State::Queued;
+                recount(&mut work, &mut self.lanes, &mut self.stirred);
+            }
+            self.rollout_stirred(id.rollout, settled);
+        }
+    }
+
+    pub(super) fn reread(&mut self, id: ChangeId, out: &mut Vec<Effect>) {
+        let ticket = self.ticket(Owner::Change(id));
+        self.set_stage(id, WorkStage::Reading);
+        out.push(Effect::Read { ticket, query: StoreQuery::Change(id) });
+    }
+
+    pub(super) fn work_read(&mut self, id: ChangeId, found: StoreAnswer, out: &mut Vec<Effect>) {
+        self.set_stage(id, WorkStage::Asleep);
+        match found {
+            StoreAnswer::Change(Some(found)) => {
+                let (active, rollout) = *found;
+                self.rollout_seen(rollout);
+                self.reconcile(id, active, out);
+            }
+            StoreAnswer::Change(None) => self.let_go(id),
+            StoreAnswer::KnownJobs(known) => self.questioned(id, &known, out),
+            StoreAnswer::Rollout(_) | StoreAnswer::Candidates(_) | StoreAnswer::Stored(_) => self.count("unknown_ticket"),
+        }
+    }
+
+    /// After a conflict: take what the store has, and decide again with the same event.
+    fn reconcile(&mut self, id: ChangeId, active: Active, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let moved = active.change.record.version != work.change.record.version;
+        work.change = active.change;
+        if moved {
+            work.entered = self.now.boot;
+            work.looks = 0;
+            work.question = None;
+        }
+        if self.count_in_flight(id) {
+            return self.let_go(id);
+        }
+        // An answer belongs to the state in which its call was made. A job id alone is worth telling in whatever state the
+        // change is by now, unless the change has it: then it is of an earlier PUT than the one that the state speaks of.
+        // Everything else is the business of whoever moved it.
+        let work = &self.work[&id];
+        let named = if let Event::Accepted(job) = &work.event { job.as_ref() } else { None };
+        let told_before = named.is_some_and(|job| work.change.record.jobs.contains(job));
+        let news = named.is_some() && !told_before;
+        if moved && !news {
+            if told_before {
+                self.count("job_told_before");
+            }
+            return self.let_go(id);
+        }
+        match self.decide(id) {
+            Some(Ok(_)) => self.consider(id, out),
+            Some(Err(Stale)) if moved => {
+                self.count("stale");
+                self.let_go(id);
+            }
+            Some(Err(Stale)) | None => self.stale(id),
+        }
+    }
+
+    /// The cloud answered a call that was out since then.
+    pub(super) fn work_answered(&mut self, id: ChangeId, since: Boot, reply: Reply, out: &mut Vec<Effect>) {
+        let Some(work) = self.work.get_mut(&id) else { return };
+        let WorkStage::Out(call) = std::mem::replace(&mut work.stage, WorkStage::Asleep) else { return };
+        let name = work.change.target.lane.clone();
+        work.looks = work.looks.saturating_add(1);
+        work.trace = Some(trace(&call, &reply));
+        work.put = call.is_write().then_some((since, self.now.boot)).or(work.put);
+        self.keep_fresh(&call, &reply);
+        let mut outcome = reply.outcome;
+        let paused = self.permit_back(&name, reply.sent, &outcome);
+        if let Err(error) = &mut outcome
+            && paused
+            && error.disposition == Disposition::NotDone
+        {
+            // Out of reach: the lane waits, and no change pays for it with an attempt.
+            error.disposition = Disposition::Throttled;
+        }
+        match outcome {
+            Ok(Answer::Jobs { jobs, page }) => self.gather(id, &call, jobs, &page, out),
+            other => {
+                if matches!(&other, Err(error) if matches!(error.disposition, Disposition::NotFound | Disposition::Fatal))
+                    && let Some(work) = self.work.get_mut(&id)
+                {
+                    // A page that is refused for good may be so because of its offset: the next question begins anew.
+                    work.question = None;
+                }
+                let Some(event) = Event::of(other) else { return };
+                self.decide_with(id, event, out);
+            }
+        }
+    }
+
+    pub(super) fn decide_with(&mut self, id: ChangeId, event: Event, out: &mut Vec<Effect>) {
+        if matches!(event, Event::Job(JobView::Running { .. })) {
+            self.still_runs(id);
+        }
+        if let Some(work) = self.work.get_mut(&id) {
+            work.event = event;
+            self.consider(id, out);
+        }
+    }
+}
+
+/// Past `Ready` and not settled: uses one of its lane's places in flight.
+fn is_begun(state: &State) -> bool {
+    !(state.is_settled() || matches!(state, State::Queued | State::Ready))
+}
+
+/// Keeps a lane's count of one change right. A start counts from its decision on, or one pass would let all that waits
+/// begin at once.
+fn recount(work: &mut Work, lanes: &mut BTreeMap<Name, LaneState>, stirred: &mut BTreeSet<Name>) {
+    let begins = matches!(&work.stage, WorkStage::Committing(decision, ..) if is_begun(&decision.record.state));
+    let counts = begins || is_begun(&work.change.record.state);
+    if counts == work.counted {
+        return;
+    }
+    work.counted = counts;
+    if let Some(lane) = lanes.get_mut(&work.change.target.lane) {
+        if counts {
+            lane.in_flight += 1;
+        } else {
+            lane.in_flight -= 1;
+            stirred.insert(work.change.target.lane.clone());
+        }
+    }
+}

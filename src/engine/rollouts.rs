@@ -1,0 +1,583 @@
+//! The rollouts in hand: one look or one verb at a time, each from a fresh read to a commit.
+//!
+//! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; another
+//! daemon's are met by the compare-and-swap. A verb is answered only when its commit is durable and on the board.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::bulk::{Broom, Sweep, change_move};
+use super::changes::SEND_WITHIN;
+use super::core::{Core, Owner, Timer};
+use super::effect::{Effect, StoreAnswer, StoreQuery};
+use super::fence::OpenWithin;
+use super::handle::{Acknowledged, Command, CommandError};
+use super::held::Stall;
+use super::opening::LastOpening;
+use super::slowest::Waits;
+use super::watch::Watch;
+use crate::clock::Times;
+use crate::domain::change::{self, Change, State, Wake};
+use crate::domain::cloud_clock::TimeSpan;
+use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::domain::plan::WireRules;
+use crate::domain::quota::Boot;
+use crate::domain::rollout::{self, Attribution, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Phase, RolloutWake, Slowest};
+use crate::domain::stop::Stop;
+use crate::domain::window::Opening;
+use crate::domain::window_log::Gap;
+use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove};
+
+/// Changes released or put back in one commit.
+pub(super) const STRETCH: u32 = 128;
+
+/// One rollout in hand.
+pub(super) struct Tracked {
+    pub(super) view: Rollout,
+    opening: LastOpening,
+    pub(super) stage: LookStage,
+    /// Something happened since the last look began.
+    pub(super) again: bool,
+    pub(super) verbs: VecDeque<(u64, Command)>,
+    wake: Option<Boot>,
+    /// Open-window time since a change last ended.
+    pub(super) stall: Stall,
+    watch: Watch,
+    waits: Waits,
+    /// The lanes of its changes that were in hand.
+    pub(super) lanes: BTreeSet<Name>,
+}
+
+pub(super) enum LookStage {
+    Idle,
+    /// The fresh read for a look, or for the first verb in line.
+    Reading,
+    /// Candidates for a release are read.
+    Picking(Box<Decision>),
+    /// Changes to put back, or to cancel, are read.
+    Gathering(Sweep),
+    /// The one change is read that a verb names.
+    Choosing(Box<Decision>),
+    /// A commit is out.
+    Committing(Box<Moving>),
+}
+
+/// What a commit in flight will have done.
+pub(super) struct Moving {
+    pub(super) record: Option<rollout::Record>,
+    pub(super) released: Vec<Change>,
+    /// From then on others may take the released ones over.
+    pub(super) act: Act,
+    pub(super) wake: RolloutWake,
+    pub(super) verb: bool,
+    pub(super) sweep: Option<Sweep>,
+    /// It writes down what came of a window, as of then.
+    pub(super) noted: Option<Times>,
+}
+
+impl Moving {
+    /// A commit after which nothing is left to do but to look again.
+    pub(super) fn then(wake: RolloutWake) -> Self {
+        Self { record: None, released: Vec::new(), act: Act::None, wake, verb: false, sweep: None, noted: None }
+    }
+}
+
+impl Tracked {
+    fn new(view: Rollout, now: Times) -> Self {
+        let opening = LastOpening::ask(&view.plan, view.record.revert().is_some(), now);
+        Self {
+            view,
+            opening,
+            stage: LookStage::Idle,
+            again: true,
+            verbs: VecDeque::new(),
+            wake: None,
+            stall: Stall::default(),
+            watch: Watch::default(),
+            waits: Waits::default(),
+            lanes: BTreeSet::new(),
+        }
+    }
+
+    /// What the calendar says now.
+    fn opening(&self, now: Times) -> Opening {
+        self.opening.now(&self.view.plan, self.reverts(), now)
+    }
+
+    /// Whether the window is shut by the cloud's clock, wherever in this span it stands.
+    pub(super) fn is_shut_by(&self, cloud: TimeSpan) -> bool {
+        self.opening.is_shut_by(&self.view.plan, self.reverts(), cloud)
+    }
+
+    /// What a decision about it may know; `gap`: why nobody looked since the last look, `at_work`: why nothing ended.
+    pub(super) fn context(&self, now: Timestamp, gap: Gap, slowest: Slowest, at_work: String) -> Context<'_> {
+        Context {
+            now,
+            slowest,
+            plan: &self.view.plan,
+            by: &self.view.by,
+            tallies: &self.view.tallies,
+            window: self.opening.said().clone(),
+            stalled: self.stall.counted,
+            at_work,
+            since: self.view.submitted_at,
+            gap,
+        }
+    }
+
+    /// What a decision about one of its changes may know, as if the change had just entered its state.
+    pub(super) fn change_context<'a>(&'a self, change: &Change, timing: &'a change::Timing, now: Times) -> change::Context<'a> {
+        change::Context {
+            now: now.wall,
+            cloud: None,
+            lane_held: None,
+            gate: self.view.record.gate(change.wave, change.record.undo.is_some()),
+            window: self.opening(now),
+            timing,
+            retry: &self.view.plan.retry,
+            verify_timeout: self.view.plan.verify_timeout(),
+            waited: Duration::ZERO,
+            looks: 0,
+            survey: self.view.plan.survey,
+            wire: self.view.plan.wire.as_ref().map(WireRules::demand),
+            occupied: None,
+        }
+    }
+
+    fn reverts(&self) -> bool {
+        self.view.record.revert().is_some()
+    }
+
+    /// Between which instants the window is known to be open.
+    pub(super) fn open_within(&self, now: Times) -> OpenWithin {
+        self.opening.within(&self.view.plan, self.reverts(), now)
+    }
+
+    /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
+    /// it, so that many short windows add up; what ended, or a new phase, starts it anew. What passes while all that is in
+    /// hand waits for its lanes (`held_by` says why) is counted apart.
+    fn time_passes(&mut self, boot: Boot, held_by: Option<String>) {
+        let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
+            && self.view.record.paused.is_none()
+            && matches!(self.opening.said(), Opening::Open { .. });
+        self.stall.passes(boot, counts, held_by);
+    }
+
+    /// Why it has waited for its lanes for so long that a person should know.
+    pub(super) fn overdue(&self) -> Option<String> {
+        self.stall.overdue(self.view.plan.strategy.progress_deadline())
+    }
+
+    /// Something ended, or a new phase began.
+    pub(super) fn goes_on(&mut self) {
+        self.stall = Stall::default();
+    }
+}
+
+impl Core {
+    /// What the scan brought: new rollouts are taken up, known ones renewed, gone ones forgotten.
+    pub(super) fn rollouts_seen(&mut self, open: Vec<Rollout>, out: &mut Vec<Effect>) {
+        let ids: Vec<_> = open.iter().map(|rollout| rollout.id).collect();
+        for rollout in open {
+            let id = rollout.id;
+            self.rollout_seen(rollout);
+            self.look(id, out);
+        }
+        let gone: Vec<_> = self.rollouts.keys().copied().filter(|id| !ids.contains(id) && self.may_forget(*id)).collect();
+        for id in gone {
+            if let Some(tracked) = self.rollouts.remove(&id) {
+                self.clear_timer(Timer::Rollout(id), tracked.wake);
+                self.board.forget_rollout(id);
+            }
+        }
+    }
+
+    fn may_forget(&self, id: RolloutId) -> bool {
+        let idle = self.rollouts.get(&id).is_some_and(|tracked| matches!(tracked.stage, LookStage::Idle) && tracked.verbs.is_empty());
+        let first = ChangeId { rollout: id, ordinal: 0 };
+        let last = ChangeId { rollout: id, ordinal: u32::MAX };
+        idle && self.work.range(first..=last).next().is_none()
+    }
+
+    /// Takes over what the store says of a rollout. An older view than the one in hand changes nothing.
+    pub(super) fn rollout_seen(&mut self, view: Rollout) {
+        let id = view.id;
+        let now = self.now;
+        let moved = match self.rollouts.get_mut(&id) {
+            Some(tracked) if view.record.version < tracked.view.record.version => return,
+            Some(tracked) => {
+                let moved = view.record.version != tracked.view.record.version;
+                // A change may have ended in other hands: its place is free.
+                tracked.again |= view.tallies != tracked.view.tallies;
+                tracked.view = view;
+                moved
+            }
+            None => {
+                self.rollouts.insert(id, Tracked::new(view, now));
+                true
+            }
+        };
+        if moved {
+            self.gate_moved(id);
+        }
+    }
+
+    fn gate_moved(&mut self, id: RolloutId) {
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            tracked.waits.seen(&tracked.view.record, self.now);
+            self.board.set_rollout(id, &tracked.view.record);
+            self.wake_ready(id);
+        }
+    }
+
+    pub(super) fn rollout_woken(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            tracked.wake = None;
+            tracked.again = true;
+        }
+        self.look(id, out);
+    }
+
+    /// One of its changes left our hands.
+    pub(super) fn rollout_stirred(&mut self, id: RolloutId, settled: bool) {
+        let now = self.now.boot;
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            tracked.again = true;
+            if settled {
+                tracked.goes_on();
+            }
+            let was = tracked.wake.replace(now);
+            self.set_timer(Timer::Rollout(id), was, now);
+        }
+    }
+
+    /// A verb came in.
+    pub(super) fn command(&mut self, id: u64, command: Command, out: &mut Vec<Effect>) {
+        let rollout = command.rollout;
+        if let Some(tracked) = self.rollouts.get_mut(&rollout) {
+            tracked.verbs.push_back((id, command));
+            return self.look(rollout, out);
+        }
+        // Not in hand: final, or not there. A read tells, and costs nothing but a moment.
+        self.strangers.insert(id, command);
+        let ticket = self.ticket(Owner::Stranger(id));
+        out.push(Effect::Read { ticket, query: StoreQuery::Rollout(rollout) });
+    }
+
+    /// This stops everything from now on, or nothing does.
+    pub(super) fn stop(&mut self, stop: Stop, out: &mut Vec<Effect>) {
+        if self.stop == stop {
+            return;
+        }
+        self.board.set_stop(stop.clone());
+        self.stop = stop;
+        let ids: Vec<_> = self.rollouts.keys().copied().collect();
+        for id in ids {
+            self.wake_ready(id);
+            if let Some(tracked) = self.rollouts.get_mut(&id) {
+                tracked.again = true;
+                // Time in which everything is stopped is nobody's stall.
+                tracked.stall.stops();
+            }
+            self.look(id, out);
+        }
+    }
+
+    /// The wall clock was stepped: what every rollout waits for is looked at again.
+    pub(super) fn look_at_all(&mut self, out: &mut Vec<Effect>) {
+        let ids: Vec<_> = self.rollouts.keys().copied().collect();
+        for id in ids {
+            if let Some(tracked) = self.rollouts.get_mut(&id) {
+                tracked.again = true;
+            }
+            self.look(id, out);
+        }
+    }
+
+    /// Begins the next look or verb, if none is under way.
+    fn look(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
+        let held = self.stop.stands() || self.draining;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if self.stop.stands() {
+            tracked.watch.stopped();
+        }
+        let wanted = !tracked.verbs.is_empty() || (tracked.again && !held);
+        if !wanted || !matches!(tracked.stage, LookStage::Idle) {
+            return;
+        }
+        tracked.again = false;
+        tracked.stage = LookStage::Reading;
+        let ticket = self.ticket(Owner::Rollout(id));
+        out.push(Effect::Read { ticket, query: StoreQuery::Rollout(id) });
+    }
+
+    pub(super) fn rollout_read(&mut self, id: RolloutId, found: StoreAnswer, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        match (std::mem::replace(&mut tracked.stage, LookStage::Idle), found) {
+            (LookStage::Reading, StoreAnswer::Rollout(Some(view))) => {
+                let again = tracked.again;
+                self.rollout_seen(*view);
+                // What this read shows is judged right now.
+                if let Some(tracked) = self.rollouts.get_mut(&id) {
+                    tracked.again = again;
+                }
+                self.judge(id, out);
+            }
+            (LookStage::Picking(decision), StoreAnswer::Candidates(candidates)) => self.release(id, *decision, candidates, out),
+            (LookStage::Gathering(sweep), StoreAnswer::Stored(changes)) => self.sweep(id, sweep, changes, out),
+            (LookStage::Choosing(decision), StoreAnswer::Change(found)) => {
+                self.by_hand(id, *decision, found.map(|found| found.0.change), out);
+            }
+            (
+                LookStage::Reading
+                | LookStage::Picking(_)
+                | LookStage::Gathering(_)
+                | LookStage::Choosing(_)
+                | LookStage::Idle
+                | LookStage::Committing(_),
+                _,
+            ) => {
+                self.count("unknown_ticket");
+            }
+        }
+        self.look(id, out);
+    }
+
+    pub(super) fn stranger(&mut self, waiting: u64, found: StoreAnswer, out: &mut Vec<Effect>) {
+        let Some(command) = self.strangers.remove(&waiting) else { return };
+        match found {
+            StoreAnswer::Rollout(Some(view)) => {
+                let id = view.id;
+                self.rollout_seen(*view);
+                if let Some(tracked) = self.rollouts.get_mut(&id) {
+                    tracked.verbs.push_back((waiting, command));
+                }
+                self.look(id, out);
+            }
+            StoreAnswer::Rollout(None)
+            | StoreAnswer::Candidates(_)
+            | StoreAnswer::Stored(_)
+            | StoreAnswer::Change(_)
+            | StoreAnswer::KnownJobs(_) => {
+                out.push(Effect::Reply { id: waiting, result: Err(CommandError::NotFound(command.rollout)) });
+            }
+        }
+    }
+
+    /// Decides: the first verb in line, or else the look.
+    fn judge(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
+        let (now, held_by, cloud) = (self.now, self.waits_for_lanes(id), self.cloud_time_of(id));
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let reverts = tracked.reverts();
+        tracked.opening.renew(&tracked.view.plan, reverts, now);
+        tracked.time_passes(now.boot, held_by);
+        let slowest = tracked.waits.slowest(&tracked.view.record, now, cloud);
+        let late = tracked.stall.counted >= tracked.view.plan.strategy.progress_deadline();
+        let at_work = if late { self.at_work(id) } else { String::new() };
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let event = match tracked.verbs.front() {
+            Some((_, command)) => {
+                let mark = Attribution { by: command.by.name.clone(), reason: command.reason.clone(), at: now.wall };
+                Event::Command { verb: command.verb.clone(), mark, uid: command.by.uid }
+            }
+            None => Event::Woken,
+        };
+        let ctx = tracked.context(now.wall, tracked.watch.gap(now), slowest, at_work);
+        match rollout::decide(&tracked.view.record, &event, &ctx) {
+            Ok(decision) => self.carry_out_rollout(id, decision, out),
+            Err(refusal) => {
+                if let Some((waiting, _)) = tracked.verbs.pop_front() {
+                    out.push(Effect::Reply { id: waiting, result: Err(refusal.into()) });
+                }
+                tracked.again = true;
+            }
+        }
+    }
+
+    fn carry_out_rollout(&mut self, id: RolloutId, decision: Decision, out: &mut Vec<Effect>) {
+        let now = self.now;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let verb = !tracked.verbs.is_empty();
+        if let Act::Release { wave, count } = decision.effect {
+            let limit = count.min(STRETCH) as usize;
+            tracked.watch.seen(now);
+            tracked.stage = LookStage::Picking(Box::new(decision));
+            let ticket = self.ticket(Owner::Rollout(id));
+            return out.push(Effect::Read { ticket, query: StoreQuery::Candidates { rollout: id, wave, limit } });
+        }
+        if let Act::ByHand { ordinal, .. } = decision.effect {
+            tracked.stage = LookStage::Choosing(Box::new(decision));
+            let ticket = self.ticket(Owner::Rollout(id));
+            return out.push(Effect::Read { ticket, query: StoreQuery::Change(ChangeId { rollout: id, ordinal }) });
+        }
+        let note = decision.record.version == tracked.view.record.version && decision.record != tracked.view.record;
+        if note && !verb {
+            let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by: None };
+            let moving = Moving { record: Some(decision.record), noted: Some(now), ..Moving::then(decision.wake) };
+            self.count("noted");
+            // A note that a crash loses is made again.
+            return self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Ordered, out);
+        }
+        if !verb {
+            tracked.watch.seen(now);
+        }
+        if decision.record.version == tracked.view.record.version {
+            return match decision.effect {
+                Act::Requeue => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
+                Act::Withdraw => self.gather_sweep(id, Sweep::all(Broom::Withdraw), out),
+                Act::Gather { wave } => self.gather_wave(id, wave, out),
+                Act::None | Act::Release { .. } | Act::ByHand { .. } => self.rest(id, decision.wake),
+            };
+        }
+        let by = tracked.verbs.front().map(|(_, command)| command.by.name.clone());
+        let moves = RolloutMove { record: decision.record.clone(), why: decision.why, by };
+        let moving = Moving { record: Some(decision.record), act: decision.effect, verb, ..Moving::then(decision.wake) };
+        self.commit_rollout(id, Some(moves), Vec::new(), moving, Durability::Synced, out);
+    }
+
+    pub(super) fn commit_rollout(
+        &mut self,
+        id: RolloutId,
+        moves: Option<RolloutMove>,
+        changes: Vec<ChangeMove>,
+        moving: Moving,
+        durability: Durability,
+        out: &mut Vec<Effect>,
+    ) {
+        let at = self.now.wall;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let record = &tracked.view.record;
+        let commit = Commit { at, rollout: id, version: record.version, releases: Some(record.releases), moves, changes, durability };
+        tracked.stage = LookStage::Committing(Box::new(moving));
+        let ticket = self.ticket(Owner::Rollout(id));
+        out.push(Effect::Commit { ticket, commit: Box::new(commit) });
+    }
+
+    /// Releases what was picked, and moves the cursor past it.
+    fn release(&mut self, id: RolloutId, decision: Decision, candidates: Candidates, out: &mut Vec<Effect>) {
+        let Candidates { free, passed, cursor, more: unseen } = candidates;
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let (decided, seen) = (&decision.record, &tracked.view.record);
+        if (decided.version, decided.releases) != (seen.version, seen.releases + 1) {
+            // A scan has shown another release since: these places may be taken, and the commit would compare
+            // with what it did not decide on.
+            tracked.again = true;
+            return;
+        }
+        if free.is_empty() && cursor == tracked.view.record.cursor {
+            // Every queued change waits for its instance or for a place of its group, and one that ends will stir the
+            // rollout; or the list was not looked through yet.
+            let wake = if unseen { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
+            return self.rest(id, wake);
+        }
+        let Act::Release { count, .. } = decision.effect else { return };
+        let stretch = count.min(STRETCH) as usize;
+        // A stretch that ended early, for its length or because all that it passed must wait, is followed by the next.
+        let more = free.len() < count as usize && (unseen || free.len() == stretch || passed.len() == stretch);
+        let wake = if more { RolloutWake::Change(Wake::In(Duration::ZERO)) } else { decision.wake };
+        let due = self.wall_at(self.now.boot + SEND_WITHIN);
+        let mut record = decision.record;
+        record.cursor = cursor;
+        let mut moves: Vec<ChangeMove> = Vec::with_capacity(free.len() + passed.len());
+        let mut released = Vec::with_capacity(free.len());
+        for mut change in free {
+            let mut next = change.record.clone();
+            next.state = State::Ready;
+            next.version += 1;
+            moves.push(change_move(&change, next.clone(), Some(due), "released", None));
+            change.record = next;
+            released.push(change);
+        }
+        for Passed { change, obstacle } in passed {
+            let mut next = change.record.clone();
+            next.version += 1;
+            let why = match obstacle {
+                Obstacle::Instance => "its instance is taken by another change",
+                Obstacle::Group => "all places of its group are taken",
+            };
+            moves.push(change_move(&change, next, None, why, None));
+        }
+        let moving = Moving { record: Some(record.clone()), released, ..Moving::then(wake) };
+        let own = RolloutMove { record, why: decision.why, by: None };
+        self.commit_rollout(id, Some(own), moves, moving, Durability::Ordered, out);
+    }
+
+    pub(super) fn rollout_committed(&mut self, id: RolloutId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let LookStage::Committing(moving) = std::mem::replace(&mut tracked.stage, LookStage::Idle) else { return };
+        match result {
+            Ok(()) => self.rollout_moved(id, *moving, out),
+            Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
+                // Read again, decide again: the verb is still first in line, the look is still wanted.
+                tracked.again = true;
+                self.count("conflict");
+            }
+            Err(CommitError::Unavailable(why)) => self.fail(why, out),
+        }
+        self.look(id, out);
+    }
+
+    fn rollout_moved(&mut self, id: RolloutId, moving: Moving, out: &mut Vec<Effect>) {
+        let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        if let Some(at) = moving.noted {
+            tracked.watch.seen(at);
+        }
+        if let Some(record) = moving.record {
+            let moved = record.version != tracked.view.record.version;
+            if record.phase != tracked.view.record.phase {
+                tracked.goes_on();
+            }
+            tracked.view.record = record;
+            if moved {
+                self.gate_moved(id);
+            }
+        }
+        for change in moving.released {
+            self.count("released");
+            self.begin(change);
+        }
+        if moving.verb {
+            let in_flight = self.in_flight_of(id);
+            if let Some(tracked) = self.rollouts.get_mut(&id)
+                && let Some((waiting, command)) = tracked.verbs.pop_front()
+            {
+                self.count(command.verb.as_str());
+                let phase = &self.rollouts[&id].view.record.phase;
+                let (phase, wave) = (phase.as_str(), phase.wave());
+                out.push(Effect::Reply { id: waiting, result: Ok(Acknowledged { phase, wave, in_flight }) });
+            }
+        }
+        match (moving.act, moving.sweep) {
+            (_, Some(sweep)) => self.gather_sweep(id, sweep, out),
+            (Act::Requeue, None) => self.gather_sweep(id, Sweep::all(Broom::Requeue), out),
+            (Act::Withdraw, None) => {
+                // A revert goes on as soon as what waited is withdrawn, also when nothing did.
+                if let Some(tracked) = self.rollouts.get_mut(&id) {
+                    tracked.again = true;
+                }
+                self.gather_sweep(id, Sweep::all(Broom::Withdraw), out);
+            }
+            (Act::Gather { wave }, None) => self.gather_wave(id, wave, out),
+            (Act::None | Act::Release { .. } | Act::ByHand { .. }, None) => self.rest(id, moving.wake),
+        }
+    }
+
+    /// Nothing more to do now: sets the timer for the next look, never further away than a stepped clock may hide.
+    pub(super) fn rest(&mut self, id: RolloutId, wake: RolloutWake) {
+        let wait = match wake {
+            RolloutWake::Change(Wake::In(wait)) => wait.min(LOOK_AGAIN),
+            RolloutWake::Change(Wake::Never) => LOOK_AGAIN,
+            RolloutWake::At(at) => Duration::try_from(at.duration_since(self.now.wall)).unwrap_or(Duration::ZERO).min(LOOK_AGAIN),
+        };
+        let at = self.now.boot + wait;
+        if let Some(tracked) = self.rollouts.get_mut(&id) {
+            let was = tracked.wake.replace(at);
+            self.set_timer(Timer::Rollout(id), was, at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

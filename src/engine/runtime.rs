@@ -1,0 +1,339 @@
+//! The shell around the core: one task that performs effects and feeds the answers back.
+//!
+//! Invariant: the core is touched by this task alone; every call runs in a task of its own and comes back as an input.
+//! Reads are awaited in place: they come from the store's books and the next decision needs them. Commits go to the store
+//! in the order of their decisions; one that needs no sync is answered on the spot.
+//!
+//! Deliberately not here: decisions, and any retry. A store that is out of order ends the loop with the reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::core::{Core, Options, TAKE_OVER_MAX};
+use super::effect::{Effect, Input, StoreAnswer, StoreQuery, Ticket};
+use super::fence::Fence;
+use super::handle::{Acknowledged, AskError, CommandError, EngineRequest, Handle, REQUESTS_MAX, Snapshot, UnservedLane};
+use super::lane::Level;
+use super::mark::KeepLevels;
+use crate::clock::Clock;
+use crate::cloud::{Cloud, Withheld};
+use crate::domain::call::Reply;
+use crate::domain::quota::Boot;
+use crate::probe::Probe;
+use crate::store::{Commit, Store, Unavailable};
+
+/// Answers that may wait for the core. Senders wait for a place, so a full channel slows calls and loses nothing.
+const ANSWERS_MAX: usize = 1024;
+
+/// Answers taken in one pass, so that requests and timers get their turn.
+const ANSWERS_A_PASS: usize = 256;
+
+/// How often the snapshot is renewed while passes follow each other closely.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(20);
+
+/// Longest sleep of the loop; the timers of the core are closer as a rule.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Starts an engine; the future runs it until it is drained or the store fails, and must be polled. It gives what the
+/// lanes have used and learnt, for [`Options::levels`] of the next one; `levels` keeps what there is of it after a kill.
+pub fn start(
+    store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
+    probe: Arc<dyn Probe>,
+    clock: Arc<dyn Clock>,
+    levels: Arc<dyn KeepLevels>,
+    options: Options,
+) -> (Handle, impl Future<Output = Result<Vec<Level>, Unavailable>> + Send) {
+    let (requests, received) = mpsc::channel(REQUESTS_MAX);
+    let (publish, snapshot) = watch::channel(Arc::new(Snapshot::default()));
+    let core = Core::new(options, clock.times());
+    let board = core.board();
+    let (answers, inputs) = mpsc::channel(ANSWERS_MAX);
+    let shell = Runtime {
+        board: Arc::clone(&board),
+        core,
+        store,
+        cloud,
+        probe,
+        clock,
+        levels,
+        answers,
+        commits: FuturesUnordered::new(),
+        waiting: BTreeMap::new(),
+        asking: BTreeMap::new(),
+        next_reply: 1,
+        publish,
+        published: Duration::ZERO,
+        passes: 0,
+        draining: false,
+        warned: BTreeSet::new(),
+    };
+    (Handle { board, requests, snapshot }, shell.run(received, inputs))
+}
+
+struct Runtime {
+    core: Core,
+    board: Arc<Fence>,
+    store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
+    probe: Arc<dyn Probe>,
+    clock: Arc<dyn Clock>,
+    levels: Arc<dyn KeepLevels>,
+    answers: mpsc::Sender<Input>,
+    /// Commits that wait for the disk; no more than there is work in hand.
+    commits: FuturesUnordered<BoxFuture<'static, Input>>,
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Acknowledged, CommandError>>>,
+    /// People who asked the cloud something.
+    asking: BTreeMap<u64, oneshot::Sender<Result<Reply, AskError>>>,
+    next_reply: u64,
+    publish: watch::Sender<Arc<Snapshot>>,
+    published: Boot,
+    passes: u64,
+    draining: bool,
+    /// What is unserved and was warned of.
+    warned: BTreeSet<UnservedLane>,
+}
+
+impl Runtime {
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<EngineRequest>,
+        mut inputs: mpsc::Receiver<Input>,
+    ) -> Result<Vec<Level>, Unavailable> {
+        self.feed(vec![Input::Tick]).await?;
+        let mut listening = true;
+        loop {
+            if self.draining && self.core.is_quiet() {
+                self.publish();
+                return Ok(self.core.levels());
+            }
+            let sleep = tokio::time::sleep(self.idle());
+            tokio::select! {
+                biased;
+                request = requests.recv(), if listening => match request {
+                    Some(request) => self.requested(request).await?,
+                    // Nobody can ask for anything any more: as good as a drain.
+                    None => {
+                        listening = false;
+                        self.drain().await?;
+                    }
+                },
+                committed = self.commits.next(), if !self.commits.is_empty() => {
+                    let mut came = Vec::from_iter(committed);
+                    while came.len() < ANSWERS_A_PASS && let Some(Some(committed)) = self.commits.next().now_or_never() {
+                        came.push(committed);
+                    }
+                    self.feed(came).await?;
+                }
+                input = inputs.recv() => {
+                    let mut came = Vec::from_iter(input);
+                    while came.len() < ANSWERS_A_PASS && let Ok(input) = inputs.try_recv() {
+                        came.push(input);
+                    }
+                    self.feed(came).await?;
+                }
+                () = sleep => self.feed(vec![Input::Tick]).await?,
+            }
+            self.passes += 1;
+            self.publish_if_due();
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn idle(&self) -> Duration {
+        let now = self.clock.times().boot;
+        let timer = self.core.next_wake().map_or(SLEEP_MAX, |at| at.saturating_sub(now));
+        let snapshot = (self.published + SNAPSHOT_EVERY).saturating_sub(now);
+        let stale = self.publish.borrow().passes != self.passes;
+        if stale { timer.min(snapshot).min(SLEEP_MAX) } else { timer.min(SLEEP_MAX) }
+    }
+
+    fn publish_if_due(&mut self) {
+        if self.clock.times().boot >= self.published + SNAPSHOT_EVERY {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.published = self.clock.times().boot;
+        let passes = if self.core.is_ready() { self.passes } else { 0 };
+        let snapshot = self.core.snapshot(passes);
+        self.warn_of(&snapshot.unserved);
+        // Nobody listening is fine: the next one that does gets the latest.
+        self.publish.send_replace(Arc::new(snapshot));
+    }
+
+    /// Each once: `status` goes on telling it.
+    fn warn_of(&mut self, unserved: &[UnservedLane]) {
+        for one in unserved {
+            if self.warned.contains(one) {
+                continue;
+            }
+            let UnservedLane { rollout, lane, shares } = one;
+            match shares {
+                None => {
+                    tracing::warn!(rollout = %rollout.short(), %lane, "the configuration has no such lane any more, and changes in hand need it; put it back and restart the daemon")
+                }
+                Some(first) => {
+                    tracing::warn!(rollout = %rollout.short(), %lane, %first, "the lane reaches the same project as the first: its switches are held, what is out is followed")
+                }
+            }
+            self.warned.insert(one.clone());
+        }
+        self.warned.retain(|one| unserved.contains(one));
+    }
+
+    async fn requested(&mut self, request: EngineRequest) -> Result<(), Unavailable> {
+        match request {
+            EngineRequest::Submit(submission, answer) => {
+                let (store, answers) = (Arc::clone(&self.store), self.answers.clone());
+                tokio::spawn(async move {
+                    let result = store.submit(*submission).await;
+                    if let Ok(submitted) = &result {
+                        // A core that is gone needs no hint.
+                        let _ = answers.send(Input::Submitted(submitted.id)).await;
+                    }
+                    // The submitter may have gone; what was submitted stands all the same.
+                    let _ = answer.send(result);
+                });
+                Ok(())
+            }
+            EngineRequest::Command(command, answer) => {
+                let id = self.next_reply;
+                self.next_reply += 1;
+                self.waiting.insert(id, answer);
+                self.feed(vec![Input::Command { id, command }]).await
+            }
+            EngineRequest::Ask(call, answer) => {
+                let id = self.next_reply;
+                self.next_reply += 1;
+                self.asking.insert(id, answer);
+                self.feed(vec![Input::Asked { id, call: *call }]).await
+            }
+            EngineRequest::Quotas(quotas) => self.feed(vec![Input::Quotas(quotas)]).await,
+            EngineRequest::Lanes(lanes, answer) => self.switched(Input::Lanes(lanes), answer).await,
+            EngineRequest::Stopped(by, answer) => self.switched(Input::Stopped(by), answer).await,
+            EngineRequest::StopFile(file) => self.feed(vec![Input::StopFile(file)]).await,
+            EngineRequest::Drain => self.drain().await,
+        }
+    }
+
+    async fn switched(&mut self, input: Input, answer: Option<oneshot::Sender<()>>) -> Result<(), Unavailable> {
+        self.feed(vec![input]).await?;
+        // Whoever switched it reads what they did.
+        self.publish();
+        if let Some(answer) = answer {
+            // Whoever asked may have gone; it is switched all the same.
+            let _ = answer.send(());
+        }
+        Ok(())
+    }
+
+    async fn drain(&mut self) -> Result<(), Unavailable> {
+        self.draining = true;
+        self.feed(vec![Input::Drain]).await
+    }
+
+    /// Inputs that came together, and whatever their effects bring at once: reads, and commits that need no sync.
+    async fn feed(&mut self, mut next: Vec<Input>) -> Result<(), Unavailable> {
+        let mut effects = Vec::new();
+        while !next.is_empty() {
+            self.core.step_all(self.clock.times(), next.drain(..), &mut effects);
+            if let Some(levels) = self.core.levels_to_keep() {
+                self.levels.keep(levels).await?;
+            }
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Scan { until } => next.push(scan(&*self.store, until).await?),
+                    Effect::Read { ticket, query } => next.push(Input::Read { ticket, found: Box::new(read(&*self.store, query).await?) }),
+                    Effect::Commit { ticket, commit } => next.extend(self.commit(ticket, *commit).await),
+                    Effect::Call { ticket, call, check } => {
+                        let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
+                        let (board, clock) = (Arc::clone(&self.board), Arc::clone(&self.clock));
+                        tokio::spawn(async move {
+                            let last = Box::new(move || board.check(&check, clock.times()));
+                            let reply = cloud.perform(call, last).await;
+                            // To a core that is gone it means nothing: the intent is in the store, the next start asks the cloud.
+                            let _ = answers.send(Input::Answered { ticket, reply }).await;
+                        });
+                    }
+                    Effect::Probe { ticket, endpoint, plan, .. } => {
+                        let (probe, answers) = (Arc::clone(&self.probe), self.answers.clone());
+                        tokio::spawn(async move {
+                            let proof = Box::new(probe.probe(&endpoint, plan.wire.as_ref()).await);
+                            // A core that is gone: the next start looks again.
+                            let _ = answers.send(Input::Probed { ticket, proof }).await;
+                        });
+                    }
+                    Effect::Ask { ticket, call, deadline } => {
+                        let (cloud, answers, clock) = (Arc::clone(&self.cloud), self.answers.clone(), Arc::clone(&self.clock));
+                        tokio::spawn(async move {
+                            let late = move || if clock.times().boot < deadline { Ok(()) } else { Err(Withheld("it is late".into())) };
+                            let reply = cloud.perform(call, Box::new(late)).await;
+                            // A core that is gone asks nothing any more.
+                            let _ = answers.send(Input::Answered { ticket, reply }).await;
+                        });
+                    }
+                    Effect::Told { id, result } => {
+                        if let Some(answer) = self.asking.remove(&id) {
+                            // Whoever asked may have gone.
+                            let _ = answer.send(result);
+                        }
+                    }
+                    Effect::Reply { id, result } => {
+                        if let Some(answer) = self.waiting.remove(&id) {
+                            // The operator may have gone; the verb stands all the same.
+                            let _ = answer.send(result);
+                        }
+                    }
+                    Effect::Fail(why) => return Err(why),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a commit to the store; the answer, if it is there at once.
+    async fn commit(&mut self, ticket: Ticket, commit: Commit) -> Option<Input> {
+        let store = Arc::clone(&self.store);
+        let mut committed: BoxFuture<'static, Input> = Box::pin(async move {
+            let result = store.commit(commit).await;
+            Input::Committed { ticket, result }
+        });
+        match poll_fn(|context| Poll::Ready(committed.as_mut().poll(context))).await {
+            Poll::Ready(input) => Some(input),
+            Poll::Pending => {
+                self.commits.push(committed);
+                None
+            }
+        }
+    }
+}
+
+async fn scan(store: &dyn Store, until: jiff::Timestamp) -> Result<Input, Unavailable> {
+    let open = store.open_rollouts().await?;
+    let due = store.due(until, TAKE_OVER_MAX).await?;
+    Ok(Input::Scanned { open, due })
+}
+
+async fn read(store: &dyn Store, query: StoreQuery) -> Result<StoreAnswer, Unavailable> {
+    Ok(match query {
+        StoreQuery::Rollout(id) => StoreAnswer::Rollout(store.rollout(id).await?.map(Box::new)),
+        StoreQuery::Candidates { rollout, wave, limit } => StoreAnswer::Candidates(store.candidates(rollout, wave, limit).await?),
+        StoreQuery::Stored { rollout, words, places, limit } => StoreAnswer::Stored(store.stored(rollout, words, places, limit).await?),
+        StoreQuery::Change(id) => {
+            let change = store.change(id).await?;
+            let rollout = store.rollout(id.rollout).await?;
+            StoreAnswer::Change(change.zip(rollout).map(Box::new))
+        }
+        StoreQuery::KnownJobs(instance) => StoreAnswer::KnownJobs(store.known_jobs(&instance).await?),
+    })
+}

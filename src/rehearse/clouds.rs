@@ -1,0 +1,105 @@
+//! The clouds of a run, one a lane: each lane is a project of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+
+use super::scenario::{Scenario, SceneError};
+use crate::domain::call::Call;
+use crate::domain::id::Name;
+use crate::domain::proof::{Endpoint, Proof};
+use crate::domain::target::Target;
+use crate::simcloud::faults::Between;
+use crate::simcloud::fleet::{Fleet, FleetProxy};
+use crate::simcloud::ledger::WorstInterval;
+use crate::simcloud::model::{Model, ProxyState};
+use crate::simcloud::sim::Arrival;
+
+/// The intervals in which calls are counted, beside that of the lane's quota.
+const WATCHED: Duration = Duration::from_secs(1);
+
+/// Every lane's cloud.
+pub struct Clouds {
+    models: BTreeMap<Name, Model>,
+    job_times: Arc<[Duration]>,
+    rng: Rng,
+}
+
+impl Clouds {
+    /// The clouds of this scene: every target is there, with the value that its list says it showed; where that says
+    /// nothing, with the other value than the wanted one.
+    pub(super) fn new(scene: &Scenario) -> Result<Self, SceneError> {
+        let mut models = BTreeMap::new();
+        for (place, lane) in scene.lanes.iter().enumerate() {
+            let own = scene.targets.iter().filter(|target| target.lane == lane.name);
+            let proxy = |target: &Target| FleetProxy {
+                instance_id: target.instance_id,
+                proxy_id: target.proxy_id,
+                ssl_option: target.seen.unwrap_or(!scene.plan.ssl_option),
+            };
+            let fleet = Fleet::new(own.map(proxy).collect())?;
+            let mut model = Model::new(&fleet, scene.faults.clone(), scene.seed.wrapping_add(place as u64), scene.from);
+            model.watch(WATCHED);
+            if let Some(quota) = lane.quota {
+                model.watch(quota.per);
+            }
+            models.insert(lane.name.clone(), model);
+        }
+        Ok(Self { models, job_times: scene.job_times.clone(), rng: Rng::with_seed(scene.seed ^ 0x6a6f_6273) })
+    }
+
+    /// A call arrives.
+    pub(super) fn arrive(&mut self, now: Timestamp, call: &Call) -> Arrival {
+        let model = self.models.get_mut(call.lane()).expect("every target's lane has its cloud");
+        if call.is_write() && !self.job_times.is_empty() {
+            model.set_job_time(Between::exactly(self.job_times[self.rng.usize(0..self.job_times.len())]));
+        }
+        model.arrive(now, call)
+    }
+
+    /// A probe of one of this lane's proxies begins.
+    pub(super) fn probe(&mut self, now: Timestamp, lane: &Name, endpoint: &Endpoint) -> Proof {
+        self.models.get_mut(lane).expect("every target's lane has its cloud").probe(now, endpoint)
+    }
+
+    /// Lets what still runs come to its end.
+    pub(super) fn settle(&mut self) {
+        for model in self.models.values_mut() {
+            while let Some(ends) = model.next_end() {
+                model.advance(ends);
+            }
+        }
+    }
+
+    /// One proxy as its cloud has it.
+    pub(super) fn proxy(&self, target: &Target) -> Option<ProxyState> {
+        self.models.get(&target.lane)?.proxy(&target.proxy_id)
+    }
+
+    /// Whether somebody else switched a proxy of this target's instance.
+    pub(super) fn is_meddled(&self, target: &Target) -> bool {
+        self.models.get(&target.lane).is_some_and(|model| model.foreign_switches().any(|(_, instance)| instance == target.instance_id))
+    }
+
+    /// The most calls in any interval, lane by lane.
+    pub(super) fn worst(&self) -> impl Iterator<Item = (&Name, Vec<WorstInterval>)> {
+        self.models.iter().map(|(lane, model)| (lane, model.ledger().worst()))
+    }
+
+    /// Calls that arrived.
+    pub(super) fn arrivals(&self) -> u64 {
+        self.models.values().map(|model| model.ledger().arrivals_total()).sum()
+    }
+
+    /// How often each fault fired, over all lanes, those that never did left out.
+    pub(super) fn fired(&self) -> BTreeMap<&'static str, u64> {
+        let mut all = BTreeMap::new();
+        for (word, count) in self.models.values().flat_map(Model::fired).filter(|(_, count)| *count > 0) {
+            *all.entry(word).or_insert(0) += count;
+        }
+        all
+    }
+}

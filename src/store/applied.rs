@@ -1,0 +1,258 @@
+//! The rollouts as the queue on disk has them: what lists and pages show.
+//!
+//! Invariant: it stands at exactly the sequence that the queue stands at, so a page's rows and its rollout fit
+//! together; and at nothing that the journal has not synced.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::change::Change;
+use crate::domain::id::{ChangeId, Digest, RolloutId};
+use crate::domain::journal::JournalEvent;
+use crate::domain::person::Person;
+use crate::domain::plan::Plan;
+use crate::domain::tally::Tally;
+
+use super::draft::is_failure;
+use super::home::Mark;
+use super::page::{PageQuery, ShownRollout, page};
+use super::pending::PendingRecord;
+use super::progress::Progress;
+use super::queue::{Queue, QueueError, StoredRollout, StoredRow};
+use super::row::{StoredChange, change};
+use super::state::{NewRollout, untouched};
+use super::targets::FrozenTargets;
+use super::{Page, Rollout, Unavailable};
+
+/// Rollouts in the queue.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    cases: BTreeMap<RolloutId, LandedCase>,
+    order: BTreeMap<u64, RolloutId>,
+    /// What is over since it was last asked.
+    closed: Vec<Closed>,
+}
+
+/// A rollout that is over: nothing of it moves any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub id: RolloutId,
+    /// How many rows it has, from place 0 on without a gap.
+    pub rows: u32,
+}
+
+/// Files that a stretch of time brought.
+#[derive(Debug, Default)]
+pub(crate) struct Filed {
+    /// Of what was submitted.
+    pub submissions: Vec<Digest>,
+    /// Of what ended.
+    pub over: Vec<RolloutId>,
+}
+
+/// Rollouts whose files are looked for, at most: the newest.
+const FILED_MAX: usize = 10_000;
+
+#[derive(Debug)]
+struct LandedCase {
+    plan: Arc<Plan>,
+    targets: Arc<dyn FrozenTargets>,
+    by: Person,
+    submitted_at: Timestamp,
+    submission: Digest,
+    moved_at: Timestamp,
+    first: u64,
+    last: u64,
+    sheet: Progress,
+}
+
+/// A read that failed in the queue or in a submission.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Other(#[from] Unavailable),
+}
+
+impl Applied {
+    /// Puts a rollout back as the queue has it.
+    pub fn restore(&mut self, id: RolloutId, opening: &NewRollout, stored: StoredRollout, sheet: Progress) {
+        let StoredRollout { submission, moved_at, first, last, .. } = stored;
+        self.order.insert(first, id);
+        let NewRollout { plan, targets, by, at, .. } = opening.clone();
+        self.cases.insert(id, LandedCase { plan, targets, by, submitted_at: at, submission, moved_at, first, last, sheet });
+    }
+
+    /// Takes in a batch of lines and brings the queue there too; durable only after the queue's sync.
+    pub fn absorb(&mut self, steps: &[PendingRecord], queue: &Queue, reached: Mark) -> Result<(), QueueError> {
+        for step in steps {
+            self.fold(step);
+        }
+        let draft = queue.draft(steps, &|id| self.cases.get(&id).map(|case| (case.stored(), &case.sheet)), reached)?;
+        queue.apply(&draft)
+    }
+
+    fn fold(&mut self, step: &PendingRecord) {
+        let entry = &step.line.entry;
+        if let (JournalEvent::Submitted { submission, .. }, Some(opening)) = (&entry.what, &step.opening) {
+            let sheet = Progress::submitted(&opening.plan);
+            let stored = StoredRollout {
+                submission: *submission,
+                record: sheet.record.clone(),
+                moved_at: entry.at,
+                first: entry.seq,
+                last: entry.seq,
+            };
+            return self.restore(entry.rollout, opening, stored, sheet);
+        }
+        let Some(case) = self.cases.get_mut(&entry.rollout) else { return };
+        let was_open = case.sheet.is_open();
+        case.sheet.fold(entry, &case.plan);
+        case.last = entry.seq;
+        if was_open && !case.sheet.is_open() {
+            self.closed.push(case.closed(entry.rollout));
+        }
+        if let JournalEvent::Rollout { .. } = &entry.what {
+            case.moved_at = entry.at;
+        }
+    }
+
+    /// What is over since this was last asked.
+    pub fn take_closed(&mut self) -> Vec<Closed> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// Those of these rollouts that are over.
+    pub fn over(&self, ids: &[RolloutId]) -> Vec<Closed> {
+        let cases = ids.iter().filter_map(|id| Some((*id, self.cases.get(id)?)));
+        cases.filter(|(_, case)| !case.sheet.is_open()).map(|(id, case)| case.closed(id)).collect()
+    }
+
+    /// Files that came since then.
+    pub fn filed_since(&self, since: Timestamp) -> Filed {
+        let mut filed = Filed::default();
+        for id in self.order.values().rev().take(FILED_MAX) {
+            let Some(case) = self.cases.get(id) else { continue };
+            if case.submitted_at >= since {
+                filed.submissions.push(case.submission);
+            }
+            if !case.sheet.is_open() && case.moved_at >= since {
+                filed.over.push(*id);
+            }
+        }
+        filed
+    }
+
+    /// Rollouts, newest first.
+    pub fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Vec<Rollout> {
+        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.first));
+        let newest = self.order.range(..before).rev().take(limit);
+        newest.filter_map(|(_, id)| Some(self.cases.get(id)?.rollout(*id))).collect()
+    }
+
+    /// One page of a rollout's changes.
+    pub fn page(&self, query: &PageQuery, queue: &Queue) -> Result<Page, ReadError> {
+        let Some(case) = self.cases.get(&query.id) else { return Ok(Page::default()) };
+        let untouched = untouched(&case.sheet);
+        let shown = ShownRollout { plan: &case.plan, targets: case.targets.as_ref(), cursor: case.sheet.record.cursor, untouched };
+        let words: Vec<&str> = query.words.iter().map(String::as_str).collect();
+        let rows = queue.rows(query.id, query.first(), &words);
+        let page = page(query, &shown, rows.map(|row| case.row(row?)))?;
+        case.rest();
+        if words.is_empty()
+            && let Some((_, expected)) =
+                page.changes.iter().zip(query.first()..).find(|(shown, expected)| shown.change.id.ordinal != *expected)
+        {
+            return Err(missing(query.id, expected).into());
+        }
+        Ok(page)
+    }
+
+    /// Stored changes in these states.
+    pub fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize, queue: &Queue) -> Result<Vec<Change>, ReadError> {
+        let Some(case) = self.cases.get(&id) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for row in queue.rows(id, places.start, words) {
+            let row = row?;
+            if row.0 >= places.end {
+                break;
+            }
+            let (ordinal, row) = case.row(row)?;
+            if !words.contains(&row.record.state.as_str()) {
+                continue;
+            }
+            if found.len() >= limit {
+                break;
+            }
+            found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan));
+        }
+        case.rest();
+        // A retry must not pass over a failed change whose row was lost.
+        let failures = words.iter().all(|word| is_failure(word)) && places.start == 0 && places.end >= case.targets.count();
+        let counted = case.sheet.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
+        if failures && found.len() < limit && found.len() != counted {
+            return Err(QueueError::Damaged(format!("{} of {counted} failed changes of the rollout {id} are there", found.len())).into());
+        }
+        Ok(found)
+    }
+
+    /// A settled change's row with its target.
+    pub fn settled(&self, id: ChangeId, queue: &Queue) -> Result<Option<StoredChange>, ReadError> {
+        let Some(case) = self.cases.get(&id.rollout) else { return Ok(None) };
+        let Some(stored) = queue.settled(id)? else { return Ok(None) };
+        let row = case.row((id.ordinal, stored))?.1;
+        case.rest();
+        Ok(Some(row))
+    }
+}
+
+fn missing(rollout: RolloutId, ordinal: u32) -> QueueError {
+    QueueError::Damaged(format!("the row of change {} is missing", ChangeId { rollout, ordinal }))
+}
+
+/// Changes of one wave that failed in one of these ways.
+fn failures_of(tally: &Tally, words: &[&str]) -> usize {
+    let counts = [("failed", tally.failed), ("in_doubt", tally.in_doubt)];
+    counts.iter().filter(|(word, _)| words.contains(word)).map(|(_, count)| *count as usize).sum()
+}
+
+impl LandedCase {
+    /// As the queue keeps it.
+    fn stored(&self) -> StoredRollout {
+        let Self { submission, moved_at, first, last, sheet, .. } = self;
+        StoredRollout { submission: *submission, record: sheet.record.clone(), moved_at: *moved_at, first: *first, last: *last }
+    }
+
+    fn closed(&self, id: RolloutId) -> Closed {
+        Closed { id, rows: self.sheet.record.cursor }
+    }
+
+    /// Memory is not held for what is over.
+    fn rest(&self) {
+        if !self.sheet.is_open() {
+            self.targets.rest();
+        }
+    }
+
+    fn row(&self, (ordinal, stored): (u32, StoredRow)) -> Result<(u32, StoredChange), ReadError> {
+        let StoredRow { record, due, moved_at } = stored;
+        Ok((ordinal, StoredChange { target: self.targets.get(ordinal)?, record, due, moved_at }))
+    }
+
+    fn rollout(&self, id: RolloutId) -> Rollout {
+        Rollout {
+            id,
+            plan: Arc::clone(&self.plan),
+            targets: self.targets.count(),
+            record: self.sheet.record.clone(),
+            tallies: self.sheet.tallies.as_slice().into(),
+            by: self.by.clone(),
+            submitted_at: self.submitted_at,
+            moved_at: self.moved_at,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Builds a queue anew from a journal, in a directory of its own.
+//!
+//! Invariant: the same code that folds and writes while a daemon runs folds and writes here, so the outcome is what the
+//! queue must hold.
+
+use std::path::Path;
+
+use super::extent::Extent;
+use super::offline::{journal, submissions};
+use super::witness::CACHE;
+use crate::store::applied::Applied;
+use crate::store::failpoint::Failpoint;
+use crate::store::home::Mark;
+use crate::store::open::{CHUNK, OpenError, QueueRefusal, fold, guarded};
+use crate::store::packer::pack_alone;
+use crate::store::pending::PendingRecord;
+use crate::store::queue::Queue;
+use crate::store::state::StoreState;
+
+/// Builds the queue of the store in `dir` as it is after the entry `until`, in the directory `queue`.
+pub(super) fn build(dir: &Path, store: &str, extent: &Extent, until: u64, queue: &Path) -> Result<Queue, OpenError> {
+    let built = guarded(|| fill(dir, store, extent, until, queue));
+    built.map_err(|refused| match refused {
+        QueueRefusal::Open(error) => error,
+        QueueRefusal::Damaged(what) => {
+            let what = format!("no queue can be built of it: {what}");
+            OpenError::Damaged { path: journal(dir), line: 0, what }
+        }
+    })
+}
+
+fn fill(dir: &Path, store: &str, extent: &Extent, until: u64, queue: &Path) -> Result<Queue, QueueRefusal> {
+    let folder = submissions(dir);
+    let queue = Queue::open(queue, CACHE, store, true, Failpoint::default())?;
+    let (mut book, mut landed) = (StoreState::default(), Applied::default());
+    let mut steps: Vec<PendingRecord> = Vec::new();
+    let mut absorb = |steps: &mut Vec<PendingRecord>, reached: Mark, book: &mut StoreState| {
+        landed.absorb(steps, &queue, reached)?;
+        let closed = landed.take_closed();
+        if !closed.is_empty() {
+            queue.sync()?;
+            pack_alone(&queue, closed)?;
+        }
+        book.landed(reached.seq);
+        steps.clear();
+        Ok::<(), QueueRefusal>(())
+    };
+    let reached = extent.walk::<QueueRefusal>(until, &mut |walked| {
+        let (whole, reached) = (walked.line.more == 0, Mark { seq: walked.line.entry.seq, head: walked.digest });
+        steps.push(fold(&folder, &mut book, walked.line)?);
+        if whole && steps.len() >= CHUNK {
+            absorb(&mut steps, reached, &mut book)?;
+        }
+        Ok(())
+    })?;
+    if !steps.is_empty() {
+        absorb(&mut steps, reached, &mut book)?;
+    }
+    book.adds_up().map_err(QueueRefusal::Damaged)?;
+    queue.sync()?;
+    Ok(queue)
+}

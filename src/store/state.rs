@@ -1,0 +1,485 @@
+//! The books: what every store knows by heart. Pure, in memory, synchronous.
+//!
+//! Job: hold the rollouts with their sheets, the rows of active and of explicitly queued changes, the instance locks
+//! and the due index; fold entries into them; answer what the engine asks.
+//!
+//! Invariants: the books are a fold of the journal's lines and of nothing else; every ordinal before the cursor has a row, here or with the backing store, and none after it has one;
+//! memory is bounded by rollouts, active and explicitly queued changes, never by settled ones.
+//!
+//! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::change;
+use crate::domain::group::FullGroup;
+use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
+use crate::domain::journal::JournalEvent;
+use crate::domain::person::Person;
+use crate::domain::plan::Plan;
+use crate::domain::tally::{Standing, Tally};
+use crate::domain::target::Target;
+
+use super::edit::{Edit, edit};
+use super::groups::Groups;
+use super::locks::Locks;
+use super::pending::InstanceOfLane;
+use super::progress::Progress;
+use super::record::JournalRecord;
+use super::row::{StoredChange, is_settled};
+use super::targets::{Fingerprints, FrozenTargets, Overlap, overlap};
+use super::{Active, Enforcement, Rollout, SubmitError, Submitted, Unavailable};
+
+/// The books of one store.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StoreState {
+    cases: BTreeMap<RolloutId, RolloutState>,
+    /// Rollouts by the sequence of their submission.
+    order: BTreeMap<u64, RolloutId>,
+    /// Those of them that may still move.
+    open: BTreeSet<u64>,
+    names: BTreeMap<(Name, u32), RolloutId>,
+    /// By the plan's name.
+    pub(super) enforcements: BTreeMap<Name, Enforcement>,
+    /// Active and explicitly queued changes. One map for all rollouts, so that one that is over leaves nothing of it behind:
+    /// a map of its own would keep its root node, 3 KiB with room for eleven rows.
+    rows: BTreeMap<ChangeId, StoredChange>,
+    locks: Locks,
+    due: BTreeSet<(Timestamp, ChangeId)>,
+    fresh: Unapplied,
+    seq: u64,
+}
+
+/// One rollout in the books.
+#[derive(Debug, Clone)]
+pub(crate) struct RolloutState {
+    /// The frozen plan.
+    pub plan: Arc<Plan>,
+    /// The frozen targets.
+    pub targets: Arc<dyn FrozenTargets>,
+    /// Record and tallies.
+    pub sheet: Progress,
+    /// What the plan's group limits are held against.
+    pub groups: Groups,
+    /// Who submitted it.
+    pub by: Person,
+    /// When.
+    pub submitted_at: Timestamp,
+    /// When it last moved.
+    pub moved_at: Timestamp,
+    /// Sequence of its submission.
+    pub first_seq: u64,
+    /// Sequence of its latest entry, its changes' included.
+    pub last_seq: u64,
+    /// Only while it may still move.
+    prints: Option<Fingerprints>,
+}
+
+/// What a rollout brings to the books when it is taken over, or found at start.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRollout {
+    /// The frozen plan.
+    pub plan: Arc<Plan>,
+    /// The frozen targets.
+    pub targets: Arc<dyn FrozenTargets>,
+    /// Its proxies; `None` for one that is over.
+    pub prints: Option<Fingerprints>,
+    /// Who submitted it.
+    pub by: Person,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What settled, or was learnt, since the backing store last caught up.
+#[derive(Debug, Clone, Default)]
+struct Unapplied {
+    rows: BTreeMap<ChangeId, (u64, StoredChange)>,
+    jobs: BTreeMap<InstanceId, Vec<(u64, JobId)>>,
+    order: VecDeque<(u64, ChangeId)>,
+}
+
+impl RolloutState {
+    fn id_at(id: RolloutId, ordinal: u32) -> ChangeId {
+        ChangeId { rollout: id, ordinal }
+    }
+
+    /// The rollout as readers get it.
+    pub fn rollout(&self, id: RolloutId) -> Rollout {
+        Rollout {
+            id,
+            plan: Arc::clone(&self.plan),
+            targets: self.targets.count(),
+            record: self.sheet.record.clone(),
+            tallies: self.sheet.tallies.as_slice().into(),
+            by: self.by.clone(),
+            submitted_at: self.submitted_at,
+            moved_at: self.moved_at,
+        }
+    }
+
+    /// The target at this place. Memory is not held for what is over.
+    pub fn target(&self, ordinal: u32) -> Result<Target, Unavailable> {
+        let target = self.targets.get(ordinal);
+        if !self.sheet.is_open() {
+            self.targets.rest();
+        }
+        target
+    }
+
+    /// The record of a change without a row.
+    pub fn untouched(&self) -> change::Record {
+        untouched(&self.sheet)
+    }
+
+    /// Whether its rows and its tallies agree on what is not settled.
+    fn adds_up<'b>(&self, rows: impl Iterator<Item = (u32, &'b StoredChange)>) -> bool {
+        let total: Tally = self.sheet.tallies.iter().copied().sum();
+        let (mut active, mut queued, mut last) = (0, 0, None);
+        for (ordinal, row) in rows {
+            let counted = if row.standing() == Standing::Active { &mut active } else { &mut queued };
+            *counted += 1;
+            last = Some(ordinal);
+        }
+        let cursor = self.sheet.record.cursor;
+        let untouched = if self.sheet.is_withdrawn() { Some(0) } else { self.targets.count().checked_sub(cursor) };
+        let sizes = self.plan.strategy.waves.iter().map(|wave| wave.size);
+        sizes.eq(self.sheet.tallies.iter().map(Tally::total))
+            && last.is_none_or(|last| last < cursor)
+            && total.active == active
+            && untouched.is_some_and(|untouched| total.queued == queued + untouched)
+    }
+}
+
+/// The record of a change without a row.
+pub(crate) fn untouched(sheet: &Progress) -> change::Record {
+    let state = if sheet.is_withdrawn() { change::State::Cancelled } else { change::State::Queued };
+    change::Record { state, ..change::Record::queued() }
+}
+
+impl StoreState {
+    /// Sequence of the last entry folded in.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Says where the books stand when they are not built from the first entry on.
+    pub fn start_after(&mut self, seq: u64) {
+        self.seq = seq;
+    }
+
+    /// One rollout's case.
+    pub fn case(&self, id: RolloutId) -> Option<&RolloutState> {
+        self.cases.get(&id)
+    }
+
+    /// One rollout's case, to count in it.
+    pub(super) fn case_mut(&mut self, id: RolloutId) -> Option<&mut RolloutState> {
+        self.cases.get_mut(&id)
+    }
+
+    /// The change that holds an instance.
+    pub fn holder(&self, instance: &InstanceId) -> Option<ChangeId> {
+        self.locks.holder(instance)
+    }
+
+    /// The changes that hold an instance: several only where the store is older than the rule that one may.
+    pub fn holders(&self, instance: &InstanceId) -> impl Iterator<Item = ChangeId> {
+        self.locks.holders(instance)
+    }
+
+    /// A change that is active, explicitly queued, or settled so recently that the backing store may not have it.
+    pub fn row(&self, id: ChangeId) -> Option<&StoredChange> {
+        self.rows.get(&id).or_else(|| self.fresh.rows.get(&id).map(|(_, row)| row))
+    }
+
+    /// Active and explicitly queued changes of a rollout from place `first` on, in their order.
+    pub fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, &StoredChange)> {
+        let (first, last) = (RolloutState::id_at(id, first), RolloutState::id_at(id, u32::MAX));
+        self.rows.range(first..=last).map(|(id, row)| (id.ordinal, row))
+    }
+
+    // Submission.
+
+    /// Whether a rollout may be taken over; `Some` when it is there already.
+    pub fn admit(
+        &self,
+        id: RolloutId,
+        plan: &Plan,
+        targets: &dyn FrozenTargets,
+        prints: &Fingerprints,
+    ) -> Result<Option<Submitted>, SubmitError> {
+        if let Some((known, case)) = self.named(&plan.name, plan.revision) {
+            // An id is derived from the wanted value and the targets too; of another value, that alone is told.
+            let same_targets = known == id || case.plan.ssl_option != plan.ssl_option;
+            let comments = match edit(&case.plan, plan, same_targets) {
+                Edit::None => false,
+                Edit::Comments => true,
+                Edit::Content(keys) => {
+                    let over = case.sheet.record.phase.is_final();
+                    let (name, revision, next) = (plan.name.clone(), plan.revision, self.next_revision(&plan.name));
+                    return Err(SubmitError::Changed { name, revision, rollout: known, over, keys, next });
+                }
+            };
+            return Ok(Some(Submitted { id: known, new: false, comments }));
+        }
+        for seq in &self.open {
+            let (other, case) = self.at(*seq);
+            let Some(theirs) = &case.prints else {
+                let what = format!("the proxies of the open rollout {other} were not read; this is a defect, please report it");
+                return Err(Unavailable(what).into());
+            };
+            if let Some(Overlap { proxy, count }) = overlap(targets, prints, case.targets.as_ref(), theirs)? {
+                let more = if count > 1 { format!(" and {} more of its proxies", count - 1) } else { String::new() };
+                return Err(SubmitError::Overlap { proxy, name: case.plan.name.clone(), rollout: other, more });
+            }
+        }
+        Ok(None)
+    }
+
+    fn named(&self, name: &Name, revision: u32) -> Option<(RolloutId, &RolloutState)> {
+        let id = self.names.get(&(name.clone(), revision))?;
+        Some((*id, self.cases.get(id)?))
+    }
+
+    fn next_revision(&self, name: &Name) -> u32 {
+        let known = self.names.range((name.clone(), 0)..=(name.clone(), u32::MAX));
+        known.last().map_or(1, |((_, revision), _)| revision.saturating_add(1))
+    }
+
+    /// Takes a rollout into the books: the fold of [`What::Submitted`].
+    pub fn submitted(&mut self, id: RolloutId, seq: u64, opening: NewRollout) {
+        let sheet = Progress::submitted(&opening.plan);
+        let at = opening.at;
+        self.restore(id, opening, sheet, at, seq, seq);
+        self.seq = seq;
+    }
+
+    /// Puts a rollout back as the backing store had it.
+    pub fn restore(&mut self, id: RolloutId, opening: NewRollout, sheet: Progress, moved_at: Timestamp, first_seq: u64, last_seq: u64) {
+        let NewRollout { plan, targets, prints, by, at } = opening;
+        self.names.insert((plan.name.clone(), plan.revision), id);
+        self.order.insert(first_seq, id);
+        if sheet.is_open() {
+            self.open.insert(first_seq);
+        }
+        let groups = Groups::new(&plan.strategy.max_in_flight_per);
+        self.cases.insert(id, RolloutState { plan, targets, sheet, groups, by, submitted_at: at, moved_at, first_seq, last_seq, prints });
+    }
+
+    /// Puts an active or explicitly queued change back as the backing store had it. `false` when it cannot be: its
+    /// rollout is unknown, it is neither active nor queued, or its instance is taken by the same lane. (By another one it
+    /// may be: instances were locked for each lane once.)
+    pub fn restore_row(&mut self, id: ChangeId, row: StoredChange) -> bool {
+        let instance = row.target.instance_id;
+        let taken = |other| self.row(other).is_some_and(|other| other.target.lane == row.target.lane);
+        let active = row.standing() == Standing::Active;
+        if is_settled(row.standing()) || (active && self.locks.holders(&instance).any(taken)) {
+            return false;
+        }
+        let Some(case) = self.cases.get_mut(&id.rollout) else { return false };
+        if active {
+            self.locks.take(instance, id);
+            self.due.extend(row.due.map(|due| (due, id)));
+        }
+        case.groups.enter(id.ordinal, &row);
+        self.rows.insert(id, row).is_none()
+    }
+
+    /// Whether what was put back fits together.
+    pub fn adds_up(&self) -> Result<(), String> {
+        match self.cases.iter().find(|(id, case)| !case.adds_up(self.rows_from(**id, 0))) {
+            Some((id, _)) => Err(format!("tallies and changes of the rollout {id} do not add up")),
+            None => Ok(()),
+        }
+    }
+
+    /// Open rollouts that were found at the start, whose proxies are not known yet.
+    pub fn unprinted(&self) -> Vec<RolloutId> {
+        self.open.iter().map(|seq| self.at(*seq)).filter(|(_, case)| case.prints.is_none()).map(|(id, _)| id).collect()
+    }
+
+    /// Makes an open rollout's proxies known.
+    pub fn print(&mut self, id: RolloutId, prints: Fingerprints) {
+        if let Some(case) = self.cases.get_mut(&id)
+            && case.sheet.is_open()
+        {
+            case.prints = Some(prints);
+        }
+    }
+
+    // Folding.
+
+    /// Takes in one line about a rollout that is in the books; says whose job id it brings, if it brings a new one.
+    /// Submissions come by [`Self::submitted`].
+    pub fn fold(&mut self, line: &JournalRecord, target: Option<Target>) -> Result<Option<InstanceOfLane>, Unavailable> {
+        let entry = &line.entry;
+        let unknown = || Unavailable(format!("journal entry {} is about the unknown rollout {}", entry.seq, entry.rollout));
+        if let JournalEvent::Enforcement { name, record, .. } = &entry.what {
+            self.enforced(name.clone(), record.as_ref().clone(), entry.at);
+        }
+        let case = self.cases.get_mut(&entry.rollout).ok_or_else(unknown)?;
+        case.sheet.fold(entry, &case.plan);
+        case.last_seq = entry.seq;
+        let mut learnt = None;
+        match &entry.what {
+            JournalEvent::Submitted { .. } | JournalEvent::Enforcement { .. } => {}
+            JournalEvent::Rollout { .. } => case.moved_at = entry.at,
+            JournalEvent::Change { ordinal, record, .. } => {
+                let id = RolloutState::id_at(entry.rollout, *ordinal);
+                let old = self.rows.remove(&id);
+                let target = match (&old, target) {
+                    (Some(old), _) => old.target.clone(),
+                    (None, Some(target)) => target,
+                    (None, None) => case.targets.get(*ordinal)?,
+                };
+                let row = StoredChange { target, record: record.clone(), due: None, moved_at: entry.at };
+                match &old {
+                    Some(old) => case.groups.leave(*ordinal, old),
+                    // Its first move: the cursor passes it.
+                    None if record.version == 1 => case.groups.passed(*ordinal, &row.target),
+                    None => {}
+                }
+                case.groups.enter(*ordinal, &row);
+                learnt = self.replace(id, entry.seq, old, row, line.due);
+            }
+        }
+        self.seq = entry.seq;
+        self.close_if_over(entry.rollout);
+        Ok(learnt)
+    }
+
+    fn replace(
+        &mut self,
+        id: ChangeId,
+        seq: u64,
+        old: Option<StoredChange>,
+        mut row: StoredChange,
+        due: Option<Timestamp>,
+    ) -> Option<InstanceOfLane> {
+        let was_active = old.as_ref().is_some_and(|old| old.standing() == Standing::Active);
+        let is_active = row.standing() == Standing::Active;
+        if let Some(due) = old.as_ref().filter(|_| was_active).and_then(|old| old.due) {
+            self.due.remove(&(due, id));
+        }
+        // Most moves are those of an active change that stays active: it has the lock, and keeps it.
+        match (was_active, is_active) {
+            (true, false) => self.locks.free(&row.target.instance_id, id),
+            (false, true) => self.locks.take(row.target.instance_id, id),
+            (true, true) | (false, false) => {}
+        }
+        let mut learnt = None;
+        if let Some(job) = row.record.jobs.last()
+            && old.and_then(|old| old.record.jobs.last().cloned()).as_ref() != Some(job)
+        {
+            self.fresh.jobs.entry(row.target.instance_id).or_default().push((seq, job.clone()));
+            learnt = Some(InstanceOfLane { lane: row.target.lane.clone(), instance_id: row.target.instance_id });
+        }
+        if is_settled(row.standing()) {
+            self.fresh.rows.insert(id, (seq, row));
+            self.fresh.order.push_back((seq, id));
+            return learnt;
+        }
+        self.fresh.rows.remove(&id);
+        if is_active {
+            row.due = due;
+            self.due.extend(due.map(|due| (due, id)));
+        }
+        self.rows.insert(id, row);
+        learnt
+    }
+
+    fn close_if_over(&mut self, id: RolloutId) {
+        if let Some(case) = self.cases.get_mut(&id)
+            && !case.sheet.is_open()
+        {
+            case.prints = None;
+            case.groups = Groups::default();
+            case.targets.rest();
+            self.open.remove(&case.first_seq);
+        }
+    }
+
+    /// The backing store has everything up to `seq`: forgets what was kept only until then, and gives it out.
+    pub fn landed(&mut self, seq: u64) -> Vec<(ChangeId, StoredChange)> {
+        let mut landed = Vec::new();
+        while let Some((at, id)) = self.fresh.order.front().copied()
+            && at <= seq
+        {
+            self.fresh.order.pop_front();
+            if self.fresh.rows.get(&id).is_some_and(|(kept, _)| *kept == at)
+                && let Some((_, row)) = self.fresh.rows.remove(&id)
+            {
+                landed.push((id, row));
+            }
+        }
+        if !self.fresh.jobs.is_empty() {
+            self.fresh.jobs.retain(|_, jobs| {
+                jobs.retain(|(at, _)| *at > seq);
+                !jobs.is_empty()
+            });
+        }
+        landed
+    }
+
+    /// Job ids of this instance that the backing store may not have yet, oldest first.
+    pub fn fresh_jobs(&self, instance: &InstanceId) -> impl Iterator<Item = &JobId> {
+        self.fresh.jobs.get(instance).into_iter().flatten().map(|(_, job)| job)
+    }
+
+    // Questions.
+
+    fn at(&self, seq: u64) -> (RolloutId, &RolloutState) {
+        let id = self.order[&seq];
+        (id, &self.cases[&id])
+    }
+
+    /// Active changes due by `now`, soonest first.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<Active> {
+        let come = self.due.iter().take_while(|(due, _)| *due <= now).take(limit);
+        come.filter_map(|(_, id)| self.active(*id)).collect()
+    }
+
+    /// A change with a row in the books, as readers get it.
+    pub fn active(&self, id: ChangeId) -> Option<Active> {
+        let case = self.cases.get(&id.rollout)?;
+        Some(self.row(id)?.clone().active(id, &case.plan))
+    }
+
+    /// Rollouts that may still move, oldest first.
+    pub fn open_rollouts(&self) -> Vec<Rollout> {
+        self.open.iter().map(|seq| self.at(*seq)).map(|(id, case)| case.rollout(id)).collect()
+    }
+
+    /// Ids of all rollouts, newest first, from `after` on (exclusive).
+    pub fn newest(&self, after: Option<RolloutId>) -> impl Iterator<Item = RolloutId> {
+        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.first_seq));
+        self.order.range(..before).rev().map(|(_, id)| *id)
+    }
+
+    /// What keeps another change to this target from being released: a group all of whose places are taken.
+    pub fn full_group(&self, id: RolloutId, target: &Target) -> Option<FullGroup> {
+        self.cases.get(&id)?.groups.full(target)
+    }
+}
+
+#[cfg(test)]
+impl StoreState {
+    /// How many of each thing it keeps beside one entry a rollout.
+    pub fn kept(&self) -> Vec<(&'static str, usize)> {
+        let cases = |kept: fn(&RolloutState) -> bool| self.cases.values().filter(|case| kept(case)).count();
+        let Unapplied { rows, jobs, order } = &self.fresh;
+        vec![
+            ("open", self.open.len()),
+            ("rows", self.rows.len()),
+            ("locks", self.locks.count()),
+            ("due", self.due.len()),
+            ("settled of late", rows.len() + order.len()),
+            ("jobs of late", jobs.len()),
+            ("lists of proxies", cases(|case| case.prints.is_some())),
+            ("group limits", cases(|case| case.groups.limited())),
+            ("targets", self.cases.values().map(|case| case.targets.kept()).sum()),
+        ]
+    }
+}
