@@ -316,7 +316,7 @@ same, but kinder: the new binary is put in place, and the daemon is restarted (S
         fail(f"apply ended with {ended}:\n{back.screen()}\n{night.log()}")
     night.shown("sealift apply back.yaml", back.screen(), ended)
     night.say("Who did what, and when:")
-    night.run("sealift journal night | grep -v po01 | grep -v release$")
+    night.run("sealift journal night | grep -v po01 | grep -v release$ | tr -s ' ' | fold -sw 80")
 
 
 def main():
