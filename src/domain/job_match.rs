@@ -54,7 +54,8 @@ impl JobSearchBounds {
     /// one of the clocks was set in between, and then both are held. Without a record (an older daemon made none) our own
     /// reading counts too. `None`: nobody knows, because the cloud tells no time.
     pub fn dated(&self) -> Option<TimeSpan> {
-        let since = self.now.duration_until(self.sent);
+        // Where our own clock was set back in between, it does not tell how long ago that was: not later than now.
+        let since = self.now.duration_until(self.sent).min(SignedDuration::ZERO);
         let by_now = self.cloud_now?.shifted(since);
         Some(by_now.hull(self.cloud.unwrap_or(TimeSpan::at(self.sent))))
     }

@@ -60,8 +60,8 @@ pub(super) enum LookStage {
     Gathering(Sweep),
     /// The one change is read that a verb names.
     Choosing(Box<Decision>),
-    /// A commit is out.
-    Committing(Box<Moving>),
+    /// A commit is out, which was decided then.
+    Committing(Box<Moving>, Times),
 }
 
 /// What a commit in flight will have done.
@@ -220,13 +220,14 @@ impl Core {
             }
         };
         if moved {
-            self.gate_moved(id);
+            self.gate_moved(id, self.now);
         }
     }
 
-    fn gate_moved(&mut self, id: RolloutId) {
+    /// Its record is another one, as decided then: a clock that was stepped while the commit was out must not shorten a wait.
+    fn gate_moved(&mut self, id: RolloutId, decided: Times) {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
-            tracked.waits.seen(&tracked.view.record, self.now);
+            tracked.waits.seen(&tracked.view.record, decided);
             self.board.set_rollout(id, &tracked.view.record);
             self.wake_ready(id);
         }
@@ -336,7 +337,7 @@ impl Core {
                 | LookStage::Gathering(_)
                 | LookStage::Choosing(_)
                 | LookStage::Idle
-                | LookStage::Committing(_),
+                | LookStage::Committing(..),
                 _,
             ) => {
                 self.count("unknown_ticket");
@@ -450,7 +451,7 @@ impl Core {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let record = &tracked.view.record;
         let commit = Commit { at, rollout: id, version: record.version, releases: Some(record.releases), moves, changes, durability };
-        tracked.stage = LookStage::Committing(Box::new(moving));
+        tracked.stage = LookStage::Committing(Box::new(moving), self.now);
         let ticket = self.ticket(Owner::Rollout(id));
         out.push(Effect::Commit { ticket, commit: Box::new(commit) });
     }
@@ -506,9 +507,9 @@ impl Core {
 
     pub(super) fn rollout_committed(&mut self, id: RolloutId, result: Result<(), CommitError>, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let LookStage::Committing(moving) = std::mem::replace(&mut tracked.stage, LookStage::Idle) else { return };
+        let LookStage::Committing(moving, decided) = std::mem::replace(&mut tracked.stage, LookStage::Idle) else { return };
         match result {
-            Ok(()) => self.rollout_moved(id, *moving, out),
+            Ok(()) => self.rollout_moved(id, *moving, decided, out),
             Err(CommitError::Conflict | CommitError::InstanceTaken { .. }) => {
                 // Read again, decide again: the verb is still first in line, the look is still wanted.
                 tracked.again = true;
@@ -519,7 +520,7 @@ impl Core {
         self.look(id, out);
     }
 
-    fn rollout_moved(&mut self, id: RolloutId, moving: Moving, out: &mut Vec<Effect>) {
+    fn rollout_moved(&mut self, id: RolloutId, moving: Moving, decided: Times, out: &mut Vec<Effect>) {
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         if let Some(at) = moving.noted {
             tracked.watch.seen(at);
@@ -531,7 +532,7 @@ impl Core {
             }
             tracked.view.record = record;
             if moved {
-                self.gate_moved(id);
+                self.gate_moved(id, decided);
             }
         }
         for change in moving.released {

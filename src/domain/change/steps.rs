@@ -324,7 +324,7 @@ impl<'a> ChangeStep<'a> {
             unreachable!("only a change in doubt is recovered");
         };
         if let Some(view) = view {
-            if self.desired(view) {
+            if self.desired(view) && (covered || candidates != Some(0) || !self.may_be_covered()) {
                 return self.shows(view, How::SwitchedJobUnknown, "the proxy shows the wanted value; job id not recovered");
             }
             let unchanged = view.status == ProxyStatus::Idle && view.ssl_option.is_some();
@@ -343,6 +343,12 @@ impl<'a> ChangeStep<'a> {
         }
         // Ask for the job again first: it may have become visible, and its id is worth having.
         self.to(State::Recovering { sent, cloud, candidates: None, covered: false }).after(self.poll(self.ctx.looks), what)
+    }
+
+    /// Whether a list that is asked for now is known to tell of the job, as the one before was not: the cloud's clock was set in
+    /// between, and tells its time.
+    fn may_be_covered(&self) -> bool {
+        self.ctx.cloud.is_some() && self.ctx.waited < self.ctx.timing.recover_limit
     }
 
     pub(super) fn question_failed(&self, error: &CallError) -> Decision {

@@ -24,7 +24,7 @@ use crate::domain::window::ShutBy;
 /// decided with gate and window open, nothing waited and one attempt of three spent where a PUT was sent.
 ///
 /// * held, withdrawn, shut: the gate or the window says so. late: longer waited than any limit.
-/// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered nothing.
+/// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered nothing. uncovered: it told no time when that was asked for.
 /// * tried: one PUT was sent before. spent: all three attempts are. missed: all looks but one failed. weary: one wait is left.
 ///
 /// The next record is its state and what stands in it beside the version: a(ttempts), w(aits), m(isses), before, jobs.
@@ -146,6 +146,8 @@ recovering 0 ; observed right      ; -         => succeeded switched_job_unknown
 recovering 0 ; observed other      ; -         => ready a1 before=false | - | backoff 1
 recovering 0 ; observed other      ; silent    => recovering a1 before=false | - | poll 0
 recovering 0 ; observed right      ; silent    => succeeded switched_job_unknown a1 before=false | - | never
+recovering 0 ; observed right      ; uncovered => recovering a1 before=false | - | poll 0
+recovering 0 ; observed right      ; uncovered late => succeeded switched_job_unknown a1 before=false | - | never
 recovering 0 ; observed other      ; late      => ready a1 before=false | - | backoff 1
 recovering 0 ; observed other      ; spent     => failed attempts_spent a3 before=false | - | never
 recovering 0 ; observed untold     ; -         => recovering a1 before=false | - | poll 0
@@ -427,7 +429,7 @@ pub(super) fn record(state: &State, circumstances: &str) -> Record {
         "spent" => record.attempts = RETRY.max_attempts,
         "missed" => record.misses = LOOKS_MAX - 1,
         "weary" => record.waits = BUSY_WAITS_MAX - 1,
-        "silent" => {
+        "silent" | "uncovered" | "uncovered late" => {
             if let State::Recovering { covered, .. } = &mut record.state {
                 *covered = false;
             }

@@ -93,6 +93,14 @@ fn a_clock_that_is_set_right_in_between_widens_the_question() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_to_before_the_put_does_not_date_it_later_than_now() {
+    // Ours was set back by nine minutes, and the cloud's by four.
+    let doubt = JobSearchBounds { cloud_now: Some(cloud(60 - 240)), ..doubt(0, -600) };
+    let judged = doubt.judged().expect("known");
+    assert!(judged.contains(at(0)) && judged.contains(at(10 - 240)), "{judged:?}");
+}
+
+#[test]
 fn a_clock_of_the_cloud_that_is_set_in_between_widens_it_too() {
     // It was set back by an hour; whether before or after it dated the job, nobody knows.
     let doubt = JobSearchBounds { cloud_now: Some(cloud(60 - HOUR)), ..doubt(0, 0) };

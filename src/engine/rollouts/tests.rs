@@ -24,6 +24,8 @@ struct TestDaemon<'a> {
     second: i64,
     /// So many seconds the wall clock was stepped ahead.
     ahead: i64,
+    /// By so much more, once, while the next commit is out.
+    stepped: i64,
     called: Vec<Call>,
     unanswered: VecDeque<Ticket>,
     looks: usize,
@@ -36,7 +38,7 @@ impl<'a> TestDaemon<'a> {
         let lanes = vec![Lane { max_in_flight: 8, ..lane("main") }];
         let options = Options { lanes, quota_spent: false, levels: Vec::new() };
         let core = Core::new(options, times(second));
-        Self { core, store, second, ahead: 0, called: Vec::new(), unanswered: VecDeque::new(), looks: 0, overtaken: false }
+        Self { core, store, second, ahead: 0, stepped: 0, called: Vec::new(), unanswered: VecDeque::new(), looks: 0, overtaken: false }
     }
 
     fn wait(&mut self, seconds: i64) {
@@ -105,7 +107,10 @@ impl<'a> TestDaemon<'a> {
                 let rollout = ready(store.rollout(id.rollout)).expect("memory").expect("there");
                 vec![Input::Read { ticket, found: Box::new(StoreAnswer::Change(Some(Box::new((change, rollout))))) }]
             }
-            Effect::Commit { ticket, commit } => vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }],
+            Effect::Commit { ticket, commit } => {
+                self.ahead += std::mem::take(&mut self.stepped);
+                vec![Input::Committed { ticket, result: ready(store.commit(*commit)) }]
+            }
             Effect::Call { ticket, call, .. } | Effect::Ask { ticket, call, .. } => {
                 self.called.push(call);
                 self.unanswered.push_back(ticket);
@@ -351,6 +356,23 @@ fn a_step_of_the_clock_while_all_is_stopped_ends_no_pause() {
     daemon.wait(590);
     assert!(is_paused(), "8 s are left");
     daemon.wait(10);
+    daemon.wait(40);
+    assert!(!is_paused(), "it is over by every clock");
+}
+
+#[test]
+fn a_step_of_the_clock_while_its_commit_is_out_ends_no_pause() {
+    let store = MemoryStore::new();
+    let (mut daemon, id) = hurried(&store);
+    daemon.wait(0);
+    daemon.stepped = 300;
+    let verb = Verb::Pause { until: Some(fixtures::at(daemon.second + 300)) };
+    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into() } });
+    assert_eq!(daemon.ahead, 300);
+    let is_paused = || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
+    daemon.wait(40);
+    assert!(is_paused(), "260 s are left");
+    daemon.wait(262);
     daemon.wait(40);
     assert!(!is_paused(), "it is over by every clock");
 }

@@ -35,7 +35,7 @@ pub struct Gates {
     by: Person,
     /// Commits may take long, or the clock by which a pause ends is stepped.
     unsure: bool,
-    /// A wait may be seen late, because its commit took long, and a step of the clock before that passes for the right time.
+    /// A commit may take long, and a wait counts from when it was decided, which the oracle does not see.
     late: bool,
     stopped: bool,
     quiet_from: Nanos,

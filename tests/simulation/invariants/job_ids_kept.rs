@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt;
 use sealift::domain::change::State;
 use sealift::domain::id::{JobId, RolloutId};
+use sealift::domain::job_match::JUDGED_AROUND;
 use sealift::domain::journal::JournalEvent;
 use sealift::store::Store;
 
@@ -16,13 +17,34 @@ use crate::oracle::{Fact, OracleSetting, SeenFact};
 
 pub struct JobIdsKept {
     rollout: RolloutId,
+    clock: CloudSteps,
     /// Ids read in the daemon's present life.
     read: BTreeSet<JobId>,
 }
 
 impl JobIdsKept {
     pub fn new(setting: &OracleSetting<'_>) -> Self {
-        Self { rollout: setting.rollout, read: BTreeSet::new() }
+        let clock = CloudSteps { ahead: setting.scenario.clock_ahead, steps: setting.scenario.clock_steps.clone() };
+        Self { rollout: setting.rollout, clock, read: BTreeSet::new() }
+    }
+}
+
+/// How far the cloud's clock is ahead, at first and from which second on.
+struct CloudSteps {
+    ahead: i64,
+    steps: Vec<(u64, i64)>,
+}
+
+impl CloudSteps {
+    /// Whether a job of this instant is dated by a time that the clock showed neither before nor afterwards: nobody who heard it
+    /// before and afterwards can know.
+    fn strays(&self, created_ns: u64) -> bool {
+        let mut steps = self.steps.clone();
+        steps.sort_unstable();
+        let shown: Vec<i64> = [self.ahead].into_iter().chain(steps.iter().map(|(_, ahead)| *ahead)).collect();
+        let at = steps.iter().take_while(|(second, _)| second * 1_000_000_000 <= created_ns).count();
+        let apart = |other: Option<&i64>| other.is_some_and(|other| other.abs_diff(shown[at]) > JUDGED_AROUND.as_secs());
+        at > 0 && apart(shown.get(at - 1)) && apart(shown.get(at + 1))
     }
 }
 
@@ -65,7 +87,7 @@ impl SimInvariant for JobIdsKept {
         for job in jobs_of.values().filter(|jobs| jobs.len() == 1).map(|jobs| &jobs[0]).filter(|job| job.status == "Completed") {
             let owner = page.changes.iter().find(|active| active.change.target.proxy_id == job.proxy_id).ok_or("no change for a proxy")?;
             // A person's retry of a change in doubt looks at the proxy, not for the job.
-            let asked = !doubted.contains(&owner.change.id.ordinal);
+            let asked = !doubted.contains(&owner.change.id.ordinal) && !self.clock.strays(job.created_ns);
             if asked && matches!(owner.change.record.state, State::Succeeded { .. }) && !owner.change.record.jobs.contains(&job.job_id) {
                 return Err(format!("{} does not hold its job {}", owner.change.id, job.job_id));
             }
