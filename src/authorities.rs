@@ -20,7 +20,6 @@ pub const CA_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Authorities; cheap to clone.
 #[derive(Clone)]
 pub struct Authorities {
-    /// For verifying.
     pub store: Arc<RootCertStore>,
     /// The certificates themselves: a server's own, self-signed one may stand among them.
     pub listed: Arc<[CertificateDer<'static>]>,
@@ -51,7 +50,6 @@ pub enum AuthoritiesError {
     Unusable {
         /// Its place, from 1.
         number: usize,
-        /// Why.
         why: String,
     },
 }

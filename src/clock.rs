@@ -10,7 +10,6 @@ use jiff::Timestamp;
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// Wall clock.
     pub wall: Timestamp,
     /// Time since the machine started, suspend included.
     pub boot: Duration,
@@ -18,11 +17,9 @@ pub struct Times {
 
 /// Reads time. The daemon uses [`SystemClock`]; rehearsal and simulation bring their own.
 pub trait Clock: Send + Sync {
-    /// Both clocks, now.
     fn times(&self) -> Times;
 }
 
-/// The machine's clocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

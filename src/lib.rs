@@ -4,7 +4,6 @@
 //! keeps that order by reading the `crate::` paths; ARCHITECTURE.md tells what each is for.
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
 
 // The daemon: wires everything below, speaks to systemd.
 pub mod daemon;

@@ -72,7 +72,6 @@ fn golden(name: &str, text: &str) {
     });
 }
 
-/// A plan alone.
 fn plan(name: &str, text: &str) {
     golden(name, &GoldenCase::new(&[("plan.yaml", text.as_bytes())]).told());
 }

@@ -5,7 +5,6 @@ use std::io::Read as _;
 use crate::BenchFailure;
 use crate::child::Child;
 
-/// The role's name.
 pub const ROLE: &str = "spin";
 
 /// Spinning processes: as many as the machine that the figures are judged on has processors.
@@ -15,7 +14,6 @@ pub const PROCESSES: usize = 2;
 pub struct Busy(#[expect(dead_code, reason = "held, not read")] Vec<Child>);
 
 impl Busy {
-    /// Starts them.
     pub fn begin() -> Result<Self, BenchFailure> {
         Ok(Self((0..PROCESSES).map(|_| Child::start(ROLE, &())).collect::<Result<_, _>>()?))
     }

@@ -22,16 +22,13 @@ use serde::{Deserialize, Serialize};
 use crate::child::tell;
 use crate::{BenchFailure, fleet, usage};
 
-/// The role's name.
 pub const ROLE: &str = "carry";
 
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// What it does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CarryTask {
-    /// The server.
     pub endpoint: String,
     /// A directory with the plan, on the disk to be measured.
     pub dir: PathBuf,
@@ -52,13 +49,10 @@ pub struct CarryReport {
     pub seconds: f64,
     /// Processor seconds of the whole process in that time.
     pub cpu_seconds: f64,
-    /// Calls made.
     pub calls: u64,
-    /// Changes that succeeded.
     pub succeeded: u32,
     /// Times that journal or queue were synced to disk.
     pub syncs: u64,
-    /// Journal entries.
     pub entries: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,
@@ -109,7 +103,6 @@ pub fn lane(dir: &Path, endpoint: &str, in_flight: u32, quota: Option<Quota>, po
     })
 }
 
-/// Runs it.
 pub fn run(task: &str) -> Result<(), BenchFailure> {
     let task: CarryTask = serde_json::from_str(task)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -191,7 +184,6 @@ struct Latencies {
     longest_us: BTreeMap<String, u64>,
 }
 
-/// From the journal.
 async fn latencies(store: &dyn Store, id: RolloutId) -> Result<Latencies, BenchFailure> {
     let (mut begun, mut took, mut after) = (BTreeMap::new(), Vec::new(), 0);
     let (mut since, mut longest) = (BTreeMap::new(), BTreeMap::<String, i128>::new());

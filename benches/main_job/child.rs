@@ -64,7 +64,6 @@ impl Drop for Child {
     }
 }
 
-/// Tells the parent.
 pub fn tell(what: &impl Serialize) -> Result<(), BenchFailure> {
     println!("{}", serde_json::to_string(what)?);
     Ok(())

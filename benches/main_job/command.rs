@@ -17,7 +17,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub struct CommandUsage {
     /// From its start to its end.
     pub seconds: f64,
-    /// Its processor seconds.
     pub cpu_seconds: f64,
     /// Most memory, in MiB.
     pub memory_peak_mib: f64,

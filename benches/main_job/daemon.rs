@@ -19,7 +19,6 @@ const READY_MAX: f64 = 120.0;
 /// How long one answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// A running daemon.
 pub struct BenchDaemon {
     process: Child,
     config: PathBuf,
@@ -81,7 +80,6 @@ impl BenchDaemon {
         })
     }
 
-    /// What it answers.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, BenchFailure> {
         let text = self.text(Method::GET, path)?;
         serde_json::from_slice(&text).map_err(|error| format!("{path} answered something else: {error}").into())
@@ -99,7 +97,6 @@ impl BenchDaemon {
         self.text(Method::POST, path).map(|_| ())
     }
 
-    /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }

@@ -20,7 +20,6 @@ const BLOCKS: u64 = 256;
 /// One entry a round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Disk {
-    /// Appends.
     pub appended: Vec<SyncedWrites>,
     /// Writes over what is there.
     pub overwritten: Vec<SyncedWrites>,
@@ -29,7 +28,6 @@ pub struct Disk {
 /// Writes, each followed by `fdatasync`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct SyncedWrites {
-    /// In a second.
     pub per_second: f64,
     /// Half of them took at most so long, in seconds.
     pub p50: f64,
@@ -65,7 +63,6 @@ impl Disk {
         median(self.appended.iter().map(|synced| synced.per_second))
     }
 
-    /// For the table.
     pub fn rows(&self) -> Vec<TableRow> {
         let mut rows = vec![TableRow::heading("The disk alone")];
         for (what, rounds) in [("append", &self.appended), ("overwrite", &self.overwritten)] {

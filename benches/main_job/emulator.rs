@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use crate::child::{Child, tell};
 use crate::{BenchFailure, fleet};
 
-/// The role's name.
 pub const ROLE: &str = "serve-emulator";
 
 /// How long each job takes where nothing else is said. Short, so that nothing waits for it; not nothing, because a job takes time.
@@ -25,7 +24,6 @@ struct EmulatorTask {
     job_time: Duration,
 }
 
-/// A running emulator.
 pub struct BenchEmulator {
     /// The base of its URLs.
     pub endpoint: String,
@@ -33,16 +31,13 @@ pub struct BenchEmulator {
     child: Child,
 }
 
-/// What it counted.
 #[derive(Debug, Clone, Deserialize)]
 pub struct EmulatorCounts {
     /// When it began: what arrivals count from.
     pub began: jiff::Timestamp,
-    /// Requests.
     pub arrivals_total: u64,
     /// Switch calls that were executed.
     pub executed_total: u64,
-    /// Proxies switched on.
     pub ssl_on: u64,
     /// Proxies switched more than once.
     pub repeated: u64,

@@ -20,12 +20,10 @@ pub const PROJECT: &str = "056538411200d4cd2f79c003c7606412";
 /// What stands in `X-Auth-Token`.
 pub const TOKEN: &str = "a-token-of-the-benchmark";
 
-/// The lane's name.
 pub fn lane() -> Name {
     Name::parse("bench", "lane").expect("letters")
 }
 
-/// The project.
 pub fn project() -> ProjectId {
     PROJECT.parse().expect("32 digits")
 }
@@ -66,7 +64,6 @@ pub fn write_plan(dir: &Path, proxies: u32, in_flight: u32, waves: &str, more: &
     Ok(path)
 }
 
-/// Reads a plan.
 pub fn load(plan: &Path) -> Result<planfile::LoadedPlan, BenchFailure> {
     planfile::load(plan).map_err(|mistakes| mistakes.to_string().into())
 }

@@ -21,7 +21,6 @@ use crate::settings::BenchSettings;
 use crate::table::TableRow;
 use crate::{BenchFailure, fleet, usage};
 
-/// Changes in flight.
 const IN_FLIGHT: u32 = 64;
 
 /// One proxy, then a person.
@@ -56,7 +55,6 @@ pub struct GrowthTable {
     pub sizes: Vec<SizeFigures>,
 }
 
-/// One size.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SizeFigures {
     /// Changes of the plan.
@@ -84,7 +82,6 @@ pub struct SizeFigures {
 /// What the daemon after the kill did.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Carried {
-    /// Changes.
     pub changes: u32,
     /// From its first call's arrival to the last one's.
     pub seconds: f64,
@@ -99,16 +96,12 @@ pub struct Carried {
     pub memory_peak_mib: f64,
 }
 
-/// Bytes on disk.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Bytes {
-    /// Of the journal.
     pub journal: u64,
-    /// Of the queue.
     pub queue: u64,
 }
 
-/// Measures all sizes.
 pub fn measure(settings: &BenchSettings) -> Result<GrowthTable, BenchFailure> {
     let mut sizes = settings.growth();
     sizes.sort_unstable();
@@ -335,7 +328,6 @@ impl SizeFigures {
 }
 
 impl GrowthTable {
-    /// For the table.
     pub fn rows(&self) -> Vec<TableRow> {
         let mut rows: Vec<TableRow> = self.sizes.iter().flat_map(SizeFigures::rows).collect();
         let costs: [Cost; 6] = [

@@ -12,13 +12,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{BenchFailure, usage};
 
-/// The configuration.
 const CONFIGURATION: &str = include_str!("../nginx.conf");
 
 /// How long it may take to listen.
 const START_MAX: f64 = 10.0;
 
-/// A running nginx.
 pub struct Nginx {
     /// The base of its URLs.
     pub endpoint: String,
@@ -97,7 +95,6 @@ fn program() -> &'static str {
     if Path::new(DEBIAN).exists() { DEBIAN } else { "nginx" }
 }
 
-/// Its version.
 pub fn version() -> String {
     let output = Command::new(program()).arg("-v").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();

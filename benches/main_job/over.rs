@@ -19,7 +19,6 @@ use crate::settings::BenchSettings;
 use crate::table::TableRow;
 use crate::{BenchFailure, fleet, usage};
 
-/// The role's name.
 pub const ROLE: &str = "over";
 
 /// Changes in flight; nothing is in flight here.
@@ -40,7 +39,6 @@ struct SettledTask {
 pub struct SettledMemory {
     /// Rollouts, and the targets of each.
     pub rollouts: u32,
-    /// Targets of each.
     pub targets: u32,
     /// The process that made them, with none, a quarter, half, three quarters and all of them over, in MiB.
     pub made_mib: Vec<f64>,
@@ -62,7 +60,6 @@ struct Made {
     journal_bytes: u64,
 }
 
-/// Makes the rollouts.
 pub fn run(task: &str) -> Result<(), BenchFailure> {
     let task: SettledTask = serde_json::from_str(task)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -90,7 +87,6 @@ fn name(number: u32) -> String {
     format!("over-{number}")
 }
 
-/// Measures it.
 pub fn measure(settings: &BenchSettings) -> Result<SettledMemory, BenchFailure> {
     let (rollouts, targets) = settings.over();
     eprintln!("over: {rollouts} rollouts of {targets} targets");
@@ -116,7 +112,6 @@ pub fn measure(settings: &BenchSettings) -> Result<SettledMemory, BenchFailure> 
 }
 
 impl SettledMemory {
-    /// For the table.
     pub fn rows(&self) -> Vec<TableRow> {
         let mib = |figure: f64| format!("{} MiB", number(figure));
         let made: Vec<String> = self.made_mib.iter().map(|figure| number(*figure)).collect();

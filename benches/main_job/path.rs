@@ -31,21 +31,16 @@ pub struct Paths {
 /// One number in flight against one server; lists have one entry a round.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PathRun {
-    /// Which server.
     pub server: ServerKind,
     /// Changes in flight, and connections of the others.
     pub in_flight: u32,
-    /// Other processes spin.
     pub busy: bool,
     /// wrk, changes a second.
     pub wrk: Vec<f64>,
-    /// The others.
     pub peers: BTreeMap<BenchPeer, Vec<peers::PeersReport>>,
-    /// Sealift.
     pub sealift: Vec<carry::CarryReport>,
 }
 
-/// Who runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contestant {
     Wrk,
@@ -53,7 +48,6 @@ enum Contestant {
     Sealift,
 }
 
-/// Measures all.
 pub fn measure(settings: &BenchSettings) -> Result<Paths, BenchFailure> {
     let mut runs = Vec::new();
     for server in settings.servers() {
@@ -209,7 +203,6 @@ impl PathRun {
 }
 
 impl Paths {
-    /// For the table.
     pub fn rows(&self) -> Vec<TableRow> {
         let disk = if self.disk.appended.is_empty() { Vec::new() } else { self.disk.rows() };
         disk.into_iter().chain(self.runs.iter().flat_map(|run| run.rows(self.changes, &self.disk))).collect()

@@ -12,7 +12,6 @@ use crate::{BenchFailure, fleet};
 /// Threads of the vendor's SDK.
 pub const SDK_THREADS: u32 = 32;
 
-/// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BenchPeer {
@@ -41,12 +40,9 @@ impl BenchPeer {
     }
 }
 
-/// What it does.
 #[derive(Debug, Serialize)]
 pub struct PeersTask<'a> {
-    /// The server.
     pub endpoint: &'a str,
-    /// The target file.
     pub targets: &'a Path,
     /// Changes in flight; the SDK has [`SDK_THREADS`].
     pub in_flight: u32,
@@ -67,9 +63,7 @@ struct PeersFigures<'a> {
 /// What came of it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct PeersReport {
-    /// Changes made.
     pub changes: u32,
-    /// In so long.
     pub seconds: f64,
     /// Processor seconds of the whole process in that time.
     pub cpu_seconds: f64,
@@ -84,7 +78,6 @@ pub struct PeersReport {
 }
 
 impl PeersReport {
-    /// Changes a second.
     pub fn rate(&self) -> f64 {
         f64::from(self.changes) / self.seconds
     }
@@ -103,7 +96,6 @@ fn there(path: PathBuf) -> Result<PathBuf, BenchFailure> {
     if path.exists() { Ok(path) } else { Err(format!("{} is not there: `make bench` makes it", path.display()).into()) }
 }
 
-/// One round.
 pub fn round(peer: BenchPeer, task: &PeersTask<'_>) -> Result<PeersReport, BenchFailure> {
     let whole = PeersFigures { task, project: fleet::PROJECT, token: fleet::TOKEN };
     let rust = |role: &str| {

@@ -32,23 +32,19 @@ const SHUT: i64 = 10_000_000_000;
 /// Shares of the waves.
 const WAVES: &str = "  waves: [{name: canary, size: 5%}, {name: early, size: 25%}, {name: rest, size: rest}]\n";
 
-/// All runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Quotas {
     /// While there is work.
     pub used: Vec<QuotaUsage>,
     /// From the opening of a window.
     pub openings: Vec<BenchOpenings>,
-    /// In waves.
     pub rollouts: Vec<Makespan>,
 }
 
 /// How a quota was used while there was work.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct QuotaUsage {
-    /// The allowance.
     pub quota: Quota,
-    /// Other processes spin.
     pub busy: bool,
     /// Seconds looked at, from the first call on.
     pub seconds: u32,
@@ -61,7 +57,6 @@ pub struct QuotaUsage {
 /// First calls after the openings of windows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BenchOpenings {
-    /// Other processes spin.
     pub busy: bool,
     /// Seconds after each opening; below zero: too early.
     pub first_calls: Vec<f64>,
@@ -70,11 +65,8 @@ pub struct BenchOpenings {
 /// A rollout in waves.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Makespan {
-    /// The allowance.
     pub quota: Quota,
-    /// Other processes spin.
     pub busy: bool,
-    /// Its changes.
     pub changes: u32,
     /// From the first call's arrival to the last one's.
     pub seconds: f64,
@@ -82,7 +74,6 @@ pub struct Makespan {
     pub bound: f64,
 }
 
-/// Measures all.
 pub fn measure(settings: &BenchSettings) -> Result<Quotas, BenchFailure> {
     let mut quotas = Quotas { used: Vec::new(), openings: Vec::new(), rollouts: Vec::new() };
     let hosts: &[bool] = if settings.short { &[false] } else { &[false, true] };
@@ -186,7 +177,6 @@ fn rollout(settings: &BenchSettings, quota: Quota, busy: bool) -> Result<Makespa
 }
 
 impl Quotas {
-    /// For the table.
     pub fn rows(&self) -> Vec<TableRow> {
         let mut rows = vec![TableRow::heading("At a quota, in the server's own log")];
         for QuotaUsage { quota, busy, seconds, utilisation, worst } in &self.used {

@@ -18,7 +18,6 @@ const WAVES: &str = "  waves: [{name: canary, size: 5, soak: 24h}, {name: early,
 /// Changes in flight at most: so few that it takes many nights.
 const IN_FLIGHT: u32 = 20;
 
-/// When it begins.
 const FROM: &str = "2026-10-01T00:00:00+02:00";
 
 /// One entry a round.
@@ -26,7 +25,6 @@ const FROM: &str = "2026-10-01T00:00:00+02:00";
 pub struct Rehearsal {
     /// Changes of the plan.
     pub changes: u32,
-    /// What was rehearsed.
     pub hours: f64,
     /// Calls to the simulated cloud.
     pub calls: u64,
@@ -42,7 +40,6 @@ struct RehearsalFigures {
     calls: u64,
 }
 
-/// Measures it.
 pub fn measure(settings: &BenchSettings) -> Result<Rehearsal, BenchFailure> {
     let changes = settings.rehearsed();
     let room = BenchFolder::make(&settings.dir)?;
@@ -69,7 +66,6 @@ pub fn measure(settings: &BenchSettings) -> Result<Rehearsal, BenchFailure> {
 }
 
 impl Rehearsal {
-    /// For the table.
     pub fn rows(&self) -> Vec<TableRow> {
         let seconds = median(self.seconds.iter().copied()).unwrap_or(f64::NAN);
         let what = format!("A rehearsal of {} changes in {} hours", number(f64::from(self.changes)), number(self.hours));

@@ -26,7 +26,6 @@ pub struct Results {
     over: Option<PartFigures<SettledMemory>>,
 }
 
-/// One part's figures.
 #[derive(Debug, Serialize, Deserialize)]
 struct PartFigures<T> {
     machine: Machine,
@@ -104,7 +103,6 @@ impl Results {
         told.collect::<Vec<_>>().join("\n")
     }
 
-    /// Writes them.
     pub fn write(&self, folder: &Path) -> Result<(), BenchFailure> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join(FILE), serde_json::to_vec_pretty(self)?)?;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::BenchFailure;
 
-/// The directory.
 pub struct BenchFolder(PathBuf);
 
 impl BenchFolder {
@@ -18,7 +17,6 @@ impl BenchFolder {
         Ok(Self(room))
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
     }

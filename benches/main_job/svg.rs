@@ -28,15 +28,11 @@ text { fill: #f0f6fc; }
 /// Where a text is held.
 #[derive(Debug, Clone, Copy)]
 pub enum Anchor {
-    /// At its beginning.
     Start,
-    /// In its middle.
     Middle,
-    /// At its end.
     End,
 }
 
-/// A drawing.
 #[derive(Debug)]
 pub struct Svg(String);
 
@@ -57,7 +53,6 @@ impl Svg {
         self.0.push('\n');
     }
 
-    /// A text.
     pub fn text(&mut self, x: f64, y: f64, anchor: Anchor, class: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -78,7 +73,6 @@ impl Svg {
         self.line(&format!(r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" rx="2" class="{class}"/>"#));
     }
 
-    /// A straight line.
     pub fn rule(&mut self, from: (f64, f64), to: (f64, f64)) {
         let ((x1, y1), (x2, y2)) = (from, to);
         self.line(&format!(r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" class="grid"/>"#));
@@ -96,7 +90,6 @@ impl Svg {
         }
     }
 
-    /// The file.
     pub fn finish(mut self) -> String {
         self.line("</svg>");
         self.0

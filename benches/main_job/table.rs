@@ -19,7 +19,6 @@ impl TableRow {
         Self { what: what.into(), ..Self::default() }
     }
 
-    /// A figure.
     pub fn new(what: impl Into<String>, figure: impl Into<String>) -> Self {
         Self { what: what.into(), figure: figure.into(), ..Self::default() }
     }
@@ -53,7 +52,6 @@ impl TableRow {
 
 const HEADER: [&str; 5] = ["what", "figure", "ratio", "to", "to be, aim"];
 
-/// For a terminal.
 pub fn printed(rows: &[TableRow]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -73,7 +71,6 @@ pub fn printed(rows: &[TableRow]) -> String {
     table.to_string()
 }
 
-/// For a page.
 pub fn markdown(rows: &[TableRow]) -> String {
     let mut text = format!("| {} |\n| --- | ---: | ---: | --- | --- |\n", HEADER.join(" | "));
     for row in rows {

@@ -10,7 +10,6 @@ use crate::BenchFailure;
 /// Ticks a second in `/proc/PID/stat`: fixed in Linux's interface, whatever the kernel's own tick.
 const TICKS: f64 = 100.0;
 
-/// Boot time, now.
 pub fn now() -> Duration {
     SystemClock.times().boot
 }

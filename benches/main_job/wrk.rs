@@ -41,7 +41,6 @@ pub fn round(server: &Server, targets: &Path, connections: u32, seconds: u32) ->
     Ok(calls / microseconds * 1e6 / CALLS)
 }
 
-/// Its version.
 pub fn version() -> String {
     let output = Command::new("wrk").arg("-v").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();

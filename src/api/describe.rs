@@ -407,7 +407,6 @@ pub fn entry(entry: &Entry) -> JournalRow {
     }
 }
 
-/// The daemon itself.
 pub fn daemon(snapshot: &Snapshot, health: Health, growth: Option<Growth>, plans: Vec<PlanFault>, started_at: Timestamp) -> DaemonDoc {
     DaemonDoc {
         version: env!("CARGO_PKG_VERSION").into(),

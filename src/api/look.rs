@@ -62,7 +62,6 @@ where
 struct InstancesQuery {
     /// The lane that reaches the project.
     lane: String,
-    /// Instances to skip.
     #[serde(default)]
     offset: u32,
 }

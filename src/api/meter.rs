@@ -69,7 +69,6 @@ pub struct MeterReading {
     pub rate_per_minute: Option<f64>,
 }
 
-/// Follows the journal.
 pub struct Meter {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,

@@ -22,7 +22,6 @@ use crate::domain::person::Person;
 /// The user at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// The user's number.
     pub uid: u32,
     /// The user's name, or `uid N` where the system has none.
     pub name: Arc<str>,

@@ -359,9 +359,7 @@ impl InstanceTargets {
 /// Ends when the time of all ports is over.
 type PortsDeadline = Shared<BoxFuture<'static, ()>>;
 
-/// A target's port.
 struct TargetPort {
-    /// The proxy's id.
     name: String,
     endpoint: Option<Endpoint>,
 }

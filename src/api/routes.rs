@@ -61,7 +61,6 @@ const PREFLIGHT_BODY_MAX: usize = 1 << 20;
 
 type RouteState = State<Arc<Api>>;
 
-/// The whole API.
 pub fn router(api: Arc<Api>) -> Router {
     let timely = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

@@ -43,10 +43,8 @@ pub enum BindError {
     /// Something that is no socket is there.
     #[error("{} is there and is no socket; move it away or set another `api.socket`", .0.display())]
     NotASocket(PathBuf),
-    /// The system refused.
     #[error("cannot listen on {}: {source}{hint}", path.display())]
     System {
-        /// Where.
         path: PathBuf,
         /// What to do, if known.
         hint: &'static str,

@@ -51,10 +51,8 @@ pub struct NotKept {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Off {
-    /// Everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Attribution>,
-    /// Single lanes.
     pub paused: BTreeMap<Name, Attribution>,
 }
 
@@ -78,7 +76,6 @@ impl Switches {
         Ok(Self { folder, off: Mutex::new(off) })
     }
 
-    /// The state directory.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }

@@ -17,7 +17,6 @@ use crate::clock::{Clock as _, SystemClock};
 /// How long a daemon that does not answer is waited for, unless `--wait` says otherwise: longer than a restart takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two tries.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// Which requests are sent again after the connection broke.
@@ -37,7 +36,6 @@ pub struct Absence {
 }
 
 impl Absence {
-    /// None so far.
     pub fn new(patience: Duration) -> Self {
         Self { patience, current: None }
     }
@@ -66,7 +64,6 @@ impl Absence {
         }
     }
 
-    /// Somebody answers.
     pub fn end(&mut self) {
         if let Some((since, _)) = self.current.take() {
             term::say(&format!("the daemon answers again, which it did not since {since}"));

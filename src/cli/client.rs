@@ -61,7 +61,6 @@ pub enum ClientError {
         socket.display()
     )]
     Unreachable {
-        /// The socket.
         socket: PathBuf,
         /// What the system said.
         why: String,
@@ -69,7 +68,6 @@ pub enum ClientError {
     /// The socket is there, and not for this user.
     #[error("no access to the daemon's socket {}: {why}; act as its user or a member of its group, as by `sudo -u sealift`", socket.display())]
     Denied {
-        /// The socket.
         socket: PathBuf,
         /// What the system said.
         why: String,
@@ -77,7 +75,6 @@ pub enum ClientError {
     /// The daemon is there, and cannot take the request now.
     #[error("the daemon on {} is busy: {why}", socket.display())]
     Busy {
-        /// The socket.
         socket: PathBuf,
         /// What it is busy with, and what to do.
         why: String,
@@ -89,18 +86,15 @@ pub enum ClientError {
         socket.display()
     )]
     Cut {
-        /// The socket.
         socket: PathBuf,
         /// What the system said.
         why: String,
     },
-    /// The daemon refused.
     #[error("{}", .0.error.message)]
     Refused(Box<ErrorDoc>),
     /// A file to send cannot be read.
     #[error("{} cannot be read: {why}", file.display())]
     File {
-        /// The file.
         file: PathBuf,
         /// What the system said.
         why: String,
@@ -245,7 +239,6 @@ impl Client {
         }
     }
 
-    /// One document.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
         self.send(self.request(Method::GET, path).query(query)).await
     }
@@ -349,7 +342,6 @@ impl Client {
         .await
     }
 
-    /// Submits a plan.
     pub async fn submit(&self, upload: &Upload<'_>, digest: &str, confirm: Option<&str>) -> Result<SubmitAnswer, ClientError> {
         let mut query = vec![("digest", digest)];
         query.extend(confirm.map(|name| ("confirm", name)));
@@ -386,7 +378,6 @@ fn segment(reference: &str) -> String {
 /// A plan with all that travels with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Upload<'u> {
-    /// The plan file.
     pub plan: &'u Path,
     /// The files that it names, relative to it.
     pub files: &'u [PathBuf],

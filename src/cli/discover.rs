@@ -27,20 +27,15 @@ use crate::planfile::selector::Pattern;
 /// One proxy of the fleet.
 #[derive(Debug, Clone, Serialize)]
 pub struct DiscoveredProxy {
-    /// The lane.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
-    /// Its name.
     pub instance_name: String,
-    /// The proxy.
     pub proxy_id: String,
     /// What it shows; absent where the cloud does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_option: Option<bool>,
     /// Its status, in the cloud's word.
     pub status: String,
-    /// The instance's tags.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }

@@ -28,7 +28,6 @@ use crate::planfile::{self, LoadedPlan, Outline, ReadPlan};
 
 /// A plan that may be submitted, with the file of its discovery.
 pub struct Planned {
-    /// The plan.
     pub loaded: LoadedPlan,
     /// What was found for it; nothing for a plan that has nothing to discover.
     discovered: Option<DiscoveryFile>,
@@ -84,9 +83,7 @@ pub fn named_files(plan: &Path) -> Result<Vec<PathBuf>> {
 
 /// The file of a discovery.
 enum DiscoveryFile {
-    /// By a person.
     Named(PathBuf),
-    /// For this run.
     Temporary(TempPath),
 }
 

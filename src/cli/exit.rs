@@ -13,7 +13,6 @@ pub enum Exit {
     Error = 1,
     /// Changes are pending (`plan --detailed-exitcode`).
     Pending = 2,
-    /// Some changes failed.
     Failed = 3,
     /// Stopped by a guard, or by an operator's abort or revert.
     Stopped = 4,
@@ -103,7 +102,6 @@ impl Exit {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ExitFailure {
-    /// The code.
     pub exit: Exit,
     /// What, where and the next step.
     pub message: String,

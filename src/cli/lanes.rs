@@ -15,7 +15,6 @@ pub fn is_held_back(lane: &LaneDoc) -> bool {
         || lane.quota.as_ref().is_some_and(|quota| quota.ceiling < quota.requests)
 }
 
-/// The line.
 pub fn line(lane: &LaneDoc, style: &Style) -> String {
     let mut parts = Vec::new();
     match &lane.quota {

@@ -26,16 +26,12 @@ pub struct MemberRow {
     pub ordinal: u32,
     /// Name of its wave.
     pub wave: String,
-    /// The lane.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
-    /// The proxy.
     pub proxy_id: String,
     /// What it showed when it was looked at, or when its list was made, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_option: Option<bool>,
-    /// Its labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
@@ -77,7 +73,6 @@ impl ListingRow for MemberRow {
     }
 }
 
-/// Prints them all.
 pub fn list(loaded: &LoadedPlan, format: OutputFormat, style: &Style) -> Result<()> {
     let mut out = term::stdout();
     let mut listing = ListingPrinter::new(&mut out, format, style.clone());

@@ -39,7 +39,6 @@ pub struct ListingPrinter<'a> {
 }
 
 impl<'a> ListingPrinter<'a> {
-    /// Begins a listing.
     pub fn new(out: &'a mut dyn Write, format: OutputFormat, style: Style) -> Self {
         let screen = term::size(io::stdout()).map_or(usize::MAX, |(columns, _)| columns);
         Self { out, format, style, rows: 0, headed: false, widths: Vec::new(), screen }
@@ -50,7 +49,6 @@ impl<'a> ListingPrinter<'a> {
         self.rows
     }
 
-    /// Prints a page.
     pub fn page<R: ListingRow>(&mut self, rows: &[R]) -> io::Result<()> {
         match self.format {
             OutputFormat::Table => self.table(rows)?,

@@ -22,7 +22,6 @@ pub struct DaemonAddress {
 }
 
 impl DaemonAddress {
-    /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
     }

@@ -75,7 +75,6 @@ pub async fn rehearse(args: &RehearseArgs, daemon: &DaemonAddress, client: impl 
 /// A verdict with what it rests on.
 #[derive(Serialize)]
 pub struct RehearsalReport<'a> {
-    /// The verdict.
     #[serde(flatten)]
     pub verdict: &'a RehearsalVerdict,
     /// What it rests on: given or assumed.
@@ -212,7 +211,6 @@ struct SearchDoc {
     story: Option<StoryDoc>,
 }
 
-/// The shortest story.
 #[derive(Serialize)]
 struct StoryDoc {
     drawn_with_faults: usize,

@@ -15,7 +15,6 @@ pub fn stdout() -> AutoStream<io::Stdout> {
     AutoStream::auto(io::stdout())
 }
 
-/// Standard error, likewise.
 pub fn stderr() -> AutoStream<io::Stderr> {
     AutoStream::auto(io::stderr())
 }

@@ -10,7 +10,6 @@ pub use crate::domain::count::count;
 /// How texts are made: what now is, whose clock people read, and whether colours are welcome.
 #[derive(Debug, Clone)]
 pub struct Style {
-    /// Now.
     pub now: Timestamp,
     /// The zone that times are shown in.
     pub zone: TimeZone,

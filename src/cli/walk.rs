@@ -19,7 +19,6 @@ pub trait Visitor {
     /// Whether the proxies of this instance are asked for.
     fn wants(&mut self, lane: &str, instance: &InstanceRow) -> bool;
 
-    /// One instance, whole.
     fn take(&mut self, lane: &str, instance: &InstanceRow, proxies: Vec<LookProxy>) -> Result<()>;
 }
 

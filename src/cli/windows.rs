@@ -37,11 +37,9 @@ struct WindowsDoc {
     windows: Vec<WindowRow>,
     /// How long new work may begin in all of them together; none: without end.
     new_work_seconds: Option<i64>,
-    /// Whether more follow.
     more: bool,
 }
 
-/// One opening.
 #[derive(Debug, Serialize)]
 struct WindowRow {
     /// `open`, or `frozen` where a freeze swallows it.

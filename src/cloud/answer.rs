@@ -33,7 +33,6 @@ pub const ERROR_BODY_MAX: usize = 64 << 10;
 /// An answer as it came, before anything is understood.
 #[derive(Debug, Clone, Copy)]
 pub struct WireAnswer<'a> {
-    /// HTTP status.
     pub status: u16,
     /// Header `X-Request-Id`.
     pub request_id: Option<&'a str>,

@@ -31,7 +31,6 @@ pub(super) enum SendVerdict {
     NotAsked,
     /// It was allowed: the decisive bytes may have left.
     Allowed,
-    /// It was refused.
     Refused(Withheld),
 }
 

@@ -74,9 +74,7 @@ pub enum Error {
     /// An endpoint cannot be the start of a URL.
     #[error("lane {lane}: the endpoint {endpoint:?} is no `https://host` or `http://host`: {what}")]
     Endpoint {
-        /// The lane.
         lane: Name,
-        /// As configured.
         endpoint: String,
         /// What is wrong with it.
         what: String,

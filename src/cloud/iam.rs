@@ -51,14 +51,12 @@ pub(super) struct Iam {
     project: ProjectId,
 }
 
-/// Who asks.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LoginIdentity {
     /// Name of the user.
     pub user: String,
     /// Name of the account.
     pub domain: String,
-    /// The password.
     pub password: std::sync::Arc<Secret>,
 }
 
@@ -139,11 +137,9 @@ impl Iam {
 
 /// Of whom a message speaks, and what must not stand in it.
 pub(super) struct About<'a> {
-    /// Host of IAM.
     pub host: &'a str,
     /// Name of the user.
     pub user: &'a str,
-    /// The password.
     pub password: &'a str,
 }
 
@@ -155,7 +151,6 @@ impl About<'_> {
 
 /// An answer as it came, before anything is understood.
 pub(super) struct TokenAnswer<'a> {
-    /// HTTP status.
     pub status: u16,
     /// Header `X-Subject-Token`.
     pub token: Option<&'a str>,

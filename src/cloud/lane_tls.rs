@@ -40,15 +40,12 @@ const ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 #[derive(Debug, thiserror::Error)]
 #[error("lane {lane}: `{key}` {}: {what}; {remedy}", path.display())]
 pub struct TlsError {
-    /// The lane.
     pub lane: Name,
     /// The key of the configuration that names the file.
     pub key: &'static str,
-    /// The file.
     pub path: PathBuf,
     /// What is wrong with it, safe to print.
     pub what: String,
-    /// What to do.
     pub remedy: Cow<'static, str>,
 }
 

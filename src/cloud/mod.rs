@@ -39,7 +39,6 @@ pub type LastCheck = Box<dyn FnOnce() -> Result<(), Withheld> + Send>;
 #[error("withheld: {0}")]
 pub struct Withheld(pub String);
 
-/// Makes calls.
 pub trait Cloud: Send + Sync {
     /// Makes one call. The lane is in the call's target. Never panics, never hangs beyond the lane's call timeout.
     fn perform(&self, call: Call, check: LastCheck) -> BoxFuture<'_, Reply>;

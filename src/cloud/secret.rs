@@ -33,27 +33,17 @@ pub enum SecretError {
     Unreadable {
         /// What should be there.
         what: &'static str,
-        /// Where.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
     /// Others may read or write the file.
     #[error("others may read or write {path}, which holds the {what}, so it is not used: {line}")]
-    Exposed {
-        /// What stands there.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What to type.
-        line: String,
-    },
+    Exposed { what: &'static str, path: PathBuf, line: String },
     /// The variable is not set or holds no text.
     #[error("the environment variable {name}, which should hold the {what}, is not set or holds no text")]
     Variable {
         /// What should be there.
         what: &'static str,
-        /// The variable.
         name: String,
     },
     /// systemd gave no credentials.
@@ -67,7 +57,6 @@ pub enum SecretError {
     NoSecret {
         /// What should be there.
         what: &'static str,
-        /// Where.
         place: String,
         /// What is wrong with it.
         wrong: &'static str,

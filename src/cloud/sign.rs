@@ -33,7 +33,6 @@ pub struct Signable<'a> {
     pub query: &'a str,
     /// The headers to sign, names in any case, in any order, each name once.
     pub headers: &'a [(&'a str, &'a [u8])],
-    /// The body.
     pub body: &'a [u8],
 }
 
@@ -159,7 +158,6 @@ fn push_escaped(text: &mut String, byte: u8) {
 /// What the header `Authorization` of a signed request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim<'a> {
-    /// The access key.
     pub access_key: &'a str,
     signed: Vec<String>,
     signature: Vec<u8>,

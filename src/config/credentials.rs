@@ -31,11 +31,9 @@ const WAYS: [CredentialsWay; 3] = [
 pub struct CredentialsReader<'r, 'd> {
     /// Path of the lane in the file.
     pub lane: &'r str,
-    /// Its name.
     pub name: &'r Name,
     /// What relative paths begin at.
     pub base: &'r Path,
-    /// The file.
     pub document: &'r Document<'d>,
 }
 

@@ -10,7 +10,6 @@ use crate::yaml::length::Length;
 use crate::yaml::quote;
 use crate::yaml::share::CountOrShare;
 
-/// All of them.
 pub const FORMATS: &[TextFormat] = &[
     ("lane", |text| Name::parse(text, "lane").map(drop).map_err(|error| Complaint::new(error.to_string()))),
     ("length", format::of::<Length>),

@@ -10,24 +10,19 @@ use crate::yaml::Document;
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nothing says otherwise.
     Default,
     /// The configuration file, at a line.
     File {
         /// The file as named.
         path: String,
-        /// From 1.
         line: usize,
     },
-    /// An environment variable.
     Environment(&'static str),
     /// Not set: it follows from this key.
     Beside(&'static str),
     /// A flag of the command line, or the environment variable that stands for it.
     Flag {
-        /// The flag.
         flag: &'static str,
-        /// The variable.
         variable: &'static str,
     },
 }
@@ -61,7 +56,6 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-/// Collects settings.
 pub struct Settings<'d> {
     document: Option<&'d Document<'d>>,
     pub list: Vec<Setting>,

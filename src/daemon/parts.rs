@@ -37,9 +37,7 @@ pub struct DaemonSetup {
     pub sled: SledOptions,
     /// The state directory: the spool and the kill-switch file are in it.
     pub state: PathBuf,
-    /// The API's socket.
     pub socket: PathBuf,
-    /// The lanes.
     pub lanes: Vec<Lane>,
     /// The kill-switch file, if it is there already.
     pub stop: Option<StopFile>,
@@ -47,11 +45,9 @@ pub struct DaemonSetup {
     pub plans: watch::Receiver<Vec<PlanFault>>,
 }
 
-/// The running parts.
 pub struct RunningParts {
     /// Speaks to the engine.
     pub handle: Handle,
-    /// The store.
     pub store: Arc<SledStore>,
     failed: watch::Receiver<Option<String>>,
     engine: JoinHandle<Result<Vec<Level>, Unavailable>>,
@@ -72,7 +68,6 @@ pub enum DrainOutcome {
 }
 
 impl RunningParts {
-    /// Starts everything.
     pub async fn start(setup: DaemonSetup) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let cloud = Arc::new(HttpCloud::new(&setup.lanes, &clock)?);

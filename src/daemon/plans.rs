@@ -26,7 +26,6 @@ use crate::engine::enforce::{note, opposing};
 use crate::planfile::{self, Diagnostic, LoadedPlan, ReadPlan};
 use crate::store::{Store, Submission, SubmitError};
 
-/// Between two scans.
 const SCAN_EVERY: Duration = Duration::from_millis(500);
 
 /// Plan files looked at; a folder with more is not one of plans.

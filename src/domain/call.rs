@@ -32,7 +32,6 @@ pub enum Call {
     Follow {
         /// The proxy that the job works on (for its lane).
         target: Target,
-        /// The job.
         job: JobId,
     },
     /// One page of the immediate jobs created in a span, to find a job id whose answer was lost: a read.
@@ -47,7 +46,6 @@ pub enum Call {
     /// One page of the immediate jobs created in a span, with how each stands: a read that tells of all jobs that
     /// are followed on a lane, and belongs to no change.
     Jobs {
-        /// The lane.
         lane: Name,
         /// Jobs created in this span, by the cloud's clock.
         within: TimeSpan,
@@ -57,7 +55,6 @@ pub enum Call {
     /// One page of the immediate jobs that run now, whoever began them: a read that tells what an instance is busy with, and
     /// belongs to no change.
     Running {
-        /// The lane.
         lane: Name,
         /// As in [`Self::FindJobs`].
         offset: u32,
@@ -66,21 +63,18 @@ pub enum Call {
     ShowJob {
         /// The lane that reaches the project.
         lane: Name,
-        /// The job.
         job: JobId,
     },
     /// One page of the project's instances: a read, asked for by a person and by no change.
     Instances {
         /// The lane that reaches the project.
         lane: Name,
-        /// Instances to skip.
         offset: u32,
     },
     /// List all proxies of one instance: a read, asked for by a person and by no change.
     Proxies {
         /// The lane that reaches the instance.
         lane: Name,
-        /// The instance.
         instance_id: InstanceId,
     },
 }
@@ -157,7 +151,6 @@ pub struct ProxySeen {
 /// One instance of the project's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceSeen {
-    /// The instance.
     pub instance_id: InstanceId,
     /// Its name, safe to print.
     pub name: String,
@@ -184,9 +177,7 @@ pub enum ProxyStatus {
 /// One row of the job list, as the jobs that are followed are looked for in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobListed {
-    /// Its id.
     pub job: JobId,
-    /// How it stands.
     pub view: JobView,
     /// `created_time`, as in [`JobSeen`].
     pub created: Option<Timestamp>,
@@ -215,7 +206,6 @@ pub enum JobView {
 /// A row of the immediate-jobs list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobSeen {
-    /// The job.
     pub job: JobId,
     /// The instance it works on; the list has no proxy.
     pub instance_id: InstanceId,
@@ -257,7 +247,6 @@ pub enum Answer {
         instance_id: Option<InstanceId>,
         /// The operation's name; empty where the answer has none.
         name: String,
-        /// How it stands.
         view: JobView,
     },
     /// To [`Call::FindJobs`], without what is surely another operation, and to [`Call::Running`], with it.
@@ -313,7 +302,6 @@ pub enum Disposition {
 
 #[cfg(test)]
 impl Disposition {
-    /// All of them.
     pub(crate) const ALL: [Self; 9] = [
         Self::Withheld,
         Self::NotDone,

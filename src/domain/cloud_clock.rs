@@ -39,9 +39,7 @@ const RESOLUTION: SignedDuration = SignedDuration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeSpan {
-    /// Its beginning.
     pub from: Timestamp,
-    /// Its end.
     pub to: Timestamp,
 }
 

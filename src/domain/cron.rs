@@ -55,7 +55,6 @@ const MACROS: [(&str, &str); 7] = [
 /// the expression to write instead; [`Error::proposal`] gives that expression alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Not five fields.
     #[error("a cron expression has five fields (minute, hour, day of month, month, day of week), this one has {found}{hint}{}", write(.proposal))]
     Fields {
         /// How many it has.
@@ -67,16 +66,11 @@ pub enum Error {
     },
     /// An `@` word that names no times, or that nobody knows.
     #[error("`{found}` is not one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually")]
-    Macro {
-        /// The text found.
-        found: String,
-    },
+    Macro { found: String },
     /// A field that not every cron reads alike, or that none does.
     #[error("{field} `{text}`: {what}{}", write(.proposal))]
     Field {
-        /// Which.
         field: CronField,
-        /// Its text.
         text: String,
         /// What is wrong with it.
         what: String,
@@ -93,10 +87,7 @@ pub enum Error {
     },
     /// Longer than [`TEXT_MAX`].
     #[error("a cron expression has at most {TEXT_MAX} bytes, this one has {found}; use ranges and steps")]
-    TooLong {
-        /// Its length.
-        found: usize,
-    },
+    TooLong { found: usize },
 }
 
 fn write(proposal: &Option<String>) -> String {

@@ -43,7 +43,6 @@ pub struct Record {
     /// Ticks that began no run since the latest run began.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped: u32,
-    /// Where it stands.
     pub stage: EnforcementStage,
     /// The latest run, at hand or over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,9 +90,7 @@ pub enum EnforcementStage {
         /// `max_drift`, as a count.
         allowed: u32,
     },
-    /// Over.
     Ended {
-        /// Why.
         end: EnforcementEnd,
     },
 }
@@ -103,19 +100,12 @@ pub enum EnforcementStage {
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum EnforcementEnd {
     /// A person stopped it.
-    Stopped {
-        /// Who and why.
-        mark: Attribution,
-    },
+    Stopped { mark: Attribution },
     /// A newer revision of the plan completed, and it has no `enforce`.
-    Superseded {
-        /// That revision.
-        revision: u32,
-    },
+    Superseded { revision: u32 },
 }
 
 impl EnforcementStage {
-    /// One lower-case word.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -135,7 +125,6 @@ impl EnforcementStage {
     }
 }
 
-/// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnforcementRun {
@@ -143,11 +132,9 @@ pub struct EnforcementRun {
     pub number: u32,
     /// The tick that began it.
     pub tick: Timestamp,
-    /// When it began.
     pub began: Timestamp,
     /// The rollout that looked at every target.
     pub survey: RolloutId,
-    /// What that found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<SurveyResult>,
     /// The rollout that put right, and what came of it.
@@ -179,7 +166,6 @@ pub struct SurveyResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppliedRun {
-    /// The rollout.
     pub rollout: RolloutId,
     /// Targets that it switched.
     #[serde(default)]
@@ -194,7 +180,6 @@ pub struct AppliedRun {
 pub struct Drifted {
     /// Its place in the origin's list.
     pub ordinal: u32,
-    /// The proxy.
     pub target: Target,
 }
 
@@ -204,10 +189,7 @@ pub enum Event {
     /// Its time may have come.
     Looked,
     /// The rollout of the run at hand was not taken.
-    Refused {
-        /// Why.
-        why: String,
-    },
+    Refused { why: String },
     /// The rollout of the run at hand is halted, or was when it was aborted; `why: None`: it goes on.
     Halted {
         /// Why, beginning with `halted`.
@@ -235,25 +217,19 @@ pub enum Event {
     },
     /// A newer revision of the plan completed.
     Renewed {
-        /// Its rollout.
         origin: RolloutId,
-        /// Its revision.
         revision: u32,
         /// Digest of its targets; `None`: it has no `enforce`.
         targets: Option<Digest>,
     },
     /// A person ends it.
-    Stop {
-        /// Who and why.
-        mark: Attribution,
-    },
+    Stop { mark: Attribution },
     /// A person lets go on what is held.
     Release {
         /// Only this target, by its place; `None`: everything.
         only: Option<u32>,
         /// What the latest survey found drifted; needed only while the enforcement is held.
         drifted: Vec<Drifted>,
-        /// Who and why.
         mark: Attribution,
     },
 }
@@ -261,7 +237,6 @@ pub enum Event {
 /// All that a decision may know beside record and event.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
-    /// Wall clock.
     pub now: Timestamp,
     /// The origin's frozen plan.
     pub plan: &'a Plan,
@@ -279,15 +254,11 @@ pub struct Decision {
 /// Why a verb means nothing now; told to the operator word for word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerbRefusal {
-    /// It is over.
     #[error("the enforcement has ended; submit a newer revision of the plan to begin it again")]
     Ended,
     /// There is nothing to release.
     #[error("nothing to release: the enforcement is {stage}, and none of its targets is held")]
-    NothingHeld {
-        /// Where it stands.
-        stage: &'static str,
-    },
+    NothingHeld { stage: &'static str },
     /// That target is not held.
     #[error("that target is not held; `sealift enforce NAME` lists those that are")]
     NotHeld,

@@ -129,7 +129,6 @@ impl FromIterator<(GroupBy, u32)> for GroupLimits {
 /// A group all of whose places are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FullGroup {
-    /// The limit.
     pub by: GroupBy,
     /// The lane, or the tag's value.
     pub value: String,

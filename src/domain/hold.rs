@@ -29,7 +29,6 @@ use super::stop::Stop;
 use super::tally::Tally;
 use super::window::{Opening, ShutBy};
 
-/// Why something waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// One of [`Hold::WORDS`], for filters and metrics.
@@ -94,9 +93,7 @@ impl Hold {
 /// What is known of a rollout and of what it runs in.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
-    /// Its plan.
     pub plan: &'a Plan,
-    /// Who submitted it.
     pub by: &'a Person,
     /// When: nothing held it before.
     pub submitted_at: Timestamp,
@@ -104,9 +101,7 @@ pub struct Situation<'a> {
     pub moved_at: Timestamp,
     /// Wall clock, to tell since when the calendar is shut.
     pub now: Timestamp,
-    /// Where it stands.
     pub record: &'a Record,
-    /// Counts per wave.
     pub tallies: &'a [Tally],
     /// What its calendar says now.
     pub window: &'a Opening,
@@ -125,7 +120,6 @@ pub struct Situation<'a> {
 /// A lane that does not serve the changes that need it.
 #[derive(Debug, Clone, Copy)]
 pub struct Unserved<'a> {
-    /// Its name.
     pub lane: &'a Name,
     /// The lane before it that reaches the same project; `None`: the configuration has no lane of that name.
     pub shares: Option<&'a Name>,
@@ -136,7 +130,6 @@ pub struct Unserved<'a> {
 pub struct Pause {
     /// Since when: the first of the answers that asked for it.
     pub since: Timestamp,
-    /// Until when.
     pub until: Timestamp,
     /// What the cloud said.
     pub why: String,
@@ -145,7 +138,6 @@ pub struct Pause {
 /// How a lane stands.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneStanding<'a> {
-    /// Its name.
     pub name: &'a Name,
     /// The lane before it that reaches the same project: its switches are held.
     pub shares: Option<&'a Name>,
@@ -166,7 +158,6 @@ pub struct LaneStanding<'a> {
 /// What is known of one change beside its rollout.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting<'a> {
-    /// The change.
     pub change: &'a Change,
     /// Wall clock, to tell a wait that is over.
     pub now: Timestamp,

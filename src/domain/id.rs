@@ -28,9 +28,7 @@ pub enum IdError {
     Length {
         /// Which id was read, as the API names it.
         kind: &'static str,
-        /// The documented length.
         expected: usize,
-        /// The length found.
         found: usize,
     },
     /// The last four characters are not those the API documents; most often two ids were exchanged.
@@ -38,9 +36,7 @@ pub enum IdError {
     Suffix {
         /// Which id was read, as the API names it.
         kind: &'static str,
-        /// The documented ending.
         expected: &'static str,
-        /// The ending found.
         found: String,
         /// Empty, or what was probably meant.
         hint: &'static str,

@@ -19,13 +19,11 @@ pub type Word = Cow<'static, str>;
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Dense, from 1.
     pub seq: u64,
     /// When it was decided, by our wall clock.
     pub at: Timestamp,
     /// Which rollout it belongs to.
     pub rollout: RolloutId,
-    /// What happened.
     #[serde(flatten)]
     pub what: JournalEvent,
 }
@@ -36,38 +34,29 @@ pub struct Entry {
 pub enum JournalEvent {
     /// A rollout was taken over.
     Submitted {
-        /// The plan's name.
         name: Name,
-        /// Its revision.
         revision: u32,
-        /// The wanted value.
         ssl_option: bool,
-        /// Number of targets.
         targets: u32,
         /// SHA-256 of the stored submission (plan and targets), which is also its file's name.
         submission: Digest,
         /// `change_ref` of the plan.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         change_ref: String,
-        /// Who submitted it.
         by: String,
         /// What they were told beside it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         note: String,
     },
-    /// A change moved.
     Change {
         /// Its place in the rollout's target list.
         ordinal: u32,
-        /// Its instance.
         instance_id: InstanceId,
-        /// Its proxy.
         proxy_id: ProxyId,
         /// The word of the state it left.
         from: Word,
         /// The word of the state it entered.
         to: Word,
-        /// Why.
         why: String,
         /// The call that follows this entry, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,13 +70,11 @@ pub enum JournalEvent {
         /// The record that it led to.
         record: change::Record,
     },
-    /// A rollout moved.
     Rollout {
         /// The word of the phase it left.
         from: Word,
         /// The word of the phase it entered.
         to: Word,
-        /// Why.
         why: String,
         /// Who made it move, if a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,13 +84,11 @@ pub enum JournalEvent {
     },
     /// The enforcement of a plan moved; the entry belongs to the rollout that it came from.
     Enforcement {
-        /// The plan's name.
         name: Name,
         /// The word of the stage it left; `none` when it begins.
         from: Word,
         /// The word of the stage it entered.
         to: Word,
-        /// Why.
         why: String,
         /// Who made it move, if a person did.
         #[serde(default, skip_serializing_if = "Option::is_none")]

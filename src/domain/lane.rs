@@ -52,9 +52,7 @@ pub fn reached(lanes: &[Lane]) -> BTreeMap<Name, Option<Name>> {
 pub struct Access {
     /// Base of every URL, without a slash at its end: `https://gaussdb.ap-southeast-3.myhuaweicloud.com`.
     pub endpoint: String,
-    /// The project.
     pub project_id: ProjectId,
-    /// As whom.
     pub credentials: Credentials,
     /// In which language errors are told.
     pub language: Language,
@@ -65,10 +63,8 @@ pub struct Access {
 /// The languages of the API (`X-Language`). Codes, states and names of jobs are the same in both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Language {
-    /// English.
     #[default]
     EnUs,
-    /// Chinese.
     ZhCn,
 }
 
@@ -103,7 +99,6 @@ impl LaneTls {
 pub struct ClientCertificate {
     /// The certificate, its chain behind it.
     pub certificate: PathBuf,
-    /// Its key.
     pub key: PathBuf,
 }
 
@@ -125,9 +120,7 @@ pub enum Credentials {
     Password {
         /// Base of IAM's URLs, without a slash at its end: `https://iam.ap-southeast-3.myhuaweicloud.com`.
         iam_endpoint: String,
-        /// The user's name.
         user: NameSource,
-        /// The password.
         password: SecretSource,
         /// The account (domain) that the user belongs to.
         domain: NameSource,
@@ -137,7 +130,6 @@ pub enum Credentials {
 /// A name that is no secret, or the place where it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameSource {
-    /// As written.
     Plain(String),
     /// Found elsewhere, as a secret is.
     Found(SecretSource),
@@ -148,7 +140,6 @@ pub enum NameSource {
 pub enum SecretSource {
     /// A file, absolute or relative to the configuration file (already joined).
     File(PathBuf),
-    /// An environment variable.
     Env(String),
     /// A systemd credential: the file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),

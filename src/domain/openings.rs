@@ -58,7 +58,6 @@ impl ForeseenOpening<'_> {
 /// A change of clocks that an opening meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockChange {
-    /// When.
     pub at: Timestamp,
     /// The offset until then.
     pub before: Offset,

@@ -19,11 +19,9 @@ use super::written::WrittenPlan;
 /// One run's plan, frozen at submission: editing the file afterwards changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The plan's name.
     pub name: Name,
     /// Raised to run the same plan again on purpose.
     pub revision: u32,
-    /// Free text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Change ticket, carried into journal and evidence.
@@ -32,7 +30,6 @@ pub struct Plan {
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
-    /// The wanted value.
     pub ssl_option: bool,
     /// SHA-256 of the plan file's bytes.
     pub source: Digest,
@@ -40,7 +37,6 @@ pub struct Plan {
     pub calendar: Calendar,
     /// Pace, waves and guards.
     pub strategy: Strategy,
-    /// Waits between attempts.
     pub retry: retry::Policy,
     /// `verify.timeout`: how long the proxy may take to show the value after its job completed, in milliseconds.
     pub verify_timeout_ms: u64,
@@ -210,7 +206,6 @@ impl Wave {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promote {
-    /// The soak's end.
     Auto,
     /// A person's `promote`.
     Manual,

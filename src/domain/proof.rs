@@ -89,7 +89,6 @@ impl From<Endpoint> for String {
 /// All that one probe saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
-    /// Where it looked.
     pub endpoint: Endpoint,
     /// When it began, by our wall clock; certificates are held against this instant.
     pub at: Timestamp,
@@ -194,10 +193,8 @@ pub struct Greeting {
 /// A TLS version that is spoken today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TlsVersion {
-    /// TLS 1.2.
     #[serde(rename = "1.2")]
     V12,
-    /// TLS 1.3.
     #[serde(rename = "1.3")]
     V13,
 }
@@ -231,7 +228,6 @@ impl FromStr for TlsVersion {
 #[error("not a TLS version that can be asked for: write 1.2 or 1.3")]
 pub struct NotATlsVersion;
 
-/// A finished handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handshake {
     /// The version agreed on.
@@ -281,9 +277,7 @@ pub enum Anchors {
 /// What a strict client would object to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objection {
-    /// A stable word.
     pub word: ObjectionWord,
-    /// What exactly.
     pub message: String,
 }
 
@@ -327,7 +321,6 @@ pub enum Login {
     Refused {
         /// The server's error number.
         code: u16,
-        /// The server's words.
         message: String,
         /// It was refused because it came without TLS.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -336,18 +329,13 @@ pub enum Login {
     /// The server lets an unknown user in: it has an account for everybody.
     Accepted,
     /// The connection ended in another way; the server may count it as broken.
-    Unanswered {
-        /// What happened.
-        message: String,
-    },
+    Unanswered { message: String },
 }
 
 /// What kept a probe from seeing more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
-    /// A stable word.
     pub word: TroubleWord,
-    /// What happened.
     pub message: String,
 }
 

@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 pub struct Quota {
     /// Calls allowed in one interval, at least 1.
     pub requests: u32,
-    /// The interval.
     pub per: Duration,
 }
 
@@ -168,7 +167,6 @@ impl SlidingCount {
         self.quota
     }
 
-    /// Permits out.
     pub fn out(&self) -> u32 {
         self.out
     }

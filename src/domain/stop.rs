@@ -27,7 +27,6 @@ pub struct Stop {
 /// The file, while it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopFile {
-    /// Its full path.
     pub path: String,
     /// Its text: the reason.
     pub text: String,
@@ -36,7 +35,6 @@ pub struct StopFile {
 }
 
 impl Stop {
-    /// Whether anything does.
     pub fn stands(&self) -> bool {
         self.by.is_some() || self.file.is_some()
     }

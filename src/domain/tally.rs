@@ -21,7 +21,6 @@ pub enum Standing {
     InDoubt,
     /// Settled: withdrawn before anything was sent.
     Cancelled,
-    /// Settled: put back.
     Reverted,
     /// Settled: left alone on purpose.
     Skipped,
@@ -51,19 +50,15 @@ impl Standing {
 /// Counts of one wave, or of a whole rollout.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Not released yet.
     pub queued: u32,
     /// Released and not settled.
     pub active: u32,
     /// Seen with the wanted value.
     pub succeeded: u32,
-    /// Failed.
     pub failed: u32,
     /// Waiting for a person.
     pub in_doubt: u32,
-    /// Withdrawn.
     pub cancelled: u32,
-    /// Put back.
     #[serde(default)]
     pub reverted: u32,
     /// Left alone on purpose.
@@ -77,7 +72,6 @@ impl Tally {
         Self { queued: size, ..Self::default() }
     }
 
-    /// All changes counted.
     pub fn total(&self) -> u32 {
         self.queued + self.active + self.settled()
     }

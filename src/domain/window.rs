@@ -81,34 +81,16 @@ pub struct Stretch {
 pub enum Error {
     /// A window that is never open, or for more than a year.
     #[error("a window lasts from 1 ms to 366 days, this one lasts {found:?}; leave `windows` out to allow any time")]
-    Duration {
-        /// Its duration.
-        found: Duration,
-    },
+    Duration { found: Duration },
     /// A window in which nothing could begin.
     #[error("the cutoff of {cutoff:?} leaves nothing of a window of {duration:?}; make it shorter")]
-    Cutoff {
-        /// The cutoff.
-        cutoff: Duration,
-        /// The window's duration.
-        duration: Duration,
-    },
+    Cutoff { cutoff: Duration, duration: Duration },
     /// A freeze that ends before it begins.
     #[error("the freeze ends at {to}, which is not after {from}; exchange them")]
-    Backwards {
-        /// Its beginning.
-        from: DateTime,
-        /// Its end.
-        to: DateTime,
-    },
+    Backwards { from: DateTime, to: DateTime },
     /// A freeze beyond the years that can be told.
     #[error("the freeze from {from} to {to} lies beyond the years that can be told; write a year before 9999")]
-    Beyond {
-        /// Its beginning.
-        from: DateTime,
-        /// Its end.
-        to: DateTime,
-    },
+    Beyond { from: DateTime, to: DateTime },
 }
 
 /// Times at which work may be done: it opens at every start of a cron expression, for a duration.
@@ -135,7 +117,6 @@ impl Window {
         Ok(Self { cron, duration, zone, cutoff })
     }
 
-    /// When it opens.
     pub fn cron(&self) -> &Expression {
         &self.cron
     }
@@ -246,7 +227,6 @@ impl Freeze {
         Ok(Self { stored: StoredFreeze { from, to, time_zone: zone, reason }, begin, end })
     }
 
-    /// Its first instant.
     pub fn begin(&self) -> Timestamp {
         self.begin
     }

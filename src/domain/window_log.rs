@@ -46,7 +46,6 @@ fn is_zero(n: &u32) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MissedWindows {
-    /// When it opened.
     pub open: Timestamp,
     /// From when on nothing new might begin.
     pub until: Timestamp,
@@ -71,11 +70,9 @@ pub enum Gap {
 /// What a note is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct NoteInput<'a> {
-    /// The plan's calendar.
     pub calendar: &'a Calendar,
     /// What it says now.
     pub opening: &'a Opening,
-    /// Wall clock.
     pub now: Timestamp,
     /// When the rollout was submitted.
     pub since: Timestamp,
@@ -85,7 +82,6 @@ pub struct NoteInput<'a> {
     pub wants: bool,
     /// Why nothing began, if a person or a guard holds it: since when, and in words.
     pub held: Option<(Option<Timestamp>, &'a str)>,
-    /// Why nobody looked.
     pub gap: Gap,
 }
 

@@ -18,7 +18,6 @@ pub struct WrittenPlan(BTreeMap<String, String>);
 /// A key whose text differs; `None`: the key is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edited<'w> {
-    /// The key.
     pub key: &'w str,
     /// The text before the edit.
     pub was: Option<&'w str>,

@@ -29,7 +29,6 @@ pub struct UnknownZone {
 }
 
 impl Zone {
-    /// Coordinated universal time.
     pub fn utc() -> Self {
         Self { name: "UTC".into(), rules: TimeZone::UTC }
     }
@@ -39,7 +38,6 @@ impl Zone {
         &self.name
     }
 
-    /// The rules.
     pub fn rules(&self) -> &TimeZone {
         &self.rules
     }

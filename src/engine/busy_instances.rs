@@ -44,7 +44,6 @@ impl BusyInstances {
         self.known.get(instance).filter(|_| self.is_known(now))
     }
 
-    /// All of it.
     pub(super) fn known(&self, now: Boot) -> Arc<BTreeMap<InstanceId, JobSeen>> {
         if self.is_known(now) { Arc::clone(&self.known) } else { Arc::default() }
     }

@@ -40,7 +40,6 @@ pub(super) const TAKE_OVER_MAX: usize = 4096;
 /// What a core needs to know at its start.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The lanes.
     pub lanes: Vec<Lane>,
     /// Whether calls may have been made within the last interval by somebody before us.
     pub quota_spent: bool,
@@ -55,7 +54,6 @@ pub(super) enum Owner {
     Rollout(RolloutId),
     /// A verb on a rollout that is not in hand.
     Stranger(u64),
-    /// A person's question.
     Ask(u64),
     /// The list of the jobs that are followed on a lane.
     List(Name),
@@ -75,7 +73,6 @@ pub(super) enum Timer {
     Scan,
 }
 
-/// The engine's core.
 pub struct Core {
     pub(super) now: Times,
     pub(super) lanes: BTreeMap<Name, LaneState>,

@@ -22,42 +22,32 @@ use crate::store::{Active, Candidates, Commit, CommitError, Rollout, Unavailable
 /// Pairs an effect with its answer; unique within one run of the core.
 pub type Ticket = u64;
 
-/// What happened outside.
 #[derive(Debug)]
 pub enum Input {
     /// A timer set by [`super::Core::next_wake`] is due, or nothing in particular.
     Tick,
     /// Answer to [`Effect::Scan`].
     Scanned {
-        /// Open rollouts.
         open: Vec<Rollout>,
         /// Changes that may be taken over.
         due: Vec<Active>,
     },
     /// Answer to [`Effect::Read`].
-    Read {
-        /// Its ticket.
-        ticket: Ticket,
-        /// What was read.
-        found: Box<StoreAnswer>,
-    },
+    Read { ticket: Ticket, found: Box<StoreAnswer> },
     /// Answer to [`Effect::Commit`].
     Committed {
-        /// Its ticket.
         ticket: Ticket,
         /// Whether it was applied.
         result: Result<(), CommitError>,
     },
     /// Answer to [`Effect::Call`] or [`Effect::Ask`].
     Answered {
-        /// Its ticket.
         ticket: Ticket,
         /// What came of the call.
         reply: Reply,
     },
     /// Answer to [`Effect::Probe`].
     Probed {
-        /// Its ticket.
         ticket: Ticket,
         /// What the wire showed.
         proof: Box<Proof>,
@@ -66,14 +56,12 @@ pub enum Input {
     Command {
         /// Names the waiting operator.
         id: u64,
-        /// The verb.
         command: Command,
     },
     /// A person's question to the cloud; answered by [`Effect::Told`].
     Asked {
         /// Names the waiting person.
         id: u64,
-        /// A read.
         call: Call,
     },
     /// A rollout was submitted: look at it now.
@@ -100,61 +88,43 @@ pub enum Effect {
         /// Changes due until then.
         until: Timestamp,
     },
-    /// Read something.
     Read {
-        /// Answer with it.
         ticket: Ticket,
-        /// What.
         query: StoreQuery,
     },
-    /// Apply a decision.
     Commit {
-        /// Answer with it.
         ticket: Ticket,
-        /// The decision.
         commit: Box<Commit>,
     },
-    /// Make a call.
     Call {
-        /// Answer with it.
         ticket: Ticket,
-        /// The call.
         call: Call,
         /// To be checked when the bytes leave.
         check: CheckSpec,
     },
     /// Look at a proxy's port, over the wire.
     Probe {
-        /// Answer with it.
         ticket: Ticket,
         /// The change that is to be proven.
         id: ChangeId,
-        /// Where.
         endpoint: Endpoint,
         /// Its plan, which may name authorities.
         plan: PlanRef,
     },
     /// Make a call that belongs to no change: a read that a person asked for.
     Ask {
-        /// Answer with it.
         ticket: Ticket,
-        /// The call.
         call: Call,
         /// Boot time from which on it must not leave.
         deadline: Boot,
     },
     /// Tell a person what the cloud said.
     Told {
-        /// Who waits.
         id: u64,
-        /// The answer.
         result: Result<Reply, AskError>,
     },
-    /// Answer an operator.
     Reply {
-        /// Who waits.
         id: u64,
-        /// The answer.
         result: Result<Acknowledged, CommandError>,
     },
     /// End the process: the store is out of order.
@@ -164,26 +134,20 @@ pub enum Effect {
 /// What the core asks the store.
 #[derive(Debug)]
 pub enum StoreQuery {
-    /// One rollout.
     Rollout(RolloutId),
     /// What a release may pick from.
     Candidates {
-        /// The rollout.
         rollout: RolloutId,
         /// Waves up to this one.
         wave: u16,
-        /// How many.
         limit: usize,
     },
     /// Changes in these states, for a retry, a withdrawal or a revert.
     Stored {
-        /// The rollout.
         rollout: RolloutId,
-        /// State words.
         words: &'static [&'static str],
         /// Places in the list.
         places: Range<u32>,
-        /// How many.
         limit: usize,
     },
     /// One change with its rollout, after a conflict.

@@ -18,7 +18,6 @@ pub(super) enum Rank {
     Switch,
     /// Work in flight: questions, jobs, looks after.
     InFlight,
-    /// New work.
     Start,
     /// Looks after, near the end of a wave: what is left to begin goes first, for its jobs take their time, and meanwhile
     /// these are made.

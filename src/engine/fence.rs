@@ -37,11 +37,9 @@ pub struct CheckSpec {
     pub write: bool,
     /// Boot time from which on the call must not leave: others may take the change over after it.
     pub deadline: Duration,
-    /// The change's rollout.
     pub rollout: RolloutId,
     /// The lane that the call uses.
     pub lane: Name,
-    /// The change's wave.
     pub wave: u16,
     /// Whether the change is put back.
     pub undo: bool,
@@ -59,7 +57,6 @@ pub type StopLook = Box<dyn Fn() -> Option<StopFile> + Send + Sync>;
 /// A stretch in which the window is known to be open.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenWithin {
-    /// From then on.
     pub from: Timestamp,
     /// Until then; `None`: for ever.
     pub until: Option<Timestamp>,
@@ -151,7 +148,6 @@ impl Fence {
         }
     }
 
-    /// The process ends.
     pub(super) fn set_draining(&self) {
         self.lock().draining = true;
     }

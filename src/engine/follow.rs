@@ -89,7 +89,6 @@ struct Since {
 
 /// A list that waits for its permit or its answer.
 struct ListRequest {
-    /// In cloud time.
     within: TimeSpan,
     paging: Paging,
     /// Changes that no page has told of yet.

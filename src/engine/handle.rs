@@ -58,9 +58,7 @@ pub(super) enum EngineRequest {
 /// An operator's verb on one rollout.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// The rollout.
     pub rollout: RolloutId,
-    /// The verb.
     pub verb: Verb,
     /// Who, as the daemon knows them.
     pub by: Person,
@@ -82,7 +80,6 @@ pub struct Acknowledged {
 /// Why a verb was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// No such rollout.
     #[error("no rollout {0}")]
     NotFound(RolloutId),
     /// It means nothing in this state.
@@ -105,7 +102,6 @@ pub enum AskError {
     /// Too many wait already.
     #[error("{ASKS_MAX} looks wait already; ask again when some of them are done")]
     TooMany,
-    /// The process ends.
     #[error("the daemon is stopping")]
     Stopping,
 }
@@ -115,7 +111,6 @@ pub enum AskError {
 pub struct Snapshot {
     /// Passes finished since the start: feeds the watchdog.
     pub passes: u64,
-    /// What stops everything.
     pub stop: Stop,
     /// The engine begins nothing new because the process ends.
     pub draining: bool,
@@ -132,9 +127,7 @@ pub struct Snapshot {
 /// A lane that does not serve changes of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnservedLane {
-    /// The rollout.
     pub rollout: RolloutId,
-    /// The lane.
     pub lane: Name,
     /// The lane before it that reaches the same project; `None`: the configuration has no such lane.
     pub shares: Option<Name>,
@@ -143,7 +136,6 @@ pub struct UnservedLane {
 /// How a lane stands.
 #[derive(Debug, Clone)]
 pub struct LaneSnapshot {
-    /// Its name.
     pub lane: Name,
     /// The lane before it that reaches the same project: its PUTs are held.
     pub shares: Option<Name>,
@@ -206,7 +198,6 @@ impl Handle {
 
     /// Tells the engine that a person stopped everything; in force before its first pass if it is told before that.
     pub async fn stopped(&self, by: Option<Attribution>) {
-        // As above.
         let _ = self.requests.send(EngineRequest::Stopped(by, None)).await;
     }
 

@@ -29,7 +29,6 @@ const WHY_MAX: usize = 120;
 pub(super) struct Stall {
     /// Without the time in which all that was in hand waited for its lanes.
     pub(super) counted: Duration,
-    /// That time.
     held: Duration,
     /// Why all that is in hand waits for its lanes, as of the last look.
     held_by: Option<String>,

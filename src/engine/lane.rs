@@ -90,7 +90,6 @@ pub(super) enum NotYet {
 /// What one process leaves to the next one of a lane's quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
-    /// The lane.
     pub lane: Name,
     endpoint: String,
     project_id: String,

@@ -29,7 +29,6 @@ pub(super) struct LastOpening {
 }
 
 impl LastOpening {
-    /// Asks the calendar.
     pub(super) fn ask(plan: &Plan, reverts: bool, now: Times) -> Self {
         Self::new(plan.opening(now.wall, reverts), reverts, now)
     }
@@ -44,7 +43,6 @@ impl LastOpening {
         Self { said, from: now.wall, ends, reverts }
     }
 
-    /// What it said.
     pub(super) fn said(&self) -> &Opening {
         &self.said
     }

@@ -18,7 +18,6 @@ use crate::domain::id::{InstanceId, Name, ProxyId};
 /// Version of the form.
 pub(super) const VERSION: u32 = 1;
 
-/// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiscoveryHeader {
@@ -34,25 +33,19 @@ pub(super) struct DiscoveryHeader {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoundProxy {
-    /// The lane.
     pub lane: Name,
-    /// The instance.
     pub instance_id: InstanceId,
-    /// Its name.
     pub instance_name: String,
     /// Its status, in the cloud's word.
     pub instance_state: String,
-    /// Its tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// The proxy.
     pub proxy_id: ProxyId,
     /// What it showed; absent where the cloud did not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssl_option: Option<bool>,
 }
 
-/// The last line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiscoveryEnd {

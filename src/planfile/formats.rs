@@ -12,7 +12,6 @@ use crate::yaml::length::Length;
 use crate::yaml::share::{CountOrShare, WaveSize};
 use crate::yaml::{plain, quote, suggest};
 
-/// All of them.
 pub const FORMATS: &[TextFormat] = &[
     ("plan-name", |text| name(text, "plan name")),
     ("lane", |text| name(text, "lane")),

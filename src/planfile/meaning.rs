@@ -35,7 +35,6 @@ const TAGS_TOLD: usize = 10;
 
 /// Where the plan stands.
 pub struct Folders<'p> {
-    /// Links followed.
     pub real: &'p Path,
     /// As the user wrote it.
     pub shown: &'p Path,
@@ -43,7 +42,6 @@ pub struct Folders<'p> {
 
 /// A plan that was understood.
 pub enum CheckedPlan {
-    /// All of it.
     Whole(Box<(Plan, TargetSet, bool, Option<Timestamp>)>),
     /// All but its targets, which are to be discovered.
     Open(Box<Outline>),

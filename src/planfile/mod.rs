@@ -50,7 +50,6 @@ pub const PLAN_BYTES_MAX: u64 = 8 << 20;
 /// A plan that may be submitted.
 #[derive(Debug, Clone)]
 pub struct LoadedPlan {
-    /// The plan, resolved.
     pub plan: Plan,
     /// Its targets in their order; never empty, no proxy twice.
     pub targets: TargetList,
@@ -69,9 +68,7 @@ pub struct LoadedPlan {
 /// A plan without mistakes whose targets are still to be discovered.
 #[derive(Debug, Clone)]
 pub struct Outline {
-    /// Its name.
     pub name: Name,
-    /// Its revision.
     pub revision: u32,
     /// When changes may begin.
     pub calendar: Calendar,
@@ -93,7 +90,6 @@ pub enum ReadPlan {
 }
 
 impl ReadPlan {
-    /// The plan's name.
     pub fn name(&self) -> &Name {
         match self {
             Self::Whole(loaded) => &loaded.plan.name,
@@ -101,7 +97,6 @@ impl ReadPlan {
         }
     }
 
-    /// Its revision.
     pub fn revision(&self) -> u32 {
         match self {
             Self::Whole(loaded) => loaded.plan.revision,

@@ -32,7 +32,6 @@ pub struct ServerOpening {
     pub sequence: u8,
 }
 
-/// Reads the greeting.
 pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<ServerOpening, Trouble> {
     parse(&packet::read(stream).await?)
 }

@@ -52,7 +52,6 @@ const INSECURE: u16 = 3159;
 
 /// How the login is sent.
 pub struct Channel {
-    /// Inside TLS.
     pub tls: bool,
     /// The server knows ways to log in by their names.
     pub plugins: bool,

@@ -58,7 +58,6 @@ pub const PROBE_WITHIN: Duration = Duration::from_secs(10);
 /// thousand.
 pub const BYTES_MAX: usize = 256 * 1024;
 
-/// Makes probes.
 #[derive(Clone)]
 pub struct Prober {
     clock: Arc<dyn Clock>,

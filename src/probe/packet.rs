@@ -13,7 +13,6 @@ use crate::domain::proof::{Trouble, TroubleWord};
 /// thousand.
 pub const PAYLOAD_MAX: usize = 4096;
 
-/// One frame.
 pub struct Packet {
     /// Counts the frames of one exchange, both directions together.
     pub sequence: u8,
@@ -21,7 +20,6 @@ pub struct Packet {
     pub payload: Vec<u8>,
 }
 
-/// Reads one frame.
 pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Packet, Trouble> {
     let mut header = [0; 4];
     fill(stream, &mut header).await?;
@@ -35,7 +33,6 @@ pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Packet, Troubl
     Ok(Packet { sequence, payload })
 }
 
-/// Writes one frame.
 pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, sequence: u8, payload: &[u8]) -> Result<(), Trouble> {
     let length = u32::try_from(payload.len()).expect("our own payloads are a few hundred bytes").to_le_bytes();
     let frame = [&length[..3], &[sequence], payload].concat();
@@ -48,7 +45,6 @@ pub fn not_mysql(bytes: &[u8]) -> Trouble {
     Trouble { word: TroubleWord::NotMysql, message: format!("what answers is not MySQL: it begins `{}`", text::sample(bytes)) }
 }
 
-/// The connection broke.
 pub fn broken(error: &std::io::Error) -> Trouble {
     if bounded::is_over(error) {
         return Trouble { word: TroubleWord::TooMuch, message: text::line(&error.to_string()) };

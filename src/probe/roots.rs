@@ -16,7 +16,6 @@ pub struct Roots {
     pub(super) store: Arc<RootCertStore>,
     /// The certificates themselves: a server's own, self-signed one may stand in a `ca_file` too.
     pub(super) listed: Arc<[CertificateDer<'static>]>,
-    /// What they are.
     pub(super) anchors: Anchors,
 }
 

@@ -8,7 +8,6 @@ pub const LINE_MAX: usize = 200;
 /// Bytes that are shown of what is no MySQL.
 const SAMPLE_MAX: usize = 24;
 
-/// One safe line.
 pub fn line(text: &str) -> String {
     let shown = text.chars().map(|c| if is_plain(c) { c } else { ' ' });
     let mut line: String = shown.take(LINE_MAX).collect();

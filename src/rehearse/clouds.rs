@@ -21,7 +21,6 @@ use crate::simcloud::sim::Arrival;
 /// The intervals in which calls are counted, beside that of the lane's quota.
 const WATCHED: Duration = Duration::from_secs(1);
 
-/// Every lane's cloud.
 pub struct Clouds {
     models: BTreeMap<Name, Model>,
     job_times: Arc<[Duration]>,
@@ -51,7 +50,6 @@ impl Clouds {
         Ok(Self { models, job_times: scene.job_times.clone(), rng: Rng::with_seed(scene.seed ^ 0x6a6f_6273) })
     }
 
-    /// A call arrives.
     pub(super) fn arrive(&mut self, now: Timestamp, call: &Call) -> Arrival {
         let model = self.models.get_mut(call.lane()).expect("every target's lane has its cloud");
         if call.is_write() && !self.job_times.is_empty() {
@@ -89,7 +87,6 @@ impl Clouds {
         self.models.iter().map(|(lane, model)| (lane, model.ledger().worst()))
     }
 
-    /// Calls that arrived.
     pub(super) fn arrivals(&self) -> u64 {
         self.models.values().map(|model| model.ledger().arrivals_total()).sum()
     }

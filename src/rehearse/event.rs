@@ -12,9 +12,7 @@ use crate::domain::call::{Call, Reply};
 use crate::domain::id::ChangeId;
 use crate::engine::{Input, Ticket};
 
-/// What can happen.
 pub(super) enum WorldEvent {
-    /// The core's timer.
     Wake,
     /// The core's question for open work, answered when it is taken out.
     Scan {
@@ -24,12 +22,20 @@ pub(super) enum WorldEvent {
     /// Something reaches the core.
     Feed(Box<Input>),
     /// A call reaches the cloud; `id`: the change that makes it, if it is one's.
-    Arrive { ticket: Ticket, id: Option<ChangeId>, sent: Duration, call: Box<Call> },
+    Arrive {
+        ticket: Ticket,
+        id: Option<ChangeId>,
+        sent: Duration,
+        call: Box<Call>,
+    },
     /// An answer reaches the core, or the call is given up.
-    Answer { ticket: Ticket, id: Option<ChangeId>, reply: Box<Reply> },
+    Answer {
+        ticket: Ticket,
+        id: Option<ChangeId>,
+        reply: Box<Reply>,
+    },
     /// The daemon is killed.
     Crash,
-    /// The daemon starts.
     Start,
 }
 
@@ -56,7 +62,6 @@ impl Ord for Event {
     }
 }
 
-/// The queue.
 #[derive(Default)]
 pub(super) struct EventQueue {
     events: BinaryHeap<Reverse<Event>>,

@@ -53,7 +53,6 @@ pub struct Forecast {
 /// When one wave ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForecastWave {
-    /// Its name.
     pub name: String,
     /// Number of its targets that are left.
     pub size: u32,

@@ -18,7 +18,6 @@ pub const ENOUGH: usize = 5;
 /// Why a change is verified whose job the cloud no longer knows: its end was not seen.
 const FORGOTTEN: &str = "the cloud does not know the job any more";
 
-/// What was measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MeasuredCloud {
     /// How long jobs took, as far as polling can tell.

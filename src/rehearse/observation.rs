@@ -14,16 +14,13 @@ use crate::store::{Commit, Rollout};
 pub enum Observation<'a> {
     /// A commit was applied; the rollout is as it stands after it.
     Committed {
-        /// The commit.
         commit: &'a Commit,
         /// The rollout after it.
         rollout: &'a Rollout,
     },
     /// A PUT passed the last check and leaves.
     Switches {
-        /// Whose.
         id: ChangeId,
-        /// Wall clock.
         at: Timestamp,
         /// The change as the store has it.
         stored: &'a Change,
@@ -31,26 +28,11 @@ pub enum Observation<'a> {
         rollout: &'a Rollout,
     },
     /// A call reaches the cloud.
-    Arrives {
-        /// The call.
-        call: &'a Call,
-        /// Wall clock.
-        at: Timestamp,
-    },
+    Arrives { call: &'a Call, at: Timestamp },
     /// The core gets to know an answer.
-    Answered {
-        /// Whose.
-        id: ChangeId,
-        /// The answer.
-        reply: &'a Reply,
-    },
+    Answered { id: ChangeId, reply: &'a Reply },
     /// The wire was looked at.
-    Probed {
-        /// For which change.
-        id: ChangeId,
-        /// What it showed.
-        proof: &'a Proof,
-    },
+    Probed { id: ChangeId, proof: &'a Proof },
     /// The daemon was killed: what it had not saved is lost.
     Died,
     /// The run is over.
@@ -59,13 +41,10 @@ pub enum Observation<'a> {
 
 /// The state at the end of a run.
 pub struct RunEnd<'a> {
-    /// The plan.
     pub plan: &'a Plan,
-    /// The rollout.
     pub rollout: &'a Rollout,
     /// Every change, in the list's order.
     pub changes: &'a [Change],
-    /// The clouds.
     pub clouds: &'a Clouds,
     /// Whether it came to rest: over, or stopped for a person with nothing in flight.
     pub rested: bool,

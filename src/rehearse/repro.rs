@@ -14,16 +14,13 @@ use crate::yaml::suggest::nearest;
 /// One fault of the fault file: its field and its value as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultSetting {
-    /// The field.
     pub key: String,
     /// Its value, as it would stand in the file.
     pub value: String,
 }
 
-/// One story.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repro {
-    /// Its seed.
     pub seed: u64,
     /// How many of the plan's targets take part.
     pub targets: u32,

@@ -23,7 +23,6 @@ pub const FOR_MAX: Duration = Duration::from_secs(367 * 24 * 3600);
 /// One rehearsal, from which everything follows.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// The plan.
     pub plan: Plan,
     /// Its targets in their order; never empty, as long as the plan's waves.
     pub targets: TargetList,

@@ -60,7 +60,6 @@ pub type Aim<'a> = &'a (dyn Fn(&RehearsalVerdict) -> bool + Sync);
 pub struct SearchResult {
     /// Stories that were run before and with the one found; all of them when none was.
     pub searched: usize,
-    /// How they ended.
     pub endings: BTreeMap<&'static str, usize>,
     /// The story as it was drawn, and as short as it could be made.
     pub story: Option<(Repro, Repro)>,

@@ -23,7 +23,6 @@ pub(super) struct WaveNotes {
 /// One window on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WindowNotes {
-    /// When it lies.
     pub(super) stretch: Stretch,
     /// PUTs that left in it.
     pub(super) switches: u32,
@@ -83,7 +82,6 @@ impl Notes {
         }
     }
 
-    /// A PUT leaves.
     pub(super) fn switched(&mut self, at: Timestamp) {
         self.open(at);
         self.switches += 1;

@@ -33,7 +33,6 @@ pub enum Ending {
 /// One wave of a verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WaveVerdict {
-    /// Its name.
     pub name: String,
     /// Number of its targets.
     pub size: u32,
@@ -56,7 +55,6 @@ pub struct WindowVerdict {
     pub open: Timestamp,
     /// From here on it may not.
     pub cutoff: Option<Timestamp>,
-    /// It closes.
     pub close: Option<Timestamp>,
     /// Switch calls that left in it.
     pub switches: u32,
@@ -67,7 +65,6 @@ pub struct WindowVerdict {
 /// The most calls of one lane in any interval of one length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Worst {
-    /// The lane.
     pub lane: String,
     /// The interval in milliseconds.
     pub interval_ms: u64,
@@ -81,41 +78,30 @@ pub struct Worst {
 /// One stop by a guard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HaltVerdict {
-    /// When.
     pub at: Timestamp,
     /// Name of the wave.
     pub wave: String,
-    /// Why.
     pub why: String,
 }
 
 /// A change that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Troubled {
-    /// The proxy.
     pub proxy_id: String,
-    /// Its state's word.
     pub state: &'static str,
-    /// Why.
     pub why: String,
 }
 
 /// What came of a rehearsal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RehearsalVerdict {
-    /// The plan's name.
     pub plan: String,
-    /// Its revision.
     pub revision: u32,
-    /// The wanted value.
     pub ssl_option: bool,
-    /// Number of targets.
     pub targets: u32,
-    /// The seed.
     pub seed: u64,
     /// When the plan was submitted.
     pub from: Timestamp,
-    /// How it ended.
     pub ending: Ending,
     /// When it came to its end, or when the time was over.
     pub ended_at: Timestamp,
@@ -129,7 +115,6 @@ pub struct RehearsalVerdict {
     pub windows_opened: usize,
     /// The most calls in any interval.
     pub worst: Vec<Worst>,
-    /// Calls that arrived.
     pub calls: u64,
     /// Switch calls that left.
     pub switches: u64,

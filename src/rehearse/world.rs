@@ -52,9 +52,7 @@ const APPROVER: &str = "approver";
 /// What came of a rehearsal.
 #[derive(Debug)]
 pub struct RehearsalRun {
-    /// In short.
     pub verdict: RehearsalVerdict,
-    /// Step by step.
     pub journal: Vec<Entry>,
 }
 

@@ -70,9 +70,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Its proxies.
     pub fleet: Fleet,
-    /// What goes wrong.
     pub faults: Faults,
     /// Seed of ids and faults.
     pub seed: u64,
@@ -96,7 +94,6 @@ pub enum EmulatorError {
     Listen {
         /// The address asked for.
         addr: SocketAddr,
-        /// Why not.
         source: io::Error,
     },
     /// The proxies' own port cannot be opened.
@@ -104,12 +101,10 @@ pub enum EmulatorError {
     Wire(io::Error),
 }
 
-/// Starts emulators.
 pub struct Emulator;
 
 /// A running emulator; it stops when this is dropped.
 pub struct RunningEmulator {
-    /// Where it listens.
     pub addr: SocketAddr,
     shared: Arc<EmulatorState>,
     handle: axum_server::Handle<SocketAddr>,

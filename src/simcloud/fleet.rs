@@ -21,9 +21,7 @@ pub const FLEET_MAX: usize = 2_000_000;
 /// One proxy as the cloud has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetProxy {
-    /// Its instance.
     pub instance_id: InstanceId,
-    /// The proxy.
     pub proxy_id: ProxyId,
     /// The value it starts with; left out of a file: off.
     #[serde(default)]
@@ -37,7 +35,6 @@ impl FleetProxy {
     }
 }
 
-/// A fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet(Vec<FleetProxy>);
 
@@ -53,17 +50,11 @@ pub enum FleetError {
     /// Too many proxies for one instance.
     #[error("fleet: instance {0} has more than {PROXIES_PER_INSTANCE_MAX} proxies, which the vendor does not allow")]
     Crowded(InstanceId),
-    /// Too large.
     #[error("fleet: more than {FLEET_MAX} proxies")]
     TooLarge,
     /// Numbers that do not fit together.
     #[error("fleet: {proxies} proxies over {instances} instances is not possible: an instance has 1 to {PROXIES_PER_INSTANCE_MAX} proxies")]
-    Shape {
-        /// Proxies asked for.
-        proxies: usize,
-        /// Instances asked for.
-        instances: usize,
-    },
+    Shape { proxies: usize, instances: usize },
 }
 
 impl Fleet {

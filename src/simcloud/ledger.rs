@@ -24,18 +24,15 @@ const RECENT_MAX: usize = 1 << 20;
 pub enum Fate {
     /// Executed: it made the job of this index.
     Executed(u32),
-    /// Not executed.
     NotExecuted,
 }
 
-/// One switch call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SwitchSeen {
     /// Arrival, nanoseconds after the start.
     pub at_ns: u64,
     /// Index of the proxy; `None`: no proxy of the fleet.
     pub proxy: Option<u32>,
-    /// The wanted value.
     pub ssl_option: bool,
     /// What became of it.
     pub fate: Fate,
@@ -111,7 +108,6 @@ pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Everything seen.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     arrivals: VecDeque<u64>,

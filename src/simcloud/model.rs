@@ -96,7 +96,6 @@ struct SimJob {
     quiet: bool,
 }
 
-/// The model.
 pub struct Model {
     start: Timestamp,
     seed: u64,

@@ -49,7 +49,6 @@ pub(crate) struct Closed {
 pub(crate) struct Filed {
     /// Of what was submitted.
     pub submissions: Vec<Digest>,
-    /// Of what ended.
     pub over: Vec<RolloutId>,
 }
 
@@ -147,7 +146,6 @@ impl Applied {
         filed
     }
 
-    /// Rollouts, newest first.
     pub fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Vec<Rollout> {
         let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.first));
         let newest = self.order.range(..before).rev().take(limit);

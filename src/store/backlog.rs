@@ -18,7 +18,6 @@ const LINES_ENOUGH: usize = 2_048;
 /// Lines with which the journal waits for the queue: about 3 MiB.
 pub(super) const LINES_MAX: usize = 4_096;
 
-/// The line.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     inner: Mutex<BacklogState>,

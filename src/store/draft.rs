@@ -38,7 +38,6 @@ pub(crate) enum TreeName {
 }
 
 impl TreeName {
-    /// All of them.
     pub const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
 }
 
@@ -60,7 +59,6 @@ impl<'a> LatestMove<'a> {
         Self { step, record, new: record.version == 1, was_settled: is_settled_word(from), was_failure: is_failure(from) }
     }
 
-    /// Its next one.
     pub fn follow(&mut self, step: &'a PendingRecord, record: &'a change::Record, from: &str) {
         self.was_settled |= is_settled_word(from);
         self.was_failure |= is_failure(from);

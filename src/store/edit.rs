@@ -15,7 +15,6 @@ const KEYS_TOLD: usize = 10;
 /// What another submission of a plan is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Edit {
-    /// The same plan.
     None,
     /// Another file that says the same.
     Comments,

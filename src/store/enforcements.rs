@@ -57,7 +57,6 @@ impl StoreState {
         self.enforcements.values().cloned().collect()
     }
 
-    /// One enforcement.
     pub fn enforcement(&self, name: &Name) -> Option<Enforcement> {
         self.enforcements.get(name).cloned()
     }

@@ -31,7 +31,6 @@ pub(crate) enum Point {
 }
 
 impl Point {
-    /// Every boundary.
     #[cfg(test)]
     pub const ALL: [Self; 10] = [
         Self::SubmissionWritten,

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 pub(crate) struct HeldFile {
     file: File,
     path: PathBuf,
-    /// Device and inode.
     id: (u64, u64),
 }
 
@@ -24,7 +23,6 @@ impl HeldFile {
         Ok(Self { file, path, id })
     }
 
-    /// The open file.
     pub fn file(&self) -> &File {
         &self.file
     }

@@ -57,7 +57,6 @@ pub(crate) struct Home {
 /// What the directory says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoreIdentity {
-    /// Layout.
     pub schema: u32,
     /// Drawn once; the queue carries it too, so that a queue of another store is noticed.
     pub id: String,
@@ -73,9 +72,7 @@ impl StoreIdentity {
 /// The journal's last line as far as it was told: a journal that ends before it has forgotten something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
-    /// Its sequence.
     pub seq: u64,
-    /// Its digest.
     pub head: Digest,
 }
 
@@ -109,7 +106,6 @@ impl Home {
         self.journal.confirm()
     }
 
-    /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -129,12 +125,10 @@ impl Home {
         self.journal.path().to_owned()
     }
 
-    /// Where submissions lie.
     pub fn submissions(&self) -> PathBuf {
         self.dir.join("submissions")
     }
 
-    /// Where sled works.
     pub fn queue(&self) -> PathBuf {
         self.dir.join("queue")
     }
@@ -149,7 +143,6 @@ impl Home {
         self.dir.join(BUILDING)
     }
 
-    /// Writes that down.
     pub fn write_building(&self, reason: &str) -> io::Result<()> {
         write_whole(&self.dir, BUILDING, reason.as_bytes())
     }

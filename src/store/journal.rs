@@ -112,7 +112,6 @@ impl Journal {
         Ok((journal, torn))
     }
 
-    /// Where it stands.
     pub fn mark(&self) -> Mark {
         Mark { seq: self.seq, head: self.head }
     }
@@ -122,7 +121,6 @@ impl Journal {
         self.firsts.first().copied().unwrap_or(1)
     }
 
-    /// Bytes on disk.
     pub fn total_bytes(&self) -> u64 {
         self.closed_bytes + self.bytes
     }

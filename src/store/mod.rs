@@ -95,7 +95,6 @@ pub trait Store: Send + Sync {
     /// Every rollout, newest first, from `after` on (exclusive), at most `limit`.
     fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>>;
 
-    /// One rollout.
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>>;
 
     /// One change, with the instant at which it is due.
@@ -167,11 +166,9 @@ pub trait Store: Send + Sync {
 /// A rollout to take over.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// The frozen plan.
     pub plan: Plan,
     /// The targets in their order; never empty, no proxy twice, as long as the plan's waves.
     pub targets: TargetList,
-    /// Who submits.
     pub by: Person,
     /// When, by our wall clock.
     pub at: Timestamp,
@@ -185,7 +182,6 @@ impl Submission {
         target::digest(&self.targets)
     }
 
-    /// The rollout's identity.
     pub fn id(&self) -> RolloutId {
         RolloutId::derive(&self.plan.name, self.plan.revision, self.plan.ssl_option, &self.targets_digest())
     }
@@ -194,7 +190,6 @@ impl Submission {
 /// What became of a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitted {
-    /// The rollout.
     pub id: RolloutId,
     /// False when the very same rollout was there already.
     pub new: bool,
@@ -205,19 +200,12 @@ pub struct Submitted {
 /// One rollout as stored.
 #[derive(Debug, Clone)]
 pub struct Rollout {
-    /// Which.
     pub id: RolloutId,
-    /// The frozen plan.
     pub plan: Arc<Plan>,
-    /// Number of targets.
     pub targets: u32,
-    /// What moves.
     pub record: rollout::Record,
-    /// Counts per wave.
     pub tallies: Arc<[Tally]>,
-    /// Who submitted it.
     pub by: Person,
-    /// When.
     pub submitted_at: Timestamp,
     /// When its latest transition was committed.
     pub moved_at: Timestamp,
@@ -233,7 +221,6 @@ impl Rollout {
 /// A change with what the store knows beside its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Active {
-    /// The change.
     pub change: Change,
     /// From then on it is due: a scan takes it into hand if nobody has it.
     pub due: Option<Timestamp>,
@@ -258,7 +245,6 @@ pub struct Candidates {
 /// A change that is passed over.
 #[derive(Debug, Clone)]
 pub struct Passed {
-    /// The change.
     pub change: Change,
     /// What stands in its way.
     pub obstacle: Obstacle,
@@ -297,7 +283,6 @@ pub enum Durability {
 pub struct Commit {
     /// When it was decided.
     pub at: Timestamp,
-    /// The rollout concerned.
     pub rollout: RolloutId,
     /// [`rollout::Record::version`] that the decision read.
     pub version: u64,
@@ -315,9 +300,7 @@ pub struct Commit {
 /// The enforcement of a plan as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforcement {
-    /// The plan's name.
     pub name: Name,
-    /// What moves.
     pub record: enforce::Record,
     /// When it last moved.
     pub moved_at: Timestamp,
@@ -328,41 +311,32 @@ pub struct Enforcement {
 pub struct EnforcementCommit {
     /// When it was decided.
     pub at: Timestamp,
-    /// The plan's name.
     pub name: Name,
     /// [`enforce::Record::version`] that the decision read; 0: there was none.
     pub version: u64,
-    /// The next record.
     pub record: enforce::Record,
-    /// Why.
     pub why: String,
     /// The operator, if one did it.
     pub by: Option<String>,
 }
 
-/// A rollout's move.
 #[derive(Debug, Clone)]
 pub struct RolloutMove {
-    /// The next record.
     pub record: rollout::Record,
-    /// Why.
     pub why: String,
     /// The operator, if one did it.
     pub by: Option<String>,
 }
 
-/// A change's move.
 #[derive(Debug, Clone)]
 pub struct ChangeMove {
     /// Its place in the list.
     pub ordinal: u32,
     /// [`change::Record::version`] that the decision read.
     pub version: u64,
-    /// The next record.
     pub record: change::Record,
     /// From when on it is due; `None` for queued and settled changes.
     pub due: Option<Timestamp>,
-    /// Why.
     pub why: String,
     /// Word of the call that follows.
     pub call: Option<&'static str>,
@@ -396,7 +370,6 @@ pub struct Health {
 pub struct Growth {
     /// Since when it was counted.
     pub since: Timestamp,
-    /// Bytes a day.
     pub bytes_per_day: u64,
     /// Bytes that are free on its disk.
     pub free_bytes: u64,
@@ -410,11 +383,9 @@ pub enum SubmitError {
     /// A proxy belongs to another open rollout.
     #[error("proxy {proxy} belongs to the open rollout {name} ({rollout}){more}; wait for its end or abort it")]
     Overlap {
-        /// One such proxy.
         proxy: String,
         /// The other plan's name.
         name: Name,
-        /// The other rollout.
         rollout: RolloutId,
         /// Empty, or how many more there are.
         more: String,
@@ -422,15 +393,12 @@ pub enum SubmitError {
     /// The same name and revision with other content.
     #[error("plan {name} revision {revision} was submitted before with other content: {keys} differ; {}", way_out(name, rollout, *over, *next))]
     Changed {
-        /// The plan's name.
         name: Name,
-        /// Its revision.
         revision: u32,
         /// The rollout that it became.
         rollout: RolloutId,
         /// Whether that one is over.
         over: bool,
-        /// What differs.
         keys: String,
         /// The next free revision.
         next: u32,
@@ -461,10 +429,7 @@ pub enum CommitError {
     Conflict,
     /// The instance has another active change.
     #[error("the instance of target {ordinal} has another active change")]
-    InstanceTaken {
-        /// Whose instance.
-        ordinal: u32,
-    },
+    InstanceTaken { ordinal: u32 },
     /// The store is out of order.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -42,44 +42,26 @@ pub enum OpenError {
     /// Another process works on the directory.
     #[error("another daemon (pid {pid}) holds {}; stop it, or use another state directory", path.display())]
     Taken {
-        /// The lock.
         path: PathBuf,
         /// Who holds it, as far as it said.
         pid: String,
     },
     /// The system refused something.
     #[error("cannot {what} {}", path.display())]
-    Directory {
-        /// What was tried.
-        what: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Directory { what: &'static str, path: PathBuf, source: io::Error },
     /// A small file is not what was written.
     #[error("{}:{line} cannot be read: {what}; `sealift store check` tells all that is wrong, `sealift store repair` mends it", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Where.
-        line: u64,
-        /// What is wrong.
-        what: String,
-    },
+    Unreadable { path: PathBuf, line: u64, what: String },
     /// Its store goes on elsewhere.
     #[error(
         "{} was handed over at {at}, with entry {seq}, into {to}: the store goes on where that file was imported, and two daemons would both act; \
          only if it was imported nowhere: sealift store take-back --state {}", path.display(), path.display()
     )]
     HandedOver {
-        /// The directory.
         path: PathBuf,
         /// The last entry that was handed over.
         seq: u64,
-        /// When.
         at: Timestamp,
-        /// The file.
         to: String,
     },
     /// A copy to keep, not one to work on.
@@ -88,7 +70,6 @@ pub enum OpenError {
          sealift store import {} --state DIR", path.display(), path.display()
     )]
     Backup {
-        /// The directory.
         path: PathBuf,
         /// The last entry that it holds.
         seq: u64,
@@ -102,26 +83,20 @@ pub enum OpenError {
          sealift store new --state {}", path.display(), beside.display(), path.display(), path.display()
     )]
     Lost {
-        /// The directory.
         path: PathBuf,
         /// The file that names the store.
         beside: PathBuf,
-        /// The store.
         id: String,
     },
     /// There is a journal, and nothing says whose.
     #[error("{} does not say which store it is; `sealift store repair --state {}` puts that back", path.display(), path.display())]
-    Nameless {
-        /// The directory.
-        path: PathBuf,
-    },
+    Nameless { path: PathBuf },
     /// Another store is where one belongs.
     #[error(
         "{} holds the store {found}, but {} says that the store {id} belongs there; put that one back, or remove that file if {found} is to go on",
         path.display(), beside.display()
     )]
     Other {
-        /// The directory.
         path: PathBuf,
         /// The store in it.
         found: String,
@@ -132,28 +107,16 @@ pub enum OpenError {
     },
     /// Nothing of a store is there.
     #[error("{} holds no store", path.display())]
-    NoStore {
-        /// The directory.
-        path: PathBuf,
-    },
+    NoStore { path: PathBuf },
     /// Written by a newer program.
     #[error("{} has schema {found}, this program knows up to {known}; use the newer program", path.display())]
-    Schema {
-        /// What has it.
-        path: PathBuf,
-        /// Its schema.
-        found: u32,
-        /// Ours.
-        known: u32,
-    },
+    Schema { path: PathBuf, found: u32, known: u32 },
     /// The journal is damaged before its end.
     #[error("the journal is damaged: {}:{line} {what}; nothing was changed; `sealift store check` tells all that is wrong, `sealift store repair` mends it", path.display())]
     Damaged {
-        /// The segment.
         path: PathBuf,
         /// The line, from 1; 0 for the segment as a whole.
         line: u64,
-        /// What is wrong.
         what: String,
     },
     /// The journal ends before what was acknowledged.
@@ -174,7 +137,6 @@ pub enum OpenError {
     Forked {
         /// Who has seen another.
         witness: &'static str,
-        /// Which entry.
         seq: u64,
     },
     /// The queue must be built anew and the journal does not begin with its first entry.

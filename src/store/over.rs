@@ -45,7 +45,6 @@ pub(crate) fn folder(queue: &Path) -> PathBuf {
     queue.join(FOLDER)
 }
 
-/// The files.
 #[derive(Debug, Clone)]
 pub(crate) struct SettledFiles {
     dir: PathBuf,
@@ -53,7 +52,6 @@ pub(crate) struct SettledFiles {
     bytes: Arc<AtomicU64>,
 }
 
-/// One file, open.
 #[derive(Debug)]
 pub(crate) struct Packed {
     path: PathBuf,
@@ -216,7 +214,6 @@ impl Packed {
         rows.collect()
     }
 
-    /// One row.
     pub fn row(&self, ordinal: u32) -> Result<Option<StoredRow>, QueueError> {
         let value = self.values(ordinal, 1)?.pop();
         Ok(value.map(|value| read_json("a change", &value)).transpose()?)

@@ -18,7 +18,6 @@ use crate::domain::id::{ChangeId, RolloutId};
 /// Rows that leave the tree while readers wait: a few milliseconds.
 const UNLOAD: usize = 500;
 
-/// The thread.
 pub(crate) struct Packer {
     pub shared: Arc<StoreShared>,
     pub over: Receiver<Closed>,

@@ -13,9 +13,7 @@ use super::row::{StoredChange, change};
 use super::targets::FrozenTargets;
 use super::{Active, Page, Unavailable};
 
-/// What to read.
 pub(crate) struct PageQuery {
-    /// Of which rollout.
     pub id: RolloutId,
     /// States asked for; empty: all.
     pub words: Vec<String>,
@@ -39,9 +37,7 @@ impl PageQuery {
 
 /// The rollout as the page shows it.
 pub(crate) struct ShownRollout<'a> {
-    /// The frozen plan.
     pub plan: &'a Plan,
-    /// The frozen targets.
     pub targets: &'a dyn FrozenTargets,
     /// Place of the first change without a row.
     pub cursor: u32,

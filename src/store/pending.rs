@@ -10,16 +10,13 @@ use super::state::NewRollout;
 /// An instance as a lane reaches it: under this the queue keeps the job ids, for as long as it has been written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InstanceOfLane {
-    /// The lane.
     pub lane: Name,
-    /// The instance.
     pub instance_id: InstanceId,
 }
 
 /// A line with what stands behind it.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingRecord {
-    /// The line.
     pub line: JournalRecord,
     /// The instance, when the line brings a job id that was not known before.
     pub learnt: Option<InstanceOfLane>,

@@ -15,7 +15,6 @@ use super::row::standing_of;
 /// What moves of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Phase, pause, cursor.
     pub record: rollout::Record,
     /// One tally a wave.
     pub tallies: Vec<Tally>,

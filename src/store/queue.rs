@@ -52,10 +52,7 @@ pub(crate) enum QueueError {
     Io(#[from] io::Error),
     /// Written by a newer program.
     #[error("its schema is {found}, this program knows {SCHEMA}")]
-    Schema {
-        /// The schema found.
-        found: u32,
-    },
+    Schema { found: u32 },
 }
 
 impl From<::sled::Error> for QueueError {
@@ -112,7 +109,6 @@ pub(super) type Pair = (IVec, IVec);
 /// Rows of a file, or what stands for them, each with its place.
 type Rows = Box<dyn Iterator<Item = Result<(u32, Vec<u8>), QueueError>>>;
 
-/// The queue, open.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     db: Db,
@@ -288,7 +284,6 @@ impl Queue {
         Ok(self.probe.at(Point::QueueSynced)?)
     }
 
-    /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.file.metadata().map_or(0, |db| db.len()) + self.over.bytes()
     }
@@ -305,7 +300,6 @@ impl Queue {
         ]
     }
 
-    /// A settled change.
     pub fn settled(&self, id: ChangeId) -> Result<Option<StoredRow>, QueueError> {
         match (self.settled.get(change_key(id))?, self.over.open(id.rollout)?) {
             (Some(value), _) => Ok(Some(read_json("a change", &value)?)),

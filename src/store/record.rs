@@ -14,7 +14,6 @@ use crate::domain::journal::Entry;
 /// An entry with its due instant and its place in its commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JournalRecord {
-    /// What happened.
     pub entry: Entry,
     /// For an active change: from when on it is due.
     pub due: Option<Timestamp>,

@@ -14,12 +14,9 @@ use crate::domain::target::Target;
 
 use super::Active;
 
-/// A stored change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredChange {
-    /// The proxy.
     pub target: Target,
-    /// What moves.
     pub record: change::Record,
     /// From then on it is due; `None` for queued and settled changes.
     pub due: Option<Timestamp>,
@@ -28,7 +25,6 @@ pub(crate) struct StoredChange {
 }
 
 impl StoredChange {
-    /// Where it counts.
     pub fn standing(&self) -> Standing {
         Standing::of(&self.record.state)
     }

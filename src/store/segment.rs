@@ -55,7 +55,6 @@ impl Glance {
 pub(crate) struct Good {
     /// Sequence of the last line of the last whole commit.
     pub seq: u64,
-    /// Its digest.
     pub head: Digest,
     /// Bytes up to its end.
     pub bytes: u64,
@@ -136,9 +135,7 @@ pub(crate) struct SegmentLine<'a> {
     pub bytes: &'a [u8],
     /// Whether there was a line feed.
     pub ended: bool,
-    /// From 1.
     pub number: u64,
-    /// Offset after it.
     pub end: u64,
 }
 

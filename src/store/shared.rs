@@ -41,7 +41,6 @@ pub(crate) struct StoreShared {
     /// What the journal has and the queue not yet.
     pub behind: Backlog,
     inner: Mutex<CommitQueue>,
-    /// Wakes the writer.
     wake: Condvar,
     landed: RwLock<Applied>,
     synced: Mutex<SyncedUpTo>,
@@ -64,7 +63,6 @@ pub(crate) struct CommitQueue {
 /// One commit in line.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// Its lines.
     pub steps: Vec<PendingRecord>,
     /// Who waits for it to be durable.
     pub waits: Option<oneshot::Sender<Result<(), Unavailable>>>,
@@ -72,7 +70,6 @@ pub(crate) struct Item {
     pub _place: OwnedSemaphorePermit,
 }
 
-/// What is synced.
 #[derive(Debug, Clone)]
 pub(crate) struct SyncedUpTo {
     pub mark: Mark,
@@ -265,7 +262,6 @@ impl StoreShared {
         self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether packing ends.
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
@@ -285,7 +281,6 @@ impl StoreShared {
         self.syncs.load(Ordering::Relaxed)
     }
 
-    /// What is synced.
     pub fn synced(&self) -> SyncedUpTo {
         self.synced.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -55,17 +55,12 @@ pub(crate) struct StoreState {
 /// One rollout in the books.
 #[derive(Debug, Clone)]
 pub(crate) struct RolloutState {
-    /// The frozen plan.
     pub plan: Arc<Plan>,
-    /// The frozen targets.
     pub targets: Arc<dyn FrozenTargets>,
-    /// Record and tallies.
     pub sheet: Progress,
     /// What the plan's group limits are held against.
     pub groups: Groups,
-    /// Who submitted it.
     pub by: Person,
-    /// When.
     pub submitted_at: Timestamp,
     /// When it last moved.
     pub moved_at: Timestamp,
@@ -80,15 +75,11 @@ pub(crate) struct RolloutState {
 /// What a rollout brings to the books when it is taken over, or found at start.
 #[derive(Debug, Clone)]
 pub(crate) struct NewRollout {
-    /// The frozen plan.
     pub plan: Arc<Plan>,
-    /// The frozen targets.
     pub targets: Arc<dyn FrozenTargets>,
     /// Its proxies; `None` for one that is over.
     pub prints: Option<Fingerprints>,
-    /// Who submitted it.
     pub by: Person,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -169,7 +160,6 @@ impl StoreState {
         self.seq = seq;
     }
 
-    /// One rollout's case.
     pub fn case(&self, id: RolloutId) -> Option<&RolloutState> {
         self.cases.get(&id)
     }
@@ -199,8 +189,6 @@ impl StoreState {
         let (first, last) = (RolloutState::id_at(id, first), RolloutState::id_at(id, u32::MAX));
         self.rows.range(first..=last).map(|(id, row)| (id.ordinal, row))
     }
-
-    // Submission.
 
     /// Whether a rollout may be taken over; `Some` when it is there already.
     pub fn admit(
@@ -308,8 +296,6 @@ impl StoreState {
             case.prints = Some(prints);
         }
     }
-
-    // Folding.
 
     /// Takes in one line about a rollout that is in the books; says whose job id it brings, if it brings a new one.
     /// Submissions come by [`Self::submitted`].
@@ -427,8 +413,6 @@ impl StoreState {
     pub fn fresh_jobs(&self, instance: &InstanceId) -> impl Iterator<Item = &JobId> {
         self.fresh.jobs.get(instance).into_iter().flatten().map(|(_, job)| job)
     }
-
-    // Questions.
 
     fn at(&self, seq: u64) -> (RolloutId, &RolloutState) {
         let id = self.order[&seq];

@@ -38,21 +38,15 @@ const BLOCKS_KEPT: usize = 8;
 /// Tells temporary names of one process apart.
 static TEMPORARY: AtomicU64 = AtomicU64::new(0);
 
-/// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SubmissionHeader<P> {
-    /// The rollout.
     pub id: RolloutId,
     /// Name of who submitted it.
     pub by: String,
-    /// Their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// When.
     pub at: Timestamp,
-    /// Number of targets.
     pub targets: u32,
-    /// The frozen plan.
     pub plan: P,
 }
 

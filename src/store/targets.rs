@@ -14,7 +14,6 @@ use super::Unavailable;
 
 /// A frozen list of targets.
 pub(crate) trait FrozenTargets: Send + Sync + std::fmt::Debug {
-    /// Number of targets.
     fn count(&self) -> u32;
 
     /// Reads the list once from end to end, so that no later question meets damage in it.
@@ -36,7 +35,6 @@ pub(crate) trait FrozenTargets: Send + Sync + std::fmt::Debug {
     fn scan(&self, first: u32, each: &mut dyn FnMut(u32, &Target) -> ControlFlow<()>) -> Result<(), Unavailable>;
 }
 
-/// The whole list.
 pub(crate) fn all(targets: &dyn FrozenTargets) -> Result<Vec<Target>, Unavailable> {
     let mut list = Vec::with_capacity(targets.count() as usize);
     targets.scan(0, &mut |_, target| {

@@ -26,7 +26,6 @@ pub(crate) enum ValueError {
     TooLong(&'static str, usize),
 }
 
-/// Adds the checksum.
 pub(crate) fn seal(what: &'static str, mut bytes: Vec<u8>) -> Result<Vec<u8>, ValueError> {
     let crc = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&crc.to_be_bytes());

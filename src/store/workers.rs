@@ -20,7 +20,6 @@ const WAITING_MAX: usize = 64;
 
 type ReadTask = Box<dyn FnOnce() + Send>;
 
-/// The threads.
 #[derive(Debug)]
 pub(crate) struct Workers {
     jobs: Mutex<Option<SyncSender<ReadTask>>>,
@@ -38,7 +37,6 @@ pub(crate) enum NoAnswer {
 }
 
 impl Workers {
-    /// Starts the threads.
     pub fn start() -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel::<ReadTask>(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));

@@ -31,7 +31,6 @@ pub(crate) struct JournalWriter {
     pub marked: u64,
     /// Whether each batch waits until the queue has it, too.
     pub in_step: bool,
-    /// The queue's thread.
     pub queue_writer: Option<JoinHandle<()>>,
 }
 
@@ -81,7 +80,6 @@ impl JournalWriter {
         self.mark()
     }
 
-    /// Journal, sync, tell.
     fn journal_batch(&mut self, mut batch: Vec<Item>) -> Result<Vec<PendingRecord>, WriterFailure> {
         let begins = self.journal.is_full();
         let lines = batch.iter().flat_map(|item| &item.steps).map(|step| &step.line);

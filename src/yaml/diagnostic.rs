@@ -29,7 +29,6 @@ pub enum Severity {
 pub struct Place {
     /// The file as shown to the user.
     pub file: String,
-    /// From 1.
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
@@ -63,15 +62,12 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// A short stable word for programs, such as `unknown-key`.
     pub code: &'static str,
-    /// What is wrong.
     pub message: String,
-    /// Where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// A second place that belongs to it, and what that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub also: Option<(Place, String)>,
-    /// The next step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// What to write at the place instead.
@@ -80,17 +76,14 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A mistake.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, code, message: message.into(), place: None, also: None, help: None, replacement: None }
     }
 
-    /// Something to know.
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
-    /// Where it is.
     pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
@@ -102,7 +95,6 @@ impl Diagnostic {
         self
     }
 
-    /// The next step.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -127,7 +119,6 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
-    /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         match diagnostic.severity {
             Severity::Warning if self.warnings.len() < DIAGNOSTICS_MAX => self.warnings.push(diagnostic),

@@ -6,7 +6,6 @@
 pub struct Complaint {
     /// What is wrong; the key is named by whoever shows it.
     pub message: String,
-    /// The next step.
     pub help: Option<String>,
     /// What to write instead.
     pub replacement: Option<String>,
@@ -15,7 +14,6 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    /// Without a proposal.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None, replacement: None, secret: false }
     }

@@ -57,7 +57,6 @@ impl<'s> Document<'s> {
         Some(Self { source, root })
     }
 
-    /// The whole tree.
     pub fn root(&self) -> &Node<'s> {
         &self.root
     }

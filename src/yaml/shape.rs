@@ -20,7 +20,6 @@ pub struct Shape {
     pub what: &'static str,
     /// Whether a file without any value is right: all of it has defaults.
     pub may_be_empty: bool,
-    /// Its schema.
     pub schema: Value,
     /// The checks that the schema's `format` words name.
     pub formats: &'static [TextFormat],

@@ -47,7 +47,6 @@ impl SourceText {
         &self.name
     }
 
-    /// The text.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -40,7 +40,6 @@ impl ByteSpan {
         Self { start: cut(range.start), end: cut(range.end.max(range.start)) }
     }
 
-    /// As a range.
     pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -56,12 +55,9 @@ impl ByteSpan {
     }
 }
 
-/// One node.
 #[derive(Debug)]
 pub struct Node<'s> {
-    /// Where it stands.
     pub span: ByteSpan,
-    /// What it is.
     pub kind: NodeKind<'s>,
 }
 
@@ -70,12 +66,9 @@ pub struct Node<'s> {
 pub enum NodeKind<'s> {
     /// A text; `plain` when it stands without quotes, so that it may also be a number, `true` or nothing.
     Scalar {
-        /// After escapes.
         text: Cow<'s, str>,
-        /// Without quotes.
         plain: bool,
     },
-    /// A list.
     Sequence(Vec<Node<'s>>),
     /// A map, in its order; keys are scalars and unique.
     Mapping(Vec<(Node<'s>, Node<'s>)>),

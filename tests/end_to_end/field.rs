@@ -151,7 +151,6 @@ impl FieldDay {
         self.at("state")
     }
 
-    /// SIGKILL.
     pub fn kill(&mut self) {
         let mut daemon = self.daemon.take().expect("a daemon runs");
         daemon.kill().expect("killed");
@@ -278,7 +277,6 @@ impl FieldDay {
         self.ask("/_emulator/ledger")
     }
 
-    /// PUTs that arrived.
     pub fn switches(&self) -> u64 {
         self.ask("/_emulator/summary")["switches_total"].as_u64().expect("a number")
     }

@@ -33,7 +33,6 @@ pub struct MariaDb {
 pub struct ServerSetup<'a> {
     /// With TLS, by this certificate.
     pub identity: Option<&'a CertificateAndKey>,
-    /// Options beside.
     pub options: &'a [&'a str],
     /// Instead of [`ACCOUNT`].
     pub statements: Option<&'a str>,

@@ -16,7 +16,6 @@ use crate::mariadb::{MariaDb, ServerSetup};
 /// More than enough for the server to block a host that hangs up.
 const PROBES: usize = 200;
 
-/// The server's limit.
 const LIMIT: &str = "--max-connect-errors=10";
 
 /// Where the server sees us come from: it counts nothing against 127.0.0.1, ever.

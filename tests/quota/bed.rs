@@ -52,7 +52,6 @@ fn name(text: &str) -> Name {
 /// One call at the cloud.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrived {
-    /// Since the start.
     pub at: Duration,
     /// The rollout's place in the order of submission; `None`: a list, which serves all.
     pub rollout: Option<usize>,
@@ -76,7 +75,6 @@ pub struct QuotaFixture {
     pub rollouts: Vec<RolloutId>,
 }
 
-/// A running engine.
 pub struct QuotaDaemon {
     pub handle: Handle,
     running: JoinHandle<Result<Vec<Level>, Unavailable>>,
@@ -165,7 +163,6 @@ impl QuotaFixture {
         QuotaDaemon { handle, running: tokio::spawn(running) }
     }
 
-    /// Since the start.
     pub fn now(&self) -> Duration {
         self.origin.elapsed()
     }
@@ -246,7 +243,6 @@ impl QuotaDaemon {
         told.lanes[0].quota.expect("the lane has a quota")
     }
 
-    /// Ends in peace.
     pub async fn end(self) -> Vec<Level> {
         self.handle.drain().await;
         self.running.await.expect("no panic").expect("a store in memory")

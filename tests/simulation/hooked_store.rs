@@ -14,7 +14,6 @@ use sealift::store::{
 
 /// What a run does differently from the store itself; without a word, nothing.
 pub trait Hooks: Send + Sync {
-    /// The store itself.
     fn store(&self) -> &MemoryStore;
 
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {

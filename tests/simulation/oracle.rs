@@ -27,19 +27,41 @@ const INSTANT_EVERY: Nanos = 500 * MS;
 /// Something that an invariant may have an opinion about.
 pub enum Fact<'a> {
     /// A commit was applied to the store, which holds the rollout so since.
-    Committed { commit: &'a Commit, rollout: &'a Rollout, store: &'a MemoryStore, cloud: &'a Model, now: Nanos },
+    Committed {
+        commit: &'a Commit,
+        rollout: &'a Rollout,
+        store: &'a MemoryStore,
+        cloud: &'a Model,
+        now: Nanos,
+    },
     /// A request left: its last check was passed.
-    Wire { sent: &'a Sent<'a>, store: &'a MemoryStore },
+    Wire {
+        sent: &'a Sent<'a>,
+        store: &'a MemoryStore,
+    },
     /// A request is about to be taken by the cloud.
-    BeforeArrival { call: &'a Call, cloud: &'a Model, now: Nanos },
+    BeforeArrival {
+        call: &'a Call,
+        cloud: &'a Model,
+        now: Nanos,
+    },
     /// A request was taken by the cloud.
-    Arrived { now: Nanos },
-    /// Time has passed.
-    Instant { now: Nanos, wall: Timestamp, store: &'a MemoryStore },
+    Arrived {
+        now: Nanos,
+    },
+    Instant {
+        now: Nanos,
+        wall: Timestamp,
+        store: &'a MemoryStore,
+    },
     /// Something that needs no context.
     Seen(&'a SeenFact),
     /// The run is over.
-    End { store: &'a MemoryStore, cloud: &'a Model, entries: &'a [Entry] },
+    End {
+        store: &'a MemoryStore,
+        cloud: &'a Model,
+        entries: &'a [Entry],
+    },
 }
 
 /// A request at its wire instant.
@@ -51,38 +73,72 @@ pub struct Sent<'a> {
     pub now: Nanos,
 }
 
-/// Facts without context.
 pub enum SeenFact {
     /// The daemon read a job id.
-    JobRead { job: JobId },
+    JobRead {
+        job: JobId,
+    },
     /// The answer to a request that left is with the daemon at that time.
-    AnswerComes { ticket: Ticket, at: Nanos },
+    AnswerComes {
+        ticket: Ticket,
+        at: Nanos,
+    },
     /// The daemon learnt what became of a call; without a disposition, it was the expected answer.
-    Answered { ticket: Ticket, disposition: Option<Disposition> },
+    Answered {
+        ticket: Ticket,
+        disposition: Option<Disposition>,
+    },
     /// An answer told the daemon the cloud's time, at this boot time.
-    TimeTold { boot: Duration, time: Timestamp },
+    TimeTold {
+        boot: Duration,
+        time: Timestamp,
+    },
     /// The daemon's call did not leave: its connection was refused, or it was withheld.
-    NotSent { id: ChangeId, now: Nanos },
+    NotSent {
+        id: ChangeId,
+        now: Nanos,
+    },
     /// An operator asked for a verb.
-    VerbAsked { id: u64, now: Nanos },
+    VerbAsked {
+        id: u64,
+        now: Nanos,
+    },
     /// An operator has an answer, whichever.
-    VerbAnswered { id: u64 },
+    VerbAnswered {
+        id: u64,
+    },
     /// An operator was told that the verb is carried out.
-    Acknowledged { verb: Verb },
+    Acknowledged {
+        verb: Verb,
+    },
     /// Everything is stopped, by the kill-switch file or by a person whose word was acknowledged; or nothing stops it any more.
-    Stopped { stands: bool },
+    Stopped {
+        stands: bool,
+    },
     /// A person's word on the lane was acknowledged.
-    LaneSwitched { paused: bool },
+    LaneSwitched {
+        paused: bool,
+    },
     /// The daemon began to run.
-    Started { now: Nanos },
-    /// The daemon died.
-    Crashed { now: Nanos },
+    Started {
+        now: Nanos,
+    },
+    Crashed {
+        now: Nanos,
+    },
     /// Up to then something happened that may hold work up without anybody's fault.
-    Disturbed { now: Nanos },
+    Disturbed {
+        now: Nanos,
+    },
     /// A proxy's port was looked at; what it showed, if that can be read.
-    Probed { id: ChangeId, shown: Option<bool> },
+    Probed {
+        id: ChangeId,
+        shown: Option<bool>,
+    },
     /// A person's look leaves.
-    LookLeaves { now: Nanos },
+    LookLeaves {
+        now: Nanos,
+    },
     /// The store lost its unsynced tail in a crash.
     Rebuilt,
 }

@@ -12,7 +12,6 @@
 //! - *refused send gives back a permit it never used*: a permit is taken before every send and handed back by one
 //!   answer; the count panics when one is handed back that is not out.
 
-/// Which bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Planted {
     Nothing,

@@ -73,9 +73,7 @@ pub struct Often {
     /// The first minute of the hour at which it opens.
     pub from: u8,
     pub every: u8,
-    /// In seconds.
     pub length: u64,
-    /// In seconds.
     pub cutoff: u64,
 }
 

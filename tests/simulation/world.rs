@@ -52,7 +52,6 @@ pub type Nanos = u64;
 pub const MS: Nanos = 1_000_000;
 pub const S: Nanos = 1_000_000_000;
 
-/// 2026-11-24T00:00:00Z.
 const START: i64 = 1_795_478_400;
 
 /// The wall clock at virtual time 0.
@@ -72,7 +71,6 @@ pub enum Kill {
 /// A boundary of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CallPoint {
-    /// It never leaves.
     BeforeWire,
     /// It has left and lands, nobody hears the answer.
     AfterWire,
@@ -163,7 +161,6 @@ impl Ord for Event {
     }
 }
 
-/// One run.
 pub struct SimWorld {
     scenario: SimScenario,
     planted: Planted,

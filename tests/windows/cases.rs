@@ -66,7 +66,6 @@ pub struct WindowSpec {
     pub spelt: String,
     pub quirk: Option<Quirk>,
     pub zone: &'static str,
-    /// In seconds.
     pub duration: i64,
     /// In seconds, less than the duration.
     pub cutoff: i64,
@@ -83,9 +82,7 @@ pub struct FreezeCase {
 /// What is asked at once.
 #[derive(Debug, Clone, Serialize)]
 pub struct WindowCase {
-    /// One or two.
     pub windows: Vec<WindowSpec>,
-    /// None to two.
     pub freezes: Vec<FreezeCase>,
     /// First second looked at.
     pub begin: i64,

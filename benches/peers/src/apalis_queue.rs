@@ -26,7 +26,6 @@ struct ApalisShared {
     total: usize,
 }
 
-/// Runs it.
 pub async fn run(task: Task) -> Result<Told, Failure> {
     let options = SqliteConnectOptions::new()
         .filename(task.dir.join("queue.sqlite"))

@@ -19,15 +19,12 @@ const IDLE_MAX: usize = 4096;
 /// What is to be done.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Task {
-    /// The server.
     pub endpoint: String,
     /// The project in every path.
     pub project: String,
     /// What stands in `X-Auth-Token`.
     pub token: String,
-    /// The target file.
     pub targets: PathBuf,
-    /// Changes in flight.
     pub in_flight: usize,
     /// How long at most.
     pub seconds: f64,
@@ -45,9 +42,7 @@ impl Task {
 /// One row of the target file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PeerTarget {
-    /// Its instance.
     pub instance_id: String,
-    /// The proxy.
     pub proxy_id: String,
 }
 
@@ -66,7 +61,6 @@ struct Job {
     status: String,
 }
 
-/// Makes the calls.
 #[derive(Debug, Clone)]
 pub struct Caller {
     client: Client,

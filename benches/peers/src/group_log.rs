@@ -17,7 +17,6 @@ const BATCH_MAX: usize = 1024;
 
 type Line = (String, Option<oneshot::Sender<()>>);
 
-/// The log.
 #[derive(Debug)]
 pub struct Log {
     lines: Sender<Line>,
@@ -26,7 +25,6 @@ pub struct Log {
 }
 
 impl Log {
-    /// An empty one.
     pub fn create(path: &Path) -> Result<Self, Failure> {
         let file = File::create_new(path)?;
         let (lines, received) = channel();

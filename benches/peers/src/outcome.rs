@@ -11,7 +11,6 @@ use crate::Failure;
 /// Ticks a second in `/proc/PID/stat`: fixed in Linux's interface.
 const TICKS: f64 = 100.0;
 
-/// What is told.
 #[derive(Debug, Serialize)]
 pub struct Told {
     changes: usize,
@@ -23,7 +22,6 @@ pub struct Told {
     memory_peak_mib: f64,
 }
 
-/// Gathers it.
 #[derive(Debug)]
 pub struct Gathered {
     begun: Instant,
@@ -32,12 +30,10 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// From now on.
     pub fn begin() -> Result<Self, Failure> {
         Ok(Self { begun: Instant::now(), cpu: cpu_seconds()?, took: Mutex::default() })
     }
 
-    /// Seconds so far.
     pub fn seconds(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
     }
@@ -49,7 +45,6 @@ impl Gathered {
         took.len()
     }
 
-    /// All is done.
     pub fn end(&self, syncs: Option<u64>) -> Result<Told, Failure> {
         let (seconds, cpu_seconds) = (self.seconds(), cpu_seconds()? - self.cpu);
         let mut took = std::mem::take(&mut *self.took.lock().expect("nobody panics with it"));

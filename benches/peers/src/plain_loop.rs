@@ -18,7 +18,6 @@ struct LoopShared {
     gathered: Gathered,
 }
 
-/// Runs it.
 pub async fn run(task: Task, logged: bool) -> Result<Told, Failure> {
     let log = if logged { Some(Log::create(&task.dir.join("log.jsonl"))?) } else { None };
     let (targets, caller) = (task.targets()?, Caller::new(&task)?);

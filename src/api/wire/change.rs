@@ -14,12 +14,10 @@ pub struct ChangeRow {
     pub ordinal: u32,
     /// The lane that reaches it.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
     /// The instance's name, where the list of targets tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_name: Option<String>,
-    /// The proxy.
     pub proxy_id: String,
     /// Name of its wave.
     pub wave: String,
@@ -101,7 +99,6 @@ pub struct SavedJob {
     pub job_id: String,
     /// Place of its change in the rollout's target list, from 0.
     pub ordinal: u32,
-    /// The lane.
     pub lane: String,
     /// The instance it worked on.
     pub instance_id: String,

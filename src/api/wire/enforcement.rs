@@ -8,19 +8,16 @@ use super::MarkDoc;
 /// The enforcement of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnforcementDoc {
-    /// The plan's name.
     pub name: String,
     /// The revision that is enforced.
     pub revision: u32,
     /// The completed rollout that it came from, 32 hex digits.
     pub rollout: String,
-    /// The wanted value.
     pub ssl_option: bool,
     /// `idle`, `surveying`, `applying`, `held` or `ended`.
     pub stage: String,
     /// `inform` or `apply`.
     pub mode: String,
-    /// When it runs.
     pub cron: String,
     /// The zone of `cron`.
     pub time_zone: String,
@@ -75,7 +72,6 @@ pub struct EnforcementRunDoc {
     pub number: u32,
     /// The tick that began it.
     pub tick: Timestamp,
-    /// When it began.
     pub began: Timestamp,
     /// Name of the rollout that looked at every target.
     pub survey: String,
@@ -113,11 +109,8 @@ pub struct EnforcementRunDoc {
 pub struct HeldTarget {
     /// Its place in the target list.
     pub ordinal: u32,
-    /// The lane.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
-    /// The proxy.
     pub proxy_id: String,
     /// The latest runs that put it right in vain.
     pub runs: Vec<u32>,
@@ -138,7 +131,6 @@ pub struct EnforcementRequest {
 /// An enforcement that keeps targets of a plan at the other value: its next run puts them back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpposingRow {
-    /// Its plan's name.
     pub name: String,
     /// The revision that is enforced.
     pub revision: u32,
@@ -147,7 +139,6 @@ pub struct OpposingRow {
     /// It puts nothing right until a person releases it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
-    /// Its next tick.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_tick: Option<Timestamp>,
     /// The zone of its ticks.

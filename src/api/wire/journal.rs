@@ -19,10 +19,8 @@ pub struct JournalRow {
     /// Place of the change in the target list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordinal: Option<u32>,
-    /// The change's instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
-    /// The change's proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_id: Option<String>,
     /// The word it left; absent for a submission.
@@ -30,7 +28,6 @@ pub struct JournalRow {
     pub from: Option<String>,
     /// The word it entered.
     pub to: String,
-    /// Why.
     pub why: String,
     /// The call that followed this entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,18 +22,14 @@ pub struct LookRequest {
 pub struct LookInstance {
     /// The lane that reaches it.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
 }
 
 /// One line of the answer, in the order in which the cloud answered: the instance's proxies, or why they are not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LookRow {
-    /// The lane.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
-    /// All its proxies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxies: Option<Vec<LookProxy>>,
     /// Why they are not known.
@@ -44,7 +40,6 @@ pub struct LookRow {
 /// One proxy as its instance's list shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LookProxy {
-    /// The proxy.
     pub proxy_id: String,
     /// Its `ssl_option`; absent where the cloud does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,16 +57,12 @@ pub struct InstancePage {
     pub total: u32,
 }
 
-/// One instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceRow {
-    /// The instance.
     pub instance_id: String,
-    /// Its name.
     pub name: String,
     /// Its status, in the cloud's word.
     pub status: String,
-    /// Its tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// Whether it has a proxy; absent where the cloud does not tell.

@@ -42,7 +42,6 @@ pub struct Listing<T> {
 /// Every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorDoc {
-    /// What went wrong.
     pub error: ErrorBody,
 }
 
@@ -93,7 +92,6 @@ pub struct VerbRequest {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LaneRequest {
-    /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -101,7 +99,6 @@ pub struct LaneRequest {
 /// A lane was paused or resumed, and that is durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaneAnswer {
-    /// The lane.
     pub lane: String,
     /// `pause` or `resume`.
     pub verb: String,
@@ -113,7 +110,6 @@ pub struct LaneAnswer {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopRequest {
-    /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -135,11 +131,8 @@ pub struct StopAnswer {
 /// A verb was carried out and is durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerbAnswer {
-    /// The rollout.
     pub id: String,
-    /// Its plan's name.
     pub name: String,
-    /// The verb.
     pub verb: String,
     /// Who, as the daemon knows them.
     pub by: String,
@@ -158,11 +151,8 @@ pub struct VerbAnswer {
 /// What became of a submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SubmitAnswer {
-    /// The rollout.
     pub id: String,
-    /// Its plan's name.
     pub name: String,
-    /// Its plan's revision.
     pub revision: u32,
     /// Number of its changes.
     pub targets: u32,
@@ -185,12 +175,9 @@ pub struct Events {
     pub rollouts: Vec<RolloutDoc>,
 }
 
-/// The daemon itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DaemonDoc {
-    /// Its version.
     pub version: String,
-    /// Its process id.
     pub pid: u32,
     /// Since when it runs.
     pub started_at: Timestamp,
@@ -210,9 +197,7 @@ pub struct DaemonDoc {
     /// It begins nothing new because it ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draining: bool,
-    /// The store.
     pub store: StoreDoc,
-    /// Its lanes.
     pub lanes: Vec<LaneDoc>,
     /// Files of the plans folder that were not taken, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -231,7 +216,6 @@ pub struct PlanFault {
     pub why: String,
 }
 
-/// The store's health.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoreDoc {
     /// `memory` or `sled`.
@@ -260,7 +244,6 @@ pub struct StoreDoc {
 pub struct GrowthDoc {
     /// Since when it was counted.
     pub since: Timestamp,
-    /// Bytes a day.
     pub bytes_per_day: u64,
     /// Bytes that are free on its disk.
     pub free_bytes: u64,
@@ -272,7 +255,6 @@ pub struct GrowthDoc {
 const YEARS_MANY: u64 = 10;
 
 impl GrowthDoc {
-    /// In words.
     pub fn message(&self) -> String {
         let since = self.since.strftime("%Y-%m-%d");
         let (grows, free) = (size(self.bytes_per_day), size(self.free_bytes));
@@ -285,7 +267,6 @@ impl GrowthDoc {
     }
 }
 
-/// Bytes, for people.
 fn size(bytes: u64) -> String {
     let (kib, mib, gib) = (bytes as f64 / 1024.0, bytes as f64 / 1_048_576.0, bytes as f64 / 1_073_741_824.0);
     match bytes {
@@ -295,10 +276,8 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// One lane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaneDoc {
-    /// Its name.
     pub lane: String,
     /// Calls that are out.
     pub out: u32,

@@ -20,7 +20,6 @@ pub struct PreflightRequest {
     /// Instances with those of their proxies that are targets; at most [`super::LOOK_INSTANCES_MAX`].
     #[serde(default)]
     pub instances: Vec<PreflightInstance>,
-    /// The wanted value.
     pub ssl_option: bool,
     /// Look at each target's port too, one connection each.
     #[serde(default)]
@@ -39,7 +38,6 @@ pub struct PreflightRequest {
 pub struct PreflightInstance {
     /// The lane that reaches it.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
     /// The proxies that are targets.
     pub proxies: Vec<String>,
@@ -64,7 +62,6 @@ pub struct CheckRow {
 impl CheckRow {
     /// As it must be.
     pub const GO: &'static str = "go";
-    /// Worth knowing.
     pub const NOTE: &'static str = "note";
     /// Stands in the way.
     pub const NO_GO: &'static str = "no_go";

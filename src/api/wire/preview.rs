@@ -11,14 +11,10 @@ use crate::rehearse::Forecast;
 /// The preview of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
-    /// The plan's name.
     pub name: String,
-    /// Its revision.
     pub revision: u32,
-    /// Free text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Ticket.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub change_ref: String,
     /// Who answers for it.
@@ -26,9 +22,7 @@ pub struct Preview {
     pub owner: String,
     /// The id that the rollout will have.
     pub rollout: String,
-    /// The wanted value.
     pub ssl_option: bool,
-    /// Number of proxies.
     pub targets: u32,
     /// Number of instances that they belong to; each has at most one change in flight.
     pub instances: u32,
@@ -115,7 +109,6 @@ pub struct OpeningRow {
 /// One wave of a preview.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PreviewWave {
-    /// Its name.
     pub name: String,
     /// Number of its targets.
     pub size: u32,
@@ -137,11 +130,8 @@ pub struct PreviewWave {
 pub struct PreviewTarget {
     /// Its place in the target list.
     pub ordinal: u32,
-    /// The lane.
     pub lane: String,
-    /// The instance.
     pub instance_id: String,
-    /// The proxy.
     pub proxy_id: String,
     /// What it showed when the list was made, where the list says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,16 +160,12 @@ pub struct ExcludedRow {
     pub first: Vec<ExcludedTarget>,
 }
 
-/// One of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExcludedTarget {
-    /// Its lane.
     pub lane: String,
-    /// Its instance.
     pub instance_id: String,
     /// The instance's name, of one that was discovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_name: Option<String>,
-    /// The proxy.
     pub proxy_id: String,
 }

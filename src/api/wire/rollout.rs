@@ -16,11 +16,8 @@ use crate::rehearse::Forecast;
 pub struct RolloutRow {
     /// Its id, 32 hex digits.
     pub id: String,
-    /// Its plan's name.
     pub name: String,
-    /// Its plan's revision.
     pub revision: u32,
-    /// The wanted value.
     pub ssl_option: bool,
     /// One lower-case word of the rollout table.
     pub phase: String,
@@ -37,9 +34,7 @@ pub struct RolloutRow {
     /// Ticket of the plan.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub change_ref: String,
-    /// Who submitted it.
     pub by: String,
-    /// When.
     pub submitted_at: Timestamp,
     /// When its latest transition was committed.
     pub moved_at: Timestamp,
@@ -50,9 +45,7 @@ pub struct RolloutRow {
 pub struct RolloutDoc {
     /// Its id, 32 hex digits.
     pub id: String,
-    /// Its plan's name.
     pub name: String,
-    /// Its plan's revision.
     pub revision: u32,
     /// Free text of the plan.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -63,7 +56,6 @@ pub struct RolloutDoc {
     /// Who answers for it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
-    /// The wanted value.
     pub ssl_option: bool,
     /// One lower-case word of the rollout table.
     pub phase: String,
@@ -73,7 +65,6 @@ pub struct RolloutDoc {
     /// Why a guard stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<HaltDoc>,
-    /// Who holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<MarkDoc>,
     /// When the pause ends by itself; absent: when somebody resumes.
@@ -85,7 +76,6 @@ pub struct RolloutDoc {
     /// The revert that is under way or halted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revert: Option<RevertDoc>,
-    /// Who aborted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<MarkDoc>,
     /// Place in `waves` of the wave it is in, from 0.
@@ -135,9 +125,7 @@ pub struct RolloutDoc {
     /// The zone of the plan's first window, for times read by people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Who submitted it.
     pub by: String,
-    /// When.
     pub submitted_at: Timestamp,
     /// When its latest transition was committed.
     pub moved_at: Timestamp,
@@ -156,7 +144,6 @@ pub struct PlanDoc {
 /// Windows that a rollout missed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissedDoc {
-    /// How many.
     pub count: u32,
     /// When the last of them opened.
     pub last_open: Timestamp,
@@ -164,10 +151,8 @@ pub struct MissedDoc {
     pub last_until: Timestamp,
 }
 
-/// One wave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WaveDoc {
-    /// Its name.
     pub name: String,
     /// Number of its targets.
     pub size: u32,
@@ -186,15 +171,12 @@ pub struct WaveDoc {
 /// Counts; they add up to `total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TallyDoc {
-    /// All changes counted.
     pub total: u32,
-    /// Not released yet.
     pub queued: u32,
     /// Released and not settled.
     pub active: u32,
     /// Seen with the wanted value.
     pub succeeded: u32,
-    /// Failed.
     pub failed: u32,
     /// Waiting for a person.
     pub in_doubt: u32,
@@ -308,7 +290,6 @@ pub struct ApprovalDoc {
 pub struct RevertDoc {
     /// `settling`, `gathering` or `releasing`.
     pub stage: String,
-    /// Why, for people.
     pub cause: String,
     /// Who wanted it; absent when a guard did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -327,7 +308,6 @@ pub struct HaltDoc {
 /// Who did it, why and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkDoc {
-    /// The operator.
     pub by: String,
     /// Why; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -19,7 +19,6 @@ const OF_STRATEGY: [&str; 5] = ["max_in_flight", "max_in_flight_per", "max_failu
 
 /// The plan, and what it carries and leaves out.
 pub struct File {
-    /// Its text.
     pub text: String,
     /// Keys of the rollout's plan that it has.
     pub carried: Vec<String>,

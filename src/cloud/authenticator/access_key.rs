@@ -117,7 +117,6 @@ struct LatestRead {
     half_new: bool,
 }
 
-/// One call's pair.
 pub(in crate::cloud) struct SignedPass {
     lane: Arc<AccessKey>,
     key: Arc<SharedKey>,

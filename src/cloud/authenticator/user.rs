@@ -84,7 +84,6 @@ struct KnownToken {
 /// A password that is left alone.
 struct RefusedPassword {
     password: Arc<Secret>,
-    /// Boot time.
     until: Duration,
     said: String,
 }

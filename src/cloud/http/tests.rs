@@ -116,7 +116,6 @@ pub(crate) enum ServerReaction {
     SendAndClose(&'static str),
     /// Closes with a reset.
     Reset,
-    /// Never answers.
     Silence,
     /// Sends a head and then body without end.
     Endless(&'static str),

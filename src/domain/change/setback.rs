@@ -20,7 +20,6 @@ use crate::domain::call::{CallError, Disposition, JobView};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setback {
-    /// What was answered.
     pub to: Asked,
     /// PUTs spent by then, this one included.
     #[serde(default, skip_serializing_if = "super::is_zero")]
@@ -44,7 +43,6 @@ pub struct Setback {
 pub enum Asked {
     /// The look before a switch.
     Look,
-    /// The PUT.
     Switch,
     /// The job that the PUT began: it ended without effect.
     Job,
@@ -65,7 +63,6 @@ impl Asked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setbacks {
-    /// The first.
     pub first: Setback,
     /// The latest; absent while there was only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,15 +21,12 @@ use crate::domain::window::Opening;
 /// One proxy's switch within a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Which change.
     pub id: ChangeId,
-    /// The proxy.
     pub target: Target,
     /// Index of its wave, from 0.
     pub wave: u16,
     /// The wanted value of `ssl_option`.
     pub desired: bool,
-    /// What moves.
     pub record: Record,
 }
 
@@ -37,7 +34,6 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Where it stands.
     pub state: State,
     /// PUTs spent since the change was queued; a PUT that surely never left is not counted.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -135,10 +131,7 @@ pub enum State {
         covered: bool,
     },
     /// The job is known and followed to its end.
-    Following {
-        /// The job.
-        job: JobId,
-    },
+    Following { job: JobId },
     /// The job is over; the proxy itself must show the wanted value, first to the API and then, if the plan says so, on the
     /// wire ([`Record::shown`]).
     Verifying {
@@ -152,10 +145,7 @@ pub enum State {
         how: How,
     },
     /// Settled: not done, and it is known why.
-    Failed {
-        /// Why.
-        reason: Reason,
-    },
+    Failed { reason: Reason },
     /// Settled for the machine: whether it was done cannot be told; a person must look.
     InDoubt {
         /// Why it cannot be told.
@@ -169,10 +159,7 @@ pub enum State {
         how: How,
     },
     /// Settled: left alone on purpose, and it is known why.
-    Skipped {
-        /// Why.
-        reason: Reason,
-    },
+    Skipped { reason: Reason },
 }
 
 impl State {
@@ -349,7 +336,6 @@ impl Event {
 /// Whether the rollout lets a change begin something new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clearance {
-    /// Go on.
     Open,
     /// Not now (paused, halted, soaking): back to the queue.
     Held,
@@ -389,7 +375,6 @@ pub const JOBS_MAX: usize = 40;
 /// All that a decision may know beside the change and the event.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
-    /// Wall clock.
     pub now: Timestamp,
     /// The cloud's clock, by its own answers; `None`: they do not tell it, or not of late.
     pub cloud: Option<TimeSpan>,
@@ -399,7 +384,6 @@ pub struct Context<'a> {
     pub gate: Clearance,
     /// Whether the window is open.
     pub window: Opening,
-    /// The lane's intervals.
     pub timing: &'a Timing,
     /// The plan's `retry`.
     pub retry: &'a retry::Policy,

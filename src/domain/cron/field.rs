@@ -12,11 +12,8 @@ use std::fmt;
 /// The five fields, in the order in which they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CronField {
-    /// 0 to 59.
     Minute,
-    /// 0 to 23.
     Hour,
-    /// 1 to 31.
     DayOfMonth,
     /// 1 to 12, or a three-letter name.
     Month,

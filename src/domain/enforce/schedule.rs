@@ -11,7 +11,6 @@ use crate::domain::zone::Zone;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enforce {
-    /// When it runs.
     pub cron: Expression,
     /// The zone of `cron`.
     pub time_zone: Zone,
@@ -25,10 +24,8 @@ pub struct Enforce {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// It tells.
     #[default]
     Inform,
-    /// It puts right.
     Apply,
 }
 
@@ -48,7 +45,6 @@ const MISSED_MAX: u32 = 1_000;
 /// A tick that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due {
-    /// The newest.
     pub tick: Timestamp,
     /// Older ones that nobody dealt with.
     pub missed: u32,

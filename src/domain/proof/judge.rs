@@ -31,14 +31,12 @@ pub enum ProofVerdict {
     },
     /// The wire shows something else.
     Refuted {
-        /// A stable word.
         word: Refutation,
         /// What was seen, in one line.
         message: String,
     },
     /// The wire could not be seen well enough to tell.
     Unseen {
-        /// A stable word.
         word: TroubleWord,
         /// What happened, in one line.
         message: String,

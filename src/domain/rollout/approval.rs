@@ -17,7 +17,6 @@ use crate::domain::person::Person;
 pub struct Approved {
     /// The operator's name, as the daemon knows it.
     pub by: String,
-    /// Their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// When it was acknowledged.

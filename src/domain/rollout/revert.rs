@@ -34,7 +34,6 @@ pub struct Revert {
     /// Changes that were in doubt before anything was put back: they stay as they are.
     #[serde(default)]
     pub in_doubt: u32,
-    /// Why.
     pub cause: Cause,
 }
 
@@ -55,10 +54,7 @@ pub enum RevertStage {
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Cause {
     /// A person wants it.
-    Asked {
-        /// Who and why.
-        mark: Attribution,
-    },
+    Asked { mark: Attribution },
     /// A failure budget is spent, and the plan says `on_failure: revert`.
     Failures {
         /// Failed and in-doubt changes at that time.

@@ -23,7 +23,6 @@ use crate::domain::window_log::{Gap, WindowLog};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Where it stands.
     pub phase: Phase,
     /// Since when its phase has this word; `None`: it was submitted, or moved last, under an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,7 +146,6 @@ pub enum Phase {
     Soaking {
         /// The wave that is done.
         wave: u16,
-        /// Until then.
         until: Timestamp,
     },
     /// The wave is done and soaked; a person must promote.
@@ -159,7 +157,6 @@ pub enum Phase {
     Halted {
         /// The wave it stopped in.
         wave: u16,
-        /// Why.
         reason: Halt,
         /// It stopped while it put back what it had changed, and goes on with that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,16 +167,12 @@ pub enum Phase {
     /// Final: every change has its outcome.
     Completed,
     /// Final: an operator stopped it. What is in flight is followed to its end.
-    Aborted {
-        /// Who and why.
-        mark: Attribution,
-    },
+    Aborted { mark: Attribution },
     /// Final: what it changed, and nobody changed since, is as it was before.
     Reverted,
 }
 
 impl Phase {
-    /// One lower-case word.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
@@ -236,17 +229,13 @@ pub enum Halt {
         why: String,
     },
     /// Changes could not be put back, or it cannot be told whether they were.
-    Revert {
-        /// How many.
-        failures: u32,
-    },
+    Revert { failures: u32 },
 }
 
 /// Which settled changes a `retry` puts back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Requeue {
-    /// The failed ones.
     Failed,
     /// The failed ones and those in doubt.
     FailedAndInDoubt,
@@ -255,7 +244,6 @@ pub enum Requeue {
 /// What a person says of one change that failed or is in doubt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ByHand {
-    /// Try it again.
     Again,
     /// In doubt: this is its job.
     Adopt(JobId),
@@ -263,7 +251,6 @@ pub enum ByHand {
     GiveUp,
 }
 
-/// An operator's verb.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
     /// Begin nothing new until resumed, or until an instant.
@@ -281,7 +268,6 @@ pub enum Verb {
     ByHand {
         /// The change's place in the list of targets.
         ordinal: u32,
-        /// What.
         what: ByHand,
     },
     /// Let the next wave begin.
@@ -329,11 +315,8 @@ pub enum Event {
         /// There was more than is marked in one go.
         more: bool,
     },
-    /// An operator's verb.
     Command {
-        /// Which.
         verb: Verb,
-        /// Who and why.
         mark: Attribution,
         /// Their number on the daemon's host, where it is known.
         uid: Option<u32>,
@@ -343,13 +326,9 @@ pub enum Event {
 /// All that a decision may know beside record, tallies and event.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
-    /// Wall clock.
     pub now: Timestamp,
-    /// The frozen plan.
     pub plan: &'a Plan,
-    /// Who submitted it.
     pub by: &'a Person,
-    /// Counts per wave.
     pub tallies: &'a [Tally],
     /// What the calendar says now, of a revert while one is under way.
     pub window: Opening,
@@ -371,14 +350,12 @@ pub struct Context<'a> {
 /// What the slowest clock shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slowest {
-    /// To a soak.
     pub soak: Timestamp,
     /// To a pause with an end.
     pub pause: Timestamp,
 }
 
 impl Slowest {
-    /// All clocks agree.
     pub fn all(now: Timestamp) -> Self {
         Self { soak: now, pause: now }
     }
@@ -387,7 +364,6 @@ impl Slowest {
 /// What is done to the rollout's own changes, in the same commit or right after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing.
     None,
     /// Release up to so many queued changes of waves up to this one, in the list's order.
     Release {
@@ -402,14 +378,12 @@ pub enum Effect {
     ByHand {
         /// The change's place in the list of targets.
         ordinal: u32,
-        /// The event.
         event: change::Event,
     },
     /// Put the changes back that [`Record::requeue`] names; then report [`Event::Requeued`].
     Requeue,
     /// Mark what succeeded in this wave to be put back; then report [`Event::Gathered`].
     Gather {
-        /// The wave.
         wave: u16,
     },
 }
@@ -442,68 +416,48 @@ pub enum Refusal {
     /// The rollout is over.
     #[error("the rollout is {phase}; nothing can be done to it any more{hint}")]
     Final {
-        /// Its phase.
         phase: &'static str,
         /// What to do instead.
         hint: &'static str,
     },
     /// It is paused already.
     #[error("already paused by {by}")]
-    AlreadyPaused {
-        /// By whom.
-        by: String,
-    },
+    AlreadyPaused { by: String },
     /// It is not paused.
     #[error("not paused; it is {phase}")]
-    NotPaused {
-        /// Its phase.
-        phase: &'static str,
-    },
+    NotPaused { phase: &'static str },
     /// There is nothing to retry.
     #[error("nothing to retry: no change of this rollout failed")]
     NothingToRetry,
     /// The one change that was named is not to be decided by hand.
     #[error("nothing to {verb}: the change is {state}; {help}")]
     NotByHand {
-        /// The verb.
         verb: &'static str,
-        /// The change's state.
         state: &'static str,
         /// What it is for.
         help: &'static str,
     },
     /// Changes failed only in a way that `retry` leaves to a person.
     #[error("nothing to retry: {in_doubt} changes are in doubt; look at the proxies, then use `retry --in-doubt`")]
-    OnlyInDoubt {
-        /// How many.
-        in_doubt: u32,
-    },
+    OnlyInDoubt { in_doubt: u32 },
     /// Promotion is for a wave that is done.
     #[error("nothing to promote: the rollout is {phase}")]
-    NothingToPromote {
-        /// Its phase.
-        phase: &'static str,
-    },
+    NothingToPromote { phase: &'static str },
     /// A halted wave is left when it is done.
     #[error("nothing to promote yet: {left} changes of wave {wave} have no outcome; `retry` goes on with them")]
     WaveNotDone {
-        /// The wave's name.
         wave: Name,
         /// Changes that are queued or active.
         left: u32,
     },
     /// Who leaves a halted wave says why.
     #[error("wave {wave} is halted: a promotion goes on without what failed; say why with `--reason`")]
-    ReasonMissing {
-        /// The wave's name.
-        wave: Name,
-    },
+    ReasonMissing { wave: Name },
     /// The next wave would halt at once.
     #[error("nothing to promote: {} the rollout's budget of {budget}; `retry` tries again", count(*.failures, "failure reaches", "failures reach"))]
     BudgetSpent {
         /// Failed and in-doubt changes of the rollout.
         failures: u32,
-        /// Its budget.
         budget: u32,
     },
     /// A rollout whose every change failed is never called completed.
@@ -511,23 +465,13 @@ pub enum Refusal {
     EveryChangeFailed,
     /// A pause that would be over at once.
     #[error("a pause until {until} is over already; it is {now}")]
-    UntilPassed {
-        /// Its end.
-        until: Timestamp,
-        /// Our clock.
-        now: Timestamp,
-    },
+    UntilPassed { until: Timestamp, now: Timestamp },
     /// The plan asks for no approval.
     #[error("nothing to approve: the plan asks for no approval")]
     NoApprovalAsked,
     /// The approvals are complete.
     #[error("nothing to approve: the rollout is {phase}, and was approved by {by}")]
-    ApprovedAlready {
-        /// Its phase.
-        phase: &'static str,
-        /// By whom.
-        by: String,
-    },
+    ApprovedAlready { phase: &'static str, by: String },
     /// Another plan, or other targets, were looked at.
     #[error("the digest of this rollout is {found}, not {given}: look at it again with `sealift plan`, then approve what you saw")]
     OtherDigest {
@@ -538,38 +482,24 @@ pub enum Refusal {
     },
     /// Whoever submitted it is not who approves it.
     #[error("{submitter} submitted this rollout, and {by} may be the same person: somebody else must approve it")]
-    OwnRollout {
-        /// Who would approve.
-        by: String,
-        /// The submitter.
-        submitter: String,
-    },
+    OwnRollout { by: String, submitter: String },
     /// An approval is of a person who can be named.
     #[error("{by} has no name on the daemon's host, and an approval is of a named person; `getent passwd` must name the user there")]
-    UnnamedApprover {
-        /// Their number.
-        by: String,
-    },
+    UnnamedApprover { by: String },
     /// One person approves once.
     #[error("{by} has approved it already; {left} more must")]
     SameApprover {
-        /// Who.
         by: String,
         /// Approvals that are missing.
         left: u16,
     },
     /// Nothing was changed yet.
     #[error("nothing to revert: the rollout is {phase} and has changed nothing; use `sealift abort`")]
-    NothingToRevert {
-        /// Its phase.
-        phase: &'static str,
-    },
+    NothingToRevert { phase: &'static str },
     /// It puts back already.
     #[error("the rollout is {phase}: it puts back already what it changed, {cause}{hint}")]
     RevertingAlready {
-        /// Its phase.
         phase: &'static str,
-        /// Since what.
         cause: String,
         /// What to do instead.
         hint: &'static str,

@@ -26,7 +26,6 @@ const NAMED_MAX: usize = 5;
 /// An enforcement that keeps targets of a plan at the other value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opposing {
-    /// Its plan's name.
     pub name: Name,
     /// The revision that is enforced.
     pub revision: u32,
@@ -34,7 +33,6 @@ pub struct Opposing {
     pub ssl_option: bool,
     /// It puts nothing right until a person releases it.
     pub held: bool,
-    /// Its next tick.
     pub next_tick: Option<Timestamp>,
     /// The zone of its ticks.
     pub zone: Zone,

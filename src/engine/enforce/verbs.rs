@@ -17,7 +17,6 @@ const TRIES_MAX: usize = 8;
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnforcementVerb {
-    /// End it.
     Stop,
     /// Go on with what is held.
     Release {
@@ -29,7 +28,6 @@ pub enum EnforcementVerb {
 /// Why a verb was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum EnforceError {
-    /// No such enforcement.
     #[error("no plan named `{0}` is enforced; `sealift enforce` lists those that are")]
     NotFound(Name),
     /// It means nothing now.

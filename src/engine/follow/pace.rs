@@ -53,7 +53,6 @@ impl JobTimes {
         self.known().map(|(_, middle)| middle)
     }
 
-    /// Between two lists.
     pub(in crate::engine) fn step(&self, timing: &Timing) -> Duration {
         let step = self.known().map_or(timing.poll, |(_, middle)| middle / STEPS);
         step.clamp(timing.poll, timing.poll_max.max(timing.poll))

@@ -16,9 +16,7 @@ const KEPT_MAX: usize = 1_000;
 /// What one entry of `targets.exclude` left out.
 #[derive(Debug, Clone)]
 pub struct Excluded {
-    /// Why.
     pub reason: String,
-    /// How many targets.
     pub targets: u32,
     /// The first thousand of them.
     pub first: Vec<LeftOut>,
@@ -27,13 +25,10 @@ pub struct Excluded {
 /// One target that was left out.
 #[derive(Debug, Clone)]
 pub struct LeftOut {
-    /// Its lane.
     pub lane: Name,
-    /// Its instance.
     pub instance_id: InstanceId,
     /// The instance's name, of one that was discovered.
     pub instance_name: Option<String>,
-    /// The proxy.
     pub proxy_id: ProxyId,
 }
 

@@ -84,7 +84,6 @@ impl FileSource {
         if self.form == Form::Yaml { YAML_TARGET_FILE_BYTES_MAX } else { TARGET_FILE_BYTES_MAX }
     }
 
-    /// Opens it.
     pub fn open(&self) -> Result<File, Complaint> {
         open::beneath(&self.folder, &self.name, self.max())
     }

@@ -46,13 +46,9 @@ struct FileLine {
 
 /// A target as it was read.
 pub struct TargetEntry<'e> {
-    /// Its lane.
     pub lane: &'e Name,
-    /// Its instance.
     pub instance_id: InstanceId,
-    /// The proxy.
     pub proxy_id: ProxyId,
-    /// Its labels.
     pub tags: Option<BTreeMap<String, String>>,
     /// What it showed when the list was made.
     pub seen: Option<bool>,
@@ -60,7 +56,6 @@ pub struct TargetEntry<'e> {
     pub instance_name: Option<&'e str>,
 }
 
-/// Collects targets.
 pub struct TargetCollector<'p> {
     plan: &'p SourceText,
     max: u32,
@@ -77,7 +72,6 @@ pub struct TargetCollector<'p> {
     latest_tags: Option<Tags>,
 }
 
-/// The finished set.
 pub struct TargetSet {
     /// In the plan's order.
     pub targets: TargetList,

@@ -25,7 +25,6 @@ use serde::Serialize;
 use super::observation::Observation;
 use super::scenario::Scenario;
 
-/// One promise.
 trait Invariant {
     /// The promise in a few words.
     fn promise(&self) -> &'static str;
@@ -37,7 +36,6 @@ trait Invariant {
 /// A promise after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckedInvariant {
-    /// The promise.
     pub promise: &'static str,
     /// The first time it was broken.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,9 +45,7 @@ pub struct CheckedInvariant {
 /// How a promise was broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// When.
     pub at: Timestamp,
-    /// How.
     pub how: String,
 }
 

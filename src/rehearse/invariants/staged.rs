@@ -178,7 +178,6 @@ impl StagedRun {
         promise.see(&Observation::Committed { commit: &commit, rollout: &self.rollout })
     }
 
-    /// Shows the end.
     pub(super) fn end(&mut self, promise: &mut dyn Invariant) -> Result<(), String> {
         self.clouds.settle();
         let Self { scene, rollout, changes, clouds } = self;

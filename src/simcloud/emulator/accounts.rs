@@ -32,13 +32,10 @@ impl Default for Accounts {
     }
 }
 
-/// An access key.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountKey {
-    /// Its public half.
     pub access_key: String,
-    /// Its secret half.
     pub secret_key: Hidden,
     /// Of a temporary key: what `X-Security-Token` must be.
     #[serde(default)]
@@ -49,11 +46,8 @@ pub struct AccountKey {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountUser {
-    /// The account.
     pub domain: String,
-    /// The name.
     pub user: String,
-    /// The password.
     pub password: Hidden,
     /// The projects in which the user has a role; left out: all.
     #[serde(default)]
@@ -65,7 +59,6 @@ pub struct AccountUser {
 pub struct Hidden(SecretString);
 
 impl Hidden {
-    /// The text itself.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

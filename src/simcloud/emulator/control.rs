@@ -41,7 +41,6 @@ pub(super) fn router() -> Router<Arc<EmulatorState>> {
         .fallback(async || StatusCode::NOT_FOUND)
 }
 
-/// The counts.
 #[derive(Debug, Serialize)]
 struct LedgerSummary {
     /// When it started: what all its nanoseconds count from.

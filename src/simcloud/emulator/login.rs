@@ -62,7 +62,6 @@ struct Named {
     name: String,
 }
 
-/// The whole exchange.
 pub(super) fn answer(shared: &EmulatorState, body: &Bytes) -> Response {
     let Ok(LoginRequest { auth }) = serde_json::from_slice(body) else {
         return refused(StatusCode::BAD_REQUEST, "Bad Request", "The request body is invalid.");

@@ -42,13 +42,11 @@ const PACKET_MAX: usize = 4096;
 /// CLIENT_LONG_PASSWORD, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION, CLIENT_PLUGIN_AUTH.
 const CAPABILITIES: u32 = 0x0008_8201;
 
-/// CLIENT_SSL.
 const CLIENT_SSL: u32 = 0x0800;
 
 /// Length of the packet with which a client asks for TLS.
 const SSL_REQUEST: usize = 32;
 
-/// The open port.
 pub(super) struct OpenPort {
     listener: TcpListener,
     acceptor: TlsAcceptor,
@@ -67,12 +65,10 @@ impl OpenPort {
         Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), ca })
     }
 
-    /// Its number.
     pub(super) fn number(&self) -> io::Result<u16> {
         Ok(self.listener.local_addr()?.port())
     }
 
-    /// Serves until dropped.
     pub(super) async fn serve(self, shared: Arc<EmulatorState>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {

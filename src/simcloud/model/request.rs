@@ -15,12 +15,10 @@ pub enum Request<'a> {
         instance_id: InstanceId,
         /// The proxy of the path.
         proxy_id: ProxyId,
-        /// The body's value.
         ssl_option: bool,
     },
     /// `GET …/instances`.
     Instances {
-        /// Records to skip.
         offset: usize,
         /// Records wanted, 1 to 100.
         limit: usize,
@@ -29,7 +27,6 @@ pub enum Request<'a> {
     Proxies {
         /// The instance of the path.
         instance_id: InstanceId,
-        /// Records to skip.
         offset: usize,
         /// Records wanted, 1 to 100.
         limit: usize,
@@ -61,7 +58,6 @@ pub enum Request<'a> {
 pub enum RequestRefusal {
     /// No `X-Auth-Token`.
     TokenMissing,
-    /// Not the token.
     TokenWrong,
     /// A token that was good once.
     TokenExpired,
@@ -79,12 +75,10 @@ pub enum RequestRefusal {
     BadPage,
 }
 
-/// What goes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// From arrival to answer, or to the end of the connection.
     pub delay: Duration,
-    /// The answer.
     pub content: Content,
     /// Whether the request was a switch that was executed, at its arrival.
     pub executed: bool,
@@ -95,9 +89,7 @@ pub struct Response {
 /// An answer, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// An HTTP answer.
     Answer {
-        /// HTTP status.
         status: u16,
         /// `Retry-After` in seconds.
         retry_after: Option<u32>,
@@ -105,7 +97,6 @@ pub enum Content {
         request_id: [u8; 32],
         /// Whether the body is HTML instead of JSON.
         html: bool,
-        /// The body.
         body: String,
     },
     /// The connection is closed without a byte.

@@ -14,12 +14,9 @@ use crate::simcloud::faults::Fault;
 use crate::simcloud::ledger::Ledger;
 use crate::simcloud::mix;
 
-/// A proxy, told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct ProxyState {
-    /// Its instance.
     pub instance_id: InstanceId,
-    /// The proxy.
     pub proxy_id: ProxyId,
     /// The value in force.
     pub ssl_option: bool,
@@ -38,7 +35,6 @@ pub struct ProxyState {
 /// A job made by a switch call, told.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct JobState {
-    /// Its id.
     pub job_id: JobId,
     /// The proxy it was made for.
     pub proxy_id: ProxyId,
@@ -56,7 +52,6 @@ impl Model {
         Fault::WORDS.into_iter().zip(self.fired).collect()
     }
 
-    /// What arrived.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }

@@ -8,9 +8,7 @@ use std::io::Write as _;
 /// One row: how often something was done to a store, and what came of it.
 #[derive(Debug, Default, Clone)]
 pub struct Score {
-    /// What was done.
     pub what: String,
-    /// How often.
     pub times: usize,
     /// Entries, or job ids, that somebody had been told were safe.
     pub told: usize,
@@ -25,7 +23,6 @@ pub struct Score {
 }
 
 impl Score {
-    /// An empty row.
     pub fn of(what: impl Into<String>) -> Self {
         Self { what: what.into(), ..Self::default() }
     }

@@ -23,7 +23,6 @@ const MANIFEST: &str = "manifest.json";
 /// Name of the last member where the writer had to break off.
 const BROKEN: &str = "broken";
 
-/// One member's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MemberName {
     Identity,
@@ -65,7 +64,6 @@ impl MemberName {
     }
 }
 
-/// Writes an archive.
 pub(super) struct ArchiveWriter<W: Write> {
     tar: tar::Builder<W>,
     hash: Sha256,
@@ -103,7 +101,6 @@ impl<W: Write> ArchiveWriter<W> {
         Digest::from_bytes(self.hash.clone().finalize().into())
     }
 
-    /// Ends the archive.
     pub fn finish(self) -> io::Result<()> {
         self.tar.into_inner()?.flush()
     }
@@ -142,15 +139,12 @@ pub(super) trait MemberSink {
 /// What is wrong with the archive itself.
 #[derive(Debug)]
 pub(super) struct ArchiveDamage {
-    /// Where.
     pub place: String,
-    /// What.
     pub what: String,
 }
 
 /// What stood at the end.
 pub(super) struct ArchiveEnd {
-    /// The sealed manifest.
     pub manifest: Vec<u8>,
     /// The digest over everything before it.
     pub digest: Digest,

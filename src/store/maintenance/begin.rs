@@ -10,7 +10,6 @@ use super::unpack::free;
 use crate::store::beside;
 use crate::store::home::{Home, StoreIdentity, create_dir, write_identity};
 
-/// What was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
     /// The new store's id.

@@ -36,7 +36,6 @@ pub struct Report {
     pub entries: u64,
     /// The last entry of the last whole commit.
     pub seq: u64,
-    /// Its digest.
     pub head: Digest,
     /// Submissions that the journal speaks of.
     pub submissions: usize,
@@ -59,9 +58,7 @@ pub enum QueueReport {
         /// How many entries it is behind the journal; the next start brings them.
         behind: u64,
     },
-    /// It was not.
     No {
-        /// Why not.
         why: String,
     },
 }

@@ -30,11 +30,9 @@ pub(crate) struct Extent {
 
 /// A line with its place.
 pub(crate) struct Walked<'a> {
-    /// What it says.
     pub line: JournalRecord,
     /// Its bytes without the line feed.
     pub bytes: &'a [u8],
-    /// Their digest.
     pub digest: Digest,
 }
 

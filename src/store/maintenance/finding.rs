@@ -21,12 +21,10 @@ pub struct Finding {
 pub enum FindingSeverity {
     /// To be known; nothing is damaged.
     Note,
-    /// Damage.
     Damage,
 }
 
 impl FindingSeverity {
-    /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Note => "note",
@@ -46,7 +44,6 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Something is damaged.
     pub fn damage(&mut self, place: impl ToString, what: impl Into<String>, remedy: impl Into<String>) {
         self.add(FindingSeverity::Damage, place, what, remedy);
     }

@@ -23,7 +23,6 @@ pub struct Manifest {
     pub store: String,
     /// Layout of what is in it.
     pub schema: u32,
-    /// The last entry.
     pub seq: u64,
     /// Its digest: the head of the chain.
     pub head: Digest,
@@ -33,9 +32,7 @@ pub struct Manifest {
     pub hand_over: bool,
     /// Segments of the journal.
     pub segments: u32,
-    /// Submissions.
     pub submissions: u32,
-    /// Bytes of everything.
     pub bytes: u64,
     /// SHA-256 over name, length and content of everything before it.
     pub digest: Digest,

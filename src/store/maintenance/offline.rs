@@ -87,12 +87,10 @@ pub(crate) fn journal(dir: &Path) -> PathBuf {
     dir.join(JOURNAL)
 }
 
-/// Where submissions lie.
 pub(crate) fn submissions(dir: &Path) -> PathBuf {
     dir.join("submissions")
 }
 
-/// Where sled works.
 pub(crate) fn queue(dir: &Path) -> PathBuf {
     dir.join("queue")
 }

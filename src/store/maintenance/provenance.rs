@@ -26,7 +26,6 @@ pub struct Provenance {
     pub kind: OriginKind,
     /// The last entry that was copied.
     pub seq: u64,
-    /// Its digest.
     pub head: Digest,
     /// When the copy was taken.
     pub at: Timestamp,
@@ -52,11 +51,8 @@ pub enum OriginKind {
 pub struct HandedOver {
     /// The last entry that was handed over.
     pub seq: u64,
-    /// Its digest.
     pub head: Digest,
-    /// When.
     pub at: Timestamp,
-    /// Into which file.
     pub to: String,
 }
 
@@ -80,7 +76,6 @@ pub(crate) fn write_handed_over(dir: &Path, handed: &HandedOver) -> io::Result<(
     write_whole(dir, HANDED_OVER, &serde_json::to_vec(handed)?)
 }
 
-/// Takes that back.
 pub(crate) fn remove_handed_over(dir: &Path) -> io::Result<()> {
     std::fs::remove_file(dir.join(HANDED_OVER))?;
     sync_dir(dir)

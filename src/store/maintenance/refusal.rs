@@ -20,9 +20,7 @@ pub enum CopyError {
     Damaged {
         /// The file or directory.
         source_name: String,
-        /// Where in it.
         place: String,
-        /// What is wrong.
         what: String,
     },
     /// Whoever made the copy broke off and said why.
@@ -30,29 +28,18 @@ pub enum CopyError {
     Unfinished {
         /// The file or the daemon.
         source_name: String,
-        /// What it said.
         why: String,
     },
     /// What takes the copy takes no more of it.
     #[error("cannot write the export")]
-    Unwritten {
-        /// Why not.
-        source: io::Error,
-    },
+    Unwritten { source: io::Error },
     /// There is something in the way already.
     #[error("{} is there already{hint}; nothing is mixed with what is there, name another place", path.display())]
-    InTheWay {
-        /// What is there.
-        path: PathBuf,
-        /// More about it.
-        hint: &'static str,
-    },
+    InTheWay { path: PathBuf, hint: &'static str },
     /// The copy is of another store.
     #[error("{source_name} is a copy of the store {found}, this is {expected}")]
     OtherStore {
-        /// The copy.
         source_name: String,
-        /// Its store.
         found: String,
         /// The one in question.
         expected: String,
@@ -62,14 +49,7 @@ pub enum CopyError {
     BeyondRepair(String),
     /// The system refused something.
     #[error("cannot {what} {}", path.display())]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    System { what: &'static str, path: PathBuf, source: io::Error },
 }
 
 impl CopyError {

@@ -181,7 +181,6 @@ fn join(dir: &Path, copy: Option<&Unpacked>, witnesses: &Witnesses, new: &Path, 
     out.close()
 }
 
-/// The new journal.
 struct RepairedJournal {
     new: PathBuf,
     /// First sequences of the segments.

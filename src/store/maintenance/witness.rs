@@ -21,7 +21,6 @@ use crate::store::value::read_json;
 /// sled's cache while it is looked at, in bytes.
 pub(super) const CACHE: u64 = 8 << 20;
 
-/// A queue's copy.
 pub(super) struct Copied {
     pub queue: Queue,
     /// Where the copy lies; it goes away with this.

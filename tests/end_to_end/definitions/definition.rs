@@ -141,7 +141,6 @@ impl Definition {
         }
     }
 
-    /// Adds an object.
     pub fn object(&mut self, name: &str, schema: &Value) {
         self.schemas[name] = strict(schema);
     }

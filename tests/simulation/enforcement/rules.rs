@@ -140,7 +140,6 @@ impl Rules<'_> {
         self.last = Some((to.to_owned(), record.clone()));
     }
 
-    /// A run begins.
     fn begins(&mut self, from: &str, record: &Record) {
         let Some(run) = &record.last else { return self.broken("a survey without a run".into()) };
         if from != "idle" {

@@ -39,7 +39,6 @@ const CALM: Duration = Duration::from_secs(25 * 60);
 /// A tick that came within this time may still be at work.
 const AT_WORK: SignedDuration = SignedDuration::from_mins(9);
 
-/// One run.
 pub struct EnforcementScript {
     bed: Arc<EnforcementFixture>,
     rng: Rng,
@@ -48,7 +47,6 @@ pub struct EnforcementScript {
     daemon: Option<EnforcementDaemon>,
 }
 
-/// What dies together.
 struct EnforcementDaemon {
     handle: Handle,
     tasks: Vec<JoinHandle<()>>,

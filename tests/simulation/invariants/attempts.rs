@@ -15,11 +15,9 @@ use crate::oracle::{Fact, OracleSetting, SeenFact};
 
 #[derive(Default)]
 struct Count {
-    /// PUTs that left.
     left: u16,
     /// Of these, those that cost nothing.
     free: u16,
-    /// Intents committed.
     meant: u16,
 }
 

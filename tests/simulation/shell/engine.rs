@@ -123,7 +123,6 @@ pub async fn operate(shared: RunShared, desk: Arc<Mutex<()>>, handle: Handle, id
     shared.tell(|| format!("verb {id} {verb:?}"));
     let now = shared.now();
     shared.see(SeenFact::VerbAsked { id, now });
-    // Nobody approves twice.
     let by = if matches!(verb, Verb::Approve { .. }) { format!("operator {id}") } else { "operator".to_owned() };
     let command = Command { rollout: shared.rollout, verb: verb.clone(), by: by.into(), reason: "drill".into() };
     let answer = timeout(ANSWERED_WITHIN, handle.command(command)).await;

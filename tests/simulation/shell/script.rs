@@ -43,7 +43,6 @@ pub struct RuntimeScript {
     shared: RunShared,
     rng: Rng,
     submission: sealift::store::Submission,
-    /// Soonest last.
     acts: Vec<(Nanos, Act)>,
     desk: Arc<Mutex<()>>,
     verbs: u64,

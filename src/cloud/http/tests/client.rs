@@ -205,7 +205,6 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
         acceptor.accept(stream).await.is_err()
     });
     let port = address.rsplit(':').next().expect("a port").to_owned();
-    // Another server's authority.
     let error = get(&client(tls().0, None, PATIENT), &format!("https://localhost:{port}/")).await.expect_err("not vouched for");
     assert!(error.contains("invalid peer certificate"), "{error}");
     assert!(served.await.expect("no panic"), "nothing was said after the handshake failed");

@@ -33,7 +33,6 @@ struct StoreWithHistory {
     dir: tempfile::TempDir,
     backup: PathBuf,
     picture: String,
-    /// Holds the backup.
     _beside: tempfile::TempDir,
 }
 
