@@ -26,8 +26,8 @@ pub use self::presumed::{PRESUMED_MAX, Presumed};
 pub use self::setback::{Asked, Setback, Setbacks};
 pub use self::table::decide;
 pub use self::types::{
-    BUSY_WAITS_MAX, Change, Clearance, Context, Decision, Event, HELD_LOOK, How, JOBS_MAX, LOOKS_MAX, Reason, ReasonWord, Record, Stale,
-    State, Timing, Wake,
+    AnswerEvent, BUSY_WAITS_MAX, ByPerson, Change, Clearance, Context, Decision, Directive, Event, HELD_LOOK, How, JOBS_MAX, LOOKS_MAX,
+    Reason, ReasonWord, Record, Stale, State, Timing, Wake,
 };
 pub use self::undo::Undo;
 pub use self::wire::ShownByApi;

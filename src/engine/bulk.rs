@@ -82,9 +82,9 @@ impl Core {
             return self.swept_all(id, sweep, true, out);
         }
         let event = match sweep.what {
-            Broom::Withdraw => change::Event::Cancel,
-            Broom::Requeue => change::Event::Requeue,
-            Broom::Gather => change::Event::Undo,
+            Broom::Withdraw => change::Event::Rollout(change::Directive::Cancel),
+            Broom::Requeue => change::Event::Verb(change::ByPerson::Requeue),
+            Broom::Gather => change::Event::Rollout(change::Directive::Undo),
         };
         let swept = changes.iter().filter_map(|change| Some((Standing::of(&change.record.state), self.swept(change, &event)?)));
         let (had, moves): (Vec<Standing>, Vec<ChangeMove>) = swept.unzip();

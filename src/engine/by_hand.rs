@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::core::Core;
 use super::effect::Effect;
 use super::rollouts::Moving;
-use crate::domain::change::{Change, Event, Wake};
+use crate::domain::change::{ByPerson, Change, Event, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::rollout::{Decision, Effect as Act, Refusal, RolloutWake};
 use crate::store::{Durability, RolloutMove};
@@ -43,7 +43,9 @@ impl Core {
 
 fn help(event: &Event) -> &'static str {
     match event {
-        Event::Requeue => "`retry` is for what failed or is in doubt; in a rollout that is put back, only for what failed to be",
+        Event::Verb(ByPerson::Requeue) => {
+            "`retry` is for what failed or is in doubt; in a rollout that is put back, only for what failed to be"
+        }
         _ => "`resolve` is for what is in doubt, in a rollout that is not being put back",
     }
 }

@@ -16,7 +16,7 @@ use super::lane::{LaneState, Rank, Waiter};
 use super::permit::trace;
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
-use crate::domain::change::{self, Change, Clearance, Context, Decision, Event, Stale, State, Wake};
+use crate::domain::change::{self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, Wake};
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::quota::Boot;
@@ -383,7 +383,7 @@ impl Core {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
         let (was, is) = (work.change.record.state.as_str(), decision.record.state.as_str());
-        let completed = work.event == Event::Job(JobView::Completed);
+        let completed = work.event == Event::Answer(AnswerEvent::Job(JobView::Completed));
         if was != is {
             work.entered = now;
             work.looks = 0;
@@ -477,7 +477,7 @@ impl Core {
         // change is by now, unless the change has it: then it is of an earlier PUT than the one that the state speaks of.
         // Everything else is the business of whoever moved it.
         let work = &self.work[&id];
-        let named = if let Event::Accepted(job) = &work.event { job.as_ref() } else { None };
+        let named = if let Event::Answer(AnswerEvent::Accepted(job)) = &work.event { job.as_ref() } else { None };
         let told_before = named.is_some_and(|job| work.change.record.jobs.contains(job));
         let news = named.is_some() && !told_before;
         if moved && !news {
@@ -530,7 +530,7 @@ impl Core {
     }
 
     pub(super) fn decide_with(&mut self, id: ChangeId, event: Event, out: &mut Vec<Effect>) {
-        if matches!(event, Event::Job(JobView::Running { .. })) {
+        if matches!(event, Event::Answer(AnswerEvent::Job(JobView::Running { .. }))) {
             self.still_runs(id);
         }
         if let Some(work) = self.work.get_mut(&id) {

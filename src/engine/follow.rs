@@ -24,7 +24,7 @@ use super::lane::{Rank, Waiter};
 use super::permit::trace;
 use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobView, Reply};
-use crate::domain::change::{Event, State};
+use crate::domain::change::{AnswerEvent, Event, State};
 use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{ChangeId, JobId, Name};
 use crate::domain::job_match::{ASKED_AFTER_MAX, JUDGED_AROUND};
@@ -274,7 +274,7 @@ impl Core {
         if matches!(work.stage, WorkStage::Asleep) && matches!(work.change.record.state, State::Following { .. }) {
             work.looks = work.looks.saturating_add(1);
             work.trace = Some(told.clone());
-            self.decide_with(id, Event::Job(view), out);
+            self.decide_with(id, Event::Answer(AnswerEvent::Job(view)), out);
         }
     }
 
@@ -316,7 +316,7 @@ impl Core {
                 }
                 self.consider(id, out);
             } else {
-                self.decide_with(id, Event::Error(error.clone()), out);
+                self.decide_with(id, Event::Answer(AnswerEvent::Error(error.clone())), out);
             }
         }
     }

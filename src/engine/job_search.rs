@@ -8,7 +8,7 @@ use super::core::{Core, Owner};
 use super::effect::{Effect, StoreQuery};
 use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobsPage};
-use crate::domain::change::{Event, State};
+use crate::domain::change::{AnswerEvent, Event, State};
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::job_match::{JobSearchBounds, unexplained};
 use crate::domain::paging::{NextPage, Paging};
@@ -64,7 +64,7 @@ impl Core {
         work.question = None;
         self.count("list_not_whole");
         let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, request_id: None, message };
-        self.decide_with(id, Event::Error(error), out);
+        self.decide_with(id, Event::Answer(AnswerEvent::Error(error)), out);
     }
 
     pub(super) fn questioned(&mut self, id: ChangeId, known: &[JobId], out: &mut Vec<Effect>) {
@@ -82,7 +82,7 @@ impl Core {
         let doubt = JobSearchBounds { sent: *sent, cloud: *cloud, now, cloud_now };
         let explained = |job: &JobId| known.contains(job) || work.change.record.jobs.contains(job);
         let jobs = unexplained(jobs, explained, &doubt);
-        self.decide_with(id, Event::Found { jobs, asked: within }, out);
+        self.decide_with(id, Event::Answer(AnswerEvent::Found { jobs, asked: within }), out);
     }
 }
 

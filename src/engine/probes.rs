@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::changes::WorkStage;
 use super::core::{Core, Owner};
 use super::effect::Effect;
-use crate::domain::change::Event;
+use crate::domain::change::{AnswerEvent, Event};
 use crate::domain::id::ChangeId;
 use crate::domain::journal::Trace;
 use crate::domain::proof::{Endpoint, Proof};
@@ -83,7 +83,7 @@ impl Core {
         work.stage = WorkStage::Asleep;
         work.looks = work.looks.saturating_add(1);
         work.trace = Some(Trace { call: "probe".into(), proof: Some(proof.clone()), ..Trace::default() });
-        self.decide_with(id, Event::Proved(proof), out);
+        self.decide_with(id, Event::Answer(AnswerEvent::Proved(proof)), out);
     }
 }
 

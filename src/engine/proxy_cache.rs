@@ -17,7 +17,7 @@ use super::changes::WorkStage;
 use super::core::Core;
 use super::effect::Effect;
 use crate::domain::call::{Answer, Call, ProxySeen, ProxyStatus, ProxyView, Reply};
-use crate::domain::change::{Event, Stale, State};
+use crate::domain::change::{AnswerEvent, Event, Stale, State};
 use crate::domain::id::{ChangeId, InstanceId, Name, ProxyId};
 use crate::domain::quota::Boot;
 
@@ -110,7 +110,7 @@ impl Core {
         self.count("looks_spared");
         let Some(work) = self.work.get_mut(&id) else { return };
         work.stage = WorkStage::Asleep;
-        work.event = Event::Observed(Some(view));
+        work.event = Event::Answer(AnswerEvent::Observed(Some(view)));
         let lane = work.change.target.lane.clone();
         match self.decide(id) {
             Some(Ok(decision)) => {

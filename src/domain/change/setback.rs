@@ -13,7 +13,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, ChangeStep, Event, State};
+use super::{AnswerEvent, Change, ChangeStep, Event, State};
 use crate::domain::call::{CallError, Disposition, JobView};
 
 /// The cloud's answer to an attempt that did not succeed.
@@ -90,14 +90,14 @@ impl Setbacks {
         let record = &change.record;
         let before = || record.setbacks.clone();
         match (&record.state, event) {
-            (State::Inspecting, Event::Error(error)) if costs(error) => {
+            (State::Inspecting, Event::Answer(AnswerEvent::Error(error))) if costs(error) => {
                 Some(Self::with(before(), Setback::answered(Asked::Look, record.attempts, error)))
             }
-            (State::Submitting { .. }, Event::Error(error)) if costs(error) => {
+            (State::Submitting { .. }, Event::Answer(AnswerEvent::Error(error))) if costs(error) => {
                 Some(Self::with(before(), Setback::answered(Asked::Switch, record.attempts, error)))
             }
             // A presumed job may be somebody else's.
-            (State::Following { job }, Event::Job(JobView::Broken { reason })) if !record.presumes(job) => {
+            (State::Following { job }, Event::Answer(AnswerEvent::Job(JobView::Broken { reason }))) if !record.presumes(job) => {
                 let (attempt, message) = (record.attempts, reason.clone());
                 let broken = Setback { to: Asked::Job, attempt, status: None, code: None, request_id: None, message };
                 Some(Self::with(before(), broken))

@@ -304,7 +304,7 @@ fn recovering(candidates: Option<u16>) -> State {
 
 fn found(jobs: &[&str]) -> Event {
     let asked = TimeSpan { from: Timestamp::constant(-1_200, 0), to: Timestamp::constant(1_200, 0) };
-    Event::Found { jobs: jobs.iter().map(|name| seen(name)).collect(), asked }
+    Event::Answer(AnswerEvent::Found { jobs: jobs.iter().map(|name| seen(name)).collect(), asked })
 }
 
 /// A PUT in doubt of which nothing was asked yet.
@@ -335,34 +335,36 @@ pub(super) fn states() -> BTreeMap<&'static str, State> {
 
 /// Every event, by the name that it has in the table. The wanted value is `true`.
 pub(super) fn events() -> BTreeMap<String, Event> {
-    let view = |ssl_option, status, word: &str| Event::Observed(Some(ProxyView { ssl_option, status, word: word.into(), endpoint: None }));
+    let view = |ssl_option, status, word: &str| {
+        Event::Answer(AnswerEvent::Observed(Some(ProxyView { ssl_option, status, word: word.into(), endpoint: None })))
+    };
     let mut events = BTreeMap::from([
         ("woken".to_owned(), Event::Woken),
-        ("release".to_owned(), Event::Release),
-        ("cancel".to_owned(), Event::Cancel),
-        ("requeue".to_owned(), Event::Requeue),
-        ("adopt".to_owned(), Event::Adopt(job("named"))),
-        ("give up".to_owned(), Event::GiveUp("given up by alice".into())),
-        ("undo".to_owned(), Event::Undo),
-        ("observed none".to_owned(), Event::Observed(None)),
+        ("release".to_owned(), Event::Rollout(Directive::Release)),
+        ("cancel".to_owned(), Event::Rollout(Directive::Cancel)),
+        ("requeue".to_owned(), Event::Verb(ByPerson::Requeue)),
+        ("adopt".to_owned(), Event::Verb(ByPerson::Adopt(job("named")))),
+        ("give up".to_owned(), Event::Verb(ByPerson::GiveUp("given up by alice".into()))),
+        ("undo".to_owned(), Event::Rollout(Directive::Undo)),
+        ("observed none".to_owned(), Event::Answer(AnswerEvent::Observed(None))),
         ("observed right".to_owned(), view(Some(true), ProxyStatus::Idle, "ACTIVE")),
         ("observed other".to_owned(), view(Some(false), ProxyStatus::Idle, "ACTIVE")),
         ("observed untold".to_owned(), view(None, ProxyStatus::Idle, "ACTIVE")),
         ("observed busy".to_owned(), view(Some(false), ProxyStatus::Busy, "REBOOTING")),
         ("observed busy_right".to_owned(), view(Some(true), ProxyStatus::Busy, "REBOOTING")),
         ("observed faulty".to_owned(), view(Some(true), ProxyStatus::Faulty, "ABNORMAL")),
-        ("accepted job".to_owned(), Event::Accepted(Some(job("late")))),
-        ("accepted nothing".to_owned(), Event::Accepted(None)),
-        ("job running".to_owned(), Event::Job(JobView::Running { process: "60%".into() })),
-        ("job completed".to_owned(), Event::Job(JobView::Completed)),
-        ("job broken".to_owned(), Event::Job(JobView::Broken { reason: "disk full".into() })),
+        ("accepted job".to_owned(), Event::Answer(AnswerEvent::Accepted(Some(job("late"))))),
+        ("accepted nothing".to_owned(), Event::Answer(AnswerEvent::Accepted(None))),
+        ("job running".to_owned(), Event::Answer(AnswerEvent::Job(JobView::Running { process: "60%".into() }))),
+        ("job completed".to_owned(), Event::Answer(AnswerEvent::Job(JobView::Completed))),
+        ("job broken".to_owned(), Event::Answer(AnswerEvent::Job(JobView::Broken { reason: "disk full".into() }))),
         ("found nothing".to_owned(), found(&[])),
         ("found one".to_owned(), found(&["found"])),
         ("found two".to_owned(), found(&["found", "other"])),
     ]);
     for disposition in Disposition::ALL {
         let error = CallError { disposition, retry_after: None, status: None, code: None, request_id: None, message: "no luck".into() };
-        events.insert(format!("error {}", plain(&disposition)), Event::Error(error));
+        events.insert(format!("error {}", plain(&disposition)), Event::Answer(AnswerEvent::Error(error)));
     }
     events
 }
@@ -567,7 +569,7 @@ fn every_other_cell_is_stale() {
 fn a_named_job_is_followed_first() {
     let in_doubt = change(record(&State::InDoubt { reason: reason() }, "-"));
     let open = context(Clearance::Open, false, Duration::ZERO);
-    let named = decide(&in_doubt, &Event::Adopt(job("named")), &open).expect("not stale").record;
+    let named = decide(&in_doubt, &Event::Verb(ByPerson::Adopt(job("named"))), &open).expect("not stale").record;
     let ready = change(Record { state: State::Ready, ..named });
     let held = decide(&ready, &Event::Woken, &context(Clearance::Open, true, Duration::ZERO)).expect("not stale");
     assert_eq!((held.record.state, held.record.adopted), (State::Queued, Some(job("named"))), "it is kept over a shut window");
@@ -575,7 +577,8 @@ fn a_named_job_is_followed_first() {
     assert_eq!((followed.call, &followed.record.state), (None, &State::Following { job: job("named") }));
     assert_eq!((followed.record.jobs.last(), &followed.record.adopted), (Some(&job("named")), &None));
     let following = change(followed.record);
-    let broken = decide(&following, &Event::Job(JobView::Broken { reason: "disk full".into() }), &open).expect("not stale");
+    let broken =
+        decide(&following, &Event::Answer(AnswerEvent::Job(JobView::Broken { reason: "disk full".into() })), &open).expect("not stale");
     assert_eq!((broken.record.state, broken.record.adopted), (State::Ready, None), "then it is tried again, after a look");
     let known = change(Record { state: State::Ready, adopted: Some(job("known")), ..ready.record.clone() });
     let again = decide(&known, &Event::Woken, &open).expect("not stale").record;
@@ -586,7 +589,8 @@ fn a_named_job_is_followed_first() {
 fn only_the_latest_job_ids_are_kept() {
     let mut record = record(&State::Submitting { sent: SENT, cloud: CLOUD }, "-");
     record.jobs = (0..JOBS_MAX).map(|n| job(&format!("job-{n}"))).collect();
-    let decision = decide(&change(record), &Event::Accepted(Some(job("late"))), &context(Clearance::Open, false, Duration::ZERO));
+    let decision =
+        decide(&change(record), &Event::Answer(AnswerEvent::Accepted(Some(job("late")))), &context(Clearance::Open, false, Duration::ZERO));
     let jobs = decision.expect("not stale").record.jobs;
     assert_eq!((jobs.len(), jobs[0].as_str(), jobs[JOBS_MAX - 1].as_str()), (JOBS_MAX, "job-1", "late"));
 }
@@ -727,10 +731,11 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
     let (was, is) = (&change.record, &decision.record);
     if was.state.is_settled() {
         let in_doubt = matches!(was.state, State::InDoubt { .. });
-        let named_job = in_doubt && matches!(event, Event::Adopt(_));
-        let retried = named_job || matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Requeue;
-        let given_up = in_doubt && matches!(event, Event::GiveUp(_)) && matches!(is.state, State::Failed { .. });
-        let undone = matches!(was.state, State::Succeeded { .. }) && *event == Event::Undo;
+        let named_job = in_doubt && matches!(event, Event::Verb(ByPerson::Adopt(_)));
+        let retried =
+            named_job || matches!(was.state, State::Failed { .. } | State::InDoubt { .. }) && *event == Event::Verb(ByPerson::Requeue);
+        let given_up = in_doubt && matches!(event, Event::Verb(ByPerson::GiveUp(_))) && matches!(is.state, State::Failed { .. });
+        let undone = matches!(was.state, State::Succeeded { .. }) && *event == Event::Rollout(Directive::Undo);
         prop_assert!(retried || undone || given_up, "settled is settled");
         let named = undone && matches!(is.state, State::Skipped { .. });
         prop_assert!(named || given_up || is.state == State::Queued);
@@ -742,7 +747,7 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
     prop_assert_eq!(is.version, was.version + u64::from(!same), "the version counts transitions");
     match &decision.call {
         Some(Call::Submit { ssl_option, .. }) => {
-            prop_assert!(was.state == State::Inspecting && matches!(event, Event::Observed(Some(_))));
+            prop_assert!(was.state == State::Inspecting && matches!(event, Event::Answer(AnswerEvent::Observed(Some(_)))));
             prop_assert!(matches!(is.state, State::Submitting { .. }) && is.attempts == was.attempts + 1, "an intent goes with its call");
             prop_assert!(is.attempts <= RETRY.max_attempts, "attempts are bounded");
             prop_assert!(ctx.gate == Clearance::Open && matches!(ctx.window, Opening::Open { .. }), "gate and window are open");
@@ -760,10 +765,10 @@ fn sound(change: &Change, event: &Event, ctx: &Context<'_>, decision: &Decision)
     } else {
         prop_assert!(matches!(decision.wake, Wake::In(_)), "an active change is woken by something");
     }
-    if let Event::Accepted(Some(read)) = event {
+    if let Event::Answer(AnswerEvent::Accepted(Some(read))) = event {
         prop_assert_eq!(is.jobs.last(), Some(read), "a job id that was read is in the very next record");
     }
-    if let Event::Found { jobs, .. } = event
+    if let Event::Answer(AnswerEvent::Found { jobs, .. }) = event
         && let [read] = &jobs[..]
     {
         prop_assert_eq!(is.jobs.last(), Some(&read.job));
@@ -815,7 +820,7 @@ proptest! {
         let mut change = change(Record::queued());
         for (event, ctx) in &steps {
             // Events that fit are rare in a blind walk; a wake-up and a release keep it going.
-            for event in [event, &Event::Woken, &Event::Release] {
+            for event in [event, &Event::Woken, &Event::Rollout(Directive::Release)] {
                 if let Ok(decision) = decide(&change, event, ctx) {
                     sound(&change, event, ctx, &decision)?;
                     change.record = decision.record;
@@ -831,7 +836,7 @@ proptest! {
         let mut change = change(Record::queued());
         for (event, ctx) in &steps {
             let ctx = Context { survey: true, ..ctx.clone() };
-            for event in [event, &Event::Woken, &Event::Release] {
+            for event in [event, &Event::Woken, &Event::Rollout(Directive::Release)] {
                 if let Ok(decision) = decide(&change, event, &ctx) {
                     prop_assert!(!decision.call.as_ref().is_some_and(Call::is_write), "{:?}", decision);
                     change.record = decision.record;
@@ -848,14 +853,14 @@ fn a_survey_tells_drifted_from_right_and_from_unknown() {
     let looked = change(Record { state: State::Inspecting, version: 2, ..Record::queued() });
     for (ssl_option, word) in [(Some(true), "succeeded"), (Some(false), "skipped"), (None, "failed")] {
         let view = ProxyView { ssl_option, status: ProxyStatus::Idle, word: "ACTIVE".into(), endpoint: None };
-        let decision = decide(&looked, &Event::Observed(Some(view)), &ctx).expect("a look's answer");
+        let decision = decide(&looked, &Event::Answer(AnswerEvent::Observed(Some(view))), &ctx).expect("a look's answer");
         assert_eq!((decision.record.state.as_str(), decision.call), (word, None), "{ssl_option:?}");
         if let State::Skipped { reason } = &decision.record.state {
             assert_eq!(reason.word, ReasonWord::Drifted);
         }
     }
     let busy = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "MODIFYING".into(), endpoint: None };
-    let decision = decide(&looked, &Event::Observed(Some(busy)), &ctx).expect("a look's answer");
+    let decision = decide(&looked, &Event::Answer(AnswerEvent::Observed(Some(busy))), &ctx).expect("a look's answer");
     assert_eq!(decision.record.state, State::Ready, "what is being changed is looked at again");
 }
 
@@ -870,7 +875,7 @@ fn other_work_is_named_where_it_is_known() {
     let looking = change(Record { state: State::Inspecting, ..Record::queued() });
     let view = ProxyView { ssl_option: Some(false), status: ProxyStatus::Busy, word: "REBOOTING".into(), endpoint: None };
     let ctx = Context { occupied: Some(&running), ..context(Clearance::Open, false, Duration::ZERO) };
-    let why = |ctx: &Context<'_>| decide(&looking, &Event::Observed(Some(view.clone())), ctx).expect("its answer").why;
+    let why = |ctx: &Context<'_>| decide(&looking, &Event::Answer(AnswerEvent::Observed(Some(view.clone()))), ctx).expect("its answer").why;
     let named = format!("the proxy is REBOOTING; RebootInstance (job {}) runs on its instance", job("theirs"));
     assert_eq!(why(&ctx), named);
     assert_eq!(why(&Context { occupied: None, ..ctx }), "the proxy is REBOOTING");

@@ -286,18 +286,36 @@ pub enum ReasonWord {
 pub enum Event {
     /// Its time has come: a wait is over, or it was found without an owner after a crash.
     Woken,
-    /// Its rollout gives it a place in flight.
+    Rollout(Directive),
+    Verb(ByPerson),
+    Answer(AnswerEvent),
+}
+
+/// What its rollout has a change do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Directive {
+    /// It has a place in flight.
     Release,
-    /// Its rollout withdraws it.
+    /// It is withdrawn.
     Cancel,
-    /// A person wants it tried again.
-    Requeue,
-    /// A person names its job.
-    Adopt(JobId),
-    /// A person gives it up; who, and why.
-    GiveUp(String),
-    /// Its rollout puts it back.
+    /// It is put back.
     Undo,
+}
+
+/// What a person says of a change that failed or is in doubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByPerson {
+    /// Try it again.
+    Requeue,
+    /// This is its job.
+    Adopt(JobId),
+    /// It is given up; by whom, and why.
+    GiveUp(String),
+}
+
+/// What came back from the cloud or from the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerEvent {
     /// [`Call::Inspect`] answered.
     Observed(Option<ProxyView>),
     /// [`Call::Submit`] answered.
@@ -318,17 +336,17 @@ pub enum Event {
 }
 
 impl Event {
-    /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`Event::Found`];
+    /// The event that a finished call amounts to. [`Answer::Jobs`] is paged: the engine gathers it into [`AnswerEvent::Found`];
     /// [`Answer::Listed`] and what people ask for answer no one change.
     pub fn of(outcome: Result<Answer, CallError>) -> Option<Self> {
         match outcome {
-            Ok(Answer::Proxy(view)) => Some(Self::Observed(view)),
-            Ok(Answer::Accepted(job)) => Some(Self::Accepted(job)),
-            Ok(Answer::Job(view)) => Some(Self::Job(view)),
+            Ok(Answer::Proxy(view)) => Some(Self::Answer(AnswerEvent::Observed(view))),
+            Ok(Answer::Accepted(job)) => Some(Self::Answer(AnswerEvent::Accepted(job))),
+            Ok(Answer::Job(view)) => Some(Self::Answer(AnswerEvent::Job(view))),
             Ok(Answer::Jobs { .. } | Answer::Listed { .. } | Answer::JobShown { .. } | Answer::Instances { .. } | Answer::Proxies(_)) => {
                 None
             }
-            Err(error) => Some(Self::Error(error)),
+            Err(error) => Some(Self::Answer(AnswerEvent::Error(error))),
         }
     }
 }

@@ -12,7 +12,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeStep, Decision, Event, How, ReasonWord, Stale, State};
+use super::{AnswerEvent, ChangeStep, Decision, Event, How, ReasonWord, Stale, State};
 use crate::domain::call::ProxyView;
 use crate::domain::proof::{Endpoint, Proof, ProofVerdict, Refutation, TroubleWord, judge};
 
@@ -51,7 +51,7 @@ impl ChangeStep<'_> {
     pub(super) fn on_the_wire(&self, event: &Event) -> Result<Decision, Stale> {
         let shown = self.change.record.shown.as_ref().ok_or(Stale)?;
         match event {
-            Event::Proved(proof) => Ok(self.proved(shown, proof)),
+            Event::Answer(AnswerEvent::Proved(proof)) => Ok(self.proved(shown, proof)),
             _ => Ok(self.stay().probe(&shown.endpoint, "look at the wire")),
         }
     }

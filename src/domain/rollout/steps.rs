@@ -371,9 +371,11 @@ impl RolloutStep<'_> {
 
     pub(super) fn by_hand(&self, ordinal: u32, what: &ByHand, mark: &Attribution) -> Result<Decision, Refusal> {
         let (phase, event, why) = match what {
-            ByHand::GiveUp => (self.record.phase.clone(), change::Event::GiveUp(message("given up", mark)), "given up".to_owned()),
-            ByHand::Again => (self.goes_on()?, change::Event::Requeue, "retried".to_owned()),
-            ByHand::Adopt(job) => (self.goes_on()?, change::Event::Adopt(job.clone()), format!("job {job} named")),
+            ByHand::GiveUp => {
+                (self.record.phase.clone(), change::Event::Verb(change::ByPerson::GiveUp(message("given up", mark))), "given up".to_owned())
+            }
+            ByHand::Again => (self.goes_on()?, change::Event::Verb(change::ByPerson::Requeue), "retried".to_owned()),
+            ByHand::Adopt(job) => (self.goes_on()?, change::Event::Verb(change::ByPerson::Adopt(job.clone())), format!("job {job} named")),
         };
         let mut decision = self.to(phase, message(&why, mark));
         decision.effect = Effect::ByHand { ordinal, event };

@@ -826,9 +826,9 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         Effect::Withdraw => "withdraw".into(),
         Effect::Requeue => "requeue".into(),
         Effect::Gather { wave } => format!("gather {wave}"),
-        Effect::ByHand { ordinal, event: change::Event::Requeue } => format!("again {ordinal}"),
-        Effect::ByHand { ordinal, event: change::Event::Adopt(job) } => format!("{ordinal} did {job}"),
-        Effect::ByHand { ordinal, event: change::Event::GiveUp(why) } => {
+        Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::Requeue) } => format!("again {ordinal}"),
+        Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::Adopt(job)) } => format!("{ordinal} did {job}"),
+        Effect::ByHand { ordinal, event: change::Event::Verb(change::ByPerson::GiveUp(why)) } => {
             assert_eq!(why, "given up by alice: network trouble");
             format!("{ordinal} given up")
         }
@@ -1027,7 +1027,8 @@ fn carry_out(world: &mut RowWorld, decision: Decision) -> Result<(), TestCaseErr
             for (tally, settled) in world.tallies.iter_mut().zip(&world.settled) {
                 let kept = if reverts { *settled } else { Tally::default() };
                 if tally.in_doubt > kept.in_doubt {
-                    let to = if matches!(event, change::Event::GiveUp(_)) { Standing::Failed } else { Standing::Queued };
+                    let to =
+                        if matches!(event, change::Event::Verb(change::ByPerson::GiveUp(_))) { Standing::Failed } else { Standing::Queued };
                     tally.shift(Standing::InDoubt, to, 1);
                     break;
                 }

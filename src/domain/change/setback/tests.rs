@@ -5,14 +5,14 @@ use super::super::*;
 use super::*;
 
 fn error(disposition: Disposition, n: u16) -> Event {
-    Event::Error(CallError {
+    Event::Answer(AnswerEvent::Error(CallError {
         disposition,
         retry_after: None,
         status: Some(500 + n),
         code: Some(format!("DBS.20000{n}")),
         request_id: Some(format!("request-{n}")),
         message: format!("answer {}, DBS.20000{n}: internal error", 500 + n),
-    })
+    }))
 }
 
 /// What a record holds, as `to attempt status request`, the first and the last.

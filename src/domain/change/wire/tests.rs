@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::change::tests::{LATE, change, context, events, record, told};
-use crate::domain::change::{Change, Clearance, Context, Event, How, ShownByApi, Stale, State, decide};
+use crate::domain::change::{AnswerEvent, Change, Clearance, Context, Event, How, ShownByApi, Stale, State, decide};
 use crate::domain::id::Digest;
 use crate::domain::proof::{Anchors, Certificate, Demand, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble, TroubleWord};
 
@@ -62,7 +62,7 @@ fn proof(name: &str) -> Option<Event> {
         }
         _ => return None,
     };
-    Some(Event::Proved(Box::new(proof)))
+    Some(Event::Answer(AnswerEvent::Proved(Box::new(proof))))
 }
 
 /// As the table of `change`. A state `shown HOW` is verifying, after the API showed the wanted value.
@@ -144,7 +144,7 @@ fn every_cell_is_as_the_table_says() {
         let [state, name, circumstances] =
             <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
         let mut event = proof(name).unwrap_or_else(|| events()[name].clone());
-        if let Event::Observed(Some(view)) = &mut event {
+        if let Event::Answer(AnswerEvent::Observed(Some(view))) = &mut event {
             view.endpoint = (circumstances != "unnamed").then(endpoint);
         }
         let gate = if circumstances == "held" { Clearance::Held } else { Clearance::Open };
