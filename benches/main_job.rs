@@ -10,7 +10,7 @@
 
 #![forbid(unsafe_code)]
 
-#[path = "../tests/quota/bound.rs"]
+#[path = "../tests/library/quota/bound.rs"]
 mod bound;
 #[path = "main_job/busy.rs"]
 mod busy;
@@ -28,7 +28,7 @@ mod daemon;
 mod disk;
 #[path = "main_job/emulator.rs"]
 mod emulator;
-#[path = "../tests/serve/finished.rs"]
+#[path = "../tests/daemon/serve/finished.rs"]
 mod finished;
 #[path = "main_job/fleet.rs"]
 mod fleet;

@@ -40,5 +40,5 @@ environment() { # folder, pinned requirements, a module of them
     fi
 }
 # Debian's own croniter is too old: on nights when clocks change it is an hour off.
-environment target/oracle tests/windows/requirements.txt croniter
+environment target/oracle tests/library/windows/requirements.txt croniter
 environment target/sdk tests/sdk/requirements.txt huaweicloudsdkgaussdb

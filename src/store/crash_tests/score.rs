@@ -1,7 +1,7 @@
 //! What an ordeal came to, as one row of the table that `make torture` ends with.
 //!
 //! Rows of all tests go to the file that `SEALIFT_SCORES` names, tabs between the columns; without it they are only
-//! printed. `tests/end_to_end` shares this file.
+//! printed. `tests/daemon/end_to_end` shares this file.
 
 use std::io::Write as _;
 

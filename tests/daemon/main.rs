@@ -1,0 +1,6 @@
+//! The built binary: the daemon and the verbs against it, whole nights against an emulated cloud, and what is installed with it.
+
+mod binary;
+mod end_to_end;
+mod serve;
+mod systemd;
