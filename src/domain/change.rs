@@ -27,7 +27,7 @@ pub use self::setback::{Asked, Setback, Setbacks};
 pub use self::table::decide;
 pub use self::types::{
     AnswerEvent, BUSY_WAITS_MAX, ByPerson, Change, Clearance, Context, Decision, Directive, Event, HELD_LOOK, How, JOBS_MAX, LOOKS_MAX,
-    Reason, ReasonWord, Record, Stale, State, Timing, Wake,
+    Reason, ReasonWord, Record, Stale, State, StateKind, Timing, Wake,
 };
 pub use self::undo::Undo;
 pub use self::wire::ShownByApi;

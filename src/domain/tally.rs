@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::change::State;
+use super::change::{State, StateKind};
 
 /// Where a change stands, as far as counting goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,20 +29,25 @@ pub enum Standing {
 impl Standing {
     /// The standing of a change in this state.
     pub fn of(state: &State) -> Self {
-        match state {
-            State::Queued => Self::Queued,
-            State::Ready
-            | State::Inspecting
-            | State::Submitting { .. }
-            | State::Recovering { .. }
-            | State::Following { .. }
-            | State::Verifying { .. } => Self::Active,
-            State::Succeeded { .. } => Self::Succeeded,
-            State::Failed { .. } => Self::Failed,
-            State::InDoubt { .. } => Self::InDoubt,
-            State::Cancelled => Self::Cancelled,
-            State::Reverted { .. } => Self::Reverted,
-            State::Skipped { .. } => Self::Skipped,
+        Self::of_kind(state.kind())
+    }
+
+    /// The same, of a state of which only this is known.
+    pub fn of_kind(kind: StateKind) -> Self {
+        match kind {
+            StateKind::Queued => Self::Queued,
+            StateKind::Ready
+            | StateKind::Inspecting
+            | StateKind::Submitting
+            | StateKind::Recovering
+            | StateKind::Following
+            | StateKind::Verifying => Self::Active,
+            StateKind::Succeeded => Self::Succeeded,
+            StateKind::Failed => Self::Failed,
+            StateKind::InDoubt => Self::InDoubt,
+            StateKind::Cancelled => Self::Cancelled,
+            StateKind::Reverted => Self::Reverted,
+            StateKind::Skipped => Self::Skipped,
         }
     }
 }

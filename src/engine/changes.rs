@@ -16,7 +16,7 @@ use super::lane::{LaneState, Rank, Waiter};
 use super::permit::trace;
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
-use crate::domain::change::{self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, Wake};
+use crate::domain::change::{self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, StateKind, Wake};
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::quota::Boot;
@@ -382,7 +382,7 @@ impl Core {
     fn moved(&mut self, id: ChangeId, decision: Decision, decided: Times, out: &mut Vec<Effect>) {
         let now = self.now.boot;
         let Some(work) = self.work.get_mut(&id) else { return };
-        let (was, is) = (work.change.record.state.as_str(), decision.record.state.as_str());
+        let (was, is) = (work.change.record.state.kind(), decision.record.state.kind());
         let completed = work.event == Event::Answer(AnswerEvent::Job(JobView::Completed));
         if was != is {
             work.entered = now;
@@ -394,9 +394,9 @@ impl Core {
         work.change.record = decision.record;
         let lane = work.change.target.lane.clone();
         match (was, is) {
-            ("submitting", "following") => self.follows(id),
-            ("verifying", "recovering") => self.count("presumed_set_aside"),
-            ("following", other) if other != "following" => self.follows_no_more(id, &lane, completed),
+            (StateKind::Submitting, StateKind::Following) => self.follows(id),
+            (StateKind::Verifying, StateKind::Recovering) => self.count("presumed_set_aside"),
+            (StateKind::Following, other) if other != StateKind::Following => self.follows_no_more(id, &lane, completed),
             _ => {}
         }
         if waits {

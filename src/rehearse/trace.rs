@@ -40,7 +40,7 @@ pub(super) struct Notes {
     pub(super) windows: Vec<WindowNotes>,
     next: Option<Stretch>,
     /// Phase word before, so that a halt is told once.
-    phase: &'static str,
+    phase: Phase,
     wave: Option<u16>,
     pub(super) halts: Vec<(Timestamp, u16, String)>,
     pub(super) crashes: u32,
@@ -58,7 +58,7 @@ impl Notes {
             waves: vec![WaveNotes::default(); waves.len()],
             windows: Vec::new(),
             next,
-            phase: "",
+            phase: Phase::Scheduled,
             wave: None,
             halts: Vec::new(),
             crashes: 0,
@@ -109,20 +109,20 @@ impl Notes {
         }
         let phase = &rollout.record.phase;
         let wave = phase.wave();
-        if phase.as_str() == self.phase && wave == self.wave {
+        if std::mem::discriminant(phase) == std::mem::discriminant(&self.phase) && wave == self.wave {
             return;
         }
         if let Phase::Halted { wave, .. } = phase {
             let why = commit.moves.as_ref().map(|moves| moves.why.clone()).unwrap_or_default();
             self.halts.push((at, *wave, why));
         }
-        if self.phase == "advancing"
+        if matches!(self.phase, Phase::Advancing { .. })
             && let Some(left) = self.wave
-            && matches!(phase.as_str(), "soaking" | "awaiting" | "completed" | "advancing")
+            && matches!(phase, Phase::Soaking { .. } | Phase::Awaiting { .. } | Phase::Completed | Phase::Advancing { .. })
         {
             self.waves[usize::from(left)].ended = Some(at);
         }
-        self.phase = phase.as_str();
+        self.phase = phase.clone();
         self.wave = wave;
     }
 }

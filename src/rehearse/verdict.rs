@@ -10,6 +10,7 @@ use super::invariants::CheckedInvariant;
 use super::scenario::Scenario;
 use super::trace::{Notes, window_of};
 use crate::domain::change::{Change, State};
+use crate::domain::rollout::Phase;
 use crate::domain::tally::Tally;
 use crate::store::Rollout;
 
@@ -146,10 +147,10 @@ impl RehearsalVerdict {
     pub(super) fn of(outcome: RehearsalOutcome<'_>) -> Self {
         let RehearsalOutcome { scene, rollout, changes, clouds, notes, checked, rested, ended_at } = outcome;
         let plan = &scene.plan;
-        let ending = match rollout.record.phase.as_str() {
+        let ending = match rollout.record.phase {
             _ if !rested => Ending::NotEnded,
-            "completed" => Ending::Completed,
-            "halted" => Ending::Halted,
+            Phase::Completed => Ending::Completed,
+            Phase::Halted { .. } => Ending::Halted,
             _ => Ending::Stopped,
         };
         Self {

@@ -25,7 +25,7 @@ use crate::domain::call::{Call, Disposition, Reply};
 use crate::domain::change::Change;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::journal::Entry;
-use crate::domain::rollout::{LOOK_AGAIN, Verb};
+use crate::domain::rollout::{LOOK_AGAIN, Phase, Verb};
 use crate::engine::{CheckSpec, Command, Core, Effect, Fence, Input, Level, Options, StoreAnswer, StoreQuery, Ticket};
 use crate::probe::PROBE_WITHIN;
 use crate::store::memory::MemoryStore;
@@ -366,14 +366,14 @@ impl<'a> RehearsalWorld<'a> {
             return;
         }
         let approvals = rollout.record.approvals.len();
-        match rollout.record.phase.as_str() {
-            "scheduled" if approvals < usize::from(rollout.plan.approval.required) => {
+        match &rollout.record.phase {
+            Phase::Scheduled if approvals < usize::from(rollout.plan.approval.required) => {
                 // Each of them must be somebody else.
                 self.ask(Verb::Approve { digest: rollout.plan.approval.digest }, format!("{APPROVER}-{approvals}"));
             }
-            "awaiting" => self.ask(Verb::Promote, PERSON.to_owned()),
-            "halted" => self.rested = true,
-            "aborted" => self.rested = rollout.total().queued == 0,
+            Phase::Awaiting { .. } => self.ask(Verb::Promote, PERSON.to_owned()),
+            Phase::Halted { .. } => self.rested = true,
+            Phase::Aborted { .. } => self.rested = rollout.total().queued == 0,
             _ => self.rested = rollout.record.phase.is_final(),
         }
     }

@@ -12,8 +12,10 @@ use serde::Serialize;
 
 use super::pending::PendingRecord;
 use super::queue::QueueError;
+use super::row::{is_settled, standing_of};
 use super::value::write_json;
 use crate::domain::change;
+use crate::domain::tally::Standing;
 
 /// As [`super::queue::StoredRow`], borrowed.
 #[derive(Serialize)]
@@ -39,6 +41,18 @@ pub(crate) enum TreeName {
 
 impl TreeName {
     pub const ALL: [Self; 6] = [Self::Active, Self::Settled, Self::Failures, Self::Rollouts, Self::Instances, Self::Meta];
+
+    /// Its name on disk.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Settled => "settled",
+            Self::Failures => "failed",
+            Self::Rollouts => "rollouts",
+            Self::Instances => "instances",
+            Self::Meta => "meta",
+        }
+    }
 }
 
 /// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.
@@ -102,10 +116,10 @@ impl QueueBatch {
 
 /// Whether a state's word is one of those that a retry puts back.
 pub(crate) fn is_failure(word: &str) -> bool {
-    matches!(word, "failed" | "in_doubt")
+    matches!(standing_of(word), Some(Standing::Failed | Standing::InDoubt))
 }
 
 /// Whether a state's word is one of those of the tree of settled changes.
 pub(super) fn is_settled_word(word: &str) -> bool {
-    matches!(word, "succeeded" | "failed" | "in_doubt" | "cancelled" | "reverted" | "skipped")
+    standing_of(word).is_some_and(is_settled)
 }

@@ -289,14 +289,14 @@ impl Queue {
     }
 
     /// Every tree with its name.
-    pub fn trees(&self) -> [(&'static str, &Tree); 6] {
+    pub fn trees(&self) -> [(TreeName, &Tree); 6] {
         [
-            ("active", &self.active),
-            ("settled", &self.settled),
-            ("failed", &self.failures),
-            ("rollouts", &self.rollouts),
-            ("instances", &self.instances),
-            ("meta", &self.meta),
+            (TreeName::Active, &self.active),
+            (TreeName::Settled, &self.settled),
+            (TreeName::Failures, &self.failures),
+            (TreeName::Rollouts, &self.rollouts),
+            (TreeName::Instances, &self.instances),
+            (TreeName::Meta, &self.meta),
         ]
     }
 

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::change::{self, Change};
+use crate::domain::change::{self, Change, StateKind};
 use crate::domain::id::ChangeId;
 use crate::domain::plan::Plan;
 use crate::domain::tally::Standing;
@@ -41,19 +41,9 @@ pub(crate) fn change(id: ChangeId, target: Target, record: change::Record, plan:
     Change { id, target, wave: plan.strategy.wave_of(id.ordinal), desired: record.desired(plan.ssl_option), record }
 }
 
-/// The standing that one of the words of [`change::State::word`] counts as.
+/// The standing that one of the words of [`change::State::as_str`] counts as.
 pub(crate) fn standing_of(word: &str) -> Option<Standing> {
-    match word {
-        "queued" => Some(Standing::Queued),
-        "ready" | "inspecting" | "submitting" | "recovering" | "following" | "verifying" => Some(Standing::Active),
-        "succeeded" => Some(Standing::Succeeded),
-        "failed" => Some(Standing::Failed),
-        "in_doubt" => Some(Standing::InDoubt),
-        "cancelled" => Some(Standing::Cancelled),
-        "reverted" => Some(Standing::Reverted),
-        "skipped" => Some(Standing::Skipped),
-        _ => None,
-    }
+    StateKind::parse(word).map(Standing::of_kind)
 }
 
 /// Whether a change that stands there has its outcome.

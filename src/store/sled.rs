@@ -169,9 +169,9 @@ impl SledStore {
     /// How many of each thing it keeps in memory and in the queue's trees beside one entry a rollout.
     #[cfg(test)]
     pub(crate) fn kept(&self) -> Vec<(&'static str, usize)> {
-        let trees = self.shared.queue.trees().into_iter().filter(|(name, _)| *name != "rollouts");
+        let trees = self.shared.queue.trees().into_iter().filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
         let book = self.shared.books().expect("in order").book.kept();
-        book.into_iter().chain(trees.map(|(name, tree)| (name, tree.len()))).collect()
+        book.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
     }
 
     /// How often journal or queue were synced to disk since the start.

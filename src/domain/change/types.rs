@@ -165,27 +165,32 @@ pub enum State {
 impl State {
     /// The state's word in journal, CLI, API and metrics.
     pub fn as_str(&self) -> &'static str {
+        self.kind().as_str()
+    }
+
+    /// The state without what stands in it.
+    pub fn kind(&self) -> StateKind {
         match self {
-            Self::Queued => "queued",
-            Self::Ready => "ready",
-            Self::Inspecting => "inspecting",
-            Self::Submitting { .. } => "submitting",
-            Self::Recovering { .. } => "recovering",
-            Self::Following { .. } => "following",
-            Self::Verifying { .. } => "verifying",
-            Self::Succeeded { .. } => "succeeded",
-            Self::Failed { .. } => "failed",
-            Self::InDoubt { .. } => "in_doubt",
-            Self::Cancelled => "cancelled",
-            Self::Reverted { .. } => "reverted",
-            Self::Skipped { .. } => "skipped",
+            Self::Queued => StateKind::Queued,
+            Self::Ready => StateKind::Ready,
+            Self::Inspecting => StateKind::Inspecting,
+            Self::Submitting { .. } => StateKind::Submitting,
+            Self::Recovering { .. } => StateKind::Recovering,
+            Self::Following { .. } => StateKind::Following,
+            Self::Verifying { .. } => StateKind::Verifying,
+            Self::Succeeded { .. } => StateKind::Succeeded,
+            Self::Failed { .. } => StateKind::Failed,
+            Self::InDoubt { .. } => StateKind::InDoubt,
+            Self::Cancelled => StateKind::Cancelled,
+            Self::Reverted { .. } => StateKind::Reverted,
+            Self::Skipped { .. } => StateKind::Skipped,
         }
     }
 
     /// The words that `active` stands for: what has its place in flight and no outcome yet.
     pub const ACTIVE: [&'static str; 6] = ["ready", "inspecting", "submitting", "recovering", "following", "verifying"];
 
-    /// Every word of [`Self::word`], in the order of a change's life.
+    /// Every word of [`Self::as_str`], in the order of a change's life.
     pub const WORDS: [&'static str; 13] = [
         "queued",
         "ready",
@@ -218,6 +223,67 @@ impl State {
             | Self::Recovering { .. }
             | Self::Following { .. }
             | Self::Verifying { .. } => false,
+        }
+    }
+}
+
+/// A [`State`] without what stands in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateKind {
+    Queued,
+    Ready,
+    Inspecting,
+    Submitting,
+    Recovering,
+    Following,
+    Verifying,
+    Succeeded,
+    Failed,
+    InDoubt,
+    Cancelled,
+    Reverted,
+    Skipped,
+}
+
+impl StateKind {
+    /// All of them, in the order of a change's life.
+    pub const ALL: [Self; 13] = [
+        Self::Queued,
+        Self::Ready,
+        Self::Inspecting,
+        Self::Submitting,
+        Self::Recovering,
+        Self::Following,
+        Self::Verifying,
+        Self::Succeeded,
+        Self::Failed,
+        Self::InDoubt,
+        Self::Cancelled,
+        Self::Reverted,
+        Self::Skipped,
+    ];
+
+    /// The state of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// As [`State::as_str`].
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Ready => "ready",
+            Self::Inspecting => "inspecting",
+            Self::Submitting => "submitting",
+            Self::Recovering => "recovering",
+            Self::Following => "following",
+            Self::Verifying => "verifying",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::InDoubt => "in_doubt",
+            Self::Cancelled => "cancelled",
+            Self::Reverted => "reverted",
+            Self::Skipped => "skipped",
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::super::observation::Observation;
 use super::Invariant;
 use crate::domain::change::State;
+use crate::domain::rollout::Phase;
 
 pub(super) struct Outcomes;
 
@@ -32,7 +33,7 @@ impl Invariant for Outcomes {
         if total.total() as usize != end.changes.len() {
             return Err(format!("the outcomes of {} changes add up to {}", end.changes.len(), total.total()));
         }
-        if end.rollout.record.phase.as_str() == "completed" && end.rested && total.settled() != total.total() {
+        if end.rollout.record.phase == Phase::Completed && end.rested && total.settled() != total.total() {
             return Err(format!("completed, and {} changes have no outcome", total.total() - total.settled()));
         }
         let succeeded = end.changes.iter().filter(|change| matches!(change.record.state, State::Succeeded { .. }));

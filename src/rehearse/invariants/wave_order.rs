@@ -4,6 +4,7 @@ use super::super::observation::Observation;
 use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::plan::Strategy;
+use crate::domain::rollout::Phase;
 use crate::domain::tally::Standing;
 
 pub(super) struct WaveOrder {
@@ -25,7 +26,7 @@ impl Invariant for WaveOrder {
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         let Observation::Committed { commit, rollout } = fact else { return Ok(()) };
-        if rollout.record.phase.as_str() == "advancing" {
+        if matches!(rollout.record.phase, Phase::Advancing { .. }) {
             self.reached = self.reached.max(rollout.record.phase.wave());
         }
         let begins = commit.changes.iter().filter(|change| Standing::of(&change.record.state) == Standing::Active);

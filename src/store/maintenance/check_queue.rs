@@ -15,6 +15,7 @@ use super::offline::{journal, queue};
 use super::rebuild;
 use super::witness::{applied, copied};
 use crate::domain::id::RolloutId;
+use crate::store::draft::TreeName;
 use crate::store::home::Mark;
 use crate::store::open::{OpenError, QueueRefusal, guarded};
 use crate::store::queue::QueueError;
@@ -65,12 +66,12 @@ pub(super) fn compare(dir: &Path, store: &str, findings: &mut Findings) -> Resul
     let anew = rebuild::build(dir, store, &extent, applied.seq, folder.path())?;
     let mut keys = 0;
     for ((name, is), (_, must)) in there.queue.trees().into_iter().zip(anew.trees()) {
-        let place = format!("{}/{name}", queue(dir).display());
+        let place = format!("{}/{}", queue(dir).display(), name.as_str());
         // A tree that cannot be walked to its end is one finding; the others are looked at all the same.
         let compared = guarded(|| match name {
             // What is over may lie in a file already, here or there.
-            "settled" => walk(name, &place, there.queue.all_settled()?, anew.all_settled()?, findings),
-            "failed" => walk(name, &place, there.queue.all_failures()?, anew.all_failures()?, findings),
+            TreeName::Settled => walk(name, &place, there.queue.all_settled()?, anew.all_settled()?, findings),
+            TreeName::Failures => walk(name, &place, there.queue.all_failures()?, anew.all_failures()?, findings),
             _ => walk(name, &place, pairs(is), pairs(must), findings),
         });
         match compared {
@@ -89,7 +90,7 @@ fn pairs(tree: &Tree) -> impl Iterator<Item = KeyValue> {
 }
 
 fn walk(
-    name: &str,
+    name: TreeName,
     place: &str,
     mut is: impl Iterator<Item = KeyValue>,
     mut must: impl Iterator<Item = KeyValue>,
@@ -146,11 +147,11 @@ fn difference(is: &IVec, must: &IVec) -> Option<String> {
 }
 
 /// A key, for people.
-fn describe(tree: &str, key: &[u8]) -> String {
+fn describe(tree: TreeName, key: &[u8]) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\0', "/").escape_debug().to_string();
     match tree {
-        "active" | "settled" | "failed" => change_of(key).map_or_else(|| hex::encode(key), |id| id.to_string()),
-        "rollouts" => match key.split_first_chunk::<16>() {
+        TreeName::Active | TreeName::Settled | TreeName::Failures => change_of(key).map_or_else(|| hex::encode(key), |id| id.to_string()),
+        TreeName::Rollouts => match key.split_first_chunk::<16>() {
             Some((id, [])) => RolloutId::from_bytes(*id).to_string(),
             Some((id, _)) => format!("{}/tallies", RolloutId::from_bytes(*id)),
             None => hex::encode(key),
