@@ -1,7 +1,7 @@
 //! The body of the switch, which leaves only if the last check allows it.
 //!
 //! Invariants: the check is asked when the connection stands and asks for the first byte of the body, so a refusal
-//! leaves a request that can never be complete; once the [`Gate`] is closed the check is not asked any more, so a
+//! leaves a request that can never be complete; once the [`SendGate`] is closed the check is not asked any more, so a
 //! call that was given up cannot leave later.
 
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! The running parts: store, cloud, engine and API, started in this order and ended in the reverse.
 //!
 //! Invariants: the socket appears only after the store is locked and open; when one part ends by itself the process
-//! cannot go on, and [`Parts::ended`] says why; a drain begins nothing new and waits a bounded time for calls that are
+//! cannot go on, and [`RunningParts::ended`] says why; a drain begins nothing new and waits a bounded time for calls that are
 //! out.
 
 use std::path::{Path, PathBuf};

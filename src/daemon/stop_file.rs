@@ -72,12 +72,13 @@ pub fn warn(file: &StopFile) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock as _, SystemClock};
 
     #[test]
     fn whatever_stands_there_stops() {
         let state = tempfile::tempdir().expect("a temporary folder");
         let path = state.path().join(FILE);
-        let now = Timestamp::now();
+        let now = SystemClock.times().wall;
         let recent = |since: Timestamp| since.duration_since(now).unsigned_abs() < Duration::from_secs(60);
         let look = |state: &Path| {
             let file = look(state)?;

@@ -1,7 +1,7 @@
 //! Recurring enforcement: a plan that runs again at each tick, and what each run finds, does and leaves alone.
 //!
 //! Job: [`decide`]. It takes the record, an event and the context, and returns the next record. What must be done is
-//! read off the record: in [`Stage::Surveying`] and [`Stage::Applying`] the rollout that is named there is submitted if
+//! read off the record: in [`EnforcementStage::Surveying`] and [`EnforcementStage::Applying`] the rollout that is named there is submitted if
 //! it is not there yet. So a crash between the commit and the submission leads to the same rollout, never to two runs.
 //!
 //! Invariants: one run at a time; no tick begins two runs, whatever the clock does; after a run that was halted the next

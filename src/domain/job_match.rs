@@ -5,7 +5,7 @@
 //!
 //! Invariants: a job that it may have made is never left out. The cloud dates and filters jobs by its own clock, so every
 //! span here is in cloud time. "No job of ours" is concluded only from a list whose span is known to cover the time at
-//! which the cloud would have dated it ([`Doubt::is_covered_by`]). Jobs that are explained, whose ids we hold, are not it; and of
+//! which the cloud would have dated it ([`JobSearchBounds::is_covered_by`]). Jobs that are explained, whose ids we hold, are not it; and of
 //! one instance one change is active at a time, whose PUT leaves only after every PUT before it has its job id or is known
 //! to have made no job. So what the cloud made before a job that is explained is older than the PUT in doubt, whoever made it,
 //! and need not be explained itself: of an instance with many proxies only the latest job ids are kept.

@@ -4,7 +4,7 @@
 //! the wire shows what a change wanted.
 //!
 //! Invariants: a proof holds facts, the verdict is a function of it, so the same proof can be judged anew under other
-//! demands; nothing seen is ever taken for the opposite of what is wanted: what could not be seen is [`Verdict::Unseen`].
+//! demands; nothing seen is ever taken for the opposite of what is wanted: what could not be seen is [`ProofVerdict::Unseen`].
 //! Every text of the other side is one printable line of bounded length before it gets here.
 //!
 //! Deliberately not here: sockets, TLS and certificates (`probe`).

@@ -55,7 +55,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// As [`Mark`]: who, and why.
+/// As [`Attribution`]: who, and why.
 impl fmt::Display for StopFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (path, text) = (&self.path, self.text.trim());

@@ -159,15 +159,15 @@ pub enum StoreQuery {
 /// What the store answered.
 #[derive(Debug)]
 pub enum StoreAnswer {
-    /// To [`Query::Rollout`].
+    /// To [`StoreQuery::Rollout`].
     Rollout(Option<Box<Rollout>>),
-    /// To [`Query::Candidates`].
+    /// To [`StoreQuery::Candidates`].
     Candidates(Candidates),
-    /// To [`Query::Stored`].
+    /// To [`StoreQuery::Stored`].
     Stored(Vec<Change>),
-    /// To [`Query::Change`].
+    /// To [`StoreQuery::Change`].
     Change(Option<Box<(Active, Rollout)>>),
-    /// To [`Query::KnownJobs`].
+    /// To [`StoreQuery::KnownJobs`].
     KnownJobs(Vec<JobId>),
 }
 

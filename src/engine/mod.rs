@@ -8,7 +8,7 @@
 //!    loser reads again and decides again with the same event. A store has one daemon, so what commits nothing needs no
 //!    claim.
 //! 3. **One call a decision, one effect a change.** Nothing is repeated below a decision.
-//! 4. **A last check where the bytes leave** ([`Board`]): past its deadline, after an acknowledged pause, abort or halt,
+//! 4. **A last check where the bytes leave** ([`Fence`]): past its deadline, after an acknowledged pause, abort or halt,
 //!    under the kill switch, over a paused lane, outside its window, too far from the cloud's clock, a PUT stays incomplete
 //!    and counts as not sent.
 //! 5. **A restart adopts.** What a crashed daemon left falls due by itself; states say what may have happened, and a PUT

@@ -1,6 +1,6 @@
 //! The rehearsal: a whole rollout in virtual time, by the shipped engine against the simulated cloud.
 //!
-//! Job: a [`Scene`] in, a [`Run`] out: what happened, the journal of it, and whether every promise held. The forecast
+//! Job: a [`Scenario`] in, a [`RehearsalRun`] out: what happened, the journal of it, and whether every promise held. The forecast
 //! is the same run several times over with other throws of the dice; the search is many runs with drawn faults.
 //!
 //! Invariants: nothing here decides what a rollout does, that is [`crate::engine::Core`] as it ships; nothing reads a

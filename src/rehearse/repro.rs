@@ -1,6 +1,6 @@
 //! A story: the same plan with faults of its own, as few as they may be, and how to tell it again.
 //!
-//! Invariant: a story is told again by its command alone; [`Story::arguments`] and [`Story::scene`] say the same.
+//! Invariant: a story is told again by its command alone; [`Repro::arguments`] and [`Repro::scene`] say the same.
 
 use std::time::Duration;
 

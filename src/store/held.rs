@@ -1,6 +1,6 @@
 //! A file or directory that is held open, and the path at which it must still be found.
 //!
-//! Invariant: [`Held::confirm`] fails as soon as the path leads elsewhere or nowhere: what was synced through the open file
+//! Invariant: [`HeldFile::confirm`] fails as soon as the path leads elsewhere or nowhere: what was synced through the open file
 //! would be found by nobody.
 
 use std::fs::{File, Metadata};

@@ -105,7 +105,7 @@ pub trait Store: Send + Sync {
     /// each. Of a rollout that is put back: only those to be put back, and only of this wave.
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>>;
 
-    /// Stored changes in one of these states (words of [`change::State::word`]; `queued` are those
+    /// Stored changes in one of these states (words of [`change::State::as_str`]; `queued` are those
     /// queued again or passed over, but not those never touched), whose place lies in `places`, in the list's order.
     fn stored(
         &self,

@@ -45,7 +45,7 @@ pub(crate) struct ShownRollout<'a> {
     pub untouched: change::Record,
 }
 
-/// Fills a page from the rows at and after [`Query::first`], which come in their order.
+/// Fills a page from the rows at and after [`PageQuery::first`], which come in their order.
 pub(crate) fn page<E: From<Unavailable>>(
     query: &PageQuery,
     shown: &ShownRollout<'_>,

@@ -1,7 +1,7 @@
 //! What the callers of the store on disk share with its writers: the books, the line of commits, and how far all is.
 //!
 //! Invariants: commits are checked, folded and put in line under one lock, so the journal's order is the books' order;
-//! after a failure nothing is accepted any more. Locks are taken in the order books, then [`Landed`]; the writer never
+//! after a failure nothing is accepted any more. Locks are taken in the order books, then [`Applied`]; the writer never
 //! holds the latter while it takes the former.
 
 use std::collections::VecDeque;

@@ -236,7 +236,7 @@ impl StoreState {
         known.last().map_or(1, |((_, revision), _)| revision.saturating_add(1))
     }
 
-    /// Takes a rollout into the books: the fold of [`What::Submitted`].
+    /// Takes a rollout into the books: the fold of [`JournalEvent::Submitted`].
     pub fn submitted(&mut self, id: RolloutId, seq: u64, opening: NewRollout) {
         let sheet = Progress::submitted(&opening.plan);
         let at = opening.at;

@@ -474,13 +474,13 @@ pub struct Context<'a> {
     /// The plan's `verify.timeout`.
     pub verify_timeout: Duration,
     /// Boot time spent in the present state as far as this process knows; a restart starts it anew. States are told
-    /// apart by [`State::word`]: `Recovering` is one state, whatever it asks next.
+    /// apart by [`State::as_str`]: `Recovering` is one state, whatever it asks next.
     pub waited: Duration,
     /// Looks made in the present state (by its word) by this process; spreads the polls.
     pub looks: u32,
-    /// The plan only looks ([`super::plan::Plan::survey`]).
+    /// The plan only looks ([`crate::domain::plan::Plan::survey`]).
     pub survey: bool,
-    /// What the wire must show, if it must ([`super::plan::Plan::wire`]).
+    /// What the wire must show, if it must ([`crate::domain::plan::Plan::wire`]).
     pub wire: Option<Demand>,
     /// What runs on its instance, as far as a list of the lane's running jobs has told of late.
     pub occupied: Option<&'a JobSeen>,
