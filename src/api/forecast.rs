@@ -162,29 +162,29 @@ impl Forecaster {
                 break;
             }
         }
-        let Some(mut scene) = remainder(rollout, &left, &self.lanes_now(), now) else { return Ok(None) };
-        let Some(lane) = scene.lanes.first() else { return Ok(None) };
+        let Some(mut scenario) = remainder(rollout, &left, &self.lanes_now(), now) else { return Ok(None) };
+        let Some(lane) = scenario.lanes.first() else { return Ok(None) };
         let seq = self.store.health().seq;
         let tail = usize::try_from(JOURNAL_TAIL).unwrap_or(usize::MAX);
         let entries = self.store.journal(Some(rollout.id), seq.saturating_sub(JOURNAL_TAIL), tail).await?;
         let measured = MeasuredCloud::of(&entries, &lane.timing);
         if let Some(latency) = measured.latency() {
-            scene.faults.latency = latency;
+            scenario.faults.latency = latency;
         }
         let span = |length: Duration| Length::from(length).to_string();
         let basis = if measured.job_times.len() >= ENOUGH {
             let (min, max) = measured.range();
-            scene.job_times = measured.job_times.as_slice().into();
+            scenario.job_times = measured.job_times.as_slice().into();
             format!("jobs take {} to {}, measured on {} of this rollout", span(min), span(max), measured.job_times.len())
         } else {
             format!(
                 "jobs take {} to {}, assumed until {ENOUGH} were seen",
-                span(scene.faults.job_time.min),
-                span(scene.faults.job_time.max)
+                span(scenario.faults.job_time.min),
+                span(scenario.faults.job_time.max)
             )
         };
         let changes = left.len().max(CHANGES_QUICK);
-        let made = tokio::task::spawn_blocking(move || Forecast::bounded(&scene, vec![basis], changes, 1)).await;
+        let made = tokio::task::spawn_blocking(move || Forecast::bounded(&scenario, vec![basis], changes, 1)).await;
         match made {
             Ok(Ok(forecast)) => Ok(forecast),
             Ok(Err(error)) => {

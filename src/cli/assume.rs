@@ -1,4 +1,4 @@
-//! The scene that a plan, the daemon's configuration and the flags describe, and what is assumed in it: for `rehearse` and
+//! The scenario that a plan, the daemon's configuration and the flags describe, and what is assumed in it: for `rehearse` and
 //! for the forecast of `plan`.
 //!
 //! Invariant: whatever nobody gave is told in words.
@@ -17,7 +17,7 @@ use crate::rehearse::Scenario;
 use crate::rehearse::repro::{FaultSetting, with};
 use crate::yaml::length::Length;
 
-/// The scene, and what it rests on.
+/// The scenario, and what it rests on.
 pub fn assume(
     plan: Plan,
     targets: TargetList,
@@ -25,24 +25,24 @@ pub fn assume(
     given: &CloudArgs,
     from: Timestamp,
 ) -> Result<(Scenario, Vec<String>)> {
-    let mut scene = Scenario::new(plan, targets, daemon.configured(), from);
+    let mut scenario = Scenario::new(plan, targets, daemon.configured(), from);
     let settings: Vec<FaultSetting> = given.fault.iter().map(|text| setting(text)).collect::<Result<_>>()?;
     let mut job_time_given = settings.iter().any(|setting| setting.key == "job_time");
     if let Some(file) = &given.faults {
         let (written, text) = faults(file)?;
-        let assumed = std::mem::replace(&mut scene.faults, written);
+        let assumed = std::mem::replace(&mut scenario.faults, written);
         // What the file leaves open is assumed as it is without a file: an emulator's quick jobs would flatter.
         if !says(&text, "job_time") {
-            scene.faults.job_time = assumed.job_time;
+            scenario.faults.job_time = assumed.job_time;
         }
         if !says(&text, "latency") {
-            scene.faults.latency = assumed.latency;
+            scenario.faults.latency = assumed.latency;
         }
         job_time_given |= says(&text, "job_time");
     }
-    scene.faults = with(&scene.faults, &settings)?;
-    let basis = basis(&scene, daemon, job_time_given);
-    Ok((scene, basis))
+    scenario.faults = with(&scenario.faults, &settings)?;
+    let basis = basis(&scenario, daemon, job_time_given);
+    Ok((scenario, basis))
 }
 
 fn says(text: &str, field: &str) -> bool {
@@ -54,8 +54,8 @@ fn setting(text: &str) -> Result<FaultSetting> {
     Ok(FaultSetting { key: key.trim().into(), value: value.trim().into() })
 }
 
-fn basis(scene: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> Vec<String> {
-    let job_time = scene.faults.job_time;
+fn basis(scenario: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> Vec<String> {
+    let job_time = scenario.faults.job_time;
     let between =
         if job_time.min == job_time.max { span(job_time.min) } else { format!("{} to {}", span(job_time.min), span(job_time.max)) };
     let mut told = vec![if job_time_given {
@@ -63,13 +63,13 @@ fn basis(scene: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> Vec<
     } else {
         format!("jobs take {between}, assumed (tell it better with --fault job_time=…)")
     }];
-    for lane in &scene.lanes {
+    for lane in &scenario.lanes {
         let known = daemon.configured().iter().any(|known| known.name == lane.name);
         let quota = lane.quota.map_or("no quota".to_owned(), |quota| format!("{} calls in any {}", quota.requests, span(quota.per)));
         let from = if known { "as configured" } else { "assumed, no configuration names it" };
         told.push(format!("lane {}: {quota}, {from}", lane.name));
     }
-    if scene.plan.strategy.waves.iter().any(|wave| wave.promote == Promote::Manual) {
+    if scenario.plan.strategy.waves.iter().any(|wave| wave.promote == Promote::Manual) {
         told.push("a person promotes as soon as the rollout waits for it".into());
     }
     told

@@ -183,8 +183,8 @@ pub fn foresee(preview: &mut Preview, loaded: &LoadedPlan, cloud: &CloudArgs, da
         // That nothing would ever be done is told already.
         return Ok(());
     }
-    let (scene, basis) = assume(loaded.plan.clone(), loaded.targets.clone(), daemon, cloud, style.now)?;
-    match Forecast::of(&scene, basis)? {
+    let (scenario, basis) = assume(loaded.plan.clone(), loaded.targets.clone(), daemon, cloud, style.now)?;
+    match Forecast::of(&scenario, basis)? {
         Some(forecast) => {
             preview.warnings.extend(forecast.warnings.iter().cloned());
             preview.forecast = Some(forecast);

@@ -38,29 +38,29 @@ pub async fn rehearse(args: &RehearseArgs, daemon: &DaemonAddress, client: impl 
     let zone = loaded.plan.calendar.windows().first().map_or_else(|| style.zone.clone(), |window| window.zone().rules().clone());
     let now = jiff::Timestamp::from_second(style.now.as_second()).unwrap_or(style.now);
     let from = args.from.as_deref().map_or(Ok(now), |text| instant("--from", text, &zone))?;
-    let (mut scene, mut basis) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
-    basis.push(begins(&scene));
+    let (mut scenario, mut basis) = assume(loaded.plan, loaded.targets, daemon, &args.cloud, from)?;
+    basis.push(begins(&scenario));
     if let Some(lasts) = args.lasts {
         let lasts = lasts.get();
         anyhow::ensure!(lasts <= FOR_MAX && !lasts.is_zero(), "--for lies between 1ms and {} days; give less", FOR_MAX.as_secs() / 86_400);
-        scene.lasts = lasts;
+        scenario.lasts = lasts;
     }
-    scene.until()?;
+    scenario.until()?;
     anyhow::ensure!(args.crash.len() <= CRASHES_MAX, "{} crashes are more than {CRASHES_MAX}; give fewer", args.crash.len());
     if let Some(targets) = args.targets {
-        scene = scene.cut_to(targets);
+        scenario = scenario.cut_to(targets);
     }
     if let Some(seeds) = args.seeds {
-        return look_for(args, &scene, seeds);
+        return look_for(args, &scenario, seeds);
     }
-    scene.seed = args.seed;
-    scene.crashes = args.crash.iter().map(|crash| crash.get()).collect();
-    let run = run(&scene)?;
+    scenario.seed = args.seed;
+    scenario.crashes = args.crash.iter().map(|crash| crash.get()).collect();
+    let run = run(&scenario)?;
     if let Some(file) = &args.journal {
         write_journal(file, &run.journal).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let style = Style { zone, ..style.clone() };
-    let clocks = clocks(&scene.plan.calendar, &run.verdict);
+    let clocks = clocks(&scenario.plan.calendar, &run.verdict);
     let told = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
@@ -87,10 +87,10 @@ pub struct RehearsalReport<'a> {
 }
 
 /// What the proxies show at the start.
-fn begins(scene: &Scenario) -> String {
-    let other = if scene.plan.ssl_option { "off" } else { "on" };
-    let listed = scene.targets.iter().filter(|target| target.seen.is_some()).count();
-    match scene.targets.len() - listed {
+fn begins(scenario: &Scenario) -> String {
+    let other = if scenario.plan.ssl_option { "off" } else { "on" };
+    let listed = scenario.targets.iter().filter(|target| target.seen.is_some()).count();
+    match scenario.targets.len() - listed {
         0 => "every proxy begins with what the list says".into(),
         rest if listed == 0 => {
             format!("{} SSL {other}", count(u32::try_from(rest).unwrap_or(u32::MAX), "proxy begins with", "proxies begin with"))
@@ -355,29 +355,29 @@ mod tests {
         });
     }
 
-    fn scene() -> Scenario {
+    fn scenario() -> Scenario {
         let mut stage = StagedRun::of(12, 8, &[("canary", 2), ("rest", 10)]);
         stage.windows_in(&["Asia/Singapore"], "0 1 * * *", 300, 60);
-        stage.scene.lanes[0].quota = Some(Quota { requests: 30, per: Duration::from_secs(60) });
-        stage.scene.plan.strategy.max_in_flight = 2;
+        stage.scenario.lanes[0].quota = Some(Quota { requests: 30, per: Duration::from_secs(60) });
+        stage.scenario.plan.strategy.max_in_flight = 2;
         let jobs = FaultSetting { key: "job_time".into(), value: "{min: 30s, max: 1m}".into() };
-        stage.scene.faults = with(&stage.scene.faults, &[jobs]).expect("a fault");
-        stage.scene
+        stage.scenario.faults = with(&stage.scenario.faults, &[jobs]).expect("a fault");
+        stage.scenario
     }
 
-    fn told(scene: &Scenario) -> (String, String, Exit) {
-        let zone = scene.plan.calendar.windows()[0].zone().rules().clone();
+    fn told(scenario: &Scenario) -> (String, String, Exit) {
+        let zone = scenario.plan.calendar.windows()[0].zone().rules().clone();
         let style = Style { now: after(0), zone };
-        let run = run(scene).expect("a fleet");
+        let run = run(scenario).expect("a fleet");
         let basis = vec!["jobs take 30s to 1m, as given".into()];
-        let clocks = clocks(&scene.plan.calendar, &run.verdict);
+        let clocks = clocks(&scenario.plan.calendar, &run.verdict);
         let told = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
         (text(&told, &style), pretty(&told).expect("JSON"), exit(&run.verdict))
     }
 
     #[test]
     fn a_rehearsal_that_goes_well() {
-        let (text, json, exit) = told(&scene());
+        let (text, json, exit) = told(&scenario());
         golden("rehearsal", &text);
         golden("rehearsal-json", &json);
         assert_eq!(exit, Exit::Done);
@@ -387,11 +387,12 @@ mod tests {
     fn the_nights_on_which_clocks_change_are_marked() {
         let mut stage = StagedRun::of(8, 8, &[("all", 8)]);
         stage.windows_in(&["Europe/Berlin"], "30 2 * * *", 60, 0);
-        stage.scene.plan.strategy.max_in_flight = 2;
-        stage.scene.faults = with(&stage.scene.faults, &[FaultSetting { key: "job_time".into(), value: "50s".into() }]).expect("a fault");
+        stage.scenario.plan.strategy.max_in_flight = 2;
+        stage.scenario.faults =
+            with(&stage.scenario.faults, &[FaultSetting { key: "job_time".into(), value: "50s".into() }]).expect("a fault");
         for (from, name) in [("2027-03-27T00:00:00Z", "rehearsal-spring"), ("2027-10-30T00:00:00Z", "rehearsal-autumn")] {
-            stage.scene.from = from.parse().expect("an instant");
-            let (text, json, _) = told(&stage.scene);
+            stage.scenario.from = from.parse().expect("an instant");
+            let (text, json, _) = told(&stage.scenario);
             let from = text.find("CUTOFF").map_or(0, |at| text[..at].rfind('\n').map_or(0, |line| line + 1));
             golden(name, text[from..].split("\n\n").next().unwrap_or_default());
             assert_eq!(json.matches("\"clocks\"").count(), 1, "{json}");
@@ -400,20 +401,20 @@ mod tests {
 
     #[test]
     fn a_rehearsal_that_halts() {
-        let mut scene = scene();
+        let mut scenario = scenario();
         let setting = |key: &str, value: &str| FaultSetting { key: key.into(), value: value.into() };
-        scene.faults = with(&scene.faults, &[setting("job_fails", "0.7")]).expect("a fault");
-        scene.plan.strategy.max_failures = 2;
-        scene.plan.retry.max_attempts = 1;
-        scene.crashes = vec![Duration::from_secs(17 * 3600 + 30)];
-        let (text, _, exit) = told(&scene);
+        scenario.faults = with(&scenario.faults, &[setting("job_fails", "0.7")]).expect("a fault");
+        scenario.plan.strategy.max_failures = 2;
+        scenario.plan.retry.max_attempts = 1;
+        scenario.crashes = vec![Duration::from_secs(17 * 3600 + 30)];
+        let (text, _, exit) = told(&scenario);
         golden("rehearsal-halted", &text);
         assert_eq!(exit, Exit::Stopped);
     }
 
     #[test]
     fn every_ending_has_its_exit_code() {
-        let well = run(&scene()).expect("a fleet").verdict;
+        let well = run(&scenario()).expect("a fleet").verdict;
         let with = |ending, failed, in_doubt| {
             let mut verdict = RehearsalVerdict { ending, ..well.clone() };
             (verdict.tally.failed, verdict.tally.in_doubt) = (failed, in_doubt);
@@ -431,7 +432,7 @@ mod tests {
     #[test]
     fn the_forecast_of_a_plan() {
         let style = Style { now: after(0), zone: TimeZone::UTC }.in_zone(Some("Asia/Singapore"));
-        let forecast = Forecast::of(&scene(), vec!["jobs take 30s to 1m, as given".into()]).expect("a fleet").expect("small");
+        let forecast = Forecast::of(&scenario(), vec!["jobs take 30s to 1m, as given".into()]).expect("a fleet").expect("small");
         golden("forecast", &super::super::forecast::text(&forecast, &style));
         golden("forecast-lines", &super::super::forecast::lines(&forecast, &style, 8).join("\n"));
         golden("forecast-json", &pretty(&forecast).expect("JSON"));

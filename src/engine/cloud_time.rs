@@ -150,7 +150,7 @@ impl Core {
             Owner::Rollout(_) | Owner::Stranger(_) => None,
         };
         if let Some(lane) = lane {
-            self.board.hear(lane, date, sent, self.now);
+            self.fence.hear(lane, date, sent, self.now);
         }
     }
 
@@ -160,21 +160,21 @@ impl Core {
         let Some(work) = self.work.get(&id) else { return (None, None) };
         let lane = &work.change.target.lane;
         let begins = matches!(work.change.record.state, State::Ready | State::Inspecting);
-        let holds = self.board.clock(lane, self.now).filter(|_| begins).and_then(|standing| {
+        let holds = self.fence.clock(lane, self.now).filter(|_| begins).and_then(|standing| {
             if standing.holds() {
                 return Some("its lane's clock and this machine's are too far apart");
             }
             let shut = self.rollouts.get(&id.rollout)?.is_shut_by(standing.ahead.of(self.now.wall));
             shut.then_some("by the cloud's clock the window is shut")
         });
-        (self.board.cloud(lane, self.now.boot), holds)
+        (self.fence.cloud(lane, self.now.boot), holds)
     }
 
     /// What the clocks of the clouds show now that a rollout works on; of all, while it is not known which these are.
     pub(super) fn cloud_time_of(&self, id: RolloutId) -> Option<TimeSpan> {
         let tracked = self.rollouts.get(&id)?;
         let all = self.lanes.keys().filter(|name| tracked.lanes.is_empty() || tracked.lanes.contains(name));
-        all.filter_map(|name| self.board.cloud(name, self.now.boot))
+        all.filter_map(|name| self.fence.cloud(name, self.now.boot))
             .reduce(|one, other| TimeSpan { from: one.from.min(other.from), to: one.to.min(other.to) })
     }
 }

@@ -78,7 +78,7 @@ pub struct Core {
     pub(super) lanes: BTreeMap<Name, LaneState>,
     pub(super) work: BTreeMap<ChangeId, Work>,
     pub(super) rollouts: BTreeMap<RolloutId, Tracked>,
-    pub(super) board: Arc<Fence>,
+    pub(super) fence: Arc<Fence>,
     pub(super) stop: Stop,
     pub(super) draining: bool,
     /// Whose they are, and since when they are out.
@@ -109,7 +109,7 @@ impl Core {
     /// A core that knows nothing yet; its first step scans the store.
     pub fn new(options: Options, now: Times) -> Self {
         let shared = lane::reached(&options.lanes);
-        let board = Arc::new(Fence::new(&options.lanes));
+        let fence = Arc::new(Fence::new(&options.lanes));
         let lanes = options.lanes.into_iter();
         let mut lanes: BTreeMap<_, _> =
             lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
@@ -128,7 +128,7 @@ impl Core {
             lanes,
             work: BTreeMap::new(),
             rollouts: BTreeMap::new(),
-            board,
+            fence,
             stop: Stop::default(),
             draining: false,
             tickets: BTreeMap::new(),
@@ -150,8 +150,8 @@ impl Core {
     }
 
     /// What calls on their way out must ask.
-    pub fn board(&self) -> Arc<Fence> {
-        Arc::clone(&self.board)
+    pub fn fence(&self) -> Arc<Fence> {
+        Arc::clone(&self.fence)
     }
 
     /// Takes one input and appends what must be done to `out`.
@@ -209,7 +209,7 @@ impl Core {
             Input::Lanes(lanes) => self.switch_lanes(lanes),
             Input::Drain => {
                 self.draining = true;
-                self.board.set_draining();
+                self.fence.set_draining();
                 self.dismiss_asks(out);
             }
             Input::StoreFailed(why) => self.fail(why, out),
@@ -261,7 +261,7 @@ impl Core {
                 why: paused.why.clone(),
             }),
             quota: lane.standing(self.now.boot),
-            clock: self.board.clock(&lane.lane.name, self.now),
+            clock: self.fence.clock(&lane.lane.name, self.now),
             free_at: lane.free_at.filter(|at| *at > self.now.boot).map(|at| self.wall_at(at)),
             assumed_until: lane.assumed(self.now.boot).map(|at| self.wall_at(at)),
             occupied: lane.occupied.known(self.now.boot),

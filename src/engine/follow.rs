@@ -209,7 +209,7 @@ impl Core {
             return self.set_timer(Timer::List(name.clone()), None, from);
         }
         let begun = lane.followed.broken_off.take();
-        let cloud = self.board.cloud(name, now).unwrap_or(TimeSpan::at(self.now.wall));
+        let cloud = self.fence.cloud(name, now).unwrap_or(TimeSpan::at(self.now.wall));
         lane.followed.question = Some(begun.unwrap_or_else(|| lane.followed.new_question(now, cloud)));
         self.line_up_at(name, Rank::InFlight, Waiter::List);
     }
@@ -242,7 +242,7 @@ impl Core {
                         (since.took, since.looked) = (took, now);
                         if let (Some(created), Some(put), false) = (created, since.put, since.dated) {
                             since.dated = true;
-                            self.board.hear_job(name, created, put);
+                            self.fence.hear_job(name, created, put);
                         }
                     }
                     self.deliver(id, view, &told, out);

@@ -30,7 +30,7 @@ pub const ASKS_MAX: usize = 1024;
 /// Speaks to the engine; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) board: Arc<Fence>,
+    pub(super) fence: Arc<Fence>,
     pub(super) requests: mpsc::Sender<EngineRequest>,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
 }
@@ -187,7 +187,7 @@ impl Handle {
 
     /// Has the last check of every call that changes anything look for the kill-switch file itself.
     pub fn look_for_stop(&self, look: StopLook) {
-        self.board.look_for_stop(look);
+        self.fence.look_for_stop(look);
     }
 
     /// Tells the engine that the kill-switch file is there, or is gone.

@@ -1,7 +1,7 @@
 //! Lanes that send no new work now: paused by a person, refused, out of reach, or held by its clock. And the rollouts that can only wait for
 //! such lanes.
 //!
-//! Invariants: a person's pause of a lane stands on the board before it is acknowledged, so no write leaves over it
+//! Invariants: a person's pause of a lane stands on the fence before it is acknowledged, so no write leaves over it
 //! afterwards; reads and jobs are followed all the same. Time in which every lane that a rollout's changes need is held
 //! is nobody's stall.
 //!
@@ -63,7 +63,7 @@ impl Core {
     /// People paused these lanes, or resumed them.
     pub(super) fn switch_lanes(&mut self, lanes: Vec<(Name, Option<Attribution>)>) {
         for (name, mark) in lanes {
-            self.board.set_lane(&name, mark.clone());
+            self.fence.set_lane(&name, mark.clone());
             if let Some(lane) = self.lanes.get_mut(&name) {
                 lane.paused_by = mark;
             }
@@ -78,7 +78,7 @@ impl Core {
     pub(super) fn lane_held(&self, name: &Name) -> Option<String> {
         match self.lanes.get(name) {
             Some(lane) => lane.held(self.now.boot).or_else(|| {
-                let standing = self.board.clock(name, self.now).filter(ClockStanding::holds)?;
+                let standing = self.fence.clock(name, self.now).filter(ClockStanding::holds)?;
                 Some(format!("is held by its clock: {}", clock_text(standing.ahead)))
             }),
             None => Some("is not in the configuration".to_owned()),

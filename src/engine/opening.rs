@@ -106,7 +106,7 @@ mod tests {
 
     const HOUR: i64 = 3_600;
 
-    /// Open for an hour from second 0 of the scene on, every day.
+    /// Open for an hour from second 0 of the scenario on, every day.
     fn plan() -> Plan {
         let mut plan = fixtures::plan("alpha", &[2, 2]);
         let cron = "0 8 * * *".parse().expect("an expression");

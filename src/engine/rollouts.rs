@@ -1,7 +1,7 @@
 //! The rollouts in hand: one look or one verb at a time, each from a fresh read to a commit.
 //!
 //! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; another
-//! daemon's are met by the compare-and-swap. A verb is answered only when its commit is durable and on the board.
+//! daemon's are met by the compare-and-swap. A verb is answered only when its commit is durable and on the fence.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -189,7 +189,7 @@ impl Core {
         for id in gone {
             if let Some(tracked) = self.rollouts.remove(&id) {
                 self.clear_timer(Timer::Rollout(id), tracked.wake);
-                self.board.forget_rollout(id);
+                self.fence.forget_rollout(id);
             }
         }
     }
@@ -228,7 +228,7 @@ impl Core {
     fn gate_moved(&mut self, id: RolloutId, decided: Times) {
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             tracked.waits.seen(&tracked.view.record, decided);
-            self.board.set_rollout(id, &tracked.view.record);
+            self.fence.set_rollout(id, &tracked.view.record);
             self.wake_ready(id);
         }
     }
@@ -272,7 +272,7 @@ impl Core {
         if self.stop == stop {
             return;
         }
-        self.board.set_stop(stop.clone());
+        self.fence.set_stop(stop.clone());
         self.stop = stop;
         let ids: Vec<_> = self.rollouts.keys().copied().collect();
         for id in ids {

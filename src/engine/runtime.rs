@@ -55,10 +55,10 @@ pub fn start(
     let (requests, received) = mpsc::channel(REQUESTS_MAX);
     let (publish, snapshot) = watch::channel(Arc::new(Snapshot::default()));
     let core = Core::new(options, clock.times());
-    let board = core.board();
+    let fence = core.fence();
     let (answers, inputs) = mpsc::channel(ANSWERS_MAX);
     let shell = Runtime {
-        board: Arc::clone(&board),
+        fence: Arc::clone(&fence),
         core,
         store,
         cloud,
@@ -76,12 +76,12 @@ pub fn start(
         draining: false,
         warned: BTreeSet::new(),
     };
-    (Handle { board, requests, snapshot }, shell.run(received, inputs))
+    (Handle { fence, requests, snapshot }, shell.run(received, inputs))
 }
 
 struct Runtime {
     core: Core,
-    board: Arc<Fence>,
+    fence: Arc<Fence>,
     store: Arc<dyn Store>,
     cloud: Arc<dyn Cloud>,
     probe: Arc<dyn Probe>,
@@ -257,9 +257,9 @@ impl Runtime {
                     Effect::Commit { ticket, commit } => next.extend(self.commit(ticket, *commit).await),
                     Effect::Call { ticket, call, check } => {
                         let (cloud, answers) = (Arc::clone(&self.cloud), self.answers.clone());
-                        let (board, clock) = (Arc::clone(&self.board), Arc::clone(&self.clock));
+                        let (fence, clock) = (Arc::clone(&self.fence), Arc::clone(&self.clock));
                         tokio::spawn(async move {
-                            let last = Box::new(move || board.check(&check, clock.times()));
+                            let last = Box::new(move || fence.check(&check, clock.times()));
                             let reply = cloud.perform(call, last).await;
                             // To a core that is gone it means nothing: the intent is in the store, the next start asks the cloud.
                             let _ = answers.send(Input::Answered { ticket, reply }).await;

@@ -28,26 +28,26 @@ pub struct Clouds {
 }
 
 impl Clouds {
-    /// The clouds of this scene: every target is there, with the value that its list says it showed; where that says
+    /// The clouds of this scenario: every target is there, with the value that its list says it showed; where that says
     /// nothing, with the other value than the wanted one.
-    pub(super) fn new(scene: &Scenario) -> Result<Self, SceneError> {
+    pub(super) fn new(scenario: &Scenario) -> Result<Self, SceneError> {
         let mut models = BTreeMap::new();
-        for (place, lane) in scene.lanes.iter().enumerate() {
-            let own = scene.targets.iter().filter(|target| target.lane == lane.name);
+        for (place, lane) in scenario.lanes.iter().enumerate() {
+            let own = scenario.targets.iter().filter(|target| target.lane == lane.name);
             let proxy = |target: &Target| FleetProxy {
                 instance_id: target.instance_id,
                 proxy_id: target.proxy_id,
-                ssl_option: target.seen.unwrap_or(!scene.plan.ssl_option),
+                ssl_option: target.seen.unwrap_or(!scenario.plan.ssl_option),
             };
             let fleet = Fleet::new(own.map(proxy).collect())?;
-            let mut model = Model::new(&fleet, scene.faults.clone(), scene.seed.wrapping_add(place as u64), scene.from);
+            let mut model = Model::new(&fleet, scenario.faults.clone(), scenario.seed.wrapping_add(place as u64), scenario.from);
             model.watch(WATCHED);
             if let Some(quota) = lane.quota {
                 model.watch(quota.per);
             }
             models.insert(lane.name.clone(), model);
         }
-        Ok(Self { models, job_times: scene.job_times.clone(), rng: Rng::with_seed(scene.seed ^ 0x6a6f_6273) })
+        Ok(Self { models, job_times: scenario.job_times.clone(), rng: Rng::with_seed(scenario.seed ^ 0x6a6f_6273) })
     }
 
     pub(super) fn arrive(&mut self, now: Timestamp, call: &Call) -> Arrival {

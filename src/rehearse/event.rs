@@ -1,6 +1,6 @@
 //! The queue of what happens next, by virtual time and then by the order in which it was put in.
 //!
-//! Invariant: one order for all that happens, so one scene is one history.
+//! Invariant: one order for all that happens, so one scenario is one history.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

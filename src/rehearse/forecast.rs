@@ -1,6 +1,6 @@
-//! The forecast: which wave ends when, from several runs of the same scene with other throws of the dice.
+//! The forecast: which wave ends when, from several runs of the same scenario with other throws of the dice.
 //!
-//! Invariants: it is the shipped engine on virtual time, no second model; the same scene gives the same forecast; its
+//! Invariants: it is the shipped engine on virtual time, no second model; the same scenario gives the same forecast; its
 //! cost is bounded by [`CHANGES_MAX`], whatever the fleet; a larger one has no forecast, and `rehearse` runs it.
 //!
 //! Deliberately not here: faults that nobody named. A forecast tells how long the work takes when it goes as given.
@@ -84,33 +84,33 @@ pub struct ForecastWave {
 }
 
 impl Forecast {
-    /// The forecast of a scene, on all cores. `None` when its fleet is larger than [`CHANGES_MAX`].
+    /// The forecast of a scenario, on all cores. `None` when its fleet is larger than [`CHANGES_MAX`].
     ///
     /// # Errors
     /// As [`super::run`].
-    pub fn of(scene: &Scenario, basis: Vec<String>) -> Result<Option<Self>, SceneError> {
-        Self::bounded(scene, basis, CHANGES_MAX, cores())
+    pub fn of(scenario: &Scenario, basis: Vec<String>) -> Result<Option<Self>, SceneError> {
+        Self::bounded(scenario, basis, CHANGES_MAX, cores())
     }
 
     /// The same with at most so many changes simulated, on so many threads.
     ///
     /// # Errors
     /// As [`super::run`].
-    pub fn bounded(scene: &Scenario, basis: Vec<String>, changes: usize, threads: usize) -> Result<Option<Self>, SceneError> {
-        let runs = (changes / scene.targets.len().max(1)).min(RUNS_MAX);
+    pub fn bounded(scenario: &Scenario, basis: Vec<String>, changes: usize, threads: usize) -> Result<Option<Self>, SceneError> {
+        let runs = (changes / scenario.targets.len().max(1)).min(RUNS_MAX);
         if runs == 0 {
             return Ok(None);
         }
-        let one = |number: usize| verdict(&Scenario { seed: scene.seed.wrapping_add(number as u64), ..scene.clone() });
+        let one = |number: usize| verdict(&Scenario { seed: scenario.seed.wrapping_add(number as u64), ..scenario.clone() });
         let runs: Result<Vec<RehearsalVerdict>, SceneError> = on_cores(runs, threads, &one, &|_| false).into_iter().collect();
-        Ok(Some(Self::from_runs(scene, basis, &runs?)))
+        Ok(Some(Self::from_runs(scenario, basis, &runs?)))
     }
 
-    fn from_runs(scene: &Scenario, basis: Vec<String>, runs: &[RehearsalVerdict]) -> Self {
+    fn from_runs(scenario: &Scenario, basis: Vec<String>, runs: &[RehearsalVerdict]) -> Self {
         let ends = |verdict: &RehearsalVerdict| (verdict.ending == Ending::Completed).then_some(verdict.ended_at);
         let ended: Vec<_> = runs.iter().map(ends).collect();
-        let mut after = scene.after.clone();
-        let waves = scene.plan.strategy.waves.iter().enumerate().map(|(place, planned)| {
+        let mut after = scenario.after.clone();
+        let waves = scenario.plan.strategy.waves.iter().enumerate().map(|(place, planned)| {
             let promotion = (planned.promote == Promote::Manual).then(|| promotion_of(planned));
             let next = promotion.or_else(|| after.clone());
             ForecastWave { after: std::mem::replace(&mut after, next), ..wave(place, runs) }
@@ -118,14 +118,14 @@ impl Forecast {
         let waves: Vec<ForecastWave> = waves.collect();
         let mut forecast = Self {
             runs: runs.len(),
-            as_of: second(scene.from),
+            as_of: second(scenario.from),
             p50: quantile(&ended, 50).map(second),
             p90: quantile(&ended, 90).map(second),
             waves,
             basis,
             warnings: Vec::new(),
         };
-        forecast.warn(scene.lasts, runs);
+        forecast.warn(scenario.lasts, runs);
         forecast
     }
 
@@ -237,14 +237,14 @@ mod tests {
     fn a_wave_that_cannot_land_is_told() {
         let mut stage = StagedRun::new();
         // Two changes of ten seconds, one after the other, fit into a minute and not into fifteen seconds.
-        stage.scene.plan.strategy.max_in_flight = 1;
+        stage.scenario.plan.strategy.max_in_flight = 1;
         stage.windows("0 * * * *", 120, 0);
-        let forecast = Forecast::of(&stage.scene, Vec::new()).expect("a fleet").expect("small enough");
+        let forecast = Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
         assert_eq!(forecast.warnings, Vec::<String>::new());
         assert_eq!(forecast.waves[1].lands, Some(1.0));
         assert_eq!((forecast.waves[1].begins_in, forecast.waves[1].p90_in), (Some(1), Some(1)));
         stage.windows("0 * * * *", 5, 0);
-        let forecast = Forecast::of(&stage.scene, Vec::new()).expect("a fleet").expect("small enough");
+        let forecast = Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
         assert_eq!(forecast.waves[0].lands, Some(0.0));
         assert_eq!((forecast.waves[0].begins_in, forecast.waves[0].p90_in), (Some(1), Some(2)));
         assert_eq!(forecast.warnings[0], "wave canary does not end in the window in which it begins: it needs 2 windows at p90");
@@ -254,9 +254,9 @@ mod tests {
     #[test]
     fn a_rollout_that_never_ends_has_no_end() {
         let mut stage = StagedRun::new();
-        stage.scene.lasts = Duration::from_secs(30);
-        stage.scene.plan.strategy.max_in_flight = 1;
-        let forecast = Forecast::of(&stage.scene, Vec::new()).expect("a fleet").expect("small enough");
+        stage.scenario.lasts = Duration::from_secs(30);
+        stage.scenario.plan.strategy.max_in_flight = 1;
+        let forecast = Forecast::of(&stage.scenario, Vec::new()).expect("a fleet").expect("small enough");
         assert_eq!((forecast.p50, forecast.p90), (None, None));
         assert!(forecast.warnings[0].contains("does not end within"), "{:?}", forecast.warnings);
     }
@@ -291,23 +291,23 @@ mod tests {
     #[test]
     fn an_end_that_hangs_on_a_promotion_says_so() {
         let mut stage = StagedRun::new();
-        stage.scene.plan.strategy.waves[0].promote = Promote::Manual;
-        let forecast = |scene: &Scenario| Forecast::bounded(scene, Vec::new(), 100, 1).expect("a fleet").expect("small enough");
-        let told = forecast(&stage.scene);
+        stage.scenario.plan.strategy.waves[0].promote = Promote::Manual;
+        let forecast = |scenario: &Scenario| Forecast::bounded(scenario, Vec::new(), 100, 1).expect("a fleet").expect("small enough");
+        let told = forecast(&stage.scenario);
         let after: Vec<_> = told.waves.iter().map(|wave| wave.after.as_deref()).collect();
         assert_eq!((after, told.ends_after()), (vec![None, Some("the promotion of wave canary")], Some("the promotion of wave canary")));
-        stage.scene.plan.strategy.waves[0].promote = Promote::Auto;
-        assert_eq!(forecast(&stage.scene).ends_after(), None);
-        stage.scene.after = Some("the approval".into());
-        assert_eq!(forecast(&stage.scene).waves[0].after.as_deref(), Some("the approval"));
-        assert_eq!(forecast(&stage.scene).ends_after(), Some("the approval"));
+        stage.scenario.plan.strategy.waves[0].promote = Promote::Auto;
+        assert_eq!(forecast(&stage.scenario).ends_after(), None);
+        stage.scenario.after = Some("the approval".into());
+        assert_eq!(forecast(&stage.scenario).waves[0].after.as_deref(), Some("the approval"));
+        assert_eq!(forecast(&stage.scenario).ends_after(), Some("the approval"));
     }
 
     #[test]
     fn a_fleet_beyond_the_bound_has_no_forecast() {
         let stage = StagedRun::new();
-        assert_eq!(Forecast::bounded(&stage.scene, Vec::new(), 3, 1).expect("a fleet"), None);
-        let bounded = Forecast::bounded(&stage.scene, Vec::new(), 11, 1).expect("a fleet").expect("twice four");
+        assert_eq!(Forecast::bounded(&stage.scenario, Vec::new(), 3, 1).expect("a fleet"), None);
+        let bounded = Forecast::bounded(&stage.scenario, Vec::new(), 11, 1).expect("a fleet").expect("twice four");
         assert_eq!(bounded.runs, 2);
     }
 }

@@ -1,4 +1,4 @@
-//! What is left of a rollout that runs, as a scene of its own: for the forecast while it runs.
+//! What is left of a rollout that runs, as a scenario of its own: for the forecast while it runs.
 //!
 //! Invariant: only what the store tells goes in: the changes without an outcome, the waves that are not done, what is
 //! left of the budgets. A change in flight begins anew in it, so the forecast errs to the late side by at most one job.
@@ -68,28 +68,28 @@ mod tests {
     use crate::rehearse::invariants::staged::{StagedRun, after};
 
     fn left(stage: &StagedRun, ordinals: &[u32]) -> BTreeMap<u32, Target> {
-        ordinals.iter().map(|ordinal| (*ordinal, stage.scene.targets[*ordinal as usize].clone())).collect()
+        ordinals.iter().map(|ordinal| (*ordinal, stage.scenario.targets[*ordinal as usize].clone())).collect()
     }
 
     #[test]
     fn what_is_done_is_left_out_and_budgets_shrink() {
         let mut stage = StagedRun::new();
         stage.tally(0, |tally| (tally.queued, tally.failed, tally.active) = (0, 1, 1));
-        let scene = remainder(&stage.rollout, &left(&stage, &[1, 2, 3]), &stage.scene.lanes, after(60_000)).expect("it runs");
-        let sizes: Vec<_> = scene.plan.strategy.waves.iter().map(|wave| (wave.first, wave.size, wave.max_failures)).collect();
+        let scenario = remainder(&stage.rollout, &left(&stage, &[1, 2, 3]), &stage.scenario.lanes, after(60_000)).expect("it runs");
+        let sizes: Vec<_> = scenario.plan.strategy.waves.iter().map(|wave| (wave.first, wave.size, wave.max_failures)).collect();
         assert_eq!(sizes, [(0, 1, 3), (1, 2, 4)]);
-        assert_eq!((scene.plan.strategy.max_failures, scene.from), (3, after(60_000)));
-        assert_eq!(scene.targets[0], stage.scene.targets[1]);
+        assert_eq!((scenario.plan.strategy.max_failures, scenario.from), (3, after(60_000)));
+        assert_eq!(scenario.targets[0], stage.scenario.targets[1]);
     }
 
     #[test]
     fn a_soak_is_waited_for_and_a_retried_change_joins_the_present_wave() {
         let mut stage = StagedRun::new();
         stage.rollout.record.phase = Phase::Soaking { wave: 0, until: after(90_000) };
-        let scene = remainder(&stage.rollout, &left(&stage, &[0, 2, 3]), &stage.scene.lanes, after(0)).expect("it runs");
-        assert_eq!(scene.plan.calendar.not_before(), Some(after(90_000)));
-        assert_eq!(scene.after, None);
-        assert_eq!(scene.plan.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size)).collect::<Vec<_>>(), [("rest", 3)]);
+        let scenario = remainder(&stage.rollout, &left(&stage, &[0, 2, 3]), &stage.scenario.lanes, after(0)).expect("it runs");
+        assert_eq!(scenario.plan.calendar.not_before(), Some(after(90_000)));
+        assert_eq!(scenario.after, None);
+        assert_eq!(scenario.plan.strategy.waves.iter().map(|wave| (wave.name.as_str(), wave.size)).collect::<Vec<_>>(), [("rest", 3)]);
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
         plan.approval.required = 1;
         stage.rollout.plan = plan.into();
         let after =
-            |stage: &StagedRun| remainder(&stage.rollout, &left(stage, &[2, 3]), &stage.scene.lanes, after(0)).expect("it runs").after;
+            |stage: &StagedRun| remainder(&stage.rollout, &left(stage, &[2, 3]), &stage.scenario.lanes, after(0)).expect("it runs").after;
         for (phase, expected) in [
             (Phase::Scheduled, Some("the approval")),
             (Phase::Advancing { wave: 0 }, None),

@@ -1,6 +1,6 @@
 //! A story: the same plan with faults of its own, as few as they may be, and how to tell it again.
 //!
-//! Invariant: a story is told again by its command alone; [`Repro::arguments`] and [`Repro::scene`] say the same.
+//! Invariant: a story is told again by its command alone; [`Repro::arguments`] and [`Repro::scenario`] say the same.
 
 use std::time::Duration;
 
@@ -73,16 +73,16 @@ pub fn with(faults: &Faults, settings: &[FaultSetting]) -> Result<Faults, Settin
 }
 
 impl Repro {
-    /// The scene that it tells.
+    /// The scenario that it tells.
     ///
     /// # Errors
     /// When a setting is no fault.
-    pub fn scene(&self, base: &Scenario) -> Result<Scenario, SettingError> {
-        let mut scene = base.cut_to(self.targets);
-        scene.seed = self.seed;
-        scene.faults = with(&base.faults, &self.settings)?;
-        scene.crashes.clone_from(&self.crashes);
-        Ok(scene)
+    pub fn scenario(&self, base: &Scenario) -> Result<Scenario, SettingError> {
+        let mut scenario = base.cut_to(self.targets);
+        scenario.seed = self.seed;
+        scenario.faults = with(&base.faults, &self.settings)?;
+        scenario.crashes.clone_from(&self.crashes);
+        Ok(scenario)
     }
 
     /// What must be written behind `sealift rehearse PLAN` to see it again.

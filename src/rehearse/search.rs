@@ -67,14 +67,14 @@ pub struct SearchResult {
     pub shrunk_in: usize,
 }
 
-/// Searches `seeds` stories over this scene, from its seed on, for one that `aim` accepts; shrinks the first.
+/// Searches `seeds` stories over this scenario, from its seed on, for one that `aim` accepts; shrinks the first.
 ///
 /// # Errors
 /// As [`run`].
 pub fn search(base: &Scenario, seeds: u32, aim: Aim<'_>) -> Result<SearchResult, SceneError> {
     let one = |number: usize| -> Result<(Repro, &'static str, bool), SceneError> {
         let story = draw(base, base.seed.wrapping_add(number as u64));
-        let verdict = verdict(&scene(base, &story))?;
+        let verdict = verdict(&scenario(base, &story))?;
         let ending = match verdict.ending {
             _ if !verdict.holds() => "broken",
             Ending::Completed if verdict.tally.failures() > 0 => "completed with failures",
@@ -99,8 +99,8 @@ pub fn search(base: &Scenario, seeds: u32, aim: Aim<'_>) -> Result<SearchResult,
     Ok(found)
 }
 
-fn scene(base: &Scenario, story: &Repro) -> Scenario {
-    story.scene(base).expect("what is drawn here is a fault with a value of its kind")
+fn scenario(base: &Scenario, story: &Repro) -> Scenario {
+    story.scenario(base).expect("what is drawn here is a fault with a value of its kind")
 }
 
 /// The story of a seed.
@@ -142,7 +142,7 @@ fn size(story: &Repro, steps: usize) -> StoryLength {
 fn shrink(base: &Scenario, story: &Repro, aim: Aim<'_>) -> Result<(Repro, usize), SceneError> {
     let mut best = story.clone();
     let mut runs = 1;
-    let mut least = size(&best, run(&scene(base, &best))?.journal.len());
+    let mut least = size(&best, run(&scenario(base, &best))?.journal.len());
     loop {
         let mut better = false;
         for next in shorter(&best, self::least(base)) {
@@ -153,7 +153,7 @@ fn shrink(base: &Scenario, story: &Repro, aim: Aim<'_>) -> Result<(Repro, usize)
             if size(&next, 0) >= least {
                 continue;
             }
-            let tried = run(&scene(base, &next))?;
+            let tried = run(&scenario(base, &next))?;
             runs += 1;
             let size = size(&next, tried.journal.len());
             if aim(&tried.verdict) && size < least {
@@ -207,7 +207,7 @@ mod tests {
     use crate::rehearse::invariants::staged::StagedRun;
 
     fn base() -> Scenario {
-        StagedRun::new().scene
+        StagedRun::new().scenario
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         for seed in 0..200 {
             let story = draw(&base(), seed);
             assert_eq!(story, draw(&base(), seed));
-            story.scene(&base()).expect("every setting is a fault");
+            story.scenario(&base()).expect("every setting is a fault");
         }
     }
 
@@ -232,11 +232,11 @@ mod tests {
         let (drawn, short) = found.story.expect("half a fleet of broken jobs halts");
         assert!(size(&short, 0) < size(&drawn, 0), "{drawn:?} became {short:?}");
         assert_eq!((short.settings.len(), short.crashes.len()), (1, 0), "one fault is enough: {short:?}");
-        let again = verdict(&scene(&base, &short)).expect("a fleet");
+        let again = verdict(&scenario(&base, &short)).expect("a fleet");
         assert!(halted(&again) && again.holds(), "{again:?}");
         // Nothing that is a step shorter halts it.
         for shorter in shorter(&short, 2).iter().filter(|next| size(next, 0) < size(&short, 0)) {
-            assert!(!halted(&verdict(&scene(&base, shorter)).expect("a fleet")), "{shorter:?}");
+            assert!(!halted(&verdict(&scenario(&base, shorter)).expect("a fleet")), "{shorter:?}");
         }
     }
 

@@ -48,10 +48,10 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        let calendar = scene.plan.calendar.clone();
-        let next = calendar.openings(scene.from, 1).pop();
-        let waves = &scene.plan.strategy.waves;
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let calendar = scenario.plan.calendar.clone();
+        let next = calendar.openings(scenario.from, 1).pop();
+        let waves = &scenario.plan.strategy.waves;
         Self {
             calendar,
             sizes: waves.iter().map(|wave| (wave.first, wave.end())).collect(),

@@ -133,7 +133,7 @@ pub struct RehearsalVerdict {
 
 /// What a verdict is made from.
 pub(super) struct RehearsalOutcome<'a> {
-    pub(super) scene: &'a Scenario,
+    pub(super) scenario: &'a Scenario,
     pub(super) rollout: &'a Rollout,
     pub(super) changes: &'a [Change],
     pub(super) clouds: &'a Clouds,
@@ -145,8 +145,8 @@ pub(super) struct RehearsalOutcome<'a> {
 
 impl RehearsalVerdict {
     pub(super) fn of(outcome: RehearsalOutcome<'_>) -> Self {
-        let RehearsalOutcome { scene, rollout, changes, clouds, notes, checked, rested, ended_at } = outcome;
-        let plan = &scene.plan;
+        let RehearsalOutcome { scenario, rollout, changes, clouds, notes, checked, rested, ended_at } = outcome;
+        let plan = &scenario.plan;
         let ending = match rollout.record.phase {
             _ if !rested => Ending::NotEnded,
             Phase::Completed => Ending::Completed,
@@ -158,19 +158,19 @@ impl RehearsalVerdict {
             revision: plan.revision,
             ssl_option: plan.ssl_option,
             targets: rollout.targets,
-            seed: scene.seed,
-            from: scene.from,
+            seed: scenario.seed,
+            from: scenario.from,
             ending,
             // The time given is over even where nothing happened up to its last moment.
-            ended_at: if rested { ended_at } else { scene.until().unwrap_or(ended_at) },
+            ended_at: if rested { ended_at } else { scenario.until().unwrap_or(ended_at) },
             tally: rollout.total(),
-            waves: waves(scene, &notes),
+            waves: waves(scenario, &notes),
             windows: windows(&notes),
             windows_opened: notes.windows.len(),
-            worst: worst(scene, clouds),
+            worst: worst(scenario, clouds),
             calls: clouds.arrivals(),
             switches: notes.switches,
-            halts: halts(scene, &notes),
+            halts: halts(scenario, &notes),
             crashes: notes.crashes,
             troubled: changes.iter().filter_map(troubled).take(TROUBLED_MAX).collect(),
             faults: clouds.fired(),
@@ -184,10 +184,10 @@ impl RehearsalVerdict {
     }
 }
 
-fn waves(scene: &Scenario, notes: &Notes) -> Vec<WaveVerdict> {
-    let windowed = !scene.plan.calendar.windows().is_empty();
+fn waves(scenario: &Scenario, notes: &Notes) -> Vec<WaveVerdict> {
+    let windowed = !scenario.plan.calendar.windows().is_empty();
     let window = |at: Option<Timestamp>| at.filter(|_| windowed).and_then(|at| window_of(&notes.windows, at)).map(|place| place + 1);
-    let pairs = scene.plan.strategy.waves.iter().zip(&notes.waves);
+    let pairs = scenario.plan.strategy.waves.iter().zip(&notes.waves);
     pairs
         .map(|(wave, seen)| WaveVerdict {
             name: wave.name.to_string(),
@@ -215,10 +215,10 @@ fn windows(notes: &Notes) -> Vec<WindowVerdict> {
     .collect()
 }
 
-fn worst(scene: &Scenario, clouds: &Clouds) -> Vec<Worst> {
+fn worst(scenario: &Scenario, clouds: &Clouds) -> Vec<Worst> {
     let mut rows = Vec::new();
     for (name, intervals) in clouds.worst() {
-        let quota = scene.lanes.iter().find(|lane| lane.name == *name).and_then(|lane| lane.quota);
+        let quota = scenario.lanes.iter().find(|lane| lane.name == *name).and_then(|lane| lane.quota);
         for seen in intervals {
             let own = quota.filter(|quota| quota.per.as_millis() == u128::from(seen.interval_ms));
             let allowed = own.map(|quota| quota.requests);
@@ -228,8 +228,8 @@ fn worst(scene: &Scenario, clouds: &Clouds) -> Vec<Worst> {
     rows
 }
 
-fn halts(scene: &Scenario, notes: &Notes) -> Vec<HaltVerdict> {
-    let name = |wave: u16| scene.plan.strategy.waves.get(usize::from(wave)).map(|wave| wave.name.to_string()).unwrap_or_default();
+fn halts(scenario: &Scenario, notes: &Notes) -> Vec<HaltVerdict> {
+    let name = |wave: u16| scenario.plan.strategy.waves.get(usize::from(wave)).map(|wave| wave.name.to_string()).unwrap_or_default();
     notes.halts.iter().map(|(at, wave, why)| HaltVerdict { at: *at, wave: name(*wave), why: why.clone() }).collect()
 }
 

@@ -56,12 +56,12 @@ pub struct RehearsalRun {
     pub journal: Vec<Entry>,
 }
 
-/// Rehearses a scene.
+/// Rehearses a scenario.
 ///
 /// # Errors
 /// [`SceneError`] when the simulated cloud has no such fleet, or the time is beyond what can be told.
-pub fn run(scene: &Scenario) -> Result<RehearsalRun, SceneError> {
-    let mut world = RehearsalWorld::new(scene, MemoryStore::new())?;
+pub fn run(scenario: &Scenario) -> Result<RehearsalRun, SceneError> {
+    let mut world = RehearsalWorld::new(scenario, MemoryStore::new())?;
     world.run();
     let journal = ready(world.store.journal(None, 0, usize::MAX)).expect("the store in memory never fails");
     Ok(RehearsalRun { verdict: world.finish(), journal })
@@ -71,14 +71,14 @@ pub fn run(scene: &Scenario) -> Result<RehearsalRun, SceneError> {
 ///
 /// # Errors
 /// As [`run`].
-pub(super) fn verdict(scene: &Scenario) -> Result<RehearsalVerdict, SceneError> {
-    let mut world = RehearsalWorld::new(scene, MemoryStore::without_journal())?;
+pub(super) fn verdict(scenario: &Scenario) -> Result<RehearsalVerdict, SceneError> {
+    let mut world = RehearsalWorld::new(scenario, MemoryStore::without_journal())?;
     world.run();
     Ok(world.finish())
 }
 
 struct RehearsalWorld<'a> {
-    scene: &'a Scenario,
+    scenario: &'a Scenario,
     until: Timestamp,
     rng: Rng,
     now: Duration,
@@ -86,7 +86,7 @@ struct RehearsalWorld<'a> {
     core: Option<Core>,
     /// What it leaves when it crashes.
     levels: Vec<Level>,
-    board: Arc<Fence>,
+    fence: Arc<Fence>,
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     life: u32,
     wake: Option<Duration>,
@@ -110,28 +110,33 @@ fn ready<T>(pending: BoxFuture<'_, T>) -> T {
 }
 
 impl<'a> RehearsalWorld<'a> {
-    fn new(scene: &'a Scenario, store: MemoryStore) -> Result<Self, SceneError> {
-        Self::judged(scene, scene, store)
+    fn new(scenario: &'a Scenario, store: MemoryStore) -> Result<Self, SceneError> {
+        Self::judged(scenario, scenario, store)
     }
 
-    /// A world whose promises are read from another scene than the one that happens in it.
-    fn judged(scene: &'a Scenario, judge: &Scenario, store: MemoryStore) -> Result<Self, SceneError> {
-        let until = scene.until()?;
-        let clouds = Clouds::new(scene)?;
-        let submission =
-            Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: PERSON.into(), at: scene.from, note: String::new() };
+    /// A world whose promises are read from another scenario than the one that happens in it.
+    fn judged(scenario: &'a Scenario, judge: &Scenario, store: MemoryStore) -> Result<Self, SceneError> {
+        let until = scenario.until()?;
+        let clouds = Clouds::new(scenario)?;
+        let submission = Submission {
+            plan: scenario.plan.clone(),
+            targets: scenario.targets.clone(),
+            by: PERSON.into(),
+            at: scenario.from,
+            note: String::new(),
+        };
         let rollout = submission.id();
         ready(store.submit(submission)).expect("an empty store takes any submission");
-        let names = scene.targets.iter().map(|target| (target.lane.clone(), target.proxy_id));
+        let names = scenario.targets.iter().map(|target| (target.lane.clone(), target.proxy_id));
         let mut world = Self {
-            scene,
+            scenario,
             until,
-            rng: Rng::with_seed(scene.seed),
+            rng: Rng::with_seed(scenario.seed),
             now: Duration::ZERO,
             queue: EventQueue::default(),
             core: None,
             levels: Vec::new(),
-            board: Arc::default(),
+            fence: Arc::default(),
             life: 0,
             wake: None,
             scanned: false,
@@ -141,27 +146,27 @@ impl<'a> RehearsalWorld<'a> {
             ordinals: names.zip(0..).collect(),
             clouds,
             invariants: Invariants::new(judge),
-            notes: Notes::new(scene),
+            notes: Notes::new(scenario),
             verbs: 0,
             rested: false,
             spun: false,
             defect: None,
         };
         world.start();
-        for crash in &scene.crashes {
+        for crash in &scenario.crashes {
             world.queue.push(*crash, 0, WorldEvent::Crash);
         }
         Ok(world)
     }
 
     fn run(&mut self) {
-        let most = EVENTS_AT_LEAST.max(EVENTS_A_TARGET.saturating_mul(self.scene.targets.len() as u64));
+        let most = EVENTS_AT_LEAST.max(EVENTS_A_TARGET.saturating_mul(self.scenario.targets.len() as u64));
         let mut events = 0;
         while !self.rested
             && self.defect.is_none()
             && let Some((at, life, what)) = self.queue.pop()
         {
-            if self.scene.from + at > self.until {
+            if self.scenario.from + at > self.until {
                 break;
             }
             self.now = at;
@@ -179,31 +184,35 @@ impl<'a> RehearsalWorld<'a> {
         let rollout = self.read_rollout();
         let page = ready(self.store.page(self.rollout, Vec::new(), None, usize::MAX)).expect("the store in memory never fails");
         let changes: Vec<Change> = page.changes.into_iter().map(|active| active.change).collect();
-        let plan = &self.scene.plan;
+        let plan = &self.scenario.plan;
         let end = RunEnd { plan, rollout: &rollout, changes: &changes, clouds: &self.clouds, rested: self.rested };
-        self.invariants.see(self.scene.from + self.now, &Observation::Ended(&end));
+        self.invariants.see(self.scenario.from + self.now, &Observation::Ended(&end));
         let mut checked: Vec<CheckedInvariant> = self.invariants.checked();
         if self.spun {
-            checked.push(CheckedInvariant::broken("the engine comes to rest", self.scene.from + self.now, "it goes on and on at one spot"));
+            checked.push(CheckedInvariant::broken(
+                "the engine comes to rest",
+                self.scenario.from + self.now,
+                "it goes on and on at one spot",
+            ));
         }
         if let Some(why) = self.defect.take() {
-            checked.push(CheckedInvariant::broken("the engine goes on", self.scene.from + self.now, &why));
+            checked.push(CheckedInvariant::broken("the engine goes on", self.scenario.from + self.now, &why));
         }
         let outcome = RehearsalOutcome {
-            scene: self.scene,
+            scenario: self.scenario,
             rollout: &rollout,
             changes: &changes,
             clouds: &self.clouds,
             notes: self.notes,
             checked,
             rested: self.rested,
-            ended_at: self.scene.from + self.now,
+            ended_at: self.scenario.from + self.now,
         };
         RehearsalVerdict::of(outcome)
     }
 
     fn times(&self) -> Times {
-        Times { wall: self.scene.from + self.now, boot: BOOT + self.now }
+        Times { wall: self.scenario.from + self.now, boot: BOOT + self.now }
     }
 
     fn read_rollout(&self) -> Rollout {
@@ -245,9 +254,9 @@ impl<'a> RehearsalWorld<'a> {
         if self.core.is_some() {
             return;
         }
-        let options = Options { lanes: self.scene.lanes.clone(), quota_spent: self.life > 0, levels: self.levels.clone() };
+        let options = Options { lanes: self.scenario.lanes.clone(), quota_spent: self.life > 0, levels: self.levels.clone() };
         let core = Core::new(options, self.times());
-        self.board = core.board();
+        self.fence = core.fence();
         self.core = Some(core);
         self.scanned = false;
         self.feed(Input::Tick);
@@ -269,7 +278,7 @@ impl<'a> RehearsalWorld<'a> {
     }
 
     fn see(&mut self, fact: &Observation<'_>) {
-        self.invariants.see(self.scene.from + self.now, fact);
+        self.invariants.see(self.scenario.from + self.now, fact);
     }
 
     fn push_input(&mut self, after: Duration, input: Input) {
@@ -311,8 +320,8 @@ impl<'a> RehearsalWorld<'a> {
             Effect::Commit { ticket, commit } => self.commit(ticket, *commit),
             Effect::Call { ticket, call, check } => self.call(ticket, call, &check),
             Effect::Probe { ticket, id, endpoint, .. } => {
-                let lane = &self.scene.targets[id.ordinal as usize].lane;
-                let proof = self.clouds.probe(self.scene.from + self.now, lane, &endpoint);
+                let lane = &self.scenario.targets[id.ordinal as usize].lane;
+                let proof = self.clouds.probe(self.scenario.from + self.now, lane, &endpoint);
                 self.see(&Observation::Probed { id, proof: &proof });
                 // A probe whose answer does not come waits for its deadline; any other takes a few ways.
                 let took = if proof.greeting.is_some() { self.way() * PROBE_WAYS } else { PROBE_WITHIN };
@@ -352,7 +361,7 @@ impl<'a> RehearsalWorld<'a> {
         let result = ready(self.store.commit(commit.clone()));
         if result.is_ok() {
             let rollout = self.read_rollout();
-            let at = self.scene.from + self.now;
+            let at = self.scenario.from + self.now;
             self.notes.committed(at, &commit, &rollout);
             self.see(&Observation::Committed { commit: &commit, rollout: &rollout });
             self.after(&rollout);
@@ -391,7 +400,7 @@ impl<'a> RehearsalWorld<'a> {
         let ordinal = self.ordinals.get(&(target.lane.clone(), target.proxy_id)).copied().expect("a call is for a target");
         let id = ChangeId { rollout: self.rollout, ordinal };
         self.heard.insert(ticket);
-        if let Err(withheld) = self.board.check(check, times) {
+        if let Err(withheld) = self.fence.check(check, times) {
             return self.push_answer(self.now, ticket, Some(id), not_sent(Disposition::Withheld, &withheld.0));
         }
         if call.is_write() {
@@ -417,7 +426,7 @@ impl<'a> RehearsalWorld<'a> {
         let at = self.times().wall;
         self.see(&Observation::Arrives { call, at });
         let arrival = self.clouds.arrive(at, call);
-        let patience = self.scene.lanes.iter().find(|lane| lane.name == *call.lane()).map(|lane| lane.call_timeout);
+        let patience = self.scenario.lanes.iter().find(|lane| lane.name == *call.lane()).map(|lane| lane.call_timeout);
         let given_up = sent + patience.expect("every target has its lane");
         let answered = self.now + arrival.answer_after + self.way();
         let (at, reply) = if answered < given_up { (answered, arrival.reply) } else { (given_up, lost("no answer in time")) };

@@ -49,15 +49,15 @@ fn record(phase: Phase) -> Record {
     Record { phase, ..Record::submitted() }
 }
 
-/// A board on which the second wave is at work.
+/// A fence on which the second wave is at work.
 fn open() -> Fence {
-    let board = Fence::new(&[staged::lane(lane().as_str())]);
-    board.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
-    board
+    let fence = Fence::new(&[staged::lane(lane().as_str())]);
+    fence.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
+    fence
 }
 
-fn reason(board: &Fence, spec: &CheckSpec, times: Times) -> Option<String> {
-    board.check(spec, times).err().map(|withheld| withheld.0)
+fn reason(fence: &Fence, spec: &CheckSpec, times: Times) -> Option<String> {
+    fence.check(spec, times).err().map(|withheld| withheld.0)
 }
 
 #[test]
@@ -91,11 +91,11 @@ fn what_is_put_back_leaves_only_while_its_wave_is_put_back() {
         (Phase::Reverted, false),
     ];
     for (phase, leaves) in cases {
-        let board = Fence::default();
-        board.set_rollout(rollout(), &record(phase.clone()));
+        let fence = Fence::default();
+        fence.set_rollout(rollout(), &record(phase.clone()));
         let put_back = CheckSpec { undo: true, ..put() };
         let expected = (!leaves).then_some("the rollout was held meanwhile");
-        assert_eq!(reason(&board, &put_back, times(WIRE, 101)).as_deref(), expected, "{phase:?}");
+        assert_eq!(reason(&fence, &put_back, times(WIRE, 101)).as_deref(), expected, "{phase:?}");
     }
 }
 
@@ -117,26 +117,26 @@ fn a_write_leaves_only_while_its_wave_may_begin_work() {
         (Phase::Reverted, false),
     ];
     for (phase, leaves) in cases {
-        let board = Fence::default();
-        board.set_rollout(rollout(), &record(phase.clone()));
+        let fence = Fence::default();
+        fence.set_rollout(rollout(), &record(phase.clone()));
         let expected = (!leaves).then_some("the rollout was held meanwhile");
-        assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), expected, "{phase:?}");
-        assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a look is free in {phase:?}");
+        assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), expected, "{phase:?}");
+        assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None, "a look is free in {phase:?}");
 
         let paused = Record { paused: Some(fixtures::mark(1)), ..record(phase.clone()) };
-        board.set_rollout(rollout(), &paused);
-        assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("the rollout was held meanwhile"), "paused in {phase:?}");
-        assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a look is free, paused in {phase:?}");
+        fence.set_rollout(rollout(), &paused);
+        assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), Some("the rollout was held meanwhile"), "paused in {phase:?}");
+        assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None, "a look is free, paused in {phase:?}");
     }
 }
 
 #[test]
 fn a_write_leaves_again_when_the_pause_is_over() {
-    let board = open();
-    board.set_rollout(rollout(), &Record { paused: Some(fixtures::mark(1)), ..record(Phase::Advancing { wave: 1 }) });
-    assert!(reason(&board, &put(), times(WIRE, 101)).is_some());
-    board.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+    let fence = open();
+    fence.set_rollout(rollout(), &Record { paused: Some(fixtures::mark(1)), ..record(Phase::Advancing { wave: 1 }) });
+    assert!(reason(&fence, &put(), times(WIRE, 101)).is_some());
+    fence.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
 }
 
 #[test]
@@ -144,32 +144,32 @@ fn of_a_rollout_that_is_not_known_nothing_is_written() {
     let other = CheckSpec { rollout: fixtures::submission("beta", &[2, 2], 100).id(), ..put() };
     let held = Some("the rollout was held meanwhile");
     assert_eq!(reason(&open(), &other, times(WIRE, 101)).as_deref(), held);
-    let board = open();
-    board.forget_rollout(rollout());
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), held);
-    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None);
+    let fence = open();
+    fence.forget_rollout(rollout());
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), held);
+    assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None);
 }
 
 #[test]
 fn under_the_kill_switch_nothing_is_written() {
-    let board = open();
-    board.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
-    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None);
-    board.set_stop(Stop { by: Some(fixtures::mark(1)), ..Stop::default() });
+    let fence = open();
+    fence.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
+    assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None);
+    fence.set_stop(Stop { by: Some(fixtures::mark(1)), ..Stop::default() });
     let by = format!("everything is stopped by {}", fixtures::mark(1));
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)), Some(by));
-    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None);
-    board.set_stop(Stop::default());
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)), Some(by));
+    assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None);
+    fence.set_stop(Stop::default());
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
 }
 
 #[test]
 fn while_the_daemon_stops_nothing_is_written() {
-    let board = open();
-    board.set_draining();
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("the daemon is stopping"));
-    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None);
+    let fence = open();
+    fence.set_draining();
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), Some("the daemon is stopping"));
+    assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None);
 }
 
 #[test]
@@ -213,27 +213,27 @@ fn where_the_decision_saw_less_than_the_calendar_says_the_calendar_is_right() {
 
 #[test]
 fn a_deadline_comes_before_every_other_reason_and_the_kill_switch_before_the_rest() {
-    let board = Fence::default();
-    board.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
-    board.set_draining();
-    assert_eq!(reason(&board, &put(), times(9_000, 105)).as_deref(), Some("the call's deadline has passed"));
-    assert_eq!(reason(&board, &put(), times(9_000, 104)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
-    board.set_stop(Stop::default());
-    assert_eq!(reason(&board, &put(), times(9_000, 104)).as_deref(), Some("the daemon is stopping"));
+    let fence = Fence::default();
+    fence.set_stop(Stop { file: Some(StopFile::new("/state/STOP", "drill")), ..Stop::default() });
+    fence.set_draining();
+    assert_eq!(reason(&fence, &put(), times(9_000, 105)).as_deref(), Some("the call's deadline has passed"));
+    assert_eq!(reason(&fence, &put(), times(9_000, 104)).as_deref(), Some("everything is stopped by the file /state/STOP: drill"));
+    fence.set_stop(Stop::default());
+    assert_eq!(reason(&fence, &put(), times(9_000, 104)).as_deref(), Some("the daemon is stopping"));
 }
 
 /// A lane whose cloud told this time at second 100.
-fn told(board: &Fence, second: i64) {
-    board.hear(&put().lane, fixtures::at(second), Duration::from_secs(100), times(100, 100));
+fn told(fence: &Fence, second: i64) {
+    fence.hear(&put().lane, fixtures::at(second), Duration::from_secs(100), times(100, 100));
 }
 
 #[test]
 fn clocks_that_are_too_far_apart_withhold_a_put_and_no_look() {
     for (second, allowed) in [(100, true), (390, true), (5, true), (410, false), (-210, false)] {
-        let board = open();
-        told(&board, second);
-        assert_eq!(board.check(&put(), times(101, 101)).is_ok(), allowed, "{second}");
-        assert!(board.check(&look(), times(101, 101)).is_ok());
+        let fence = open();
+        told(&fence, second);
+        assert_eq!(fence.check(&put(), times(101, 101)).is_ok(), allowed, "{second}");
+        assert!(fence.check(&look(), times(101, 101)).is_ok());
     }
 }
 
@@ -242,13 +242,13 @@ fn a_window_is_shut_as_soon_as_one_clock_says_so() {
     // Ten seconds before its end by our clock.
     let late = CheckSpec { decided: times(2_990, 2_990), deadline: Duration::from_secs(2_995), ..put() };
     let now = times(2_991, 2_991);
-    let board = open();
-    assert!(board.check(&late, now).is_ok());
-    board.hear(&put().lane, fixtures::at(2_985), Duration::from_secs(2_990), times(2_990, 2_990));
-    assert!(board.check(&late, now).is_ok(), "by the cloud's clock too");
-    let board = open();
-    board.hear(&put().lane, fixtures::at(3_050), Duration::from_secs(2_990), times(2_990, 2_990));
-    assert!(board.check(&late, now).expect_err("withheld").0.contains("by the cloud's clock"));
+    let fence = open();
+    assert!(fence.check(&late, now).is_ok());
+    fence.hear(&put().lane, fixtures::at(2_985), Duration::from_secs(2_990), times(2_990, 2_990));
+    assert!(fence.check(&late, now).is_ok(), "by the cloud's clock too");
+    let fence = open();
+    fence.hear(&put().lane, fixtures::at(3_050), Duration::from_secs(2_990), times(2_990, 2_990));
+    assert!(fence.check(&late, now).expect_err("withheld").0.contains("by the cloud's clock"));
     let by_boot = CheckSpec { open: OpenWithin { ends: Some(Duration::from_secs(2_991)), ..put().open }, ..late };
     assert!(open().check(&by_boot, now).is_err());
 }
@@ -256,26 +256,26 @@ fn a_window_is_shut_as_soon_as_one_clock_says_so() {
 #[test]
 fn the_stop_file_itself_is_looked_at_before_anybody_tells_of_it() {
     let stands = Arc::new(std::sync::Mutex::new(None));
-    let board = open();
+    let fence = open();
     let file = Arc::clone(&stands);
-    board.look_for_stop(Box::new(move || file.lock().expect("a test's lock").clone()));
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+    fence.look_for_stop(Box::new(move || file.lock().expect("a test's lock").clone()));
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
     *stands.lock().expect("a test's lock") = Some(StopFile::new("/state/STOP", "fire drill"));
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: fire drill"));
-    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a read goes on");
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)).as_deref(), Some("everything is stopped by the file /state/STOP: fire drill"));
+    assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None, "a read goes on");
     *stands.lock().expect("a test's lock") = None;
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
 }
 
 #[test]
 fn nothing_is_written_over_a_paused_lane() {
-    let board = open();
-    board.set_lane(&Name::parse("other", "lane").expect("a name"), Some(fixtures::mark(1)));
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None, "another lane");
-    board.set_lane(&lane(), Some(fixtures::mark(1)));
-    let withheld = reason(&board, &put(), times(WIRE, 101));
+    let fence = open();
+    fence.set_lane(&Name::parse("other", "lane").expect("a name"), Some(fixtures::mark(1)));
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None, "another lane");
+    fence.set_lane(&lane(), Some(fixtures::mark(1)));
+    let withheld = reason(&fence, &put(), times(WIRE, 101));
     assert_eq!(withheld, Some(format!("lane main is paused by {}", fixtures::mark(1).by)));
-    assert_eq!(reason(&board, &look(), times(WIRE, 101)), None, "a read goes on");
-    board.set_lane(&lane(), None);
-    assert_eq!(reason(&board, &put(), times(WIRE, 101)), None);
+    assert_eq!(reason(&fence, &look(), times(WIRE, 101)), None, "a read goes on");
+    fence.set_lane(&lane(), None);
+    assert_eq!(reason(&fence, &put(), times(WIRE, 101)), None);
 }

@@ -11,8 +11,8 @@ pub(super) struct WithinBudgets {
 }
 
 impl WithinBudgets {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        let strategy = &scene.plan.strategy;
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let strategy = &scenario.plan.strategy;
         Self { all: strategy.max_failures, waves: strategy.waves.iter().map(|wave| wave.max_failures).collect() }
     }
 }
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn a_release_that_could_overshoot_is_seen() {
         let mut stage = StagedRun::new();
-        stage.scene.plan.strategy.max_failures = 2;
-        let mut promise = WithinBudgets::new(&stage.scene);
+        stage.scenario.plan.strategy.max_failures = 2;
+        let mut promise = WithinBudgets::new(&stage.scenario);
         stage.tally(0, |tally| (tally.failed, tally.active) = (1, 1));
         assert_eq!(stage.commits(&mut promise, 0, State::Ready), Ok(()));
         stage.tally(0, |tally| (tally.failed, tally.active) = (1, 2));
@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn a_wave_over_its_own_budget_is_seen() {
         let mut stage = StagedRun::new();
-        stage.scene.plan.strategy.waves[0].max_failures = 1;
-        let mut promise = WithinBudgets::new(&stage.scene);
+        stage.scenario.plan.strategy.waves[0].max_failures = 1;
+        let mut promise = WithinBudgets::new(&stage.scenario);
         stage.tally(0, |tally| tally.in_doubt = 2);
         assert!(stage.commits(&mut promise, 0, State::Queued).is_err());
     }

@@ -9,8 +9,8 @@ pub(super) struct ChangesInFlight {
 }
 
 impl ChangesInFlight {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        Self { most: scene.plan.strategy.max_in_flight }
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self { most: scenario.plan.strategy.max_in_flight }
     }
 }
 
@@ -35,8 +35,8 @@ mod tests {
     #[test]
     fn one_too_many_is_seen() {
         let mut stage = StagedRun::new();
-        stage.scene.plan.strategy.max_in_flight = 1;
-        let mut promise = ChangesInFlight::new(&stage.scene);
+        stage.scenario.plan.strategy.max_in_flight = 1;
+        let mut promise = ChangesInFlight::new(&stage.scenario);
         stage.tally(0, |tally| tally.active = 1);
         assert_eq!(stage.commits(&mut promise, 0, State::Ready), Ok(()));
         stage.tally(0, |tally| tally.active = 2);

@@ -17,8 +17,8 @@ pub(super) struct GroupLimitsKept {
 }
 
 impl GroupLimitsKept {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        Self { limits: scene.plan.strategy.max_in_flight_per.clone(), targets: scene.targets.clone(), active: BTreeMap::new() }
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self { limits: scenario.plan.strategy.max_in_flight_per.clone(), targets: scenario.targets.clone(), active: BTreeMap::new() }
     }
 }
 
@@ -62,11 +62,11 @@ mod tests {
     #[test]
     fn one_too_many_of_a_group_is_seen() {
         let mut stage = StagedRun::new();
-        stage.scene.plan.strategy.max_in_flight_per = [(GroupBy::Tag("tier".into()), 1)].into_iter().collect();
+        stage.scenario.plan.strategy.max_in_flight_per = [(GroupBy::Tag("tier".into()), 1)].into_iter().collect();
         let gold = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
         let tagged = |(place, target): (usize, &Target)| Target { tags: (place < 2).then(|| gold.clone().into()), ..target.clone() };
-        stage.scene.targets = stage.scene.targets.iter().enumerate().map(tagged).collect();
-        let mut promise = GroupLimitsKept::new(&stage.scene);
+        stage.scenario.targets = stage.scenario.targets.iter().enumerate().map(tagged).collect();
+        let mut promise = GroupLimitsKept::new(&stage.scenario);
         let mut moves = |ordinal, state| stage.commits(&mut promise, ordinal, state);
         assert_eq!(moves(0, State::Ready), Ok(()));
         assert_eq!(moves(2, State::Ready), Ok(()), "without the tag");

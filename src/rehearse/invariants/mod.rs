@@ -59,21 +59,21 @@ impl CheckedInvariant {
 pub(super) struct Invariants(Vec<(Box<dyn Invariant>, Option<Violation>)>);
 
 impl Invariants {
-    pub(super) fn new(scene: &Scenario) -> Self {
+    pub(super) fn new(scenario: &Scenario) -> Self {
         let all: Vec<Box<dyn Invariant>> = vec![
             Box::new(one_effective_switch::OneEffectiveSwitch),
-            Box::new(quota::WithinQuota::new(scene)),
-            Box::new(window::InsideWindow::new(scene)),
+            Box::new(quota::WithinQuota::new(scenario)),
+            Box::new(window::InsideWindow::new(scenario)),
             Box::new(gate::WhileAdvancing),
-            Box::new(one_per_instance::OnePerInstance::new(scene)),
-            Box::new(changes_in_flight::ChangesInFlight::new(scene)),
-            Box::new(group_limits::GroupLimitsKept::new(scene)),
-            Box::new(budgets::WithinBudgets::new(scene)),
-            Box::new(wave_order::WaveOrder::new(scene)),
+            Box::new(one_per_instance::OnePerInstance::new(scenario)),
+            Box::new(changes_in_flight::ChangesInFlight::new(scenario)),
+            Box::new(group_limits::GroupLimitsKept::new(scenario)),
+            Box::new(budgets::WithinBudgets::new(scenario)),
+            Box::new(wave_order::WaveOrder::new(scenario)),
             Box::new(intent_first::IntentFirst),
             Box::new(job_id_first::JobIdFirst::default()),
             Box::new(outcomes::Outcomes),
-            Box::new(proven::Proven::new(scene)),
+            Box::new(proven::Proven::new(scenario)),
         ];
         Self(all.into_iter().map(|invariant| (invariant, None)).collect())
     }

@@ -15,8 +15,8 @@ pub(super) struct OnePerInstance {
 }
 
 impl OnePerInstance {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        Self { targets: scene.targets.clone(), active: BTreeMap::new() }
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self { targets: scenario.targets.clone(), active: BTreeMap::new() }
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn two_at_once_on_one_instance_are_seen() {
         let stage = StagedRun::new();
-        let mut promise = OnePerInstance::new(&stage.scene);
+        let mut promise = OnePerInstance::new(&stage.scenario);
         let mut moves = |ordinal, state| stage.commits(&mut promise, ordinal, state);
         assert_eq!(moves(0, State::Ready), Ok(()));
         assert_eq!(moves(2, State::Ready), Ok(()), "another instance");

@@ -15,8 +15,8 @@ pub(super) struct Proven {
 }
 
 impl Proven {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        Self { asked: scene.plan.wire.is_some(), wanted: scene.plan.ssl_option, shown: BTreeMap::new() }
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self { asked: scenario.plan.wire.is_some(), wanted: scenario.plan.ssl_option, shown: BTreeMap::new() }
     }
 }
 
@@ -71,9 +71,9 @@ mod tests {
     fn a_success_that_the_wire_did_not_show_is_seen() {
         let mut stage = StagedRun::new();
         let succeeded = || State::Succeeded { how: How::Switched };
-        assert_eq!(stage.commits(&mut Proven::new(&stage.scene), 0, succeeded()), Ok(()), "nobody asked for a proof");
-        stage.scene.plan.wire = Some(WireRules { min_tls: TlsVersion::V12, ca: None });
-        let mut promise = Proven::new(&stage.scene);
+        assert_eq!(stage.commits(&mut Proven::new(&stage.scenario), 0, succeeded()), Ok(()), "nobody asked for a proof");
+        stage.scenario.plan.wire = Some(WireRules { min_tls: TlsVersion::V12, ca: None });
+        let mut promise = Proven::new(&stage.scenario);
         assert!(stage.commits(&mut promise, 0, succeeded()).is_err(), "nobody looked");
         let id = ChangeId { rollout: stage.rollout.id, ordinal: 0 };
         let off = stage.probe(0, 0);

@@ -15,8 +15,8 @@ pub(super) struct WithinQuota {
 }
 
 impl WithinQuota {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        let limited = scene.lanes.iter().filter_map(|lane| Some((lane.name.clone(), (lane.quota?, VecDeque::new()))));
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let limited = scenario.lanes.iter().filter_map(|lane| Some((lane.name.clone(), (lane.quota?, VecDeque::new()))));
         Self { lanes: limited.collect() }
     }
 }
@@ -52,9 +52,9 @@ mod tests {
     #[test]
     fn one_call_too_many_is_seen() {
         let mut stage = StagedRun::new();
-        stage.scene.lanes[0].quota = Some(Quota { requests: 2, per: Duration::from_secs(1) });
-        let mut promise = WithinQuota::new(&stage.scene);
-        let call = Call::Inspect { target: stage.scene.targets[0].clone() };
+        stage.scenario.lanes[0].quota = Some(Quota { requests: 2, per: Duration::from_secs(1) });
+        let mut promise = WithinQuota::new(&stage.scenario);
+        let call = Call::Inspect { target: stage.scenario.targets[0].clone() };
         let mut arrives = |ms| promise.see(&Observation::Arrives { call: &call, at: after(ms) });
         assert_eq!([arrives(0), arrives(600), arrives(1000)], [Ok(()), Ok(()), Ok(())], "half-open: the first has left the interval");
         assert!(arrives(1500).is_err());

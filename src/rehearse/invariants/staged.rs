@@ -1,4 +1,4 @@
-//! A small staged scene for the tests of the promises: four proxies of two instances in two waves, facts by hand.
+//! A small staged scenario for the tests of the promises: four proxies of two instances in two waves, facts by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn name(text: &str) -> Name {
 }
 
 pub(crate) struct StagedRun {
-    pub(crate) scene: Scenario,
+    pub(crate) scenario: Scenario,
     pub(crate) rollout: Rollout,
     changes: Vec<Change>,
     clouds: Clouds,
@@ -80,10 +80,10 @@ impl StagedRun {
             survey: false,
             written: Default::default(),
         };
-        let mut scene = Scenario::new(plan, targets, &[], after(0));
-        scene.faults.job_time = Between::exactly(Duration::from_secs(10));
+        let mut scenario = Scenario::new(plan, targets, &[], after(0));
+        scenario.faults.job_time = Between::exactly(Duration::from_secs(10));
         let submission =
-            Submission { plan: scene.plan.clone(), targets: scene.targets.clone(), by: "".into(), at: after(0), note: String::new() };
+            Submission { plan: scenario.plan.clone(), targets: scenario.targets.clone(), by: "".into(), at: after(0), note: String::new() };
         let rollout = Rollout {
             id: submission.id(),
             plan: Arc::new(submission.plan),
@@ -97,13 +97,13 @@ impl StagedRun {
         let change = |(target, ordinal): (&Target, u32)| Change {
             id: ChangeId { rollout: rollout.id, ordinal },
             target: target.clone(),
-            wave: scene.plan.strategy.wave_of(ordinal),
+            wave: scenario.plan.strategy.wave_of(ordinal),
             desired: true,
             record: Record::queued(),
         };
-        let changes = scene.targets.iter().zip(0..).map(change).collect();
-        let clouds = Clouds::new(&scene).expect("a fleet");
-        Self { scene, rollout, changes, clouds }
+        let changes = scenario.targets.iter().zip(0..).map(change).collect();
+        let clouds = Clouds::new(&scenario).expect("a fleet");
+        Self { scenario, rollout, changes, clouds }
     }
 
     /// Gives the plan windows in UTC.
@@ -117,19 +117,19 @@ impl StagedRun {
             let (cron, zone) = (cron.parse().expect("an expression"), zone.parse().expect("a zone"));
             Window::new(cron, Duration::from_secs(seconds), zone, Duration::from_secs(cutoff)).expect("a window")
         };
-        self.scene.plan.calendar = Calendar::new(zones.iter().map(window).collect(), Vec::new(), None);
+        self.scenario.plan.calendar = Calendar::new(zones.iter().map(window).collect(), Vec::new(), None);
     }
 
     /// A PUT for this target reaches the cloud after so many seconds.
     pub(crate) fn put(&mut self, ordinal: u32, seconds: u64) -> Arrival {
-        let call = Call::Submit { target: self.scene.targets[ordinal as usize].clone(), ssl_option: true };
+        let call = Call::Submit { target: self.scenario.targets[ordinal as usize].clone(), ssl_option: true };
         let at = after((seconds + u64::from(ordinal) * 60) * 1000);
         self.clouds.arrive(at, &call)
     }
 
     /// What a probe of this target's port shows after so many seconds.
     pub(crate) fn probe(&mut self, ordinal: u32, seconds: u64) -> Proof {
-        let target = &self.scene.targets[ordinal as usize];
+        let target = &self.scenario.targets[ordinal as usize];
         let look = Call::Inspect { target: target.clone() };
         let at = after(seconds * 1000);
         let Ok(Answer::Proxy(Some(view))) = self.clouds.arrive(at, &look).reply.outcome else { panic!("a proxy of the fleet") };
@@ -180,7 +180,7 @@ impl StagedRun {
 
     pub(super) fn end(&mut self, promise: &mut dyn Invariant) -> Result<(), String> {
         self.clouds.settle();
-        let Self { scene, rollout, changes, clouds } = self;
-        promise.see(&Observation::Ended(&RunEnd { plan: &scene.plan, rollout, changes, clouds, rested: true }))
+        let Self { scenario, rollout, changes, clouds } = self;
+        promise.see(&Observation::Ended(&RunEnd { plan: &scenario.plan, rollout, changes, clouds, rested: true }))
     }
 }

@@ -14,8 +14,8 @@ pub(super) struct WaveOrder {
 }
 
 impl WaveOrder {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        Self { strategy: scene.plan.strategy.clone(), reached: None }
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self { strategy: scenario.plan.strategy.clone(), reached: None }
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn a_change_before_its_wave_is_seen() {
         let mut stage = StagedRun::new();
-        let mut promise = WaveOrder::new(&stage.scene);
+        let mut promise = WaveOrder::new(&stage.scenario);
         assert_eq!(stage.commits(&mut promise, 0, State::Ready), Ok(()));
         assert!(stage.commits(&mut promise, 3, State::Ready).expect_err("too early").contains("rest"));
         stage.rollout.record.phase = Phase::Advancing { wave: 1 };

@@ -15,8 +15,8 @@ pub(super) struct InsideWindow {
 }
 
 impl InsideWindow {
-    pub(super) fn new(scene: &Scenario) -> Self {
-        Self { plan: scene.plan.clone(), open: None }
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self { plan: scenario.plan.clone(), open: None }
     }
 }
 
@@ -51,7 +51,7 @@ mod tests {
     fn a_put_past_the_cutoff_is_seen() {
         let mut stage = StagedRun::new();
         stage.windows("0 * * * *", 600, 60);
-        let mut promise = InsideWindow::new(&stage.scene);
+        let mut promise = InsideWindow::new(&stage.scenario);
         let mut leaves = |seconds: u64| stage.switches(&mut promise, 0, after(seconds * 1000));
         assert_eq!([leaves(0), leaves(539)], [Ok(()), Ok(())]);
         assert!(leaves(540).expect_err("the cutoff has passed").contains("Cutoff"));

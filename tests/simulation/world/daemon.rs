@@ -20,7 +20,7 @@ pub(super) struct SimDaemon {
     pub(super) core: Option<Core>,
     /// What it leaves when it crashes, as its file has it.
     pub(super) levels: Vec<Level>,
-    pub(super) board: Arc<Fence>,
+    pub(super) fence: Arc<Fence>,
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     pub(super) life: u32,
     pub(super) wake: Option<Nanos>,
@@ -49,10 +49,10 @@ impl SimWorld {
             },
         };
         let core = Core::new(options, self.times());
-        self.daemon.board = core.board();
+        self.daemon.fence = core.fence();
         if self.planted != Planted::StopFileNotLookedAt && !self.is_blind_to_stop() {
             let stop = Arc::clone(&self.stop);
-            core.board().look_for_stop(Box::new(move || setting::stop_file(stop.lock().expect("one thread").clone())));
+            core.fence().look_for_stop(Box::new(move || setting::stop_file(stop.lock().expect("one thread").clone())));
         }
         self.daemon.core = Some(core);
         self.oracle.see(SeenFact::Started { now: self.now });

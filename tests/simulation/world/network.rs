@@ -39,7 +39,7 @@ impl SimWorld {
             let reply = unanswered(Disposition::NotDone, false, "connection refused");
             return self.push_answer(0, life, ticket, number, reply);
         }
-        if let Err(withheld) = self.daemon.board.check(&check, times)
+        if let Err(withheld) = self.daemon.fence.check(&check, times)
             && !self.is_let_through(&withheld.0)
         {
             self.fire(if call.is_write() { "withheld_write" } else { "withheld_read" });
