@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::hold;
 use super::meter::MeterReading;
-use super::preview::time_zone;
 use super::wire::{
     AnswerDoc, ApprovalDoc, Budget, ChangeRow, Counters, DaemonDoc, GrowthDoc, HaltDoc, HoldView, JournalRow, LaneClockDoc, LaneDoc,
     LaneQuotaDoc, MarkDoc, MissedDoc, PlanDoc, PlanFault, ProofDoc, RevertDoc, RolloutDoc, RolloutRow, SavedJob, StoreDoc, WaveDoc,
@@ -468,4 +467,9 @@ fn clock(standing: &ClockStanding) -> LaneClockDoc {
         jobs_apart_ms: standing.jobs_apart.map(ms),
         text: clock_text(standing.ahead),
     }
+}
+
+/// The zone that a plan's people read times in: that of its first window.
+pub fn time_zone(plan: &Plan) -> Option<String> {
+    plan.calendar.windows().first().map(|window| window.zone().name().to_owned())
 }

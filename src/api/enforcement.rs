@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::Api;
 use super::fault::ApiError;
 use super::peer::Peer;
-use super::routes::{nowhere, reason, verb_request};
+use super::request::{nowhere, reason, verb_request};
 use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow};
 use crate::domain::enforce::{EnforcementEnd, EnforcementRun, EnforcementStage, applying_name, surveying_name};
 use crate::domain::id::Name;

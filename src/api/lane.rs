@@ -12,7 +12,7 @@ use axum::http::{StatusCode, Uri};
 use super::Api;
 use super::fault::ApiError;
 use super::peer::Peer;
-use super::routes::{nowhere, reason, verb_request};
+use super::request::{nowhere, reason, verb_request};
 use super::wire::{LaneAnswer, LaneRequest};
 use crate::domain::id::Name;
 use crate::domain::rollout::Attribution;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::Api;
 use super::fault::ApiError;
 use super::lane::no_lane;
-use super::routes::query;
+use super::request::query;
 use super::wire::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 use crate::domain::call::{Answer, Call};
 use crate::domain::id::Name;

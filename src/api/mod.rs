@@ -21,6 +21,7 @@ mod peer;
 mod places;
 mod preflight;
 pub mod preview;
+mod request;
 mod routes;
 mod server;
 mod stop;

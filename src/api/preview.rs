@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::describe::{group_limits, promote};
+use super::describe::{group_limits, promote, time_zone};
 use super::wire::{EnforcePreview, ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow, WirePreview};
 use crate::authorities::Authorities;
 use crate::domain::change::LOOKS_MAX;
@@ -156,11 +156,6 @@ fn wave(wave: &Wave, strategy: &Strategy, targets: &[Target], per_wave: usize) -
 fn openings(plan: &Plan, now: Timestamp) -> Vec<OpeningRow> {
     let stretches = plan.calendar.openings(now, OPENINGS).into_iter();
     stretches.map(|stretch| OpeningRow { from: stretch.open, until: stretch.cutoff, close: stretch.close }).collect()
-}
-
-/// The zone that a plan's people read times in: that of its first window.
-pub fn time_zone(plan: &Plan) -> Option<String> {
-    plan.calendar.windows().first().map(|window| window.zone().name().to_owned())
 }
 
 /// A warning of the plan reader in one line.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -14,10 +14,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::fault::ApiError;
 use super::peer::Peer;
+use super::request::{nowhere, query, reason, verb_request};
 use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbAnswer, VerbRequest};
 use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, stop, submit};
 use crate::domain::change::State as ChangeState;
@@ -42,10 +42,6 @@ const JOURNAL_BATCHES: usize = 20;
 
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
-
-/// Longest text kept as a reason, in bytes: a rollout's record keeps up to two of them and must stay below the store's
-/// bound of a record.
-const REASON_MAX: usize = 500;
 
 /// Longest wait of `events`.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -108,18 +104,8 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-pub(super) async fn nowhere(uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, format!("nothing is at {}", uri.path()))
-}
-
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
-}
-
-/// Reads the query; what it does not know is refused, so that a misspelt filter is never ignored.
-pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    let Query(query) = Query::try_from_uri(uri).map_err(|error| ApiError::bad(error.body_text()))?;
-    Ok(query)
 }
 
 fn limit(asked: Option<usize>) -> usize {
@@ -359,31 +345,11 @@ async fn verb(
     }))
 }
 
-/// What a verb's body asks for; without a body, nothing beside the verb.
-pub(super) fn verb_request<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_slice(body).map_err(|error| ApiError::bad(format!("the body is no verb request: {error}")))
-}
-
 fn approved(digest: Option<&str>) -> Result<Digest, ApiError> {
     let digest = digest.ok_or_else(|| ApiError::bad("an approval names the `digest` that was looked at; `sealift plan` shows it"))?;
     digest
         .parse()
         .map_err(|_| ApiError::bad(format!("`{}` is no digest: 64 hex digits, as `sealift plan` shows it", digest.escape_debug())))
-}
-
-/// A reason as it is kept: without control characters, and cut where it is too long.
-pub(super) fn reason(text: &str) -> String {
-    let mut kept = String::new();
-    for c in text.chars().filter(|c| !c.is_control()) {
-        if kept.len() + c.len_utf8() > REASON_MAX {
-            break;
-        }
-        kept.push(c);
-    }
-    kept
 }
 
 #[derive(Deserialize)]

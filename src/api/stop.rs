@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use super::Api;
 use super::fault::ApiError;
 use super::peer::Peer;
-use super::routes::{reason, verb_request};
+use super::request::{reason, verb_request};
 use super::switches::Off;
 use super::wire::{StopAnswer, StopRequest};
 use crate::domain::rollout::Attribution;

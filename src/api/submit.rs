@@ -29,7 +29,7 @@ use super::fault::ApiError;
 use super::peer::Peer;
 use super::places::{Stalled, place};
 use super::preview::{digest, excluded, preview as make_preview, warning};
-use super::routes::query;
+use super::request::query;
 use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
 use crate::engine::enforce::{note, opposing};

@@ -14,7 +14,6 @@ use tempfile::TempPath;
 use super::args::DiscoveredArgs;
 use super::client::{Client, Upload};
 use super::exit::{Exit, ExitFailure};
-use super::plan::{known_lanes, refused};
 use super::reach::DaemonAddress;
 use super::term;
 use super::text::count;
@@ -24,7 +23,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
 use crate::planfile::discovery::{DiscoveryWriter, FoundProxy};
 use crate::planfile::selector::{SelectedInstance, Selector};
-use crate::planfile::{self, LoadedPlan, Outline, ReadPlan};
+use crate::planfile::{self, Diagnostics, Lanes, LoadedPlan, Outline, ReadPlan};
 
 /// A plan that may be submitted, with the file of its discovery.
 pub struct Planned {
@@ -195,4 +194,14 @@ impl Visitor for DiscoveryNeed<'_> {
         }
         Ok(())
     }
+}
+
+/// The mistakes of a plan, drawn in their lines.
+pub fn refused(mistakes: Diagnostics) -> ExitFailure {
+    ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end())
+}
+
+/// Checks the lanes, if the daemon's configuration is at hand; without one they are checked when the plan is submitted.
+pub fn known_lanes(daemon: &DaemonAddress, lanes: &Lanes) -> Result<(), ExitFailure> {
+    daemon.lanes().map_or(Ok(()), |known| lanes.check(known)).map_err(refused)
 }

@@ -1,7 +1,6 @@
 //! `check` and `plan`: what can be said of a plan file without any network; where a daemon is at hand, which enforcements
 //! keep its targets at the other value; and with `--look` what its proxies show.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
@@ -11,32 +10,20 @@ use super::args::{CheckArgs, CloudArgs, DocumentFormat, OutputFormat, PlanArgs};
 use super::assume::assume;
 use super::client::Client;
 use super::enforce::opposed;
-use super::exit::{Exit, ExitFailure};
+use super::exit::Exit;
 use super::look::{look, save};
 use super::output::{aligned, line, pretty};
 use super::reach::DaemonAddress;
-use super::status::then;
-use super::text::{Style, clean, clean_lines, count, seconds, wrap_all};
+use super::text::{Style, clean, clean_lines, count, limits, seconds, then, wrap_all};
 use super::wire::{ExcludedRow, Preview};
 use super::{discovered, term};
 use crate::api::preview::{excluded, preview, warning};
-use crate::domain::group::GroupLimits;
-use crate::planfile::{self, Diagnostics, Lanes, LoadedPlan, ReadPlan};
+use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan};
 use crate::rehearse::Forecast;
 use crate::store::Submission;
 
 /// Targets shown of each wave unless all are asked for.
 const PER_WAVE: usize = 5;
-
-/// The mistakes of a plan, drawn in their lines.
-pub fn refused(mistakes: Diagnostics) -> ExitFailure {
-    ExitFailure::new(Exit::Error, mistakes.render(term::colour()).trim_end())
-}
-
-/// Checks the lanes, if the daemon's configuration is at hand; without one they are checked when the plan is submitted.
-pub fn known_lanes(daemon: &DaemonAddress, lanes: &Lanes) -> Result<(), ExitFailure> {
-    daemon.lanes().map_or(Ok(()), |known| lanes.check(known)).map_err(refused)
-}
 
 /// One file of `check -o json`.
 #[derive(Serialize)]
@@ -348,12 +335,6 @@ fn expected(seen: Option<bool>, preview: &Preview) -> (char, String) {
 /// The value that is not wanted.
 fn other(preview: &Preview) -> &'static str {
     if preview.ssl_option { "off" } else { "on" }
-}
-
-/// Group limits in words; `None` without any.
-pub fn limits(limits: &BTreeMap<String, u32>) -> Option<String> {
-    let limits: GroupLimits = limits.iter().filter_map(|(by, most)| Some((by.parse().ok()?, *most))).collect();
-    (!limits.is_empty()).then(|| limits.to_string())
 }
 
 /// What follows when too much fails, and who must agree first.

@@ -8,9 +8,8 @@ use jiff::SignedDuration;
 
 use super::forecast;
 use super::output::aligned;
-use super::plan::limits;
 use super::rows::held;
-use super::text::{Style, clean, count, cut, seconds, wrap};
+use super::text::{Style, clean, count, cut, limits, then, wrap};
 use super::wire::{HoldView, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
 use crate::rehearse::Forecast;
 
@@ -292,14 +291,6 @@ fn cell(rollout: &RolloutDoc, wave: &WaveDoc, column: &str) -> String {
         "THEN" => then(wave.soak_seconds, &wave.promote),
         _ => format!("{}/{}", done(rollout, tally).0, wave.size),
     }
-}
-
-/// What comes after a wave.
-pub fn then(soak_seconds: u64, promote: &str) -> String {
-    let soak = (soak_seconds > 0).then(|| format!("soak {}", seconds(soak_seconds)));
-    let promotion = (promote == "manual").then(|| "promotion by a person".to_owned());
-    let parts: Vec<String> = soak.into_iter().chain(promotion).collect();
-    if parts.is_empty() { "-".into() } else { parts.join(", ") }
 }
 
 /// One line for a log or a pipe.

@@ -2,10 +2,13 @@
 //!
 //! Invariant: whatever came from the network, a plan or the cloud passes [`clean`] before it is printed for people.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 pub use crate::domain::count::count;
+use crate::domain::group::GroupLimits;
 
 /// How texts are made: what now is, whose clock people read, and whether colours are welcome.
 #[derive(Debug, Clone)]
@@ -199,6 +202,20 @@ pub fn cut(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// What comes after a wave.
+pub fn then(soak_seconds: u64, promote: &str) -> String {
+    let soak = (soak_seconds > 0).then(|| format!("soak {}", seconds(soak_seconds)));
+    let promotion = (promote == "manual").then(|| "promotion by a person".to_owned());
+    let parts: Vec<String> = soak.into_iter().chain(promotion).collect();
+    if parts.is_empty() { "-".into() } else { parts.join(", ") }
+}
+
+/// Group limits in words; `None` without any.
+pub fn limits(limits: &BTreeMap<String, u32>) -> Option<String> {
+    let limits: GroupLimits = limits.iter().filter_map(|(by, most)| Some((by.parse().ok()?, *most))).collect();
+    (!limits.is_empty()).then(|| limits.to_string())
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::args::{OutputFormat, WindowsArgs};
+use super::discovered::{known_lanes, refused};
 use super::exit::{Exit, ExitFailure};
 use super::output::{ListingPrinter, ListingRow, aligned, pretty};
-use super::plan::{known_lanes, refused};
 use super::reach::DaemonAddress;
 use super::term;
 use super::text::{Style, clean, clean_lines, count, length};

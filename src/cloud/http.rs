@@ -8,7 +8,6 @@
 //! Deliberately not here: pacing and quota (`engine`), the meaning of an answer (`cloud::answer`).
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +26,7 @@ use super::authenticator::{Authenticator, Identities, Pass};
 use super::guarded_body::{GuardedBody, SendGate, SendVerdict};
 use super::iam::Iam;
 use super::lane_tls::{self, OwnTls, TlsError};
+use super::safe_text::causes;
 use super::{Cloud, LastCheck, safe_text, wire_format};
 use crate::clock::Clock;
 use crate::domain::call::{Call, Disposition, Reply};
@@ -86,7 +86,7 @@ pub enum Error {
     #[error(transparent)]
     Trust(#[from] lane_tls::NoAuthorities),
     /// The client cannot be made.
-    #[error("cannot set up HTTP: {}", told(.0))]
+    #[error("cannot set up HTTP: {}", causes(.0))]
     Client(#[source] reqwest::Error),
 }
 
@@ -330,7 +330,7 @@ impl HttpLane {
             gate.ask().map_err(|_| ExchangeFailure::Withheld)?;
         }
         let response = self.client.execute(request).await.map_err(|error| {
-            let why = told(&error);
+            let why = causes(&error);
             if error.is_connect() { ExchangeFailure::Connection(why) } else { ExchangeFailure::Request(why) }
         })?;
         let (mut reply, date) = read_answer(call, response, pass, self.body_idle).await?;
@@ -417,7 +417,7 @@ async fn read_answer(
         };
         let next = tokio::time::timeout(idle, response.chunk()).await;
         let next = next.map_err(|_| broken(format!("nothing more of it came within {} ms", idle.as_millis())))?;
-        let Some(chunk) = next.map_err(|error| broken(told(&error)))? else { break };
+        let Some(chunk) = next.map_err(|error| broken(causes(&error)))? else { break };
         if body.len() + chunk.len() > limit {
             body.extend_from_slice(&chunk[..limit - body.len()]);
             cut = true;
@@ -436,21 +436,6 @@ async fn read_answer(
         secret: Some(pass.secret()),
     };
     Ok((answer::read(call, &wire), wire.time()))
-}
-
-/// What became of a request, with all causes in one line. That it was sent, and to which URL, is left out: whoever asked knows.
-pub(super) fn told(error: &reqwest::Error) -> String {
-    let mut next = error.source();
-    let mut told = next.map_or_else(|| error.to_string(), ToString::to_string);
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        // Many layers repeat the one below.
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
-        }
-        next = cause.source();
-    }
-    told
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use url::Url;
 
 use super::answer::ERROR_BODY_MAX;
 use super::envelope::Envelope;
-use super::http::told;
+use super::safe_text::causes;
 use super::secret::Secret;
 use super::wire_format::below;
 use super::{retry_after, safe_text};
@@ -106,7 +106,7 @@ impl Iam {
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         *request.body_mut() = Some(body.to_string().into());
         let exchange = async {
-            let response = self.client.execute(request).await.map_err(|error| failed(told(&error)))?;
+            let response = self.client.execute(request).await.map_err(|error| failed(causes(&error)))?;
             self.read(response, who).await
         };
         match tokio::time::timeout(TIMEOUT, exchange).await {

@@ -3,6 +3,8 @@
 //! Invariant: what comes out is one line without control or direction characters, bounded in length, and does not hold
 //! the secret that went out with the request, nor anything that looks like a token.
 
+use std::error::Error as _;
+
 /// Longest message, in characters.
 pub const MESSAGE_MAX: usize = 200;
 
@@ -71,6 +73,21 @@ fn word(text: &str, longest: usize) -> Option<String> {
 pub fn for_a_shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:+,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// What became of a request, with all causes in one line. That it was sent, and to which URL, is left out: whoever asked knows.
+pub(super) fn causes(error: &reqwest::Error) -> String {
+    let mut next = error.source();
+    let mut told = next.map_or_else(|| error.to_string(), ToString::to_string);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        // Many layers repeat the one below.
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        next = cause.source();
+    }
+    told
 }
 
 #[cfg(test)]

@@ -56,8 +56,8 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 async fn get(client: &Client, url: &str) -> Result<String, String> {
-    let answer = client.get(url).header("X-Auth-Token", SECRET).send().await.map_err(|error| told(&error))?;
-    answer.text().await.map_err(|error| told(&error))
+    let answer = client.get(url).header("X-Auth-Token", SECRET).send().await.map_err(|error| causes(&error))?;
+    answer.text().await.map_err(|error| causes(&error))
 }
 
 #[tokio::test]
