@@ -69,6 +69,7 @@ fn situation<'a>(rollout: &'a Rollout, snapshot: &'a Snapshot, window: &'a Openi
         plan: &rollout.plan,
         by: &rollout.by,
         submitted_at: rollout.submitted_at,
+        started: snapshot.started,
         moved_at: rollout.moved_at,
         now,
         record: &rollout.record,

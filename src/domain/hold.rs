@@ -84,9 +84,10 @@ impl Hold {
         Self { since, ..self }
     }
 
-    /// What is older than the rollout holds the rollout since its submission.
-    fn not_before(self, submitted: Timestamp) -> Self {
-        Self { since: self.since.map(|since| since.max(submitted)), ..self }
+    /// What is older than the rollout holds the rollout since its submission; what the configuration lacks, since it was read.
+    fn dated(self, situation: &Situation<'_>) -> Self {
+        let since = if matches!(self.word, "lane_missing" | "lane_shared") { Some(situation.started) } else { self.since };
+        Self { since: since.map(|since| since.max(situation.submitted_at)), ..self }
     }
 }
 
@@ -97,6 +98,8 @@ pub struct Situation<'a> {
     pub by: &'a Person,
     /// When: nothing held it before.
     pub submitted_at: Timestamp,
+    /// When this daemon began with its configuration.
+    pub started: Timestamp,
     /// When anything of it moved last: what counts alone hold has held since then at the latest.
     pub moved_at: Timestamp,
     /// Wall clock, to tell since when the calendar is shut.
@@ -177,7 +180,7 @@ pub struct Waiting<'a> {
 /// Neither the lane's pace nor full places
 /// hold a rollout, nor a budget that all in flight would fill while none failed: that is how it moves.
 pub fn of_rollout(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
-    reasons(situation, lanes).into_iter().map(|hold| hold.not_before(situation.submitted_at)).collect()
+    reasons(situation, lanes).into_iter().map(|hold| hold.dated(situation)).collect()
 }
 
 fn reasons(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
@@ -214,7 +217,7 @@ fn reasons(situation: &Situation<'_>, lanes: &[LaneStanding<'_>]) -> Vec<Hold> {
 
 /// Why this change does not begin, or go on, now; `None` when it does, when it is next in line, or when it is settled.
 pub fn of_change(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
-    reason(situation, waiting).map(|hold| hold.not_before(situation.submitted_at))
+    reason(situation, waiting).map(|hold| hold.dated(situation))
 }
 
 fn reason(situation: &Situation<'_>, waiting: &Waiting<'_>) -> Option<Hold> {
@@ -351,7 +354,7 @@ impl Situation<'_> {
     fn late(&self) -> Option<Hold> {
         let (why, seconds) = (self.overdue?, self.plan.strategy.progress_deadline().as_secs());
         let text = format!("no change ended within {seconds} s of open window, and a person must look: {why}");
-        Some(Hold::new("overdue", None, text))
+        Some(Hold::new("overdue", None, text).since(Some(self.moved_at)))
     }
 
     fn ending(&self) -> Option<Hold> {

@@ -74,6 +74,8 @@ pub(super) enum Timer {
 }
 
 pub struct Core {
+    /// When it began, by the wall clock then.
+    started: Timestamp,
     pub(super) now: Times,
     pub(super) lanes: BTreeMap<Name, LaneState>,
     pub(super) work: BTreeMap<ChangeId, Work>,
@@ -124,6 +126,7 @@ impl Core {
             }
         }
         Self {
+            started: now.wall,
             now,
             lanes,
             work: BTreeMap::new(),
@@ -269,6 +272,7 @@ impl Core {
         });
         Snapshot {
             passes,
+            started: self.started,
             stop: self.stop.clone(),
             draining: self.draining,
             lanes: lanes.collect(),

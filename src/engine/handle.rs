@@ -111,6 +111,8 @@ pub enum AskError {
 pub struct Snapshot {
     /// Passes finished since the start: feeds the watchdog.
     pub passes: u64,
+    /// When the engine began, by the wall clock then.
+    pub started: Timestamp,
     pub stop: Stop,
     /// The engine begins nothing new because the process ends.
     pub draining: bool,

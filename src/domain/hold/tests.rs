@@ -30,6 +30,10 @@ fn moved() -> Timestamp {
     at("2026-12-05T17:58:00Z")
 }
 
+fn begun() -> Timestamp {
+    at("2026-12-05T17:00:00Z")
+}
+
 fn pause(why: &str) -> Pause {
     Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into() }
 }
@@ -158,6 +162,7 @@ impl OwnedFacts {
             plan: &self.plan,
             by: &self.by,
             submitted_at: submitted(),
+            started: begun(),
             moved_at: moved(),
             now: now(),
             record: &self.record,
@@ -413,6 +418,9 @@ fn a_hold_says_since_when() {
         ),
         (OwnedFacts::bent(|f| f.lane_paused = Some(pause("throttled (429)"))), "lane_paused", Some(at("2026-12-05T17:59:00Z"))),
         (OwnedFacts::bent(|f| f.clock = Some(ahead(10_799, 10_801))), "clock", Some(now())),
+        (OwnedFacts::bent(|f| f.configured = false), "lane_missing", Some(begun())),
+        (OwnedFacts::bent(|f| f.shares = Some(name("main"))), "lane_shared", Some(begun())),
+        (OwnedFacts::bent(|f| f.overdue = Some("lane prod-sg is paused".into())), "overdue", Some(self::moved())),
         // What counts alone hold has held since the last of them changed.
         (
             OwnedFacts::bent(|f| f.tallies[0] = Tally { queued: 10, active: 10, failed: 30, ..Tally::default() }),
