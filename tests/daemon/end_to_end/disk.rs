@@ -26,14 +26,14 @@ const DISK_MIB: u64 = 320;
 #[test]
 fn a_full_disk_ends_the_daemon_and_the_next_one_goes_on() {
     if may_mount_images() {
-        in_own_mounts("disk::fills_up", "true");
+        in_own_mounts("end_to_end::disk::fills_up", "true");
     }
 }
 
 #[test]
 fn a_disk_that_turns_read_only_ends_the_daemon_and_the_next_one_goes_on() {
     if may_mount_images() {
-        in_own_mounts("disk::turns_read_only", "true");
+        in_own_mounts("end_to_end::disk::turns_read_only", "true");
     }
 }
 
