@@ -131,13 +131,13 @@ pub fn aligned(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: 
 /// room; else what does not fit stands below its row, indented.
 pub fn fitted(columns: &[&str], headings: bool, cells: &[Vec<String>], widths: &mut Vec<u16>, width: usize) -> String {
     widths.resize(columns.len(), 0);
-    for (index, width) in widths.iter_mut().enumerate() {
+    for (index, widest) in widths.iter_mut().enumerate() {
         let heading = title(columns[index]).chars().count();
-        let widest = cells.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-        *width = (*width).max(u16::try_from(widest.max(heading)).unwrap_or(u16::MAX));
+        let cell = cells.iter().filter_map(|row| row.get(index)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        *widest = (*widest).max(u16::try_from(cell.max(heading)).unwrap_or(u16::MAX));
     }
-    let end = |columns: usize| widths[..columns].iter().map(|width| usize::from(*width + GAP)).sum::<usize>();
     let (last, gap) = (columns.len() - 1, usize::from(GAP));
+    let end = |columns: usize| widths[..columns].iter().map(|widest| usize::from(*widest) + gap).sum::<usize>();
     if end(last + 1) <= width.saturating_add(gap) {
         return drawn(columns, headings, cells, widths);
     }
@@ -236,5 +236,12 @@ NO  PROXY             JOB
             all.sort_unstable();
             assert_eq!(some, all, "nothing is lost at {width}");
         }
+    }
+
+    #[test]
+    fn a_cell_of_any_length_is_printed() {
+        let cells = [vec!["7".to_owned(), "x".repeat(70_000)]];
+        let text = fitted(&["#NO", "WHY"], true, &cells, &mut Vec::new(), 80);
+        assert_eq!(text.matches('x').count(), 70_000);
     }
 }
