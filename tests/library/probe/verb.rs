@@ -1,7 +1,6 @@
 //! What `sealift probe` prints and how it ends, through the binary that ships.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -10,17 +9,7 @@ use crate::probe::mariadb::{MariaDb, ServerSetup};
 
 /// Exit code, standard output, standard error.
 fn probe(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_sealift"))
-        .arg("probe")
-        .args(arguments)
-        .env_remove("SEALIFT_CONFIG")
-        .env_remove("SEALIFT_ADDR")
-        .env("TZ", "UTC")
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("the binary runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    crate::sealift(["probe"].iter().chain(arguments))
 }
 
 /// The words at the beginning of the lines.

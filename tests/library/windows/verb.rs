@@ -1,8 +1,8 @@
 //! What `sealift windows` prints, from plans on disk through the binary that ships, against golden files.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 const TARGET: &str = "
 targets:
@@ -19,19 +19,9 @@ fn shown(calendar: &str, flags: &[&str]) -> String {
 }
 
 fn run(plan: &Path, flags: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_sealift"))
-        .arg("windows")
-        .arg(plan)
-        .args(flags)
-        .env_remove("SEALIFT_CONFIG")
-        .env_remove("SEALIFT_ADDR")
-        .env("TZ", "UTC")
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("the binary runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    let (out, err) = (text(output.stdout), text(output.stderr));
-    match output.status.code() {
+    let arguments = [OsStr::new("windows"), plan.as_os_str()].into_iter().chain(flags.iter().map(OsStr::new));
+    let (code, out, err) = crate::sealift(arguments);
+    match code {
         Some(0) if err.is_empty() => out,
         code => format!("exit {code:?}\n{out}{err}"),
     }
