@@ -1,6 +1,6 @@
 //! The fence: what the last check reads when bytes are about to leave.
 //!
-//! Invariant: an operator's verb is acknowledged only after it stands on the fence, and every write asks the fence
+//! Invariant: an operator's verb is acknowledged only after the fence knows it, and every write asks the fence
 //! while its request is still incomplete; both take the same lock. So after an acknowledged pause or abort, after a
 //! halt, while a person stopped everything and while the kill-switch file is there, no PUT becomes complete. The file itself is
 //! looked at by the check, for whoever watches it tells of it a moment later.

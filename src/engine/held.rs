@@ -1,7 +1,7 @@
 //! Lanes that send no new work now: paused by a person, refused, out of reach, or held by its clock. And the rollouts that can only wait for
 //! such lanes.
 //!
-//! Invariants: a person's pause of a lane stands on the fence before it is acknowledged, so no write leaves over it
+//! Invariants: a person's pause of a lane is known to the fence before it is acknowledged, so no write leaves over it
 //! afterwards; reads and jobs are followed all the same. Time in which every lane that a rollout's changes need is held
 //! is nobody's stall.
 //!

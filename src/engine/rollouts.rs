@@ -1,7 +1,7 @@
 //! The rollouts in hand: one look or one verb at a time, each from a fresh read to a commit.
 //!
-//! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; another
-//! daemon's are met by the compare-and-swap. A verb is answered only when its commit is durable and on the fence.
+//! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; what
+//! its changes commit meanwhile is met by the compare-and-swap. A verb is answered only when its commit is durable and the fence knows it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -68,7 +68,6 @@ pub(super) enum LookStage {
 pub(super) struct Moving {
     pub(super) record: Option<rollout::Record>,
     pub(super) released: Vec<Change>,
-    /// From then on others may take the released ones over.
     pub(super) act: Act,
     pub(super) wake: RolloutWake,
     pub(super) verb: bool,

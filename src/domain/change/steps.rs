@@ -1,6 +1,6 @@
 //! The steps that the table names: each makes the next record, the call and the wake.
 //!
-//! Invariant: a step that changes the record gives it the next version; a PUT is made by `submit` alone.
+//! Invariant: a step that changes the record gives it the next version; a PUT is made by `inspected` alone.
 //!
 //! Deliberately not here: which step an event leads to (`table`).
 

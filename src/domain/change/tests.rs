@@ -17,14 +17,14 @@ use crate::domain::id::{ChangeId, JobId};
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::retry;
 use crate::domain::target::Target;
-use crate::domain::window::Opening;
-use crate::domain::window::ShutBy;
+use crate::domain::window::{Opening, ShutBy};
 
 /// One row a cell: state ; event ; circumstances => next record | call | wake. A cell without circumstances (`-`) is
 /// decided with gate and window open, nothing waited and one attempt of three spent where a PUT was sent.
 ///
 /// * held, withdrawn, shut: the gate or the window says so. late: longer waited than any limit.
-/// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered nothing. uncovered: it told no time when that was asked for.
+/// * clock: the clocks are too far apart. silent: the cloud tells no time, and its list covered nothing. uncovered: the list did not
+///   cover the time of the PUT.
 /// * tried: one PUT was sent before. spent: all three attempts are. missed: all looks but one failed. weary: one wait is left.
 ///
 /// The next record is its state and what stands in it beside the version: a(ttempts), w(aits), m(isses), before, jobs.

@@ -191,21 +191,15 @@ impl State {
     pub const ACTIVE: [&'static str; 6] = ["ready", "inspecting", "submitting", "recovering", "following", "verifying"];
 
     /// Every word of [`Self::as_str`], in the order of a change's life.
-    pub const WORDS: [&'static str; 13] = [
-        "queued",
-        "ready",
-        "inspecting",
-        "submitting",
-        "recovering",
-        "following",
-        "verifying",
-        "succeeded",
-        "failed",
-        "in_doubt",
-        "cancelled",
-        "reverted",
-        "skipped",
-    ];
+    pub const WORDS: [&'static str; 13] = {
+        let mut words = [""; 13];
+        let mut place = 0;
+        while place < words.len() {
+            words[place] = StateKind::ALL[place].as_str();
+            place += 1;
+        }
+        words
+    };
 
     /// Whether the change has its outcome.
     pub fn is_settled(&self) -> bool {

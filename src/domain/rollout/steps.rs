@@ -1,6 +1,6 @@
 //! The steps that the table names: each makes the next record, the effect and the wake.
 //!
-//! Invariant: no step leads out of a halt, an abort or a revert without a person's verb.
+//! Invariant: no step leads out of a halt without a person's verb, and none from an abort or a revert back to going on.
 //!
 //! Deliberately not here: which step an event leads to (`table`), approvals and reverts (modules of their own).
 

@@ -49,7 +49,7 @@ fn record(phase: Phase) -> Record {
     Record { phase, ..Record::submitted() }
 }
 
-/// A fence on which the second wave is at work.
+/// A fence that knows the second wave at work.
 fn open() -> Fence {
     let fence = Fence::new(&[staged::lane(lane().as_str())]);
     fence.set_rollout(rollout(), &record(Phase::Advancing { wave: 1 }));
