@@ -14,11 +14,12 @@ pub use self::operator::{
     AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs,
     RevertArgs, StopArgs, VerbArgs,
 };
-use self::options::length;
-pub use self::options::{DocumentArgs, DocumentFormat, OutputArgs, OutputFormat, Reach, command, parse};
+pub use self::options::{DocumentArgs, DocumentFormat, OutputArgs, OutputFormat, command, parse};
 pub use self::store::{
     BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
+use super::moment::length;
+use super::reach::Reach;
 use super::{complete, exit};
 use crate::domain::proof::{Endpoint, TlsVersion};
 use crate::simcloud::emulator::{INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT};

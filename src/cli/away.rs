@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::client::ClientError;
+use super::client_error::ClientError;
 use super::term;
 use super::text::{Style, length};
 use crate::clock::{Clock as _, SystemClock};
@@ -18,15 +18,6 @@ use crate::clock::{Clock as _, SystemClock};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const EVERY: Duration = Duration::from_millis(500);
-
-/// Which requests are sent again after the connection broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// To repeat it changes nothing: a read, or a submission, whose digest makes it the same rollout.
-    Harmless,
-    /// It changes something: it is sent again only if nobody was there to take it.
-    Untaken,
-}
 
 /// One absence of the daemon: from the first try that nobody answered until somebody does.
 #[derive(Debug)]

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncRead;
 use tokio_util::io::StreamReader;
 
-use super::away::{Absence, PATIENCE, Repeat};
+use super::away::{Absence, PATIENCE};
+use super::client_error::{ClientError, Repeat};
 use super::exit::{Exit, ExitFailure};
 use super::term;
 use super::wire::{
@@ -50,93 +51,6 @@ pub struct Client {
     socket: PathBuf,
     /// How long a daemon that does not answer is waited for.
     patience: Duration,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody answers on the socket.
-    #[error(
-        "no daemon answers on {}: {why}; start it with `sealift serve`, or name its socket with --config FILE or SEALIFT_ADDR=PATH",
-        socket.display()
-    )]
-    Unreachable {
-        socket: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// The socket is there, and not for this user.
-    #[error("no access to the daemon's socket {}: {why}; act as its user or a member of its group, as by `sudo -u sealift`", socket.display())]
-    Denied {
-        socket: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// The daemon is there, and cannot take the request now.
-    #[error("the daemon on {} is busy: {why}", socket.display())]
-    Busy {
-        socket: PathBuf,
-        /// What it is busy with, and what to do.
-        why: String,
-    },
-    /// The daemon was there, and went away before its answer.
-    #[error(
-        "the daemon on {} closed the connection without an answer ({why}): it is ending, or has too many clients; its log says which, and \
-         `sealift status` whether anything was carried out",
-        socket.display()
-    )]
-    Cut {
-        socket: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    #[error("{}", .0.error.message)]
-    Refused(Box<ErrorDoc>),
-    /// A file to send cannot be read.
-    #[error("{} cannot be read: {why}", file.display())]
-    File {
-        file: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// The answer was none that we understand.
-    #[error("the daemon's answer cannot be read: {0}; are client and daemon of the same version?")]
-    Broken(String),
-}
-
-impl ClientError {
-    /// Whether the same question may well be answered a little later.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Busy { .. } | Self::Cut { .. })
-    }
-
-    /// Whether nobody answers, and the request may be sent again.
-    fn is_away(&self, repeat: Repeat) -> bool {
-        match self {
-            Self::Unreachable { .. } => true,
-            Self::Cut { .. } => repeat == Repeat::Harmless,
-            Self::Denied { .. } | Self::Busy { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => false,
-        }
-    }
-
-    /// Since when there is no answer, and why.
-    pub fn absence(&self, since: &str) -> String {
-        match self {
-            Self::Unreachable { socket, why } => format!("the daemon on {} is away since {since} ({why})", socket.display()),
-            Self::Cut { socket, .. } => format!("the daemon on {} is away since {since}", socket.display()),
-            Self::Busy { socket, why } => format!("the daemon on {} is busy since {since}: {why}", socket.display()),
-            Self::Denied { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => self.to_string(),
-        }
-    }
-
-    /// The same failure, of a daemon that was waited for in vain.
-    pub fn since(mut self, since: &str) -> Self {
-        match &mut self {
-            Self::Unreachable { why, .. } | Self::Cut { why, .. } => why.push_str(&format!(", away since {since}")),
-            Self::Denied { .. } | Self::Busy { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => {}
-        }
-        self
-    }
 }
 
 impl Client {
@@ -406,26 +320,6 @@ async fn part(path: &Path, name: String) -> Result<Part, ClientError> {
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let length = file.metadata().await.map_err(unreadable)?.len();
     Ok(Part::stream_with_length(file, length).file_name(name))
-}
-
-impl From<ClientError> for ExitFailure {
-    fn from(error: ClientError) -> Self {
-        let exit = match &error {
-            ClientError::Unreachable { .. } | ClientError::Denied { .. } | ClientError::Cut { .. } => Exit::Unreachable,
-            ClientError::Busy { .. } => Exit::Busy,
-            ClientError::Refused(_) | ClientError::File { .. } | ClientError::Broken(_) => Exit::Error,
-        };
-        let mut message = error.to_string();
-        if let ClientError::Refused(refusal) = &error {
-            for row in &refusal.error.candidates {
-                message.push_str(&format!("\n  {}  {} revision {}", row.id, row.name, row.revision));
-            }
-            if let Some(rendered) = &refusal.error.rendered {
-                message.push_str(&format!("\n{rendered}"));
-            }
-        }
-        Self::new(exit, message)
-    }
 }
 
 #[cfg(test)]

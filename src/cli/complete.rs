@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use clap::Command;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Builder;
 
-use super::args::{self, Reach};
 use super::client::Client;
-use super::reach;
+use super::reach::{self, Reach};
 use super::wire::{DaemonDoc, Listing, RolloutRow};
 use crate::domain::change::State;
 
@@ -27,9 +27,9 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Rollouts that are offered, the newest: more than anybody reads.
 const ROLLOUTS_MAX: usize = 100;
 
-/// Answers a shell and ends the program, if one asks.
-pub fn answer_a_shell() {
-    CompleteEnv::with_factory(args::command).var(VARIABLE).complete();
+/// Answers a shell that asks what may follow in this command line, and ends the program then.
+pub fn answer_a_shell(command_line: fn() -> Command) {
+    CompleteEnv::with_factory(command_line).var(VARIABLE).complete();
 }
 
 /// The script that lets a shell ask.

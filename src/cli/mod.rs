@@ -10,6 +10,7 @@ pub mod args;
 mod assume;
 mod away;
 pub(crate) mod client;
+pub(crate) mod client_error;
 mod complete;
 mod discover;
 mod discovered;
@@ -56,9 +57,13 @@ use crate::clock::{Clock as _, SystemClock};
 use args::{Cli, CliVerb};
 use client::Client;
 
-pub use complete::answer_a_shell;
 pub use exit::{Exit, ExitFailure};
-pub use reach::config as configuration;
+pub use reach::{Reach, config as configuration};
+
+/// Answers a shell that asks for completions, and ends the program then.
+pub fn answer_a_shell() {
+    complete::answer_a_shell(args::command);
+}
 
 /// Runs a client verb or an offline verb.
 pub async fn run(cli: Cli) -> Result<Exit> {
@@ -125,7 +130,7 @@ pub fn conclude(result: Result<Exit>) -> Exit {
     if error.chain().any(is_gone) {
         return Exit::Done;
     }
-    let error = match error.downcast::<client::ClientError>() {
+    let error = match error.downcast::<client_error::ClientError>() {
         Ok(error) => ExitFailure::from(error).into(),
         Err(error) => error,
     };

@@ -6,6 +6,7 @@ use jiff::civil::{DateTime, Time};
 use jiff::{Timestamp, ToSpan as _};
 
 use super::text::Style;
+use crate::yaml::format::Complaint;
 use crate::yaml::length::Length;
 
 /// Reads an instant that lies ahead.
@@ -28,6 +29,14 @@ pub fn past(text: &str, style: &Style) -> Result<Timestamp, String> {
 
 fn no_time(text: &str) -> String {
     format!("{text:?} is no time: write `06:00`, `2026-12-01T06:00`, `2026-12-01T06:00:00+08:00`, or a length such as `90m`")
+}
+
+/// A length of time as a plan writes it.
+pub fn length(text: &str) -> Result<Length, String> {
+    text.parse().map_err(|complaint: Complaint| match complaint.help {
+        Some(help) => format!("{}; {help}", complaint.message),
+        None => complaint.message,
+    })
 }
 
 /// Where from now an instant lies.

@@ -4,11 +4,11 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use super::args::{ConfigArgs, OutputFormat, Reach, SchemaArgs, SchemaOf};
+use super::args::{ConfigArgs, OutputFormat, SchemaArgs, SchemaOf};
 use super::complete;
 use super::exit::{Exit, ExitFailure};
 use super::output::{aligned, pretty};
-use super::reach;
+use super::reach::{self, Reach};
 use super::term;
 use super::text::{cell, clean, json};
 use crate::simcloud::faults;

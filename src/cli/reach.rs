@@ -5,12 +5,31 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::args::Reach;
+use clap::Args;
+
 use super::exit::{Exit, ExitFailure};
-use super::term;
+use super::{moment, term};
 use crate::config::{self, Config};
 use crate::domain::id::Name;
 use crate::domain::lane::{Lane, reached};
+use crate::yaml::length::Length;
+
+/// Place in a help text of what many verbs have: behind their own.
+pub const LAST: usize = 900;
+
+/// Where the daemon and its configuration are found.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reach {
+    /// The daemon's configuration [default: /etc/sealift/sealift.yaml]
+    #[arg(long, global = true, display_order = LAST + 1, env = "SEALIFT_CONFIG", value_name = "FILE", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// The daemon's socket, if not the configuration's: a path, or unix:PATH; `serve` listens there
+    #[arg(long, global = true, display_order = LAST + 2, env = "SEALIFT_ADDR", value_name = "SOCKET", hide_env_values = true)]
+    pub addr: Option<String>,
+    /// How long a daemon that does not answer, as while it starts anew, is waited for; 0s asks once [default: 30s]
+    #[arg(long, global = true, display_order = LAST + 3, env = "SEALIFT_WAIT", value_name = "DURATION", hide_env_values = true, value_parser = moment::length)]
+    pub wait: Option<Length>,
+}
 
 /// What is known of the daemon without asking it.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::args::{DocumentFormat, StopArgs};
-use super::client::{Client, ClientError};
+use super::client::Client;
+use super::client_error::ClientError;
 use super::exit::{Exit, ExitFailure};
 use super::output::{line, pretty};
 use super::reach::DaemonAddress;

@@ -12,13 +12,14 @@ use serde::Serialize;
 use tokio_util::io::SyncIoBridge;
 
 use super::args::{
-    BackupArgs, CompactArgs, DocumentArgs, DocumentFormat, ExportArgs, ImportArgs, Reach, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs,
+    BackupArgs, CompactArgs, DocumentArgs, DocumentFormat, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs,
     StoreVerb, TakeBackArgs,
 };
-use super::client::{Client, ClientError};
+use super::client::Client;
+use super::client_error::ClientError;
 use super::exit::{Exit, ExitFailure};
 use super::output::{aligned, line, pretty};
-use super::reach;
+use super::reach::{self, Reach};
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, clean_lines, count};
 use crate::store::maintenance::begin::begin;

@@ -24,8 +24,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::{Reach, ServeArgs};
-use crate::cli::{Exit, ExitFailure, configuration};
+use crate::cli::args::ServeArgs;
+use crate::cli::{Exit, ExitFailure, Reach, configuration};
 use crate::config::{self, Config, PATH_DEFAULT};
 use crate::domain::id::Name;
 use crate::domain::lane::{self, Lane};

@@ -2,16 +2,10 @@
 //!
 //! Invariant: a common option stands behind a verb's own, and is offered only where it works.
 
-use std::path::PathBuf;
-
 use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, ValueEnum};
 
 use super::Cli;
-use crate::yaml::format::Complaint;
-use crate::yaml::length::Length;
-
-/// Place in a help text of what many verbs have: behind their own.
-const LAST: usize = 900;
+use crate::cli::reach::LAST;
 
 /// Verbs that need neither daemon nor configuration, or not all of it, each with the common options that mean nothing to
 /// it: they are not offered there, and refused.
@@ -47,20 +41,6 @@ pub fn parse() -> Result<Cli, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-}
-
-/// Where the daemon and its configuration are found.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Reach {
-    /// The daemon's configuration [default: /etc/sealift/sealift.yaml]
-    #[arg(long, global = true, display_order = LAST + 1, env = "SEALIFT_CONFIG", value_name = "FILE", hide_env_values = true)]
-    pub config: Option<PathBuf>,
-    /// The daemon's socket, if not the configuration's: a path, or unix:PATH; `serve` listens there
-    #[arg(long, global = true, display_order = LAST + 2, env = "SEALIFT_ADDR", value_name = "SOCKET", hide_env_values = true)]
-    pub addr: Option<String>,
-    /// How long a daemon that does not answer, as while it starts anew, is waited for; 0s asks once [default: 30s]
-    #[arg(long, global = true, display_order = LAST + 3, env = "SEALIFT_WAIT", value_name = "DURATION", hide_env_values = true, value_parser = length)]
-    pub wait: Option<Length>,
 }
 
 /// Of a listing.
@@ -115,14 +95,6 @@ pub enum DocumentFormat {
     Json,
     /// One JSON document a line.
     Jsonl,
-}
-
-/// A length of time as a plan writes it.
-pub(super) fn length(text: &str) -> Result<Length, String> {
-    text.parse().map_err(|complaint: Complaint| match complaint.help {
-        Some(help) => format!("{}; {help}", complaint.message),
-        None => complaint.message,
-    })
 }
 
 #[cfg(test)]
