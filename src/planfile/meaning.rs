@@ -17,8 +17,9 @@ use crate::domain::plan::{Approval, OnFailure, Plan, RevertPolicy, Strategy};
 use crate::domain::target::Target;
 use crate::domain::{retry, target};
 use crate::yaml::length::Length;
+use crate::yaml::open::Folders;
 use crate::yaml::shape::complained;
-use crate::yaml::tree::ByteSpan;
+use crate::yaml::source::ByteSpan;
 use crate::yaml::{Diagnostic, Document, Mistakes, quote, suggest};
 
 /// `strategy.max_in_flight` when the plan does not say.
@@ -32,13 +33,6 @@ pub const VERIFY_TIMEOUT_DEFAULT_MS: u64 = 3 * 60 * 1000;
 
 /// Names of tags told where one is not found: as many as a person reads.
 const TAGS_TOLD: usize = 10;
-
-/// Where the plan stands.
-pub struct Folders<'p> {
-    pub real: &'p Path,
-    /// As the user wrote it.
-    pub shown: &'p Path,
-}
 
 /// A plan that was understood.
 pub enum CheckedPlan {

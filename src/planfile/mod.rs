@@ -164,7 +164,7 @@ pub fn read(path: &Path, discovered: Option<&Path>) -> Result<ReadPlan, Diagnost
     let mut mistakes = Mistakes::default();
     let understood = Document::read(&source, &schema::PLAN, &mut mistakes).and_then(|document| {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let folders = meaning::Folders { real: real.parent().unwrap_or(Path::new("/")), shown: path.parent().unwrap_or(Path::new("")) };
+        let folders = open::Folders { real: real.parent().unwrap_or(Path::new("/")), shown: path.parent().unwrap_or(Path::new("")) };
         meaning::understand(&document, &folders, digest, discovered, &mut mistakes)
     });
     let warnings = mistakes.finish(&shown)?;

@@ -1,10 +1,10 @@
 //! `verify.wire`, and the file of authorities that it may name.
 
-use super::meaning::Folders;
 use super::raw;
 use crate::authorities::{Authorities, CA_FILE_BYTES_MAX};
 use crate::domain::plan::WireRules;
 use crate::domain::proof::TlsVersion;
+use crate::yaml::open::Folders;
 use crate::yaml::shape::complained;
 use crate::yaml::{Diagnostic, Document, Mistakes, open, quote};
 

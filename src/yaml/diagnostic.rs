@@ -4,12 +4,12 @@
 //! matter. At most [`DIAGNOSTICS_MAX`] are kept, the rest is counted.
 
 use std::fmt;
-use std::ops::Range;
 
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 use serde::Serialize;
 
-use super::source::{LINE_SHOWN_MAX, SourceText};
-use super::tree::ByteSpan;
+use super::source::{ByteSpan, Place, SourceText};
 
 /// Diagnostics kept of one load: beyond that nobody reads on, and a file of junk must not become a log of junk.
 pub const DIAGNOSTICS_MAX: usize = 100;
@@ -22,37 +22,6 @@ pub enum Severity {
     Error,
     /// The file is taken; the reader may want to know.
     Warning,
-}
-
-/// A stretch of one line of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// The file as shown to the user.
-    pub file: String,
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    /// The line, or the piece of it around the place, with a dot for each of the control characters that take two bytes:
-    /// some terminals obey them, and the renderer, which draws all others, lets them through.
-    pub text: String,
-    /// The marked bytes of `text`.
-    #[serde(skip)]
-    pub span: Range<usize>,
-}
-
-impl Place {
-    /// The place of the bytes `marked` of a line; a very long line is cut around them.
-    pub fn of_line(file: &str, line: usize, text: &str, marked: Range<usize>) -> Self {
-        let start = text.floor_char_boundary(marked.start);
-        let end = text.ceil_char_boundary(marked.end).max(start);
-        let column = text[..start].chars().count() + 1;
-        let from = text.floor_char_boundary(start.saturating_sub(LINE_SHOWN_MAX / 2));
-        let to = text.floor_char_boundary((start + LINE_SHOWN_MAX / 2).min(text.len())).max(start);
-        let span = start - from..end.min(to) - from;
-        // The dot takes two bytes as well, so that the marked bytes stay where they are.
-        let text = text[from..to].replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "·");
-        Self { file: file.to_owned(), line, column, text, span }
-    }
 }
 
 /// One mistake or warning.
@@ -195,7 +164,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// As text for people; `color` adds terminal styles.
     pub fn render(&self, color: bool) -> String {
-        let mut text = super::render::all(&self.list, color);
+        let mut text = render_all(&self.list, color);
         let count = self.list.len() + self.more;
         let noun = if count == 1 { "mistake" } else { "mistakes" };
         let rest = if self.more == 0 { String::new() } else { format!(", the first {} are shown", self.list.len()) };
@@ -206,7 +175,61 @@ impl Diagnostics {
 
 /// Warnings as text for people; empty for none.
 pub fn render_warnings(warnings: &[Diagnostic], color: bool) -> String {
-    super::render::all(warnings, color)
+    render_all(warnings, color)
+}
+
+/// Draws diagnostics as `rustc` does, an empty line between two.
+fn render_all(list: &[Diagnostic], color: bool) -> String {
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
+    let mut text = String::new();
+    for diagnostic in list {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&renderer.render(&groups(diagnostic)));
+        text.push('\n');
+    }
+    text
+}
+
+fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut first = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
+    if let Some(place) = &diagnostic.place {
+        first = marked(first, place, AnnotationKind::Primary, None);
+    }
+    if let Some((place, what)) = &diagnostic.also {
+        first = marked(first, place, AnnotationKind::Context, Some(what));
+    }
+    let mut groups = Vec::with_capacity(2);
+    match (&diagnostic.help, &diagnostic.replacement, &diagnostic.place) {
+        (Some(help), Some(replacement), Some(place)) => {
+            groups.push(first);
+            let patch = Patch::new(place.span.clone(), replacement.as_str());
+            let snippet = Snippet::source(place.text.as_str()).line_start(place.line).patch(patch);
+            groups.push(Group::with_title(Level::HELP.secondary_title(help.as_str())).element(snippet));
+        }
+        (Some(help), ..) => groups.push(first.element(Level::HELP.message(help.as_str()))),
+        (None, ..) => groups.push(first),
+    }
+    groups
+}
+
+fn marked<'d>(group: Group<'d>, place: &'d Place, kind: AnnotationKind, label: Option<&'d String>) -> Group<'d> {
+    let mut annotation = kind.span(place.span.clone());
+    if let Some(label) = label {
+        annotation = annotation.label(label.as_str());
+    }
+    let snippet = Snippet::source(place.text.as_str()).line_start(place.line).annotation(annotation);
+    // On a line that was cut the renderer would count columns from the cut.
+    if place.text[..place.span.start].chars().count() + 1 == place.column {
+        group.element(snippet.path(place.file.as_str()))
+    } else {
+        group.element(Origin::path(place.file.as_str()).line(place.line).char_column(place.column)).element(snippet)
+    }
 }
 
 impl From<Diagnostic> for Diagnostics {

@@ -15,7 +15,6 @@ pub mod open;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod quote;
-mod render;
 pub mod schema;
 pub mod shape;
 pub mod share;
@@ -25,11 +24,13 @@ pub mod tree;
 
 use serde::de::DeserializeOwned;
 
-pub use self::diagnostic::{Diagnostic, Diagnostics, Mistakes, Place, Severity};
+pub use self::diagnostic::{Diagnostic, Diagnostics, Mistakes, Severity};
 pub use self::quote::{plain, quote};
 pub use self::shape::Shape;
+use self::source::ByteSpan;
+pub use self::source::Place;
 pub use self::source::SourceText;
-use self::tree::{ByteSpan, Node};
+use self::tree::Node;
 
 /// Code of a mistake that only the second reader found: the two disagree about a value, which is a defect of this program, told as a
 /// mistake of the file because refusing is the safe side.

@@ -18,6 +18,14 @@ use super::source::SourceText;
 /// A FIFO without a writer must not hold us, and a terminal must not become ours.
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
+/// The folder of a file that names others.
+pub struct Folders<'p> {
+    /// Where the files are looked for.
+    pub real: &'p Path,
+    /// As the user wrote it: for messages.
+    pub shown: &'p Path,
+}
+
 /// Opens the regular file at `path`, at most `max` bytes long. Symbolic links are followed: the user named it.
 pub fn named(path: &Path, max: u64) -> Result<File, Complaint> {
     regular(openat(CWD, path, FLAGS, Mode::empty()).map_err(unreadable)?, max)

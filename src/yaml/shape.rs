@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use super::diagnostic::{Diagnostic, Mistakes};
 use super::format::{Check, Complaint, TextFormat};
 use super::quote::quote;
+use super::source::ByteSpan;
 use super::source::SourceText;
 use super::suggest::{nearest, one_of};
-use super::tree::{ByteSpan, Node, NodeKind};
+use super::tree::{Node, NodeKind};
 
 /// A kind of file.
 pub struct Shape {

@@ -3,11 +3,70 @@
 use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 
-use super::diagnostic::Place;
-use super::tree::ByteSpan;
+use serde::Serialize;
 
 /// Longest piece of a line kept for a diagnostic, in bytes: enough to see, whatever a machine wrote.
 pub const LINE_SHOWN_MAX: usize = 4096;
+
+/// A stretch of a source, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteSpan {
+    start: u32,
+    end: u32,
+}
+
+impl ByteSpan {
+    /// From a range; texts are bounded far below 4 GiB.
+    pub fn of(range: Range<usize>) -> Self {
+        let cut = |at| u32::try_from(at).expect("a document is bounded to a few MiB");
+        Self { start: cut(range.start), end: cut(range.end.max(range.start)) }
+    }
+
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// Whether `other` lies within.
+    pub fn holds(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
+    /// Whether there is no text in it: a value that was left out.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// A stretch of one line of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file as shown to the user.
+    pub file: String,
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// The line, or the piece of it around the place, with a dot for each of the control characters that take two bytes:
+    /// some terminals obey them, and the renderer, which draws all others, lets them through.
+    pub text: String,
+    /// The marked bytes of `text`.
+    #[serde(skip)]
+    pub span: Range<usize>,
+}
+
+impl Place {
+    /// The place of the bytes `marked` of a line; a very long line is cut around them.
+    pub fn of_line(file: &str, line: usize, text: &str, marked: Range<usize>) -> Self {
+        let start = text.floor_char_boundary(marked.start);
+        let end = text.ceil_char_boundary(marked.end).max(start);
+        let column = text[..start].chars().count() + 1;
+        let from = text.floor_char_boundary(start.saturating_sub(LINE_SHOWN_MAX / 2));
+        let to = text.floor_char_boundary((start + LINE_SHOWN_MAX / 2).min(text.len())).max(start);
+        let span = start - from..end.min(to) - from;
+        // The dot takes two bytes as well, so that the marked bytes stay where they are.
+        let text = text[from..to].replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "·");
+        Self { file: file.to_owned(), line, column, text, span }
+    }
+}
 
 /// A file's name as shown, and its text.
 pub struct SourceText {

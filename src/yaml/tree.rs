@@ -6,13 +6,12 @@
 //! Deliberately not here: what type a plain scalar has. The [`super::shape`] says what is wanted.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span as Marked, Tag};
 
 use super::diagnostic::{Diagnostic, Mistakes};
 use super::quote::{plain, quote};
-use super::source::SourceText;
+use super::source::{ByteSpan, SourceText};
 
 /// Deepest nesting of `[` and `{`; a plan needs four.
 const FLOW_DEPTH_MAX: usize = 16;
@@ -25,35 +24,6 @@ pub const NODES_MAX: usize = 1_000_000;
 
 /// Most keys of one map: none of ours has more than fifteen, and tags are few. It also bounds the search for duplicates.
 const KEYS_MAX: usize = 256;
-
-/// A stretch of a source, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ByteSpan {
-    start: u32,
-    end: u32,
-}
-
-impl ByteSpan {
-    /// From a range; texts are bounded far below 4 GiB.
-    pub fn of(range: Range<usize>) -> Self {
-        let cut = |at| u32::try_from(at).expect("a document is bounded to a few MiB");
-        Self { start: cut(range.start), end: cut(range.end.max(range.start)) }
-    }
-
-    pub fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-
-    /// Whether `other` lies within.
-    pub fn holds(self, other: Self) -> bool {
-        self.start <= other.start && other.end <= self.end
-    }
-
-    /// Whether there is no text in it: a value that was left out.
-    pub fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-}
 
 #[derive(Debug)]
 pub struct Node<'s> {

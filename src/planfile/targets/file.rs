@@ -9,7 +9,7 @@ use super::{TargetCollector, TargetEntry, rows};
 use crate::planfile::{raw, schema};
 use crate::yaml::format::Complaint;
 use crate::yaml::shape::complained;
-use crate::yaml::tree::ByteSpan;
+use crate::yaml::source::ByteSpan;
 use crate::yaml::{Diagnostic, Document, Mistakes, open, plain, quote};
 
 /// Largest CSV or JSON Lines file: a million rows with generous tags. It is read line by line, never held.

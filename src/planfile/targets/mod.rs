@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::selector::Selector;
 use crate::domain::id::{InstanceId, Name, ProxyId};
 use crate::domain::target::{InstanceName, Tags, Target, TargetList};
-use crate::yaml::tree::ByteSpan;
+use crate::yaml::source::ByteSpan;
 use crate::yaml::{Diagnostic, Document, Mistakes, Place, SourceText, quote};
 
 pub(super) use self::excluded::ExcludeEntry;
