@@ -8,6 +8,7 @@
 mod between;
 mod file;
 mod rate;
+mod texts;
 
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use between::Between;
 pub use file::schema;
-use file::{SignedTime, Time};
 pub(super) use rate::CallSubject;
 pub use rate::Rate;
+use texts::{SignedTime, Time};
 
 /// The fault file: every field may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -19,7 +19,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
-pub use request::{Content, Request, RequestRefusal, Response};
+pub use request::{Content, Request, Response};
 pub(super) use wire::PortBehaviour;
 pub use witness::{JobState, ProxyState};
 

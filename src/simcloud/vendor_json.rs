@@ -10,7 +10,6 @@ use jiff::Timestamp;
 
 use super::addresses::Addresses;
 use super::faults::{NodesShape, SslOptionShape};
-use super::model::RequestRefusal;
 use crate::domain::id::{InstanceId, ProxyId};
 
 /// What a gateway's own error page looks like.
@@ -61,6 +60,28 @@ pub(super) fn token_expired() -> String {
 
 pub(super) fn server_failure() -> String {
     error("DBS.05000000", "Server failure. Contact customer service.")
+}
+
+/// Why a request reaches no operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestRefusal {
+    /// No `X-Auth-Token`.
+    TokenMissing,
+    TokenWrong,
+    /// A token that was good once.
+    TokenExpired,
+    /// A signature that does not hold, or of a key that is not known or locked.
+    SignatureWrong,
+    /// No API has this path and method.
+    UnknownPath,
+    /// Another project's id in the path.
+    WrongProject,
+    /// The body is not `{"ssl_option": <boolean>}`.
+    BadBody,
+    /// An id in the path does not have the documented form.
+    BadId,
+    /// `limit` or `offset` out of range.
+    BadPage,
 }
 
 /// Status and body of a refusal.

@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::accounts::{AccountUser, Accounts};
 use crate::cloud::sign::{ALGORITHM, Claim, DATE_FORMAT, DATE_HEADER, Signable, Unverified};
 use crate::simcloud::mix::mix;
-use crate::simcloud::model::RequestRefusal;
+use crate::simcloud::vendor_json::RequestRefusal;
 
 /// Most that the date of a signature may differ from the cloud's clock. Source: gateway documentation of the vendor.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);

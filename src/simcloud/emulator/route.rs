@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 
 use crate::domain::id::{InstanceId, ProjectId, ProxyId};
-use crate::simcloud::model::{Request, RequestRefusal};
+use crate::simcloud::model::Request;
+use crate::simcloud::vendor_json::RequestRefusal;
 
 /// A request whose path and query were understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

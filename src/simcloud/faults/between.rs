@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::file::Time;
+use super::texts::Time;
 
 /// A duration drawn evenly from a range: `{min: 5ms, max: 30ms}`, or one duration for both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -4,15 +4,11 @@
 //! passes here is what the typed reader takes.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use jiff::SignedDuration;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::Faults;
-use super::rate::{probability, seconds};
-use crate::yaml::format::{Complaint, TextFormat};
+use super::texts::{FORMATS, time};
 use crate::yaml::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, quote};
 
 /// Keys whose value is a range.
@@ -25,14 +21,6 @@ static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape {
     formats: FORMATS,
     later: &[],
 });
-
-const FORMATS: &[TextFormat] = &[
-    ("probability", |text| probability(text).map(drop)),
-    ("seconds", |text| seconds(text).map(drop)),
-    ("time", |text| time(text).map(drop)),
-    ("signed-time", |text| signed_time(text).map(drop)),
-    ("suffix", suffix),
-];
 
 /// The JSON Schema (draft 7) of a fault file.
 pub fn schema() -> Value {
@@ -70,66 +58,6 @@ fn check_range(document: &Document<'_>, key: &str, mistakes: &mut Mistakes) {
         let turned = Diagnostic::error("value", format!("`min` of {} is longer than its `max`", quote(key)));
         mistakes.push(turned.at(document.place(&format!("{key}.min"))).help("exchange them"));
     }
-}
-
-/// A length of time.
-pub(super) fn time(text: &str) -> Result<Duration, Complaint> {
-    let wrong = || Complaint::new(format!("{} is no length of time", quote(text))).help("write `20ms`, `90s`, `3m` or `1h 30m`");
-    text.parse::<SignedDuration>().ok().and_then(|length| Duration::try_from(length).ok()).ok_or_else(wrong)
-}
-
-fn signed_time(text: &str) -> Result<SignedDuration, Complaint> {
-    let wrong = || Complaint::new(format!("{} is no length of time", quote(text))).help("write `90s`, or `-3h` for a clock that is behind");
-    text.parse().map_err(|_| wrong())
-}
-
-/// The end of a proxy's id. One of digits alone would be read as a number, without its leading zeros.
-fn suffix(text: &str) -> Result<(), Complaint> {
-    if text.parse::<f64>().is_ok() || text.is_empty() {
-        return Err(Complaint::new("not the end of a proxy's id").help("write it up to the end of the id, as `7po01`"));
-    }
-    Ok(())
-}
-
-/// Marks a field that is a length of time.
-pub(super) struct Time;
-
-/// Marks a field that is a length of time, perhaps below zero.
-pub(super) struct SignedTime;
-
-/// Marks a field that is a probability.
-pub(super) struct ProbabilityText;
-
-/// Marks a field that is a number of seconds since the start.
-pub(super) struct SecondsText;
-
-/// Marks a field that is the end of a proxy's id.
-pub(super) struct Suffix;
-
-macro_rules! text_schemas {
-    ($($marker:ident: $types:tt, $format:literal, $about:literal;)*) => {$(
-        impl JsonSchema for $marker {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($marker).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": $types, "format": $format, "description": $about })
-            }
-        }
-    )*};
-}
-
-text_schemas! {
-    Time: "string", "time", "A length of time such as `20ms`, `90s` or `3m`.";
-    SignedTime: "string", "signed-time", "A length of time such as `90s`, or `-3h` for one below zero.";
-    ProbabilityText: ["number", "string"], "probability", "A share such as `3%`, or a probability from 0 to 1.";
-    SecondsText: ["number", "string"], "seconds", "Seconds since the start, or a length of time such as `10m`.";
-    Suffix: "string", "suffix", "How the ids of the proxies end that are meant, such as `7po01`.";
 }
 
 #[cfg(test)]

@@ -12,28 +12,8 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Operation;
-use super::file::{ProbabilityText, SecondsText, Suffix, time};
+use super::texts::{ProbabilityText, SecondsText, Suffix, probability, seconds};
 use crate::domain::id::ProxyId;
-use crate::yaml::format::Complaint;
-use crate::yaml::quote;
-
-/// A probability as it is written: a share such as `3%`, or a number from 0 to 1.
-pub(super) fn probability(text: &str) -> Result<f64, Complaint> {
-    let wrong = |what: String| Complaint::new(what).help("write a share such as `3%`, or a probability from 0 to 1 such as `0.03`");
-    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |share| (share.trim_end(), 100.0));
-    let Ok(number) = number.parse::<f64>() else { return Err(wrong(format!("{} is no probability", quote(text)))) };
-    let found = number / scale;
-    if (0.0..=1.0).contains(&found) { Ok(found) } else { Err(wrong(format!("{} does not lie within 0 and 1", quote(text)))) }
-}
-
-/// A time since the start as it is written: a number of seconds, or a length such as `10m`.
-pub(super) fn seconds(text: &str) -> Result<Duration, Complaint> {
-    let wrong = || Complaint::new(format!("{} is no time since the start", quote(text))).help("write seconds, or a length such as `10m`");
-    match text.parse::<f64>() {
-        Ok(number) => Duration::try_from_secs_f64(number).map_err(|_| wrong()),
-        Err(_) => time(text).map_err(|_| wrong()),
-    }
-}
 
 /// How often a fault fires: a probability for every call, or rules of which the first that applies decides.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::id::{InstanceId, ProxyId};
+use crate::simcloud::vendor_json::{self, RequestRefusal};
 
 /// A request as the API's operations are, stripped of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,28 +54,6 @@ pub enum Request<'a> {
     Refused(RequestRefusal),
 }
 
-/// Why a request reaches no operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestRefusal {
-    /// No `X-Auth-Token`.
-    TokenMissing,
-    TokenWrong,
-    /// A token that was good once.
-    TokenExpired,
-    /// A signature that does not hold, or of a key that is not known or locked.
-    SignatureWrong,
-    /// No API has this path and method.
-    UnknownPath,
-    /// Another project's id in the path.
-    WrongProject,
-    /// The body is not `{"ssl_option": <boolean>}`.
-    BadBody,
-    /// An id in the path does not have the documented form.
-    BadId,
-    /// `limit` or `offset` out of range.
-    BadPage,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// From arrival to answer, or to the end of the connection.
@@ -107,14 +86,14 @@ impl Content {
     /// Tells people in Chinese what it tells them.
     pub fn in_chinese(&mut self) {
         if let Self::Answer { body, .. } = self {
-            *body = super::super::vendor_json::in_chinese(body);
+            *body = vendor_json::in_chinese(body);
         }
     }
 
     /// Lets a refusal of the gateway say what it refuses, with the request's id as gateways write it.
     pub fn say(&mut self, detail: &str) {
         if let Self::Answer { body, request_id, .. } = self {
-            *body = super::super::vendor_json::unauthorised(detail, request_id);
+            *body = vendor_json::unauthorised(detail, request_id);
         }
     }
 }
