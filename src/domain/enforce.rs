@@ -11,7 +11,7 @@
 //! Deliberately not here: submitting, reading what a run found, and the verbs' authors' rights.
 
 mod flips;
-mod schedule;
+pub(super) mod schedule;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +22,8 @@ pub use self::flips::{FLIPS_KEPT, FLIPS_MAX, FLIPS_RUNS, Flips};
 pub use self::schedule::{Enforce, Mode, NAME_MAX, applying_name, surveying_name};
 
 use super::id::{Digest, Name, RolloutId};
+use super::person::Attribution;
 use super::plan::Plan;
-use super::rollout::Attribution;
 use super::target::{self, Target};
 
 /// The part of an enforcement that moves: this is what is stored, and what the journal carries.

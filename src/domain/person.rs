@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 /// What stands behind the name of whoever owns a file of the plans folder.
 const FOLDER: &str = " (plans folder)";
 
@@ -68,6 +71,24 @@ impl From<&str> for Person {
 impl From<String> for Person {
     fn from(name: String) -> Self {
         Self { name, uid: None }
+    }
+}
+
+/// Who gave a verb, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// The operator, as the daemon knows them (user name of the socket's peer).
+    pub by: String,
+    /// `--reason`, may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When it was acknowledged.
+    pub at: Timestamp,
+}
+
+impl fmt::Display for Attribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reason.is_empty() { f.write_str(&self.by) } else { write!(f, "{}: {}", self.by, self.reason) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::enforce::Enforce;
+use super::enforce::schedule::Enforce;
 use super::group::GroupLimits;
 use super::id::{Digest, Name};
 use super::proof::{Demand, TlsVersion};

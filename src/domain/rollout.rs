@@ -25,7 +25,8 @@ pub use self::revert::{Cause, Revert, RevertStage};
 pub use self::steps::LOOK_AGAIN;
 pub use self::table::decide;
 pub use self::types::{
-    Attribution, ByHand, Context, Decision, Effect, Event, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue, RolloutWake, Slowest, Verb,
+    ByHand, Context, Decision, Effect, Event, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue, RolloutWake, Slowest, Verb,
 };
+pub use super::person::Attribution;
 
 use self::steps::{RolloutStep, because, message};

@@ -10,7 +10,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::rollout::Attribution;
+use super::person::Attribution;
 
 /// Name of the file in the state directory.
 pub const FILE: &str = "STOP";

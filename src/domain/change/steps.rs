@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::*;
+use super::{
+    BUSY_WAITS_MAX, Change, Clearance, Context, Decision, Event, HELD_LOOK, How, LOOKS_MAX, Reason, ReasonWord, Record, Setbacks, Stale,
+    State, Wake,
+};
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobView, ProxyStatus, ProxyView};
 use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::count::count;

@@ -7,8 +7,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Attribution, Decision, Phase, Record, Refusal, RolloutStep, message};
+use super::{Decision, Phase, Record, Refusal, RolloutStep, message};
 use crate::domain::id::Digest;
+use crate::domain::person::Attribution;
 use crate::domain::person::Person;
 
 /// Who approved, and when. The reason stands in the journal.

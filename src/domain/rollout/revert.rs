@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribution, Decision, Effect, Halt, LOOK_AGAIN, Phase, Refusal, RolloutStep, RolloutWake, because, message};
+use super::{Decision, Effect, Halt, LOOK_AGAIN, Phase, Refusal, RolloutStep, RolloutWake, because, message};
 use crate::domain::change::Wake;
 use crate::domain::count::count;
+use crate::domain::person::Attribution;
 use crate::domain::tally::Tally;
 use crate::domain::window::Opening;
 

@@ -4,14 +4,16 @@
 //!
 //! Deliberately not here: which step an event leads to (`table`), approvals and reverts (modules of their own).
 
+use std::mem::discriminant;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::*;
+use super::{ByHand, Cause, Context, Decision, Effect, Halt, Phase, Record, Refusal, ReleaseRoom, Requeue, RolloutWake, Verb};
 use crate::domain::change::{self, Wake};
 use crate::domain::count::count;
 use crate::domain::id::Name;
+use crate::domain::person::Attribution;
 use crate::domain::plan::{OnFailure, Promote};
 use crate::domain::tally::Tally;
 use crate::domain::window::Opening;
@@ -31,7 +33,7 @@ impl RolloutStep<'_> {
     }
 
     pub(super) fn to(&self, phase: Phase, why: impl Into<String>) -> Decision {
-        let stays = phase.as_str() == self.record.phase.as_str();
+        let stays = discriminant(&phase) == discriminant(&self.record.phase);
         let phase_since = if stays { self.record.phase_since } else { Some(self.ctx.now) };
         let record = Record { phase, phase_since, ..self.record.clone() };
         let wake = if record.phase.is_final() { Wake::Never } else { Wake::In(Duration::ZERO) };

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::*;
+use super::{Context, Decision, Event, Record, Refusal, RolloutStep, RolloutWake};
 use crate::domain::change::Wake;
 
 /// The table: phase × event → record, effect, wake.

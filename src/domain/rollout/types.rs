@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::*;
+use super::{Approved, Revert};
 use crate::domain::change::{self, Clearance, Wake};
 use crate::domain::count::count;
 use crate::domain::id::{Digest, JobId, Name};
-use crate::domain::person::Person;
+use crate::domain::person::{Attribution, Person};
 use crate::domain::plan::Plan;
 use crate::domain::tally::Tally;
 use crate::domain::window::Opening;
@@ -110,24 +110,6 @@ impl Record {
             Phase::Reverting(revert) | Phase::Halted { revert: Some(revert), .. } => Some(revert),
             _ => None,
         }
-    }
-}
-
-/// Who did it and why: stands beside every operator's verb.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribution {
-    /// The operator, as the daemon knows them (user name of the socket's peer).
-    pub by: String,
-    /// `--reason`, may be empty.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// When it was acknowledged.
-    pub at: Timestamp,
-}
-
-impl std::fmt::Display for Attribution {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.reason.is_empty() { f.write_str(&self.by) } else { write!(f, "{}: {}", self.by, self.reason) }
     }
 }
 
