@@ -20,6 +20,7 @@ use super::Api;
 use super::fault::ApiError;
 use super::peer::Peer;
 use super::places::place;
+use crate::store::Unavailable;
 
 /// Bytes between the thread that reads the disk and the socket.
 const BETWEEN: usize = 256 * 1024;
@@ -29,9 +30,10 @@ static COPIES: Semaphore = Semaphore::const_new(1);
 
 pub(super) async fn export(State(api): State<Arc<Api>>, peer: Peer) -> Result<Response, ApiError> {
     let place = place(&COPIES, "another copy of the store is being made").await?;
-    let (store, now) = (Arc::clone(&api.store), api.now());
+    let none = || Unavailable("this store is in memory: there is nothing to copy".into());
+    let (exporter, now) = (api.exporter.clone().ok_or_else(none)?, api.now());
     let broke = |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
-    let export = tokio::task::spawn_blocking(move || store.export()).await.map_err(broke)??;
+    let export = tokio::task::spawn_blocking(move || exporter.export()).await.map_err(broke)??;
     let (reader, writer) = tokio::io::duplex(BETWEEN);
     tracing::info!(seq = export.seq(), by = %peer, "a copy of the store is being made");
     tokio::task::spawn_blocking(move || {

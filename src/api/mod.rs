@@ -49,6 +49,7 @@ use crate::domain::lane::Lane;
 use crate::engine::Handle;
 use crate::probe::Probe;
 use crate::store::Store;
+use crate::store::maintenance::export::Exporter;
 use forecast::Forecaster;
 use meter::Meter;
 use wire::PlanFault;
@@ -71,6 +72,8 @@ pub struct Api {
     stop: CancellationToken,
     /// What the plans folder holds that was not taken.
     plans: watch::Receiver<Vec<PlanFault>>,
+    /// What copies the store; `None`: it is in memory.
+    exporter: Option<Arc<dyn Exporter>>,
 }
 
 impl Api {
@@ -90,12 +93,17 @@ impl Api {
         let forecaster = Forecaster::new(store.clone(), clock.clone(), lanes.clone(), handle.clone());
         let started_at = clock.times().wall;
         let plans = watch::channel(Vec::new()).1;
-        Self { handle, store, probe, clock, lanes, spool, switches, meter, forecaster, started_at, stop, plans }
+        Self { handle, store, probe, clock, lanes, spool, switches, meter, forecaster, started_at, stop, plans, exporter: None }
     }
 
     /// Reports what the watcher of the plans folder did not take.
     pub fn with_plans(self, plans: watch::Receiver<Vec<PlanFault>>) -> Self {
         Self { plans, ..self }
+    }
+
+    /// Serves copies of the store.
+    pub fn with_exporter(self, exporter: Arc<dyn Exporter>) -> Self {
+        Self { exporter: Some(exporter), ..self }
     }
 
     /// Removes what a process that was killed left in the spool.

@@ -25,7 +25,7 @@ use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
 use crate::probe::{Probe, Prober};
-use crate::store::open::OpenError;
+use crate::store::error::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store as _, Unavailable};
 
@@ -119,7 +119,7 @@ impl RunningParts {
         let spool = setup.state.join(api::SPOOL);
         let enforcer = Enforcer::new(store.clone(), handle.clone(), clock.clone());
         let api = Api::new(handle.clone(), store.clone(), probe, clock.clone(), lanes, switches, stop.clone());
-        let api = Arc::new(api.with_plans(setup.plans));
+        let api = Arc::new(api.with_plans(setup.plans).with_exporter(store.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
         let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));

@@ -9,21 +9,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::change::Change;
+use crate::domain::change::{Change, StateKind};
 use crate::domain::id::{ChangeId, Digest, RolloutId};
 use crate::domain::journal::JournalEvent;
 use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::tally::Tally;
 
-use super::draft::is_failure;
-use super::home::Mark;
+use super::error::QueueError;
 use super::page::{PageQuery, ShownRollout, page};
+use super::pending::NewRollout;
 use super::pending::PendingRecord;
 use super::progress::Progress;
-use super::queue::{Queue, QueueError, StoredRollout, StoredRow};
-use super::row::{StoredChange, change};
-use super::state::{NewRollout, untouched};
+use super::queue::{Queue, StoredRollout};
+use super::record::Mark;
+use super::row::StoredRow;
+use super::row::{StoredChange, change, is_failure};
+use super::state::untouched;
 use super::targets::FrozenTargets;
 use super::{Page, Rollout, Unavailable};
 
@@ -190,7 +192,9 @@ impl Applied {
         }
         case.rest();
         // A retry must not pass over a failed change whose row was lost.
-        let failures = words.iter().all(|word| is_failure(word)) && places.start == 0 && places.end >= case.targets.count();
+        let failures = words.iter().all(|word| StateKind::parse(word).is_some_and(is_failure))
+            && places.start == 0
+            && places.end >= case.targets.count();
         let counted = case.sheet.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
         if failures && found.len() < limit && found.len() != counted {
             return Err(QueueError::Damaged(format!("{} of {counted} failed changes of the rollout {id} are there", found.len())).into());

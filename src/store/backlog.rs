@@ -9,8 +9,8 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::home::Mark;
 use super::pending::PendingRecord;
+use super::record::Mark;
 
 /// Lines with which gathering ends early: more would make a transaction that takes long, and a start that does.
 const LINES_ENOUGH: usize = 2_048;

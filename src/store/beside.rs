@@ -10,8 +10,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::home::{StoreIdentity, read_identity, write_whole};
-use super::open::OpenError;
+use super::error::OpenError;
+use super::files::write_whole;
+use super::home::{StoreIdentity, read_identity};
 use super::segment;
 
 /// The file that names the store in `dir`; `None`: a directory without a name has nothing beside it.

@@ -10,12 +10,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::error::QueueError;
 use super::pending::PendingRecord;
-use super::queue::QueueError;
-use super::row::{is_settled, standing_of};
+use super::row::{is_failure, is_settled_kind};
 use super::value::write_json;
-use crate::domain::change;
-use crate::domain::tally::Standing;
+use crate::domain::change::{self, StateKind};
 
 /// As [`super::queue::StoredRow`], borrowed.
 #[derive(Serialize)]
@@ -68,14 +67,20 @@ pub(super) struct LatestMove<'a> {
 
 impl<'a> LatestMove<'a> {
     /// Its first move in the batch.
-    pub fn first(step: &'a PendingRecord, record: &'a change::Record, from: &str) -> Self {
+    pub fn first(step: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) -> Self {
         // Without a row a change has version 0, and its first move makes it 1.
-        Self { step, record, new: record.version == 1, was_settled: is_settled_word(from), was_failure: is_failure(from) }
+        Self {
+            step,
+            record,
+            new: record.version == 1,
+            was_settled: from.is_some_and(is_settled_kind),
+            was_failure: from.is_some_and(is_failure),
+        }
     }
 
-    pub fn follow(&mut self, step: &'a PendingRecord, record: &'a change::Record, from: &str) {
-        self.was_settled |= is_settled_word(from);
-        self.was_failure |= is_failure(from);
+    pub fn follow(&mut self, step: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) {
+        self.was_settled |= from.is_some_and(is_settled_kind);
+        self.was_failure |= from.is_some_and(is_failure);
         (self.step, self.record) = (step, record);
     }
 
@@ -90,7 +95,7 @@ impl<'a> LatestMove<'a> {
         if !self.new && (settled || self.was_settled) {
             draft.put(there, key.to_vec(), None);
         }
-        let failure = is_failure(record.state.as_str());
+        let failure = is_failure(record.state.kind());
         if failure || self.was_failure {
             draft.put(TreeName::Failures, key.to_vec(), failure.then(Vec::new));
         }
@@ -112,14 +117,4 @@ impl QueueBatch {
     pub fn put(&mut self, tree: TreeName, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.0[tree as usize].insert(key, value);
     }
-}
-
-/// Whether a state's word is one of those that a retry puts back.
-pub(crate) fn is_failure(word: &str) -> bool {
-    matches!(standing_of(word), Some(Standing::Failed | Standing::InDoubt))
-}
-
-/// Whether a state's word is one of those of the tree of settled changes.
-pub(super) fn is_settled_word(word: &str) -> bool {
-    standing_of(word).is_some_and(is_settled)
 }

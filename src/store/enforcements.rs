@@ -12,8 +12,8 @@ use ::sled::Tree;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::error::QueueError;
 use super::pending::PendingRecord;
-use super::queue::QueueError;
 use super::record::JournalRecord;
 use super::state::StoreState;
 use super::value::{ValueError, seal, unseal};

@@ -6,22 +6,19 @@
 //!
 //! Deliberately not here: what the files mean.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::Digest;
-
+use super::SCHEMA;
+use super::error::OpenError;
+use super::files::{create_dir, read_small, sync_dir, write_whole};
 use super::held::HeldFile;
 use super::maintenance::provenance;
-use super::open::OpenError;
-
-/// The layout of everything below the directory that this program writes, and the highest that it reads.
-pub(crate) const SCHEMA: u32 = 1;
+use super::record::Mark;
 
 /// Name of the file that says which store it is.
 pub(crate) const IDENTITY: &str = "store";
@@ -40,6 +37,12 @@ pub(crate) const ASIDE: &str = "queue.bad-";
 
 /// Name of the file that stands there while the queue is built anew.
 const BUILDING: &str = "queue.building";
+
+/// Name of the queue that a compaction builds, until it takes the place of the old one.
+pub(crate) const QUEUE_NEW: &str = "queue.compact";
+
+/// Name of the old queue, until a compaction removes it.
+pub(crate) const QUEUE_OLD: &str = "queue.old";
 
 /// Stands for the pid of an owner that did not say it.
 pub(crate) const UNKNOWN: &str = "unknown";
@@ -67,13 +70,6 @@ impl StoreIdentity {
     pub fn drawn() -> Self {
         Self { schema: SCHEMA, id: format!("{:032x}", fastrand::u128(..)) }
     }
-}
-
-/// The journal's last line as far as it was told: a journal that ends before it has forgotten something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Mark {
-    pub seq: u64,
-    pub head: Digest,
 }
 
 impl Home {
@@ -212,16 +208,16 @@ pub(crate) fn write_identity(dir: &Path, identity: &StoreIdentity) -> Result<(),
     written.map_err(|source| OpenError::Directory { what: "write", path: dir.join(IDENTITY), source })
 }
 
-/// Reads a small file of one JSON document; `None` when it is not there.
-pub(crate) fn read_small<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, OpenError> {
-    let path = dir.join(name);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(OpenError::Directory { what: "read", path, source }),
-    };
-    let document = serde_json::from_slice(&bytes);
-    document.map(Some).map_err(|source| OpenError::Unreadable { path, line: 1, what: source.to_string() })
+/// Removes what an interrupted compaction left.
+pub(crate) fn sweep_compaction(dir: &Path) -> io::Result<()> {
+    // Between its two renames the old queue is the only one; the start builds the queue anew then, as from a lost one.
+    for name in [QUEUE_NEW, QUEUE_OLD] {
+        match std::fs::remove_dir_all(dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<HeldFile, OpenError> {
@@ -252,34 +248,4 @@ fn lock_folder(path: &Path) -> Result<HeldFile, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::Taken { path: path.to_owned(), pid: UNKNOWN.to_owned() }),
         Err(TryLockError::Error(source)) => Err(fail("lock")(source)),
     }
-}
-
-/// Makes a directory that nobody else may look into, and its name durable.
-pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    path.parent().map_or(Ok(()), |parent| if parent.as_os_str().is_empty() { Ok(()) } else { sync_dir(parent) })
-}
-
-/// Opens a file of ours for writing; it must not be there yet.
-pub(crate) fn create_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Makes names in a directory durable.
-pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Replaces a small file whole: written aside, synced, renamed, the directory synced.
-pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let aside = dir.join(format!("{name}.new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(bytes)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&aside, dir.join(name))?;
-    sync_dir(dir)
 }

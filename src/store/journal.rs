@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::id::Digest;
 
+use super::error::OpenError;
 use super::failpoint::{Failpoint, Point};
+use super::files::{create_file, sync_dir};
 use super::held::HeldFile;
-use super::home::{Mark, create_file, sync_dir};
-use super::open::OpenError;
 use super::reader::Reader;
 use super::record::JournalRecord;
+use super::record::Mark;
 use super::segment::{self, Glance, Lines};
 
 /// The journal, open for appending.

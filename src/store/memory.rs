@@ -19,10 +19,11 @@ use crate::domain::target::Target;
 
 use super::jobs::remember;
 use super::page::{PageQuery, ShownRollout, page};
+use super::pending::NewRollout;
 use super::pending::PendingRecord;
 use super::record::JournalRecord;
 use super::row::{StoredChange, change};
-use super::state::{NewRollout, StoreState};
+use super::state::StoreState;
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::{
     Active, Candidates, Commit, CommitError, Enforcement, EnforcementCommit, Health, Page, Pending, Rollout, Store, Submission,

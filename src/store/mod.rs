@@ -33,7 +33,9 @@ mod crash_tests;
 mod draft;
 mod edit;
 mod enforcements;
+pub mod error;
 mod failpoint;
+mod files;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod groups;
@@ -68,7 +70,7 @@ mod value;
 mod workers;
 mod writer;
 
-pub(crate) use self::home::{sync_dir, write_whole};
+pub(crate) use self::files::{sync_dir, write_whole};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -85,7 +87,9 @@ use crate::domain::plan::Plan;
 use crate::domain::rollout;
 use crate::domain::tally::Tally;
 use crate::domain::target::{self, Target, TargetList};
-use maintenance::export::Export;
+
+/// The layout of everything below the directory that this program writes, and the highest that it reads.
+pub(crate) const SCHEMA: u32 = 1;
 
 /// A future that any executor may run; the memory store's are ready at once.
 pub type Pending<'a, T> = BoxFuture<'a, T>;
@@ -159,11 +163,6 @@ pub trait Store: Send + Sync {
     /// then waits here, so that nothing shown can be lost. Every other read waits by itself.
     fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
         Box::pin(std::future::ready(Ok(())))
-    }
-
-    /// A copy of what survives a power cut now, made while the store goes on.
-    fn export(&self) -> Result<Export, Unavailable> {
-        Err(Unavailable("this store is in memory: there is nothing to copy".into()))
     }
 
     /// How fast the store grows, of late; `None` while it is too young to tell, and where nothing is kept.

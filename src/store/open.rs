@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::domain::id::{Digest, RolloutId};
@@ -21,144 +20,23 @@ use crate::domain::person::Person;
 use super::Unavailable;
 use super::applied::Applied;
 use super::beside;
+use super::error::{OpenError, QueueError, panic_message};
 use super::failpoint::Failpoint;
-use super::home::{Home, Mark};
+use super::home::{Home, sweep_compaction};
 use super::journal::Journal;
-use super::maintenance::{compact, provenance};
+use super::maintenance::provenance;
 use super::packer::pack_alone;
+use super::pending::NewRollout;
 use super::pending::PendingRecord;
-use super::queue::{Queue, QueueError};
+use super::queue::Queue;
 use super::reader::Reader;
 use super::record::JournalRecord;
-use super::state::{NewRollout, StoreState};
+use super::record::Mark;
+use super::state::StoreState;
 use super::submission::{StoredSubmission, sweep};
 
 /// Lines that are brought to the queue in one transaction while it is built or catches up.
 pub(super) const CHUNK: usize = 1_000;
-
-/// Why a store was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process works on the directory.
-    #[error("another daemon (pid {pid}) holds {}; stop it, or use another state directory", path.display())]
-    Taken {
-        path: PathBuf,
-        /// Who holds it, as far as it said.
-        pid: String,
-    },
-    /// The system refused something.
-    #[error("cannot {what} {}", path.display())]
-    Directory { what: &'static str, path: PathBuf, source: io::Error },
-    /// A small file is not what was written.
-    #[error("{}:{line} cannot be read: {what}; `sealift store check` tells all that is wrong, `sealift store repair` mends it", path.display())]
-    Unreadable { path: PathBuf, line: u64, what: String },
-    /// Its store goes on elsewhere.
-    #[error(
-        "{} was handed over at {at}, with entry {seq}, into {to}: the store goes on where that file was imported, and two daemons would both act; \
-         only if it was imported nowhere: sealift store take-back --state {}", path.display(), path.display()
-    )]
-    HandedOver {
-        path: PathBuf,
-        /// The last entry that was handed over.
-        seq: u64,
-        at: Timestamp,
-        to: String,
-    },
-    /// A copy to keep, not one to work on.
-    #[error(
-        "{} is a backup (up to entry {seq}, made at {at}) and is kept as it is; to work with what it holds: \
-         sealift store import {} --state DIR", path.display(), path.display()
-    )]
-    Backup {
-        path: PathBuf,
-        /// The last entry that it holds.
-        seq: u64,
-        /// When it was made.
-        at: Timestamp,
-    },
-    /// The store that belongs there is gone.
-    #[error(
-        "{} holds no store, but {} says that the store {id} belongs there: it was removed or moved, or its disk is not mounted; put it back, or \
-         make one of a copy: sealift store import COPY --state {}; to begin a new, empty one on purpose, which knows nothing of what was done: \
-         sealift store new --state {}", path.display(), beside.display(), path.display(), path.display()
-    )]
-    Lost {
-        path: PathBuf,
-        /// The file that names the store.
-        beside: PathBuf,
-        id: String,
-    },
-    /// There is a journal, and nothing says whose.
-    #[error("{} does not say which store it is; `sealift store repair --state {}` puts that back", path.display(), path.display())]
-    Nameless { path: PathBuf },
-    /// Another store is where one belongs.
-    #[error(
-        "{} holds the store {found}, but {} says that the store {id} belongs there; put that one back, or remove that file if {found} is to go on",
-        path.display(), beside.display()
-    )]
-    Other {
-        path: PathBuf,
-        /// The store in it.
-        found: String,
-        /// The file that names the other one.
-        beside: PathBuf,
-        /// The store that belongs there.
-        id: String,
-    },
-    /// Nothing of a store is there.
-    #[error("{} holds no store", path.display())]
-    NoStore { path: PathBuf },
-    /// Written by a newer program.
-    #[error("{} has schema {found}, this program knows up to {known}; use the newer program", path.display())]
-    Schema { path: PathBuf, found: u32, known: u32 },
-    /// The journal is damaged before its end.
-    #[error("the journal is damaged: {}:{line} {what}; nothing was changed; `sealift store check` tells all that is wrong, `sealift store repair` mends it", path.display())]
-    Damaged {
-        path: PathBuf,
-        /// The line, from 1; 0 for the segment as a whole.
-        line: u64,
-        what: String,
-    },
-    /// The journal ends before what was acknowledged.
-    #[error(
-        "the journal ends with entry {found}, but {witness} has seen entry {seen}: acknowledged entries are missing; \
-         nothing was changed; `sealift store repair --from` a copy that holds them puts them back"
-    )]
-    Forgotten {
-        /// Who has seen more.
-        witness: &'static str,
-        /// The last entry that it has seen.
-        seen: u64,
-        /// The journal's last entry.
-        found: u64,
-    },
-    /// The journal holds another entry than was acknowledged.
-    #[error("entry {seq} of the journal is not the one that {witness} has seen: files of two stores or of two times were mixed")]
-    Forked {
-        /// Who has seen another.
-        witness: &'static str,
-        seq: u64,
-    },
-    /// The queue must be built anew and the journal does not begin with its first entry.
-    #[error(
-        "the queue must be built anew ({reason}), but the journal begins with entry {first}; `sealift store repair --from` a copy puts its older segments back"
-    )]
-    Incomplete {
-        /// Why it must be built.
-        reason: String,
-        /// The first entry that is there.
-        first: u64,
-    },
-    /// A submission, or something else that the journal speaks of, cannot be read.
-    #[error("{0}")]
-    Submission(Unavailable),
-    /// The queue cannot be opened for a reason that building it anew would not change.
-    #[error("the queue cannot be opened: {0}")]
-    Queue(io::Error),
-    /// The queue was written by a newer program.
-    #[error("the queue cannot be opened: {0}; use the newer program")]
-    QueueSchema(String),
-}
 
 /// A store that fits together.
 pub(crate) struct OpenedStore {
@@ -196,7 +74,7 @@ pub(crate) fn open(dir: &Path, settings: &OpenSettings) -> Result<OpenedStore, O
     let home = if settings.id_beside { take_expected(dir)? } else { Home::take(dir)? };
     let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
-    compact::sweep(home.dir()).map_err(fail("clean", home.dir().to_owned()))?;
+    sweep_compaction(home.dir()).map_err(fail("clean", home.dir().to_owned()))?;
     let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.probe.clone())?;
     if let Some(torn) = &torn {
         tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
@@ -289,12 +167,6 @@ impl From<QueueError> for QueueRefusal {
 /// sled panics on much damage instead of returning an error, and tallies that do not add up panic in our own code.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, QueueRefusal>) -> Result<T, QueueRefusal> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(QueueRefusal::Damaged(panic_message(panic.as_ref()))))
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", text.unwrap_or("without a word"))
 }
 
 /// Whether a journal that begins with `first` and ends with `found` still has what a witness has seen.

@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::sled::IVec;
 
-use super::home::{create_dir, create_file, sync_dir};
-use super::queue::{QueueError, StoredRow};
+use super::error::QueueError;
+use super::files::{create_dir, create_file, sync_dir};
+use super::row::StoredRow;
 use super::value::read_json;
 use crate::domain::id::RolloutId;
 

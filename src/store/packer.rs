@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use super::applied::Closed;
-use super::queue::{Queue, QueueError, id_of, rows_from};
+use super::error::QueueError;
+use super::queue::{Queue, id_of, rows_from};
 use super::shared::StoreShared;
 use super::value::change_key;
 use crate::domain::id::{ChangeId, RolloutId};

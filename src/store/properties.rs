@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
+use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::journal::Journal;
-use super::open::OpenError;
 use super::record::JournalRecord;
 use super::segment;
 use super::submission::{StoredSubmission, path};

@@ -13,7 +13,6 @@ use std::cmp::Ordering;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,65 +23,23 @@ use ::sled::{Db, IVec, Transactional, Tree};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::change;
+use crate::domain::change::StateKind;
 use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, RolloutId};
 use crate::domain::journal::JournalEvent;
 
 use super::Enforcement;
-use super::draft::{LatestMove, QueueBatch, TreeName, is_failure, is_settled_word};
+use super::SCHEMA;
+use super::draft::{LatestMove, QueueBatch, TreeName};
 use super::enforcements;
+use super::error::QueueError;
 use super::failpoint::{Failpoint, Point};
-use super::home::{Mark, SCHEMA};
 use super::jobs::remember;
 use super::over::{Packed, SettledFiles};
 use super::pending::{InstanceOfLane, PendingRecord};
 use super::progress::Progress;
-use super::value::{
-    ValueError, change_key, change_of, instance_key, lane_of, read_json, read_tallies, tallies_key, write_json, write_tallies,
-};
-
-/// What went wrong in the queue.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum QueueError {
-    /// sled reports damage, or a value is not what was written: build it anew.
-    #[error("{0}")]
-    Damaged(String),
-    /// The system refused a read, write or sync.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// Written by a newer program.
-    #[error("its schema is {found}, this program knows {SCHEMA}")]
-    Schema { found: u32 },
-}
-
-impl From<::sled::Error> for QueueError {
-    fn from(error: ::sled::Error) -> Self {
-        match error {
-            ::sled::Error::Io(error) => Self::Io(error),
-            error @ (::sled::Error::CollectionNotFound(_)
-            | ::sled::Error::Unsupported(_)
-            | ::sled::Error::ReportableBug(_)
-            | ::sled::Error::Corruption { .. }) => Self::Damaged(error.to_string()),
-        }
-    }
-}
-
-impl From<ValueError> for QueueError {
-    fn from(error: ValueError) -> Self {
-        Self::Damaged(error.to_string())
-    }
-}
-
-/// A change as stored; its target is looked up in the submission.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredRow {
-    #[serde(rename = "r")]
-    pub record: change::Record,
-    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Timestamp>,
-    #[serde(rename = "m")]
-    pub moved_at: Timestamp,
-}
+use super::record::Mark;
+use super::row::{StoredRow, is_failure, is_settled_kind};
+use super::value::{change_key, change_of, instance_key, lane_of, read_json, read_tallies, tallies_key, write_json, write_tallies};
 
 /// A rollout as stored, without its tallies; plan, author and instant stand in its submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +116,7 @@ impl Queue {
             for name in ["conf", "db"] {
                 File::open(dir.join(name))?.sync_all()?;
             }
-            super::home::sync_dir(dir)?;
+            super::files::sync_dir(dir)?;
         }
         Ok(queue)
     }
@@ -227,6 +184,7 @@ impl Queue {
             }
             let JournalEvent::Change { ordinal, from, record, .. } = &entry.what else { continue };
             let id = ChangeId { rollout: entry.rollout, ordinal: *ordinal };
+            let from = StateKind::parse(from);
             latest
                 .entry(id)
                 .and_modify(|latest| latest.follow(step, record, from))
@@ -367,7 +325,8 @@ impl Queue {
             Ok(packed) => packed,
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
-        if !words.is_empty() && words.iter().all(|word| is_failure(word)) {
+        let kinds: Vec<Option<StateKind>> = words.iter().map(|word| StateKind::parse(word)).collect();
+        if !kinds.is_empty() && kinds.iter().all(|kind| kind.is_some_and(is_failure)) {
             let places = packed.map(|packed| packed.failures(first));
             return match places {
                 Some(Ok(places)) => Box::new(places.into_iter().map(move |ordinal| self.failure(ChangeId { rollout: id, ordinal }))),
@@ -376,7 +335,7 @@ impl Queue {
             };
         }
         // A tree that cannot hold what is wanted is not walked.
-        let wanted = |settled: bool| words.is_empty() || words.iter().any(|word| is_settled_word(word) == settled);
+        let wanted = |settled: bool| kinds.is_empty() || kinds.iter().any(|kind| kind.is_some_and(is_settled_kind) == settled);
         let read = |tree: &'a Tree, wanted: bool| wanted.then(|| tree.range(range.clone())).into_iter().flatten().map(row_of);
         let packed = packed.filter(|_| wanted(true));
         let packed = packed.into_iter().flat_map(move |packed| packed.all(first));

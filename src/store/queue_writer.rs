@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::applied::Closed;
-use super::queue::QueueError;
+use super::error::QueueError;
 use super::shared::StoreShared;
 
 /// What the thread owns.

@@ -393,7 +393,7 @@ mod tests {
             .replay(10, &mut |line, _| {
                 seen += 1;
                 assert_eq!(line.entry.seq, 10 + seen);
-                Ok::<(), crate::store::open::OpenError>(())
+                Ok::<(), crate::store::error::OpenError>(())
             })
             .expect("an unbroken chain");
         assert_eq!(seen, LINES - 10);

@@ -21,6 +21,13 @@ pub(crate) struct JournalRecord {
     pub more: u32,
 }
 
+/// The journal's last line as far as it was told: a journal that ends before it has forgotten something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    pub seq: u64,
+    pub head: Digest,
+}
+
 #[derive(Serialize)]
 struct WrittenRecord<'a> {
     #[serde(flatten)]

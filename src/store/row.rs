@@ -5,6 +5,7 @@
 //! Deliberately not here: rows of changes that nobody touched. They have none, see [`crate::store`].
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::change::{self, Change, StateKind};
 use crate::domain::id::ChangeId;
@@ -21,6 +22,17 @@ pub(crate) struct StoredChange {
     /// From then on it is due; `None` for queued and settled changes.
     pub due: Option<Timestamp>,
     /// When its latest transition was committed.
+    pub moved_at: Timestamp,
+}
+
+/// A change as stored; its target is looked up in the submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredRow {
+    #[serde(rename = "r")]
+    pub record: change::Record,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    #[serde(rename = "m")]
     pub moved_at: Timestamp,
 }
 
@@ -44,6 +56,16 @@ pub(crate) fn change(id: ChangeId, target: Target, record: change::Record, plan:
 /// The standing that one of the words of [`change::State::as_str`] counts as.
 pub(crate) fn standing_of(word: &str) -> Option<Standing> {
     StateKind::parse(word).map(Standing::of_kind)
+}
+
+/// Whether a retry puts back a change in such a state.
+pub(crate) fn is_failure(kind: StateKind) -> bool {
+    matches!(Standing::of_kind(kind), Standing::Failed | Standing::InDoubt)
+}
+
+/// Whether a change in such a state has its outcome.
+pub(crate) fn is_settled_kind(kind: StateKind) -> bool {
+    is_settled(Standing::of_kind(kind))
 }
 
 /// Whether a change that stands there has its outcome.

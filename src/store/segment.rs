@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::domain::id::Digest;
 
-use super::open::OpenError;
+use super::error::OpenError;
 
 /// Bytes read at a time.
 const READ: usize = 256 * 1024;

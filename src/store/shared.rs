@@ -17,15 +17,17 @@ use crate::domain::id::ChangeId;
 use super::Unavailable;
 use super::applied::{Applied, Closed, Filed, ReadError};
 use super::backlog::Backlog;
-use super::home::{Home, Mark};
-use super::open::panic_message;
+use super::error::QueueError;
+use super::error::WriterFailure;
+use super::error::panic_message;
+use super::home::Home;
 use super::pending::PendingRecord;
-use super::queue::{Queue, QueueError};
+use super::queue::Queue;
 use super::reader::Reader;
+use super::record::Mark;
 use super::row::StoredChange;
 use super::state::StoreState;
 use super::submission::path;
-use super::writer::WriterFailure;
 
 /// Commits of one batch at most: more buys nothing but latency.
 const BATCH_COMMITS: usize = 256;
@@ -185,7 +187,7 @@ impl StoreShared {
 
     /// The queue cannot be trusted: the next start builds it anew.
     pub fn distrust(&self, reason: &str) -> Unavailable {
-        if let Err(error) = super::home::write_whole(self.home.dir(), "queue.suspect", reason.as_bytes()) {
+        if let Err(error) = super::files::write_whole(self.home.dir(), "queue.suspect", reason.as_bytes()) {
             tracing::error!(%error, "cannot leave word that the queue is damaged; the next start may have to find out by itself");
         }
         self.fail(&format!("the queue is damaged ({reason}); the next start builds it anew from the journal"))

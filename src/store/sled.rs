@@ -23,21 +23,21 @@ use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
 
+use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::growth::growth;
 use super::home::{IDENTITY, StoreIdentity};
 use super::jobs::remember;
-use super::maintenance::export::Export;
 use super::maintenance::provenance;
-use super::open::{Headway, OpenError, OpenSettings, OpenedStore, open};
+use super::open::{Headway, OpenSettings, OpenedStore, open};
 use super::packer::Packer;
 use super::page::PageQuery;
+use super::pending::NewRollout;
 use super::pending::PendingRecord;
 use super::queue_writer::QueueWriter;
 use super::record::JournalRecord;
 use super::row::change;
 use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
-use super::state::NewRollout;
 use super::submission::{StoredSubmission, path, write};
 use super::targets::{Fingerprints, FrozenTargets, all};
 use super::workers::{NoAnswer, Workers};
@@ -162,7 +162,7 @@ impl SledStore {
 
     /// Rollouts that are over and have rows in the queue's trees.
     #[cfg(test)]
-    pub(crate) fn unpacked(&self) -> Result<Vec<super::applied::Closed>, super::queue::QueueError> {
+    pub(crate) fn unpacked(&self) -> Result<Vec<super::applied::Closed>, super::error::QueueError> {
         self.shared.unpacked()
     }
 
@@ -571,11 +571,6 @@ impl Store for SledStore {
 
     fn durable(&self) -> Pending<'_, Result<(), Unavailable>> {
         Box::pin(self.synced_up())
-    }
-
-    fn export(&self) -> Result<Export, Unavailable> {
-        // An open store's own journal is sound; what fails here is the disk.
-        Export::of_store(self).map_err(|error| Unavailable(error.to_string()))
     }
 
     fn growth(&self, now: Timestamp) -> Pending<'_, Result<Option<Growth>, Unavailable>> {

@@ -25,7 +25,7 @@ use crate::domain::target::Target;
 use super::edit::{Edit, edit};
 use super::groups::Groups;
 use super::locks::Locks;
-use super::pending::InstanceOfLane;
+use super::pending::{InstanceOfLane, NewRollout};
 use super::progress::Progress;
 use super::record::JournalRecord;
 use super::row::{StoredChange, is_settled};
@@ -70,17 +70,6 @@ pub(crate) struct RolloutState {
     pub last_seq: u64,
     /// Only while it may still move.
     prints: Option<Fingerprints>,
-}
-
-/// What a rollout brings to the books when it is taken over, or found at start.
-#[derive(Debug, Clone)]
-pub(crate) struct NewRollout {
-    pub plan: Arc<Plan>,
-    pub targets: Arc<dyn FrozenTargets>,
-    /// Its proxies; `None` for one that is over.
-    pub prints: Option<Fingerprints>,
-    pub by: Person,
-    pub at: Timestamp,
 }
 
 /// What settled, or was learnt, since the backing store last caught up.

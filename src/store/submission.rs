@@ -25,7 +25,7 @@ use crate::domain::plan::Plan;
 use crate::domain::target::Target;
 
 use super::failpoint::{Failpoint, Point};
-use super::home::{create_file, sync_dir};
+use super::files::{create_file, sync_dir};
 use super::targets::FrozenTargets;
 use super::{Submission, Unavailable};
 

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::open::panic_message;
+use super::error::panic_message;
 
 /// Threads: one may be busy with a long scan, and another still answers.
 const THREADS: usize = 2;

@@ -7,17 +7,17 @@
 //! Invariants: nobody is told before the journal is synced, and is still where the next start looks for it; the first error of a write or a sync is the last thing that
 //! the thread does; it ends after the queue's thread, so that a store whose threads are gone is written out or failed.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::Unavailable;
+use super::error::WriterFailure;
+use super::error::panic_message;
 use super::failpoint::{Failpoint, Point};
-use super::home::Mark;
 use super::journal::Journal;
-use super::open::panic_message;
 use super::pending::PendingRecord;
+use super::record::Mark;
 use super::shared::{Item, StoreShared, SyncedUpTo};
 
 /// What the writer owns.
@@ -32,20 +32,6 @@ pub(crate) struct JournalWriter {
     /// Whether each batch waits until the queue has it, too.
     pub in_step: bool,
     pub queue_writer: Option<JoinHandle<()>>,
-}
-
-/// Why the writer ends early.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WriterFailure {
-    /// The journal was not written or not synced.
-    #[error("cannot write the journal: {0}")]
-    Journal(io::Error),
-    /// The mark was not written.
-    #[error("cannot write the mark: {0}")]
-    Mark(io::Error),
-    /// What was written is not where the next start looks for it.
-    #[error("its directory was removed, moved or replaced while the daemon worked on it: {0}; put it back, if it was moved")]
-    Gone(io::Error),
 }
 
 impl JournalWriter {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{image, life, open_plain, reopened};
+use crate::store::SCHEMA;
 use crate::store::Store;
+use crate::store::error::OpenError;
 use crate::store::fixtures::picture;
-use crate::store::home::SCHEMA;
-use crate::store::open::OpenError;
 use crate::store::segment;
 use crate::store::value::write_json;
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::mounts::{given_dir, in_own_mounts};
 use super::score::Score;
 use super::{life, open_plain, options, reopened};
+use crate::store::error::OpenError;
 use crate::store::failpoint::Failpoint;
 use crate::store::fixtures::{Driver, assert_tallies_add_up, picture, started, submission};
-use crate::store::open::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, SubmitError};
 

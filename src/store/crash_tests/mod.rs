@@ -23,7 +23,7 @@ use super::failpoint::Failpoint;
 use super::fixtures::{Driver, picture};
 use super::memory::MemoryStore;
 use super::sled::{SledOptions, SledStore};
-use super::{Store, open::OpenError};
+use super::{Store, error::OpenError};
 
 /// Small segments and frequent marks, so that a short run meets every boundary; the queue in step with the journal, so
 /// that an image taken at a boundary shows one instant.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::score::Score;
 use super::{image, life, open_plain, reopened};
 use crate::store::Store;
+use crate::store::error::OpenError;
 use crate::store::fixtures::picture;
-use crate::store::open::OpenError;
 
 /// Damages in the normal run; `STORE_DAMAGES` asks for more.
 const DAMAGES: usize = 60;
@@ -113,7 +113,7 @@ async fn outcome(dir: &Path, expected: &str) -> DamageOutcome {
             Ok(shown) if shown != expected => return DamageOutcome::Wrong,
             Ok(_) if rebuilt => return DamageOutcome::Rebuilt,
             Ok(_) => return DamageOutcome::Sound,
-            Err(panic) => reason = crate::store::open::panic_message(panic.into_panic().as_ref()),
+            Err(panic) => reason = crate::store::error::panic_message(panic.into_panic().as_ref()),
         }
     }
     DamageOutcome::Refused(reason)

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{open_plain, options, reopened};
+use crate::store::error::OpenError;
 use crate::store::failpoint::Failpoint;
 use crate::store::fixtures::{abort, at, started, submission, try_abort};
-use crate::store::open::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, SubmitError, segment};
 

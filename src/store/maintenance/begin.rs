@@ -8,7 +8,8 @@ use std::path::Path;
 use super::refusal::CopyError;
 use super::unpack::free;
 use crate::store::beside;
-use crate::store::home::{Home, StoreIdentity, create_dir, write_identity};
+use crate::store::files::create_dir;
+use crate::store::home::{Home, StoreIdentity, write_identity};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {

@@ -13,8 +13,9 @@ use super::offline::{Holder, holder, journal, known_identity, mark, queue};
 use super::provenance::{HandedOver, OriginKind, Provenance, handed_over, origin};
 use super::{check_journal, check_queue, check_submissions};
 use crate::domain::id::Digest;
-use crate::store::home::{ASIDE, IDENTITY, MARK, Mark};
-use crate::store::open::OpenError;
+use crate::store::error::OpenError;
+use crate::store::home::{ASIDE, IDENTITY, MARK};
+use crate::store::record::Mark;
 
 /// Entries that the queue may be behind the journal after a crash: what waits for it, what it is taking in, and one batch.
 const BEHIND_MAX: u64 = 3 * crate::store::backlog::LINES_MAX as u64;

@@ -10,9 +10,9 @@ use super::finding::Findings;
 use super::offline::journal;
 use crate::domain::id::Digest;
 use crate::domain::journal::JournalEvent;
-use crate::store::home::Mark;
-use crate::store::open::OpenError;
+use crate::store::error::OpenError;
 use crate::store::record::JournalRecord;
+use crate::store::record::Mark;
 use crate::store::segment::{self, Lines};
 
 /// What the journal told.

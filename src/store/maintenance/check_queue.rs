@@ -16,9 +16,10 @@ use super::rebuild;
 use super::witness::{applied, copied};
 use crate::domain::id::RolloutId;
 use crate::store::draft::TreeName;
-use crate::store::home::Mark;
-use crate::store::open::{OpenError, QueueRefusal, guarded};
-use crate::store::queue::QueueError;
+use crate::store::error::OpenError;
+use crate::store::error::QueueError;
+use crate::store::open::{QueueRefusal, guarded};
+use crate::store::record::Mark;
 use crate::store::value::{change_of, unseal};
 
 const REMEDY: &str = "none: the next start builds the queue anew from the journal";

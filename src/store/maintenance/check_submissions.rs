@@ -10,7 +10,7 @@ use super::offline::submissions;
 use super::unpack::digest_of;
 use crate::domain::id::Digest;
 use crate::domain::target::Target;
-use crate::store::open::OpenError;
+use crate::store::error::OpenError;
 use crate::store::submission::{StoredSubmission, path};
 
 const REMEDY: &str = "sealift store repair --from a backup or export that holds it, or copy the file of this name from one";

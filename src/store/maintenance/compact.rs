@@ -15,14 +15,9 @@ use super::offline::{journal, queue};
 use super::rebuild;
 use super::refusal::CopyError;
 use crate::store::failpoint::Failpoint;
-use crate::store::home::{Home, sync_dir};
+use crate::store::files::sync_dir;
+use crate::store::home::{Home, QUEUE_NEW, QUEUE_OLD};
 use crate::store::open::{OpenSettings, OpenedStore, open};
-
-/// The new queue, until it has its name.
-const NEW: &str = "queue.compact";
-
-/// The old one, until it is gone.
-const OLD: &str = "queue.old";
 
 /// Segment size while nothing is appended: never reached.
 const SEGMENT_BYTES: u64 = u64::MAX;
@@ -55,7 +50,7 @@ pub fn compact(dir: &Path) -> Result<Compacted, CopyError> {
     let seq = opened.mark().seq;
     drop((old, opened));
     let before = size(&queue(dir)).map_err(CopyError::system("measure", queue(dir)))?;
-    let new = dir.join(NEW);
+    let new = dir.join(QUEUE_NEW);
     let extent = Extent::of_journal(&journal(dir))?;
     drop(rebuild::build(dir, home.id(), &extent, u64::MAX, &new)?);
     let after = size(&new).map_err(CopyError::system("measure", &new))?;
@@ -64,24 +59,12 @@ pub fn compact(dir: &Path) -> Result<Compacted, CopyError> {
 }
 
 fn swap(home: &Home) -> io::Result<()> {
-    let (new, old) = (home.dir().join(NEW), home.dir().join(OLD));
+    let (new, old) = (home.dir().join(QUEUE_NEW), home.dir().join(QUEUE_OLD));
     sync_dir(&new)?;
     fs::rename(home.queue(), &old)?;
     fs::rename(new, home.queue())?;
     sync_dir(home.dir())?;
     fs::remove_dir_all(old)
-}
-
-/// Removes what a compaction left that was broken off.
-pub(crate) fn sweep(dir: &Path) -> io::Result<()> {
-    // Between its two renames the old queue is the only one; the start builds the queue anew then, as from a lost one.
-    for name in [NEW, OLD] {
-        match fs::remove_dir_all(dir.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// Bytes of the files in a directory.

@@ -22,14 +22,33 @@ use super::refusal::CopyError;
 use super::witness;
 use crate::domain::id::Digest;
 use crate::domain::journal::JournalEvent;
-use crate::store::home::{Mark, StoreIdentity, sync_dir};
-use crate::store::open::OpenError;
+use crate::store::Unavailable;
+use crate::store::error::OpenError;
+use crate::store::files::sync_dir;
+use crate::store::home::StoreIdentity;
+use crate::store::record::Mark;
 use crate::store::sled::SledStore;
 use crate::store::submission;
 use crate::store::targets::FrozenTargets as _;
 
 /// Bytes written at a time.
 const WRITE: usize = 256 * 1024;
+
+/// A store that can be copied while it works.
+pub trait Exporter: Send + Sync {
+    /// A copy of what survives a power cut now.
+    fn export(&self) -> Result<Export, Unavailable>;
+}
+
+impl Exporter for SledStore {
+    fn export(&self) -> Result<Export, Unavailable> {
+        let (dir, identity) = self.home();
+        let (journal, synced) = self.synced_journal();
+        // An open store's own journal is sound; what fails here is the disk.
+        let extent = Extent::of_synced(journal, &synced).map_err(|error| Unavailable(error.to_string()))?;
+        Ok(Export { dir, identity, extent, notes: Vec::new(), origin_at: None, _quiet: None })
+    }
+}
 
 /// A store that is about to be copied.
 #[derive(Debug)]
@@ -46,12 +65,6 @@ pub struct Export {
 }
 
 impl Export {
-    /// Of a store that goes on running: what is synced now.
-    pub(crate) fn of_store(store: &SledStore) -> Result<Self, OpenError> {
-        let (dir, identity) = store.home();
-        Ok(Self { dir, identity, extent: Extent::of_store(store)?, notes: Vec::new(), origin_at: None, _quiet: None })
-    }
-
     /// Of a directory that nobody works on; refused when its journal is damaged or has forgotten something.
     pub fn of_directory(dir: &Path) -> Result<Self, CopyError> {
         let quiet = Quiet::hold(dir)?;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::id::Digest;
 use crate::domain::journal::JournalEvent;
-use crate::store::home::Mark;
-use crate::store::open::OpenError;
+use crate::store::error::OpenError;
 use crate::store::record::JournalRecord;
+use crate::store::record::Mark;
 use crate::store::segment::{self, Glance, Lines};
-use crate::store::sled::SledStore;
+use crate::store::shared::SyncedUpTo;
 
 /// How much of a journal there is.
 #[derive(Debug, Clone)]
@@ -56,8 +56,7 @@ impl Extent {
     }
 
     /// What is synced of a journal that a daemon goes on writing.
-    pub fn of_store(store: &SledStore) -> Result<Self, OpenError> {
-        let (dir, synced) = store.synced_journal();
+    pub fn of_synced(dir: PathBuf, synced: &SyncedUpTo) -> Result<Self, OpenError> {
         let firsts = synced.reader.firsts().to_vec();
         let mut closed = 0;
         for first in firsts.iter().rev().skip(1) {

@@ -12,8 +12,8 @@ use super::manifest::Manifest;
 use super::offline::{Holder, holder};
 use super::provenance::{HandedOver, handed_over, remove_handed_over, write_handed_over};
 use super::refusal::CopyError;
+use crate::store::error::OpenError;
 use crate::store::home::LOCK;
-use crate::store::open::OpenError;
 
 /// Marks the directory and makes the export with `write`; `to` is what the export is called.
 pub fn hand_over(

@@ -21,8 +21,9 @@ use super::provenance::{OriginKind, Provenance};
 use super::rebuild;
 use super::refusal::CopyError;
 use super::unpack::{Unpacked, free, unpack};
+use crate::store::SCHEMA;
 use crate::store::beside;
-use crate::store::home::{SCHEMA, StoreIdentity, write_identity};
+use crate::store::home::{StoreIdentity, write_identity};
 
 /// Where a copy is read from.
 pub enum CopySource<'s> {

@@ -7,8 +7,11 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::store::home::{IDENTITY, JOURNAL, LOCK, MARK, Mark, SCHEMA, StoreIdentity, UNKNOWN, read_identity, read_small};
-use crate::store::open::OpenError;
+use crate::store::SCHEMA;
+use crate::store::error::OpenError;
+use crate::store::files::read_small;
+use crate::store::home::{IDENTITY, JOURNAL, LOCK, MARK, StoreIdentity, UNKNOWN, read_identity};
+use crate::store::record::Mark;
 
 /// Who works on a directory.
 #[derive(Debug)]

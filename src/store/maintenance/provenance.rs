@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::Digest;
-use crate::store::home::{Mark, read_small, sync_dir, write_whole};
-use crate::store::open::OpenError;
+use crate::store::error::OpenError;
+use crate::store::files::{read_small, sync_dir, write_whole};
+use crate::store::record::Mark;
 
 /// Says where a copy came from.
 const ORIGIN: &str = "origin";

@@ -9,12 +9,13 @@ use super::extent::Extent;
 use super::offline::{journal, submissions};
 use super::witness::CACHE;
 use crate::store::applied::Applied;
+use crate::store::error::OpenError;
 use crate::store::failpoint::Failpoint;
-use crate::store::home::Mark;
-use crate::store::open::{CHUNK, OpenError, QueueRefusal, fold, guarded};
+use crate::store::open::{CHUNK, QueueRefusal, fold, guarded};
 use crate::store::packer::pack_alone;
 use crate::store::pending::PendingRecord;
 use crate::store::queue::Queue;
+use crate::store::record::Mark;
 use crate::store::state::StoreState;
 
 /// Builds the queue of the store in `dir` as it is after the entry `until`, in the directory `queue`.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::store::Unavailable;
-use crate::store::open::OpenError;
+use crate::store::error::OpenError;
 
 /// Why a copy was not made, or not taken.
 #[derive(Debug, thiserror::Error)]

@@ -28,13 +28,15 @@ use super::unpack::{Unpacked, digest_of};
 use super::witness::{applied, copied};
 use super::{check_queue, provenance};
 use crate::domain::id::Digest;
+use crate::store::SCHEMA;
 use crate::store::beside;
-use crate::store::home::{
-    IDENTITY, LOCK, MARK, Mark, SCHEMA, StoreIdentity, create_dir, create_file, sync_dir, write_identity, write_whole,
-};
-use crate::store::open::{OpenError, QueueRefusal, check_witness, guarded};
+use crate::store::error::OpenError;
+use crate::store::files::{create_dir, create_file, sync_dir, write_whole};
+use crate::store::home::{IDENTITY, LOCK, MARK, StoreIdentity, write_identity};
+use crate::store::open::{QueueRefusal, check_witness, guarded};
 use crate::store::reader::Reader;
 use crate::store::record::JournalRecord;
+use crate::store::record::Mark;
 use crate::store::segment::{self, Lines};
 use crate::store::submission;
 use crate::store::value::read_json;

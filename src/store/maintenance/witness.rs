@@ -10,12 +10,13 @@ use tempfile::TempDir;
 
 use super::extent::Extent;
 use super::offline::{journal, mark, queue};
+use crate::store::error::OpenError;
 use crate::store::failpoint::Failpoint;
-use crate::store::home::Mark;
-use crate::store::open::{OpenError, QueueRefusal, check_witness, guarded};
+use crate::store::open::{QueueRefusal, check_witness, guarded};
 use crate::store::over::folder;
 use crate::store::queue::Queue;
 use crate::store::reader::Reader;
+use crate::store::record::Mark;
 use crate::store::value::read_json;
 
 /// sled's cache while it is looked at, in bytes.

@@ -5,12 +5,12 @@ use std::fs;
 use super::*;
 use crate::store::Store as _;
 use crate::store::crash_tests::options;
+use crate::store::error::OpenError;
 use crate::store::home::read_identity;
 use crate::store::maintenance::begin::begin;
 use crate::store::maintenance::import::{CopySource, import};
 use crate::store::maintenance::refusal::CopyError;
 use crate::store::maintenance::repair::repair;
-use crate::store::open::OpenError;
 use crate::store::sled::SledOptions;
 
 fn expecting(dir: &Path) -> Result<SledStore, OpenError> {

@@ -5,13 +5,13 @@ use std::fs;
 use super::damages::{change, one, segments};
 use super::*;
 use crate::store::Store as _;
+use crate::store::error::OpenError;
 use crate::store::fixtures::{started, submission};
 use crate::store::maintenance::check::check;
 use crate::store::maintenance::export::Export;
 use crate::store::maintenance::import::{CopySource, import, keep};
 use crate::store::maintenance::provenance::{OriginKind, origin};
 use crate::store::maintenance::refusal::CopyError;
-use crate::store::open::OpenError;
 
 fn exported(dir: &Path, file: &Path) {
     Export::of_directory(dir).expect("sound").write_file(now(), false, file).expect("room on disk");

@@ -4,11 +4,11 @@ use std::fs;
 
 use super::*;
 use crate::store::Store as _;
+use crate::store::error::OpenError;
 use crate::store::maintenance::export::Export;
 use crate::store::maintenance::hand_over::{hand_over, take_back};
 use crate::store::maintenance::import::{CopySource, import};
 use crate::store::maintenance::provenance::{OriginKind, handed_over, origin};
-use crate::store::open::OpenError;
 
 #[tokio::test]
 async fn the_chain_goes_on_and_the_old_directory_refuses() {

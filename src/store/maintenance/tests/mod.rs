@@ -60,7 +60,7 @@ async fn bed(seed: u64) -> StoreWithHistory {
 
 /// A backup of a store that runs, as the daemon and its client make it.
 async fn kept(store: &SledStore, backup: &Path) {
-    use crate::store::Store as _;
+    use super::export::Exporter as _;
     let export = store.export().expect("on disk");
     super::import::through(&export, now(), |stream| {
         super::import::keep(super::import::CopySource::Stream(Box::new(stream)), "of the daemon", backup, now())
