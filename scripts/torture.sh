@@ -15,7 +15,7 @@ rm -f "$SEALIFT_SCORES"
 status=0
 # One after the other: each of them loads both cores.
 ${CARGO:-cargo} nextest run --locked --release --lib --test daemon --no-fail-fast --test-threads 1 -E '
-    test(nothing_told_is_lost) or test(damage_anywhere) or test(/crash_tests::crash::/) or test(/crash_tests::disk::a_/)
+    test(nothing_acknowledged_is_lost) or test(damage_anywhere) or test(/crash_tests::crash::/) or test(/crash_tests::disk::a_/)
     or test(killed_ten_times) or test(/^end_to_end::disk::a_/)' || status=$?
 echo
 if [ -e "$SEALIFT_SCORES" ]; then

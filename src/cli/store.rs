@@ -31,7 +31,7 @@ use crate::store::maintenance::import::{CopySource, Imported, import, keep};
 use crate::store::maintenance::manifest::Manifest;
 use crate::store::maintenance::refusal::CopyError;
 use crate::store::maintenance::repair::repair;
-use crate::store::maintenance::stream::relay;
+use crate::store::maintenance::stream::pass_on;
 
 /// Stands for standard input or output.
 const STREAM: &str = "-";
@@ -112,7 +112,7 @@ fn check_up(args: &StoreCheckArgs, reach: &Reach) -> Result<Exit> {
 
 fn view(dir: &Path, report: &Report) -> String {
     let mut text = format!("{}\n", clean(&dir.display().to_string()));
-    let mut row = |name: &str, told: String| text.push_str(&format!("  {name:<12} {}\n", clean(&told)));
+    let mut row = |name: &str, text_of: String| text.push_str(&format!("  {name:<12} {}\n", clean(&text_of)));
     row("store", report.store.clone().unwrap_or_else(|| "cannot be told".into()));
     if let Some(pid) = &report.daemon {
         row("daemon", format!("pid {pid} works on it; journal and submissions are checked as far as they are written"));
@@ -187,9 +187,9 @@ async fn export(args: &ExportArgs, reach: &Reach, style: &Style) -> Result<Exit>
             blocking(move || {
                 let stream = SyncIoBridge::new(stream);
                 if streams {
-                    relay(stream, "of the daemon", &mut io::stdout())
+                    pass_on(stream, "of the daemon", &mut io::stdout())
                 } else {
-                    new_file(&file, |out| relay(stream, "of the daemon", out))
+                    new_file(&file, |out| pass_on(stream, "of the daemon", out))
                 }
             })
             .await?
@@ -341,7 +341,7 @@ fn report(manifest: &Manifest, what: &str, output: &DocumentArgs, beside: bool, 
                 ("bytes", manifest.bytes.to_string()),
             ]
             .into_iter()
-            .map(|(name, told)| vec![name.to_owned(), clean(&told)])
+            .map(|(name, text_of)| vec![name.to_owned(), clean(&text_of)])
             .collect();
             format!("{}\n{}", clean(what), aligned(&["", ""], false, &rows, &mut Vec::new()))
         }

@@ -1,38 +1,33 @@
 //! The rollouts as the queue on disk has them: what lists and pages show.
 //!
-//! Invariant: it stands at exactly the sequence that the queue stands at, so a page's rows and its rollout fit
-//! together; and at nothing that the journal has not synced.
+//! Invariant: it is at exactly the sequence that the queue has reached, so a page's rows and its rollout fit together,
+//! and never ahead of what the journal has synced.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::domain::change::{Change, StateKind};
 use crate::domain::id::{ChangeId, Digest, RolloutId};
 use crate::domain::journal::JournalEvent;
-use crate::domain::person::Person;
-use crate::domain::plan::Plan;
 use crate::domain::tally::Tally;
 
 use super::error::QueueError;
 use super::page::{PageQuery, ShownRollout, page};
-use super::pending::NewRollout;
-use super::pending::PendingRecord;
+use super::pending::{FrozenRollout, NewRollout, PendingRecord};
 use super::progress::Progress;
 use super::queue::{Queue, StoredRollout};
 use super::record::Mark;
 use super::row::StoredRow;
 use super::row::{StoredChange, change, is_failure};
 use super::state::untouched;
-use super::targets::FrozenTargets;
 use super::{Page, Rollout, Unavailable};
 
 /// Rollouts in the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
-    cases: BTreeMap<RolloutId, LandedCase>,
+    rollouts: BTreeMap<RolloutId, AppliedRollout>,
     order: BTreeMap<u64, RolloutId>,
     /// What is over since it was last asked.
     closed: Vec<Closed>,
@@ -58,16 +53,13 @@ pub(crate) struct Filed {
 const FILED_MAX: usize = 10_000;
 
 #[derive(Debug)]
-struct LandedCase {
-    plan: Arc<Plan>,
-    targets: Arc<dyn FrozenTargets>,
-    by: Person,
-    submitted_at: Timestamp,
+struct AppliedRollout {
+    frozen: FrozenRollout,
     submission: Digest,
     moved_at: Timestamp,
     first: u64,
     last: u64,
-    sheet: Progress,
+    progress: Progress,
 }
 
 /// A read that failed in the queue or in a submission.
@@ -81,44 +73,44 @@ pub(crate) enum ReadError {
 
 impl Applied {
     /// Puts a rollout back as the queue has it.
-    pub fn restore(&mut self, id: RolloutId, opening: &NewRollout, stored: StoredRollout, sheet: Progress) {
+    pub fn restore(&mut self, id: RolloutId, new_rollout: &NewRollout, stored: StoredRollout, progress: Progress) {
         let StoredRollout { submission, moved_at, first, last, .. } = stored;
         self.order.insert(first, id);
-        let NewRollout { plan, targets, by, at, .. } = opening.clone();
-        self.cases.insert(id, LandedCase { plan, targets, by, submitted_at: at, submission, moved_at, first, last, sheet });
+        let frozen = new_rollout.frozen.clone();
+        self.rollouts.insert(id, AppliedRollout { frozen, submission, moved_at, first, last, progress });
     }
 
     /// Takes in a batch of lines and brings the queue there too; durable only after the queue's sync.
-    pub fn absorb(&mut self, steps: &[PendingRecord], queue: &Queue, reached: Mark) -> Result<(), QueueError> {
-        for step in steps {
-            self.fold(step);
+    pub fn absorb(&mut self, records: &[PendingRecord], queue: &Queue, reached: Mark) -> Result<(), QueueError> {
+        for pending in records {
+            self.fold(pending);
         }
-        let draft = queue.draft(steps, &|id| self.cases.get(&id).map(|case| (case.stored(), &case.sheet)), reached)?;
+        let draft = queue.draft(records, &|id| self.rollouts.get(&id).map(|rollout| (rollout.stored(), &rollout.progress)), reached)?;
         queue.apply(&draft)
     }
 
-    fn fold(&mut self, step: &PendingRecord) {
-        let entry = &step.line.entry;
-        if let (JournalEvent::Submitted { submission, .. }, Some(opening)) = (&entry.what, &step.opening) {
-            let sheet = Progress::submitted(&opening.plan);
+    fn fold(&mut self, pending: &PendingRecord) {
+        let entry = &pending.record.entry;
+        if let (JournalEvent::Submitted { submission, .. }, Some(new_rollout)) = (&entry.what, &pending.new_rollout) {
+            let progress = Progress::submitted(&new_rollout.frozen.plan);
             let stored = StoredRollout {
                 submission: *submission,
-                record: sheet.record.clone(),
+                record: progress.record.clone(),
                 moved_at: entry.at,
                 first: entry.seq,
                 last: entry.seq,
             };
-            return self.restore(entry.rollout, opening, stored, sheet);
+            return self.restore(entry.rollout, new_rollout, stored, progress);
         }
-        let Some(case) = self.cases.get_mut(&entry.rollout) else { return };
-        let was_open = case.sheet.is_open();
-        case.sheet.fold(entry, &case.plan);
-        case.last = entry.seq;
-        if was_open && !case.sheet.is_open() {
-            self.closed.push(case.closed(entry.rollout));
+        let Some(rollout) = self.rollouts.get_mut(&entry.rollout) else { return };
+        let was_open = rollout.progress.is_open();
+        rollout.progress.fold(entry, &rollout.frozen.plan);
+        rollout.last = entry.seq;
+        if was_open && !rollout.progress.is_open() {
+            self.closed.push(rollout.closed(entry.rollout));
         }
         if let JournalEvent::Rollout { .. } = &entry.what {
-            case.moved_at = entry.at;
+            rollout.moved_at = entry.at;
         }
     }
 
@@ -129,19 +121,19 @@ impl Applied {
 
     /// Those of these rollouts that are over.
     pub fn over(&self, ids: &[RolloutId]) -> Vec<Closed> {
-        let cases = ids.iter().filter_map(|id| Some((*id, self.cases.get(id)?)));
-        cases.filter(|(_, case)| !case.sheet.is_open()).map(|(id, case)| case.closed(id)).collect()
+        let rollouts = ids.iter().filter_map(|id| Some((*id, self.rollouts.get(id)?)));
+        rollouts.filter(|(_, rollout)| !rollout.progress.is_open()).map(|(id, rollout)| rollout.closed(id)).collect()
     }
 
     /// Files that came since then.
     pub fn filed_since(&self, since: Timestamp) -> Filed {
         let mut filed = Filed::default();
         for id in self.order.values().rev().take(FILED_MAX) {
-            let Some(case) = self.cases.get(id) else { continue };
-            if case.submitted_at >= since {
-                filed.submissions.push(case.submission);
+            let Some(rollout) = self.rollouts.get(id) else { continue };
+            if rollout.frozen.submitted_at >= since {
+                filed.submissions.push(rollout.submission);
             }
-            if !case.sheet.is_open() && case.moved_at >= since {
+            if !rollout.progress.is_open() && rollout.moved_at >= since {
                 filed.over.push(*id);
             }
         }
@@ -149,20 +141,25 @@ impl Applied {
     }
 
     pub fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Vec<Rollout> {
-        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.first));
+        let before = after.map_or(u64::MAX, |id| self.rollouts.get(&id).map_or(0, |rollout| rollout.first));
         let newest = self.order.range(..before).rev().take(limit);
-        newest.filter_map(|(_, id)| Some(self.cases.get(id)?.rollout(*id))).collect()
+        newest.filter_map(|(_, id)| Some(self.rollouts.get(id)?.snapshot(*id))).collect()
     }
 
     /// One page of a rollout's changes.
     pub fn page(&self, query: &PageQuery, queue: &Queue) -> Result<Page, ReadError> {
-        let Some(case) = self.cases.get(&query.id) else { return Ok(Page::default()) };
-        let untouched = untouched(&case.sheet);
-        let shown = ShownRollout { plan: &case.plan, targets: case.targets.as_ref(), cursor: case.sheet.record.cursor, untouched };
+        let Some(rollout) = self.rollouts.get(&query.id) else { return Ok(Page::default()) };
+        let untouched = untouched(&rollout.progress);
+        let shown = ShownRollout {
+            plan: &rollout.frozen.plan,
+            targets: rollout.frozen.targets.as_ref(),
+            cursor: rollout.progress.record.cursor,
+            untouched,
+        };
         let words: Vec<&str> = query.words.iter().map(String::as_str).collect();
         let rows = queue.rows(query.id, query.first(), &words);
-        let page = page(query, &shown, rows.map(|row| case.row(row?)))?;
-        case.rest();
+        let page = page(query, &shown, rows.map(|row| rollout.row(row?)))?;
+        rollout.rest();
         if words.is_empty()
             && let Some((_, expected)) =
                 page.changes.iter().zip(query.first()..).find(|(shown, expected)| shown.change.id.ordinal != *expected)
@@ -174,28 +171,28 @@ impl Applied {
 
     /// Stored changes in these states.
     pub fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize, queue: &Queue) -> Result<Vec<Change>, ReadError> {
-        let Some(case) = self.cases.get(&id) else { return Ok(Vec::new()) };
+        let Some(rollout) = self.rollouts.get(&id) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for row in queue.rows(id, places.start, words) {
             let row = row?;
             if row.0 >= places.end {
                 break;
             }
-            let (ordinal, row) = case.row(row)?;
+            let (ordinal, row) = rollout.row(row)?;
             if !words.contains(&row.record.state.as_str()) {
                 continue;
             }
             if found.len() >= limit {
                 break;
             }
-            found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan));
+            found.push(change(ChangeId { rollout: id, ordinal }, row.target, row.record, &rollout.frozen.plan));
         }
-        case.rest();
+        rollout.rest();
         // A retry must not pass over a failed change whose row was lost.
         let failures = words.iter().all(|word| StateKind::parse(word).is_some_and(is_failure))
             && places.start == 0
-            && places.end >= case.targets.count();
-        let counted = case.sheet.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
+            && places.end >= rollout.frozen.targets.count();
+        let counted = rollout.progress.tallies.iter().map(|tally| failures_of(tally, words)).sum::<usize>();
         if failures && found.len() < limit && found.len() != counted {
             return Err(QueueError::Damaged(format!("{} of {counted} failed changes of the rollout {id} are there", found.len())).into());
         }
@@ -204,10 +201,10 @@ impl Applied {
 
     /// A settled change's row with its target.
     pub fn settled(&self, id: ChangeId, queue: &Queue) -> Result<Option<StoredChange>, ReadError> {
-        let Some(case) = self.cases.get(&id.rollout) else { return Ok(None) };
+        let Some(rollout) = self.rollouts.get(&id.rollout) else { return Ok(None) };
         let Some(stored) = queue.settled(id)? else { return Ok(None) };
-        let row = case.row((id.ordinal, stored))?.1;
-        case.rest();
+        let row = rollout.row((id.ordinal, stored))?.1;
+        rollout.rest();
         Ok(Some(row))
     }
 }
@@ -222,39 +219,30 @@ fn failures_of(tally: &Tally, words: &[&str]) -> usize {
     counts.iter().filter(|(word, _)| words.contains(word)).map(|(_, count)| *count as usize).sum()
 }
 
-impl LandedCase {
+impl AppliedRollout {
     /// As the queue keeps it.
     fn stored(&self) -> StoredRollout {
-        let Self { submission, moved_at, first, last, sheet, .. } = self;
-        StoredRollout { submission: *submission, record: sheet.record.clone(), moved_at: *moved_at, first: *first, last: *last }
+        let Self { submission, moved_at, first, last, progress, .. } = self;
+        StoredRollout { submission: *submission, record: progress.record.clone(), moved_at: *moved_at, first: *first, last: *last }
     }
 
     fn closed(&self, id: RolloutId) -> Closed {
-        Closed { id, rows: self.sheet.record.cursor }
+        Closed { id, rows: self.progress.record.cursor }
     }
 
     /// Memory is not held for what is over.
     fn rest(&self) {
-        if !self.sheet.is_open() {
-            self.targets.rest();
+        if !self.progress.is_open() {
+            self.frozen.targets.rest();
         }
     }
 
     fn row(&self, (ordinal, stored): (u32, StoredRow)) -> Result<(u32, StoredChange), ReadError> {
         let StoredRow { record, due, moved_at } = stored;
-        Ok((ordinal, StoredChange { target: self.targets.get(ordinal)?, record, due, moved_at }))
+        Ok((ordinal, StoredChange { target: self.frozen.targets.get(ordinal)?, record, due, moved_at }))
     }
 
-    fn rollout(&self, id: RolloutId) -> Rollout {
-        Rollout {
-            id,
-            plan: Arc::clone(&self.plan),
-            targets: self.targets.count(),
-            record: self.sheet.record.clone(),
-            tallies: self.sheet.tallies.as_slice().into(),
-            by: self.by.clone(),
-            submitted_at: self.submitted_at,
-            moved_at: self.moved_at,
-        }
+    fn snapshot(&self, id: RolloutId) -> Rollout {
+        self.frozen.snapshot(id, &self.progress, self.moved_at)
     }
 }

@@ -1,9 +1,9 @@
-//! What the journal has and the queue does not have yet: the line between the two writers.
+//! Records that are in the journal and not yet in the queue: the buffer between the two writers.
 //!
-//! Job: gather lines for a while, so that a change which moves several times in that while costs the queue one write.
+//! Job: gather records for a while, so that a change which moves several times in that while costs the queue one write.
 //!
-//! Invariants: the lines lie here in the journal's order, whole commits, at most [`LINES_MAX`] and one batch; whoever
-//! needs to see them in the queue says so and waits no longer than the writes take. Losing them loses nothing: the next
+//! Invariants: the records are in the journal's order, whole commits, at most [`LINES_MAX`] and one batch; a reader that
+//! needs them in the queue asks for it and waits no longer than the writes take. Losing them loses nothing: the next
 //! start replays them from the journal.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ pub(crate) struct Backlog {
 
 #[derive(Debug)]
 struct BacklogState {
-    steps: Vec<PendingRecord>,
+    records: Vec<PendingRecord>,
     /// Where the journal stood when the last of them was put in.
     reached: Mark,
     /// The sequence that the queue writer has taken, and the one that it has written.
@@ -42,7 +42,7 @@ impl Backlog {
     pub fn new(reached: Mark) -> Self {
         let (taken, done) = (reached.seq, reached.seq);
         Self {
-            inner: Mutex::new(BacklogState { steps: Vec::new(), reached, taken, done, wanted: 0, ended: false }),
+            inner: Mutex::new(BacklogState { records: Vec::new(), reached, taken, done, wanted: 0, ended: false }),
             changed: Condvar::new(),
         }
     }
@@ -57,15 +57,15 @@ impl Backlog {
     }
 
     /// Puts a batch in that the journal has; waits for room.
-    pub fn push(&self, steps: Vec<PendingRecord>, reached: Mark) {
-        let mut inner = self.wait(self.lock(), |inner| inner.steps.len() < LINES_MAX || inner.ended);
+    pub fn push(&self, records: Vec<PendingRecord>, reached: Mark) {
+        let mut inner = self.wait(self.lock(), |inner| inner.records.len() < LINES_MAX || inner.ended);
         if inner.ended {
             return;
         }
-        if inner.steps.is_empty() {
-            inner.steps = steps;
+        if inner.records.is_empty() {
+            inner.records = records;
         } else {
-            inner.steps.extend(steps);
+            inner.records.extend(records);
         }
         inner.reached = reached;
         drop(inner);
@@ -87,16 +87,16 @@ impl Backlog {
 
     /// All that is in line, after gathering for at most `gather`; `None` when nothing comes any more.
     pub fn take(&self, gather: Duration) -> Option<(Vec<PendingRecord>, Mark)> {
-        let mut inner = self.wait(self.lock(), |inner| !inner.steps.is_empty() || inner.ended);
+        let mut inner = self.wait(self.lock(), |inner| !inner.records.is_empty() || inner.ended);
         if !gather.is_zero() {
-            let on = |inner: &mut BacklogState| inner.wanted <= inner.taken && inner.steps.len() < LINES_ENOUGH && !inner.ended;
+            let on = |inner: &mut BacklogState| inner.wanted <= inner.taken && inner.records.len() < LINES_ENOUGH && !inner.ended;
             inner = self.changed.wait_timeout_while(inner, gather, on).unwrap_or_else(PoisonError::into_inner).0;
         }
-        if inner.steps.is_empty() {
+        if inner.records.is_empty() {
             return None;
         }
         inner.taken = inner.reached.seq;
-        let taken = (std::mem::take(&mut inner.steps), inner.reached);
+        let taken = (std::mem::take(&mut inner.records), inner.reached);
         drop(inner);
         self.changed.notify_all();
         Some(taken)
@@ -120,7 +120,7 @@ impl Backlog {
     pub fn abandon(&self) {
         let mut inner = self.lock();
         inner.ended = true;
-        inner.steps.clear();
+        inner.records.clear();
         drop(inner);
         self.changed.notify_all();
     }
@@ -142,65 +142,65 @@ mod tests {
         Mark { seq, head: Digest::ZERO }
     }
 
-    fn steps(seqs: std::ops::RangeInclusive<u64>) -> Vec<PendingRecord> {
+    fn records(seqs: std::ops::RangeInclusive<u64>) -> Vec<PendingRecord> {
         let record = crate::domain::rollout::Record::submitted();
         let what = JournalEvent::Rollout { from: "a".into(), to: "b".into(), why: String::new(), by: None, record };
         let entry = |seq| Entry { seq, at: at(0), rollout: RolloutId::from_bytes([1; 16]), what: what.clone() };
-        seqs.map(|seq| PendingRecord { line: JournalRecord { entry: entry(seq), due: None, more: 0 }, learnt: None, opening: None })
+        seqs.map(|seq| PendingRecord { record: JournalRecord { entry: entry(seq), due: None, more: 0 }, learnt: None, new_rollout: None })
             .collect()
     }
 
     #[test]
     fn batches_are_gathered_in_their_order() {
-        let behind = Backlog::new(mark(0));
-        behind.push(steps(1..=2), mark(2));
-        behind.push(steps(3..=3), mark(3));
-        behind.want(3);
-        let (taken, reached) = behind.take(LONG).expect("there");
-        assert_eq!(taken.iter().map(|step| step.line.entry.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        let backlog = Backlog::new(mark(0));
+        backlog.push(records(1..=2), mark(2));
+        backlog.push(records(3..=3), mark(3));
+        backlog.want(3);
+        let (taken, reached) = backlog.take(LONG).expect("there");
+        assert_eq!(taken.iter().map(|pending| pending.record.entry.seq).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(reached, mark(3));
-        behind.done();
-        behind.wait_done();
+        backlog.done();
+        backlog.wait_done();
     }
 
     #[test]
     fn whoever_waits_is_not_left_to_the_gathering() {
-        let behind = Arc::new(Backlog::new(mark(0)));
+        let backlog = Arc::new(Backlog::new(mark(0)));
         // Wanted before it is even in line.
-        behind.want(5);
-        behind.push(steps(1..=2), mark(2));
-        assert_eq!(behind.take(LONG).expect("wanted").1, mark(2));
-        behind.push(steps(3..=5), mark(5));
-        assert_eq!(behind.take(LONG).expect("wanted").1, mark(5));
+        backlog.want(5);
+        backlog.push(records(1..=2), mark(2));
+        assert_eq!(backlog.take(LONG).expect("wanted").1, mark(2));
+        backlog.push(records(3..=5), mark(5));
+        assert_eq!(backlog.take(LONG).expect("wanted").1, mark(5));
         // What was wanted is taken: gathering begins again, and a full line ends it.
-        behind.push(steps(6..=5 + LINES_ENOUGH as u64), mark(5 + LINES_ENOUGH as u64));
-        assert_eq!(behind.take(LONG).expect("enough").0.len(), LINES_ENOUGH);
+        backlog.push(records(6..=5 + LINES_ENOUGH as u64), mark(5 + LINES_ENOUGH as u64));
+        assert_eq!(backlog.take(LONG).expect("enough").0.len(), LINES_ENOUGH);
     }
 
     #[test]
     fn a_full_line_makes_the_journal_wait() {
-        let behind = Arc::new(Backlog::new(mark(0)));
+        let backlog = Arc::new(Backlog::new(mark(0)));
         let last = LINES_MAX as u64;
-        behind.push(steps(1..=last), mark(last));
+        backlog.push(records(1..=last), mark(last));
         let pusher = std::thread::spawn({
-            let behind = Arc::clone(&behind);
-            move || behind.push(steps(last + 1..=last + 1), mark(last + 1))
+            let backlog = Arc::clone(&backlog);
+            move || backlog.push(records(last + 1..=last + 1), mark(last + 1))
         });
-        assert_eq!(behind.take(LONG).expect("enough").0.len(), LINES_MAX);
+        assert_eq!(backlog.take(LONG).expect("enough").0.len(), LINES_MAX);
         pusher.join().expect("there is room now");
-        behind.end();
-        assert_eq!(behind.take(LONG).expect("what is in line is still written").1, mark(last + 1));
-        assert!(behind.take(LONG).is_none());
+        backlog.end();
+        assert_eq!(backlog.take(LONG).expect("what is in line is still written").1, mark(last + 1));
+        assert!(backlog.take(LONG).is_none());
     }
 
     #[test]
     fn a_failure_leaves_the_rest_to_the_next_start() {
-        let behind = Backlog::new(mark(0));
-        behind.push(steps(1..=1), mark(1));
-        behind.abandon();
-        assert!(behind.take(LONG).is_none());
-        behind.push(steps(2..=2), mark(2));
-        behind.wait_done();
-        assert!(behind.take(LONG).is_none());
+        let backlog = Backlog::new(mark(0));
+        backlog.push(records(1..=1), mark(1));
+        backlog.abandon();
+        assert!(backlog.take(LONG).is_none());
+        backlog.push(records(2..=2), mark(2));
+        backlog.wait_done();
+        assert!(backlog.take(LONG).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! The store's id beside its directory: what a start expects to find there.
 //!
-//! A directory that was removed, moved, or lies on a disk that is not mounted looks like one that was never begun. A new
-//! store in its place would forget every job id, and begin again what was done; so a file in the state directory, which is
+//! A directory that was removed, moved, or is on a disk that is not mounted looks like one that was never begun. A new
+//! store in its place would lack every job id, and repeat what was done; so a file in the state directory, which is
 //! another one, names the store that belongs there, and a start that finds the file without that store is refused.
 //!
 //! Invariants: a store is begun before the file names it; only a start that finds no file, and the verbs that put a store

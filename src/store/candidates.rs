@@ -18,7 +18,7 @@ use super::state::{RolloutState, StoreState};
 use super::{Candidates, Obstacle, Passed, Unavailable};
 
 /// Targets counted ahead of the cursor in one question. With all groups full of what lies nearer, a plan's list is looked
-/// through in such stretches, so that no question holds the books for long.
+/// through in such stretches, so that no query locks the state for long.
 const SURVEY_MAX: u32 = 4_096;
 
 /// Targets that are counted ahead of the cursor at any time, so that a stretch of picks ends where nothing is left to find.
@@ -27,21 +27,21 @@ const SURVEYED_MIN: u32 = 1_024;
 impl StoreState {
     /// See [`super::Store::candidates`].
     pub fn candidates(&mut self, id: RolloutId, wave: u16, limit: usize) -> Result<Candidates, Unavailable> {
-        let Some(case) = self.case(id) else { return Ok(Candidates::default()) };
-        let cursor = case.sheet.record.cursor;
-        if case.sheet.record.phase.is_final() {
+        let Some(rollout) = self.rollout(id) else { return Ok(Candidates::default()) };
+        let cursor = rollout.progress.record.cursor;
+        if rollout.progress.record.phase.is_final() {
             return Ok(Candidates { cursor, ..Candidates::default() });
         }
-        let reverting = case.sheet.is_withdrawn();
-        let waves = &case.plan.strategy.waves;
-        let end = waves.get(usize::from(wave)).map_or(case.targets.count(), |wave| wave.end());
+        let reverting = rollout.progress.is_withdrawn();
+        let waves = &rollout.frozen.plan.strategy.waves;
+        let end = waves.get(usize::from(wave)).map_or(rollout.frozen.targets.count(), |wave| wave.end());
         let first = if reverting { waves.get(usize::from(wave)).map_or(end, |wave| wave.first) } else { 0 };
-        if !reverting && case.groups.limited() && cursor < end {
+        if !reverting && rollout.groups.limited() && cursor < end {
             self.survey(id, cursor, end)?;
         }
-        let Some(case) = self.case(id) else { return Ok(Candidates::default()) };
+        let Some(rollout) = self.rollout(id) else { return Ok(Candidates::default()) };
         let found = Candidates { cursor, ..Candidates::default() };
-        let mut pick = Pick { book: self, case, id, limit, room: case.groups.room(), chosen: BTreeSet::new(), found };
+        let mut pick = Pick { state: self, rollout, id, limit, room: rollout.groups.room(), chosen: BTreeSet::new(), found };
         pick.waiting(first.min(end)..end, reverting);
         if !reverting {
             pick.ahead(end)?;
@@ -51,14 +51,14 @@ impl StoreState {
 
     /// Counts a stretch more of what lies ahead, unless enough is counted and a place can be filled from it.
     fn survey(&mut self, id: RolloutId, cursor: u32, end: u32) -> Result<(), Unavailable> {
-        let Some(case) = self.case_mut(id) else { return Ok(()) };
-        let known = case.groups.known(cursor, end);
-        if known >= end || (known - cursor >= SURVEYED_MIN && case.groups.room().ahead(&HashMap::new())) {
+        let Some(rollout) = self.rollout_mut(id) else { return Ok(()) };
+        let known = rollout.groups.known(cursor, end);
+        if known >= end || (known - cursor >= SURVEYED_MIN && rollout.groups.room().ahead(&HashMap::new())) {
             return Ok(());
         }
         let until = end.min(known.saturating_add(SURVEY_MAX));
-        let groups = &mut case.groups;
-        case.targets.scan(known, &mut |ordinal, target| {
+        let groups = &mut rollout.groups;
+        rollout.frozen.targets.scan(known, &mut |ordinal, target| {
             if ordinal >= until {
                 return ControlFlow::Break(());
             }
@@ -69,8 +69,8 @@ impl StoreState {
 }
 
 struct Pick<'b> {
-    book: &'b StoreState,
-    case: &'b RolloutState,
+    state: &'b StoreState,
+    rollout: &'b RolloutState,
     id: RolloutId,
     limit: usize,
     room: GroupRoom<'b>,
@@ -88,15 +88,15 @@ impl Pick<'_> {
     }
 
     fn is_free(&self, instance: &InstanceId) -> bool {
-        self.book.holder(instance).is_none() && !self.chosen.contains(instance)
+        self.state.holder(instance).is_none() && !self.chosen.contains(instance)
     }
 
     /// Those that have a row: class by class, the nearest of all classes first, a class only while it has room.
     fn waiting(&mut self, places: Range<u32>, reverting: bool) {
         let wanted = |row: &StoredChange| row.standing() == Standing::Queued && row.record.undo.is_some() == reverting;
-        let (book, case) = (self.book, self.case);
-        let classes: Vec<&Class> = case.groups.waiting().map(|(class, _)| class).collect();
-        let mut lines: Vec<_> = case.groups.waiting().map(|(_, waiting)| waiting.range(places.clone())).collect();
+        let (state, rollout) = (self.state, self.rollout);
+        let classes: Vec<&Class> = rollout.groups.waiting().map(|(class, _)| class).collect();
+        let mut lines: Vec<_> = rollout.groups.waiting().map(|(_, waiting)| waiting.range(places.clone())).collect();
         let mut next: BinaryHeap<Reverse<(u32, usize)>> =
             lines.iter_mut().enumerate().filter_map(|(place, line)| Some(Reverse((*line.next()?, place)))).collect();
         while !self.is_full()
@@ -107,12 +107,12 @@ impl Pick<'_> {
                 continue;
             }
             let id = self.id_at(ordinal);
-            if let Some(row) = book.row(id).filter(|row| wanted(row)) {
+            if let Some(row) = state.row(id).filter(|row| wanted(row)) {
                 let instance = row.target.instance_id;
                 if self.is_free(&instance) {
                     self.chosen.insert(instance);
                     self.room.take(class);
-                    self.found.free.push(change(id, row.target.clone(), row.record.clone(), &case.plan));
+                    self.found.free.push(change(id, row.target.clone(), row.record.clone(), &rollout.frozen.plan));
                 }
             }
             next.extend(lines[place].next().map(|ordinal| Reverse((*ordinal, place))));
@@ -121,20 +121,20 @@ impl Pick<'_> {
 
     /// Those that were never released, from the cursor on.
     fn ahead(&mut self, end: u32) -> Result<(), Unavailable> {
-        let case = self.case;
-        let limited = case.groups.limited();
+        let rollout = self.rollout;
+        let limited = rollout.groups.limited();
         // Under limits nothing is passed over blindly: it goes as far as it is known what lies there.
-        let known = if limited { case.groups.surveyed().min(end) } else { end };
+        let known = if limited { rollout.groups.surveyed().min(end) } else { end };
         let mut met: HashMap<Class, u32> = HashMap::new();
         if self.is_full() || self.found.cursor >= end {
             return Ok(());
         }
         let mut ended = limited && !self.room.ahead(&met);
-        case.targets.scan(self.found.cursor, &mut |ordinal, target| {
+        rollout.frozen.targets.scan(self.found.cursor, &mut |ordinal, target| {
             if ended || ordinal >= known {
                 return ControlFlow::Break(());
             }
-            let class = case.groups.class(target);
+            let class = rollout.groups.class(target);
             let instance = target.instance_id;
             let obstacle = if !self.is_free(&instance) {
                 Some(Obstacle::Instance)
@@ -147,7 +147,7 @@ impl Pick<'_> {
             if enough {
                 return ControlFlow::Break(());
             }
-            let never_released = change(self.id_at(ordinal), target.clone(), change::Record::queued(), &case.plan);
+            let never_released = change(self.id_at(ordinal), target.clone(), change::Record::queued(), &rollout.frozen.plan);
             self.found.cursor = ordinal + 1;
             if limited {
                 *met.entry(class.clone()).or_default() += 1;

@@ -26,7 +26,7 @@ const RECORD_MAX: usize = 3_800;
 #[derive(Debug)]
 pub(crate) struct Prepared(Vec<(JournalRecord, Option<Target>)>);
 
-/// Finds a settled change that the books no longer hold.
+/// Finds a settled change that the state no longer holds.
 pub(crate) type Settled<'a> = &'a dyn Fn(ChangeId) -> Result<Option<StoredChange>, Unavailable>;
 
 fn misuse(what: impl std::fmt::Display) -> CommitError {
@@ -34,31 +34,31 @@ fn misuse(what: impl std::fmt::Display) -> CommitError {
 }
 
 impl StoreState {
-    /// Checks a commit against the books and makes it ready.
+    /// Checks a commit against the state and makes it ready.
     pub fn check(&self, commit: Commit, settled: Settled<'_>) -> Result<Prepared, CommitError> {
-        let case = self.case(commit.rollout).ok_or(CommitError::Conflict)?;
-        let record = &case.sheet.record;
+        let rollout = self.rollout(commit.rollout).ok_or(CommitError::Conflict)?;
+        let record = &rollout.progress.record;
         if record.version != commit.version || commit.releases.is_some_and(|releases| releases != record.releases) {
             return Err(CommitError::Conflict);
         }
         let moved = commit.moves.map(|moves| kept_cursor(moves, record, commit.releases.is_some()));
         let cursor = moved.as_ref().map_or(record.cursor, |moves| moves.record.cursor);
-        if cursor < record.cursor || cursor > case.targets.count() {
-            return Err(misuse(format_args!("cursor {cursor} after {} of {}", record.cursor, case.targets.count())));
+        if cursor < record.cursor || cursor > rollout.frozen.targets.count() {
+            return Err(misuse(format_args!("cursor {cursor} after {} of {}", record.cursor, rollout.frozen.targets.count())));
         }
         let mut draft = CommitCheck {
-            book: self,
-            case,
-            rollout: commit.rollout,
+            state: self,
+            rollout,
+            id: commit.rollout,
             cursor,
             taken: BTreeMap::new(),
             freed: BTreeSet::new(),
             first: 0,
             seen: BTreeSet::new(),
         };
-        let mut lines = Vec::new();
+        let mut records = Vec::new();
         let count = commit.changes.len() + usize::from(moved.is_some());
-        lines.reserve(count);
+        records.reserve(count);
         let entry = |place: usize, what| {
             let seq = self.seq() + 1 + place as u64;
             let more = u32::try_from(count - 1 - place).expect("a commit moves fewer than 2^32 changes");
@@ -67,15 +67,15 @@ impl StoreState {
         if let Some(RolloutMove { record: next, why, by }) = moved {
             fits(&next, marks_len(&next))?;
             let (from, to) = (record.phase.as_str().into(), next.phase.as_str().into());
-            lines.push((entry(0, JournalEvent::Rollout { from, to, why, by, record: next }), None));
+            records.push((entry(0, JournalEvent::Rollout { from, to, why, by, record: next }), None));
         }
         let single = commit.changes.len() == 1;
         for moves in commit.changes {
             let due = moves.due;
             let (what, target, active) = draft.change(moves, single, settled)?;
-            let mut line = entry(lines.len(), what);
-            line.due = due.filter(|_| active);
-            lines.push((line, Some(target)));
+            let mut record = entry(records.len(), what);
+            record.due = due.filter(|_| active);
+            records.push((record, Some(target)));
         }
         if draft.first != cursor - record.cursor {
             return Err(misuse(format_args!(
@@ -84,17 +84,17 @@ impl StoreState {
                 draft.first
             )));
         }
-        Ok(Prepared(lines))
+        Ok(Prepared(records))
     }
 
     /// Folds a commit that passed, and gives back its lines for the journal.
     pub fn apply(&mut self, prepared: Prepared) -> Result<Vec<PendingRecord>, Unavailable> {
-        let mut steps = Vec::with_capacity(prepared.0.len());
-        for (line, target) in prepared.0 {
-            let learnt = self.fold(&line, target)?;
-            steps.push(PendingRecord { line, learnt, opening: None });
+        let mut pending = Vec::with_capacity(prepared.0.len());
+        for (record, target) in prepared.0 {
+            let learnt = self.fold(&record, target)?;
+            pending.push(PendingRecord { record, learnt, new_rollout: None });
         }
-        Ok(steps)
+        Ok(pending)
     }
 }
 
@@ -153,9 +153,9 @@ fn fits<T: serde::Serialize>(record: &T, texts: usize) -> Result<(), CommitError
 
 /// A commit being checked.
 struct CommitCheck<'a> {
-    book: &'a StoreState,
-    case: &'a RolloutState,
-    rollout: RolloutId,
+    state: &'a StoreState,
+    rollout: &'a RolloutState,
+    id: RolloutId,
     /// The cursor after the commit.
     cursor: u32,
     /// What the commit's earlier changes have taken.
@@ -178,7 +178,7 @@ struct FoundChange {
 impl CommitCheck<'_> {
     fn change(&mut self, moves: ChangeMove, single: bool, settled: Settled<'_>) -> Result<(JournalEvent, Target, bool), CommitError> {
         let ChangeMove { ordinal, version, record, due: _, why, call, answer, by } = moves;
-        let id = ChangeId { rollout: self.rollout, ordinal };
+        let id = ChangeId { rollout: self.id, ordinal };
         let found = self.find(id, settled)?;
         if found.version != version {
             return Err(CommitError::Conflict);
@@ -218,25 +218,25 @@ impl CommitCheck<'_> {
     /// Whether a change that succeeded may move there: its rollout is put back, and so is it, or it is named.
     fn undone(&self, record: &change::Record, to: Standing) -> bool {
         let marked = to == Standing::Queued && record.undo.is_some();
-        self.case.sheet.record.revert().is_some() && (marked || to == Standing::Skipped)
+        self.rollout.progress.record.revert().is_some() && (marked || to == Standing::Skipped)
     }
 
     fn find(&mut self, id: ChangeId, settled: Settled<'_>) -> Result<FoundChange, CommitError> {
         let of_row =
             |row: &StoredChange| FoundChange { target: row.target.clone(), state: row.record.state.clone(), version: row.record.version };
-        if let Some(row) = self.book.row(id) {
+        if let Some(row) = self.state.row(id) {
             return Ok(of_row(row));
         }
-        if id.ordinal >= self.case.targets.count() {
-            return Err(misuse(format_args!("target {} of {}", id.ordinal, self.case.targets.count())));
+        if id.ordinal >= self.rollout.frozen.targets.count() {
+            return Err(misuse(format_args!("target {} of {}", id.ordinal, self.rollout.frozen.targets.count())));
         }
-        if id.ordinal >= self.case.sheet.record.cursor {
+        if id.ordinal >= self.rollout.progress.record.cursor {
             if id.ordinal >= self.cursor {
                 return Err(misuse(format_args!("target {} moves and the cursor stays before it", id.ordinal)));
             }
             self.first += 1;
-            let change::Record { state, version, .. } = self.case.untouched();
-            return Ok(FoundChange { target: self.case.targets.get(id.ordinal)?, state, version });
+            let change::Record { state, version, .. } = self.rollout.untouched();
+            return Ok(FoundChange { target: self.rollout.frozen.targets.get(id.ordinal)?, state, version });
         }
         match settled(id)? {
             Some(row) if is_settled(row.standing()) => Ok(of_row(&row)),
@@ -256,7 +256,7 @@ impl CommitCheck<'_> {
             }
             (false, true) => {
                 let stays = |holder: ChangeId| holder != id && !self.freed.contains(&holder);
-                if self.taken.contains_key(&instance) || self.book.holders(&instance).any(stays) {
+                if self.taken.contains_key(&instance) || self.state.holders(&instance).any(stays) {
                     return Err(CommitError::InstanceTaken { ordinal: id.ordinal });
                 }
                 self.taken.insert(instance, id);

@@ -1,7 +1,7 @@
-//! A batch on its way to the queue: what each key holds after it.
+//! A batch for the queue: what each key holds after it.
 //!
-//! Invariant: of several moves of one change only the last is written; a row lies in one of the trees of active and of settled
-//! changes.
+//! Invariant: of several moves of one change only the last is written; a row is in one of the trees of active and of
+//! settled changes.
 //!
 //! Deliberately not here: sled, and what a batch is made of (`queue`).
 
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::error::QueueError;
 use super::pending::PendingRecord;
+use super::record::JournalRecord;
 use super::row::{is_failure, is_settled_kind};
 use super::value::write_json;
 use crate::domain::change::{self, StateKind};
@@ -56,7 +57,7 @@ impl TreeName {
 
 /// What a batch leaves of one change. Only the last of its moves is written; the others are in the journal.
 pub(super) struct LatestMove<'a> {
-    step: &'a PendingRecord,
+    pending: &'a PendingRecord,
     record: &'a change::Record,
     /// No tree had a row of it before the batch.
     new: bool,
@@ -67,10 +68,10 @@ pub(super) struct LatestMove<'a> {
 
 impl<'a> LatestMove<'a> {
     /// Its first move in the batch.
-    pub fn first(step: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) -> Self {
+    pub fn first(pending: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) -> Self {
         // Without a row a change has version 0, and its first move makes it 1.
         Self {
-            step,
+            pending,
             record,
             new: record.version == 1,
             was_settled: from.is_some_and(is_settled_kind),
@@ -78,16 +79,17 @@ impl<'a> LatestMove<'a> {
         }
     }
 
-    pub fn follow(&mut self, step: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) {
+    pub fn follow(&mut self, pending: &'a PendingRecord, record: &'a change::Record, from: Option<StateKind>) {
         self.was_settled |= from.is_some_and(is_settled_kind);
         self.was_failure |= from.is_some_and(is_failure);
-        (self.step, self.record) = (step, record);
+        (self.pending, self.record) = (pending, record);
     }
 
     /// What it leaves in the trees.
     pub fn put(&self, key: [u8; 20], draft: &mut QueueBatch) -> Result<(), QueueError> {
-        let (line, record) = (&self.step.line, self.record);
-        let row = RowToStore { record, due: line.due, moved_at: line.entry.at };
+        let JournalRecord { entry, due, .. } = &self.pending.record;
+        let record = self.record;
+        let row = RowToStore { record, due: *due, moved_at: entry.at };
         let settled = record.state.is_settled();
         let (here, there) = if settled { (TreeName::Settled, TreeName::Active) } else { (TreeName::Active, TreeName::Settled) };
         draft.put(here, key.to_vec(), Some(write_json("a change", &row)?));

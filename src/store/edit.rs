@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authorities_are_part_of_the_content_and_few_keys_are_told() {
+    fn the_authorities_are_part_of_the_content_and_few_keys_are_reported() {
         let wire =
             |ca: &str| Plan { wire: Some(WireRules { min_tls: TlsVersion::V12, ca: Some(ca.into()) }), ..of("a", &[("owner", "ada")]) };
         assert_eq!(edit(&wire("ours"), &wire("ours"), true), Edit::None);

@@ -1,8 +1,8 @@
-//! Enforcements in the books and in the queue on disk.
+//! Enforcements in memory and in the queue on disk.
 //!
 //! Invariants: a plan's name has at most one enforcement; a move is refused when the enforcement has moved since its
 //! decision read it; the queue holds a record in pieces, because it may be longer than one value (see `value`), and a
-//! record of which a piece is missing is damage.
+//! record that lacks a piece is damage.
 //!
 //! Deliberately not here: what an enforcement does next.
 
@@ -33,18 +33,18 @@ impl StoreState {
         if known.map_or(0, |known| known.record.version) != version || record.version <= version {
             return Err(CommitError::Conflict);
         }
-        let Some(case) = self.case(record.origin) else {
+        let Some(rollout) = self.rollout(record.origin) else {
             let what = format!("the enforcement of {name} names the rollout {}, which is not there", record.origin);
             return Err(CommitError::Unavailable(Unavailable(what)));
         };
-        let previous = Some(case.last_seq);
+        let previous = Some(rollout.last_seq);
         let from = known.map_or(NONE, |known| known.record.stage.as_str()).into();
         let to = record.stage.as_str().into();
         let rollout = record.origin;
         let what = JournalEvent::Enforcement { name, from, to, why, by, record: Box::new(record), previous };
-        let line = JournalRecord { entry: Entry { seq: self.seq() + 1, at, rollout, what }, due: None, more: 0 };
-        let learnt = self.fold(&line, None)?;
-        Ok(PendingRecord { line, learnt, opening: None })
+        let journal_record = JournalRecord { entry: Entry { seq: self.seq() + 1, at, rollout, what }, due: None, more: 0 };
+        let learnt = self.fold(&journal_record, None)?;
+        Ok(PendingRecord { record: journal_record, learnt, new_rollout: None })
     }
 
     /// Takes in one entry about an enforcement, or puts one back as the backing store had it.

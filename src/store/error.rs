@@ -115,7 +115,7 @@ pub enum OpenError {
         witness: &'static str,
         seq: u64,
     },
-    /// The queue must be built anew and the journal does not begin with its first entry.
+    /// The queue must be rebuilt and the journal does not begin with its first entry.
     #[error(
         "the queue must be built anew ({reason}), but the journal begins with entry {first}; `sealift store repair --from` a copy puts its older segments back"
     )]
@@ -125,10 +125,10 @@ pub enum OpenError {
         /// The first entry that is there.
         first: u64,
     },
-    /// A submission, or something else that the journal speaks of, cannot be read.
+    /// A submission, or something else that the journal names, cannot be read.
     #[error("{0}")]
     Submission(Unavailable),
-    /// The queue cannot be opened for a reason that building it anew would not change.
+    /// The queue cannot be opened for a reason that rebuilding it would not change.
     #[error("the queue cannot be opened: {0}")]
     Queue(io::Error),
     /// The queue was written by a newer program.
@@ -139,7 +139,7 @@ pub enum OpenError {
 /// What went wrong in the queue.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QueueError {
-    /// sled reports damage, or a value is not what was written: build it anew.
+    /// sled reports damage, or a value is not what was written: rebuild it.
     #[error("{0}")]
     Damaged(String),
     /// The system refused a read, write or sync.

@@ -1,6 +1,6 @@
-//! The instants at which a crash makes a difference: where tests stop the world, copy it, or let a write fail.
+//! The instants at which a crash makes a difference: where tests stop the store, copy it, or let a write fail.
 //!
-//! Invariant: without a probe, nothing here costs more than one comparison.
+//! Invariant: in the shipped program, a failpoint costs no more than one comparison.
 
 use std::io;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use std::sync::Arc;
 pub(crate) enum Point {
     /// The submission's file is written under its temporary name, not synced.
     SubmissionWritten,
-    /// It has its name, and both are synced; the journal does not know it yet.
+    /// It has its name, and both are synced; no journal entry names it yet.
     SubmissionNamed,
     /// A new segment is about to be begun.
     SegmentBegins,
     /// A batch is written to the journal, not synced.
     JournalWritten,
-    /// The batch is synced, nobody was told.
+    /// The batch is synced, nothing is acknowledged yet.
     JournalSynced,
-    /// Everybody was told; the queue does not have the batch yet.
+    /// All of it is acknowledged; the queue does not have the batch yet.
     Acknowledged,
     /// The queue has the batch in memory.
     QueueApplied,
@@ -48,12 +48,12 @@ impl Point {
 
 type Hook = dyn Fn(Point) -> io::Result<()> + Send + Sync;
 
-/// Is told of every boundary; an error stands for a write or sync that failed there.
+/// Is called at every boundary; an error stands for a write or sync that failed there.
 #[derive(Clone, Default)]
 pub(crate) struct Failpoint(Option<Arc<Hook>>);
 
 impl Failpoint {
-    /// A probe that calls `hook`.
+    /// A failpoint that calls `hook`.
     #[cfg(test)]
     pub fn new(hook: impl Fn(Point) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(hook)))

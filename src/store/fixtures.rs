@@ -300,7 +300,7 @@ impl Driver {
     }
 }
 
-/// Everything a store can tell, as text: equal pictures are equal stores.
+/// All that a store returns, as text: equal pictures are equal stores.
 pub(crate) async fn picture(store: &dyn Store) -> String {
     use std::fmt::Write;
     let mut picture = String::new();
@@ -353,8 +353,8 @@ pub(crate) async fn assert_tallies_add_up(store: &dyn Store) {
             let words = ["queued", "active", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"];
             let found = words.map(of);
             let Tally { queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped } = *tally;
-            let told = [queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped];
-            assert_eq!(found, told, "wave {wave} of {}", rollout.id);
+            let counts = [queued, active, succeeded, failed, in_doubt, cancelled, reverted, skipped];
+            assert_eq!(found, counts, "wave {wave} of {}", rollout.id);
             assert_eq!(tally.total(), rollout.plan.strategy.waves[wave].size);
         }
     }

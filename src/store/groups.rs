@@ -1,9 +1,8 @@
-//! What a rollout's books know of the plan's group limits: what is in flight of each group, which queued changes wait
-//! behind which limits, and what lies ahead of the cursor.
+//! A rollout's counts for the plan's group limits: what is in flight of each group, which queued changes wait behind
+//! which limits, and what lies ahead of the cursor.
 //!
-//! Invariants: `active` and `waiting` are a fold of the rows in the books, and of nothing else, so they are right after
-//! a restart and for every daemon on the store; `ahead` counts exactly the targets from the cursor to where it was
-//! surveyed.
+//! Invariants: `active` and `waiting` are a fold of the rows in memory and of nothing else, so they are right after a
+//! restart; `ahead` counts exactly the targets from the cursor to where it was surveyed.
 //!
 //! Deliberately not here: which candidates are picked (`candidates`).
 
@@ -63,7 +62,7 @@ impl Groups {
         Class::of(&self.limits, target)
     }
 
-    /// A row has come into the books.
+    /// A row was added to the state.
     pub fn enter(&mut self, ordinal: u32, row: &StoredChange) {
         match row.standing() {
             Standing::Active => self.count(&row.target, |count| count + 1),
@@ -75,7 +74,7 @@ impl Groups {
         }
     }
 
-    /// A row has left the books, or will be another.
+    /// A row was removed from the state, or will be replaced.
     pub fn leave(&mut self, ordinal: u32, row: &StoredChange) {
         match row.standing() {
             Standing::Active => self.count(&row.target, |count| count.saturating_sub(1)),

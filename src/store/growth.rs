@@ -11,7 +11,7 @@ use super::{Growth, Unavailable};
 /// The stretch that is looked back over: nights of work and days without any.
 const STRETCH: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// A journal that is younger than this tells nothing.
+/// A younger journal is no basis for an estimate.
 const STRETCH_MIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Segments that are looked at, at most: 64 GiB of the shipped size.
@@ -91,31 +91,31 @@ mod tests {
         // Ten lines an hour once, a line an hour now.
         let hours = (0..1_000).map(|n| n / 10).chain(100..1_000);
         let journal = journal(dir.path(), hours);
-        let told = growth(&synced(&journal), after(1_000), (10 * GIB, GIB), |_| Ok(0)).expect("readable").expect("old enough");
+        let estimate = growth(&synced(&journal), after(1_000), (10 * GIB, GIB), |_| Ok(0)).expect("readable").expect("old enough");
         let line = journal.total_bytes() / 1_900;
         // The segment in which the week begins counts as a whole, with its own begin.
-        assert!((after(1_000 - 7 * 24 - 40)..=after(1_000 - 7 * 24)).contains(&told.since), "{told:?}");
-        assert!((line * 22..=line * 26).contains(&told.bytes_per_day), "{told:?}, and a line has {line} bytes");
-        assert_eq!(told.days_left, (9 * GIB / told.bytes_per_day).min(DAYS_MAX));
+        assert!((after(1_000 - 7 * 24 - 40)..=after(1_000 - 7 * 24)).contains(&estimate.since), "{estimate:?}");
+        assert!((line * 22..=line * 26).contains(&estimate.bytes_per_day), "{estimate:?}, and a line has {line} bytes");
+        assert_eq!(estimate.days_left, (9 * GIB / estimate.bytes_per_day).min(DAYS_MAX));
         let full = growth(&synced(&journal), after(1_000), (GIB, GIB), |_| Ok(0)).expect("readable").expect("old enough");
         assert_eq!(full.days_left, 0);
         // A MiB for each day of the stretch, beside it.
         let days = |since: Timestamp| after(1_000).duration_since(since).as_hours().unsigned_abs();
         let more = growth(&synced(&journal), after(1_000), (10 * GIB, GIB), |since| Ok((days(since) << 20) / 24));
         let more = more.expect("readable").expect("old enough");
-        assert_eq!(more.since, told.since);
-        assert!((told.bytes_per_day + (1 << 20)).abs_diff(more.bytes_per_day) <= 1, "{told:?}, {more:?}");
+        assert_eq!(more.since, estimate.since);
+        assert!((estimate.bytes_per_day + (1 << 20)).abs_diff(more.bytes_per_day) <= 1, "{estimate:?}, {more:?}");
         assert_eq!(more.days_left, 9 * GIB / more.bytes_per_day);
     }
 
     #[test]
-    fn a_young_journal_and_one_of_the_future_tell_nothing() {
+    fn a_young_journal_and_one_of_the_future_give_no_estimate() {
         let dir = tempfile::tempdir().expect("a directory");
         let journal = journal(dir.path(), std::iter::once(10));
-        let told = |now| growth(&synced(&journal), now, (1 << 30, 0), |_| Ok(0)).expect("readable");
-        assert_eq!(told(after(10)), None);
-        assert_eq!(told(after(2)), None, "a clock that was set back");
-        assert!(told(after(11)).is_some());
+        let estimate = |now| growth(&synced(&journal), now, (1 << 30, 0), |_| Ok(0)).expect("readable");
+        assert_eq!(estimate(after(10)), None);
+        assert_eq!(estimate(after(2)), None, "a clock that was set back");
+        assert!(estimate(after(11)).is_some());
         let empty = tempfile::tempdir().expect("a directory");
         let (none, _) = Journal::open(empty.path(), SEGMENT, Failpoint::default()).expect("a new journal");
         assert_eq!(growth(&synced(&none), after(11), (1 << 30, 0), |_| Ok(0)).expect("readable"), None);

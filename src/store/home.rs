@@ -1,10 +1,9 @@
-//! The store's directory: who owns it, what it is, and how files come into it durably.
+//! The store's directory: who owns it, what it is, and the names of what it holds.
 //!
-//! Invariants: one process at a time, also when the lock's file is removed under it, because the journal's folder is
-//! locked too; nothing in it can be read by others (0700, files 0600); a file is either there whole or not at all, and a
-//! name that was told durable survives a power cut.
+//! Invariant: one process at a time, also when the lock's file is removed under it, because the journal's folder is
+//! locked too.
 //!
-//! Deliberately not here: what the files mean.
+//! Deliberately not here: how a file is written durably (`files`), and what the files mean.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -35,7 +34,7 @@ pub(crate) const JOURNAL: &str = "journal";
 /// Begin of the name of a damaged queue that was set aside.
 pub(crate) const ASIDE: &str = "queue.bad-";
 
-/// Name of the file that stands there while the queue is built anew.
+/// Name of the file that stands there while the queue is rebuilt.
 const BUILDING: &str = "queue.building";
 
 /// Name of the queue that a compaction builds, until it takes the place of the old one.
@@ -134,7 +133,7 @@ impl Home {
         self.dir.join("queue.suspect")
     }
 
-    /// Says, while the queue is built anew, why it is: what lies there is the half of it, not what was damaged.
+    /// Says, while the queue is rebuilt, why it is: what lies there is the half of it, not what was damaged.
     pub fn building(&self) -> PathBuf {
         self.dir.join(BUILDING)
     }
@@ -144,7 +143,7 @@ impl Home {
     }
 
     /// Moves a damaged queue out of the way, in the place of one that was set aside before; `None` when there was none.
-    /// The name tells how far the journal was.
+    /// The name holds the last sequence of the journal.
     pub fn set_queue_aside(&self, seq: u64) -> io::Result<Option<PathBuf>> {
         if !self.queue().exists() {
             return Ok(None);
@@ -210,7 +209,7 @@ pub(crate) fn write_identity(dir: &Path, identity: &StoreIdentity) -> Result<(),
 
 /// Removes what an interrupted compaction left.
 pub(crate) fn sweep_compaction(dir: &Path) -> io::Result<()> {
-    // Between its two renames the old queue is the only one; the start builds the queue anew then, as from a lost one.
+    // Between its two renames the old queue is the only one; the start rebuilds the queue then, as from a lost one.
     for name in [QUEUE_NEW, QUEUE_OLD] {
         match std::fs::remove_dir_all(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,11 +1,11 @@
-//! The journal on disk: the truth, to which the queue is only an index.
+//! The journal on disk: the source of truth. The queue is only its index.
 //!
 //! Job: append whole commits, sync, begin new segments; find and check what is there at start; read it back.
 //!
 //! Invariants: sequences are dense from the first segment's name on; each line carries the digest of the line before
-//! it; a segment is closed for ever when the next one begins; what was synced is never rewritten.
+//! it; a segment is closed for good when the next one begins; what was synced is never rewritten.
 //!
-//! Deliberately not here: what an entry means, and who is told when it is durable.
+//! Deliberately not here: what an entry means, and who waits until it is durable.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -27,7 +27,7 @@ use super::segment::{self, Glance, Lines};
 pub(crate) struct Journal {
     dir: PathBuf,
     segment_bytes: u64,
-    probe: Failpoint,
+    failpoint: Failpoint,
     /// First sequences of all segments.
     firsts: Vec<u64>,
     /// The last segment; `None` until the first line is written.
@@ -44,8 +44,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Finds what is there. The second part tells what was cut off, if anything was.
-    pub fn open(dir: &Path, segment_bytes: u64, probe: Failpoint) -> Result<(Self, Option<String>), OpenError> {
+    /// Finds what is there. The second part says what was cut off, if anything was.
+    pub fn open(dir: &Path, segment_bytes: u64, failpoint: Failpoint) -> Result<(Self, Option<String>), OpenError> {
         let fail = |path: &Path, what: &'static str| {
             let path = path.to_owned();
             move |source| OpenError::Directory { what, path, source }
@@ -100,7 +100,7 @@ impl Journal {
         let journal = Self {
             dir: dir.to_owned(),
             segment_bytes,
-            probe,
+            failpoint,
             firsts,
             file,
             bytes,
@@ -147,7 +147,7 @@ impl Journal {
         file.write_all(&self.buffer)?;
         self.bytes += self.buffer.len() as u64;
         (self.seq, self.head) = (seq, head);
-        self.probe.at(Point::JournalWritten)
+        self.failpoint.at(Point::JournalWritten)
     }
 
     /// Makes everything appended durable, where the next start finds it.
@@ -160,11 +160,11 @@ impl Journal {
             sync_dir(&self.dir)?;
             self.unnamed = false;
         }
-        self.probe.at(Point::JournalSynced)
+        self.failpoint.at(Point::JournalSynced)
     }
 
     fn begin_segment(&mut self) -> io::Result<()> {
-        self.probe.at(Point::SegmentBegins)?;
+        self.failpoint.at(Point::SegmentBegins)?;
         let first = self.seq + 1;
         let path = segment::path(&self.dir, first);
         drop(create_file(&path)?);

@@ -1,8 +1,8 @@
-//! Which change has which instance for itself.
+//! Which change holds which instance.
 //!
-//! Invariant: an instance is one, whatever the lane that reaches it, and at most one change is let in. Stores from before
-//! that rule may hold several on one, by as many lanes: all of them stand here, and nobody else is let in until the last
-//! has left.
+//! Invariant: an instance is one, whatever the lane that reaches it, and at most one change is let in. A store that was
+//! written before that rule may have several holders on one instance, each by another lane: all of them are held here,
+//! and no further change is let in until the last has left.
 
 use std::collections::{BTreeSet, HashMap};
 

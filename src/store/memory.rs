@@ -1,7 +1,7 @@
 //! The store in memory: for simulation, rehearsal and tests. Every future is ready at once.
 //!
-//! Invariant: it does what the store on disk does, for it shares its books, its checks and its pages with it; nothing
-//! here decides. A lost write is modelled by not calling; a second daemon by a second handle on the same store.
+//! Invariant: it behaves as the store on disk, with which it shares state, checks and pages; nothing here decides. A
+//! lost write is modelled by not calling; a second daemon by a second handle on the same store.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,8 +19,8 @@ use crate::domain::target::Target;
 
 use super::jobs::remember;
 use super::page::{PageQuery, ShownRollout, page};
-use super::pending::NewRollout;
 use super::pending::PendingRecord;
+use super::pending::{FrozenRollout, NewRollout};
 use super::record::JournalRecord;
 use super::row::{StoredChange, change};
 use super::state::StoreState;
@@ -33,12 +33,12 @@ use super::{
 /// A store that lives as long as its process.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    state: Mutex<State>,
+    inner: Mutex<State>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    book: StoreState,
+    state: StoreState,
     settled: BTreeMap<ChangeId, StoredChange>,
     jobs: BTreeMap<InstanceId, Vec<JobId>>,
     journal: Vec<JournalRecord>,
@@ -55,17 +55,17 @@ impl MemoryStore {
 
     /// An empty store that keeps no journal: it reads as empty, and its head as zero.
     pub fn without_journal() -> Self {
-        Self { state: Mutex::new(State { forgets: true, ..State::default() }) }
+        Self { inner: Mutex::new(State { forgets: true, ..State::default() }) }
     }
 
     /// A copy of everything as it is now; the two go separate ways from here on.
     pub fn fork(&self) -> Self {
-        Self { state: Mutex::new(self.state().clone()) }
+        Self { inner: Mutex::new(self.inner().clone()) }
     }
 
-    /// Only a defect of ours panics with the books in hand, and the run that saw it has failed already.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Only a defect of ours panics under this lock, and the run that saw it has failed already.
+    fn inner(&self) -> MutexGuard<'_, State> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,10 +74,10 @@ impl State {
         let id = submission.id();
         let Submission { plan, targets, by, at, note } = submission;
         let prints = Fingerprints::of(targets.iter());
-        if let Some(known) = self.book.admit(id, &plan, &targets, &prints)? {
+        if let Some(known) = self.state.admit(id, &plan, &targets, &prints)? {
             return Ok(known);
         }
-        let seq = self.book.seq() + 1;
+        let seq = self.state.seq() + 1;
         let what = JournalEvent::Submitted {
             name: plan.name.clone(),
             revision: plan.revision,
@@ -89,21 +89,24 @@ impl State {
             note,
         };
         self.note(JournalRecord { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 });
-        let opening = NewRollout { plan: Arc::new(plan), targets: Arc::new(targets), prints: Some(prints), by, at };
-        self.book.submitted(id, seq, opening);
+        let new_rollout = NewRollout {
+            frozen: FrozenRollout { plan: Arc::new(plan), targets: Arc::new(targets), by, submitted_at: at },
+            prints: Some(prints),
+        };
+        self.state.submitted(id, seq, new_rollout);
         Ok(Submitted { id, new: true, comments: false })
     }
 
-    fn note(&mut self, line: JournalRecord) {
+    fn note(&mut self, record: JournalRecord) {
         if !self.forgets {
-            self.journal.push(line);
+            self.journal.push(record);
         }
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), CommitError> {
         let settled = &self.settled;
-        let prepared = self.book.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
-        for PendingRecord { line, learnt, .. } in self.book.apply(prepared)? {
+        let prepared = self.state.check(commit, &|id| Ok(settled.get(&id).cloned()))?;
+        for PendingRecord { record: line, learnt, .. } in self.state.apply(prepared)? {
             if let JournalEvent::Change { ordinal, record, .. } = &line.entry.what {
                 if !record.state.is_settled() {
                     self.settled.remove(&ChangeId { rollout: line.entry.rollout, ordinal: *ordinal });
@@ -114,20 +117,20 @@ impl State {
             }
             self.note(line);
         }
-        self.settled.extend(self.book.landed(u64::MAX));
+        self.settled.extend(self.state.applied(u64::MAX));
         Ok(())
     }
 
     fn enforce(&mut self, commit: EnforcementCommit) -> Result<(), CommitError> {
-        let PendingRecord { line, .. } = self.book.enforce(commit)?;
-        self.note(line);
+        let PendingRecord { record, .. } = self.state.enforce(commit)?;
+        self.note(record);
         Ok(())
     }
 
     fn rows_from(&self, id: RolloutId, first: u32) -> impl Iterator<Item = (u32, StoredChange)> {
         let settled = self.settled.range(ChangeId { rollout: id, ordinal: first }..=ChangeId { rollout: id, ordinal: u32::MAX });
         let mut settled = settled.map(|(id, row)| (id.ordinal, row)).peekable();
-        let mut open = self.book.rows_from(id, first).peekable();
+        let mut open = self.state.rows_from(id, first).peekable();
         std::iter::from_fn(move || {
             let next = match (settled.peek(), open.peek()) {
                 (Some((left, _)), Some((right, _))) if left < right => settled.next(),
@@ -139,41 +142,41 @@ impl State {
     }
 
     fn change(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {
-        let Some(case) = self.book.case(id.rollout) else { return Ok(None) };
-        if let Some(active) = self.book.active(id) {
+        let Some(rollout) = self.state.rollout(id.rollout) else { return Ok(None) };
+        if let Some(active) = self.state.active(id) {
             return Ok(Some(active));
         }
         if let Some(row) = self.settled.get(&id) {
-            return Ok(Some(row.clone().active(id, &case.plan)));
+            return Ok(Some(row.clone().active(id, &rollout.frozen.plan)));
         }
-        if id.ordinal >= case.targets.count() {
+        if id.ordinal >= rollout.frozen.targets.count() {
             return Ok(None);
         }
-        let change = change(id, case.targets.get(id.ordinal)?, case.untouched(), &case.plan);
+        let change = change(id, rollout.frozen.targets.get(id.ordinal)?, rollout.untouched(), &rollout.frozen.plan);
         Ok(Some(Active { change, due: None, moved_at: None }))
     }
 
     fn stored(&self, id: RolloutId, words: &[&str], places: Range<u32>, limit: usize) -> Vec<Change> {
-        let Some(case) = self.book.case(id) else { return Vec::new() };
+        let Some(rollout) = self.state.rollout(id) else { return Vec::new() };
         let inside = self.rows_from(id, places.start).take_while(|(ordinal, _)| *ordinal < places.end);
         let wanted = inside.filter(|(_, row)| words.contains(&row.record.state.as_str())).take(limit);
-        wanted.map(|(ordinal, row)| change(ChangeId { rollout: id, ordinal }, row.target, row.record, &case.plan)).collect()
+        wanted.map(|(ordinal, row)| change(ChangeId { rollout: id, ordinal }, row.target, row.record, &rollout.frozen.plan)).collect()
     }
 
     fn page(&self, query: &PageQuery) -> Result<Page, Unavailable> {
-        let Some(case) = self.book.case(query.id) else { return Ok(Page::default()) };
+        let Some(rollout) = self.state.rollout(query.id) else { return Ok(Page::default()) };
         let shown = ShownRollout {
-            plan: &case.plan,
-            targets: case.targets.as_ref(),
-            cursor: case.sheet.record.cursor,
-            untouched: case.untouched(),
+            plan: &rollout.frozen.plan,
+            targets: rollout.frozen.targets.as_ref(),
+            cursor: rollout.progress.record.cursor,
+            untouched: rollout.untouched(),
         };
         page(query, &shown, self.rows_from(query.id, query.first()).map(Ok))
     }
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Vec<Entry> {
         let first = usize::try_from(after).unwrap_or(usize::MAX).min(self.journal.len());
-        let entries = self.journal[first..].iter().map(|line| &line.entry);
+        let entries = self.journal[first..].iter().map(|record| &record.entry);
         entries.filter(|entry| rollout.is_none_or(|rollout| entry.rollout == rollout)).take(limit).cloned().collect()
     }
 
@@ -186,7 +189,7 @@ impl State {
             head = written.write(head, &mut line);
         }
         self.head = (self.journal.len(), Some(head));
-        Health { kind: "memory", seq: self.book.seq(), head, refusing: None, journal_bytes: 0, queue_bytes: 0, rebuilt: None }
+        Health { kind: "memory", seq: self.state.seq(), head, refusing: None, journal_bytes: 0, queue_bytes: 0, rebuilt: None }
     }
 }
 
@@ -197,37 +200,37 @@ fn id_digest(id: RolloutId) -> Digest {
 
 impl Store for MemoryStore {
     fn submit(&self, submission: Submission) -> Pending<'_, Result<Submitted, SubmitError>> {
-        Box::pin(ready(self.state().submit(submission)))
+        Box::pin(ready(self.inner().submit(submission)))
     }
 
     fn commit(&self, commit: Commit) -> Pending<'_, Result<(), CommitError>> {
-        Box::pin(ready(self.state().commit(commit)))
+        Box::pin(ready(self.inner().commit(commit)))
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.due(now, limit))))
+        Box::pin(ready(Ok(self.inner().state.due(now, limit))))
     }
 
     fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.open_rollouts())))
+        Box::pin(ready(Ok(self.inner().state.open_rollouts())))
     }
 
     fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
-        let state = self.state();
-        let found = state.book.newest(after).take(limit).filter_map(|id| Some(state.book.case(id)?.rollout(id))).collect();
+        let inner = self.inner();
+        let found = inner.state.newest(after).take(limit).filter_map(|id| Some(inner.state.rollout(id)?.snapshot(id))).collect();
         Box::pin(ready(Ok(found)))
     }
 
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.case(id).map(|case| case.rollout(id)))))
+        Box::pin(ready(Ok(self.inner().state.rollout(id).map(|rollout| rollout.snapshot(id)))))
     }
 
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
-        Box::pin(ready(self.state().change(id)))
+        Box::pin(ready(self.inner().change(id)))
     }
 
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
-        Box::pin(ready(self.state().book.candidates(id, wave, limit)))
+        Box::pin(ready(self.inner().state.candidates(id, wave, limit)))
     }
 
     fn stored(
@@ -237,47 +240,47 @@ impl Store for MemoryStore {
         places: Range<u32>,
         limit: usize,
     ) -> Pending<'_, Result<Vec<Change>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().stored(id, words, places, limit))))
+        Box::pin(ready(Ok(self.inner().stored(id, words, places, limit))))
     }
 
     fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.holder(instance))))
+        Box::pin(ready(Ok(self.inner().state.holder(instance))))
     }
 
     fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.full_group(id, target))))
+        Box::pin(ready(Ok(self.inner().state.full_group(id, target))))
     }
 
     fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().jobs.get(instance).cloned().unwrap_or_default())))
+        Box::pin(ready(Ok(self.inner().jobs.get(instance).cloned().unwrap_or_default())))
     }
 
     fn page(&self, id: RolloutId, words: Vec<String>, after: Option<u32>, limit: usize) -> Pending<'_, Result<Page, Unavailable>> {
-        Box::pin(ready(self.state().page(&PageQuery { id, words, after, limit })))
+        Box::pin(ready(self.inner().page(&PageQuery { id, words, after, limit })))
     }
 
     fn journal(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().journal(rollout, after, limit))))
+        Box::pin(ready(Ok(self.inner().journal(rollout, after, limit))))
     }
 
     fn targets(&self, id: RolloutId) -> Pending<'_, Result<Option<Vec<Target>>, Unavailable>> {
-        Box::pin(ready(self.state().book.case(id).map(|case| all(case.targets.as_ref())).transpose()))
+        Box::pin(ready(self.inner().state.rollout(id).map(|rollout| all(rollout.frozen.targets.as_ref())).transpose()))
     }
 
     fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.enforcements())))
+        Box::pin(ready(Ok(self.inner().state.enforcements())))
     }
 
     fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>> {
-        Box::pin(ready(Ok(self.state().book.enforcement(name))))
+        Box::pin(ready(Ok(self.inner().state.enforcement(name))))
     }
 
     fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {
-        Box::pin(ready(self.state().enforce(commit)))
+        Box::pin(ready(self.inner().enforce(commit)))
     }
 
     fn health(&self) -> Health {
-        self.state().health()
+        self.inner().health()
     }
 }
 

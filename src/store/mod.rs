@@ -165,7 +165,7 @@ pub trait Store: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// How fast the store grows, of late; `None` while it is too young to tell, and where nothing is kept.
+    /// How fast the store grows, of late; `None` while it is too young for an estimate, and where nothing is kept.
     fn growth(&self, _now: Timestamp) -> Pending<'_, Result<Option<Growth>, Unavailable>> {
         Box::pin(std::future::ready(Ok(None)))
     }
@@ -247,7 +247,7 @@ pub struct Candidates {
     /// Never-released changes that the cursor would pass although they may not be released yet: a release that moves the
     /// cursor past them must write them, still queued.
     pub passed: Vec<Passed>,
-    /// Where the cursor stands after all of the above.
+    /// Where the cursor is after all of the above.
     pub cursor: u32,
     /// The list was looked at only in part, and all that was seen of it waits for a place of its group: ask again.
     pub more: bool,

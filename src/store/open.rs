@@ -1,8 +1,8 @@
 //! Opening a store: what is there, whether it fits together, and what to do when it does not.
 //!
 //! Order: lock, journal, mark, queue, what the journal has beyond the queue. The journal is the truth: a queue that is
-//! damaged, foreign or does not add up is set aside and built anew from it, loudly. A journal that is damaged, or that
-//! ends before what the queue or the mark have seen, is never gone on with: acknowledged entries would be lost.
+//! damaged, foreign or does not add up is set aside and rebuilt from it, with a warning. A journal that is damaged, or
+//! that ends before what the queue or the mark have seen, is refused: acknowledged entries would be lost.
 //!
 //! Deliberately not here: repair of the journal, which is a person's decision.
 
@@ -26,8 +26,8 @@ use super::home::{Home, sweep_compaction};
 use super::journal::Journal;
 use super::maintenance::provenance;
 use super::packer::pack_alone;
-use super::pending::NewRollout;
 use super::pending::PendingRecord;
+use super::pending::{FrozenRollout, NewRollout};
 use super::queue::Queue;
 use super::reader::Reader;
 use super::record::JournalRecord;
@@ -43,9 +43,9 @@ pub(crate) struct OpenedStore {
     pub home: Home,
     pub journal: Journal,
     pub queue: Queue,
-    pub book: StoreState,
-    pub landed: Applied,
-    /// What was set aside and built anew, if anything.
+    pub state: StoreState,
+    pub applied: Applied,
+    /// What was set aside and rebuilt, if anything.
     pub rebuilt: Option<String>,
     /// What was cut off the journal's end, if anything.
     pub torn: Option<String>,
@@ -57,7 +57,7 @@ pub(crate) struct OpenSettings {
     pub cache_bytes: u64,
     pub id_beside: bool,
     pub headway: watch::Sender<Headway>,
-    pub probe: Failpoint,
+    pub failpoint: Failpoint,
 }
 
 /// How far a start is that brings the queue after the journal.
@@ -75,7 +75,7 @@ pub(crate) fn open(dir: &Path, settings: &OpenSettings) -> Result<OpenedStore, O
     let fail = |what: &'static str, path: PathBuf| move |source| OpenError::Directory { what, path, source };
     sweep(&home.submissions()).map_err(fail("clean", home.submissions()))?;
     sweep_compaction(home.dir()).map_err(fail("clean", home.dir().to_owned()))?;
-    let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.probe.clone())?;
+    let (journal, torn) = Journal::open(&home.journal(), settings.segment_bytes, settings.failpoint.clone())?;
     if let Some(torn) = &torn {
         tracing::warn!(torn, "the journal ended in the middle of a commit that nobody was told of");
     }
@@ -94,15 +94,15 @@ pub(crate) fn open(dir: &Path, settings: &OpenSettings) -> Result<OpenedStore, O
         // A queue that is half built stands at an entry, and goes on from there like any other.
         (None, _) => guarded(|| catch_up(&home, &journal, settings)),
     };
-    let (queue, book, landed, rebuilt) = match tried {
-        Ok((queue, book, landed)) => (queue, book, landed, building),
+    let (queue, state, applied, rebuilt) = match tried {
+        Ok((queue, state, applied)) => (queue, state, applied, building),
         Err(QueueRefusal::Open(error)) => return Err(error),
         Err(QueueRefusal::Damaged(reason)) => rebuild(&home, &journal, settings, reason, building.is_some())?,
     };
     if rebuilt.is_some() {
         remove_note(&home.building())?;
     }
-    Ok(OpenedStore { home, journal, queue, book, landed, rebuilt, torn })
+    Ok(OpenedStore { home, journal, queue, state, applied, rebuilt, torn })
 }
 
 /// What a small file says; `None` when it is not there.
@@ -138,7 +138,7 @@ fn take_expected(dir: &Path) -> Result<Home, OpenError> {
 
 /// Why the queue was not taken as it is.
 pub(super) enum QueueRefusal {
-    /// It must be built anew.
+    /// It must be rebuilt.
     Damaged(String),
     /// Nothing may be done.
     Open(OpenError),
@@ -190,101 +190,104 @@ type StoreParts = (Queue, StoreState, Applied);
 
 fn catch_up(home: &Home, journal: &Journal, settings: &OpenSettings) -> Result<StoreParts, QueueRefusal> {
     let fresh = journal.mark().seq == 0;
-    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), fresh, settings.probe.clone())?;
+    let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), fresh, settings.failpoint.clone())?;
     let loaded = queue.load(home.id())?;
     witnessed(journal, "the queue", loaded.applied)?;
-    let (mut book, mut landed) = (StoreState::default(), Applied::default());
-    for (id, stored, sheet) in loaded.rollouts {
-        let opening = opening(&home.submissions(), id, stored.submission)?;
-        book.restore(id, opening.clone(), sheet.clone(), stored.moved_at, stored.first, stored.last);
-        landed.restore(id, &opening, stored, sheet);
+    let (mut state, mut applied) = (StoreState::default(), Applied::default());
+    for (id, stored, progress) in loaded.rollouts {
+        let new_rollout = new_rollout(&home.submissions(), id, stored.submission)?;
+        state.restore(id, new_rollout.clone(), progress.clone(), stored.moved_at, stored.first, stored.last);
+        applied.restore(id, &new_rollout, stored, progress);
     }
     for (id, row) in loaded.rows {
-        let Some(case) = book.case(id.rollout) else { return Err(QueueRefusal::Damaged(format!("the rollout of change {id} is missing"))) };
-        let target = case.targets.get(id.ordinal).map_err(OpenError::Submission)?;
+        let Some(rollout) = state.rollout(id.rollout) else {
+            return Err(QueueRefusal::Damaged(format!("the rollout of change {id} is missing")));
+        };
+        let target = rollout.frozen.targets.get(id.ordinal).map_err(OpenError::Submission)?;
         let row = super::row::StoredChange { target, record: row.record, due: row.due, moved_at: row.moved_at };
-        if !book.restore_row(id, row) {
+        if !state.restore_row(id, row) {
             return Err(QueueRefusal::Damaged(format!("the row of change {id} contradicts another one")));
         }
     }
     for enforcement in loaded.enforcements {
-        if book.case(enforcement.record.origin).is_none() {
+        if state.rollout(enforcement.record.origin).is_none() {
             return Err(QueueRefusal::Damaged(format!("the rollout of the enforcement of {} is missing", enforcement.name)));
         }
-        book.enforced(enforcement.name, enforcement.record, enforcement.moved_at);
+        state.enforced(enforcement.name, enforcement.record, enforcement.moved_at);
     }
-    book.adds_up().map_err(QueueRefusal::Damaged)?;
-    book.start_after(loaded.applied.seq);
-    replay(home, journal, &queue, &mut book, &mut landed, settings)?;
-    Ok((queue, book, landed))
+    state.adds_up().map_err(QueueRefusal::Damaged)?;
+    state.start_after(loaded.applied.seq);
+    replay(home, journal, &queue, &mut state, &mut applied, settings)?;
+    Ok((queue, state, applied))
 }
 
-/// Brings books and queue from where they stand to the journal's end. Each chunk is synced, so that a start that is killed
+/// Brings state and queue from where they are to the journal's end. Each chunk is synced, so that a start that is killed
 /// is gone on with by the next.
 fn replay(
     home: &Home,
     journal: &Journal,
     queue: &Queue,
-    book: &mut StoreState,
-    landed: &mut Applied,
+    state: &mut StoreState,
+    applied: &mut Applied,
     settings: &OpenSettings,
 ) -> Result<(), QueueRefusal> {
     let submissions = home.submissions();
-    let after = book.seq();
-    let mut steps: Vec<PendingRecord> = Vec::new();
+    let after = state.seq();
+    let mut records: Vec<PendingRecord> = Vec::new();
     let mut reached = Mark { seq: after, head: Digest::ZERO };
-    let mut absorb = |steps: &mut Vec<PendingRecord>, reached: Mark, book: &mut StoreState| {
-        landed.absorb(steps, queue, reached)?;
+    let mut absorb = |records: &mut Vec<PendingRecord>, reached: Mark, state: &mut StoreState| {
+        applied.absorb(records, queue, reached)?;
         queue.sync()?;
-        pack_alone(queue, landed.take_closed())?;
-        book.landed(reached.seq);
-        steps.clear();
+        pack_alone(queue, applied.take_closed())?;
+        state.applied(reached.seq);
+        records.clear();
         settings.headway.send_replace(Headway { reached: reached.seq, last: journal.mark().seq });
         Ok::<(), QueueError>(())
     };
-    journal.replay(after, &mut |line, digest| {
-        let whole = line.more == 0;
-        reached = Mark { seq: line.entry.seq, head: digest };
-        steps.push(fold(&submissions, book, line)?);
-        if whole && steps.len() >= CHUNK {
-            absorb(&mut steps, reached, book)?;
+    journal.replay(after, &mut |record, digest| {
+        let whole = record.more == 0;
+        reached = Mark { seq: record.entry.seq, head: digest };
+        records.push(fold(&submissions, state, record)?);
+        if whole && records.len() >= CHUNK {
+            absorb(&mut records, reached, state)?;
         }
         Ok::<(), QueueRefusal>(())
     })?;
-    if !steps.is_empty() {
-        absorb(&mut steps, reached, book)?;
+    if !records.is_empty() {
+        absorb(&mut records, reached, state)?;
     }
-    // Damage is told now and not in the middle of a window. Which proxies they have is asked by the next submission only.
-    for id in book.unprinted() {
-        let Some(case) = book.case(id) else { continue };
-        case.targets.check().map_err(OpenError::Submission)?;
+    // Damage is reported now and not in the middle of a window. Which proxies they have is asked by the next submission only.
+    for id in state.unprinted() {
+        let Some(rollout) = state.rollout(id) else { continue };
+        rollout.frozen.targets.check().map_err(OpenError::Submission)?;
     }
     Ok(())
 }
 
-/// Folds a line into the books; submissions lie in the directory given.
-pub(super) fn fold(submissions: &Path, book: &mut StoreState, line: JournalRecord) -> Result<PendingRecord, OpenError> {
-    let entry = &line.entry;
+/// Folds a record into the state; submissions lie in the directory given.
+pub(super) fn fold(submissions: &Path, state: &mut StoreState, record: JournalRecord) -> Result<PendingRecord, OpenError> {
+    let entry = &record.entry;
     if let JournalEvent::Submitted { submission, .. } = &entry.what {
-        let opening = opening(submissions, entry.rollout, *submission)?;
-        book.submitted(entry.rollout, entry.seq, opening.clone());
-        return Ok(PendingRecord { line, learnt: None, opening: Some(Box::new(opening)) });
+        let new_rollout = new_rollout(submissions, entry.rollout, *submission)?;
+        state.submitted(entry.rollout, entry.seq, new_rollout.clone());
+        return Ok(PendingRecord { record, learnt: None, new_rollout: Some(Box::new(new_rollout)) });
     }
-    let learnt = book.fold(&line, None).map_err(OpenError::Submission)?;
-    Ok(PendingRecord { line, learnt, opening: None })
+    let learnt = state.fold(&record, None).map_err(OpenError::Submission)?;
+    Ok(PendingRecord { record, learnt, new_rollout: None })
 }
 
-fn opening(submissions: &Path, id: RolloutId, submission: Digest) -> Result<NewRollout, OpenError> {
+fn new_rollout(submissions: &Path, id: RolloutId, submission: Digest) -> Result<NewRollout, OpenError> {
     let (stored, header) = StoredSubmission::open(submissions, submission).map_err(OpenError::Submission)?;
     if header.id != id {
         let what = format!("the submission {submission} is of the rollout {}, not {id}", header.id);
         return Err(OpenError::Submission(Unavailable(what)));
     }
     let by = Person { name: header.by, uid: header.uid };
-    Ok(NewRollout { plan: Arc::new(header.plan), targets: Arc::new(stored), prints: None, by, at: header.at })
+    let frozen = FrozenRollout { plan: Arc::new(header.plan), targets: Arc::new(stored), by, submitted_at: header.at };
+    Ok(NewRollout { frozen, prints: None })
 }
 
-/// Builds the queue anew from the journal; `half`: what lies there was half built, and is in the way.
+/// Rebuilds the queue from the journal; `half`: what lies there was half built, and is in the way.
 ///
 /// In this order a kill at any instant leaves what the next start goes on with: the damaged queue, none, or the half of a
 /// new one beside the file that says so. Only what was damaged is kept, and only the latest.
@@ -299,7 +302,7 @@ fn rebuild(
         return Err(OpenError::Incomplete { reason, first: journal.first() });
     }
     let fail = |source| OpenError::Directory { what: "set aside the queue in", path: home.dir().to_owned(), source };
-    let told = if half {
+    let notice = if half {
         home.remove_queue().map_err(fail)?;
         reason
     } else {
@@ -307,18 +310,18 @@ fn rebuild(
         let place = aside.map_or_else(|| "nothing".to_owned(), |path| path.display().to_string());
         format!("{reason}; the damaged queue was kept as {place}")
     };
-    home.write_building(&told).map_err(fail)?;
+    home.write_building(&notice).map_err(fail)?;
     remove_note(&home.suspect())?;
-    tracing::error!(reason = told, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
-    let (mut book, mut landed) = (StoreState::default(), Applied::default());
+    tracing::error!(reason = notice, entries = journal.mark().seq, "the queue is damaged and is built anew from the journal");
+    let (mut state, mut applied) = (StoreState::default(), Applied::default());
     let built = guarded(|| {
-        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), true, settings.probe.clone())?;
-        replay(home, journal, &queue, &mut book, &mut landed, settings)?;
+        let queue = Queue::open(&home.queue(), settings.cache_bytes, home.id(), true, settings.failpoint.clone())?;
+        replay(home, journal, &queue, &mut state, &mut applied, settings)?;
         Ok(queue)
     });
     let queue = built.map_err(|refused| match refused {
         QueueRefusal::Open(error) => error,
         QueueRefusal::Damaged(reason) => OpenError::Queue(io::Error::other(format!("it was built anew and is damaged again: {reason}"))),
     })?;
-    Ok((queue, book, landed, Some(told)))
+    Ok((queue, state, applied, Some(notice)))
 }

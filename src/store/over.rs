@@ -1,14 +1,14 @@
 //! The rows of rollouts that are over: a file each, beside sled's own.
 //!
-//! sled keeps a table of its pages in memory, and so does everything that was ever done cost some for as long as it lies
-//! there. Of a rollout that is over no row moves any more; its rows go into one file, and leave the trees.
+//! sled keeps a table of its pages in memory, so every stored row costs memory for as long as it is in a tree. The rows of
+//! a rollout that is over never move again; they are written into one file, and leave the trees.
 //!
-//! Form: the values as the tree held them, each with a checksum over its place and itself, one behind the other in the list's
-//! order; then where each begins, and where the last one ends, as 8 bytes each; then the places of those that failed, as 4
-//! bytes each, with a checksum; then the two counts, and a word.
+//! Form: the values as the tree held them, each with a checksum over its ordinal and itself, in the list's order; then the
+//! offset of each and the end of the last, 8 bytes each; then the ordinals of those that failed, 4 bytes each, with a
+//! checksum; then the two counts, and a word.
 //!
-//! Invariants: a file is there whole and synced before the first of its rows leaves the trees; it never changes; nothing of it
-//! is kept in memory between two reads. Damage is found in what is read, and the queue built anew then.
+//! Invariants: a file is whole and synced before the first of its rows leaves the trees; it never changes; nothing of it
+//! is kept in memory between two reads. Damage is found when it is read, and the queue is rebuilt then.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_and_never_shown() {
+    fn damage_is_reported_and_never_shown() {
         let dir = tempfile::tempdir().expect("a directory");
         let (over, id) = (SettledFiles::of(dir.path()).expect("readable"), RolloutId::from_bytes([7; 16]));
         over.write(id, 20, rows(20), &[3, 5, 19]).expect("room on disk");

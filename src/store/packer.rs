@@ -1,8 +1,8 @@
 //! Moves the rows of rollouts that are over out of the queue's trees, each rollout's into a file of its own (`over`).
 //!
-//! Invariants: of a rollout that is over no row moves any more; its file is whole and synced before the first row leaves the
-//! tree; rows leave only while nobody reads, so that a reader meets either. What a crash or a stop leaves is found by the next
-//! start and gone on with.
+//! Invariants: the rows of a rollout that is over never move; its file is whole and synced before the first row leaves the
+//! tree; rows leave only while nobody reads, so that a reader finds either. The next start continues what a crash or a
+//! stop left unfinished.
 //!
 //! Deliberately not here: the form of a file.
 

@@ -1,15 +1,17 @@
-//! One journal line on its way from the books to journal and queue.
+//! A journal record that was folded into the state and is on its way to journal and queue.
 //!
-//! Invariant: it carries all that the queue needs, as it was at this line; the books themselves may be ahead.
+//! Invariant: it carries all that the queue needs, as of this record; the state may be ahead of it.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::id::{InstanceId, Name};
+use crate::domain::id::{InstanceId, Name, RolloutId};
 use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 
+use super::Rollout;
+use super::progress::Progress;
 use super::record::JournalRecord;
 use super::targets::{Fingerprints, FrozenTargets};
 
@@ -20,23 +22,45 @@ pub(crate) struct InstanceOfLane {
     pub instance_id: InstanceId,
 }
 
-/// What a rollout brings to the books when it is taken over, or found at start.
+/// What a rollout brings when it is submitted, and never changes.
 #[derive(Debug, Clone)]
-pub(crate) struct NewRollout {
+pub(crate) struct FrozenRollout {
     pub plan: Arc<Plan>,
     pub targets: Arc<dyn FrozenTargets>,
-    /// Its proxies; `None` for one that is over.
-    pub prints: Option<Fingerprints>,
     pub by: Person,
-    pub at: Timestamp,
+    pub submitted_at: Timestamp,
 }
 
-/// A line with what stands behind it.
+impl FrozenRollout {
+    /// The rollout as readers get it.
+    pub fn snapshot(&self, id: RolloutId, progress: &Progress, moved_at: Timestamp) -> Rollout {
+        Rollout {
+            id,
+            plan: Arc::clone(&self.plan),
+            targets: self.targets.count(),
+            record: progress.record.clone(),
+            tallies: progress.tallies.as_slice().into(),
+            by: self.by.clone(),
+            submitted_at: self.submitted_at,
+            moved_at,
+        }
+    }
+}
+
+/// A rollout that is taken over, or found at start.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRollout {
+    pub frozen: FrozenRollout,
+    /// Its proxies; `None` for one that is over.
+    pub prints: Option<Fingerprints>,
+}
+
+/// A record with what the queue needs beside it.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingRecord {
-    pub line: JournalRecord,
-    /// The instance, when the line brings a job id that was not known before.
+    pub record: JournalRecord,
+    /// The instance, when the record brings a job id that was not known before.
     pub learnt: Option<InstanceOfLane>,
-    /// The rollout, when the line takes one over.
-    pub opening: Option<Box<NewRollout>>,
+    /// The rollout, when the record is its submission.
+    pub new_rollout: Option<Box<NewRollout>>,
 }

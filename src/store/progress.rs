@@ -1,7 +1,7 @@
-//! A rollout's sheet: its record and its tallies, and how one journal entry moves them.
+//! A rollout's progress: its record and its tallies, and how one journal entry moves them.
 //!
-//! Invariant: the tallies of a wave add up to its size, and `cursor` parts the changes that have a row from those that
-//! need none. The books and the queue on disk both move their sheets with this code, so they cannot come to disagree.
+//! Invariant: the tallies of a wave add up to its size, and `cursor` separates the changes that have a row from those
+//! that need none. The state in memory and the queue on disk both move their progress with this code, so they agree.
 //!
 //! Deliberately not here: rows, locks, and whether a move is allowed.
 
@@ -21,7 +21,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// The sheet of a rollout just submitted.
+    /// The progress of a rollout just submitted.
     pub fn submitted(plan: &Plan) -> Self {
         let tallies = plan.strategy.waves.iter().map(|wave| Tally::queued(wave.size)).collect();
         Self { record: rollout::Record::submitted(), tallies }

@@ -152,7 +152,7 @@ pub fn submission(bytes: &[u8]) {
         let digest = Digest::of(bytes);
         let file = path(&dir, digest);
         std::fs::write(&file, bytes).expect("room on disk");
-        let names_it = |told: String| assert!(told.contains(&file.display().to_string()), "{told}");
+        let names_it = |message: String| assert!(message.contains(&file.display().to_string()), "{message}");
         let (stored, header) = match StoredSubmission::open(&dir, digest) {
             Ok(opened) => opened,
             Err(error) => return names_it(error.to_string()),

@@ -1,13 +1,13 @@
 //! The queue on disk: sled as an index of the journal's latest state.
 //!
-//! Job: take in batches of journal lines, each in one transaction over all trees with the sequence it reaches; read
+//! Job: apply batches of journal records, each in one transaction over all trees with the sequence it reaches; read
 //! changes, pages, rollouts and job ids back.
 //!
-//! Invariants: at any crash the trees stand at exactly the sequence in `meta/applied`, because a transaction writes
+//! Invariants: after any crash the trees are at exactly the sequence in `meta/applied`, because a transaction writes
 //! both; a batch is synced before the next begins (sled's own flush does not sync, see docs/decisions); anything that
 //! cannot be read is an error, never a missing row.
 //!
-//! Deliberately not here: repair. What is damaged is set aside and built anew from the journal, by `open`.
+//! Deliberately not here: repair. What is damaged is set aside and rebuilt from the journal, by `open`.
 
 use std::cmp::Ordering;
 use std::collections::btree_map::Entry;
@@ -80,13 +80,13 @@ pub(crate) struct Queue {
     meta: Tree,
     /// Rows that have left the trees.
     pub(super) over: SettledFiles,
-    probe: Failpoint,
+    failpoint: Failpoint,
 }
 
 impl Queue {
     /// Opens the queue in a directory; where an empty one is right (`fresh`), begins it for the store with this id.
     /// sled may panic on damage: the caller guards.
-    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, fresh: bool, probe: Failpoint) -> Result<Self, QueueError> {
+    pub fn open(dir: &Path, cache_bytes: u64, store_id: &str, fresh: bool, failpoint: Failpoint) -> Result<Self, QueueError> {
         let config = ::sled::Config::new()
             .path(dir)
             .cache_capacity(cache_bytes)
@@ -105,7 +105,7 @@ impl Queue {
             db,
             file: Arc::new(file),
             over: SettledFiles::of(dir)?,
-            probe,
+            failpoint,
         };
         // `applied` comes last: without it a crash has interrupted this very stretch, and it is done again.
         if fresh && !queue.meta.contains_key("applied")? {
@@ -157,8 +157,8 @@ impl Queue {
             let stored: StoredRollout = read_json("a rollout", &value)?;
             let tallies =
                 self.rollouts.get(tallies_key(id))?.ok_or_else(|| QueueError::Damaged("the tallies of a rollout are missing".into()))?;
-            let sheet = Progress { record: stored.record.clone(), tallies: read_tallies(&tallies)? };
-            rollouts.push((id, stored, sheet));
+            let progress = Progress { record: stored.record.clone(), tallies: read_tallies(&tallies)? };
+            rollouts.push((id, stored, progress));
         }
         rollouts.sort_by_key(|(_, stored, _)| stored.first);
         Ok(rollouts)
@@ -167,7 +167,7 @@ impl Queue {
     /// Puts a batch together; `rollouts` stand where the batch ends. Only reads.
     pub fn draft<'a>(
         &self,
-        steps: &[PendingRecord],
+        records: &[PendingRecord],
         rollouts: &dyn Fn(RolloutId) -> Option<(StoredRollout, &'a Progress)>,
         reached: Mark,
     ) -> Result<QueueBatch, QueueError> {
@@ -176,8 +176,8 @@ impl Queue {
         let mut jobs: BTreeMap<&InstanceOfLane, Vec<JobId>> = BTreeMap::new();
         let mut moved = BTreeSet::new();
         let mut enforced = BTreeMap::new();
-        for step in steps {
-            let entry = &step.line.entry;
+        for pending in records {
+            let entry = &pending.record.entry;
             moved.insert(entry.rollout);
             if let JournalEvent::Enforcement { name, record, .. } = &entry.what {
                 enforced.insert(name, (record, entry.at));
@@ -187,9 +187,9 @@ impl Queue {
             let from = StateKind::parse(from);
             latest
                 .entry(id)
-                .and_modify(|latest| latest.follow(step, record, from))
-                .or_insert_with(|| LatestMove::first(step, record, from));
-            if let (Some(instance), Some(job)) = (&step.learnt, record.jobs.last()) {
+                .and_modify(|latest| latest.follow(pending, record, from))
+                .or_insert_with(|| LatestMove::first(pending, record, from));
+            if let (Some(instance), Some(job)) = (&pending.learnt, record.jobs.last()) {
                 let jobs = match jobs.entry(instance) {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(place) => place.insert(self.jobs_by(instance.lane.as_str().as_bytes(), &instance.instance_id)?),
@@ -205,9 +205,9 @@ impl Queue {
             draft.put(TreeName::Instances, key, Some(write_json("an instance's jobs", &jobs)?));
         }
         for id in moved {
-            let Some((stored, sheet)) = rollouts(id) else { continue };
+            let Some((stored, progress)) = rollouts(id) else { continue };
             draft.put(TreeName::Rollouts, id.as_bytes().to_vec(), Some(write_json("a rollout", &stored)?));
-            draft.put(TreeName::Rollouts, tallies_key(id).to_vec(), Some(write_tallies(&sheet.tallies)?));
+            draft.put(TreeName::Rollouts, tallies_key(id).to_vec(), Some(write_tallies(&progress.tallies)?));
         }
         for (name, (record, moved_at)) in enforced {
             for (key, piece) in enforcements::pieces(&self.meta, name, record, moved_at)? {
@@ -229,7 +229,7 @@ impl Queue {
                 Ok(())
             });
         match done {
-            Ok(()) => Ok(self.probe.at(Point::QueueApplied)?),
+            Ok(()) => Ok(self.failpoint.at(Point::QueueApplied)?),
             Err(TransactionError::Abort(error) | TransactionError::Storage(error)) => Err(error.into()),
         }
     }
@@ -237,9 +237,9 @@ impl Queue {
     /// Makes everything applied durable.
     pub fn sync(&self) -> Result<(), QueueError> {
         self.db.flush()?;
-        self.probe.at(Point::QueueFlushed)?;
+        self.failpoint.at(Point::QueueFlushed)?;
         self.file.sync_data()?;
-        Ok(self.probe.at(Point::QueueSynced)?)
+        Ok(self.failpoint.at(Point::QueueSynced)?)
     }
 
     pub fn bytes(&self) -> u64 {

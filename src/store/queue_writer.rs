@@ -1,7 +1,7 @@
-//! The thread that brings the queue after the journal.
+//! The thread that applies the journal to the queue.
 //!
-//! Invariants: the queue never has a line that the journal has not synced; a batch is synced in the queue before the
-//! next one is applied; the first error is the last thing that the thread does, and it fails the whole store.
+//! Invariants: the queue never has a record that the journal has not synced; a batch is synced in the queue before the
+//! next one is applied; after its first error the thread ends, and the whole store fails.
 //!
 //! Deliberately not here: anybody who waits for durability. The journal alone answers them, see docs/decisions/0002.
 
@@ -38,11 +38,11 @@ impl QueueWriter {
     }
 
     fn write_all(&self) -> Result<(), QueueError> {
-        while let Some((steps, reached)) = self.shared.behind.take(self.gather) {
-            self.shared.absorb(&steps, reached)?;
+        while let Some((records, reached)) = self.shared.backlog.take(self.gather) {
+            self.shared.absorb(&records, reached)?;
             self.shared.queue.sync()?;
             self.shared.count_sync();
-            self.shared.behind.done();
+            self.shared.backlog.done();
             for closed in self.shared.take_closed() {
                 // It is gone only after a failure, which ends this thread too.
                 let _ = self.over.send(closed);

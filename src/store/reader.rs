@@ -1,7 +1,7 @@
 //! Reads the durable part of the journal while the writer goes on.
 //!
 //! Invariant: nothing beyond the sequence that was synced when the reader was made is ever shown. A line is found by
-//! halving the file, for lines begin with their sequence; no index is kept.
+//! binary search in the file, since lines begin with their sequence; no index is kept.
 
 use std::fs::File;
 use std::io;
@@ -41,7 +41,7 @@ impl Reader {
     }
 
     /// Entries after `after` and up to `last`, of one rollout or of all; at most `limit`. Every line on the way, and the one
-    /// after the last, must carry the digest of the line before it: what was changed is told, never shown.
+    /// after the last, must carry the digest of the line before it: what was changed is reported, never shown.
     pub fn entries(&self, rollout: Option<RolloutId>, after: u64, last: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
         let last = last.min(self.seq);
         let mut entries = Vec::new();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_is_told_and_never_shown() {
+    fn what_was_changed_is_reported_and_never_shown() {
         let dir = tempfile::tempdir().expect("a directory");
         let reader = journal(dir.path()).reader();
         let path = segment::path(dir.path(), reader.firsts[0]);
@@ -316,15 +316,15 @@ mod tests {
             bytes[at] ^= 1;
             std::fs::write(&path, bytes).expect("room on disk");
             for (rollout, after) in [(None, 0), (None, 85), (Some(RolloutId::from_bytes([0; 16])), 0)] {
-                let told = reader.entries(rollout, after, u64::MAX, usize::MAX).expect_err("changed").to_string();
-                assert!(told.contains(&path.display().to_string()), "{told}");
+                let message = reader.entries(rollout, after, u64::MAX, usize::MAX).expect_err("changed").to_string();
+                assert!(message.contains(&path.display().to_string()), "{message}");
             }
         }
         std::fs::write(&path, whole).expect("room on disk");
         assert_eq!(reader.entries(None, 0, u64::MAX, usize::MAX).expect("whole again").len() as u64, LINES);
     }
 
-    /// A line in the middle of the others' work is damaged: whoever walked over it would say so.
+    /// A line in the middle of the others' work is damaged: a walk over it would report it.
     #[test]
     fn what_lies_between_two_ticks_is_not_walked() {
         let dir = tempfile::tempdir().expect("a directory");

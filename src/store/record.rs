@@ -1,9 +1,9 @@
 //! One line of the journal on disk: an entry, and what the store needs beside it to come back after a crash.
 //!
 //! Invariant: `prev` is the SHA-256 of the previous line's bytes without its line feed, so no line can be changed,
-//! dropped or moved without a trace. `more` counts the lines of the same commit that follow: a commit of which the last
-//! line is missing never happened. `due` is when others may take the change over; without it a rebuilt queue would ask
-//! the cloud about a call in doubt before that call can have landed.
+//! dropped or moved without a trace. `more` counts the lines of the same commit that follow: a commit whose last line is
+//! missing never happened. `due` is from when on the change is due; without it a rebuilt queue would ask the cloud about
+//! a call in doubt before that call can have landed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub(crate) struct JournalRecord {
     pub more: u32,
 }
 
-/// The journal's last line as far as it was told: a journal that ends before it has forgotten something.
+/// The journal's last line as far as it was acknowledged: a journal that ends before it has forgotten something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub seq: u64,

@@ -1,8 +1,8 @@
-//! One change's row: what the store keeps of a change that somebody touched.
+//! One change's row: what the store keeps of a change that has moved.
 //!
 //! Invariant: a row's target is the one at its ordinal in the rollout's submission; only record, due and moved_at move.
 //!
-//! Deliberately not here: rows of changes that nobody touched. They have none, see [`crate::store`].
+//! Deliberately not here: rows of changes that never moved. They have none, see [`crate::store`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! One file of the journal: its name, its lines, and what is wrong with it.
 //!
 //! Invariant: a segment is named by its first sequence. Only the last one may end torn, and only in its last lines: a
-//! line that cannot be read with a readable one after it, or one that breaks the chain, is damage and never cut off.
+//! line that cannot be read before a readable one, or one that breaks the chain, is damage and never cut off.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

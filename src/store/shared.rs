@@ -1,8 +1,8 @@
-//! What the callers of the store on disk share with its writers: the books, the line of commits, and how far all is.
+//! What the callers of the store on disk share with its writers: the state, the queue of commits, and how far each is.
 //!
-//! Invariants: commits are checked, folded and put in line under one lock, so the journal's order is the books' order;
-//! after a failure nothing is accepted any more. Locks are taken in the order books, then [`Applied`]; the writer never
-//! holds the latter while it takes the former.
+//! Invariants: commits are checked, folded and queued under one lock, so the journal has the order of the state; after a
+//! failure nothing is accepted any more. Locks are taken in the order [`CommitQueue`], [`Applied`]; the writer never
+//! takes the former while it holds the latter.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,10 +41,10 @@ pub(crate) struct StoreShared {
     pub home: Home,
     pub queue: Queue,
     /// What the journal has and the queue not yet.
-    pub behind: Backlog,
+    pub backlog: Backlog,
     inner: Mutex<CommitQueue>,
     wake: Condvar,
-    landed: RwLock<Applied>,
+    applied: RwLock<Applied>,
     synced: Mutex<SyncedUpTo>,
     progress: watch::Sender<WriterProgress>,
     failed: watch::Sender<Option<String>>,
@@ -53,11 +53,11 @@ pub(crate) struct StoreShared {
     ending: AtomicBool,
 }
 
-/// The books and the line before the writer.
+/// The state, and the commits that wait for the writer.
 #[derive(Debug)]
 pub(crate) struct CommitQueue {
-    pub book: StoreState,
-    line: VecDeque<Item>,
+    pub state: StoreState,
+    items: VecDeque<Item>,
     stopping: bool,
     failed: Option<Unavailable>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct CommitQueue {
 /// One commit in line.
 #[derive(Debug)]
 pub(crate) struct Item {
-    pub steps: Vec<PendingRecord>,
+    pub records: Vec<PendingRecord>,
     /// Who waits for it to be durable.
     pub waits: Option<oneshot::Sender<Result<(), Unavailable>>>,
     /// Its place in line, given free when it is in the journal; held, never read.
@@ -91,15 +91,15 @@ pub(crate) struct WriterProgress {
 
 impl StoreShared {
     /// Brings together what was opened.
-    pub fn new(home: Home, queue: Queue, book: StoreState, landed: Applied, synced: SyncedUpTo) -> Self {
-        let seq = book.seq();
+    pub fn new(home: Home, queue: Queue, state: StoreState, applied: Applied, synced: SyncedUpTo) -> Self {
+        let seq = state.seq();
         Self {
             home,
             queue,
-            behind: Backlog::new(synced.mark),
-            inner: Mutex::new(CommitQueue { book, line: VecDeque::new(), stopping: false, failed: None }),
+            backlog: Backlog::new(synced.mark),
+            inner: Mutex::new(CommitQueue { state, items: VecDeque::new(), stopping: false, failed: None }),
             wake: Condvar::new(),
-            landed: RwLock::new(landed),
+            applied: RwLock::new(applied),
             synced: Mutex::new(synced),
             progress: watch::channel(WriterProgress { synced: seq, applied: seq, over: false }).0,
             failed: watch::channel(None).0,
@@ -108,9 +108,9 @@ impl StoreShared {
         }
     }
 
-    /// The books, unless the store is out of order.
-    pub fn books(&self) -> Result<MutexGuard<'_, CommitQueue>, Unavailable> {
-        // A panic with the books in hand may have left them half changed.
+    /// The state and the queued commits, unless the store is out of order.
+    pub fn commit_queue(&self) -> Result<MutexGuard<'_, CommitQueue>, Unavailable> {
+        // A panic under this lock may have left the state half changed.
         let inner = self.inner.lock().map_err(|_| Unavailable("the books were left half changed by a panic".into()))?;
         match &inner.failed {
             Some(failed) => Err(failed.clone()),
@@ -118,9 +118,9 @@ impl StoreShared {
         }
     }
 
-    /// Puts a commit in line; the books must have been folded under the same lock.
+    /// Queues a commit; the state must have been folded under the same lock.
     pub fn enqueue(&self, mut inner: MutexGuard<'_, CommitQueue>, item: Item) {
-        inner.line.push_back(item);
+        inner.items.push_back(item);
         drop(inner);
         self.wake.notify_one();
     }
@@ -128,7 +128,7 @@ impl StoreShared {
     /// The next batch, whole commits in their order; `None` when the store is closing and nothing waits.
     pub fn next_batch(&self) -> Option<Vec<Item>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        while inner.line.is_empty() {
+        while inner.items.is_empty() {
             if inner.stopping || inner.failed.is_some() {
                 return None;
             }
@@ -137,11 +137,11 @@ impl StoreShared {
         let mut lines = 0;
         let fits = |item: &&Item| {
             let first = lines == 0;
-            lines += item.steps.len();
+            lines += item.records.len();
             first || lines <= BATCH_LINES
         };
-        let count = inner.line.iter().take(BATCH_COMMITS).take_while(fits).count();
-        Some(inner.line.drain(..count).collect())
+        let count = inner.items.iter().take(BATCH_COMMITS).take_while(fits).count();
+        Some(inner.items.drain(..count).collect())
     }
 
     /// Nothing more is accepted; the writer ends when nothing waits.
@@ -164,9 +164,9 @@ impl StoreShared {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let first = inner.failed.is_none();
         inner.failed.get_or_insert_with(|| failed.clone());
-        let line: Vec<Item> = inner.line.drain(..).collect();
+        let items: Vec<Item> = inner.items.drain(..).collect();
         drop(inner);
-        for waits in line.into_iter().filter_map(|item| item.waits) {
+        for waits in items.into_iter().filter_map(|item| item.waits) {
             // Who committed may have gone away.
             let _ = waits.send(Err(failed.clone()));
         }
@@ -175,7 +175,7 @@ impl StoreShared {
             self.failed.send_replace(Some(reason.to_owned()));
         }
         self.progress.send_modify(|progress| progress.over = true);
-        self.behind.abandon();
+        self.backlog.abandon();
         self.wake.notify_all();
         failed
     }
@@ -185,7 +185,7 @@ impl StoreShared {
         self.home.confirm().map_err(|error| self.fail(&WriterFailure::Gone(error).to_string()))
     }
 
-    /// The queue cannot be trusted: the next start builds it anew.
+    /// The queue cannot be trusted: the next start rebuilds it.
     pub fn distrust(&self, reason: &str) -> Unavailable {
         if let Err(error) = super::files::write_whole(self.home.dir(), "queue.suspect", reason.as_bytes()) {
             tracing::error!(%error, "cannot leave word that the queue is damaged; the next start may have to find out by itself");
@@ -219,33 +219,33 @@ impl StoreShared {
     }
 
     /// The rollouts as the queue shows them.
-    pub fn landed(&self) -> RwLockReadGuard<'_, Applied> {
+    pub fn applied(&self) -> RwLockReadGuard<'_, Applied> {
         // Only the writer changes it, and a writer that panicked has failed the store.
-        self.landed.read().unwrap_or_else(PoisonError::into_inner)
+        self.applied.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings the queue, and what it shows, to the end of a batch.
-    pub fn absorb(&self, steps: &[PendingRecord], reached: Mark) -> Result<(), QueueError> {
-        self.landed.write().unwrap_or_else(PoisonError::into_inner).absorb(steps, &self.queue, reached)?;
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).book.landed(reached.seq);
+    pub fn absorb(&self, records: &[PendingRecord], reached: Mark) -> Result<(), QueueError> {
+        self.applied.write().unwrap_or_else(PoisonError::into_inner).absorb(records, &self.queue, reached)?;
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).state.applied(reached.seq);
         self.progress.send_modify(|progress| progress.applied = reached.seq);
         Ok(())
     }
 
     /// What is over since this was last asked.
     pub fn take_closed(&self) -> Vec<Closed> {
-        self.landed.write().unwrap_or_else(PoisonError::into_inner).take_closed()
+        self.applied.write().unwrap_or_else(PoisonError::into_inner).take_closed()
     }
 
     /// Rollouts that are over and have rows in the queue's trees.
     pub fn unpacked(&self) -> Result<Vec<Closed>, QueueError> {
-        Ok(self.landed().over(&self.queue.unpacked()?))
+        Ok(self.applied().over(&self.queue.unpacked()?))
     }
 
     /// Bytes that were written beside the journal since then: submissions, and the rows of what ended. A file is counted by
-    /// when its rollout moved, because a queue that is built anew writes all of them again.
+    /// when its rollout moved, because a queue that is rebuilt writes all of them again.
     pub fn filed_since(&self, since: Timestamp) -> Result<u64, Unavailable> {
-        let Filed { submissions, over } = self.landed().filed_since(since);
+        let Filed { submissions, over } = self.applied().filed_since(since);
         let folder = self.home.submissions();
         let submissions = submissions.into_iter().map(|digest| path(&folder, digest).metadata().map(|meta| meta.len()));
         let over = over.into_iter().map(|id| self.queue.over.bytes_of(id));
@@ -255,7 +255,7 @@ impl StoreShared {
 
     /// Does something to the queue while nobody reads rows of it.
     pub fn while_nobody_reads<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _landed = self.landed.write().unwrap_or_else(PoisonError::into_inner);
+        let _landed = self.applied.write().unwrap_or_else(PoisonError::into_inner);
         work()
     }
 
@@ -268,9 +268,9 @@ impl StoreShared {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// A settled change that the books have forgotten.
+    /// A settled change that the state no longer holds.
     pub fn settled(&self, id: ChangeId) -> Result<Option<StoredChange>, Unavailable> {
-        self.landed().settled(id, &self.queue).map_err(|error| self.read_failed(error))
+        self.applied().settled(id, &self.queue).map_err(|error| self.read_failed(error))
     }
 
     /// Journal or queue was synced to disk once more.
@@ -300,7 +300,7 @@ impl StoreShared {
         let reached = progress.wait_for(|progress| progress.over || far(progress) >= seq).await.map(|progress| far(&progress) >= seq);
         match reached {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(self.books().err().unwrap_or_else(|| Unavailable("the store is closed".into()))),
+            Ok(false) | Err(_) => Err(self.commit_queue().err().unwrap_or_else(|| Unavailable("the store is closed".into()))),
         }
     }
 }

@@ -4,8 +4,9 @@
 //! (`Ordered`); lists, pages and the journal show only what is durable; after a failed write or sync every call is
 //! refused, and [`SledStore::failed`] says so: the process must end and start again.
 //!
-//! The crate is written `::sled` here, so that the file keeps its guessable name. Decisions stand in here the least of
-//! all: checks are the books', order is the writer's, and what is done at start is `open`'s.
+//! The crate is written `::sled` here, so that the file keeps its guessable name.
+//!
+//! Deliberately not here: checks (`check`), the order of commits (`writer`), and what a start does (`open`).
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -32,8 +33,8 @@ use super::maintenance::provenance;
 use super::open::{Headway, OpenSettings, OpenedStore, open};
 use super::packer::Packer;
 use super::page::PageQuery;
-use super::pending::NewRollout;
 use super::pending::PendingRecord;
+use super::pending::{FrozenRollout, NewRollout};
 use super::queue_writer::QueueWriter;
 use super::record::JournalRecord;
 use super::row::change;
@@ -78,7 +79,7 @@ pub struct SledOptions {
     pub id_beside: bool,
     /// Told how far a start is that brings the queue after the journal.
     pub headway: watch::Sender<Headway>,
-    pub(crate) probe: Failpoint,
+    pub(crate) failpoint: Failpoint,
 }
 
 impl Default for SledOptions {
@@ -91,7 +92,7 @@ impl Default for SledOptions {
             gather: GATHER,
             id_beside: false,
             headway: watch::Sender::default(),
-            probe: Failpoint::default(),
+            failpoint: Failpoint::default(),
         }
     }
 }
@@ -118,18 +119,18 @@ impl SledStore {
     /// Opens the store in a directory, and creates it when it is not there. Blocks while it reads; damage of the queue
     /// is repaired (see [`Health::rebuilt`]), damage of the journal is refused.
     pub fn open(dir: &Path, options: SledOptions) -> Result<Self, OpenError> {
-        let probe = options.probe.clone();
+        let failpoint = options.failpoint.clone();
         let settings = OpenSettings {
             segment_bytes: options.segment_bytes,
             cache_bytes: options.cache_bytes,
             id_beside: options.id_beside,
             headway: options.headway.clone(),
-            probe: probe.clone(),
+            failpoint: failpoint.clone(),
         };
-        let OpenedStore { home, journal, queue, book, landed, rebuilt, torn } = open(dir, &settings)?;
+        let OpenedStore { home, journal, queue, state, applied, rebuilt, torn } = open(dir, &settings)?;
         let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
         let fresh_import = provenance::fresh_import(dir, journal.mark())?;
-        let shared = Arc::new(StoreShared::new(home, queue, book, landed, synced(&journal)));
+        let shared = Arc::new(StoreShared::new(home, queue, state, applied, synced(&journal)));
         let workers = Workers::start().map_err(fail)?;
         let (over, closed) = std::sync::mpsc::channel();
         let packer = Packer { shared: Arc::clone(&shared), over: closed };
@@ -139,7 +140,7 @@ impl SledStore {
         let writer = JournalWriter {
             shared: Arc::clone(&shared),
             journal,
-            probe,
+            failpoint,
             mark_every: options.mark_every,
             marked: 0,
             in_step: options.gather.is_zero(),
@@ -147,7 +148,7 @@ impl SledStore {
         };
         let writer = std::thread::Builder::new().name("store-write".into()).spawn(move || writer.run());
         let writer = writer.map_err(|error| {
-            shared.behind.abandon();
+            shared.backlog.abandon();
             fail(error)
         })?;
         let places = Arc::new(Semaphore::new(LINE_MAX));
@@ -170,8 +171,8 @@ impl SledStore {
     #[cfg(test)]
     pub(crate) fn kept(&self) -> Vec<(&'static str, usize)> {
         let trees = self.shared.queue.trees().into_iter().filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
-        let book = self.shared.books().expect("in order").book.kept();
-        book.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
+        let state = self.shared.commit_queue().expect("in order").state.kept();
+        state.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
     }
 
     /// How often journal or queue were synced to disk since the start.
@@ -179,7 +180,7 @@ impl SledStore {
         self.shared.syncs()
     }
 
-    /// What was cut off the journal's end at start: a commit that a crash left unfinished, and nobody was told of.
+    /// What was cut off the journal's end at start: a commit that a crash left unfinished, and nobody was notified of.
     pub fn torn(&self) -> Option<&str> {
         self.torn.as_deref()
     }
@@ -231,23 +232,23 @@ impl SledStore {
         }
     }
 
-    /// Answers from the books; never waits for the disk longer than one block of a submission.
-    fn books_say<T: Send + 'static>(
+    /// Answers from the state in memory; never waits for the disk longer than one block of a submission.
+    fn answer_from_state<T: Send + 'static>(
         &self,
         answer: impl FnOnce(&mut CommitQueue) -> Result<T, Unavailable>,
     ) -> Pending<'static, Result<T, Unavailable>> {
-        Box::pin(ready(self.shared.books().and_then(|mut inner| answer(&mut inner))))
+        Box::pin(ready(self.shared.commit_queue().and_then(|mut inner| answer(&mut inner))))
     }
 
     /// Waits until lists and pages show all that was acknowledged by now.
     async fn caught_up(&self) -> Result<(), Unavailable> {
-        let seq = self.shared.books()?.book.seq();
-        self.shared.behind.want(seq);
+        let seq = self.shared.commit_queue()?.state.seq();
+        self.shared.backlog.want(seq);
         self.shared.reach(seq, |progress: &WriterProgress| progress.applied).await
     }
 
     async fn synced_up(&self) -> Result<(), Unavailable> {
-        let seq = self.shared.books()?.book.seq();
+        let seq = self.shared.commit_queue()?.state.seq();
         self.shared.reach(seq, |progress: &WriterProgress| progress.synced).await
     }
 
@@ -268,8 +269,8 @@ impl SledStore {
             return Err(SubmitError::Refusing(reason));
         }
         let place = self.place().await?;
-        let probe = self.options.probe.clone();
-        let taken = self.read(move |shared| Ok(take_over(shared, submission, place, &probe))).await?;
+        let failpoint = self.options.failpoint.clone();
+        let taken = self.read(move |shared| Ok(take_over(shared, submission, place, &failpoint))).await?;
         match taken? {
             SubmissionProgress::There(known) => Ok(known),
             SubmissionProgress::InLine(id, durable) => {
@@ -283,22 +284,22 @@ impl SledStore {
         let place = self.place().await?;
         let synced = commit.durability == Durability::Synced;
         let durable = {
-            let mut inner = self.shared.books()?;
-            let prepared = inner.book.check(commit, &|id| self.shared.settled(id))?;
-            let applied = inner.book.apply(prepared);
-            let steps = match applied {
-                Ok(steps) => steps,
+            let mut inner = self.shared.commit_queue()?;
+            let prepared = inner.state.check(commit, &|id| self.shared.settled(id))?;
+            let applied = inner.state.apply(prepared);
+            let records = match applied {
+                Ok(records) => records,
                 Err(error) => {
                     // What is half folded may not be gone on with.
                     drop(inner);
                     return Err(self.shared.fail(&error.0).into());
                 }
             };
-            if steps.is_empty() {
+            if records.is_empty() {
                 return Ok(());
             }
             let (waits, durable) = if synced { Some(oneshot::channel()).unzip() } else { (None, None) };
-            self.shared.enqueue(inner, Item { steps, waits, _place: place });
+            self.shared.enqueue(inner, Item { records, waits, _place: place });
             durable
         };
         match durable {
@@ -310,17 +311,19 @@ impl SledStore {
     async fn enforce_now(&self, commit: EnforcementCommit) -> Result<(), CommitError> {
         let place = self.place().await?;
         let durable = {
-            let mut inner = self.shared.books()?;
-            let step = inner.book.enforce(commit)?;
+            let mut inner = self.shared.commit_queue()?;
+            let pending = inner.state.enforce(commit)?;
             let (waits, durable) = oneshot::channel();
-            self.shared.enqueue(inner, Item { steps: vec![step], waits: Some(waits), _place: place });
+            self.shared.enqueue(inner, Item { records: vec![pending], waits: Some(waits), _place: place });
             durable
         };
         Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??)
     }
 
     async fn targets_now(&self, id: RolloutId) -> Result<Option<Vec<Target>>, Unavailable> {
-        let Some(targets) = self.shared.books()?.book.case(id).map(|case| Arc::clone(&case.targets)) else { return Ok(None) };
+        let Some(targets) = self.shared.commit_queue()?.state.rollout(id).map(|rollout| Arc::clone(&rollout.frozen.targets)) else {
+            return Ok(None);
+        };
         self.read(move |_| {
             let list = all(targets.as_ref()).map(Some);
             targets.rest();
@@ -332,19 +335,19 @@ impl SledStore {
     fn change_now(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {
         for _ in 0..LOOKS_MAX {
             let plan = {
-                let inner = self.shared.books()?;
-                let Some(case) = inner.book.case(id.rollout) else { return Ok(None) };
-                if let Some(active) = inner.book.active(id) {
+                let inner = self.shared.commit_queue()?;
+                let Some(rollout) = inner.state.rollout(id.rollout) else { return Ok(None) };
+                if let Some(active) = inner.state.active(id) {
                     return Ok(Some(active));
                 }
-                if id.ordinal >= case.targets.count() {
+                if id.ordinal >= rollout.frozen.targets.count() {
                     return Ok(None);
                 }
-                if id.ordinal >= case.sheet.record.cursor {
-                    let change = change(id, case.target(id.ordinal)?, case.untouched(), &case.plan);
+                if id.ordinal >= rollout.progress.record.cursor {
+                    let change = change(id, rollout.target(id.ordinal)?, rollout.untouched(), &rollout.frozen.plan);
                     return Ok(Some(Active { change, due: None, moved_at: None }));
                 }
-                Arc::clone(&case.plan)
+                Arc::clone(&rollout.frozen.plan)
             };
             if let Some(row) = self.shared.settled(id)? {
                 return Ok(Some(row.active(id, &plan)));
@@ -355,7 +358,7 @@ impl SledStore {
     }
 
     fn known_jobs_now(&self, instance: &InstanceId) -> Result<Vec<JobId>, Unavailable> {
-        let fresh: Vec<JobId> = self.shared.books()?.book.fresh_jobs(instance).cloned().collect();
+        let fresh: Vec<JobId> = self.shared.commit_queue()?.state.unapplied_jobs(instance).cloned().collect();
         let mut jobs = self.shared.queue.jobs(instance).map_err(|error| self.shared.read_failed(error.into()))?;
         for job in &fresh {
             remember(&mut jobs, job);
@@ -365,7 +368,7 @@ impl SledStore {
 
     async fn page_now(&self, query: PageQuery) -> Result<Page, Unavailable> {
         self.caught_up().await?;
-        self.read(move |shared| shared.landed().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await
+        self.read(move |shared| shared.applied().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await
     }
 
     async fn stored_now(
@@ -377,7 +380,7 @@ impl SledStore {
     ) -> Result<Vec<Change>, Unavailable> {
         self.caught_up().await?;
         let stored = move |shared: &StoreShared| {
-            shared.landed().stored(id, words, places, limit, &shared.queue).map_err(|error| shared.read_failed(error))
+            shared.applied().stored(id, words, places, limit, &shared.queue).map_err(|error| shared.read_failed(error))
         };
         self.read(stored).await
     }
@@ -385,8 +388,8 @@ impl SledStore {
     async fn journal_now(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
         let of = match rollout {
             None => None,
-            Some(id) => match self.shared.books()?.book.case(id) {
-                Some(case) => Some((id, case.first_seq, case.last_seq)),
+            Some(id) => match self.shared.commit_queue()?.state.rollout(id) {
+                Some(rollout) => Some((id, rollout.first_seq, rollout.last_seq)),
                 None => return Ok(Vec::new()),
             },
         };
@@ -420,17 +423,17 @@ fn take_over(
     shared: &StoreShared,
     submission: Submission,
     place: OwnedSemaphorePermit,
-    probe: &Failpoint,
+    failpoint: &Failpoint,
 ) -> Result<SubmissionProgress, SubmitError> {
     let id = submission.id();
     let prints = Fingerprints::of(submission.targets.iter());
     know_proxies(shared)?;
-    if let Some(known) = shared.books()?.book.admit(id, &submission.plan, &submission.targets, &prints)? {
+    if let Some(known) = shared.commit_queue()?.state.admit(id, &submission.plan, &submission.targets, &prints)? {
         return Ok(SubmissionProgress::There(known));
     }
     let dir = shared.home.submissions();
     // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it is.
-    let digest = match write(&dir, id, &submission, probe) {
+    let digest = match write(&dir, id, &submission, failpoint) {
         Ok(digest) => digest,
         Err(error) => {
             shared.confirm()?;
@@ -439,8 +442,8 @@ fn take_over(
     };
     let (stored, _) = StoredSubmission::open(&dir, digest)?;
     stored.check()?;
-    let mut inner = shared.books()?;
-    match inner.book.admit(id, &submission.plan, &submission.targets, &prints) {
+    let mut inner = shared.commit_queue()?;
+    match inner.state.admit(id, &submission.plan, &submission.targets, &prints) {
         Ok(None) => {}
         refused => {
             drop(inner);
@@ -452,7 +455,7 @@ fn take_over(
         }
     }
     let Submission { plan, by, at, targets: given, note } = submission;
-    let seq = inner.book.seq() + 1;
+    let seq = inner.state.seq() + 1;
     let what = JournalEvent::Submitted {
         name: plan.name.clone(),
         revision: plan.revision,
@@ -463,12 +466,15 @@ fn take_over(
         by: by.name.clone(),
         note,
     };
-    let opening = NewRollout { plan: Arc::new(plan), targets: Arc::new(stored), prints: Some(prints), by, at };
-    inner.book.submitted(id, seq, opening.clone());
-    let line = JournalRecord { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 };
-    let step = PendingRecord { line, learnt: None, opening: Some(Box::new(opening)) };
+    let new_rollout = NewRollout {
+        frozen: FrozenRollout { plan: Arc::new(plan), targets: Arc::new(stored), by, submitted_at: at },
+        prints: Some(prints),
+    };
+    inner.state.submitted(id, seq, new_rollout.clone());
+    let record = JournalRecord { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 };
+    let pending = PendingRecord { record, learnt: None, new_rollout: Some(Box::new(new_rollout)) };
     let (waits, durable) = oneshot::channel();
-    shared.enqueue(inner, Item { steps: vec![step], waits: Some(waits), _place: place });
+    shared.enqueue(inner, Item { records: vec![pending], waits: Some(waits), _place: place });
     Ok(SubmissionProgress::InLine(id, durable))
 }
 
@@ -476,12 +482,12 @@ fn take_over(
 /// not wait for them.
 fn know_proxies(shared: &StoreShared) -> Result<(), Unavailable> {
     let unknown: Vec<_> = {
-        let book = &shared.books()?.book;
-        book.unprinted().into_iter().filter_map(|id| Some((id, Arc::clone(&book.case(id)?.targets)))).collect()
+        let state = &shared.commit_queue()?.state;
+        state.unprinted().into_iter().filter_map(|id| Some((id, Arc::clone(&state.rollout(id)?.frozen.targets)))).collect()
     };
     for (id, targets) in unknown {
         let prints = Fingerprints::read(targets.as_ref())?;
-        shared.books()?.book.print(id, prints);
+        shared.commit_queue()?.state.print(id, prints);
     }
     Ok(())
 }
@@ -496,22 +502,22 @@ impl Store for SledStore {
     }
 
     fn due(&self, now: Timestamp, limit: usize) -> Pending<'_, Result<Vec<Active>, Unavailable>> {
-        self.books_say(|inner| Ok(inner.book.due(now, limit)))
+        self.answer_from_state(|inner| Ok(inner.state.due(now, limit)))
     }
 
     fn open_rollouts(&self) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
-        self.books_say(|inner| Ok(inner.book.open_rollouts()))
+        self.answer_from_state(|inner| Ok(inner.state.open_rollouts()))
     }
 
     fn rollouts(&self, after: Option<RolloutId>, limit: usize) -> Pending<'_, Result<Vec<Rollout>, Unavailable>> {
         Box::pin(async move {
             self.caught_up().await?;
-            Ok(self.shared.landed().rollouts(after, limit))
+            Ok(self.shared.applied().rollouts(after, limit))
         })
     }
 
     fn rollout(&self, id: RolloutId) -> Pending<'_, Result<Option<Rollout>, Unavailable>> {
-        self.books_say(|inner| Ok(inner.book.case(id).map(|case| case.rollout(id))))
+        self.answer_from_state(|inner| Ok(inner.state.rollout(id).map(|rollout| rollout.snapshot(id))))
     }
 
     fn change(&self, id: ChangeId) -> Pending<'_, Result<Option<Active>, Unavailable>> {
@@ -519,7 +525,7 @@ impl Store for SledStore {
     }
 
     fn candidates(&self, id: RolloutId, wave: u16, limit: usize) -> Pending<'_, Result<Candidates, Unavailable>> {
-        self.books_say(|inner| inner.book.candidates(id, wave, limit))
+        self.answer_from_state(|inner| inner.state.candidates(id, wave, limit))
     }
 
     fn stored(
@@ -534,11 +540,11 @@ impl Store for SledStore {
 
     fn holder(&self, instance: &InstanceId) -> Pending<'_, Result<Option<ChangeId>, Unavailable>> {
         let instance = *instance;
-        self.books_say(move |inner| Ok(inner.book.holder(&instance)))
+        self.answer_from_state(move |inner| Ok(inner.state.holder(&instance)))
     }
 
     fn full_group(&self, id: RolloutId, target: &Target) -> Pending<'_, Result<Option<FullGroup>, Unavailable>> {
-        self.books_say(|inner| Ok(inner.book.full_group(id, target)))
+        self.answer_from_state(|inner| Ok(inner.state.full_group(id, target)))
     }
 
     fn known_jobs(&self, instance: &InstanceId) -> Pending<'_, Result<Vec<JobId>, Unavailable>> {
@@ -558,11 +564,11 @@ impl Store for SledStore {
     }
 
     fn enforcements(&self) -> Pending<'_, Result<Vec<Enforcement>, Unavailable>> {
-        self.books_say(|inner| Ok(inner.book.enforcements()))
+        self.answer_from_state(|inner| Ok(inner.state.enforcements()))
     }
 
     fn enforcement(&self, name: &Name) -> Pending<'_, Result<Option<Enforcement>, Unavailable>> {
-        self.books_say(|inner| Ok(inner.book.enforcement(name)))
+        self.answer_from_state(|inner| Ok(inner.state.enforcement(name)))
     }
 
     fn enforce(&self, commit: EnforcementCommit) -> Pending<'_, Result<(), CommitError>> {

@@ -1,15 +1,15 @@
-//! The books: what every store knows by heart. Pure, in memory, synchronous.
+//! The state of one store in memory: a fold of the journal. Pure and synchronous.
 //!
-//! Job: hold the rollouts with their sheets, the rows of active and of explicitly queued changes, the instance locks
-//! and the due index; fold entries into them; answer what the engine asks.
+//! Job: hold the rollouts with their progress, the rows of active and of explicitly queued changes, the instance locks
+//! and the due index; fold records into them; answer the engine's questions.
 //!
-//! Invariants: the books are a fold of the journal's lines and of nothing else; every ordinal before the cursor has a row, here or with the backing store, and none after it has one;
-//! memory is bounded by rollouts, active and explicitly queued changes, never by settled ones.
+//! Invariants: the state is a fold of the journal's records and of nothing else; every ordinal before the cursor has a
+//! row, here or in the index, and none after it has one; memory is bounded by rollouts, active and explicitly queued
+//! changes, never by settled ones.
 //!
 //! Deliberately not here: whether a commit is allowed (`check`), and anything durable.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -17,7 +17,6 @@ use crate::domain::change;
 use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::JournalEvent;
-use crate::domain::person::Person;
 use crate::domain::plan::Plan;
 use crate::domain::tally::{Standing, Tally};
 use crate::domain::target::Target;
@@ -25,17 +24,17 @@ use crate::domain::target::Target;
 use super::edit::{Edit, edit};
 use super::groups::Groups;
 use super::locks::Locks;
-use super::pending::{InstanceOfLane, NewRollout};
+use super::pending::{FrozenRollout, InstanceOfLane, NewRollout};
 use super::progress::Progress;
 use super::record::JournalRecord;
 use super::row::{StoredChange, is_settled};
 use super::targets::{Fingerprints, FrozenTargets, Overlap, overlap};
 use super::{Active, Enforcement, Rollout, SubmitError, Submitted, Unavailable};
 
-/// The books of one store.
+/// The state of one store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StoreState {
-    cases: BTreeMap<RolloutId, RolloutState>,
+    rollouts: BTreeMap<RolloutId, RolloutState>,
     /// Rollouts by the sequence of their submission.
     order: BTreeMap<u64, RolloutId>,
     /// Those of them that may still move.
@@ -48,20 +47,17 @@ pub(crate) struct StoreState {
     rows: BTreeMap<ChangeId, StoredChange>,
     locks: Locks,
     due: BTreeSet<(Timestamp, ChangeId)>,
-    fresh: Unapplied,
+    unapplied: Unapplied,
     seq: u64,
 }
 
-/// One rollout in the books.
+/// One rollout in memory.
 #[derive(Debug, Clone)]
 pub(crate) struct RolloutState {
-    pub plan: Arc<Plan>,
-    pub targets: Arc<dyn FrozenTargets>,
-    pub sheet: Progress,
+    pub frozen: FrozenRollout,
+    pub progress: Progress,
     /// What the plan's group limits are held against.
     pub groups: Groups,
-    pub by: Person,
-    pub submitted_at: Timestamp,
     /// When it last moved.
     pub moved_at: Timestamp,
     /// Sequence of its submission.
@@ -86,46 +82,37 @@ impl RolloutState {
     }
 
     /// The rollout as readers get it.
-    pub fn rollout(&self, id: RolloutId) -> Rollout {
-        Rollout {
-            id,
-            plan: Arc::clone(&self.plan),
-            targets: self.targets.count(),
-            record: self.sheet.record.clone(),
-            tallies: self.sheet.tallies.as_slice().into(),
-            by: self.by.clone(),
-            submitted_at: self.submitted_at,
-            moved_at: self.moved_at,
-        }
+    pub fn snapshot(&self, id: RolloutId) -> Rollout {
+        self.frozen.snapshot(id, &self.progress, self.moved_at)
     }
 
     /// The target at this place. Memory is not held for what is over.
     pub fn target(&self, ordinal: u32) -> Result<Target, Unavailable> {
-        let target = self.targets.get(ordinal);
-        if !self.sheet.is_open() {
-            self.targets.rest();
+        let target = self.frozen.targets.get(ordinal);
+        if !self.progress.is_open() {
+            self.frozen.targets.rest();
         }
         target
     }
 
     /// The record of a change without a row.
     pub fn untouched(&self) -> change::Record {
-        untouched(&self.sheet)
+        untouched(&self.progress)
     }
 
     /// Whether its rows and its tallies agree on what is not settled.
     fn adds_up<'b>(&self, rows: impl Iterator<Item = (u32, &'b StoredChange)>) -> bool {
-        let total: Tally = self.sheet.tallies.iter().copied().sum();
+        let total: Tally = self.progress.tallies.iter().copied().sum();
         let (mut active, mut queued, mut last) = (0, 0, None);
         for (ordinal, row) in rows {
             let counted = if row.standing() == Standing::Active { &mut active } else { &mut queued };
             *counted += 1;
             last = Some(ordinal);
         }
-        let cursor = self.sheet.record.cursor;
-        let untouched = if self.sheet.is_withdrawn() { Some(0) } else { self.targets.count().checked_sub(cursor) };
-        let sizes = self.plan.strategy.waves.iter().map(|wave| wave.size);
-        sizes.eq(self.sheet.tallies.iter().map(Tally::total))
+        let cursor = self.progress.record.cursor;
+        let untouched = if self.progress.is_withdrawn() { Some(0) } else { self.frozen.targets.count().checked_sub(cursor) };
+        let sizes = self.frozen.plan.strategy.waves.iter().map(|wave| wave.size);
+        sizes.eq(self.progress.tallies.iter().map(Tally::total))
             && last.is_none_or(|last| last < cursor)
             && total.active == active
             && untouched.is_some_and(|untouched| total.queued == queued + untouched)
@@ -133,8 +120,8 @@ impl RolloutState {
 }
 
 /// The record of a change without a row.
-pub(crate) fn untouched(sheet: &Progress) -> change::Record {
-    let state = if sheet.is_withdrawn() { change::State::Cancelled } else { change::State::Queued };
+pub(crate) fn untouched(progress: &Progress) -> change::Record {
+    let state = if progress.is_withdrawn() { change::State::Cancelled } else { change::State::Queued };
     change::Record { state, ..change::Record::queued() }
 }
 
@@ -144,18 +131,18 @@ impl StoreState {
         self.seq
     }
 
-    /// Says where the books stand when they are not built from the first entry on.
+    /// Sets the last sequence of a state that is not built from the first entry on.
     pub fn start_after(&mut self, seq: u64) {
         self.seq = seq;
     }
 
-    pub fn case(&self, id: RolloutId) -> Option<&RolloutState> {
-        self.cases.get(&id)
+    pub fn rollout(&self, id: RolloutId) -> Option<&RolloutState> {
+        self.rollouts.get(&id)
     }
 
-    /// One rollout's case, to count in it.
-    pub(super) fn case_mut(&mut self, id: RolloutId) -> Option<&mut RolloutState> {
-        self.cases.get_mut(&id)
+    /// One rollout, to count in it.
+    pub(super) fn rollout_mut(&mut self, id: RolloutId) -> Option<&mut RolloutState> {
+        self.rollouts.get_mut(&id)
     }
 
     /// The change that holds an instance.
@@ -170,7 +157,7 @@ impl StoreState {
 
     /// A change that is active, explicitly queued, or settled so recently that the backing store may not have it.
     pub fn row(&self, id: ChangeId) -> Option<&StoredChange> {
-        self.rows.get(&id).or_else(|| self.fresh.rows.get(&id).map(|(_, row)| row))
+        self.rows.get(&id).or_else(|| self.unapplied.rows.get(&id).map(|(_, row)| row))
     }
 
     /// Active and explicitly queued changes of a rollout from place `first` on, in their order.
@@ -187,14 +174,14 @@ impl StoreState {
         targets: &dyn FrozenTargets,
         prints: &Fingerprints,
     ) -> Result<Option<Submitted>, SubmitError> {
-        if let Some((known, case)) = self.named(&plan.name, plan.revision) {
+        if let Some((known, rollout)) = self.named(&plan.name, plan.revision) {
             // An id is derived from the wanted value and the targets too; of another value, that alone is told.
-            let same_targets = known == id || case.plan.ssl_option != plan.ssl_option;
-            let comments = match edit(&case.plan, plan, same_targets) {
+            let same_targets = known == id || rollout.frozen.plan.ssl_option != plan.ssl_option;
+            let comments = match edit(&rollout.frozen.plan, plan, same_targets) {
                 Edit::None => false,
                 Edit::Comments => true,
                 Edit::Content(keys) => {
-                    let over = case.sheet.record.phase.is_final();
+                    let over = rollout.progress.record.phase.is_final();
                     let (name, revision, next) = (plan.name.clone(), plan.revision, self.next_revision(&plan.name));
                     return Err(SubmitError::Changed { name, revision, rollout: known, over, keys, next });
                 }
@@ -202,14 +189,14 @@ impl StoreState {
             return Ok(Some(Submitted { id: known, new: false, comments }));
         }
         for seq in &self.open {
-            let (other, case) = self.at(*seq);
-            let Some(theirs) = &case.prints else {
+            let (other, rollout) = self.at(*seq);
+            let Some(theirs) = &rollout.prints else {
                 let what = format!("the proxies of the open rollout {other} were not read; this is a defect, please report it");
                 return Err(Unavailable(what).into());
             };
-            if let Some(Overlap { proxy, count }) = overlap(targets, prints, case.targets.as_ref(), theirs)? {
+            if let Some(Overlap { proxy, count }) = overlap(targets, prints, rollout.frozen.targets.as_ref(), theirs)? {
                 let more = if count > 1 { format!(" and {} more of its proxies", count - 1) } else { String::new() };
-                return Err(SubmitError::Overlap { proxy, name: case.plan.name.clone(), rollout: other, more });
+                return Err(SubmitError::Overlap { proxy, name: rollout.frozen.plan.name.clone(), rollout: other, more });
             }
         }
         Ok(None)
@@ -217,7 +204,7 @@ impl StoreState {
 
     fn named(&self, name: &Name, revision: u32) -> Option<(RolloutId, &RolloutState)> {
         let id = self.names.get(&(name.clone(), revision))?;
-        Some((*id, self.cases.get(id)?))
+        Some((*id, self.rollouts.get(id)?))
     }
 
     fn next_revision(&self, name: &Name) -> u32 {
@@ -225,24 +212,32 @@ impl StoreState {
         known.last().map_or(1, |((_, revision), _)| revision.saturating_add(1))
     }
 
-    /// Takes a rollout into the books: the fold of [`JournalEvent::Submitted`].
-    pub fn submitted(&mut self, id: RolloutId, seq: u64, opening: NewRollout) {
-        let sheet = Progress::submitted(&opening.plan);
-        let at = opening.at;
-        self.restore(id, opening, sheet, at, seq, seq);
+    /// Adds a rollout: the fold of [`JournalEvent::Submitted`].
+    pub fn submitted(&mut self, id: RolloutId, seq: u64, new_rollout: NewRollout) {
+        let progress = Progress::submitted(&new_rollout.frozen.plan);
+        let at = new_rollout.frozen.submitted_at;
+        self.restore(id, new_rollout, progress, at, seq, seq);
         self.seq = seq;
     }
 
     /// Puts a rollout back as the backing store had it.
-    pub fn restore(&mut self, id: RolloutId, opening: NewRollout, sheet: Progress, moved_at: Timestamp, first_seq: u64, last_seq: u64) {
-        let NewRollout { plan, targets, prints, by, at } = opening;
-        self.names.insert((plan.name.clone(), plan.revision), id);
+    pub fn restore(
+        &mut self,
+        id: RolloutId,
+        new_rollout: NewRollout,
+        progress: Progress,
+        moved_at: Timestamp,
+        first_seq: u64,
+        last_seq: u64,
+    ) {
+        let NewRollout { frozen, prints } = new_rollout;
+        self.names.insert((frozen.plan.name.clone(), frozen.plan.revision), id);
         self.order.insert(first_seq, id);
-        if sheet.is_open() {
+        if progress.is_open() {
             self.open.insert(first_seq);
         }
-        let groups = Groups::new(&plan.strategy.max_in_flight_per);
-        self.cases.insert(id, RolloutState { plan, targets, sheet, groups, by, submitted_at: at, moved_at, first_seq, last_seq, prints });
+        let groups = Groups::new(&frozen.plan.strategy.max_in_flight_per);
+        self.rollouts.insert(id, RolloutState { frozen, progress, groups, moved_at, first_seq, last_seq, prints });
     }
 
     /// Puts an active or explicitly queued change back as the backing store had it. `false` when it cannot be: its
@@ -255,18 +250,18 @@ impl StoreState {
         if is_settled(row.standing()) || (active && self.locks.holders(&instance).any(taken)) {
             return false;
         }
-        let Some(case) = self.cases.get_mut(&id.rollout) else { return false };
+        let Some(rollout) = self.rollouts.get_mut(&id.rollout) else { return false };
         if active {
             self.locks.take(instance, id);
             self.due.extend(row.due.map(|due| (due, id)));
         }
-        case.groups.enter(id.ordinal, &row);
+        rollout.groups.enter(id.ordinal, &row);
         self.rows.insert(id, row).is_none()
     }
 
     /// Whether what was put back fits together.
     pub fn adds_up(&self) -> Result<(), String> {
-        match self.cases.iter().find(|(id, case)| !case.adds_up(self.rows_from(**id, 0))) {
+        match self.rollouts.iter().find(|(id, rollout)| !rollout.adds_up(self.rows_from(**id, 0))) {
             Some((id, _)) => Err(format!("tallies and changes of the rollout {id} do not add up")),
             None => Ok(()),
         }
@@ -274,50 +269,50 @@ impl StoreState {
 
     /// Open rollouts that were found at the start, whose proxies are not known yet.
     pub fn unprinted(&self) -> Vec<RolloutId> {
-        self.open.iter().map(|seq| self.at(*seq)).filter(|(_, case)| case.prints.is_none()).map(|(id, _)| id).collect()
+        self.open.iter().map(|seq| self.at(*seq)).filter(|(_, rollout)| rollout.prints.is_none()).map(|(id, _)| id).collect()
     }
 
     /// Makes an open rollout's proxies known.
     pub fn print(&mut self, id: RolloutId, prints: Fingerprints) {
-        if let Some(case) = self.cases.get_mut(&id)
-            && case.sheet.is_open()
+        if let Some(rollout) = self.rollouts.get_mut(&id)
+            && rollout.progress.is_open()
         {
-            case.prints = Some(prints);
+            rollout.prints = Some(prints);
         }
     }
 
-    /// Takes in one line about a rollout that is in the books; says whose job id it brings, if it brings a new one.
+    /// Folds one record of a known rollout; returns the instance whose job id it brings, if it brings a new one.
     /// Submissions come by [`Self::submitted`].
-    pub fn fold(&mut self, line: &JournalRecord, target: Option<Target>) -> Result<Option<InstanceOfLane>, Unavailable> {
-        let entry = &line.entry;
+    pub fn fold(&mut self, record: &JournalRecord, target: Option<Target>) -> Result<Option<InstanceOfLane>, Unavailable> {
+        let JournalRecord { entry, due, .. } = record;
         let unknown = || Unavailable(format!("journal entry {} is about the unknown rollout {}", entry.seq, entry.rollout));
         if let JournalEvent::Enforcement { name, record, .. } = &entry.what {
             self.enforced(name.clone(), record.as_ref().clone(), entry.at);
         }
-        let case = self.cases.get_mut(&entry.rollout).ok_or_else(unknown)?;
-        case.sheet.fold(entry, &case.plan);
-        case.last_seq = entry.seq;
+        let rollout = self.rollouts.get_mut(&entry.rollout).ok_or_else(unknown)?;
+        rollout.progress.fold(entry, &rollout.frozen.plan);
+        rollout.last_seq = entry.seq;
         let mut learnt = None;
         match &entry.what {
             JournalEvent::Submitted { .. } | JournalEvent::Enforcement { .. } => {}
-            JournalEvent::Rollout { .. } => case.moved_at = entry.at,
+            JournalEvent::Rollout { .. } => rollout.moved_at = entry.at,
             JournalEvent::Change { ordinal, record, .. } => {
                 let id = RolloutState::id_at(entry.rollout, *ordinal);
                 let old = self.rows.remove(&id);
                 let target = match (&old, target) {
                     (Some(old), _) => old.target.clone(),
                     (None, Some(target)) => target,
-                    (None, None) => case.targets.get(*ordinal)?,
+                    (None, None) => rollout.frozen.targets.get(*ordinal)?,
                 };
                 let row = StoredChange { target, record: record.clone(), due: None, moved_at: entry.at };
                 match &old {
-                    Some(old) => case.groups.leave(*ordinal, old),
+                    Some(old) => rollout.groups.leave(*ordinal, old),
                     // Its first move: the cursor passes it.
-                    None if record.version == 1 => case.groups.passed(*ordinal, &row.target),
+                    None if record.version == 1 => rollout.groups.passed(*ordinal, &row.target),
                     None => {}
                 }
-                case.groups.enter(*ordinal, &row);
-                learnt = self.replace(id, entry.seq, old, row, line.due);
+                rollout.groups.enter(*ordinal, &row);
+                learnt = self.replace(id, entry.seq, old, row, *due);
             }
         }
         self.seq = entry.seq;
@@ -348,15 +343,15 @@ impl StoreState {
         if let Some(job) = row.record.jobs.last()
             && old.and_then(|old| old.record.jobs.last().cloned()).as_ref() != Some(job)
         {
-            self.fresh.jobs.entry(row.target.instance_id).or_default().push((seq, job.clone()));
+            self.unapplied.jobs.entry(row.target.instance_id).or_default().push((seq, job.clone()));
             learnt = Some(InstanceOfLane { lane: row.target.lane.clone(), instance_id: row.target.instance_id });
         }
         if is_settled(row.standing()) {
-            self.fresh.rows.insert(id, (seq, row));
-            self.fresh.order.push_back((seq, id));
+            self.unapplied.rows.insert(id, (seq, row));
+            self.unapplied.order.push_back((seq, id));
             return learnt;
         }
-        self.fresh.rows.remove(&id);
+        self.unapplied.rows.remove(&id);
         if is_active {
             row.due = due;
             self.due.extend(due.map(|due| (due, id)));
@@ -366,46 +361,46 @@ impl StoreState {
     }
 
     fn close_if_over(&mut self, id: RolloutId) {
-        if let Some(case) = self.cases.get_mut(&id)
-            && !case.sheet.is_open()
+        if let Some(rollout) = self.rollouts.get_mut(&id)
+            && !rollout.progress.is_open()
         {
-            case.prints = None;
-            case.groups = Groups::default();
-            case.targets.rest();
-            self.open.remove(&case.first_seq);
+            rollout.prints = None;
+            rollout.groups = Groups::default();
+            rollout.frozen.targets.rest();
+            self.open.remove(&rollout.first_seq);
         }
     }
 
     /// The backing store has everything up to `seq`: forgets what was kept only until then, and gives it out.
-    pub fn landed(&mut self, seq: u64) -> Vec<(ChangeId, StoredChange)> {
-        let mut landed = Vec::new();
-        while let Some((at, id)) = self.fresh.order.front().copied()
+    pub fn applied(&mut self, seq: u64) -> Vec<(ChangeId, StoredChange)> {
+        let mut applied = Vec::new();
+        while let Some((at, id)) = self.unapplied.order.front().copied()
             && at <= seq
         {
-            self.fresh.order.pop_front();
-            if self.fresh.rows.get(&id).is_some_and(|(kept, _)| *kept == at)
-                && let Some((_, row)) = self.fresh.rows.remove(&id)
+            self.unapplied.order.pop_front();
+            if self.unapplied.rows.get(&id).is_some_and(|(kept, _)| *kept == at)
+                && let Some((_, row)) = self.unapplied.rows.remove(&id)
             {
-                landed.push((id, row));
+                applied.push((id, row));
             }
         }
-        if !self.fresh.jobs.is_empty() {
-            self.fresh.jobs.retain(|_, jobs| {
+        if !self.unapplied.jobs.is_empty() {
+            self.unapplied.jobs.retain(|_, jobs| {
                 jobs.retain(|(at, _)| *at > seq);
                 !jobs.is_empty()
             });
         }
-        landed
+        applied
     }
 
     /// Job ids of this instance that the backing store may not have yet, oldest first.
-    pub fn fresh_jobs(&self, instance: &InstanceId) -> impl Iterator<Item = &JobId> {
-        self.fresh.jobs.get(instance).into_iter().flatten().map(|(_, job)| job)
+    pub fn unapplied_jobs(&self, instance: &InstanceId) -> impl Iterator<Item = &JobId> {
+        self.unapplied.jobs.get(instance).into_iter().flatten().map(|(_, job)| job)
     }
 
     fn at(&self, seq: u64) -> (RolloutId, &RolloutState) {
         let id = self.order[&seq];
-        (id, &self.cases[&id])
+        (id, &self.rollouts[&id])
     }
 
     /// Active changes due by `now`, soonest first.
@@ -414,26 +409,26 @@ impl StoreState {
         come.filter_map(|(_, id)| self.active(*id)).collect()
     }
 
-    /// A change with a row in the books, as readers get it.
+    /// A change with a row in memory, as readers get it.
     pub fn active(&self, id: ChangeId) -> Option<Active> {
-        let case = self.cases.get(&id.rollout)?;
-        Some(self.row(id)?.clone().active(id, &case.plan))
+        let rollout = self.rollouts.get(&id.rollout)?;
+        Some(self.row(id)?.clone().active(id, &rollout.frozen.plan))
     }
 
     /// Rollouts that may still move, oldest first.
     pub fn open_rollouts(&self) -> Vec<Rollout> {
-        self.open.iter().map(|seq| self.at(*seq)).map(|(id, case)| case.rollout(id)).collect()
+        self.open.iter().map(|seq| self.at(*seq)).map(|(id, rollout)| rollout.snapshot(id)).collect()
     }
 
     /// Ids of all rollouts, newest first, from `after` on (exclusive).
     pub fn newest(&self, after: Option<RolloutId>) -> impl Iterator<Item = RolloutId> {
-        let before = after.map_or(u64::MAX, |id| self.cases.get(&id).map_or(0, |case| case.first_seq));
+        let before = after.map_or(u64::MAX, |id| self.rollouts.get(&id).map_or(0, |rollout| rollout.first_seq));
         self.order.range(..before).rev().map(|(_, id)| *id)
     }
 
     /// What keeps another change to this target from being released: a group all of whose places are taken.
     pub fn full_group(&self, id: RolloutId, target: &Target) -> Option<FullGroup> {
-        self.cases.get(&id)?.groups.full(target)
+        self.rollouts.get(&id)?.groups.full(target)
     }
 }
 
@@ -441,8 +436,8 @@ impl StoreState {
 impl StoreState {
     /// How many of each thing it keeps beside one entry a rollout.
     pub fn kept(&self) -> Vec<(&'static str, usize)> {
-        let cases = |kept: fn(&RolloutState) -> bool| self.cases.values().filter(|case| kept(case)).count();
-        let Unapplied { rows, jobs, order } = &self.fresh;
+        let rollouts = |kept: fn(&RolloutState) -> bool| self.rollouts.values().filter(|rollout| kept(rollout)).count();
+        let Unapplied { rows, jobs, order } = &self.unapplied;
         vec![
             ("open", self.open.len()),
             ("rows", self.rows.len()),
@@ -450,9 +445,9 @@ impl StoreState {
             ("due", self.due.len()),
             ("settled of late", rows.len() + order.len()),
             ("jobs of late", jobs.len()),
-            ("lists of proxies", cases(|case| case.prints.is_some())),
-            ("group limits", cases(|case| case.groups.limited())),
-            ("targets", self.cases.values().map(|case| case.targets.kept()).sum()),
+            ("lists of proxies", rollouts(|rollout| rollout.prints.is_some())),
+            ("group limits", rollouts(|rollout| rollout.groups.limited())),
+            ("targets", self.rollouts.values().map(|rollout| rollout.frozen.targets.kept()).sum()),
         ]
     }
 }

@@ -3,8 +3,8 @@
 //! Form: JSON Lines. The first line is the plan with its rollout's id, author and instant; each further line is one
 //! target, in the plan's order. The name is the SHA-256 of all bytes, and the journal's entry carries it.
 //!
-//! Invariants: the file is written whole, synced and named before the journal speaks of it, and never changed after;
-//! its digest is checked before its targets are first read, and damage is told with file and line. A million targets
+//! Invariants: the file is whole, synced and named before a journal entry names it, and never changes afterwards; its
+//! digest is checked before its targets are first read, and damage is reported with file and line. A million targets
 //! cost 32 KiB of memory: every 256th line's offset, and the few blocks read last.
 
 use std::fs::File;
@@ -32,7 +32,7 @@ use super::{Submission, Unavailable};
 /// Targets of one block: what is read and kept together.
 const BLOCK: u32 = 256;
 
-/// Blocks kept in memory a rollout: where the cursor stands, and where changes in flight were released from.
+/// Blocks kept in memory a rollout: where the cursor is, and where changes in flight were released from.
 const BLOCKS_KEPT: usize = 8;
 
 /// Tells temporary names of one process apart.
@@ -51,9 +51,9 @@ pub(crate) struct SubmissionHeader<P> {
 }
 
 /// Writes a submission and makes it durable; the answer names it.
-pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, probe: &Failpoint) -> io::Result<Digest> {
+pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, failpoint: &Failpoint) -> io::Result<Digest> {
     let aside = dir.join(format!("{}-{}.new", std::process::id(), TEMPORARY.fetch_add(1, Ordering::Relaxed)));
-    let named = fill(&aside, id, submission, probe).and_then(|digest| {
+    let named = fill(&aside, id, submission, failpoint).and_then(|digest| {
         std::fs::rename(&aside, path(dir, digest))?;
         sync_dir(dir)?;
         Ok(digest)
@@ -63,11 +63,11 @@ pub(crate) fn write(dir: &Path, id: RolloutId, submission: &Submission, probe: &
         let _ = std::fs::remove_file(&aside);
     }
     let digest = named?;
-    probe.at(Point::SubmissionNamed)?;
+    failpoint.at(Point::SubmissionNamed)?;
     Ok(digest)
 }
 
-fn fill(aside: &Path, id: RolloutId, submission: &Submission, probe: &Failpoint) -> io::Result<Digest> {
+fn fill(aside: &Path, id: RolloutId, submission: &Submission, failpoint: &Failpoint) -> io::Result<Digest> {
     let file = create_file(aside)?;
     let mut out = HashingWriter { out: BufWriter::with_capacity(256 * 1024, &file), hash: Sha256::new() };
     let targets = submission.targets.count();
@@ -83,7 +83,7 @@ fn fill(aside: &Path, id: RolloutId, submission: &Submission, probe: &Failpoint)
         out.write(&line)?;
     }
     let digest = out.finish()?;
-    probe.at(Point::SubmissionWritten)?;
+    failpoint.at(Point::SubmissionWritten)?;
     file.sync_all()?;
     Ok(digest)
 }
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_with_file_and_line() {
+    fn damage_is_reported_with_file_and_line() {
         let (dir, stored, _) = stored(600);
         let path = path(dir.path(), stored.digest);
         let mut text = std::fs::read(&path).expect("there");

@@ -1,7 +1,7 @@
 //! A few threads for reads that may wait for the disk, so that no thread of the async runtime ever does.
 //!
-//! Invariant: at most [`WAITING_MAX`] jobs wait; who comes later waits for a place. A job that panics takes nothing
-//! with it but its own answer.
+//! Invariant: at most [`WAITING_MAX`] tasks are queued; a further one waits for a place. A task that panics loses nothing
+//! but its own answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -1,11 +1,12 @@
 //! The thread that writes the journal: group commit.
 //!
-//! Order of a batch: all its lines to the journal in one write, one sync, tell everyone who waits (the journal is the
-//! truth, see docs/decisions/0002), then hand it to the queue's thread. The running sync is what gathers the next
-//! batch; there is no timer.
+//! Order of a batch: all its lines to the journal in one write, one sync, acknowledge every commit in it (the journal is
+//! the truth, see docs/decisions/0002), then pass it to the queue's thread. The next batch gathers while a sync runs;
+//! there is no timer.
 //!
-//! Invariants: nobody is told before the journal is synced, and is still where the next start looks for it; the first error of a write or a sync is the last thing that
-//! the thread does; it ends after the queue's thread, so that a store whose threads are gone is written out or failed.
+//! Invariants: no commit is acknowledged before the journal is synced and confirmed to be where the next start looks for
+//! it; after the first error of a write or a sync the thread ends; it ends after the queue's thread, so that a store whose
+//! threads are gone is written out or failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,10 +25,10 @@ use super::shared::{Item, StoreShared, SyncedUpTo};
 pub(crate) struct JournalWriter {
     pub shared: Arc<StoreShared>,
     pub journal: Journal,
-    pub probe: Failpoint,
+    pub failpoint: Failpoint,
     /// Lines between two marks.
     pub mark_every: u64,
-    /// Where the mark stands.
+    /// Sequence of the mark.
     pub marked: u64,
     /// Whether each batch waits until the queue has it, too.
     pub in_step: bool,
@@ -45,7 +46,7 @@ impl JournalWriter {
         };
         match reason {
             Some(reason) => drop(self.shared.fail(&reason)),
-            None => self.shared.behind.end(),
+            None => self.shared.backlog.end(),
         }
         if let Some(queue_writer) = self.queue_writer.take() {
             // A panic there is caught there and has failed the store.
@@ -56,11 +57,11 @@ impl JournalWriter {
 
     fn write_all(&mut self) -> Result<(), WriterFailure> {
         while let Some(batch) = self.shared.next_batch() {
-            let steps = self.journal_batch(batch)?;
-            self.probe.at(Point::Acknowledged).map_err(WriterFailure::Journal)?;
-            self.shared.behind.push(steps, self.journal.mark());
+            let records = self.journal_batch(batch)?;
+            self.failpoint.at(Point::Acknowledged).map_err(WriterFailure::Journal)?;
+            self.shared.backlog.push(records, self.journal.mark());
             if self.in_step {
-                self.shared.behind.wait_done();
+                self.shared.backlog.wait_done();
             }
         }
         self.mark()
@@ -68,7 +69,7 @@ impl JournalWriter {
 
     fn journal_batch(&mut self, mut batch: Vec<Item>) -> Result<Vec<PendingRecord>, WriterFailure> {
         let begins = self.journal.is_full();
-        let lines = batch.iter().flat_map(|item| &item.steps).map(|step| &step.line);
+        let lines = batch.iter().flat_map(|item| &item.records).map(|pending| &pending.record);
         let written = self.journal.append(lines).and_then(|()| self.journal.sync());
         let sure = match (self.shared.home.confirm(), written) {
             (Ok(()), written) => written.map_err(WriterFailure::Journal),
@@ -76,10 +77,10 @@ impl JournalWriter {
             (Err(error), _) => Err(WriterFailure::Gone(error)),
         };
         if let Err(fault) = sure {
-            let told = Unavailable(fault.to_string());
+            let unavailable = Unavailable(fault.to_string());
             for waits in batch.into_iter().filter_map(|item| item.waits) {
                 // Who committed may have gone away.
-                let _ = waits.send(Err(told.clone()));
+                let _ = waits.send(Err(unavailable.clone()));
             }
             return Err(fault);
         }
@@ -94,7 +95,7 @@ impl JournalWriter {
         if begins || self.journal.mark().seq - self.marked >= self.mark_every {
             self.mark()?;
         }
-        Ok(batch.into_iter().flat_map(|item| item.steps).collect())
+        Ok(batch.into_iter().flat_map(|item| item.records).collect())
     }
 
     fn mark(&mut self) -> Result<(), WriterFailure> {
@@ -104,7 +105,7 @@ impl JournalWriter {
         }
         self.shared.home.write_mark(mark).map_err(WriterFailure::Mark)?;
         self.marked = mark.seq;
-        self.probe.at(Point::MarkWritten).map_err(WriterFailure::Mark)
+        self.failpoint.at(Point::MarkWritten).map_err(WriterFailure::Mark)
     }
 }
 

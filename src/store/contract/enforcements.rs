@@ -24,7 +24,7 @@ pub(crate) async fn an_enforcement_is_one_a_name(store: &dyn Store) {
     let foreign = enforced(RolloutId::from_bytes([9; 16]), 7);
     assert!(matches!(store.enforce(enforcement("beta", 0, foreign, 7)).await, Err(CommitError::Unavailable(_))), "of no rollout");
     let entries = store.journal(Some(id), 0, 10).await.expect("available");
-    let told: Vec<_> = entries
+    let moves: Vec<_> = entries
         .iter()
         .filter_map(|entry| {
             if let JournalEvent::Enforcement { from, to, record, .. } = &entry.what {
@@ -34,7 +34,7 @@ pub(crate) async fn an_enforcement_is_one_a_name(store: &dyn Store) {
             }
         })
         .collect();
-    assert_eq!(told, [("none", "idle", 1), ("idle", "held", 2)]);
+    assert_eq!(moves, [("none", "idle", 1), ("idle", "held", 2)]);
 }
 
 pub(crate) async fn a_long_enforcement_is_kept(store: &dyn Store) {

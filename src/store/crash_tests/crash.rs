@@ -21,7 +21,7 @@ struct Shot {
     point: Point,
     image: tempfile::TempDir,
     /// The last entry that somebody had been told of.
-    told: u64,
+    acknowledged: u64,
     /// Length of the last segment when it was last synced.
     synced: u64,
 }
@@ -37,9 +37,9 @@ fn last_segment(dir: &Path) -> Option<(PathBuf, u64)> {
 /// Lives the life and takes a shot at every boundary.
 async fn shots(gather: Duration) -> Vec<Shot> {
     let dir = tempfile::tempdir().expect("a directory");
-    let (shots, told) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
-    let probe = {
-        let (shots, told, dir) = (Arc::clone(&shots), Arc::clone(&told), dir.path().to_owned());
+    let (shots, acknowledged) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
+    let failpoint = {
+        let (shots, acknowledged, dir) = (Arc::clone(&shots), Arc::clone(&acknowledged), dir.path().to_owned());
         let synced: Mutex<(PathBuf, u64)> = Mutex::default();
         // A copy that is made while the queue writes shows no instant at all.
         let queue_writes = (Mutex::new(false), Condvar::new());
@@ -54,21 +54,21 @@ async fn shots(gather: Duration) -> Vec<Shot> {
                 _ => changed.wait_while(writes, |writes| *writes).expect("not poisoned"),
             };
             changed.notify_all();
-            let told = told.load(Ordering::SeqCst);
+            let acknowledged = acknowledged.load(Ordering::SeqCst);
             let last = last_segment(&dir);
             let mut synced = synced.lock().expect("not poisoned");
             if let (Point::JournalSynced, Some(last)) = (point, &last) {
                 *synced = last.clone();
             }
             let synced = last.map_or(0, |(path, _)| if synced.0 == path { synced.1 } else { 0 });
-            shots.lock().expect("not poisoned").push(Shot { point, image: image(&dir), told, synced });
+            shots.lock().expect("not poisoned").push(Shot { point, image: image(&dir), acknowledged, synced });
             Ok(())
         })
     };
-    let store = SledStore::open(dir.path(), SledOptions { gather, ..options(probe) }).expect("a new store");
+    let store = SledStore::open(dir.path(), SledOptions { gather, ..options(failpoint) }).expect("a new store");
     life(&store, SEED, STEPS, async |store| {
         store.durable().await.expect("available");
-        told.store(store.health().seq, Ordering::SeqCst);
+        acknowledged.store(store.health().seq, Ordering::SeqCst);
     })
     .await;
     store.close().expect("nothing failed");
@@ -103,7 +103,7 @@ async fn every_boundary_and_every_outcome() {
 async fn every_boundary_while_the_queue_is_far_behind() {
     // The queue takes entries in only where the life reads what is settled, and at the end.
     let shots = shots(Duration::from_secs(3_600)).await;
-    let alone = shots.iter().take_while(|shot| shot.point != Point::QueueApplied).map(|shot| shot.told).max();
+    let alone = shots.iter().take_while(|shot| shot.point != Point::QueueApplied).map(|shot| shot.acknowledged).max();
     assert!(alone > Some(20), "the queue was only {alone:?} entries behind");
     survives("crash at a write boundary, queue far behind", &shots).await;
 }
@@ -119,10 +119,10 @@ async fn survives(what: &str, shots: &[Shot]) {
         for (number, outcome) in outcomes(shot).into_iter().enumerate() {
             let dir = image(shot.image.path());
             make(dir.path(), shot, outcome);
-            let at = format!("{:?} after {} with {outcome:?}", shot.point, shot.told);
+            let at = format!("{:?} after {} with {outcome:?}", shot.point, shot.acknowledged);
             let store = open_plain(dir.path()).unwrap_or_else(|error| panic!("{at}: {error}"));
             let seq = store.health().seq;
-            assert!(seq >= shot.told, "{at}: entry {seq} is the last");
+            assert!(seq >= shot.acknowledged, "{at}: entry {seq} is the last");
             assert_eq!(store.health().rebuilt, None, "{at}");
             let expected = expected.get(&seq).unwrap_or_else(|| panic!("{at}: entry {seq} is in the middle of a commit"));
             assert_eq!(&picture(&store).await, expected, "{at}");
@@ -142,20 +142,20 @@ async fn survives(what: &str, shots: &[Shot]) {
         }
     }
     assert!(torn > 10, "only {torn} of {opened} journals ended torn");
-    let told = shots.last().map_or(0, |shot| usize::try_from(shot.told).expect("few"));
-    Score { times: opened, told, sound: opened, ..Score::of(what) }.settle();
+    let acknowledged = shots.last().map_or(0, |shot| usize::try_from(shot.acknowledged).expect("few"));
+    Score { times: opened, acknowledged, sound: opened, ..Score::of(what) }.settle();
 }
 
 /// A store whose `nth` arrival at `point` fails as a full or broken disk would let it.
 fn failing(dir: &Path, point: Point, nth: usize) -> SledStore {
     let count = AtomicUsize::new(0);
-    let probe = Failpoint::new(move |reached| {
+    let failpoint = Failpoint::new(move |reached| {
         if reached == point && count.fetch_add(1, Ordering::SeqCst) + 1 == nth {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         Ok(())
     });
-    SledStore::open(dir, options(probe)).expect("a new store")
+    SledStore::open(dir, options(failpoint)).expect("a new store")
 }
 
 #[tokio::test]
@@ -170,16 +170,16 @@ async fn a_failed_write_is_final_and_loses_nothing() {
         let store = Arc::new(failing(dir.path(), point, nth));
         let at = format!("{point:?}, time {nth}");
         let mut failed = store.failed();
-        let told = Arc::new(AtomicU64::new(0));
+        let acknowledged = Arc::new(AtomicU64::new(0));
         let living = tokio::spawn({
-            let (store, told) = (Arc::clone(&store), Arc::clone(&told));
+            let (store, acknowledged) = (Arc::clone(&store), Arc::clone(&acknowledged));
             async move {
                 let mut driver = Driver::new(SEED);
                 driver.begin_with(&*store, &super::TITLES, &super::WAVES).await;
                 for _ in 0..60 {
                     driver.step(&*store).await;
                     store.durable().await.expect("available");
-                    told.store(store.health().seq, Ordering::SeqCst);
+                    acknowledged.store(store.health().seq, Ordering::SeqCst);
                 }
             }
         });
@@ -195,7 +195,7 @@ async fn a_failed_write_is_final_and_loses_nothing() {
         // The next process finds all that was told, and goes on.
         let store = reopened(dir.path());
         let seq = store.health().seq;
-        assert!(seq >= told.load(Ordering::SeqCst), "{at}");
+        assert!(seq >= acknowledged.load(Ordering::SeqCst), "{at}");
         assert_eq!(Some(&picture(&store).await), expected.get(&seq), "{at}");
         if let Some(open) = store.open_rollouts().await.expect("available").first() {
             let now = rollout(&store, open.id).await;

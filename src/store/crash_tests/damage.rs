@@ -81,7 +81,7 @@ async fn a_flipped_byte_in_the_queue_is_repaired() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_missing_or_cut_is_built_anew() {
+async fn a_queue_that_is_missing_or_cut_is_rebuilt() {
     let (dir, before) = closed(4).await;
     let cases: [(&str, DamageKind<Path>); 4] = [
         ("missing", |queue| std::fs::remove_dir_all(queue).expect("there")),
@@ -110,7 +110,7 @@ fn meddle(dir: &Path, change: impl FnOnce(&::sled::Db)) {
 }
 
 #[tokio::test]
-async fn a_queue_that_does_not_add_up_is_built_anew() {
+async fn a_queue_that_does_not_add_up_is_rebuilt() {
     let (dir, before) = closed(5).await;
     let cases: [(&str, DamageKind<::sled::Db>); 4] = [
         ("do not add up", |db| {
@@ -205,7 +205,7 @@ async fn a_settled_change_that_is_lost_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_torn_end_of_the_journal_is_cut_off_and_told() {
+async fn a_torn_end_of_the_journal_is_cut_off_and_reported() {
     let (dir, before) = closed(7).await;
     let last = segments(dir.path()).pop().expect("several");
     let whole = std::fs::read(&last).expect("there");
@@ -234,22 +234,22 @@ async fn a_changed_byte_in_the_journal_is_refused_with_its_place() {
             let dir = image(dir.path());
             let path = segments(dir.path()).pop().expect("several");
             flip(&path, starts[line] + offset);
-            let OpenError::Damaged { path: told, line: number, .. } = refused(dir.path()) else { panic!("line {line} + {offset}") };
-            assert_eq!(told, path);
+            let OpenError::Damaged { path: refusal, line: number, .. } = refused(dir.path()) else { panic!("line {line} + {offset}") };
+            assert_eq!(refusal, path);
             let number = usize::try_from(number).expect("few lines");
             assert!(number == line + 1 || number == line + 2, "line {} was told as {number}", line + 1);
         }
     }
-    // Between two segments it cannot be told which of the two lines was changed: both files are named.
+    // Between two segments it is not known which of the two lines was changed: both files are named.
     let dir = image(dir.path());
     let [first, second] = [0, 1].map(|index| segments(dir.path()).remove(index));
     let bytes = std::fs::read(&first).expect("there");
     let last_line = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("several lines") + 1;
     let instant = bytes[last_line..].windows(5).position(|part| part == b"\"at\":").expect("an entry has one");
     flip(&first, last_line + instant + 6);
-    let told = refused(dir.path());
-    assert!(matches!(&told, OpenError::Damaged { path, line: 1, .. } if *path == second), "{told}");
-    assert!(told.to_string().contains(&first.display().to_string()), "{told}");
+    let refusal = refused(dir.path());
+    assert!(matches!(&refusal, OpenError::Damaged { path, line: 1, .. } if *path == second), "{refusal}");
+    assert!(refusal.to_string().contains(&first.display().to_string()), "{refusal}");
     // In an older segment, it is met when the queue must be built from it.
     let dir = image(dir.path());
     flip(&segments(dir.path())[0], 12);
@@ -272,9 +272,9 @@ async fn a_journal_that_forgot_is_refused() {
     assert!(matches!(refused(cut.path()), OpenError::Forgotten { witness: "the mark", .. }));
     // Without the mark, the queue has seen it.
     std::fs::remove_file(cut.path().join("mark")).expect("there");
-    let told = refused(cut.path());
-    assert!(matches!(told, OpenError::Forgotten { witness: "the queue", .. }), "{told}");
-    assert!(told.to_string().contains("nothing was changed"), "{told}");
+    let refusal = refused(cut.path());
+    assert!(matches!(refusal, OpenError::Forgotten { witness: "the queue", .. }), "{refusal}");
+    assert!(refusal.to_string().contains("nothing was changed"), "{refusal}");
     // Its last line damaged looks torn, and is noticed the same way.
     let damaged = image(dir.path());
     let last = segments(damaged.path()).pop().expect("several");
@@ -287,17 +287,20 @@ async fn a_journal_that_forgot_is_refused() {
     let hole = image(dir.path());
     let missing = segments(hole.path()).remove(1);
     std::fs::remove_file(&missing).expect("there");
-    let told = refused(hole.path());
-    assert!(matches!(&told, OpenError::Damaged { path, what, .. } if *path == missing && what.starts_with("is missing")), "{told}");
+    let refusal = refused(hole.path());
+    assert!(matches!(&refusal, OpenError::Damaged { path, what, .. } if *path == missing && what.starts_with("is missing")), "{refusal}");
 }
 
 #[tokio::test]
-async fn files_of_two_stores_are_told_apart() {
+async fn files_of_two_stores_are_distinguished() {
     let (dir, _) = closed(10).await;
     let (other, _) = closed(11).await;
     std::fs::copy(other.path().join("mark"), dir.path().join("mark")).expect("there");
-    let told = refused(dir.path());
-    assert!(matches!(told, OpenError::Forked { witness: "the mark", .. } | OpenError::Forgotten { witness: "the mark", .. }), "{told}");
+    let refusal = refused(dir.path());
+    assert!(
+        matches!(refusal, OpenError::Forked { witness: "the mark", .. } | OpenError::Forgotten { witness: "the mark", .. }),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
@@ -318,8 +321,8 @@ async fn a_damaged_submission_of_an_open_rollout_is_refused() {
     let file = std::fs::read_dir(dir.path().join("submissions")).expect("there").next().expect("two").expect("there").path();
     let len = std::fs::read(&file).expect("there").len();
     flip(&file, len - 3);
-    let told = refused(dir.path()).to_string();
-    assert!(told.contains(&file.display().to_string()) && told.contains("is damaged"), "{told}");
+    let refusal = refused(dir.path()).to_string();
+    assert!(refusal.contains(&file.display().to_string()) && refusal.contains("is damaged"), "{refusal}");
     std::fs::remove_file(&file).expect("there");
     assert!(refused(dir.path()).to_string().contains("cannot read the submission"));
 }

@@ -68,9 +68,9 @@ async fn on_a_full_disk() {
     let ballast = dir.join("ballast");
     std::fs::write(&ballast, vec![1; 3 << 20]).expect("room for now");
     let store = std::sync::Arc::new(reopened(&dir));
-    let told = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let acknowledged = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let living = tokio::spawn({
-        let (store, told) = (store.clone(), told.clone());
+        let (store, acknowledged) = (store.clone(), acknowledged.clone());
         async move {
             for seed in 0.. {
                 let mut driver = Driver::new(seed);
@@ -82,27 +82,32 @@ async fn on_a_full_disk() {
                 for _ in 0..200 {
                     driver.step(&*store).await;
                     store.durable().await.expect("available");
-                    told.store(store.health().seq, std::sync::atomic::Ordering::SeqCst);
+                    acknowledged.store(store.health().seq, std::sync::atomic::Ordering::SeqCst);
                 }
             }
         }
     });
     living.await.expect_err("the disk fills up");
-    let told = told.load(std::sync::atomic::Ordering::SeqCst);
-    assert!(told > 100, "only {told} entries fitted");
+    let acknowledged = acknowledged.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(acknowledged > 100, "only {acknowledged} entries fitted");
     let refused_or_failed = store.failed().borrow().is_some() || store.submit(submission("late", &[500], 900_000)).await.is_err();
     assert!(refused_or_failed, "a full disk was not noticed");
     drop(store);
 
     std::fs::remove_file(ballast).expect("there");
     let store = reopened(&dir);
-    assert!(store.health().seq >= told, "{} entries of {told}", store.health().seq);
+    assert!(store.health().seq >= acknowledged, "{} entries of {acknowledged}", store.health().seq);
     assert_tallies_add_up(&store).await;
     let before = picture(&store).await;
     started(&store, submission("after", &[2], 990_000)).await;
     assert_ne!(picture(&store).await, before);
-    Score { times: 1, told: usize::try_from(told).expect("few"), sound: 1, ..Score::of("full disk under the store, then room again") }
-        .settle();
+    Score {
+        times: 1,
+        acknowledged: usize::try_from(acknowledged).expect("few"),
+        sound: 1,
+        ..Score::of("full disk under the store, then room again")
+    }
+    .settle();
 }
 
 #[test]

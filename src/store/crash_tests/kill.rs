@@ -24,7 +24,7 @@ const KILLS_A_LIFE: usize = 100;
 const TASKS: usize = 6;
 
 #[tokio::test]
-async fn nothing_told_is_lost_by_a_kill() {
+async fn nothing_acknowledged_is_lost_by_a_kill() {
     let kills = std::env::var("STORE_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
     let mut kept = tempfile::tempdir().expect("a directory");
     let mut random = fastrand::Rng::with_seed(0x5ea1);
@@ -41,42 +41,42 @@ async fn nothing_told_is_lost_by_a_kill() {
         let mut child = spawn(dir, kill, Stdio::piped());
         let words = if opening { 0 } else { random.usize(1..400) };
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut told: Vec<(u64, Digest)> = Vec::new();
+        let mut acknowledged: Vec<(u64, Digest)> = Vec::new();
         // The words that are under way when it dies count as well.
         let mut opens = false;
-        while !opens || told.len() < words {
+        while !opens || acknowledged.len() < words {
             let line = lines.next().expect("the child lives").expect("readable");
             opens |= line == "opening";
-            told.extend(word(&line));
+            acknowledged.extend(word(&line));
         }
         for _ in 0..random.u32(..3_000_000) {
             std::hint::spin_loop();
         }
         child.kill().expect("it is ours");
         child.wait().expect("it is ours");
-        told.extend(lines.map_while(Result::ok).filter_map(|line| word(&line)));
+        acknowledged.extend(lines.map_while(Result::ok).filter_map(|line| word(&line)));
         let score = &mut scores[if opening { 2 } else { usize::from(is_behind(kill)) }];
         score.times += 1;
-        score.told += told.len();
+        score.acknowledged += acknowledged.len();
 
         let store = reopened(dir);
         let found = store.health();
         // sled itself may have died over its first bytes; there is nothing to lose then, and it is told.
         assert!(found.rebuilt.is_none() || found.seq == 0, "kill {kill}: {:?}", found.rebuilt);
         *(if found.rebuilt.is_some() { &mut score.rebuilt } else { &mut score.sound }) += 1;
-        score.wrong.extend(missing(dir, found.seq, told).map(|entry| format!("kill {kill}: {entry}")));
+        score.wrong.extend(missing(dir, found.seq, acknowledged).map(|entry| format!("kill {kill}: {entry}")));
         assert_tallies_add_up(&store).await;
         store.close().expect("nothing failed");
     }
-    assert!(scores.iter().map(|score| score.told).sum::<usize>() > kills, "the children did nothing");
+    assert!(scores.iter().map(|score| score.acknowledged).sum::<usize>() > kills, "the children did nothing");
     Score::settle_all(&scores);
 }
 
 /// Those of the told entries that a journal which ends with `last` does not hold.
-pub fn missing(dir: &Path, last: u64, told: Vec<(u64, Digest)>) -> impl Iterator<Item = String> {
+pub fn missing(dir: &Path, last: u64, acknowledged: Vec<(u64, Digest)>) -> impl Iterator<Item = String> {
     let journal = dir.join("journal");
     let reader = Reader::new(&journal, &segment::list(&journal).expect("there"), last);
-    told.into_iter().filter_map(move |(seq, head)| {
+    acknowledged.into_iter().filter_map(move |(seq, head)| {
         let found = reader.digest_at(seq).expect("readable");
         (found != Some(head)).then(|| format!("entry {seq} was told, {last} is the last, and in its place stands {found:?}"))
     })
@@ -106,7 +106,7 @@ pub fn word(line: &str) -> Option<(u64, Digest)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by `nothing_told_is_lost_by_a_kill`"]
+#[ignore = "run by `nothing_acknowledged_is_lost_by_a_kill`"]
 async fn busy_child() {
     let dir = std::env::var_os("STORE_DIR").expect("run by another test only");
     let seed: u64 = std::env::var("STORE_SEED").expect("given").parse().expect("a number");

@@ -27,8 +27,8 @@ use super::{Store, error::OpenError};
 
 /// Small segments and frequent marks, so that a short run meets every boundary; the queue in step with the journal, so
 /// that an image taken at a boundary shows one instant.
-pub(super) fn options(probe: Failpoint) -> SledOptions {
-    SledOptions { floor_bytes: 0, segment_bytes: 16 * 1024, mark_every: 7, gather: Duration::ZERO, probe, ..SledOptions::default() }
+pub(super) fn options(failpoint: Failpoint) -> SledOptions {
+    SledOptions { floor_bytes: 0, segment_bytes: 16 * 1024, mark_every: 7, gather: Duration::ZERO, failpoint, ..SledOptions::default() }
 }
 
 pub(super) fn open_plain(dir: &Path) -> Result<SledStore, OpenError> {

@@ -1,7 +1,7 @@
 //! File systems of a test's own, in a mount namespace that ends with it.
 //!
 //! Both need root. Where they may not be made, a test says so and is skipped; what it shows is then shown by the crash
-//! images and the failing probe of `crash`, which need nothing.
+//! images and the failing failpoints of `crash`, which need nothing.
 
 use std::path::Path;
 use std::process::Command;

@@ -155,17 +155,17 @@ async fn files_of_what_is_over_count() {
     assert_eq!(store.health().queue_bytes, length(&dir.path().join("queue/db")) + rows);
     let submissions = std::fs::read_dir(dir.path().join("submissions")).expect("there");
     let submissions: u64 = submissions.map(|file| length(&file.expect("readable").path())).sum();
-    let told = store.growth(at(12 * 3_600)).await.expect("available").expect("old enough");
-    assert_eq!(told.since, at(0));
-    assert_eq!(told.bytes_per_day, 2 * (store.health().journal_bytes + submissions + rows));
+    let growth_before = store.growth(at(12 * 3_600)).await.expect("available").expect("old enough");
+    assert_eq!(growth_before.since, at(0));
+    assert_eq!(growth_before.bytes_per_day, 2 * (store.health().journal_bytes + submissions + rows));
 
-    // A queue that is built anew writes the file again; that is no growth.
+    // A queue that is rebuilt writes the file again; that is no growth.
     store.close().expect("nothing failed");
     drop(store);
     maintenance::compact::compact(dir.path()).expect("sound");
     let store = reopened(dir.path());
-    let anew = store.growth(at(12 * 3_600)).await.expect("available").expect("old enough");
-    assert_eq!((anew.since, anew.bytes_per_day), (told.since, told.bytes_per_day));
+    let growth_after = store.growth(at(12 * 3_600)).await.expect("available").expect("old enough");
+    assert_eq!((growth_after.since, growth_after.bytes_per_day), (growth_before.since, growth_before.bytes_per_day));
 }
 
 /// Every state that a crash in the middle of packing leaves, and that of a store that was never packed.
@@ -225,7 +225,7 @@ async fn nobody_misses_a_row_that_is_on_its_way() {
 }
 
 #[tokio::test]
-async fn damage_of_a_packed_row_is_told_and_the_queue_is_built_anew() {
+async fn damage_of_a_packed_row_is_reported_and_the_queue_is_rebuilt() {
     let dir = tempfile::tempdir().expect("a directory");
     let (over, seen, sound) = packed_and_closed(dir.path()).await;
     for damage in ["a byte", "cut", "gone"] {

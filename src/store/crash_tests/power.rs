@@ -33,14 +33,14 @@ const WORK: Duration = Duration::from_millis(160);
 const DISK_MIB: u64 = 64;
 
 #[test]
-fn nothing_told_is_lost_by_a_power_cut() {
+fn nothing_acknowledged_is_lost_by_a_power_cut() {
     if may_mount_images() {
         in_own_mounts("store::crash_tests::power::on_a_disk_of_its_own", "true");
     }
 }
 
 #[tokio::test]
-#[ignore = "run by `nothing_told_is_lost_by_a_power_cut` where it may mount"]
+#[ignore = "run by `nothing_acknowledged_is_lost_by_a_power_cut` where it may mount"]
 async fn on_a_disk_of_its_own() {
     let cuts = std::env::var("STORE_POWER_CUTS").map_or(CUTS, |cuts| cuts.parse().expect("a number"));
     let work = given_dir();
@@ -60,9 +60,10 @@ async fn on_a_disk_of_its_own() {
         for _ in 0..CUTS_A_LIFE.min(left) {
             std::thread::sleep(WORK.mul_f64(random.f64()));
             stop(&writer);
-            let told: Vec<_> = std::fs::read_to_string(&words).expect("text").split_inclusive('\n').filter_map(whole_word).collect();
+            let acknowledged: Vec<_> =
+                std::fs::read_to_string(&words).expect("text").split_inclusive('\n').filter_map(whole_word).collect();
             run("cp", &["--sparse=always"], &[&disk, &copy]).expect("room on disk");
-            cut_off(&copy, &work.join("after"), told, score).await;
+            cut_off(&copy, &work.join("after"), acknowledged, score).await;
             left -= 1;
             signal(&writer, rustix::process::Signal::CONT);
         }
@@ -70,7 +71,7 @@ async fn on_a_disk_of_its_own() {
         writer.wait().expect("it is ours");
         unmount(&live);
     }
-    assert!(scores.iter().map(|score| score.told).sum::<usize>() > cuts, "the writers did nothing");
+    assert!(scores.iter().map(|score| score.acknowledged).sum::<usize>() > cuts, "the writers did nothing");
     Score::settle_all(&scores);
     assert!(scores.iter().all(|score| score.refused == 0), "a power cut must not need a person");
 }
@@ -81,9 +82,9 @@ fn whole_word(line: &str) -> Option<(u64, Digest)> {
 }
 
 /// Looks at the disk as the power cut left it.
-async fn cut_off(disk: &Path, at: &Path, told: Vec<(u64, Digest)>, score: &mut Score) {
+async fn cut_off(disk: &Path, at: &Path, acknowledged: Vec<(u64, Digest)>, score: &mut Score) {
     score.times += 1;
-    score.told += told.len();
+    score.acknowledged += acknowledged.len();
     let cut = format!("cut {}", score.times);
     if let Err(error) = mount(disk, at) {
         score.wrong.push(format!("{cut}: the file system itself is broken: {error}"));
@@ -94,7 +95,7 @@ async fn cut_off(disk: &Path, at: &Path, told: Vec<(u64, Digest)>, score: &mut S
         Ok(store) => {
             let found = store.health();
             let wrong = score.wrong.len();
-            score.wrong.extend(missing(&state, found.seq, told).map(|entry| format!("{cut}: {entry}")));
+            score.wrong.extend(missing(&state, found.seq, acknowledged).map(|entry| format!("{cut}: {entry}")));
             assert_tallies_add_up(&store).await;
             let shown = picture(&store).await;
             store.close().expect("nothing failed");

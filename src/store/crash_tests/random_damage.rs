@@ -133,7 +133,7 @@ fn leads_to(reason: &str, path: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn damage_anywhere_is_repaired_or_told() {
+async fn damage_anywhere_is_repaired_or_reported() {
     let damages = std::env::var("STORE_DAMAGES").map_or(DAMAGES, |damages| damages.parse().expect("a number"));
     // At least two lives, for one ends in peace and the other is killed.
     let a_life = DAMAGES_A_LIFE.min(damages / 2).max(1);

@@ -1,4 +1,4 @@
-//! A queue that is built anew: a start that is killed over it is gone on with by the next, and of what was damaged one copy
+//! A queue that is rebuilt: a start that is killed over it is gone on with by the next, and of what was damaged one copy
 //! is kept, however often it happens.
 
 use std::io::{BufRead, BufReader, Write as _};
@@ -78,7 +78,7 @@ fn killed_start(dir: &Path) {
 fn a_start_that_waits_to_be_killed() {
     let dir = std::env::var_os("STORE_DIR").expect("run by another test only");
     let syncs = AtomicU64::new(0);
-    let probe = Failpoint::new(move |point| {
+    let failpoint = Failpoint::new(move |point| {
         if point == Point::QueueSynced && syncs.fetch_add(1, Ordering::SeqCst) + 1 == SYNCS {
             writeln!(std::io::stdout().lock(), "\nwaiting")?;
             loop {
@@ -87,7 +87,7 @@ fn a_start_that_waits_to_be_killed() {
         }
         Ok(())
     });
-    drop(SledStore::open(Path::new(&dir), options(probe)));
+    drop(SledStore::open(Path::new(&dir), options(failpoint)));
 }
 
 #[tokio::test]
@@ -98,22 +98,22 @@ async fn a_killed_start_is_gone_on_with_and_leaves_no_pile() {
     for round in 0..2 {
         damage(dir.path());
         let headway = options(Failpoint::default()).headway;
-        let told = headway.subscribe();
+        let reported = headway.subscribe();
         for _ in 0..2 {
             killed_start(dir.path());
             assert!(building.exists(), "round {round}: nothing says what lies there");
         }
         let syncs = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&syncs);
-        let probe = Failpoint::new(move |point| {
+        let failpoint = Failpoint::new(move |point| {
             counted.fetch_add(u64::from(point == Point::QueueSynced), Ordering::SeqCst);
             Ok(())
         });
-        let store = SledStore::open(dir.path(), SledOptions { headway, ..options(probe) }).expect("sound");
+        let store = SledStore::open(dir.path(), SledOptions { headway, ..options(failpoint) }).expect("sound");
         let left = syncs.load(Ordering::SeqCst);
         // Two chunks of the first start, whose first sync is that of the empty queue, and three of the second.
         assert!(left > 0 && left <= whole - (2 * SYNCS - 1), "round {round}: {left} of {whole} chunks were left to be done");
-        assert_eq!((told.borrow().reached, told.borrow().last), (last, last), "round {round}: what a supervisor is told");
+        assert_eq!((reported.borrow().reached, reported.borrow().last), (last, last), "round {round}: what a supervisor is told");
         assert!(store.health().rebuilt.is_some_and(|reason| reason.contains("a test says so")), "round {round}");
         assert!(picture(&store).await == before, "round {round}");
         store.close().expect("nothing failed");

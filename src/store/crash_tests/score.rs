@@ -11,10 +11,10 @@ pub struct Score {
     pub what: String,
     pub times: usize,
     /// Entries, or job ids, that somebody had been told were safe.
-    pub told: usize,
+    pub acknowledged: usize,
     /// It opened with all of it.
     pub sound: usize,
-    /// It opened with all of it after the queue was built anew, and said so.
+    /// It opened with all of it after the queue was rebuilt, and said so.
     pub rebuilt: usize,
     /// It was not opened, or not read to the end, and said why.
     pub refused: usize,
@@ -41,8 +41,8 @@ impl Score {
     }
 
     fn write(&self) {
-        let Self { what, times, told, sound, rebuilt, refused, wrong } = self;
-        let row = format!("{what}\t{times}\t{told}\t{sound}\t{rebuilt}\t{refused}\t{}\n", wrong.len());
+        let Self { what, times, acknowledged, sound, rebuilt, refused, wrong } = self;
+        let row = format!("{what}\t{times}\t{acknowledged}\t{sound}\t{rebuilt}\t{refused}\t{}\n", wrong.len());
         print!("{row}");
         if let Some(path) = std::env::var_os("SEALIFT_SCORES") {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(path);

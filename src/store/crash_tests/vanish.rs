@@ -24,8 +24,8 @@ fn last_segment(dir: &Path) -> std::path::PathBuf {
 /// Why the process must end. Whoever committed may hear of it a moment before.
 async fn reason(store: &SledStore) -> Option<String> {
     let mut failed = store.failed();
-    let told = tokio::time::timeout(Duration::from_secs(60), failed.wait_for(Option::is_some)).await;
-    told.ok()?.ok()?.clone()
+    let report = tokio::time::timeout(Duration::from_secs(60), failed.wait_for(Option::is_some)).await;
+    report.ok()?.ok()?.clone()
 }
 
 /// Moves the directory away and puts a copy in its place.
@@ -128,8 +128,8 @@ async fn a_start_that_misses_its_store_refuses_and_creates_nothing() {
         }
         let refused = expecting(&dir).expect_err("gone");
         assert!(matches!(refused, OpenError::Lost { .. }), "{refused}");
-        let told = refused.to_string();
-        assert!(told.contains("sealift store import COPY") && told.contains("sealift store new"), "{told}");
+        let report = refused.to_string();
+        assert!(report.contains("sealift store import COPY") && report.contains("sealift store new"), "{report}");
         assert!(!dir.exists() || fs::read_dir(&dir).expect("there").next().is_none(), "something was created");
     }
     fs::remove_dir(&dir).expect("empty");

@@ -1,10 +1,10 @@
 //! The form of an export: a tar archive of known members in a fixed order.
 //!
-//! `store` (the identity), `journal/*` in their order, `submissions/*`, `manifest.json`; or, where whoever wrote it had
-//! to break off, `broken` with the reason. Any tool for tar can look into it.
+//! `store` (the identity), `journal/*` in their order, `submissions/*`, `manifest.json`; or, if the writer had to stop,
+//! `broken` with the reason. Any tool for tar can read it.
 //!
-//! Invariants: one pass, in bounded memory, for writer and reader; no name of an archive ever becomes a path: what is
-//! not one of ours is refused. Deliberately not here: what the members mean.
+//! Invariants: writer and reader take one pass in bounded memory; no name of an archive ever becomes a path: an unknown
+//! name is refused. Deliberately not here: what the members mean.
 
 use std::io::{self, Read, Write};
 
@@ -165,8 +165,8 @@ pub(super) fn read<S: MemberSink>(from: impl Read, sink: &mut S) -> Result<Resul
         let mut member = member.map_err(|error| wrong(&format!("after {before},"), format!("no member can be read: {error}")))?;
         let path = member.path_bytes().into_owned();
         let Some(name) = MemberName::read(&path).filter(|_| member.header().entry_type() == tar::EntryType::Regular) else {
-            let told = String::from_utf8_lossy(&path).escape_debug().to_string();
-            return Err(wrong(&told, "is no member of an export".into()));
+            let shown_name = String::from_utf8_lossy(&path).escape_debug().to_string();
+            return Err(wrong(&shown_name, "is no member of an export".into()));
         };
         let (text, length) = (name.text(), member.size());
         if end.is_some() {

@@ -38,7 +38,7 @@ pub struct Report {
     /// The last entry of the last whole commit.
     pub seq: u64,
     pub head: Digest,
-    /// Submissions that the journal speaks of.
+    /// Submissions that the journal names.
     pub submissions: usize,
     /// The queue beside the journal.
     pub queue: QueueReport,
@@ -81,8 +81,8 @@ pub fn check(dir: &Path) -> Result<Report, OpenError> {
         _ => None,
     };
     let asked: Vec<u64> = [seen_by_mark, reached].into_iter().flatten().map(|mark| mark.seq).collect();
-    let told = check_journal::check(dir, &asked, &mut findings)?;
-    let end = told.end.unwrap_or(Mark { seq: 0, head: Digest::ZERO });
+    let journal_report = check_journal::check(dir, &asked, &mut findings)?;
+    let end = journal_report.end.unwrap_or(Mark { seq: 0, head: Digest::ZERO });
     if !mark_is_there && end.seq > 0 {
         findings.damage(
             dir.join(MARK).display(),
@@ -92,10 +92,10 @@ pub fn check(dir: &Path) -> Result<Report, OpenError> {
     }
     for (witness, seen) in [("the mark", seen_by_mark), ("the queue", reached)] {
         if let Some(seen) = seen {
-            confirm(dir, witness, seen, end, &told.digests, &mut findings);
+            confirm(dir, witness, seen, end, &journal_report.digests, &mut findings);
         }
     }
-    let submissions = check_submissions::check(dir, &told.submissions, &mut findings)?;
+    let submissions = check_submissions::check(dir, &journal_report.submissions, &mut findings)?;
     let queue = match (&store, &daemon) {
         (_, Some(pid)) => QueueReport::No { why: format!("the daemon (pid {pid}) works with it; stop the daemon to have it compared") },
         (None, None) => QueueReport::No { why: "which store it is cannot be told".into() },
@@ -110,8 +110,8 @@ pub fn check(dir: &Path) -> Result<Report, OpenError> {
         sound,
         store,
         daemon,
-        segments: told.segments,
-        entries: told.entries,
+        segments: journal_report.segments,
+        entries: journal_report.entries,
         seq: end.seq,
         head: end.head,
         submissions,
@@ -185,7 +185,7 @@ fn confirm(dir: &Path, witness: &str, seen: Mark, end: Mark, digests: &[(u64, Di
         let what = format!("ends with entry {}, but {witness} has seen entry {}: acknowledged entries are missing", end.seq, seen.seq);
         return findings.damage(place, what, remedy);
     }
-    // An entry that cannot be read was told with its line.
+    // An entry that cannot be read was reported with its line.
     if digests.iter().any(|(seq, digest)| *seq == seen.seq && *digest != seen.head) {
         let what = format!("entry {} is not the one that {witness} has seen: it was changed, or files of two times were mixed", seen.seq);
         findings.damage(place, what, remedy);

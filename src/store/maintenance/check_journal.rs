@@ -1,7 +1,7 @@
 //! The journal's part of a check: every line's place in the chain, and all that is wrong, not only the first.
 //!
-//! How a damaged line is told from a sound one beside it: the line after carries the digest of what the line was. A line
-//! that does not fit to the one before it and whose successor does fit to it is sound itself; then the one before it was
+//! How a damaged line is distinguished from a sound one beside it: the next line carries the digest of the original. A
+//! line that does not fit the one before it and whose successor fits it is sound itself; then the one before it was
 //! changed, or some are missing between them.
 
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::store::record::JournalRecord;
 use crate::store::record::Mark;
 use crate::store::segment::{self, Lines};
 
-/// What the journal told.
+/// What the check of the journal found.
 #[derive(Debug, Default)]
 pub(super) struct JournalReport {
     /// Segments that are there.
@@ -26,7 +26,7 @@ pub(super) struct JournalReport {
     pub end: Option<Mark>,
     /// What the mark and the queue are held against: the digest of each entry that was asked for.
     pub digests: Vec<(u64, Digest)>,
-    /// The submissions that it speaks of, with the place of the entry.
+    /// The submissions that it names, with the place of the entry.
     pub submissions: Vec<(Digest, String)>,
     /// Where the torn end of the last segment begins; it does not count.
     pub torn: bool,
@@ -61,16 +61,16 @@ impl std::fmt::Display for LinePlace {
 /// Checks the journal in `dir`; the digests of the entries `asked` are told.
 pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Result<JournalReport, OpenError> {
     let folder = journal(dir);
-    let mut told = JournalReport::default();
+    let mut report = JournalReport::default();
     let firsts = match segment::list(&folder) {
         Ok(firsts) => firsts,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             findings.damage(folder.display(), "is missing", GAP_REMEDY);
-            return Ok(told);
+            return Ok(report);
         }
         Err(source) => return Err(OpenError::Directory { what: "list", path: folder, source }),
     };
-    told.segments = firsts.len();
+    report.segments = firsts.len();
     let mut chain = ChainState { before: None, seq: 0, doubted: None, findings };
     for (index, first) in firsts.iter().enumerate() {
         let (path, last) = (segment::path(&folder, *first), index + 1 == firsts.len());
@@ -87,7 +87,7 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
             let read = match JournalRecord::read(found.bytes) {
                 Ok((line, prev)) => {
                     if let JournalEvent::Submitted { submission, .. } = &line.entry.what {
-                        told.submissions.push((*submission, place.to_string()));
+                        report.submissions.push((*submission, place.to_string()));
                     }
                     Ok((line.entry.seq, prev, line.more))
                 }
@@ -107,18 +107,18 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
                 chain.take(seen);
             }
             if asked.contains(&seq) {
-                told.digests.push((seq, seen.digest));
+                report.digests.push((seq, seen.digest));
             }
             more = follow;
-            told.entries += 1;
+            report.entries += 1;
             if follow == 0 {
-                told.end = Some(Mark { seq, head: seen.digest });
+                report.end = Some(Mark { seq, head: seen.digest });
             }
             chain.take(seen);
         }
         if last {
-            told.torn = !unread.is_empty() || more > 0;
-            if told.torn {
+            report.torn = !unread.is_empty() || more > 0;
+            if report.torn {
                 let line = unread.first().map_or(0, |seen| seen.place.line);
                 let place = if line > 0 { format!("{}:{line}", path.display()) } else { path.display().to_string() };
                 let what = "ends in the middle of a commit; unless the mark or the queue has seen it, nobody was told of it";
@@ -134,7 +134,7 @@ pub(super) fn check(dir: &Path, asked: &[u64], findings: &mut Findings) -> Resul
         }
     }
     chain.end();
-    Ok(told)
+    Ok(report)
 }
 
 /// How the lines seen so far hang together.

@@ -1,7 +1,7 @@
-//! The queue's part of a check: every key of it beside a queue that is built anew from the journal.
+//! The queue's part of a check: every key of it beside a queue that is rebuilt from the journal.
 //!
-//! Invariants: the queue is looked at in a copy, because sled writes as it opens; it is compared at the very entry that it
-//! says it has reached. Values that differ only in how they are written count as equal.
+//! Invariants: the queue is read in a copy, because sled writes as it opens; it is compared at the very entry that it
+//! claims to have reached. Values that differ only in how they are written count as equal.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(super) struct Compared {
     pub applied: Mark,
 }
 
-/// Where the queue says it stands; `None` when it is not there, or cannot say.
+/// The entry that the queue claims to have reached; `None` when it is not there, or cannot say.
 pub(super) fn reached(dir: &Path, store: &str, findings: &mut Findings) -> Result<Option<Mark>, OpenError> {
     let file = queue(dir).join("db");
     if !file.exists() {
@@ -52,7 +52,7 @@ pub(super) fn reached(dir: &Path, store: &str, findings: &mut Findings) -> Resul
     }
 }
 
-/// Compares every key of the queue with a queue that is built anew from a journal that is sound.
+/// Compares every key of the queue with a queue that is rebuilt from a journal that is sound.
 pub(super) fn compare(dir: &Path, store: &str, findings: &mut Findings) -> Result<Option<Compared>, OpenError> {
     let extent = Extent::of_journal(&journal(dir))?;
     let there = match guarded(|| copied(dir, store)) {

@@ -1,4 +1,4 @@
-//! The submissions' part of a check: every one that the journal speaks of is there and is what was submitted.
+//! The submissions' part of a check: every one that the journal names is there and is what was submitted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::store::submission::{StoredSubmission, path};
 
 const REMEDY: &str = "sealift store repair --from a backup or export that holds it, or copy the file of this name from one";
 
-/// Checks the submissions that the journal speaks of; says how many there are.
+/// Checks the submissions that the journal names; says how many there are.
 pub(super) fn check(dir: &Path, spoken_of: &[(Digest, String)], findings: &mut Findings) -> Result<usize, OpenError> {
     let folder = submissions(dir);
     let wanted: BTreeMap<Digest, &str> = spoken_of.iter().map(|(digest, place)| (*digest, place.as_str())).collect();

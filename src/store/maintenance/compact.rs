@@ -1,8 +1,8 @@
-//! Compaction: a queue built anew from the journal in place of the old one, because sled's file never shrinks.
+//! Compaction: a queue rebuilt from the journal in place of the old one, because sled's file never shrinks.
 //!
-//! Invariants: the store is opened first, with everything that a start makes sure of; the old queue goes only when the
-//! new one is whole and synced. A crash at any instant leaves the old queue, the new one, or none, which the next start
-//! builds from the journal.
+//! Invariants: the store is opened first, with all checks of a start; the old queue is removed only when the new one is
+//! whole and synced. A crash at any instant leaves the old queue, the new one, or none, which the next start rebuilds
+//! from the journal.
 
 use std::fs;
 use std::io;
@@ -44,7 +44,7 @@ pub fn compact(dir: &Path) -> Result<Compacted, CopyError> {
         cache_bytes: super::witness::CACHE,
         id_beside: false,
         headway: watch::Sender::default(),
-        probe: Failpoint::default(),
+        failpoint: Failpoint::default(),
     };
     let OpenedStore { home, journal: opened, queue: old, rebuilt, torn, .. } = open(dir, &settings)?;
     let seq = opened.mark().seq;

@@ -1,9 +1,9 @@
-//! Makes a copy of a store as one stream, from a store that runs or from a directory that nobody works on.
+//! Copies a store as one stream, from a store that runs or from a directory that nobody works on.
 //!
 //! Invariants: what is copied is what is synced, up to one entry, and its chain is checked on the way out, so an export of
 //! damage is never finished; memory stays bounded however large the store is.
 //!
-//! Deliberately not here: the queue. Whoever takes the copy builds it anew from the journal.
+//! Deliberately not here: the queue. An import rebuilds it from the journal.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::archive::{ArchiveWriter, MemberName};
 use super::extent::{Extent, ExtentWalk, OpenSegment};
 use super::manifest::{CopySubject, Manifest, MemberCounts};
-use super::offline::{Quiet, journal, submissions};
+use super::offline::{OfflineDirectory, journal, submissions};
 use super::provenance;
 use super::refusal::CopyError;
 use super::witness;
@@ -46,7 +46,7 @@ impl Exporter for SledStore {
         let (journal, synced) = self.synced_journal();
         // An open store's own journal is sound; what fails here is the disk.
         let extent = Extent::of_synced(journal, &synced).map_err(|error| Unavailable(error.to_string()))?;
-        Ok(Export { dir, identity, extent, notes: Vec::new(), origin_at: None, _quiet: None })
+        Ok(Export { dir, identity, extent, notes: Vec::new(), origin_at: None, _offline: None })
     }
 }
 
@@ -61,21 +61,21 @@ pub struct Export {
     /// When it was made, if it is a backup.
     origin_at: Option<Timestamp>,
     /// Held while the copy is made, where nobody else works on the directory.
-    _quiet: Option<Quiet>,
+    _offline: Option<OfflineDirectory>,
 }
 
 impl Export {
     /// Of a directory that nobody works on; refused when its journal is damaged or has forgotten something.
     pub fn of_directory(dir: &Path) -> Result<Self, CopyError> {
-        let quiet = Quiet::hold(dir)?;
+        let offline = OfflineDirectory::hold(dir)?;
         if let Some(provenance::HandedOver { seq, at, to, .. }) = provenance::handed_over(dir)? {
             return Err(OpenError::HandedOver { path: dir.to_owned(), seq, at, to }.into());
         }
         let extent = Extent::of_journal(&journal(dir))?;
-        let notes = witness::confirm(dir, &quiet.identity().id, &extent)?;
+        let notes = witness::confirm(dir, &offline.identity().id, &extent)?;
         let backup = provenance::origin(dir)?.filter(|origin| origin.kind == provenance::OriginKind::Backup);
-        let (origin_at, identity) = (backup.map(|backup| backup.at), quiet.identity().clone());
-        Ok(Self { dir: dir.to_owned(), identity, extent, notes, origin_at, _quiet: Some(quiet) })
+        let (origin_at, identity) = (backup.map(|backup| backup.at), offline.identity().clone());
+        Ok(Self { dir: dir.to_owned(), identity, extent, notes, origin_at, _offline: Some(offline) })
     }
 
     /// When it was made, if it is a backup that is copied.
@@ -197,7 +197,7 @@ struct CheckedSegment<'w> {
     line: Vec<u8>,
     given: usize,
     chain: ExtentWalk,
-    /// Submissions that the journal speaks of.
+    /// Submissions that the journal names.
     wanted: &'w mut BTreeSet<Digest>,
     /// What is wrong with the segment.
     failed: Option<OpenError>,

@@ -1,7 +1,7 @@
 //! How much of a journal there is, and a strict walk over it, line by line.
 //!
 //! Invariant: a walk checks every line's place in the chain, from the first entry on, and refuses at the first one that
-//! is wrong; what it has told is the beginning of exactly one history.
+//! is wrong; what it has yielded is the beginning of exactly one history.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ impl Extent {
         segment::path(&self.dir, first)
     }
 
-    /// The submissions that it speaks of, from a walk over all of it.
+    /// The submissions that it names, from a walk over all of it.
     pub fn submissions(&self) -> Result<BTreeSet<Digest>, OpenError> {
         let mut submissions = BTreeSet::new();
         self.walk::<OpenError>(u64::MAX, &mut |walked| {
@@ -113,7 +113,7 @@ impl Extent {
 /// How far a walk is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExtentWalk {
-    /// The last line told.
+    /// The last line yielded.
     pub mark: Mark,
 }
 

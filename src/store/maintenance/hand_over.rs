@@ -1,7 +1,7 @@
 //! Hands a store over: an export after which the directory refuses to be worked on; and takes that back.
 //!
-//! Invariant: the directory says that it was handed over before the first byte of the export is written, so at no instant
-//! is there a whole export beside a directory that a daemon would start on. An export that fails takes the word back.
+//! Invariant: the directory is marked as handed over before the first byte of the export is written, so at no instant is
+//! there a whole export beside a directory that a daemon would start on. An export that fails removes the mark.
 
 use std::path::Path;
 

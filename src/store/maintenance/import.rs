@@ -1,13 +1,13 @@
-//! Makes a directory of an export or a backup: one to keep, or one that a daemon goes on with.
+//! Makes a directory of an export or a backup: one to keep, or one that a daemon works on.
 //!
 //! Invariants: a directory that has anything in it is refused; the new one appears whole, verified and synced, or not at
-//! all; one that a daemon goes on with has its queue, built from the very journal that was verified. What was handed over
-//! goes on under its id; any other import gets an id of its own, for its original may go on too, and remembers the
-//! original's, so that copies of that one still repair what both have.
+//! all; one that a daemon works on has its queue, built from the very journal that was verified. What was handed over
+//! keeps its id; any other import gets an id of its own, since its original may continue too, and records the original's,
+//! so that copies of that one still repair what both have.
 //!
-//! What a copy cannot know: what its original did after it was made. An import of a backup believes its changes as they
-//! stood then. The engine looks at a proxy before its PUT and asks for a call in doubt, so nothing is switched a second
-//! time without need; but two daemons that work at once, on original and copy, are kept apart by nobody.
+//! What a copy cannot contain: what its original did after it was made. An import of a backup takes its changes as they
+//! were then. The engine looks at a proxy before its PUT and asks for a call in doubt, so nothing is switched a second
+//! time without need; but nothing keeps apart two daemons that work at once, on original and copy.
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};

@@ -3,7 +3,7 @@
 //! Invariants: a check changes nothing; a copy is whole, verified and in its place, or not there; nothing that was
 //! acknowledged is thrown away, what is replaced is kept beside; no two daemons are led to work on one store.
 //!
-//! Deliberately not here: when any of it is done, and how it is told (`cli`, `api`).
+//! Deliberately not here: when any of it is done, and how it is reported (`cli`, `api`).
 
 mod archive;
 pub mod begin;

@@ -1,7 +1,7 @@
-//! A store's directory, held against a daemon's start and otherwise left as it is.
+//! A store's directory, locked against a daemon's start and otherwise left as it is.
 //!
-//! Invariant: nothing is created or written, so it works on a read-only file system too. Held are the lock's file and the
-//! journal's folder, as a daemon holds them, as far as they are there; without either no daemon has ever worked there.
+//! Invariant: nothing is created or written, so it works on a read-only file system too. The lock's file and the journal's
+//! folder are locked, as a daemon locks them, if they are there; without either no daemon has ever worked there.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
@@ -24,13 +24,13 @@ pub(crate) enum Holder {
 
 /// A directory that nobody works on.
 #[derive(Debug)]
-pub(crate) struct Quiet {
+pub(crate) struct OfflineDirectory {
     identity: StoreIdentity,
     /// Held, never read: the locks go with the files.
     _lock: Vec<File>,
 }
 
-impl Quiet {
+impl OfflineDirectory {
     /// Holds the directory of a store.
     pub fn hold(dir: &Path) -> Result<Self, OpenError> {
         let lock = match holder(dir)? {

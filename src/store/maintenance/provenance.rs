@@ -1,7 +1,7 @@
 //! What a directory is among the copies of its store: a backup, one that was imported, one that was handed over.
 //!
-//! Invariant: a daemon works neither on a backup nor on what was handed over; both are said in a file that only the
-//! verbs write and take away.
+//! Invariant: a daemon works neither on a backup nor on what was handed over; a file that only the verbs write and remove
+//! records either.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
-//! Builds a queue anew from a journal, in a directory of its own.
+//! Rebuilds a queue from a journal, in a directory of its own.
 //!
-//! Invariant: the same code that folds and writes while a daemon runs folds and writes here, so the outcome is what the
-//! queue must hold.
+//! Invariant: the code that folds and writes while a daemon runs folds and writes here, so the outcome is what the queue
+//! must hold.
 
 use std::path::Path;
 
@@ -33,31 +33,31 @@ pub(super) fn build(dir: &Path, store: &str, extent: &Extent, until: u64, queue:
 fn fill(dir: &Path, store: &str, extent: &Extent, until: u64, queue: &Path) -> Result<Queue, QueueRefusal> {
     let folder = submissions(dir);
     let queue = Queue::open(queue, CACHE, store, true, Failpoint::default())?;
-    let (mut book, mut landed) = (StoreState::default(), Applied::default());
-    let mut steps: Vec<PendingRecord> = Vec::new();
-    let mut absorb = |steps: &mut Vec<PendingRecord>, reached: Mark, book: &mut StoreState| {
-        landed.absorb(steps, &queue, reached)?;
-        let closed = landed.take_closed();
+    let (mut state, mut applied) = (StoreState::default(), Applied::default());
+    let mut records: Vec<PendingRecord> = Vec::new();
+    let mut absorb = |records: &mut Vec<PendingRecord>, reached: Mark, state: &mut StoreState| {
+        applied.absorb(records, &queue, reached)?;
+        let closed = applied.take_closed();
         if !closed.is_empty() {
             queue.sync()?;
             pack_alone(&queue, closed)?;
         }
-        book.landed(reached.seq);
-        steps.clear();
+        state.applied(reached.seq);
+        records.clear();
         Ok::<(), QueueRefusal>(())
     };
     let reached = extent.walk::<QueueRefusal>(until, &mut |walked| {
         let (whole, reached) = (walked.line.more == 0, Mark { seq: walked.line.entry.seq, head: walked.digest });
-        steps.push(fold(&folder, &mut book, walked.line)?);
-        if whole && steps.len() >= CHUNK {
-            absorb(&mut steps, reached, &mut book)?;
+        records.push(fold(&folder, &mut state, walked.line)?);
+        if whole && records.len() >= CHUNK {
+            absorb(&mut records, reached, &mut state)?;
         }
         Ok(())
     })?;
-    if !steps.is_empty() {
-        absorb(&mut steps, reached, &mut book)?;
+    if !records.is_empty() {
+        absorb(&mut records, reached, &mut state)?;
     }
-    book.adds_up().map_err(QueueRefusal::Damaged)?;
+    state.adds_up().map_err(QueueRefusal::Damaged)?;
     queue.sync()?;
     Ok(queue)
 }

@@ -1,4 +1,4 @@
-//! Why a copy was not made, or not taken.
+//! Why a copy was not made, or not accepted.
 
 use std::io;
 use std::path::PathBuf;

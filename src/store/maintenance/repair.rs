@@ -1,14 +1,14 @@
-//! Repair: what is damaged in a store's directory is put back from a copy of it, and the newer rest of it is kept.
+//! Repair: what is damaged in a store's directory is restored from a copy of it, and the newer rest of it is kept.
 //!
-//! How nothing is lost: the copy's journal is verified from the first entry on, and ends with some entry. If the line after
-//! that one in the damaged directory carries exactly its digest, the two are one history, and everything behind it that is
-//! sound goes on. A line behind it in which one byte was changed is found by trying (`one_byte`).
+//! How nothing is lost: the copy's journal is verified from the first entry to its last. If the line after that entry in
+//! the damaged directory carries exactly its digest, the two are one history, and everything sound behind it is kept. A
+//! line behind it in which one byte was changed is found by trial (`one_byte`).
 //!
-//! Invariants: the outcome is verified from the first entry on, and held against the mark and the queue, before anything is
-//! changed; the journal changes in one exchange, and the damaged one is kept beside; what cannot be repaired is refused
-//! with the place, and nothing was changed.
+//! Invariants: the outcome is verified from the first entry on, and compared with the mark and the queue, before anything
+//! is changed; the journal changes in one exchange, and the damaged one is kept beside; what cannot be repaired is refused
+//! with the place, and nothing is changed.
 //!
-//! Deliberately not here: the queue, which the next start builds anew if it must.
+//! Deliberately not here: the queue, which the next start rebuilds if it must.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -86,7 +86,7 @@ pub fn repair(dir: &Path, from: Option<(CopySource<'_>, &str)>, now: Timestamp) 
     let joined = join(dir, copy.as_ref().map(|(copy, _)| copy), &witnesses, &new, &mut done);
     let outcome = joined.and_then(|()| settle(dir, copy.as_ref().map(|(copy, _)| copy), &witnesses, &new, &mut done));
     if outcome.is_err() {
-        // What led here is told; what is left is cleared by the next attempt.
+        // What led here is reported; what is left is cleared by the next attempt.
         let _ = fs::remove_dir_all(&new);
     }
     outcome
@@ -95,7 +95,7 @@ pub fn repair(dir: &Path, from: Option<(CopySource<'_>, &str)>, now: Timestamp) 
 /// What mark and queue have seen; what cannot be asked bears no witness.
 struct Witnesses {
     seen: Vec<(&'static str, Mark)>,
-    /// Whether the mark must be written anew.
+    /// Whether the mark must be rewritten.
     no_mark: Option<&'static str>,
 }
 

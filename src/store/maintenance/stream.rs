@@ -1,6 +1,6 @@
-//! Passes an export on as it comes, and makes sure at its end that it was whole.
+//! Copies an export's stream as it arrives, and verifies at its end that it was whole.
 //!
-//! Deliberately not here: the chain. Whoever made the export has checked it on the way out.
+//! Deliberately not here: the chain, which the export checked on the way out.
 
 use std::io::{self, Read, Write};
 
@@ -9,7 +9,7 @@ use super::manifest::Manifest;
 use super::refusal::CopyError;
 
 /// Writes to `out` what `from` gives, to its end; refused when it was not whole.
-pub fn relay(from: impl Read, name: &str, out: &mut dyn Write) -> Result<Manifest, CopyError> {
+pub fn pass_on(from: impl Read, name: &str, out: &mut dyn Write) -> Result<Manifest, CopyError> {
     let mut through = Tee { from, out, failed: None };
     let read = archive::read(&mut through, &mut StreamEnd);
     // What the reader has no use for belongs to the file all the same.

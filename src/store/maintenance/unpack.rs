@@ -1,7 +1,7 @@
-//! Takes an export apart into a new directory, and makes sure of all of it.
+//! Unpacks an export into a new directory, and verifies all of it.
 //!
 //! Invariants: it works in a directory beside the wanted place and gives it that name only when everything in it was
-//! verified and synced; what is wrong is told with its member and line.
+//! verified and synced; an error names the member and the line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
@@ -48,7 +48,7 @@ struct Aside {
 impl Drop for Aside {
     fn drop(&mut self) {
         if !self.keep {
-            // What led here is told; what cannot be removed now is removed by the next attempt.
+            // What led here is reported; what cannot be removed now is removed by the next attempt.
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
@@ -234,7 +234,7 @@ impl Taker<'_> {
     }
 }
 
-/// Makes sure of a copy: the chain from the first entry on, and every submission that the journal speaks of.
+/// Makes sure of a copy: the chain from the first entry on, and every submission that the journal names.
 fn verify(dir: &Path) -> Result<Extent, CopyError> {
     let extent = Extent::of_journal(&journal(dir))?;
     let wanted = extent.submissions()?;

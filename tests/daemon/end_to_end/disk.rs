@@ -60,8 +60,8 @@ fn ended_loudly(field: &mut FieldDay, reasons: &[&str]) {
 fn goes_on(field: &mut FieldDay, what: &str) {
     field.serve();
     field.wait_until("the end", |status| status["phase"] == "completed");
-    let told = field.assert_nothing_is_lost_or_repeated(PROXIES);
-    Score { times: 1, told, sound: 1, ..Score::of(what) }.settle();
+    let acknowledged = field.assert_nothing_is_lost_or_repeated(PROXIES);
+    Score { times: 1, acknowledged, sound: 1, ..Score::of(what) }.settle();
 }
 
 #[test]

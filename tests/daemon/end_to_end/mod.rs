@@ -50,13 +50,13 @@ fn killed_ten_times_and_nothing_is_lost_or_repeated() {
     }
     field.wait_until("the end", |status| status["phase"] == "completed");
 
-    let told = field.assert_nothing_is_lost_or_repeated(PROXIES);
+    let acknowledged = field.assert_nothing_is_lost_or_repeated(PROXIES);
     let ledger = field.ledger();
     let fired = &ledger["fired"];
     for fault in ["error_500_before", "error_500_after", "drop_before", "drop_after"] {
         assert!(fired[fault].as_u64() > Some(0), "{fault} never fired: {fired}");
     }
-    Score { times: kills, told, sound: kills, ..Score::of("SIGKILL of a busy daemon") }.settle();
+    Score { times: kills, acknowledged, sound: kills, ..Score::of("SIGKILL of a busy daemon") }.settle();
 }
 
 /// At a limit of 100 calls a second the server's own log never has more than 100 in any sliding second, over a restart too.

@@ -20,7 +20,7 @@ async fn a_sound_store_is_sound() {
 }
 
 #[tokio::test]
-async fn every_damage_is_told_with_place_and_remedy() {
+async fn every_damage_is_reported_with_place_and_remedy() {
     let bed = bed(22).await;
     for damage in DAMAGES {
         let dir = image(bed.dir.path());
@@ -44,7 +44,7 @@ async fn every_damage_is_told_with_place_and_remedy() {
 }
 
 #[tokio::test]
-async fn all_damages_are_told_not_only_the_first() {
+async fn all_damages_are_reported_not_only_the_first() {
     let bed = bed(23).await;
     let dir = bed.dir.path();
     change(&segments(dir)[0], 3, reworded_or_spaced);
@@ -101,11 +101,11 @@ async fn a_store_that_runs_is_checked_as_far_as_it_is_written() {
 }
 
 #[tokio::test]
-async fn flips_anywhere_in_the_queue_are_told_or_harmless() {
+async fn flips_anywhere_in_the_queue_are_reported_or_harmless() {
     let bed = bed(25).await;
     let db = std::fs::read(bed.dir.path().join("queue/db")).expect("there");
     let used: Vec<usize> = (0..db.len()).filter(|at| db[*at] != 0).collect();
-    let mut told = 0;
+    let mut noticed = 0;
     for part in 0..16 {
         let at = used[used.len() * part / 16 + part];
         let dir = image(bed.dir.path());
@@ -117,10 +117,10 @@ async fn flips_anywhere_in_the_queue_are_told_or_harmless() {
             // Then it lies where nothing is read any more: the store shows what it showed.
             assert!(picture(&reopened(dir.path())).await == bed.picture, "byte {at}: another state, and the check was content");
         } else {
-            told += 1;
+            noticed += 1;
         }
     }
-    assert!(told > 0, "no flip was noticed");
+    assert!(noticed > 0, "no flip was noticed");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn a_backup_and_the_newer_rest_lose_nothing() {
         if damage.repaired {
             outcome.unwrap_or_else(|error| panic!("{}: {error}", damage.name));
             let store = open_plain(dir.path()).unwrap_or_else(|error| panic!("{}: {error}", damage.name));
-            // A row that a start does not read is met, and built anew, by whoever reads it.
+            // A row that a start does not read is met, and rebuilt, by whoever reads it.
             let rows_only = damage.place.starts_with("queue/") || damage.place.starts_with('/');
             assert!(rows_only || picture(&store).await == bed.picture, "{}: something is lost", damage.name);
             drop(store);
@@ -96,14 +96,14 @@ async fn damage_before_and_behind_the_backup_is_repaired_together() {
 }
 
 #[tokio::test]
-async fn whole_folders_that_are_gone_are_told_and_put_back() {
+async fn whole_folders_that_are_gone_are_reported_and_put_back() {
     let bed = bed(56).await;
     for folder in ["journal", "submissions"] {
         let dir = image(bed.dir.path());
         fs::remove_dir_all(dir.path().join(folder)).expect("there");
         let report = check(dir.path()).expect("it can be checked");
-        let told = report.findings.iter().any(|finding| finding.place.contains(folder) && finding.what.contains("is missing"));
-        assert!(told && !report.sound, "{folder}: {report:#?}");
+        let reported = report.findings.iter().any(|finding| finding.place.contains(folder) && finding.what.contains("is missing"));
+        assert!(reported && !report.sound, "{folder}: {report:#?}");
         repair(dir.path(), Some((CopySource::Directory(bed.dir.path()), "a copy")), now()).expect("the copy has it");
         assert!(check(dir.path()).expect("it can be checked").sound, "{folder}");
         assert!(picture(&reopened(dir.path())).await == bed.picture, "{folder}");
