@@ -27,7 +27,7 @@ pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now
     let mine = snapshot.unserved.iter().filter(|one| one.rollout == rollout.id);
     let unserved: Vec<Unserved<'_>> = mine.map(|one| Unserved { lane: &one.lane, shares: one.shares.as_ref() }).collect();
     let situation = Situation { groups_full, unserved: &unserved, ..situation(rollout, snapshot, &window, now) };
-    hold::of_rollout(&situation, &lanes).into_iter().map(|hold| told(hold, now)).collect()
+    hold::of_rollout(&situation, &lanes).into_iter().map(|hold| view(hold, now)).collect()
 }
 
 /// Whether the plan's group limits leave no place to any queued change.
@@ -59,7 +59,7 @@ pub async fn of_changes(
         let occupied = lane.and_then(|lane| lane.occupied.get(&change.target.instance_id));
         let (group_full, lane) = (group_full.as_ref(), lane.map(standing));
         let waiting = Waiting { change, now, wake: active.due, instance_taken, occupied, group_full, lane };
-        holds.push(hold::of_change(&situation, &waiting).map(|hold| told(hold, now)));
+        holds.push(hold::of_change(&situation, &waiting).map(|hold| view(hold, now)));
     }
     Ok(holds)
 }
@@ -97,7 +97,7 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
 }
 
 /// The hold as the API tells it: an end that has passed is none, for what it ends has only not been looked at again yet.
-fn told(hold: hold::Hold, now: Timestamp) -> HoldView {
+fn view(hold: hold::Hold, now: Timestamp) -> HoldView {
     let hold::Hold { word, text, since, until } = hold;
     HoldView { word: word.into(), text, since, until: until.filter(|until| *until > now) }
 }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn an_end_that_has_passed_is_not_told() {
         let at = |second| Timestamp::from_second(second).expect("an instant");
-        let until = |end| told(hold::Hold { word: "soaking", text: String::new(), since: None, until: Some(at(end)) }, at(100)).until;
+        let until = |end| view(hold::Hold { word: "soaking", text: String::new(), since: None, until: Some(at(end)) }, at(100)).until;
         assert_eq!((until(99), until(100), until(101)), (None, None, Some(at(101))));
     }
 }

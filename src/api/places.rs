@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_too_many_is_told_so_and_then_no_more_are_heard() {
+    async fn one_too_many_is_refused_and_then_no_more_are_heard() {
         let connections = Connections::new(clock(), IDLE_MAX);
         let places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit().expect("a place")).collect();
         let working: Vec<_> = places.iter().map(begin).collect();

@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_fills_within_a_month_is_told() {
+    fn a_disk_that_fills_within_a_month_is_reported() {
         for (days_left, verdict, word) in [(DAYS_FEW - 1, CheckRow::NOTE, "filling"), (DAYS_FEW, CheckRow::GO, "ok")] {
             let growth = Growth { since: Timestamp::UNIX_EPOCH, bytes_per_day: 1 << 30, free_bytes: 58 << 30, days_left };
             let row = growing(growth);

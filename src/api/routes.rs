@@ -405,9 +405,9 @@ mod tests {
         assert_eq!(states(None).expect("no filter"), Vec::<String>::new());
         assert_eq!(states(Some("failed,in_doubt")).expect("two words"), ["failed", "in_doubt"]);
         assert_eq!(states(Some("active")).expect("the short word"), ChangeState::ACTIVE);
-        let told = |word: &str| format!("{:?}", states(Some(word)).expect_err("no state"));
-        assert!(told("fialed").contains("did you mean `failed`?"), "{}", told("fialed"));
-        assert!(told("done").contains("use active, "), "{}", told("done"));
+        let suggestion = |word: &str| format!("{:?}", states(Some(word)).expect_err("no state"));
+        assert!(suggestion("fialed").contains("did you mean `failed`?"), "{}", suggestion("fialed"));
+        assert!(suggestion("done").contains("use active, "), "{}", suggestion("done"));
     }
 
     #[test]

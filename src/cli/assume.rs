@@ -58,7 +58,7 @@ fn basis(scenario: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> V
     let job_time = scenario.faults.job_time;
     let between =
         if job_time.min == job_time.max { span(job_time.min) } else { format!("{} to {}", span(job_time.min), span(job_time.max)) };
-    let mut told = vec![if job_time_given {
+    let mut assumptions = vec![if job_time_given {
         format!("jobs take {between}, as given")
     } else {
         format!("jobs take {between}, assumed (tell it better with --fault job_time=…)")
@@ -67,12 +67,12 @@ fn basis(scenario: &Scenario, daemon: &DaemonAddress, job_time_given: bool) -> V
         let known = daemon.configured().iter().any(|known| known.name == lane.name);
         let quota = lane.quota.map_or("no quota".to_owned(), |quota| format!("{} calls in any {}", quota.requests, span(quota.per)));
         let from = if known { "as configured" } else { "assumed, no configuration names it" };
-        told.push(format!("lane {}: {quota}, {from}", lane.name));
+        assumptions.push(format!("lane {}: {quota}, {from}", lane.name));
     }
     if scenario.plan.strategy.waves.iter().any(|wave| wave.promote == Promote::Manual) {
-        told.push("a person promotes as soon as the rollout waits for it".into());
+        assumptions.push("a person promotes as soon as the rollout waits for it".into());
     }
-    told
+    assumptions
 }
 
 /// A length as a plan writes it.

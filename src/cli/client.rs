@@ -207,13 +207,13 @@ impl Client {
     }
 
     /// Lets the daemon look at instances; each row is told as it comes.
-    pub async fn look(&self, asked: &LookRequest, told: &mut dyn FnMut(LookRow)) -> Result<(), ClientError> {
-        self.lines("/v1/looks", asked, told).await
+    pub async fn look(&self, asked: &LookRequest, each: &mut dyn FnMut(LookRow)) -> Result<(), ClientError> {
+        self.lines("/v1/looks", asked, each).await
     }
 
     /// Lets the daemon look at all that a rollout needs; each row is told as it comes.
-    pub async fn preflight(&self, asked: &PreflightRequest, told: &mut dyn FnMut(CheckRow)) -> Result<(), ClientError> {
-        self.lines("/v1/preflight", asked, told).await
+    pub async fn preflight(&self, asked: &PreflightRequest, each: &mut dyn FnMut(CheckRow)) -> Result<(), ClientError> {
+        self.lines("/v1/preflight", asked, each).await
     }
 
     /// A copy of the daemon's store, as one stream.
@@ -229,7 +229,7 @@ impl Client {
         Ok(StreamReader::new(response.bytes_stream().map_err(std::io::Error::other)))
     }
 
-    async fn lines<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize, told: &mut dyn FnMut(T)) -> Result<(), ClientError> {
+    async fn lines<T: DeserializeOwned>(&self, path: &str, asked: &impl Serialize, each: &mut dyn FnMut(T)) -> Result<(), ClientError> {
         let broken = |what: String| ClientError::Broken(what);
         let request = self.request(Method::POST, path).timeout(LOOKS).json(asked);
         let mut response = self.outliving(Repeat::Harmless, async || self.answer(copy(&request)).await).await?;
@@ -238,7 +238,7 @@ impl Client {
             rest.extend_from_slice(&bytes);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = rest.drain(..=end).collect();
-                told(serde_json::from_slice(&line).map_err(|error| broken(error.to_string()))?);
+                each(serde_json::from_slice(&line).map_err(|error| broken(error.to_string()))?);
             }
             if rest.len() as u64 > BODY_MAX {
                 return Err(broken(format!("a line has more than {} MiB", BODY_MAX >> 20)));

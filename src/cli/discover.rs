@@ -71,9 +71,9 @@ pub async fn discover(client: &Client, args: &DiscoverArgs, daemon: &DaemonAddre
     let walked = walk(client, &lanes, &mut found, &format!("the discovery was given up; {again}"), again).await;
     found.sink.end(walked.is_ok())?;
     let n = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let told = format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown);
-    term::say(&told);
-    found.left_out().iter().for_each(|told| term::say(told));
+    let summary = format!("{} found, {} of them without a known ssl_option", count(n(found.proxies), "proxy", "proxies"), found.unknown);
+    term::say(&summary);
+    found.left_out().iter().for_each(|summary| term::say(summary));
     if let (Some(path), Err(_)) = (&args.into, &walked) {
         term::say(&format!("what was found is in {}, which no plan takes", part(path).display()));
     }

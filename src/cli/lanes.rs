@@ -64,20 +64,20 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_tells_its_use_and_what_holds_it_back() {
+    fn a_lane_shows_its_use_and_what_holds_it_back() {
         let style = Style { now: jiff::Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
         assert_eq!(line(&lane(), &style), "lane prod-sg  87 of 120 calls in the last 5m");
         assert!(!is_held_back(&lane()));
         let quota = lane().quota.map(|quota| LaneQuotaDoc { ceiling: 96, refused: 3, ..quota });
         let learnt = LaneDoc { quota, waiting: 1, ..lane() };
-        let told = line(&learnt, &style);
-        assert_eq!(told, "lane prod-sg  87 of 120 calls in the last 5m  the account gives 96, 3 refused  1 waits for the quota");
+        let shown = line(&learnt, &style);
+        assert_eq!(shown, "lane prod-sg  87 of 120 calls in the last 5m  the account gives 96, 3 refused  1 waits for the quota");
         assert!(is_held_back(&learnt));
         let until = Some(jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(60));
         let paused = LaneDoc { paused_until: until, paused_why: Some("slow\u{1b}[2J down".into()), quota: None, ..lane() };
-        let told = line(&paused, &style);
-        assert!(told.starts_with("lane prod-sg  2 calls out, no quota  paused until ") && told.contains(": slow"), "{told}");
-        assert!(!told.contains('\u{1b}') && is_held_back(&paused));
+        let shown = line(&paused, &style);
+        assert!(shown.starts_with("lane prod-sg  2 calls out, no quota  paused until ") && shown.contains(": slow"), "{shown}");
+        assert!(!shown.contains('\u{1b}') && is_held_back(&paused));
         let clock = LaneClockDoc {
             ahead_least_ms: 10_799_000,
             ahead_most_ms: 10_801_000,

@@ -163,8 +163,8 @@ fn plan_faults(faults: &[PlanFault], plan: Option<&str>) -> Vec<String> {
 /// What `status` says of the daemon: its lanes, its store, and plan files that were not taken. Of one plan that was asked
 /// for, only what its rollout may wait for.
 pub fn beside(daemon: &DaemonDoc, asked: Option<&str>, style: &Style) -> Vec<String> {
-    let told = |lane: &&LaneDoc| asked.is_none() || lanes::is_held_back(lane);
-    let mut lines: Vec<String> = daemon.lanes.iter().filter(told).map(|lane| lanes::line(lane, style)).collect();
+    let is_listed = |lane: &&LaneDoc| asked.is_none() || lanes::is_held_back(lane);
+    let mut lines: Vec<String> = daemon.lanes.iter().filter(is_listed).map(|lane| lanes::line(lane, style)).collect();
     lines.extend(daemon.store.growth.as_ref().filter(|_| asked.is_none()).map(|growth| format!("store: {}", growth.message())));
     lines.extend(plan_faults(&daemon.plans, asked));
     lines

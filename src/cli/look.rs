@@ -46,7 +46,7 @@ pub async fn look(client: &Client, targets: &[Target]) -> Result<Looked> {
     while !asked.is_empty() {
         let rest = asked.split_off(asked.len().min(LOOK_INSTANCES_MAX));
         let request = LookRequest { instances: std::mem::replace(&mut asked, rest) };
-        let (rows, mut told) = tokio::sync::mpsc::channel(LOOK_INSTANCES_MAX);
+        let (rows, mut answers) = tokio::sync::mpsc::channel(LOOK_INSTANCES_MAX);
         // There is a place for each row of a request, so none is ever turned away.
         let mut pass_on = |row| drop(rows.try_send(row));
         let mut looking = std::pin::pin!(client.look(&request, &mut pass_on));
@@ -60,12 +60,12 @@ pub async fn look(client: &Client, targets: &[Target]) -> Result<Looked> {
                     found.progress.clear();
                     return Err(ExitFailure::new(Exit::Interrupted, "the look was given up; nothing was changed").into());
                 }
-                Some(row) = told.recv() => found.take(row),
+                Some(row) = answers.recv() => found.take(row),
                 looked = &mut looking => break looked?,
                 () = tokio::time::sleep(SILENCE) => found.progress.silent(),
             }
         }
-        while let Ok(row) = told.try_recv() {
+        while let Ok(row) = answers.try_recv() {
             found.take(row);
         }
     }

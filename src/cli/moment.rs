@@ -93,7 +93,7 @@ mod tests {
         ] {
             assert_eq!(moment(text, &style), Ok(expected.parse().expect("an instant")), "{text}");
         }
-        assert!(moment("2026-12-01T03:00", &style).is_err_and(|told| told.contains("over already")));
+        assert!(moment("2026-12-01T03:00", &style).is_err_and(|refusal| refusal.contains("over already")));
         for bad in ["", "soon", "25:00", "6", "0s", "2026-13-01T00:00"] {
             assert!(moment(bad, &style).is_err(), "{bad}");
         }
@@ -112,7 +112,7 @@ mod tests {
         ] {
             assert_eq!(past(text, &style), Ok(expected.parse().expect("an instant")), "{text}");
         }
-        assert!(past("2026-12-01T06:00", &style).is_err_and(|told| told.contains("not come yet")));
+        assert!(past("2026-12-01T06:00", &style).is_err_and(|refusal| refusal.contains("not come yet")));
         assert!(past("yesterday", &style).is_err());
     }
 }

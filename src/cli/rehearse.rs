@@ -61,12 +61,12 @@ pub async fn rehearse(args: &RehearseArgs, daemon: &DaemonAddress, client: impl 
     }
     let style = Style { zone, ..style.clone() };
     let clocks = clocks(&scenario.plan.calendar, &run.verdict);
-    let told = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
+    let report = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
     let mut out = term::stdout();
     match args.output.output {
-        DocumentFormat::Table => write!(out, "{}", text(&told, &style))?,
-        DocumentFormat::Json => writeln!(out, "{}", pretty(&told)?)?,
-        DocumentFormat::Jsonl => writeln!(out, "{}", line(&told)?)?,
+        DocumentFormat::Table => write!(out, "{}", text(&report, &style))?,
+        DocumentFormat::Json => writeln!(out, "{}", pretty(&report)?)?,
+        DocumentFormat::Jsonl => writeln!(out, "{}", line(&report)?)?,
     }
     out.flush()?;
     Ok(exit(&run.verdict))
@@ -133,19 +133,19 @@ pub fn exit(verdict: &RehearsalVerdict) -> Exit {
 }
 
 /// The verdict for people.
-pub fn text(told: &RehearsalReport<'_>, style: &Style) -> String {
-    let verdict = told.verdict;
+pub fn text(report: &RehearsalReport<'_>, style: &Style) -> String {
+    let verdict = report.verdict;
     let to = if verdict.ssl_option { "on" } else { "off" };
     let mut text = format!("rehearsal of plan {} revision {}  ssl -> {to}\n", verdict.plan, verdict.revision);
     text.push_str(&format!("from {}, seed {}, {}\n", style.time(verdict.from), verdict.seed, count(verdict.targets, "proxy", "proxies")));
-    for basis in &told.basis {
+    for basis in &report.basis {
         text.push_str(&format!("  {basis}\n"));
     }
     text.push_str(&format!("\n{}\n\n", ending(verdict, style)));
     text.push_str(&waves(verdict, style));
     if !verdict.windows.is_empty() {
         text.push('\n');
-        text.push_str(&windows(told, style));
+        text.push_str(&windows(report, style));
     }
     text.push('\n');
     for worst in &verdict.worst {
@@ -153,7 +153,7 @@ pub fn text(told: &RehearsalReport<'_>, style: &Style) -> String {
         let allowed = worst.allowed.map(|allowed| format!(" of {allowed} allowed")).unwrap_or_default();
         text.push_str(&format!("lane {}: at most {}{allowed} in any {interval}\n", worst.lane, count(worst.calls as u64, "call", "calls")));
     }
-    text.push_str(&format!("{} calls, {} of them switches, {} journal lines\n", verdict.calls, verdict.switches, told.journal_lines));
+    text.push_str(&format!("{} calls, {} of them switches, {} journal lines\n", verdict.calls, verdict.switches, report.journal_lines));
     for (fault, times) in &verdict.faults {
         text.push_str(&format!("met {fault} {}\n", count(u32::try_from(*times).unwrap_or(u32::MAX), "time", "times")));
     }
@@ -311,21 +311,21 @@ fn waves(verdict: &RehearsalVerdict, style: &Style) -> String {
 /// Windows shown; a verdict as JSON has them all.
 const WINDOWS_SHOWN: usize = 40;
 
-fn windows(told: &RehearsalReport<'_>, style: &Style) -> String {
-    let verdict = told.verdict;
+fn windows(report: &RehearsalReport<'_>, style: &Style) -> String {
+    let verdict = report.verdict;
     let cells: Vec<Vec<String>> = verdict
         .windows
         .iter()
         .take(WINDOWS_SHOWN)
         .map(|window| {
             let until = window.cutoff.map_or("-".into(), |cutoff| style.time(cutoff));
-            let clocks = told.clocks.get(&window.number).cloned().unwrap_or_default();
+            let clocks = report.clocks.get(&window.number).cloned().unwrap_or_default();
             let (switches, settled) = (window.switches.to_string(), window.settled.to_string());
             vec![window.number.to_string(), style.time(window.open), until, switches, settled, clocks]
         })
         .collect();
     let mut text = aligned(
-        &["#WINDOW", "OPEN", "CUTOFF", "#SWITCHES", "#SETTLED", if told.clocks.is_empty() { "" } else { "CLOCKS" }],
+        &["#WINDOW", "OPEN", "CUTOFF", "#SWITCHES", "#SETTLED", if report.clocks.is_empty() { "" } else { "CLOCKS" }],
         true,
         &cells,
         &mut Vec::new(),
@@ -365,19 +365,19 @@ mod tests {
         stage.scenario
     }
 
-    fn told(scenario: &Scenario) -> (String, String, Exit) {
+    fn rehearsed(scenario: &Scenario) -> (String, String, Exit) {
         let zone = scenario.plan.calendar.windows()[0].zone().rules().clone();
         let style = Style { now: after(0), zone };
         let run = run(scenario).expect("a fleet");
         let basis = vec!["jobs take 30s to 1m, as given".into()];
         let clocks = clocks(&scenario.plan.calendar, &run.verdict);
-        let told = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
-        (text(&told, &style), pretty(&told).expect("JSON"), exit(&run.verdict))
+        let report = RehearsalReport { verdict: &run.verdict, basis, clocks, journal_lines: run.journal.len() };
+        (text(&report, &style), pretty(&report).expect("JSON"), exit(&run.verdict))
     }
 
     #[test]
     fn a_rehearsal_that_goes_well() {
-        let (text, json, exit) = told(&scenario());
+        let (text, json, exit) = rehearsed(&scenario());
         golden("rehearsal", &text);
         golden("rehearsal-json", &json);
         assert_eq!(exit, Exit::Done);
@@ -392,7 +392,7 @@ mod tests {
             with(&stage.scenario.faults, &[FaultSetting { key: "job_time".into(), value: "50s".into() }]).expect("a fault");
         for (from, name) in [("2027-03-27T00:00:00Z", "rehearsal-spring"), ("2027-10-30T00:00:00Z", "rehearsal-autumn")] {
             stage.scenario.from = from.parse().expect("an instant");
-            let (text, json, _) = told(&stage.scenario);
+            let (text, json, _) = rehearsed(&stage.scenario);
             let from = text.find("CUTOFF").map_or(0, |at| text[..at].rfind('\n').map_or(0, |line| line + 1));
             golden(name, text[from..].split("\n\n").next().unwrap_or_default());
             assert_eq!(json.matches("\"clocks\"").count(), 1, "{json}");
@@ -407,7 +407,7 @@ mod tests {
         scenario.plan.strategy.max_failures = 2;
         scenario.plan.retry.max_attempts = 1;
         scenario.crashes = vec![Duration::from_secs(17 * 3600 + 30)];
-        let (text, _, exit) = told(&scenario);
+        let (text, _, exit) = rehearsed(&scenario);
         golden("rehearsal-halted", &text);
         assert_eq!(exit, Exit::Stopped);
     }
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_story_is_told_with_its_command() {
+    fn the_shortest_repro_is_reported_with_its_command() {
         let found = SearchDoc {
             searched: 17,
             endings: [("completed", 16), ("halted", 1)].into(),

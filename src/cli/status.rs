@@ -258,9 +258,10 @@ fn table(rollout: &RolloutDoc, shown: &[&WaveDoc], width: usize) -> String {
     }
     let words = |column: &&str| column.trim_start_matches('#').to_lowercase();
     let rest = |row: &mut Vec<String>| {
-        let told = row.split_off(first.len()).into_iter().zip(&columns[first.len()..]);
-        let told = told.filter(|(cell, _)| !matches!(cell.as_str(), "0" | "-")).map(|(cell, column)| format!("{} {cell}", words(column)));
-        told.collect::<Vec<_>>().join("  ")
+        let shown_parts = row.split_off(first.len()).into_iter().zip(&columns[first.len()..]);
+        let shown_parts =
+            shown_parts.filter(|(cell, _)| !matches!(cell.as_str(), "0" | "-")).map(|(cell, column)| format!("{} {cell}", words(column)));
+        shown_parts.collect::<Vec<_>>().join("  ")
     };
     let rest: Vec<String> = cells.iter_mut().map(rest).collect();
     let narrow = widest(&aligned(&first, true, &cells, &mut Vec::new()));
@@ -325,10 +326,14 @@ pub fn tick(rollout: &RolloutDoc, style: &Style) -> String {
 fn others(rollout: &RolloutDoc) -> String {
     let tally = &rollout.tally;
     let wrong = [("failed", tally.failed), ("in doubt", tally.in_doubt)].into_iter().filter(|(_, n)| *n > 0);
-    let told: String = wrong.chain(beside(rollout)).map(|(word, n)| format!(", {n} {word}")).collect();
+    let shown_parts: String = wrong.chain(beside(rollout)).map(|(word, n)| format!(", {n} {word}")).collect();
     let listed = [("failed", tally.failed), ("in_doubt", tally.in_doubt), ("skipped", tally.skipped)];
     let states: Vec<&str> = listed.into_iter().filter(|(_, n)| *n > 0).map(|(state, _)| state).collect();
-    if states.is_empty() { told } else { format!("{told}; see `sealift changes {} --state {}`", rollout.name, states.join(",")) }
+    if states.is_empty() {
+        shown_parts
+    } else {
+        format!("{shown_parts}; see `sealift changes {} --state {}`", rollout.name, states.join(","))
+    }
 }
 
 /// The last line of a rollout that was followed: what came out, and the next step.

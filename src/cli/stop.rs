@@ -22,13 +22,13 @@ pub async fn stop(client: &Client, args: &StopArgs, daemon: &DaemonAddress) -> R
     let request = StopRequest { reason: args.reason.clone() };
     // The way to stop without the daemon is told at once, not after its restart was waited for.
     let answered = client.clone().waiting(Duration::ZERO).switch_all("stop", &request).await;
-    tell(&answered.map_err(|error| without_answer(error, daemon))?, args.output.output)
+    report(&answered.map_err(|error| without_answer(error, daemon))?, args.output.output)
 }
 
 /// `start`.
 pub async fn start(client: &Client, args: &StopArgs) -> Result<Exit> {
     let answer = client.switch_all("start", &StopRequest { reason: args.reason.clone() }).await?;
-    tell(&answer, args.output.output)
+    report(&answer, args.output.output)
 }
 
 /// Whoever must stop everything now is told how, whatever keeps the daemon from its answer.
@@ -49,7 +49,7 @@ fn without_answer(error: ClientError, daemon: &DaemonAddress) -> ExitFailure {
     ExitFailure { message, ..failure }
 }
 
-fn tell(answer: &StopAnswer, format: DocumentFormat) -> Result<Exit> {
+fn report(answer: &StopAnswer, format: DocumentFormat) -> Result<Exit> {
     let mut out = term::stdout();
     match format {
         DocumentFormat::Table if answer.verb == "stop" => {

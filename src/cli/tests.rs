@@ -106,7 +106,7 @@ fn a_rollout_that_works() {
 }
 
 #[test]
-fn one_end_is_told() {
+fn one_end_is_reported() {
     let (guess, end) = (Some(at("2026-12-05T17:42:24Z")), Some(at("2026-12-06T18:10:00Z")));
     let wave = |name: &str| ForecastWave {
         name: name.into(),
@@ -133,7 +133,7 @@ fn one_end_is_told() {
     assert_eq!(rollout().with_forecast(Some(forecast(1))).eta, end);
     let endless = rollout().with_forecast(Some(Forecast { p50: None, ..forecast(1) }));
     assert_eq!(endless.eta, None, "a guess does not contradict that no end is in sight");
-    let told = |waves| {
+    let words = |waves| {
         shown(&rollout().with_forecast(Some(forecast(waves)))).lines().filter(|line| line.contains("failure budget")).collect::<String>()
     };
     let hangs = Forecast {
@@ -146,8 +146,8 @@ fn one_end_is_told() {
         "after-a-promotion",
         &format!("{}\n{}", shown(&hanging), super::forecast::text(&hanging.forecast.expect("it has one"), &style())),
     );
-    assert!(!told(1).contains("ends about"), "{}", told(1));
-    assert!(told(9).contains("ends about 2026-12-07 02:10"), "the last wave is not among the lines: {}", told(9));
+    assert!(!words(1).contains("ends about"), "{}", words(1));
+    assert!(words(9).contains("ends about 2026-12-07 02:10"), "the last wave is not among the lines: {}", words(9));
 }
 
 #[test]
@@ -278,9 +278,9 @@ fn nothing_that_counts_is_cut_at_80_columns() {
         let text = anstream::adapter::strip_str(&view(&doc, &style(), width)).to_string();
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
         assert!(widest <= width, "{widest} columns of {width}:\n{text}");
-        let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for what in [held, "failed 49", "in doubt 14", "skipped 5", "budget left 11947 of 12000", "until 2026-12-06 02:20 +08"] {
-            assert!(told.contains(what), "{what} is missing at {width} columns:\n{text}");
+            assert!(words.contains(what), "{what} is missing at {width} columns:\n{text}");
         }
         if width == 80 {
             golden("narrow", &text);
@@ -499,7 +499,7 @@ fn what_a_verb_did() {
         waves,
         in_flight,
     };
-    let told: Vec<String> = [
+    let words: Vec<String> = [
         answer("pause", "advancing", Some(2), 3, 30),
         answer("pause", "soaking", Some(1), 3, 0),
         answer("pause", "advancing", Some(1), 1, 1),
@@ -513,7 +513,7 @@ fn what_a_verb_did() {
     .iter()
     .map(|answer| operate::done(answer) + "\n")
     .collect();
-    golden("verbs", &told.concat());
+    golden("verbs", &words.concat());
 }
 
 /// A plan that says all it can, and what a revert makes of it.

@@ -95,20 +95,20 @@ impl FleetWalk<'_> {
         if instances.is_empty() {
             return Ok(());
         }
-        let mut told: BTreeMap<LookInstance, Vec<LookProxy>> = BTreeMap::new();
+        let mut by_instance: BTreeMap<LookInstance, Vec<LookProxy>> = BTreeMap::new();
         let asked = LookRequest { instances: instances.iter().map(of).collect() };
         let failed = &mut self.failed;
         self.client
             .look(&asked, &mut |row| {
                 let instance = LookInstance { lane: row.lane, instance_id: row.instance_id };
                 match row.proxies {
-                    Some(proxies) => drop(told.insert(instance, proxies)),
+                    Some(proxies) => drop(by_instance.insert(instance, proxies)),
                     None => drop(failed.insert(instance, row.error.unwrap_or_else(|| "no reason was given".into()))),
                 }
             })
             .await?;
         for row in &instances {
-            if let Some(proxies) = told.remove(&of(row)) {
+            if let Some(proxies) = by_instance.remove(&of(row)) {
                 self.visitor.take(lane, row, proxies)?;
             }
         }

@@ -184,8 +184,8 @@ pub(super) fn understand(about: &About<'_>, answer: &TokenAnswer<'_>) -> Result<
 }
 
 fn life(body: &[u8]) -> Duration {
-    let told = serde_json::from_slice::<LoginBody>(body).ok().map(|body| body.token.issued_at.duration_until(body.token.expires_at));
-    told.and_then(|life| Duration::try_from(life).ok()).filter(|life| !life.is_zero()).unwrap_or(LIFE_UNTOLD).min(LIFE_MAX)
+    let lifetime = serde_json::from_slice::<LoginBody>(body).ok().map(|body| body.token.issued_at.duration_until(body.token.expires_at));
+    lifetime.and_then(|life| Duration::try_from(life).ok()).filter(|life| !life.is_zero()).unwrap_or(LIFE_UNTOLD).min(LIFE_MAX)
 }
 
 #[cfg(test)]

@@ -119,13 +119,13 @@ impl OwnTls {
         self.identity = Some(Arc::new(SingleCertAndKey::from(certified)));
         if let Some((begin, end)) = leaf {
             let soon = now.checked_add(ENDS_SOON).unwrap_or(Timestamp::MAX);
-            let told = match () {
+            let expiry_warning = match () {
                 () if end < now => Some(format!("the certificate has ended on {}", day(end))),
                 () if now < begin => Some(format!("the certificate begins only on {}", day(begin))),
                 () if end < soon => Some(format!("the certificate ends on {}", day(end))),
                 () => None,
             };
-            self.warnings.extend(told.map(|what| certificate.warning(&what)));
+            self.warnings.extend(expiry_warning.map(|what| certificate.warning(&what)));
         }
         Ok(())
     }

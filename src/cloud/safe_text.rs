@@ -78,16 +78,16 @@ pub fn for_a_shell(word: &str) -> String {
 /// What became of a request, with all causes in one line. That it was sent, and to which URL, is left out: whoever asked knows.
 pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut next = error.source();
-    let mut told = next.map_or_else(|| error.to_string(), ToString::to_string);
+    let mut joined = next.map_or_else(|| error.to_string(), ToString::to_string);
     while let Some(cause) = next {
         let text = cause.to_string();
         // Many layers repeat the one below.
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
+        if !joined.contains(&text) {
+            joined = format!("{joined}: {text}");
         }
         next = cause.source();
     }
-    told
+    joined
 }
 
 #[cfg(test)]

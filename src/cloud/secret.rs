@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_without_being_told() {
+    fn what_is_no_token_is_refused_without_being_shown() {
         for (content, what) in [("", "empty"), (" \n", "empty"), ("se\ncret", "line breaks"), ("se\u{7}cret", "line breaks")] {
             let (_dir, path) = file(content);
             let error = SecretReader::new("token", SecretSource::File(path)).current().expect_err(content).to_string();

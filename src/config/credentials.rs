@@ -1,6 +1,6 @@
 //! `credentials` and `iam_endpoint` of a lane: one way of being known to the cloud, whole.
 //!
-//! Invariant: exactly one way comes out, with all that it needs; a mixture or a half is told with what to write, and
+//! Invariant: exactly one way comes out, with all that it needs; a mixture or a half is reported with what to write, and
 //! no text of the file that may be a secret is shown.
 //!
 //! Deliberately not here: reading the secrets (`cloud::secret`).

@@ -5,7 +5,7 @@ use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use super::Config;
-use crate::yaml::properties::{told, warned};
+use crate::yaml::properties::{assert_reported, warned};
 
 thread_local! {
     /// Where the file lies while it is read.
@@ -26,7 +26,7 @@ pub fn config(bytes: &[u8]) {
         std::fs::write(&path, bytes).expect("room on disk");
         let shown = match Config::load(Some(&path), &|_| None) {
             Err(diagnostics) => {
-                told(&diagnostics, folder.path());
+                assert_reported(&diagnostics, folder.path());
                 diagnostics.render(false)
             }
             Ok(config) => {

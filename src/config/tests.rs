@@ -51,8 +51,8 @@ fn without_a_file_everything_has_its_default() {
 #[test]
 fn a_file_that_was_named_must_be_there() {
     let (_folder, config) = load(None, true, &[]);
-    let told = config.expect_err("it is missing").to_string();
-    assert!(told.contains("no such file"), "{told}");
+    let message = config.expect_err("it is missing").to_string();
+    assert!(message.contains("no such file"), "{message}");
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub fn stopping(within: Duration) {
 
 /// A thread that says alive (if the watchdog is on) and the status line: the supervisor's socket takes so many messages that
 /// nobody has read, and whoever sends one more waits.
-fn teller(watchdog: bool) -> std::io::Result<SyncSender<String>> {
+fn notifier(watchdog: bool) -> std::io::Result<SyncSender<String>> {
     let (sender, statuses) = std::sync::mpsc::sync_channel::<String>(1);
     std::thread::Builder::new().name("supervisor".into()).spawn(move || {
         for status in statuses {
@@ -104,8 +104,8 @@ fn teller(watchdog: bool) -> std::io::Result<SyncSender<String>> {
 pub async fn watch(mut snapshot: watch::Receiver<Arc<Snapshot>>) {
     // A third of the limit: one late pass is no death.
     let every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
-    let teller = match teller(every.is_some()) {
-        Ok(teller) => teller,
+    let notifier = match notifier(every.is_some()) {
+        Ok(notifier) => notifier,
         Err(error) => return tracing::warn!(%error, "the supervisor is told nothing more: there is no thread for it"),
     };
     let mut fed_at = 0;
@@ -123,7 +123,7 @@ pub async fn watch(mut snapshot: watch::Receiver<Arc<Snapshot>>) {
         }
         fed_at = now.passes;
         // The one before may still wait for the supervisor: this one is then left out.
-        let _left_out = teller.try_send(status(&now));
+        let _left_out = notifier.try_send(status(&now));
     }
 }
 

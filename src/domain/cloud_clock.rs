@@ -8,7 +8,7 @@
 //! that disagree, because the cloud's clock was stepped or two of its machines differ, widen it. Memory is bounded by
 //! `READINGS_MAX`.
 //!
-//! Deliberately not here: which answers count (`cloud::answer`), and what follows from the interval (`domain::doubt`,
+//! Deliberately not here: which answers count (`cloud::answer`), and what follows from the interval (`domain::job_match`,
 //! `engine::cloud_time`).
 
 #[cfg(test)]

@@ -275,7 +275,7 @@ fn wrong_number(texts: &[&str]) -> Error {
     Error::Fields { found: texts.len(), hint, proposal }
 }
 
-/// Proposes the whole expression with one field written anew, if that makes it valid.
+/// Proposes the whole expression with one field rewritten, if that makes it valid.
 fn refuse(field: CronField, texts: &[&str; 5], what: String, instead: Option<String>) -> Error {
     let place = CronField::ALL.iter().position(|f| *f == field).expect("one of the five");
     let proposal = instead.and_then(|instead| {

@@ -158,7 +158,7 @@ pub struct SurveyResult {
     pub drifted: u32,
     /// Of these, the held ones.
     pub left_out: u32,
-    /// Targets of which it cannot be told.
+    /// Targets of which it is not known.
     pub unseen: u32,
 }
 
@@ -201,7 +201,7 @@ pub enum Event {
         drifted: Vec<Drifted>,
         /// Targets that show the wanted value.
         right: u32,
-        /// Targets of which it cannot be told.
+        /// Targets of which it is not known.
         unseen: u32,
         /// The phase it ended in.
         phase: &'static str,
@@ -251,7 +251,7 @@ pub struct Decision {
     pub why: String,
 }
 
-/// Why a verb means nothing now; told to the operator word for word.
+/// Why a verb means nothing now; shown to the operator word for word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerbRefusal {
     #[error("the enforcement has ended; submit a newer revision of the plan to begin it again")]
@@ -368,8 +368,8 @@ impl EnforcementDecision<'_> {
         let mut record = self.next();
         let run = record.last.as_mut().filter(|run| run.halted.as_ref() != why)?;
         run.halted = why.cloned();
-        let told = why.map_or_else(|| "its rollout goes on".to_owned(), |why| format!("{why}; the next tick ends its rollout"));
-        Some(Decision { record, why: format!("run {}: {told}", self.number()) })
+        let effect = why.map_or_else(|| "its rollout goes on".to_owned(), |why| format!("{why}; the next tick ends its rollout"));
+        Some(Decision { record, why: format!("run {}: {effect}", self.number()) })
     }
 
     /// Why the rollout of the run at hand was halted.
@@ -514,7 +514,7 @@ impl EnforcementDecision<'_> {
             let record = Record { stage: EnforcementStage::Ended { end: EnforcementEnd::Superseded { revision } }, ..self.next() };
             return Some(Decision { record, why: format!("revision {revision} of the plan completed and asks for no enforcement") });
         };
-        // Whoever raises the revision has looked: what was held begins anew, and the numbers of the runs go on, because
+        // Whoever raises the revision has looked: what was held begins again, and the numbers of the runs go on, because
         // they are revisions of rollouts.
         let (runs, version) = (self.record.runs, self.record.version + 1);
         let record = Record { runs, version, ..Record::begun(origin, revision, targets, self.ctx.now) };

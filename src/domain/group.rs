@@ -4,7 +4,7 @@
 //! Invariant: a target is in at most one group of each limit, and which one never changes. A target without the tag is
 //! in none and is not limited by it.
 //!
-//! Deliberately not here: counting. What is in flight the store knows.
+//! Deliberately not here: counting what is in flight (`store`).
 
 use std::collections::BTreeMap;
 use std::fmt;

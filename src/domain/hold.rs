@@ -1,7 +1,7 @@
 //! Why not now, since when and until when: one reason for a rollout or a change that waits.
 //!
-//! Job: turn what is known into [`Hold`]s, the one that a tired operator should read first before the others. What a
-//! person must lift comes before what time lifts, and what holds everything before what holds one change.
+//! Job: turn the facts into [`Hold`]s, the one that an operator should read first before the others. What a person must
+//! lift comes before what time lifts, and what holds everything before what holds one change.
 //!
 //! Invariants: the same facts give the same hold; where nothing holds there is none, and work that is on its way is
 //! not held. Instants are in `since` and `until` only, so that every screen can show them in its own zone.

@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn exchanged_ids_are_told_apart() {
+    fn exchanged_ids_are_distinguished() {
         let error = "2ec617ba62da4eafb921b69438beed3cpo01".parse::<InstanceId>().expect_err("a proxy id");
         assert!(error.to_string().contains("looks like a proxy_id"), "{error}");
     }

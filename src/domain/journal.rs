@@ -1,8 +1,9 @@
-//! The journal's words: who moved from what to what, when and why.
+//! The journal's entries: who moved from what to what, when and why.
 //!
 //! Invariant: folding the entries in their order gives the stored state exactly; so every entry carries the whole
-//! record it led to, and nothing else moves anything. The chain of hashes is the store's business; no secret ever
-//! stands in an entry.
+//! record it led to, and nothing else moves anything. No entry ever contains a secret.
+//!
+//! Deliberately not here: the chain of hashes (`store`).
 
 use std::borrow::Cow;
 

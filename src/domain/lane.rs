@@ -1,6 +1,6 @@
 //! The lane: one account's access to one project in one region, and what it may use.
 //!
-//! Invariant: no secret stands in here, only where one is found; so a lane may be printed and logged.
+//! Invariant: it holds no secret, only where one is found; so a lane may be printed and logged.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
 //! What a calendar will do: its next openings, what freezes take of them, and the nights when clocks change.
 //!
-//! Invariant: every window that would open is told, also one that a freeze swallows whole; the stretches told as open
+//! Invariant: every window that would open is listed, also one that a freeze covers whole; the stretches listed as open
 //! are exactly those of [`Calendar::openings`]. Pure: it depends on the calendar and the instants given.
 //!
-//! Deliberately not here: deciding (`window`), and how any of it is said (`cli`).
+//! Deliberately not here: deciding (`window`), and how any of it is printed (`cli`).
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! A plan as it runs: resolved against its targets, valid by construction.
 //!
-//! Invariant: waves are not empty, lie side by side and cover every target; every share has become a count. What a
-//! user wrote and how mistakes are told is `planfile`'s business; nothing here is ever re-checked.
+//! Invariant: waves are not empty, adjoin each other and cover every target; every share has become a count. Nothing here
+//! is checked again.
+//!
+//! Deliberately not here: what a user wrote and how mistakes are reported (`planfile`).
 
 use std::time::Duration;
 

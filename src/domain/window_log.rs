@@ -135,7 +135,7 @@ impl WindowLog {
             return None;
         }
         let end = until.unwrap_or(Timestamp::MAX);
-        let told = Teller(facts.calendar);
+        let times = CalendarTimes(facts.calendar);
         let ahead = self.upto.filter(|upto| facts.now < *upto);
         if self.opened.is_some_and(|opened| end <= opened) || (ahead.is_some() && ahead == self.opened) {
             // Opened before: it goes on, or the clock was stepped back into it.
@@ -143,7 +143,7 @@ impl WindowLog {
         }
         let mut windows = self.clone();
         windows.opened = Some(end);
-        let shown = until.map_or_else(|| "without end".to_owned(), |until| format!("until {}", told.time(until)));
+        let shown = until.map_or_else(|| "without end".to_owned(), |until| format!("until {}", times.time(until)));
         if ahead.is_some_and(|upto| end <= upto) {
             windows.missed = windows.missed.saturating_sub(1);
             windows.last_missed = windows.last_missed.filter(|missed| missed.until != end);
@@ -174,11 +174,11 @@ impl WindowLog {
         let upto = if more { facts.now } else { last.until };
         let windows =
             WindowLog { upto: Some(upto), opened: self.opened, missed: self.missed.saturating_add(count), last_missed: Some(last) };
-        let told = Teller(facts.calendar);
+        let times = CalendarTimes(facts.calendar);
         let which = match count {
-            1 => format!("missed the window of {} until {}", told.time(last.open), told.time(last.until)),
-            _ if more => format!("missed more than {count} windows from {} to {}", told.time(first), told.time(facts.now)),
-            _ => format!("missed {count} windows from {} to {}", told.time(first), told.time(last.until)),
+            1 => format!("missed the window of {} until {}", times.time(last.open), times.time(last.until)),
+            _ if more => format!("missed more than {count} windows from {} to {}", times.time(first), times.time(facts.now)),
+            _ => format!("missed {count} windows from {} to {}", times.time(first), times.time(last.until)),
         };
         Some(Note { windows, why: format!("{which}: {}", because(facts, last)) })
     }
@@ -210,23 +210,23 @@ fn because(facts: &NoteInput<'_>, last: MissedWindows) -> String {
 fn stepped(by: SignedDuration, facts: &NoteInput<'_>) -> String {
     let way = if by.is_negative() { "back" } else { "forward" };
     let long = SignedDuration::from_secs(by.as_secs().saturating_abs());
-    format!("the wall clock was stepped {way} by {long:#}, to {}", Teller(facts.calendar).time(facts.now))
+    format!("the wall clock was stepped {way} by {long:#}, to {}", CalendarTimes(facts.calendar).time(facts.now))
 }
 
 fn stands(facts: &NoteInput<'_>) -> String {
-    let told = Teller(facts.calendar);
+    let times = CalendarTimes(facts.calendar);
     match facts.opening {
-        Opening::Open { until: Some(until) } => format!("the window is open until {}", told.time(*until)),
+        Opening::Open { until: Some(until) } => format!("the window is open until {}", times.time(*until)),
         Opening::Open { until: None } => "the window is open".into(),
-        Opening::Shut { next: Some(next), .. } => format!("the next window opens {}", told.time(*next)),
+        Opening::Shut { next: Some(next), .. } => format!("the next window opens {}", times.time(*next)),
         Opening::Shut { next: None, .. } => "no window opens any more".into(),
     }
 }
 
-/// Tells instants by the clock of the plan's first window.
-struct Teller<'a>(&'a Calendar);
+/// Instants as the clock of the plan's first window shows them.
+struct CalendarTimes<'a>(&'a Calendar);
 
-impl Teller<'_> {
+impl CalendarTimes<'_> {
     /// `2026-12-05 01:00 +08`.
     fn time(&self, at: Timestamp) -> String {
         let zone = self.0.windows().first().map_or(jiff::tz::TimeZone::UTC, |window| window.zone().rules().clone());

@@ -112,8 +112,8 @@ mod tests {
     fn berlin(civil: &str) -> (String, String) {
         let zone: Zone = "Europe/Berlin".parse().expect("a zone");
         let civil: DateTime = civil.parse().expect("a civil time");
-        let told = |at: Option<Timestamp>| at.expect("in range").to_string();
-        (told(first_instant(civil, zone.rules())), told(last_instant(civil, zone.rules())))
+        let text = |at: Option<Timestamp>| at.expect("in range").to_string();
+        (text(first_instant(civil, zone.rules())), text(last_instant(civil, zone.rules())))
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_zone_is_told_by_name() {
+    fn an_unknown_zone_is_reported_by_name() {
         for bad in ["Asia/Singapur", "", "Etc/Unknown", "../../etc/passwd", "Asia/Singapore\0"] {
             let error = bad.parse::<Zone>().expect_err(bad);
             assert!(error.to_string().contains(&format!("{bad:?}")), "{error}");

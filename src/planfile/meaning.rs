@@ -1,6 +1,6 @@
 //! From the plan as written to the plan as it runs.
 //!
-//! Invariant: either everything was understood, or at least one mistake was told. A part that holds a mistake is not
+//! Invariant: either everything was understood, or at least one mistake was reported. A part that holds a mistake is not
 //! judged any further, all other parts are.
 
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ pub const PROGRESS_DEADLINE_DEFAULT_MS: u64 = 20 * 60 * 1000;
 /// `verify.timeout` when the plan does not say, in milliseconds.
 pub const VERIFY_TIMEOUT_DEFAULT_MS: u64 = 3 * 60 * 1000;
 
-/// Names of tags told where one is not found: as many as a person reads.
+/// Names of tags listed where one is not found: as many as a person reads.
 const TAGS_TOLD: usize = 10;
 
 /// A plan that was understood.

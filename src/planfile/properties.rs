@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{LoadedPlan, ReadPlan, TARGETS_MAX, load, read};
 use crate::domain::plan::Plan;
-use crate::yaml::properties::{told, warned};
+use crate::yaml::properties::{assert_reported, warned};
 
 thread_local! {
     /// Where the files lie while they are read.
@@ -35,7 +35,7 @@ pub fn plan(bytes: &[u8]) {
         let path = write(folder.path(), "plan.yaml", bytes);
         match read(&path, None) {
             Err(diagnostics) => {
-                told(&diagnostics, folder.path());
+                assert_reported(&diagnostics, folder.path());
                 assert_eq!(load(&path).expect_err("what is refused once is refused again"), diagnostics);
             }
             Ok(ReadPlan::Open(outline)) => {
@@ -62,7 +62,7 @@ pub fn targets(ending: &str, bytes: &[u8]) {
         let path = write(folder.path(), "plan.yaml", plan.as_bytes());
         match load(&path) {
             Ok(loaded) => whole(&loaded, folder.path()),
-            Err(diagnostics) => told(&diagnostics, folder.path()),
+            Err(diagnostics) => assert_reported(&diagnostics, folder.path()),
         }
         std::fs::remove_file(file).expect("there");
     });
@@ -77,7 +77,7 @@ pub fn discovery(bytes: &[u8]) {
         match read(&path, Some(&found)) {
             Ok(ReadPlan::Whole(loaded)) => whole(&loaded, folder.path()),
             Ok(ReadPlan::Open(_)) => panic!("it has its discovery"),
-            Err(diagnostics) => told(&diagnostics, folder.path()),
+            Err(diagnostics) => assert_reported(&diagnostics, folder.path()),
         }
     });
 }

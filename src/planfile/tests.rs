@@ -77,22 +77,22 @@ fn assert_valid(loaded: &LoadedPlan) {
     assert_eq!(loaded.lanes.check(&lanes), Ok(()));
 }
 
-fn assert_told(told: &Diagnostics) {
-    assert!(!told.list.is_empty() && told.list.len() <= 100);
-    assert!(told.list.iter().all(|one| one.code != SECOND_READER), "the readers disagree: {told}");
-    assert!(!told.render(true).is_empty());
+fn assert_reported(report: &Diagnostics) {
+    assert!(!report.list.is_empty() && report.list.len() <= 100);
+    assert!(report.list.iter().all(|one| one.code != SECOND_READER), "the readers disagree: {report}");
+    assert!(!report.render(true).is_empty());
 }
 
 fn check(result: Result<LoadedPlan, Diagnostics>) {
     match result {
         Ok(loaded) => assert_valid(&loaded),
-        Err(told) => assert_told(&told),
+        Err(report) => assert_reported(&report),
     }
 }
 
 #[test]
 fn every_key_is_read() {
-    let loaded = load_files(PLAN.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
+    let loaded = load_files(PLAN.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
     assert_valid(&loaded);
     let plan = &loaded.plan;
     assert_eq!((plan.name.as_str(), plan.revision, plan.description.as_str()), ("proxies", 2, "several\nlines\n"));
@@ -115,7 +115,7 @@ fn every_key_is_read() {
 #[test]
 fn what_was_written_is_the_same_in_other_words() {
     let written = |text: &str| {
-        let loaded = load_files(text.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
+        let loaded = load_files(text.as_bytes(), CSV.as_bytes(), JSON.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
         loaded.plan.written
     };
     let keys = |text: &str| -> Vec<String> { written(PLAN).edits(&written(text)).map(|edit| edit.key.to_owned()).collect() };
@@ -149,7 +149,7 @@ fn what_was_written_is_the_same_in_other_words() {
 #[test]
 fn what_is_left_out_has_its_default() {
     let text = "version: 1\nname: a\nssl_option: false\ntargets: {files: [fleet.csv]}\n";
-    let loaded = load_files(text.as_bytes(), CSV.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));
+    let loaded = load_files(text.as_bytes(), CSV.as_bytes(), b"").unwrap_or_else(|report| panic!("{report}"));
     let plan = &loaded.plan;
     assert!(!plan.ssl_option && !loaded.autostart && plan.calendar.is_always_open());
     assert_eq!((plan.revision, plan.description.as_str(), &plan.enforce, plan.survey), (1, "", &None, false));
@@ -175,7 +175,7 @@ fn a_budget_of_nothing_means_the_first_failure() {
             "version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv, fleet.jsonl]}}\nstrategy: {{max_failures: {written}, waves: [{{name: a, size: 1}}, {{name: b, size: rest}}]}}\n"
         );
         let csv = format!("{CSV}a,496c0fc43e804757b59946b80dc27f8bin07,6ec617ba62da4eafb921b69438beed3cpo01,\n");
-        let loaded = load_files(text.as_bytes(), csv.as_bytes(), JSON.as_bytes()).unwrap_or_else(|told| panic!("{told}"));
+        let loaded = load_files(text.as_bytes(), csv.as_bytes(), JSON.as_bytes()).unwrap_or_else(|report| panic!("{report}"));
         let strategy = &loaded.plan.strategy;
         let found: Vec<_> = strategy.waves.iter().map(|wave| wave.max_failures).collect();
         assert_eq!((strategy.max_failures, found.as_slice()), (rollout, waves.as_slice()), "{written}");
@@ -188,22 +188,25 @@ fn a_wave_s_budget_is_half_of_it_and_never_above_the_rollout_s() {
     let csv = format!("lane,instance_id,proxy_id\n{}", (0..40).map(row).collect::<String>());
     let load = |strategy: &str| {
         let text = format!("version: 1\nname: a\nssl_option: true\ntargets: {{files: [fleet.csv]}}\nstrategy: {strategy}\n");
-        load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"))
+        load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|report| panic!("{report}"))
     };
     let waves = "waves: [{name: a, size: 1}, {name: b, size: 3}, {name: c, size: 10}, {name: d, size: rest}]";
     for (written, budgets) in [("", [1, 1, 5, 13]), (", max_failures: 6", [1, 1, 5, 6]), (", max_failures: {wave: 30%}", [1, 1, 3, 7])] {
         let strategy = load(&format!("{{{waves}{written}}}")).plan.strategy;
         assert_eq!(strategy.waves.iter().map(|wave| wave.max_failures).collect::<Vec<_>>(), budgets, "{written}");
     }
-    let told = |strategy: &str| load(strategy).warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>();
-    assert_eq!(told(&format!("{{{waves}, max_failures: {{wave: 100%, rollout: 40}}}}")), Vec::<String>::new());
-    assert_eq!(told("{max_failures: 41}"), ["the failure budget of 41 of the rollout can never be reached: the number of targets is 40"]);
+    let messages = |strategy: &str| load(strategy).warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>();
+    assert_eq!(messages(&format!("{{{waves}, max_failures: {{wave: 100%, rollout: 40}}}}")), Vec::<String>::new());
     assert_eq!(
-        told(&format!("{{{waves}, max_failures: {{wave: 2}}}}")),
+        messages("{max_failures: 41}"),
+        ["the failure budget of 41 of the rollout can never be reached: the number of targets is 40"]
+    );
+    assert_eq!(
+        messages(&format!("{{{waves}, max_failures: {{wave: 2}}}}")),
         ["the failure budget of 2 of the wave `a` can never be reached: its size is 1, and it halts as it ends when half of it failed"]
     );
     assert_eq!(
-        told("{waves: [{name: all, size: rest}], max_failures: {wave: 30}}"),
+        messages("{waves: [{name: all, size: rest}], max_failures: {wave: 30}}"),
         ["the failure budget of 30 of the wave `all` can never be reached: the rollout halts at 20"]
     );
 }
@@ -214,7 +217,7 @@ fn equal_tags_are_held_once() {
     let rows: String = (0..100).map(|n| row(n, if n % 2 == 0 { "gold" } else { "" })).collect();
     let csv = format!("lane,instance_id,proxy_id,tag:tier\n{rows}");
     let text = "version: 1\nname: a\nssl_option: true\ntargets: {files: [fleet.csv]}\n";
-    let loaded = load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|told| panic!("{told}"));
+    let loaded = load_files(text.as_bytes(), csv.as_bytes(), b"").unwrap_or_else(|report| panic!("{report}"));
     let tagged: Vec<_> = loaded.targets.iter().filter_map(|target| target.tags.as_ref()).collect();
     assert_eq!(tagged.len(), 50);
     let at = |tags: &crate::domain::target::Tags| tags.get("tier").map(str::as_ptr);
@@ -223,12 +226,12 @@ fn equal_tags_are_held_once() {
 
 /// What changed plans brought to light once: places where two readers of YAML part, or a place was lost.
 #[test]
-fn dark_corners_of_yaml_are_told_and_not_guessed() {
+fn dark_corners_of_yaml_are_reported_and_not_guessed() {
     let changed = |from: &str, to: &str, code: &str| {
         assert!(PLAN.contains(from), "{from}");
-        let told = load_files(PLAN.replacen(from, to, 1).as_bytes(), CSV.as_bytes(), JSON.as_bytes()).expect_err(to);
-        assert_told(&told);
-        assert!(told.list.iter().any(|one| one.code == code), "{to:?}: no {code} in {told}");
+        let report = load_files(PLAN.replacen(from, to, 1).as_bytes(), CSV.as_bytes(), JSON.as_bytes()).expect_err(to);
+        assert_reported(&report);
+        assert!(report.list.iter().any(|one| one.code == code), "{to:?}: no {code} in {report}");
     };
     // Ends a line in YAML 1.1 and not in 1.2.
     changed("year end", "year\u{85}end", "character");
@@ -318,17 +321,17 @@ proptest! {
 
     /// Whatever a plan is changed to: no panic, and either a valid plan or a mistake that both readers see.
     #[test]
-    fn a_changed_plan_is_taken_whole_or_told(plan in mutated(PLAN)) {
+    fn a_changed_plan_is_taken_whole_or_reported(plan in mutated(PLAN)) {
         check(load_files(plan.as_bytes(), CSV.as_bytes(), JSON.as_bytes()));
     }
 
     #[test]
-    fn changed_target_files_are_taken_whole_or_told(csv in mutated(CSV), json in mutated(JSON)) {
+    fn changed_target_files_are_taken_whole_or_reported(csv in mutated(CSV), json in mutated(JSON)) {
         check(load_files(PLAN.as_bytes(), csv.as_bytes(), json.as_bytes()));
     }
 
     #[test]
-    fn any_bytes_are_told(plan in prop::collection::vec(any::<u8>(), 0..300), csv in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_reported(plan in prop::collection::vec(any::<u8>(), 0..300), csv in prop::collection::vec(any::<u8>(), 0..300)) {
         check(load_files(&plan, &csv, &csv));
         check(load_files(PLAN.as_bytes(), &csv, &csv));
     }
@@ -346,7 +349,7 @@ proptest! {
                 prop_assert!(shares <= 100);
                 assert_valid(&loaded);
             }
-            Err(told) => prop_assert!(shares > 100 && told.list.iter().all(|one| one.code == "waves"), "{told}"),
+            Err(report) => prop_assert!(shares > 100 && report.list.iter().all(|one| one.code == "waves"), "{report}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Certificates: read for people, and held against a strict client's rules one by one.
 //!
-//! Invariant: each rule is looked at by itself, so that an expired certificate of an unknown issuer is told as both; a
+//! Invariant: each rule is looked at by itself, so that an expired certificate of an unknown issuer is reported as both; a
 //! certificate that cannot be read is an objection, never a failure of the probe.
 //!
 //! Deliberately not here: revocation. It would take calls to third parties in the middle of a rollout.

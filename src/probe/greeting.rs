@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_tells_version_and_tls() {
+    fn a_greeting_shows_version_and_tls() {
         let with = opened(MARIADB).expect("a greeting");
         assert_eq!(with.greeting.version, "5.5.5-10.11.14-MariaDB-0+deb12u2");
         assert!(with.greeting.tls && with.plugins);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_in_place_of_a_greeting_are_told_apart() {
+    fn errors_in_place_of_a_greeting_are_distinguished() {
         let rows: &[(&[u8], TroubleWord)] = &[
             (b"\xff\x69\x04Host '192.0.2.1' is blocked because of many connection errors", TroubleWord::HostBlocked),
             (b"\xff\x6a\x04Host '192.0.2.1' is not allowed to connect", TroubleWord::HostRefused),

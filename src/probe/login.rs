@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn insecure_transport_is_told_by_its_number() {
+    async fn insecure_transport_is_reported_by_its_number() {
         let answer = b"\xff\x57\x0c#HY000Connections using insecure transport are prohibited".to_vec();
         assert!(matches!(against(vec![answer]).await.0, Login::Refused { insecure: true, .. }));
     }

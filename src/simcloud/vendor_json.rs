@@ -30,7 +30,7 @@ const IN_CHINESE: &[(&str, &str)] = &[
     ("the proxy could not be restarted with the new configuration", "数据库代理无法以新的配置重启。"),
 ];
 
-/// A body in Chinese: the same but for what is told to people.
+/// A body in Chinese: the same but for what people read.
 pub(super) fn in_chinese(body: &str) -> String {
     IN_CHINESE.iter().fold(body.to_owned(), |body, (english, chinese)| body.replace(english, chinese))
 }

@@ -1,6 +1,6 @@
 //! One YAML file that a person wrote: a plan, a target list, the daemon's configuration.
 //!
-//! Job: read such a file within bounds, tell every mistake in it at once with its place, and hand out its values.
+//! Job: read such a file within bounds, report every mistake in it at once with its place, and hand out its values.
 //!
 //! Invariant: two readers that know nothing of each other must agree before a value is believed. The first builds a
 //! [`tree`] with the place of every node and checks it against the published JSON Schema ([`shape`]), so that the
@@ -101,7 +101,7 @@ impl<'s> Document<'s> {
             Ok(value) => Some(value),
             Err(error) => {
                 mistakes.spoil_all();
-                let told = plain(&error.inner().to_string());
+                let message = plain(&error.inner().to_string());
                 // Where the two differ about syntax, which they do in dark corners of YAML, the text is to blame.
                 let syntax = serde_yaml::from_str::<serde::de::IgnoredAny>(&text).is_err();
                 let inside = error.path().to_string();
@@ -113,7 +113,7 @@ impl<'s> Document<'s> {
                     None => self.place(&format!("{path}.{inside}")),
                 };
                 let code = if syntax { "syntax" } else { SECOND_READER };
-                let diagnostic = Diagnostic::error(code, told).at(place);
+                let diagnostic = Diagnostic::error(code, message).at(place);
                 mistakes.push(if syntax {
                     diagnostic.help("not every YAML reader takes this; write it in a plainer way")
                 } else {

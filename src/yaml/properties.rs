@@ -6,7 +6,7 @@ use super::{Diagnostic, Diagnostics, Place, SECOND_READER};
 
 /// Every mistake is told in words that are safe to print, and with a place that is there in its file. `folder` is where the
 /// files lie.
-pub(crate) fn told(diagnostics: &Diagnostics, folder: &Path) {
+pub(crate) fn assert_reported(diagnostics: &Diagnostics, folder: &Path) {
     assert!(!diagnostics.list.is_empty(), "refused without a reason");
     diagnostics.list.iter().for_each(|diagnostic| one(diagnostic, folder));
     printable(&diagnostics.render(false));

@@ -1,4 +1,4 @@
-//! Checks a tree against the JSON Schema that editors use too, and tells every mistake, not only the first.
+//! Checks a tree against the JSON Schema that editors use too, and reports every mistake, not only the first.
 //!
 //! Invariant: what passes here is what the typed reader takes; [`super::Document::typed`] holds both to that.
 //!

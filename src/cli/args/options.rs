@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn common_options_stand_last_and_only_where_they_work() {
-        let mut told = String::new();
+        let mut listed = String::new();
         for (verb, help) in helps() {
             let flags = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
             let options: Vec<&str> = flags.filter_map(|line| line.split_once("--")?.1.split([' ', ',']).next()).collect();
@@ -133,10 +133,10 @@ mod tests {
                 options.iter().rposition(|option| !["output", "config", "addr", "wait", "help"].contains(option)).map_or(0, |at| at + 1);
             assert!(options[..own].iter().all(|option| !["output", "config", "addr", "wait"].contains(option)), "{verb}: {help}");
             let common: Vec<&str> = ["output", "config", "addr", "wait"].into_iter().filter(|option| options.contains(option)).collect();
-            told.push_str(&format!("{verb:<22} {}\n", common.join(" ")));
+            listed.push_str(&format!("{verb:<22} {}\n", common.join(" ")));
         }
         insta::with_settings!({snapshot_path => "../../../tests/golden/cli", prepend_module_to_snapshot => false, omit_expression => true}, {
-            insta::assert_snapshot!("common-options", told);
+            insta::assert_snapshot!("common-options", listed);
         });
         let refused = command().try_get_matches_from(["sealift", "demo", "--config", "x"]).expect_err("it means nothing there");
         assert!(refused.to_string().contains("means nothing to this verb"), "{refused}");

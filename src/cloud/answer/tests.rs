@@ -274,8 +274,8 @@ fn a_secret_that_a_success_repeats_is_starred() {
         (Call::Instances { lane: lane(), offset: 0 }, &instances),
     ] {
         let answer = WireAnswer { secret: Some("tok3n-0f-ours"), ..wire(200, body.as_bytes()) };
-        let told = format!("{:?}", read(&call, &answer).outcome.expect("readable"));
-        assert!(told.contains("x ***") && !told.contains("tok3n"), "{told}");
+        let shows_time = format!("{:?}", read(&call, &answer).outcome.expect("readable"));
+        assert!(shows_time.contains("x ***") && !shows_time.contains("tok3n"), "{shows_time}");
     }
 }
 
@@ -284,7 +284,7 @@ fn a_secret_that_a_success_repeats_is_starred() {
 fn the_clouds_time_is_read_from_its_own_answers() {
     let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
     let id = Some("5f9e1c1a0b0c4d5e8f9a0b1c2d3e4f5a");
-    let told = |wire: WireAnswer<'_>| read(&submit(), &wire).cloud_time.is_some();
+    let shows_time = |wire: WireAnswer<'_>| read(&submit(), &wire).cloud_time.is_some();
     for (status, request_id, body, expected) in [
         (200, None, "{}", true),
         (200, id, "not JSON", true),
@@ -296,8 +296,8 @@ fn the_clouds_time_is_read_from_its_own_answers() {
         (401, id, r#"{"error_code":"APIGW.0301"}"#, false),
     ] {
         let wire = WireAnswer { date, request_id, ..wire(status, body.as_bytes()) };
-        assert_eq!(told(wire), expected, "{status} {request_id:?}");
-        assert!(!told(WireAnswer { aged: true, ..wire }), "a cache tells an old time");
-        assert!(!told(WireAnswer { date: None, ..wire }));
+        assert_eq!(shows_time(wire), expected, "{status} {request_id:?}");
+        assert!(!shows_time(WireAnswer { aged: true, ..wire }), "a cache tells an old time");
+        assert!(!shows_time(WireAnswer { date: None, ..wire }));
     }
 }

@@ -92,7 +92,7 @@ struct Use {
     pair: Arc<KeyPair>,
     /// Accepted by the endpoint's last verdict.
     proven: bool,
-    /// Of this pair alone: the key's own count begins anew whenever another pair is accepted.
+    /// Of this pair alone: the key's own count begins again whenever another pair is accepted.
     refusals: Refusals,
 }
 

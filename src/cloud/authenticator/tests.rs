@@ -158,9 +158,9 @@ impl AuthFixture {
 
     async fn inspect_after(&self, check: LastCheck) -> Reply {
         let reply = self.cloud.perform(Call::Inspect { target: self.target.clone() }, check).await;
-        let told = format!("{reply:?}");
+        let printed = format!("{reply:?}");
         for secret in [SK, PASSWORD, SECURITY_TOKEN, "MIIE"] {
-            assert!(!told.contains(secret), "{told}");
+            assert!(!printed.contains(secret), "{printed}");
         }
         reply
     }
@@ -223,7 +223,7 @@ async fn a_temporary_key_carries_its_security_token() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_refuses_is_told() {
+async fn what_the_gateway_refuses_is_reported() {
     for (access_key, secret_key, said) in [("UNKNOWN", SK, "ak UNKNOWN not exist"), (AK, "other", "verify aksk signature fail")] {
         let bed = signing(accounts(vec![key(AK, SK)], vec![]), access_key, secret_key);
         let reply = bed.inspect().await;
@@ -290,7 +290,7 @@ async fn a_rotation_half_way_costs_a_call_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_out_when_the_key_was_replaced_is_told_to_come_again() {
+async fn a_call_that_was_out_when_the_key_was_replaced_is_to_be_repeated() {
     let bed = signing(accounts(vec![key(AK, SK)], vec![]), AK, SK);
     assert!(bed.inspect().await.outcome.is_ok());
     // At its wire instant everything changes under the call.
@@ -366,7 +366,7 @@ async fn a_withheld_switch_is_no_refusal_and_no_verdict() {
 }
 
 #[tokio::test]
-async fn a_login_that_takes_too_long_costs_no_attempt_and_is_not_begun_anew() {
+async fn a_login_that_takes_too_long_costs_no_attempt_and_is_not_begun_again() {
     let (iam, mut asked) = server(ServerReaction::Silence).await;
     let bed = bed_within(SHORT, accounts(vec![], vec![user(PASSWORD)]), password(PASSWORD, Some(&iam)));
     for _ in 0..2 {
@@ -481,7 +481,7 @@ async fn an_iam_that_is_out_of_order_is_asked_ever_more_seldom() {
 }
 
 #[tokio::test]
-async fn a_fixed_token_that_was_replaced_is_told_to_come_again() {
+async fn a_fixed_token_that_was_replaced_is_to_be_repeated() {
     let bed = bed(accounts(vec![key("x", "x")], vec![]), |dir, _| Credentials::Token(SecretSource::File(write(dir, "token", "old-token"))));
     assert_eq!(refused(&bed.inspect().await).retry_after, None);
     let dir = bed.dir.path().to_owned();

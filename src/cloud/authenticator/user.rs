@@ -314,7 +314,7 @@ impl IamUser {
 
     /// A task of its own: whoever waits may stop waiting.
     fn start(self: Arc<Self>, who: LoginIdentity, account: Arc<Account>, trial: bool) -> watch::Receiver<Option<LoginOutcome>> {
-        let (tell, told) = watch::channel(None);
+        let (outcome_sender, outcome_receiver) = watch::channel(None);
         tokio::spawn(async move {
             let answer = self.iam.login(&who).await;
             let outcome = self.land(who, &account, answer);
@@ -322,9 +322,9 @@ impl IamUser {
                 account.known().on_trial = false;
                 self.users.news.send_replace(());
             }
-            tell.send_replace(Some(outcome));
+            outcome_sender.send_replace(Some(outcome));
         });
-        told
+        outcome_receiver
     }
 
     fn land(&self, who: LoginIdentity, account: &Account, answer: Result<(Secret, Duration), LoginError>) -> LoginOutcome {

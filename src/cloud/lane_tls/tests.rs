@@ -67,7 +67,7 @@ fn a_lane_that_names_nothing_is_as_usual() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_with_key_file_and_remedy() {
+fn what_cannot_be_used_is_reported_with_key_file_and_remedy() {
     let (cert, key) = certificate(2020..=2999, false);
     let (_, other_key) = certificate(2020..=2999, false);
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
@@ -87,20 +87,23 @@ fn what_cannot_be_used_is_told_with_key_file_and_remedy() {
     ] {
         let error = files.read().err().unwrap_or_else(|| panic!("{what}: it was taken"));
         assert_eq!(error.key, key, "{error}");
-        let told = error.to_string();
+        let message = error.to_string();
         let path = files.folder.path().to_str().expect("a text").to_owned();
         for part in ["lane a", key, what, remedy, &path] {
-            assert!(told.contains(part), "{part} is missing in: {told}");
+            assert!(message.contains(part), "{part} is missing in: {message}");
         }
     }
 }
 
 #[test]
-fn a_missing_file_and_a_folder_are_told() {
+fn a_missing_file_and_a_folder_are_reported() {
     let mut files = CertificateFiles::trusting("");
     files.tls.ca_file = Some(files.folder.path().join("absent.pem"));
-    let told = files.read().err().expect("it is missing").to_string();
-    assert!(told.contains("absent.pem: cannot be read: No such file") && told.contains("begins at the configuration file"), "{told}");
+    let message = files.read().err().expect("it is missing").to_string();
+    assert!(
+        message.contains("absent.pem: cannot be read: No such file") && message.contains("begins at the configuration file"),
+        "{message}"
+    );
     files.tls.ca_file = Some(files.folder.path().to_owned());
     assert!(files.read().err().expect("a folder").to_string().contains("is no file"));
 }
@@ -109,9 +112,9 @@ fn a_missing_file_and_a_folder_are_told() {
 fn no_message_holds_the_key() {
     let (cert, key) = certificate(2020..=2999, false);
     let half: String = key.lines().take(2).collect::<Vec<_>>().join("\n");
-    let told = CertificateFiles::showing(&cert, &half).read().err().expect("half a key").to_string();
+    let message = CertificateFiles::showing(&cert, &half).read().err().expect("half a key").to_string();
     let secret = key.lines().nth(1).expect("base64");
-    assert!(!told.contains(&secret[..16]), "{told}");
+    assert!(!message.contains(&secret[..16]), "{message}");
 }
 
 #[test]

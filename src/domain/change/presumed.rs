@@ -1,11 +1,11 @@
 //! Presumed jobs: a job that was adopted for a PUT in doubt because it was the only unexplained one of its instance.
 //!
-//! Invariants: a presumed job moves nothing but its change's questions: it ends in the proxy's wanted value, in the doubt
+//! Invariants: a presumed job only decides what its change asks next: it ends in the proxy's wanted value, in the doubt
 //! from which it was adopted, or in a person's hands, never in a PUT and never in a failure; a job that is set aside is not
 //! adopted again, and stays listed as presumed.
 //!
-//! Deliberately not here: which jobs may be the one that is sought (`domain::doubt`), and the names that rule a job out
-//! (`cloud::job_names`).
+//! Deliberately not here: which jobs may be the one that is sought (`domain::job_match`), and the names that rule a job
+//! out (`cloud::job_names`).
 
 #[cfg(test)]
 mod tests;

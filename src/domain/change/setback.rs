@@ -1,10 +1,10 @@
-//! Setbacks: what the cloud answered to an attempt that did not succeed, in its own words, as its support is sent them.
+//! Setbacks: what the cloud answered to an attempt that did not succeed, in its own words, for its support.
 //!
-//! Job: hold the first answer of that kind and the latest beside the change, so that no later step hides what caused it.
+//! Job: hold the first such answer and the latest beside the change, so that no later step hides the cause.
 //!
-//! Invariants: a setback belongs to a look before a switch, to a switch or to the end of its job; what costs nobody an attempt or
-//! a look (a call that never left, a lane that is throttled or not let in) is none. A record holds two at most. They decide
-//! nothing.
+//! Invariants: a setback belongs to a look before a switch, to a switch or to the end of its job; what costs no attempt
+//! and no look (a call that never left, a lane that is throttled or not let in) is none. A record holds two at most. They
+//! decide nothing.
 //!
 //! Deliberately not here: every other answer (the journal has each of them), and how one is printed.
 

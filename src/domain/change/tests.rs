@@ -442,48 +442,48 @@ pub(super) fn record(state: &State, circumstances: &str) -> Record {
     record
 }
 
-pub(super) fn told_record(record: &Record) -> String {
-    let mut told = record.state.as_str().to_owned();
+pub(super) fn describe_record(record: &Record) -> String {
+    let mut text = record.state.as_str().to_owned();
     match &record.state {
-        State::Succeeded { how } | State::Reverted { how } => told += &format!(" {}", plain(how)),
-        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => told += &format!(" {}", plain(&reason.word)),
+        State::Succeeded { how } | State::Reverted { how } => text += &format!(" {}", plain(how)),
+        State::Failed { reason } | State::InDoubt { reason } | State::Skipped { reason } => text += &format!(" {}", plain(&reason.word)),
         State::Recovering { candidates: Some(n), covered, .. } => {
-            told += &format!(" {n}{}", if *covered { "" } else { " uncovered" });
+            text += &format!(" {n}{}", if *covered { "" } else { " uncovered" });
         }
         _ => {}
     }
     for (letter, n) in [("a", record.attempts), ("w", record.waits), ("m", record.misses)] {
         if n > 0 {
-            told += &format!(" {letter}{n}");
+            text += &format!(" {letter}{n}");
         }
     }
     if let Some(before) = record.before {
-        told += &format!(" before={before}");
+        text += &format!(" before={before}");
     }
     if !record.jobs.is_empty() {
         let jobs: Vec<&str> = record.jobs.iter().map(JobId::as_str).collect();
-        told += &format!(" jobs={}", jobs.join(","));
+        text += &format!(" jobs={}", jobs.join(","));
     }
     if let Some(presumed) = &record.presumed {
         let jobs: Vec<&str> = presumed.jobs.iter().map(JobId::as_str).collect();
-        told += &format!(" presumed={}", jobs.join(","));
+        text += &format!(" presumed={}", jobs.join(","));
     }
     if record.adopted.is_some() {
-        told += " adopted";
+        text += " adopted";
     }
     if let Some(undo) = record.undo {
-        told += &format!(" undo {}", undo.puts);
+        text += &format!(" undo {}", undo.puts);
     }
     if let Some(shown) = &record.shown {
-        told += &format!(" shown {}", plain(&shown.how));
+        text += &format!(" shown {}", plain(&shown.how));
     }
     if let Some(proof) = &record.proof {
-        told += &format!(" proof {}", proof.version.map_or("none", |version| version.as_str()));
+        text += &format!(" proof {}", proof.version.map_or("none", |version| version.as_str()));
     }
-    told
+    text
 }
 
-pub(super) fn told(change: &Change, decision: &Decision) -> String {
+pub(super) fn describe(change: &Change, decision: &Decision) -> String {
     let backoff = |wait| (1..4).find(|attempt| RETRY.delay(*attempt, change.id) == wait).map(|attempt| format!("backoff {attempt}"));
     let polls = [("poll 0", 2_000), ("poll 1", 3_000), ("clock look", 5_000), ("settle", 10_000), ("now", 0)];
     let wake = match decision.wake {
@@ -494,7 +494,7 @@ pub(super) fn told(change: &Change, decision: &Decision) -> String {
         },
     };
     let act = decision.call.as_ref().map(Call::as_str).or(decision.probe.as_ref().map(|_| "probe"));
-    format!("{} | {} | {wake}", told_record(&decision.record), act.unwrap_or("-"))
+    format!("{} | {} | {wake}", describe_record(&decision.record), act.unwrap_or("-"))
 }
 
 #[test]
@@ -522,7 +522,7 @@ pub(super) fn every_cell_is_as(table: &str, made: impl Fn(&State, &str) -> Chang
         let lane_held = (circumstances == "clock").then_some("its lane's clock");
         let ctx = Context { cloud, lane_held, ..context(gate, circumstances == "shut", waited) };
         let found = match decide(&change, &events[event], &ctx) {
-            Ok(decision) => told(&change, &decision),
+            Ok(decision) => describe(&change, &decision),
             Err(Stale) => "stale".to_owned(),
         };
         if found != expected {
@@ -613,7 +613,7 @@ fn a_busy_refusal_after_an_idle_look_counts_on() {
             change.record = decision.record;
         }
     }
-    assert_eq!(told_record(&change.record), "failed busy a1 w149 before=false");
+    assert_eq!(describe_record(&change.record), "failed busy a1 w149 before=false");
     assert!(waits.is_sorted() && waits.last() == Some(&TIMING.poll_max), "{waits:?}");
 }
 
@@ -633,7 +633,7 @@ fn looks_that_fail_spend_no_attempt() {
     change.record = decide(&change, &events["observed other"], &ctx).expect("not stale").record;
     assert_eq!((change.record.state.as_str(), change.record.attempts, change.record.misses), ("submitting", 1, 0));
     change.record = decide(&change, &events["error not_done"], &ctx).expect("not stale").record;
-    assert_eq!(told_record(&change.record), "failed attempts_spent a1 before=false");
+    assert_eq!(describe_record(&change.record), "failed attempts_spent a1 before=false");
 }
 
 #[test]
@@ -848,7 +848,7 @@ proptest! {
 }
 
 #[test]
-fn a_survey_tells_drifted_from_right_and_from_unknown() {
+fn a_survey_separates_drifted_from_right_and_from_unknown() {
     let ctx = Context { survey: true, ..context(Clearance::Open, false, Duration::ZERO) };
     let looked = change(Record { state: State::Inspecting, version: 2, ..Record::queued() });
     for (ssl_option, word) in [(Some(true), "succeeded"), (Some(false), "skipped"), (None, "failed")] {

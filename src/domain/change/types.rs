@@ -146,9 +146,9 @@ pub enum State {
     },
     /// Settled: not done, and it is known why.
     Failed { reason: Reason },
-    /// Settled for the machine: whether it was done cannot be told; a person must look.
+    /// Settled for the machine: whether it was done is not known; a person must look.
     InDoubt {
-        /// Why it cannot be told.
+        /// Why it is not known.
         reason: Reason,
     },
     /// Settled: withdrawn before anything was sent.
@@ -329,7 +329,7 @@ pub enum ReasonWord {
     NotAsSeen,
     /// Not put back: the proxy no longer shows the value that this rollout set.
     ChangedSince,
-    /// Not put back: whether this rollout switched it cannot be told, for no job of ours was seen to complete.
+    /// Not put back: whether this rollout switched it is not known, for no job of ours was seen to complete.
     NotSurelyOurs,
     /// Not put back: the value before this rollout is not known.
     BeforeUnknown,

@@ -1,8 +1,8 @@
 //! The proof on the wire: what follows when the API shows the wanted value and the plan has `verify.wire`.
 //!
-//! Invariants: under such a plan no change succeeds, and none is put back, but by a proof of its own that shows the wanted
-//! value; what could not be seen proves nothing; a probe is asked for only after the API has shown the value, and never by
-//! a plan that only looks.
+//! Invariants: under such a plan no change succeeds, and none is put back, without a proof of its own that shows the
+//! wanted value; what could not be seen proves nothing; a probe is requested only after the API has shown the value, and
+//! never by a plan that only looks.
 //!
 //! Deliberately not here: sockets (`probe`), what a proof proves (`proof::judge`), and how many probes are out at once (the
 //! engine).

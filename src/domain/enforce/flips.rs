@@ -1,7 +1,7 @@
 //! Targets that flip back: put right by one run and found drifted again by a later one, over and over.
 //!
-//! Invariants: only a target that a run of ours switched has an entry; an entry that tells nothing any more goes away;
-//! a held one stays until a person releases it.
+//! Invariants: only a target that a run of ours switched has an entry; an entry without further use is removed; a held one
+//! stays until a person releases it.
 
 use serde::{Deserialize, Serialize};
 

@@ -110,12 +110,12 @@ impl EnforcementNight {
     fn run(&mut self, places: &[u32]) -> String {
         self.now += jiff::SignedDuration::from_hours(24);
         self.to(&Event::Looked).expect("a tick has come");
-        let told = self.found(places);
+        let summary = self.found(places);
         if let EnforcementStage::Applying { left_out, .. } = &self.record.stage {
             let rest: Vec<u32> = places.iter().filter(|place| !left_out.contains(place)).copied().collect();
             self.put_right(&rest);
         }
-        told
+        summary
     }
 
     fn release(&mut self, only: Option<u32>, places: &[u32]) -> Result<Option<String>, VerbRefusal> {
@@ -169,7 +169,7 @@ fn a_tick_during_a_run_is_skipped() {
 }
 
 #[test]
-fn drift_within_the_bound_is_put_right_and_inform_only_tells() {
+fn drift_within_the_bound_is_put_right_and_inform_only_reports() {
     let mut night = EnforcementNight::new(Mode::Apply);
     night.look("2026-12-03T02:00:00Z").expect("a run");
     assert_eq!(night.found(&[3, 9]), "run 1: 2 drifted; put right");
@@ -210,8 +210,8 @@ fn a_target_that_flips_back_is_held_and_the_rest_goes_on() {
     for run in 1..=FLIPS_MAX {
         assert_eq!(night.run(&[5]), format!("run {run}: 1 drifted; put right"));
     }
-    let told = night.run(&[5, 8]);
-    assert_eq!(told, "run 4: 2 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs); put right");
+    let summary = night.run(&[5, 8]);
+    assert_eq!(summary, "run 4: 2 drifted, 1 of them held (1 newly: flipped back 3 times within 10 runs); put right");
     assert_eq!(night.record.held().map(|flips| flips.ordinal).collect::<Vec<_>>(), [5]);
     let run = night.record.last.clone().expect("a run");
     assert_eq!(run.applied.map(|applied| applied.switched), Some(1), "the other one was put right");
@@ -279,8 +279,8 @@ fn a_halted_run_says_so_and_later_ones_only_look() {
     assert_eq!(why, "run 1: 1 put right, 1 could not be; its rollout is aborted (halted: 3 failures reach the budget of 3)");
 
     for run in 2..4 {
-        let told = night.run(&[9]);
-        assert_eq!(told, format!("run {run}: 1 drifted; only reported, because run 1 halted: 3 failures reach the budget of 3"));
+        let summary = night.run(&[9]);
+        assert_eq!(summary, format!("run {run}: 1 drifted; only reported, because run 1 halted: 3 failures reach the budget of 3"));
         assert_eq!(night.stage(), "idle", "nothing is put right");
     }
     assert_eq!(night.release(None, &[]).expect("it is held back").as_deref(), Some("released by ada: looked at"));

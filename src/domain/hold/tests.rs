@@ -254,7 +254,7 @@ fn a_revert_says_what_it_waits_for() {
 }
 
 #[test]
-fn a_lane_that_a_person_paused_and_a_wait_that_is_too_long_are_told_first() {
+fn a_lane_that_a_person_paused_and_a_wait_that_is_too_long_are_reported_first() {
     let mut facts = OwnedFacts::bent(|f| f.lane_held = Some(mark("incident in the region")));
     let held = hold("lane_held", None, "lane prod-sg is paused by root: incident in the region; `sealift resume --lane prod-sg`");
     assert_eq!((facts.rollout(), facts.change()), (held.clone(), held));
@@ -450,16 +450,16 @@ fn what_a_person_must_lift_comes_first() {
     let mut facts = OwnedFacts::shut(ShutBy::Window);
     facts.lane_paused = Some(pause("throttled (429)"));
     facts.draining = true;
-    let mut told = vec![facts.rollout().expect("held").word];
+    let mut known = vec![facts.rollout().expect("held").word];
     facts.record.paused = Some(mark(""));
-    told.push(facts.rollout().expect("held").word);
+    known.push(facts.rollout().expect("held").word);
     facts.stop.file = Some(StopFile::new("/state/STOP", ""));
-    told.push(facts.rollout().expect("held").word);
+    known.push(facts.rollout().expect("held").word);
     facts.stop.by = Some(mark(""));
-    told.push(facts.rollout().expect("held").word);
+    known.push(facts.rollout().expect("held").word);
     facts.record.phase = Phase::Halted { wave: 0, reason: Halt::Stalled { seconds: 1200, why: String::new() }, revert: None };
-    told.push(facts.rollout().expect("held").word);
-    assert_eq!(told, ["draining", "paused", "stop_file", "stopped", "halted"]);
+    known.push(facts.rollout().expect("held").word);
+    assert_eq!(known, ["draining", "paused", "stop_file", "stopped", "halted"]);
     facts.record.phase = Phase::Advancing { wave: 0 };
     let all: Vec<_> = facts.holds().iter().map(|hold| hold.word).collect();
     assert_eq!(all, ["stopped", "stop_file", "paused", "draining", "window", "lane_paused"], "the others are told after it");
@@ -516,7 +516,7 @@ fn clocks_that_are_too_far_apart_hold_what_would_begin() {
 }
 
 #[test]
-fn how_clocks_stand_is_told_in_words() {
+fn how_clocks_stand_is_reported_in_words() {
     for (least, most, text) in [
         (-91, -90, "this machine's clock is 91 s ahead of the cloud's"),
         (399, 400, "this machine's clock is 6 min 40 s behind the cloud's"),
@@ -542,10 +542,10 @@ fn a_lane_holds_whatever_needs_a_call() {
     });
     let expected = hold("quota", None, "lane prod-sg has used its quota; the next call goes out as soon as the quota allows it");
     assert_eq!((quota.rollout(), quota.change()), (None, expected.clone()), "a rollout moves at its lane's pace");
-    let told = OwnedFacts { free_at: Some(later()), ..quota };
-    assert_eq!((told.rollout(), told.change()), (None, expected.map(|hold| Hold { until: Some(later()), ..hold })));
+    let known = OwnedFacts { free_at: Some(later()), ..quota };
+    assert_eq!((known.rollout(), known.change()), (None, expected.map(|hold| Hold { until: Some(later()), ..hold })));
     // Nothing at all moves: that holds the rollout, too.
-    let killed = OwnedFacts { assumed_until: Some(later()), ..told };
+    let killed = OwnedFacts { assumed_until: Some(later()), ..known };
     let expected =
         hold("quota", Some(later()), "lane prod-sg counts its whole quota as used: the daemon before ended without a count of its calls");
     assert_eq!((killed.rollout(), killed.change()), (expected.clone(), expected));
@@ -558,7 +558,7 @@ fn a_lane_holds_whatever_needs_a_call() {
 }
 
 #[test]
-fn a_lane_that_was_taken_away_is_told() {
+fn a_lane_that_was_taken_away_is_reported() {
     let gone = OwnedFacts::bent(|f| {
         f.configured = false;
         f.change.record.state = State::Following { job: "job-1".parse().expect("an id") };
@@ -641,7 +641,7 @@ fn a_full_group_holds_what_is_queued() {
 }
 
 #[test]
-fn a_ready_change_tells_what_it_waits_for() {
+fn a_ready_change_says_what_it_waits_for() {
     let busy = OwnedFacts::ready(|r| r.waits = 4);
     let text = "the instance is busy with other work, for 4 checks in a row; it is checked again";
     assert_eq!(busy.change(), hold("instance_busy", Some(later()), text));

@@ -20,7 +20,7 @@ fn freeze(from: &str, to: &str) -> Freeze {
 }
 
 /// One line a sight: what a reader would ask of it.
-fn told(calendar: &Calendar, from: &str, until: Option<&str>, limit: usize) -> Vec<String> {
+fn describe(calendar: &Calendar, from: &str, until: Option<&str>, limit: usize) -> Vec<String> {
     let outlook = calendar.outlook(at(from), until.map(at), limit);
     let mut lines: Vec<String> = outlook
         .sights
@@ -50,15 +50,15 @@ fn told(calendar: &Calendar, from: &str, until: Option<&str>, limit: usize) -> V
 fn the_night_on_which_clocks_go_forward() {
     let moved = Calendar::new(vec![window("30 2 * * *", 60, 10, "Europe/Berlin")], Vec::new(), None);
     assert_eq!(
-        told(&moved, "2026-03-28T12:00:00Z", None, 2),
+        describe(&moved, "2026-03-28T12:00:00Z", None, 2),
         ["03-29T01:00 03-29T01:50 03-29T02:00 StartSkipped +01->+02", "03-30T00:30 03-30T01:20 03-30T01:30", "more"]
     );
     // 03:00 is shown that night, so nothing is moved.
     let shown = Calendar::new(vec![window("0 3 * * *", 60, 0, "Europe/Berlin")], Vec::new(), None);
-    assert_eq!(told(&shown, "2026-03-28T12:00:00Z", Some("2026-03-29T12:00:00Z"), 9), ["03-29T01:00 03-29T02:00 03-29T02:00"]);
+    assert_eq!(describe(&shown, "2026-03-28T12:00:00Z", Some("2026-03-29T12:00:00Z"), 9), ["03-29T01:00 03-29T02:00 03-29T02:00"]);
     let across = Calendar::new(vec![window("0 23 * * SAT", 360, 0, "Europe/Berlin")], Vec::new(), None);
     assert_eq!(
-        told(&across, "2026-03-28T12:00:00Z", Some("2026-03-30T12:00:00Z"), 9),
+        describe(&across, "2026-03-28T12:00:00Z", Some("2026-03-30T12:00:00Z"), 9),
         ["03-28T22:00 03-29T04:00 03-29T04:00 Inside +01->+02"]
     );
 }
@@ -67,17 +67,17 @@ fn the_night_on_which_clocks_go_forward() {
 fn the_night_on_which_clocks_go_back() {
     let twice = Calendar::new(vec![window("30 2 * * *", 60, 0, "Europe/Berlin")], Vec::new(), None);
     assert_eq!(
-        told(&twice, "2026-10-24T12:00:00Z", Some("2026-10-25T12:00:00Z"), 9),
+        describe(&twice, "2026-10-24T12:00:00Z", Some("2026-10-25T12:00:00Z"), 9),
         ["10-25T00:30 10-25T01:30 10-25T01:30 StartTwice +02->+01 Inside +02->+01"]
     );
     let short = Calendar::new(vec![window("30 2 * * *", 20, 0, "Europe/Berlin")], Vec::new(), None);
     assert_eq!(
-        told(&short, "2026-10-24T12:00:00Z", Some("2026-10-25T12:00:00Z"), 9),
+        describe(&short, "2026-10-24T12:00:00Z", Some("2026-10-25T12:00:00Z"), 9),
         ["10-25T00:30 10-25T00:50 10-25T00:50 StartTwice +02->+01"]
     );
     let interval = Calendar::new(vec![window("*/30 2 * * *", 10, 0, "Europe/Berlin")], Vec::new(), None);
     assert_eq!(
-        told(&interval, "2026-10-25T00:45:00Z", Some("2026-10-25T12:00:00Z"), 9),
+        describe(&interval, "2026-10-25T00:45:00Z", Some("2026-10-25T12:00:00Z"), 9),
         ["10-25T01:00 10-25T01:10 10-25T01:10", "10-25T01:30 10-25T01:40 10-25T01:40"],
         "the second pass is no start that comes first"
     );
@@ -95,7 +95,7 @@ fn freezes_cut_split_and_swallow() {
         None,
     );
     assert_eq!(
-        told(&calendar, "2026-05-31T12:00:00Z", Some("2026-06-05T20:00:00Z"), 99),
+        describe(&calendar, "2026-05-31T12:00:00Z", Some("2026-06-05T20:00:00Z"), 99),
         [
             "05-31T23:00 06-01T02:30 06-01T03:00",
             "06-01T23:00 06-02T01:00 06-02T01:00 cut",
@@ -110,15 +110,18 @@ fn freezes_cut_split_and_swallow() {
 #[test]
 fn beginnings_that_are_no_starts() {
     let calendar = Calendar::new(vec![window("0 1 * * *", 240, 0, "UTC")], Vec::new(), Some(at("2026-06-02T03:00:00Z")));
-    assert_eq!(told(&calendar, "2026-06-01T02:00:00Z", None, 1), ["06-02T03:00 06-02T05:00 06-02T05:00 late", "more"]);
-    assert_eq!(told(&calendar, "2026-06-04T02:00:00Z", None, 1), ["06-04T02:00 06-04T05:00 06-04T05:00 already", "more"]);
+    assert_eq!(describe(&calendar, "2026-06-01T02:00:00Z", None, 1), ["06-02T03:00 06-02T05:00 06-02T05:00 late", "more"]);
+    assert_eq!(describe(&calendar, "2026-06-04T02:00:00Z", None, 1), ["06-04T02:00 06-04T05:00 06-04T05:00 already", "more"]);
 }
 
 #[test]
 fn without_windows_only_freezes_shut() {
-    assert_eq!(told(&Calendar::always(), "2026-06-01T00:00:00Z", None, 9), ["06-01T00:00 - - already"]);
+    assert_eq!(describe(&Calendar::always(), "2026-06-01T00:00:00Z", None, 9), ["06-01T00:00 - - already"]);
     let frozen = Calendar::new(Vec::new(), vec![freeze("2026-06-02T00:00", "2026-06-03T00:00")], None);
-    assert_eq!(told(&frozen, "2026-06-01T00:00:00Z", None, 9), ["06-01T00:00 06-01T22:00 06-01T22:00 already cut", "06-02T22:00 - - cut"]);
+    assert_eq!(
+        describe(&frozen, "2026-06-01T00:00:00Z", None, 9),
+        ["06-01T00:00 06-01T22:00 06-01T22:00 already cut", "06-02T22:00 - - cut"]
+    );
 }
 
 #[test]

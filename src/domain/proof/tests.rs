@@ -75,7 +75,7 @@ fn what_was_seen_against_what_is_wanted() {
 }
 
 #[test]
-fn plain_text_is_told_as_far_as_it_shows() {
+fn plain_text_is_reported_as_far_as_it_shows() {
     assert_eq!(proof(Some(false)).plaintext(), PlaintextLogin::Only);
     assert_eq!(proof(Some(true)).plaintext(), PlaintextLogin::NotExcluded);
     assert_eq!(proof(None).plaintext(), PlaintextLogin::NotExcluded);

@@ -171,8 +171,8 @@ impl RolloutStep<'_> {
         let deadline = strategy.progress_deadline();
         if self.ctx.stalled >= deadline {
             let (seconds, why) = (self.ctx.stalled.as_secs(), self.ctx.at_work.clone());
-            let told = format!("no change was put back for {seconds} s{}", because(&why));
-            return self.to(Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: Some(revert.clone().into()) }, told);
+            let halt_why = format!("no change was put back for {seconds} s{}", because(&why));
+            return self.to(Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: Some(revert.clone().into()) }, halt_why);
         }
         let wait: Duration = LOOK_AGAIN.min(deadline - self.ctx.stalled);
         let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "put back");

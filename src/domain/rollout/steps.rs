@@ -193,8 +193,8 @@ impl RolloutStep<'_> {
         let deadline = self.ctx.plan.strategy.progress_deadline();
         if self.ctx.stalled >= deadline {
             let (seconds, why) = (self.ctx.stalled.as_secs(), self.ctx.at_work.clone());
-            let told = format!("no change ended for {seconds} s of open window{}", because(&why));
-            return self.to(Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: None }, told);
+            let halt_why = format!("no change ended for {seconds} s of open window{}", because(&why));
+            return self.to(Phase::Halted { wave, reason: Halt::Stalled { seconds, why }, revert: None }, halt_why);
         }
         let wait = LOOK_AGAIN.min(deadline - self.ctx.stalled);
         let mut decision = self.stay(RolloutWake::Change(Wake::In(wait)), "release");

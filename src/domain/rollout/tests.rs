@@ -755,7 +755,7 @@ fn plain(value: &impl Serialize) -> String {
     serde_json::to_value(value).expect("a value").as_str().expect("a word").to_owned()
 }
 
-fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
+fn describe(answer: &Result<Decision, Refusal>, approved: usize) -> String {
     let decision = match answer {
         Ok(decision) => decision,
         Err(refusal) => {
@@ -785,40 +785,40 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         }
     };
     let record = &decision.record;
-    let mut told = record.phase.as_str().to_owned();
+    let mut text = record.phase.as_str().to_owned();
     if let Some(wave) = record.phase.wave() {
-        told += &format!(" {wave}");
+        text += &format!(" {wave}");
     }
     match &record.phase {
-        Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => told += &format!(" failures {failures}/{budget}"),
-        Phase::Halted { reason: Halt::Half { failures, size }, .. } => told += &format!(" half {failures}/{size}"),
+        Phase::Halted { reason: Halt::Failures { failures, budget }, .. } => text += &format!(" failures {failures}/{budget}"),
+        Phase::Halted { reason: Halt::Half { failures, size }, .. } => text += &format!(" half {failures}/{size}"),
         Phase::Halted { reason: Halt::Stalled { why, .. }, .. } => {
             assert!(why.is_empty() || why == "3 following", "a halt names what its changes are at");
-            told += " stalled";
+            text += " stalled";
         }
-        Phase::Halted { reason: Halt::Revert { failures }, .. } => told += &format!(" revert {failures}"),
+        Phase::Halted { reason: Halt::Revert { failures }, .. } => text += &format!(" revert {failures}"),
         _ => {}
     }
     if let Some(revert) = record.revert() {
         let halted = if record.phase.as_str() == "halted" { " back" } else { "" };
-        told += &format!("{halted} {}", plain(&revert.stage));
+        text += &format!("{halted} {}", plain(&revert.stage));
         if revert.more {
-            told += " more";
+            text += " more";
         }
         if revert.failed + revert.in_doubt > 0 {
-            told += &format!(" but {}", revert.failed + revert.in_doubt);
+            text += &format!(" but {}", revert.failed + revert.in_doubt);
         }
     }
     match (&record.paused, record.paused_until) {
-        (Some(_), Some(_)) => told += " paused until",
-        (Some(_), None) => told += " paused",
+        (Some(_), Some(_)) => text += " paused until",
+        (Some(_), None) => text += " paused",
         (None, until) => assert_eq!(until, None, "only a pause has an end"),
     }
     if record.approvals.len() > approved {
-        told += &format!(" approved {}", record.approvals.len());
+        text += &format!(" approved {}", record.approvals.len());
     }
     if let Some(scope) = &record.requeue {
-        told += &format!(" requeue {}", plain(scope));
+        text += &format!(" requeue {}", plain(scope));
     }
     let effect = match &decision.effect {
         Effect::None => "none".into(),
@@ -844,7 +844,7 @@ fn told(answer: &Result<Decision, Refusal>, approved: usize) -> String {
         RolloutWake::At(at) if at == noon() => "when the pause ends".into(),
         RolloutWake::At(at) => format!("at {at}"),
     };
-    format!("{told} | {effect} | {wake}")
+    format!("{text} | {effect} | {wake}")
 }
 
 #[test]
@@ -857,7 +857,7 @@ fn every_cell_is_as_the_table_says() {
             <[&str; 3]>::try_from(left.split(';').map(str::trim).collect::<Vec<_>>()).expect("three columns");
         let (_, happens) = events().into_iter().find(|(name, _)| *name == event).expect("a known event");
         let world = RowWorld::of(phase, circumstances);
-        let found = told(&world.decide(&happens), world.record.approvals.len());
+        let found = describe(&world.decide(&happens), world.record.approvals.len());
         if found != expected {
             wrong.push(format!("{left} => {found}, not {expected}"));
         }
@@ -887,13 +887,13 @@ fn an_operator_reads_who_did_what_and_what_to_do() {
 
 #[test]
 fn a_stall_names_what_the_changes_are_at() {
-    for (phase, circumstances, told) in [
+    for (phase, circumstances, text) in [
         ("advancing 1", "stalled", "no change ended for 1200 s of open window: 3 following"),
         ("releasing", "marked+stalled", "no change was put back for 1200 s: 3 following"),
     ] {
         let halted = RowWorld::of(phase, circumstances).decide(&Event::Woken).expect("halted");
         let Phase::Halted { reason: Halt::Stalled { why, .. }, .. } = &halted.record.phase else { panic!("{halted:?}") };
-        assert_eq!((why.as_str(), halted.why.as_str()), ("3 following", told));
+        assert_eq!((why.as_str(), halted.why.as_str()), ("3 following", text));
     }
 }
 
@@ -933,7 +933,7 @@ fn the_gate_opens_for_waves_up_to_the_one_that_advances() {
 
 /// What can happen next in a random story.
 #[derive(Debug, Clone)]
-enum StoryStep {
+enum RandomStep {
     Event(Event),
     /// Changes that are in flight settle, or go back to the queue.
     Settle(Standing, u32),
@@ -942,18 +942,18 @@ enum StoryStep {
     Later(u64),
 }
 
-fn step() -> impl Strategy<Value = StoryStep> {
+fn step() -> impl Strategy<Value = RandomStep> {
     let outcomes =
         vec![Standing::Succeeded, Standing::Succeeded, Standing::Succeeded, Standing::Failed, Standing::InDoubt, Standing::Queued];
     let verbs: Vec<Event> =
         events().into_iter().map(|(_, event)| event).filter(|event| !matches!(event, Event::Requeued | Event::Gathered { .. })).collect();
     prop_oneof![
-        12 => Just(StoryStep::Event(Event::Woken)),
-        3 => prop::sample::select(verbs).prop_map(StoryStep::Event),
-        12 => (prop::sample::select(outcomes), 1u32..6).prop_map(|(outcome, count)| StoryStep::Settle(outcome, count)),
-        1 => prop::bool::weighted(0.7).prop_map(StoryStep::Window),
-        1 => (0u64..1300).prop_map(StoryStep::Stalled),
-        2 => (0u64..8000).prop_map(StoryStep::Later),
+        12 => Just(RandomStep::Event(Event::Woken)),
+        3 => prop::sample::select(verbs).prop_map(RandomStep::Event),
+        12 => (prop::sample::select(outcomes), 1u32..6).prop_map(|(outcome, count)| RandomStep::Settle(outcome, count)),
+        1 => prop::bool::weighted(0.7).prop_map(RandomStep::Window),
+        1 => (0u64..1300).prop_map(RandomStep::Stalled),
+        2 => (0u64..8000).prop_map(RandomStep::Later),
     ]
 }
 
@@ -1125,18 +1125,18 @@ proptest! {
         world.settled.clone_from(&world.tallies);
         for step in steps {
             match step {
-                StoryStep::Settle(outcome, mut count) => {
+                RandomStep::Settle(outcome, mut count) => {
                     for tally in &mut world.tallies {
                         let settled = count.min(tally.active);
                         tally.shift(Standing::Active, outcome, settled);
                         count -= settled;
                     }
                 }
-                StoryStep::Window(open) if open => world.window = Opening::Open { until: None },
-                StoryStep::Window(_) => world.window = Opening::Shut { next: Some(opening()), by: ShutBy::Window },
-                StoryStep::Stalled(seconds) => world.stalled = Duration::from_secs(seconds),
-                StoryStep::Later(seconds) => world.now += Duration::from_secs(seconds),
-                StoryStep::Event(event) => {
+                RandomStep::Window(open) if open => world.window = Opening::Open { until: None },
+                RandomStep::Window(_) => world.window = Opening::Shut { next: Some(opening()), by: ShutBy::Window },
+                RandomStep::Stalled(seconds) => world.stalled = Duration::from_secs(seconds),
+                RandomStep::Later(seconds) => world.now += Duration::from_secs(seconds),
+                RandomStep::Event(event) => {
                     let was = world.record.clone();
                     let Ok(decision) = world.decide(&event) else { continue };
                     if was.phase.is_final() {

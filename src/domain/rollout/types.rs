@@ -210,7 +210,7 @@ pub enum Halt {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         why: String,
     },
-    /// Changes could not be put back, or it cannot be told whether they were.
+    /// Changes could not be put back, or it is not known whether they were.
     Revert { failures: u32 },
 }
 
@@ -315,7 +315,7 @@ pub struct Context<'a> {
     /// What the calendar says now, of a revert while one is under way.
     pub window: Opening,
     /// Time since a change last ended, as far as this process knows. Counted only while the rollout advances, is not
-    /// paused and has an open window, and not while all its changes wait for lanes that are held; it begins anew whenever the rollout begins or goes on to advance, so that a
+    /// paused and has an open window, and not while all its changes wait for lanes that are held; it begins again whenever the rollout begins or goes on to advance, so that a
     /// `retry` after a stall has the whole deadline again.
     pub stalled: Duration,
     /// What its changes are at, when `stalled` has reached the deadline.
@@ -392,7 +392,7 @@ pub enum RolloutWake {
     At(Timestamp),
 }
 
-/// Why a verb means nothing now; told to the operator word for word.
+/// Why a verb means nothing now; shown to the operator word for word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The rollout is over.

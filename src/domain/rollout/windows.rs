@@ -160,9 +160,9 @@ fn a_stepped_wall_clock_ends_neither_a_soak_nor_a_pause() {
     let stepped = Gap::Stepped(SignedDuration::from_hours(48));
     for (record, goes_on) in [(&soaking, "the soak goes on"), (&paused, "the pause goes on")] {
         let slowest = Slowest::all(at("03T12:00"));
-        let told = decided_by(record, &Event::Woken, "05T12:00", stepped, slowest);
-        assert!(told.why.contains("172800 s ahead") || told.why.contains("missed"), "{}", told.why);
-        let next = decided_by(&told.record, &Event::Woken, "05T12:00", Gap::None, slowest);
+        let noticed = decided_by(record, &Event::Woken, "05T12:00", stepped, slowest);
+        assert!(noticed.why.contains("172800 s ahead") || noticed.why.contains("missed"), "{}", noticed.why);
+        let next = decided_by(&noticed.record, &Event::Woken, "05T12:00", Gap::None, slowest);
         assert_eq!((&next.record.phase, next.record.paused_until), (&record.phase, record.paused_until), "{goes_on}");
         assert_eq!(next.wake, RolloutWake::At(at("06T12:00")), "a day is left, whatever the wall clock shows");
         // And the other way round: the wall clock went back, the others are at the end.
@@ -171,7 +171,7 @@ fn a_stepped_wall_clock_ends_neither_a_soak_nor_a_pause() {
     }
     let over = decided_by(&soaking, &Event::Woken, "06T12:00", Gap::None, Slowest::all(at("04T12:00")));
     assert_eq!(over.record.phase.as_str(), "awaiting");
-    let told = decided_by(&soaking, &Event::Woken, "05T12:00", stepped, Slowest::all(at("03T12:00")));
-    assert_eq!(told.why, "the wall clock was stepped 172800 s ahead; the soak goes on by the other clocks");
-    assert_eq!((told.record.version, told.record.releases), (soaking.version, soaking.releases + 1), "a note");
+    let noticed = decided_by(&soaking, &Event::Woken, "05T12:00", stepped, Slowest::all(at("03T12:00")));
+    assert_eq!(noticed.why, "the wall clock was stepped 172800 s ahead; the soak goes on by the other clocks");
+    assert_eq!((noticed.record.version, noticed.record.releases), (soaking.version, soaking.releases + 1), "a note");
 }

@@ -91,7 +91,7 @@ fn overlapping_and_adjacent_windows_are_one() {
 }
 
 #[test]
-fn windows_that_never_shut_are_told_as_far_as_they_were_joined() {
+fn windows_that_never_shut_are_reported_as_far_as_they_were_joined() {
     let calendar = Calendar::new(vec![window("0 0 * * *", 1440, "UTC", 0)], vec![], None);
     let start = at("2026-01-01T00:00:00Z");
     let Opening::Open { until: Some(until) } = calendar.at(start) else { panic!("it is open") };

@@ -64,14 +64,14 @@ impl LookedAtRollout {
 
 #[test]
 fn a_window_that_is_used_opens_once() {
-    let mut story = LookedAtRollout::of(nights());
-    assert!(story.look("01T12:00", Gap::Down).is_empty());
-    assert_eq!(story.look("02T01:00", Gap::None), ["a window opened, until 2026-06-02 03:30 +00"]);
+    let mut rollout = LookedAtRollout::of(nights());
+    assert!(rollout.look("01T12:00", Gap::Down).is_empty());
+    assert_eq!(rollout.look("02T01:00", Gap::None), ["a window opened, until 2026-06-02 03:30 +00"]);
     for later in ["02T01:00", "02T02:00", "02T03:29", "02T03:31", "02T20:00"] {
-        assert!(story.look(later, Gap::None).is_empty(), "{later}");
+        assert!(rollout.look(later, Gap::None).is_empty(), "{later}");
     }
-    assert_eq!(story.look("03T02:15", Gap::Down), ["a window opened, until 2026-06-03 03:30 +00"], "late, and not missed");
-    assert_eq!(story.windows, WindowLog { upto: Some(at("03T03:30")), opened: Some(at("03T03:30")), missed: 0, last_missed: None });
+    assert_eq!(rollout.look("03T02:15", Gap::Down), ["a window opened, until 2026-06-03 03:30 +00"], "late, and not missed");
+    assert_eq!(rollout.windows, WindowLog { upto: Some(at("03T03:30")), opened: Some(at("03T03:30")), missed: 0, last_missed: None });
 }
 
 #[test]
@@ -87,87 +87,87 @@ fn a_window_that_passes_is_missed_once_with_its_reason() {
         (Some((None, "halted")), Gap::Down, "halted"),
     ];
     for (held, gap, why) in table {
-        let mut story = LookedAtRollout::of(nights());
-        story.held = held;
+        let mut rollout = LookedAtRollout::of(nights());
+        rollout.held = held;
         let missed = format!("missed the window of 2026-06-02 01:00 +00 until 2026-06-02 03:30 +00: {why}");
-        assert_eq!(story.look("02T08:00", gap), [missed]);
-        assert!(story.look("02T09:00", Gap::None).is_empty());
-        assert_eq!((story.windows.missed, story.windows.opened), (1, None));
-        assert_eq!(story.windows.last_missed, Some(MissedWindows { open: at("02T01:00"), until: at("02T03:30") }));
+        assert_eq!(rollout.look("02T08:00", gap), [missed]);
+        assert!(rollout.look("02T09:00", Gap::None).is_empty());
+        assert_eq!((rollout.windows.missed, rollout.windows.opened), (1, None));
+        assert_eq!(rollout.windows.last_missed, Some(MissedWindows { open: at("02T01:00"), until: at("02T03:30") }));
     }
 }
 
 #[test]
 fn a_month_without_a_daemon_is_one_entry() {
-    let mut story = LookedAtRollout::of(nights());
-    let told = [
+    let mut rollout = LookedAtRollout::of(nights());
+    let notes = [
         "missed 28 windows from 2026-06-02 01:00 +00 to 2026-06-29 03:30 +00: no daemon ran",
         "a window opened, until 2026-06-30 03:30 +00",
     ];
-    assert_eq!(story.look("30T02:00", Gap::Down), told);
-    assert_eq!(story.windows.missed, 28);
+    assert_eq!(rollout.look("30T02:00", Gap::Down), notes);
+    assert_eq!(rollout.windows.missed, 28);
 
     let mut often = LookedAtRollout::of(nightly("*/5 * * * *", 2, 0));
-    let told = ["missed more than 1000 windows from 2026-06-01 12:00 +00 to 2026-06-30 02:03 +00: no daemon ran"];
-    assert_eq!(often.look("30T02:03", Gap::Down), told);
+    let notes = ["missed more than 1000 windows from 2026-06-01 12:00 +00 to 2026-06-30 02:03 +00: no daemon ran"];
+    assert_eq!(often.look("30T02:03", Gap::Down), notes);
     assert_eq!((often.windows.missed, often.windows.upto), (COUNTED_MAX, Some(at("30T02:03"))));
     assert_eq!(often.look("30T02:05", Gap::None), ["a window opened, until 2026-06-30 02:07 +00"]);
 }
 
 #[test]
 fn a_clock_stepped_forward_over_a_window_and_back_again() {
-    let mut story = LookedAtRollout::of(nights());
-    story.look("01T23:00", Gap::Down);
+    let mut rollout = LookedAtRollout::of(nights());
+    rollout.look("01T23:00", Gap::Down);
     let day = SignedDuration::from_hours(10);
     assert_eq!(
-        story.look("02T09:00", Gap::Stepped(day)),
+        rollout.look("02T09:00", Gap::Stepped(day)),
         ["the wall clock was stepped forward by 10h, to 2026-06-02 09:00 +00; \
           missed the window of 2026-06-02 01:00 +00 until 2026-06-02 03:30 +00: the clock went past it"]
     );
     // Set right again: the night comes after all, and nothing is counted twice.
     assert_eq!(
-        story.look("01T23:01", Gap::Stepped(-day)),
+        rollout.look("01T23:01", Gap::Stepped(-day)),
         ["the wall clock was stepped back by 10h, to 2026-06-01 23:01 +00; the next window opens 2026-06-02 01:00 +00"]
     );
     assert_eq!(
-        story.look("02T01:00", Gap::None),
+        rollout.look("02T01:00", Gap::None),
         ["a window counted as missed is open after all, until 2026-06-02 03:30 +00: the clock stood ahead"]
     );
-    assert_eq!((story.windows.missed, story.windows.last_missed), (0, None));
+    assert_eq!((rollout.windows.missed, rollout.windows.last_missed), (0, None));
     for later in ["02T02:00", "02T05:00", "02T09:01"] {
-        assert!(story.look(later, Gap::None).is_empty(), "{later}");
+        assert!(rollout.look(later, Gap::None).is_empty(), "{later}");
     }
-    assert_eq!(story.look("03T01:00", Gap::None), ["a window opened, until 2026-06-03 03:30 +00"]);
+    assert_eq!(rollout.look("03T01:00", Gap::None), ["a window opened, until 2026-06-03 03:30 +00"]);
 }
 
 #[test]
 fn a_clock_stepped_back_opens_no_window_twice() {
-    let mut story = LookedAtRollout::of(nights());
-    story.look("02T01:00", Gap::Down);
+    let mut rollout = LookedAtRollout::of(nights());
+    rollout.look("02T01:00", Gap::Down);
     for (now, stands) in
         [("02T01:30", "the window is open until 2026-06-02 03:30 +00"), ("01T23:00", "the next window opens 2026-06-02 01:00 +00")]
     {
-        let told = story.look(now, Gap::Stepped(SignedDuration::from_mins(-150)));
-        assert_eq!(told, [format!("the wall clock was stepped back by 2h 30m, to 2026-06-{} +00; {stands}", now.replace('T', " "))]);
-        assert!(story.look("02T01:00", Gap::None).is_empty(), "it was opened already");
+        let notes = rollout.look(now, Gap::Stepped(SignedDuration::from_mins(-150)));
+        assert_eq!(notes, [format!("the wall clock was stepped back by 2h 30m, to 2026-06-{} +00; {stands}", now.replace('T', " "))]);
+        assert!(rollout.look("02T01:00", Gap::None).is_empty(), "it was opened already");
     }
-    assert_eq!(story.windows.opened, Some(at("02T03:30")));
+    assert_eq!(rollout.windows.opened, Some(at("02T03:30")));
 }
 
 #[test]
 fn a_clock_a_month_ahead_leaves_each_night_its_own_entry() {
-    let mut story = LookedAtRollout::of(nights());
-    story.look("01T12:00", Gap::Down);
-    story.look("29T12:00", Gap::Stepped(SignedDuration::from_hours(28 * 24)));
-    assert_eq!(story.windows.missed, 28);
-    story.look("01T12:01", Gap::Stepped(SignedDuration::from_hours(-28 * 24)));
+    let mut rollout = LookedAtRollout::of(nights());
+    rollout.look("01T12:00", Gap::Down);
+    rollout.look("29T12:00", Gap::Stepped(SignedDuration::from_hours(28 * 24)));
+    assert_eq!(rollout.windows.missed, 28);
+    rollout.look("01T12:01", Gap::Stepped(SignedDuration::from_hours(-28 * 24)));
     for night in 2..30 {
-        let told = story.look(&format!("{night:02}T01:00"), Gap::None);
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("a window counted as missed is open after all"), "{told:?}");
+        let notes = rollout.look(&format!("{night:02}T01:00"), Gap::None);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].starts_with("a window counted as missed is open after all"), "{notes:?}");
     }
-    assert_eq!(story.windows.missed, 0);
-    assert_eq!(story.look("30T01:00", Gap::None), ["a window opened, until 2026-06-30 03:30 +00"]);
+    assert_eq!(rollout.windows.missed, 0);
+    assert_eq!(rollout.look("30T01:00", Gap::None), ["a window opened, until 2026-06-30 03:30 +00"]);
 }
 
 #[test]
@@ -186,18 +186,18 @@ fn what_nobody_waits_for_is_not_missed() {
 
 #[test]
 fn a_look_inside_a_window_that_cannot_be_used_leaves_it_open() {
-    let mut story = LookedAtRollout::of(nights());
-    story.held = Some((Some(at("01T20:00")), "paused by ada"));
-    assert!(story.look("02T01:30", Gap::None).is_empty());
-    story.held = None;
-    assert_eq!(story.look("02T03:00", Gap::None), ["a window opened, until 2026-06-02 03:30 +00"], "resumed in time");
+    let mut rollout = LookedAtRollout::of(nights());
+    rollout.held = Some((Some(at("01T20:00")), "paused by ada"));
+    assert!(rollout.look("02T01:30", Gap::None).is_empty());
+    rollout.held = None;
+    assert_eq!(rollout.look("02T03:00", Gap::None), ["a window opened, until 2026-06-02 03:30 +00"], "resumed in time");
 }
 
 #[test]
 fn it_is_stored_without_what_is_not_known() {
     assert_eq!(serde_json::to_string(&WindowLog::default()).expect("JSON"), "{}");
-    let mut story = LookedAtRollout::of(nights());
-    story.look("02T08:00", Gap::Down);
-    let text = serde_json::to_string(&story.windows).expect("JSON");
-    assert_eq!(serde_json::from_str::<WindowLog>(&text).expect("read back"), story.windows);
+    let mut rollout = LookedAtRollout::of(nights());
+    rollout.look("02T08:00", Gap::Down);
+    let text = serde_json::to_string(&rollout.windows).expect("JSON");
+    assert_eq!(serde_json::from_str::<WindowLog>(&text).expect("read back"), rollout.windows);
 }

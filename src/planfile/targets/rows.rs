@@ -149,12 +149,12 @@ impl RawRow<'_> {
                 *latest = Some(lane);
             }
             (lane, instance, proxy, seen) => {
-                let told = |error: IdError| error.to_string();
+                let id_message = |error: IdError| error.to_string();
                 let unread = |field: &str| format!("ssl_option is {}, not `true`, `false` or `unknown`", quote(field));
                 let wrong = [
-                    ("lane", self.lane, lane.err().map(told)),
-                    ("instance_id", self.instance_id, instance.err().map(told)),
-                    ("proxy_id", self.proxy_id, proxy.err().map(told)),
+                    ("lane", self.lane, lane.err().map(id_message)),
+                    ("instance_id", self.instance_id, instance.err().map(id_message)),
+                    ("proxy_id", self.proxy_id, proxy.err().map(id_message)),
                     ("ssl_option", seen.err().unwrap_or_default(), seen.err().map(unread)),
                     ("instance_name", self.instance_name, long.then(|| format!("longer than {} characters", InstanceName::LEN_MAX))),
                 ];

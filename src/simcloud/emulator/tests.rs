@@ -227,7 +227,7 @@ async fn what_is_not_there_comes_through_in_both_languages() {
 
 /// Whoever goes where the emulated cloud says, a preflight say, must not knock in somebody's network.
 #[tokio::test]
-async fn every_address_that_is_told_is_on_this_machine() {
+async fn every_address_that_is_reported_is_on_this_machine() {
     let bed = bed(calm()).await;
     let project = "056538411200d4cd2f79c003c7606412";
     let instance = bed.targets[0].instance_id;
@@ -297,7 +297,7 @@ async fn the_gateway_refuses_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn the_control_paths_tell_and_change() {
+async fn the_control_paths_report_and_change() {
     let bed = bed(calm()).await;
     let id = job(&bed.submit(0).await);
     bed.clock.pass(Duration::from_secs(5));

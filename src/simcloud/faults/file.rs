@@ -1,6 +1,6 @@
 //! The fault file as a person writes it: its schema, and what is wrong with one.
 //!
-//! Invariant: every mistake is told with its key and its place, none by a name that only this program's source knows; what
+//! Invariant: every mistake is reported with its key and its place, none by a name that only this program's source knows; what
 //! passes here is what the typed reader takes.
 
 use std::sync::LazyLock;
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mistake_is_told_with_its_key_and_its_place() {
+    fn every_mistake_is_reported_with_its_key_and_its_place() {
         let text = "\
 throtle: 3%
 throttle_with_retry_after: often

@@ -415,7 +415,7 @@ fn the_wire_shows_what_is_in_force_and_nobody_listens_elsewhere() {
 }
 
 #[test]
-fn the_books_balance_under_every_fault_at_once() {
+fn the_ledger_balances_under_every_fault_at_once() {
     let (_, model) = stormy_run(42);
     let ledger = model.ledger();
     assert_eq!(ledger.arrivals_total(), 5000);

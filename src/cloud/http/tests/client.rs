@@ -61,7 +61,7 @@ async fn get(client: &Client, url: &str) -> Result<String, String> {
 }
 
 #[tokio::test]
-async fn a_proxy_is_told_where_a_plain_call_goes_and_who_we_are() {
+async fn a_proxy_learns_where_a_plain_call_goes_and_who_we_are() {
     let (listener, address) = listener().await;
     let seen = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("the client connects");
@@ -152,7 +152,7 @@ async fn a_proxy_that_refuses_or_is_silent_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_socks_proxy_is_told_where_a_call_goes() {
+async fn a_socks_proxy_learns_where_a_call_goes() {
     let (proxy, address) = listener().await;
     let seen = tokio::spawn(async move {
         let (mut stream, _) = proxy.accept().await.expect("the client connects");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::tests::{LATE, change, context, doubt, events, every_cell_is_as, job, record, told_record};
+use super::super::tests::{LATE, change, context, describe_record, doubt, events, every_cell_is_as, job, record};
 use super::super::{Change, Clearance, Event, State, decide};
 use super::*;
 
@@ -94,5 +94,5 @@ fn a_job_that_a_person_names_is_no_longer_presumed() {
     let state = State::Ready;
     let record = Record { state, jobs: vec![job("known"), job("named")], adopted: Some(job("named")), presumed, ..Record::queued() };
     let decision = decide(&change(record), &Event::Woken, &context(Clearance::Open, false, Duration::ZERO)).expect("its turn");
-    assert_eq!(told_record(&decision.record), "following jobs=known,named presumed=known");
+    assert_eq!(describe_record(&decision.record), "following jobs=known,named presumed=known");
 }

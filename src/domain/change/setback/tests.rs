@@ -17,12 +17,12 @@ fn error(disposition: Disposition, n: u16) -> Event {
 
 /// What a record holds, as `to attempt status request`, the first and the last.
 fn held(record: &Record) -> Vec<String> {
-    let told = |setback: &Setback| {
+    let describe = |setback: &Setback| {
         let Setback { to, attempt, status, request_id, .. } = setback;
         let status = status.map_or("-".to_owned(), |status| status.to_string());
         format!("{} {attempt} {status} {}", to.as_str(), request_id.as_deref().unwrap_or("-"))
     };
-    record.setbacks.iter().flat_map(|setbacks| [told(&setbacks.first), told(setbacks.last())]).collect()
+    record.setbacks.iter().flat_map(|setbacks| [describe(&setbacks.first), describe(setbacks.last())]).collect()
 }
 
 /// Takes the events one after the other.
@@ -81,9 +81,9 @@ fn every_answer_that_costs_something_is_held_and_no_other() {
         paid.contains(&disposition)
     };
     for disposition in Disposition::ALL {
-        for (state, told) in [("inspecting", "look 0 501 request-1"), ("submitting", "switch 1 501 request-1")] {
+        for (state, expected_text) in [("inspecting", "look 0 501 request-1"), ("submitting", "switch 1 501 request-1")] {
             let after = walk(change(record(&states()[state], "-")), &[error(disposition, 1)]);
-            let expected: &[&str] = if costs(disposition) { &[told, told] } else { &[] };
+            let expected: &[&str] = if costs(disposition) { &[expected_text, expected_text] } else { &[] };
             assert_eq!(held(&after.record), expected, "{state} {disposition:?}");
         }
         // Questions about what is in flight cost no attempt, and hide none.
@@ -103,7 +103,7 @@ fn every_answer_that_costs_something_is_held_and_no_other() {
 }
 
 #[test]
-fn what_begins_anew_begins_without_setbacks() {
+fn what_begins_again_begins_without_setbacks() {
     let events = events();
     let failed = walk(change(record(&states()["submitting"], "-")), &[error(Disposition::Fatal, 1)]);
     assert_eq!(held(&failed.record).len(), 2);

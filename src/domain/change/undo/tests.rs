@@ -1,6 +1,6 @@
 //! The cells in which a change that is put back differs from one that goes forward, and the same cells where it must not.
 
-use crate::domain::change::tests::{CLOUD, RETRY, SENT, change, context, events, every_cell_is_as, job, reason, told};
+use crate::domain::change::tests::{CLOUD, RETRY, SENT, change, context, describe, events, every_cell_is_as, job, reason};
 use crate::domain::change::{Change, Clearance, Directive, Event, How, Record, Stale, State, Undo, decide};
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ fn only_what_was_surely_switched_from_a_known_value_is_put_back() {
     for (how, before, expected) in cases {
         let change = change(Record { state: State::Succeeded { how }, before, ..Record::queued() });
         let found = match decide(&change, &Event::Rollout(Directive::Undo), &context(Clearance::Withdrawn, true, Duration::ZERO)) {
-            Ok(decision) => told(&change, &decision).split(" |").next().unwrap_or_default().to_owned(),
+            Ok(decision) => describe(&change, &decision).split(" |").next().unwrap_or_default().to_owned(),
             Err(Stale) => "stale".into(),
         };
         assert_eq!(found, expected, "{how:?} {before:?}");

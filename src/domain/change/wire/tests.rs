@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::change::tests::{LATE, change, context, events, record, told};
+use crate::domain::change::tests::{LATE, change, context, describe, events, record};
 use crate::domain::change::{AnswerEvent, Change, Clearance, Context, Event, How, ShownByApi, Stale, State, decide};
 use crate::domain::id::Digest;
 use crate::domain::proof::{Anchors, Certificate, Demand, Endpoint, Greeting, Handshake, Login, Proof, TlsVersion, Trouble, TroubleWord};
@@ -153,7 +153,7 @@ fn every_cell_is_as_the_table_says() {
         let ctx = Context { wire: Some(Demand { min_tls, trusted: true }), ..context(gate, circumstances == "shut", waited) };
         let change = begun(state, circumstances);
         let found = match decide(&change, &event, &ctx) {
-            Ok(decision) => told(&change, &decision),
+            Ok(decision) => describe(&change, &decision),
             Err(Stale) => "stale".into(),
         };
         if found != expected {
