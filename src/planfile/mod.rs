@@ -12,7 +12,6 @@ mod calendar;
 mod discover;
 pub mod discovery;
 mod enforce;
-mod formats;
 mod lanes;
 mod meaning;
 #[cfg(any(test, fuzzing))]

@@ -17,7 +17,7 @@ use crate::domain::id::{ChangeId, Digest, InstanceId, JobId, Name, RolloutId};
 use crate::domain::journal::{Entry, JournalEvent};
 use crate::domain::target::Target;
 
-use super::jobs::remember;
+use super::instances::remember;
 use super::page::{PageQuery, ShownRollout, page};
 use super::pending::PendingRecord;
 use super::pending::{FrozenRollout, NewRollout};

@@ -9,14 +9,14 @@
 //!
 //! Where to look:
 //!
-//! - *the state in memory*, a fold of the journal: `state`; a rollout's `progress`, its `candidates` and `groups`; `locks` of instances,
-//!   `jobs` that are explained, `enforcements`; `check` says whether a commit is allowed, `edit` whether a plan is the one that was submitted;
+//! - *the state in memory*, a fold of the journal: `state`; a rollout's `progress`, its `candidates` and `groups`; `instances`
+//!   with their holders and explained jobs, `enforcements`; `check` says whether a commit is allowed, `edit` whether a plan is the one that was submitted;
 //! - *the log*, the truth: `journal` of `segment`s of `record`s, a `writer` that commits in groups, a `reader` beside it; `submission`, the
 //!   frozen `targets`;
 //! - *the index*, sled's queue: `queue`, its `queue_writer`; a `pending` record becomes a batch (`draft`) of `row`s and `value`s; `backlog` is
 //!   what the index does not have yet, `applied` what it has, `page` what it shows; `over` and `packer` keep what is over out of it;
-//! - *the directory*: `home` owns it, `open` fits it together, `held` and `beside` notice that it is gone, `growth` says how fast it fills,
-//!   `maintenance` checks, copies, repairs and compacts it;
+//! - *the directory*: `home` owns it, `files` writes it, `open` fits it together or returns an `error`, `held` and `beside` notice that
+//!   it is gone, `growth` says how fast it fills, `maintenance` checks, copies, repairs and compacts it;
 //! - *put together*: `sled` on disk, with what its threads share (`shared`, `workers`); `memory` without one; `contract` is what both must do.
 //!
 //! Deliberately not here: any decision about what happens next.
@@ -42,9 +42,8 @@ mod groups;
 mod growth;
 mod held;
 mod home;
-mod jobs;
+mod instances;
 mod journal;
-mod locks;
 pub mod maintenance;
 pub mod memory;
 pub mod open;

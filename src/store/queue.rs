@@ -33,7 +33,7 @@ use super::draft::{LatestMove, QueueBatch, TreeName};
 use super::enforcements;
 use super::error::QueueError;
 use super::failpoint::{Failpoint, Point};
-use super::jobs::remember;
+use super::instances::remember;
 use super::over::{Packed, SettledFiles};
 use super::pending::{InstanceOfLane, PendingRecord};
 use super::progress::Progress;

@@ -28,7 +28,7 @@ use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::growth::growth;
 use super::home::{IDENTITY, StoreIdentity};
-use super::jobs::remember;
+use super::instances::remember;
 use super::maintenance::provenance;
 use super::open::{Headway, OpenSettings, OpenedStore, open};
 use super::packer::Packer;

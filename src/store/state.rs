@@ -23,7 +23,7 @@ use crate::domain::target::Target;
 
 use super::edit::{Edit, edit};
 use super::groups::Groups;
-use super::locks::Locks;
+use super::instances::Locks;
 use super::pending::{FrozenRollout, InstanceOfLane, NewRollout};
 use super::progress::Progress;
 use super::record::JournalRecord;

@@ -1,12 +1,13 @@
-//! Which change holds which instance.
+//! What the store keeps of an instance: which change holds it, and the latest job ids that are explained.
 //!
-//! Invariant: an instance is one, whatever the lane that reaches it, and at most one change is let in. A store that was
+//! Invariants: an instance is one, whatever the lane that reaches it, and at most one change is let in. A store that was
 //! written before that rule may have several holders on one instance, each by another lane: all of them are held here,
-//! and no further change is let in until the last has left.
+//! and no further change is let in until the last has left. A job id occurs once in a list, oldest first, and a list has
+//! never more than [`JOBS_KEPT`].
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::id::{ChangeId, InstanceId, RolloutId};
+use crate::domain::id::{ChangeId, InstanceId, JobId, RolloutId};
 
 /// The locks of all rollouts.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +56,21 @@ impl Locks {
             self.held.insert(*instance, next.1);
         }
     }
+}
+
+/// Job ids kept an instance. Of an instance one change is active, and what the cloud made before a job that is explained
+/// is none that is sought (`domain::job_match`), so one would do; the rest is for dates that are close, or missing.
+pub(crate) const JOBS_KEPT: usize = 8;
+
+/// Adds a job id to a list.
+pub(crate) fn remember(list: &mut Vec<JobId>, job: &JobId) {
+    if list.contains(job) {
+        return;
+    }
+    if list.len() == JOBS_KEPT {
+        list.remove(0);
+    }
+    list.push(job.clone());
 }
 
 #[cfg(test)]
