@@ -1,7 +1,7 @@
 //! From the bytes of an answer to a [`Reply`]: the one place where the cloud's language is understood.
 //!
 //! Invariants: the HTTP client and the simulation both go through [`read`], so what is simulated is what is shipped; a
-//! success that cannot be read is `Unknown`, never a success; absence is told only by an answer that shows the whole.
+//! success that cannot be read is `Unknown`, never a success; only an answer that shows the whole proves absence.
 //!
 //! Deliberately not here: what a reply means for a change (`domain::change`).
 

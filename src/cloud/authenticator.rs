@@ -1,10 +1,10 @@
 //! Who a lane is: what each of its calls carries so that the cloud lets it in, and what follows when it is not let in.
 //!
 //! Invariants: a call goes out once, with what was valid when it left; a refused call is never repeated here, because
-//! every request needs the last check and a permit of the quota of its own; what is said to the engine is only how
-//! soon to come again. Access keys are held before they are refused so often in a row that the cloud locks them, a
-//! password that IAM refused is left alone, and the number of logins is bounded. One identity is one identity: what the
-//! cloud counts for an access key or a user is kept for it once ([`Identities`]), however many lanes are known by it.
+//! every request needs a last check and a permit of the quota of its own; the engine only learns how soon to repeat it.
+//! Access keys are held before they are refused so often in a row that the cloud locks them, a password that IAM refused
+//! is not tried again, and the number of logins is bounded. What the cloud counts for an access key or a user is kept for
+//! it once ([`Identities`]), however many lanes use it.
 //!
 //! Deliberately not here: pacing (`engine`), HTTP of the calls (`cloud::http`).
 

@@ -1,7 +1,7 @@
 //! IAM: a token for a user and a password.
 //!
 //! Invariants: one request, never repeated here; the password goes into the body and nowhere else; the token's life is
-//! told as a length, so that it does not depend on whose clock is right.
+//! returned as a duration, so that it does not depend on whose clock is right.
 //!
 //! Deliberately not here: when to ask (`cloud::authenticator`).
 

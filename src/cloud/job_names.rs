@@ -1,6 +1,6 @@
 //! Names in the job list that are surely other operations.
 //!
-//! Invariant: a name stands here only if the vendor documents it for something else than switching SSL of a proxy. The
+//! Invariant: a name is listed only if the vendor documents it for something else than switching SSL of a proxy. The
 //! vendor publishes no name for that switch, so an unknown name may be ours, and `GaussDBforMySQLSwitchSSL`
 //! (documented for the instance) may be too.
 

@@ -1,10 +1,10 @@
-//! A lane's TLS: whose signature on a server's certificate it takes, and the certificate that it shows itself.
+//! A lane's TLS: whose signature on a server's certificate it accepts, and the certificate that it presents itself.
 //!
 //! Invariants: what the configuration names is read whole before the first call, and is right or an error with its key, its file and
-//! what to do; the key goes into the client and into no message. A certificate that has ended, or will soon, is a warning: only the
-//! other side knows whether it still takes it.
+//! what to do; the key goes into the client and into no message. A certificate that has expired, or will soon, is a warning: only the
+//! other side decides whether it still accepts it.
 //!
-//! A lane that names nothing takes what this machine trusts, and shows no certificate.
+//! A lane that names nothing accepts what this machine trusts, and presents no certificate.
 //!
 //! Deliberately not here: connections (`cloud::http`).
 

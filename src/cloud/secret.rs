@@ -1,6 +1,6 @@
-//! The secrets of a lane: found where the configuration says, and found again when they change.
+//! The secrets of a lane: read from where the configuration says, and read again when they change.
 //!
-//! Invariants: a secret is looked for when a call needs it, so a renewed file works without a restart, [`LOOK_EVERY`] later at most;
+//! Invariants: a secret is read when a call needs it, so a renewed file works without a restart, [`LOOK_EVERY`] later at most;
 //! it is never printed, neither by `Debug` nor in an error; a missing secret is an error of the call, never a panic; a file that
 //! others may read or write is no secret and not used.
 //!

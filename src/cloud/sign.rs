@@ -1,8 +1,7 @@
 //! The signature of a request with an access key (SDK-HMAC-SHA256), made and verified.
 //!
 //! Invariants: pure, no clock and no I/O; both sides go through one canonical form, which is the vendor's, byte for
-//! byte; a signature is compared in constant
-//! time; nothing in here can be printed that holds the secret key.
+//! byte; a signature is compared in constant time; nothing that holds the secret key can be printed.
 //!
 //! Deliberately not here: where keys come from (`cloud::secret`), which headers a request of ours has (`cloud::authenticator`),
 //! clock skew and locks of a key (`simcloud::emulator`).

@@ -1,7 +1,7 @@
-//! `credentials` and `iam_endpoint` of a lane: one way of being known to the cloud, whole.
+//! `credentials` and `iam_endpoint` of a lane: one complete way to authenticate to the cloud.
 //!
-//! Invariant: exactly one way comes out, with all that it needs; a mixture or a half is reported with what to write, and
-//! no text of the file that may be a secret is shown.
+//! Invariant: the result is exactly one way, with all that it needs; a mixture or an incomplete one is reported with what
+//! to write, and no text of the file that may be a secret is shown.
 //!
 //! Deliberately not here: reading the secrets (`cloud::secret`).
 

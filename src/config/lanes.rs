@@ -1,4 +1,4 @@
-//! `lanes`: from as written to [`Lane`].
+//! `lanes`, resolved from the text to [`Lane`]s.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -5,8 +5,8 @@
 //! Invariant: no secret is ever held here, only the place where one is found; one that was written into the file by
 //! mistake is refused and shown nowhere.
 //!
-//! Environment: `SEALIFT_CONFIG` names the file, `SEALIFT_PLANS`, `SEALIFT_STORE` and `SEALIFT_SOCKET` stand above
-//! `plans`, `store.sled` and `api.socket`. A flag `--config` stands above `SEALIFT_CONFIG`.
+//! Environment: `SEALIFT_CONFIG` names the file, `SEALIFT_PLANS`, `SEALIFT_STORE` and `SEALIFT_SOCKET` override
+//! `plans`, `store.sled` and `api.socket`. A flag `--config` overrides `SEALIFT_CONFIG`.
 //!
 //! Deliberately not here: reading the secrets, and whether the paths exist.
 

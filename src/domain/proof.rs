@@ -3,7 +3,7 @@
 //! Job: carry what `probe` saw in a record that the journal and the API can keep, and judge it: [`judge`] says whether
 //! the wire shows what a change wanted.
 //!
-//! Invariants: a proof holds facts, the verdict is a function of it, so the same proof can be judged anew under other
+//! Invariants: a proof holds facts, the verdict is a function of it, so the same proof can be judged again under other
 //! demands; nothing seen is ever taken for the opposite of what is wanted: what could not be seen is [`ProofVerdict::Unseen`].
 //! Every text of the other side is one printable line of bounded length before it gets here.
 //!

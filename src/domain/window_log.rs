@@ -1,9 +1,9 @@
 //! Which of its plan's windows a rollout has opened and which it missed, each counted once.
 //!
-//! Invariants: a window is opened at most once and counted as missed at most once, whatever the clock does; none that
-//! ends while work is unfinished goes by without being one of the two. [`WindowLog::upto`] never goes back: a clock that is stepped
-//! back meets windows that are accounted for already, and one that was counted as missed while the clock stood ahead
-//! becomes an opened one when it comes after all.
+//! Invariants: a window is opened at most once and counted as missed at most once, whatever the clock does; every
+//! window that ends while work is unfinished is one of the two. [`WindowLog::upto`] never goes back: after a clock was
+//! stepped back, the windows it passes again are accounted for already, and one that was counted as missed while the
+//! clock was ahead becomes an opened one when it comes after all.
 //!
 //! Deliberately not here: whether work may begin (`window`, which depends on the instant alone), and plans without
 //! windows: they miss nothing.

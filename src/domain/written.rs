@@ -1,7 +1,7 @@
-//! A plan as it was written: each of its keys with the text beside it.
+//! A plan as it was written: each of its keys with its text.
 //!
-//! Job: the comparison of two versions of a plan file, and the plan of a revert, which carries keys over. The resolved plan cannot serve for that: another version of the
-//! program resolves the same file to other defaults.
+//! Job: compare two versions of a plan file, and write the plan of a revert, which carries keys over. The resolved plan
+//! cannot serve for that: another version of the program resolves the same file to other defaults.
 //!
 //! Invariant: two files that differ only in comments, order, quotes or layout are equal. Deliberately not in it: the
 //! targets, whose digest is part of the rollout's identity, and `autostart`, which says nothing about a run.

@@ -1,4 +1,4 @@
-//! `targets.discover` and `targets.exclude`, as far as the plan alone tells.
+//! `targets.discover` and `targets.exclude`, as far as the plan alone determines them.
 
 use super::raw;
 use super::selector::{Exclusion, Selector};

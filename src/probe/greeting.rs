@@ -1,6 +1,6 @@
 //! The server's first packet: its greeting, or the error that stands in its place.
 //!
-//! Invariant: every read from the packet is checked against its length, so a packet of any bytes gives a greeting or a
+//! Invariant: every read from the packet is checked against its length, so a packet of any bytes yields a greeting or a
 //! trouble and nothing else.
 
 use tokio::io::AsyncRead;

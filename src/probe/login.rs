@@ -1,8 +1,7 @@
 //! The login that ends a probe: it must be refused.
 //!
-//! Invariants: no real credential is ever sent, for none is known here; the answers to whatever the server asks are random
-//! bytes; after so many rounds it ends, whoever keeps asking. Should the server let everybody in, the probe says good bye
-//! at once.
+//! Invariants: no real credential is ever sent, since none is known here; every answer to the server is random bytes; it
+//! ends after a bounded number of rounds. If the server accepts the login all the same, the probe quits at once.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -1,4 +1,4 @@
-//! What a chain is held against: the authorities of a `ca_file`, or those that this machine trusts.
+//! What a chain is verified against: the authorities of a `ca_file`, or those that this machine trusts.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

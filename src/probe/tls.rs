@@ -1,4 +1,4 @@
-//! The handshake: finished wherever it can be, so that a proof tells all that a strict client would object to.
+//! The handshake: finished wherever it can be, so that a proof lists all that a strict client would object to.
 //!
 //! Invariants: no certificate stops the handshake, and none is taken for trusted because of that: the chain is judged
 //! afterwards, by [`chain::objections`]; a server that does not prove its key is written down as such. Nothing secret is

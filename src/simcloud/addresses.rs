@@ -1,7 +1,7 @@
-//! Where the simulated proxies listen, as the cloud's lists tell it.
+//! Where the simulated proxies listen, as the cloud's lists say.
 //!
-//! Invariants: every proxy of a fleet has an address of its own, and the address leads back to the proxy; what is told over HTTP
-//! is on this machine, so that whoever goes where the emulated cloud says never knocks in a network of somebody else.
+//! Invariants: every proxy of a fleet has an address of its own, and the address leads back to the proxy; every address served
+//! over HTTP is on this machine, so that a client of the emulated cloud never connects to somebody else's network.
 
 use std::net::Ipv4Addr;
 

@@ -1,6 +1,6 @@
 //! The simulated cloud's fleet: which proxies there are.
 //!
-//! Invariant: every id has the documented form, no proxy stands twice, and no instance has more proxies than the
+//! Invariant: every id has the documented form, no proxy occurs twice, and no instance has more proxies than the
 //! vendor allows; so whatever is read or generated here can be written into a plan.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,8 @@
 //! What the simulated cloud saw: the witness against which a run is judged.
 //!
 //! Invariants: every request is counted on arrival, whatever becomes of it; the worst count in any sliding interval is
-//! exact for the intervals watched from the start, however long the run (up to a bound that is told when it is reached); lists that grow with the run have a bound and
-//! say when they have reached it.
+//! exact for the intervals watched from the start, however long the run (up to a bound that is reported when it is
+//! reached); lists that grow with the run have a bound and say when they have reached it.
 
 use std::collections::VecDeque;
 use std::time::Duration;

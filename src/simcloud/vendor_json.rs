@@ -1,7 +1,7 @@
 //! The JSON of the simulated cloud, in the vendor's shapes.
 //!
-//! Invariant: nothing written here needs escaping but what a gateway echoes, because every text is an id, a number or a constant of ours; that
-//! lets the bodies be written directly, which is what makes the emulator fast enough to be a benchmark's server.
+//! Invariant: nothing written here needs escaping but what a gateway echoes, because every text is an id, a number or a
+//! constant of ours; so the bodies are written directly, which makes the emulator fast enough to serve a benchmark.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;

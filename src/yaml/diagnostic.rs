@@ -1,4 +1,4 @@
-//! A mistake that a person can mend: what, where, and what to write instead.
+//! A mistake that a person can correct: what, where, and what to write instead; drawn as `rustc` does.
 //!
 //! Invariant: a diagnostic owns the one line it speaks about, so it outlives the file, and a file's size does not
 //! matter. At most [`DIAGNOSTICS_MAX`] are kept, the rest is counted.

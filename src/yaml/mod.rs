@@ -2,7 +2,7 @@
 //!
 //! Job: read such a file within bounds, report every mistake in it at once with its place, and hand out its values.
 //!
-//! Invariant: two readers that know nothing of each other must agree before a value is believed. The first builds a
+//! Invariant: two independent readers must agree before a value is believed. The first builds a
 //! [`tree`] with the place of every node and checks it against the published JSON Schema ([`shape`]), so that the
 //! schema an editor uses and the program's own word are the same; the second is `serde_yaml` reading typed values.
 //!

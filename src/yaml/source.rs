@@ -1,4 +1,4 @@
-//! The text of a file and where in it a byte stands.
+//! The text of a file, and the line and column of a byte in it.
 
 use std::cell::{OnceCell, RefCell};
 use std::ops::Range;

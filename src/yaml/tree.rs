@@ -1,9 +1,9 @@
-//! The guard: text to a tree in which every node has its place, within bounds.
+//! Parses text into a tree in which every node has its place, within bounds.
 //!
 //! Invariant: time and memory are linear in the text. Anchors, aliases, tags, directives and a second document are
 //! refused, so a small file cannot describe a large document; nesting is bounded before it is followed.
 //!
-//! Deliberately not here: what type a plain scalar has. The [`super::shape`] says what is wanted.
+//! Deliberately not here: what type a plain scalar has. The [`super::shape`] says what type is required.
 
 use std::borrow::Cow;
 

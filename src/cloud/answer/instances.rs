@@ -1,7 +1,7 @@
 //! The list of instances, as the vendor really sends it.
 //!
-//! Invariant: a page is read whole or not at all; an instance that could not be read would be a fleet that is smaller than
-//! it is.
+//! Invariant: a page is read whole or not at all; leaving out an instance that could not be read would show a
+//! smaller fleet.
 
 use serde::Deserialize;
 

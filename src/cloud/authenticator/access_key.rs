@@ -1,8 +1,8 @@
-//! Lanes with an access key: every request signed, the halves of the key read together, and a key that is not proven
+//! Lanes with an access key: every request is signed, the halves of the key are read together, and an unproven key is
 //! tried by one call at a time, whichever lane makes it.
 //!
 //! Invariants: the cloud counts failures for each access key, so the lanes that sign with the same one share its count and
-//! its holds; a pair that no answer of its endpoint has accepted yet is with one call at a time, the others wait for its
+//! its holds; a pair that no answer of its endpoint has accepted yet is used by one call at a time, the others wait for its
 //! answer, so a wrong pair costs one refusal and not one for each call in flight; the same holds after a step of the wall
 //! clock, which makes every signature wrong at once. A rotation that replaces one file after the other costs a refusal or
 //! two, of calls that were surely not executed.

@@ -1,10 +1,10 @@
-//! Lanes with a user and a password: tokens of IAM, got when they are needed and renewed before they end.
+//! Lanes with a user and a password: tokens of IAM, requested when they are needed and renewed before they expire.
 //!
 //! Invariants: a lane has one login out at a time, shared by all its calls that wait; a password that IAM has not accepted
 //! yet is in one login at a time over all lanes of its user, and one that IAM refused is not tried again by any of them
-//! until a long time has passed, so that a wrong password costs one login; what IAM says of a lane's project is that
-//! lane's own. Logins are apart by a growing gap, whatever the calls ask for; a token that is refused is replaced once, and
-//! if the new one is refused too, the waits are those of a refused key.
+//! until a long time has passed, so that a wrong password costs one login; what IAM answers about a
+//! lane's project concerns that lane alone. The gap between logins grows, whatever the calls need; a token that is refused
+//! is replaced once, and if the new one is refused too, the waits are those of a refused key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

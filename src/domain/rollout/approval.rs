@@ -1,8 +1,8 @@
-//! Approvals: a rollout whose plan asks for them begins when enough people, other than who submitted it, have said yes
-//! to exactly what would run.
+//! Approvals: a rollout whose plan requires them begins when enough people, other than its submitter, have approved
+//! exactly what would run.
 //!
-//! Invariant: an approval counts only with the digest of this very plan and its targets; it is of a person whose name is
-//! known; nobody counts twice, and the submitter never, whatever an earlier version let pass.
+//! Invariant: an approval counts only with the digest of this very plan and its targets; its person's name is
+//! known; nobody counts twice, and the submitter never, whatever an earlier version accepted.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The table: event → record, effect, wake; what a phase does of itself is `Step::woken`.
+//! The table: event → record, effect, wake; what a phase does by itself is `RolloutStep::woken`.
 //!
 //! Invariant: whatever a change's last check depends on moves the record's version.
 //!

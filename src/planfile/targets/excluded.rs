@@ -1,7 +1,7 @@
 //! Targets that the plan leaves out.
 //!
-//! Invariant: each is counted for the first entry of `targets.exclude` that matches it, and an entry that matches nothing is
-//! told: it is likely a slip, and then something is changed that should not be.
+//! Invariant: each is counted for the first entry of `targets.exclude` that matches it, and an entry that matches nothing
+//! is reported: it is likely a slip, and then a proxy is changed that should not be.
 
 use std::collections::BTreeMap;
 

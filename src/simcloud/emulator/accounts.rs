@@ -1,6 +1,6 @@
-//! Who the emulated cloud knows: access keys and users, as a YAML file says it.
+//! The accounts of the emulated cloud: access keys and users, read from a YAML file.
 //!
-//! Invariant: no secret of it is ever printed; nothing in here is a real one, but who knows what people paste.
+//! Invariant: no secret of it is ever printed; none needs to be real, but people may paste a real one.
 
 use std::fmt;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! fixed token.
 //!
 //! Invariants: with no accounts and no fixed token any token will do, which is what most tests and the benchmarks want;
-//! an access key is locked after more than five failures in a row, whatever comes then is refused for five minutes; an
+//! an access key is locked after more than five failures in a row, and every request with it is refused for five minutes; an
 //! account is locked by five wrong passwords, the right one included.
 //!
 //! Deliberately not here: HTTP (`super`), how a token is asked for (`super::login`).

@@ -1,9 +1,9 @@
 //! The proxies' own port: a MySQL greeting that announces TLS while the emulated proxy has it on, the handshake, and a
 //! refused login; so that a proof on the wire proves something here too.
 //!
-//! Invariants: which proxy is asked is told by the address that was connected to, so one port serves a whole fleet;
-//! whoever comes by another way than this machine's own addresses is turned away; every connection is bounded in time and
-//! bytes, and there are at most [`CONNECTIONS_MAX`].
+//! Invariants: the address that a client connects to selects the proxy, so one port serves a whole fleet; a connection from
+//! any other than this machine's own addresses is refused; every connection is bounded in time and bytes, and there are at
+//! most [`CONNECTIONS_MAX`].
 //!
 //! Deliberately not here: MySQL. Nobody is let in.
 

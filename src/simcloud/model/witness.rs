@@ -1,4 +1,4 @@
-//! What can be asked of the model from outside the API: the truth against which a run is judged.
+//! What the model shows outside the API: the truth against which a run is judged.
 //!
 //! Invariant: looking changes nothing.
 
