@@ -1,6 +1,7 @@
-//! The queue of what happens next, by virtual time and then by the order in which it was put in.
+//! The queue of a simulated run: events by virtual time, and by the order of their arrival where two have the same time.
 //!
-//! Invariant: one order for all that happens, so one scenario is one history.
+//! The rehearsal and the simulation of `tests/simulation` both run on it. Invariant: all events of a run have one order,
+//! so one scenario gives one history.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,6 +13,7 @@ use crate::domain::call::{Call, Reply};
 use crate::domain::id::ChangeId;
 use crate::engine::{Input, Ticket};
 
+/// An event of a rehearsal.
 pub(super) enum WorldEvent {
     Wake,
     /// The core's question for open work, answered when it is taken out.
@@ -39,44 +41,49 @@ pub(super) enum WorldEvent {
     Start,
 }
 
-struct Event {
+struct Event<E> {
     at: Duration,
     number: u64,
-    life: u32,
-    what: WorldEvent,
+    what: E,
 }
-impl PartialEq for Event {
+impl<E> PartialEq for Event<E> {
     fn eq(&self, other: &Self) -> bool {
         self.number == other.number
     }
 }
-impl Eq for Event {}
-impl PartialOrd for Event {
+impl<E> Eq for Event<E> {}
+impl<E> PartialOrd for Event<E> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Event {
+impl<E> Ord for Event<E> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.at, self.number).cmp(&(other.at, other.number))
     }
 }
 
-#[derive(Default)]
-pub(super) struct EventQueue {
-    events: BinaryHeap<Reverse<Event>>,
+/// Events in virtual time. What an event is, its world says.
+pub struct EventQueue<E> {
+    events: BinaryHeap<Reverse<Event<E>>>,
     number: u64,
 }
 
-impl EventQueue {
-    /// Something will happen at `at`, in this life of the daemon.
-    pub(super) fn push(&mut self, at: Duration, life: u32, what: WorldEvent) {
+impl<E> Default for EventQueue<E> {
+    fn default() -> Self {
+        Self { events: BinaryHeap::new(), number: 0 }
+    }
+}
+
+impl<E> EventQueue<E> {
+    /// Adds an event that happens at `at`, counted from the start of the run.
+    pub fn push(&mut self, at: Duration, what: E) {
         self.number += 1;
-        self.events.push(Reverse(Event { at, number: self.number, life, what }));
+        self.events.push(Reverse(Event { at, number: self.number, what }));
     }
 
-    /// What happens next: when, in which life of the daemon it was begun, and what.
-    pub(super) fn pop(&mut self) -> Option<(Duration, u32, WorldEvent)> {
-        self.events.pop().map(|Reverse(event)| (event.at, event.life, event.what))
+    /// Removes the next event, and returns it with its time.
+    pub fn pop(&mut self) -> Option<(Duration, E)> {
+        self.events.pop().map(|Reverse(event)| (event.at, event.what))
     }
 }

@@ -12,7 +12,7 @@
 pub mod assumed;
 mod clouds;
 mod cores;
-mod event;
+pub mod event;
 pub mod forecast;
 pub mod invariants;
 pub mod measured;

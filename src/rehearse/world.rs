@@ -82,7 +82,8 @@ struct RehearsalWorld<'a> {
     until: Timestamp,
     rng: Rng,
     now: Duration,
-    queue: EventQueue,
+    /// Each event with the life of the daemon in which it was begun.
+    queue: EventQueue<(u32, WorldEvent)>,
     core: Option<Core>,
     /// What it leaves when it crashes.
     levels: Vec<Level>,
@@ -154,7 +155,7 @@ impl<'a> RehearsalWorld<'a> {
         };
         world.start();
         for crash in &scenario.crashes {
-            world.queue.push(*crash, 0, WorldEvent::Crash);
+            world.queue.push(*crash, (0, WorldEvent::Crash));
         }
         Ok(world)
     }
@@ -164,7 +165,7 @@ impl<'a> RehearsalWorld<'a> {
         let mut events = 0;
         while !self.rested
             && self.defect.is_none()
-            && let Some((at, life, what)) = self.queue.pop()
+            && let Some((at, (life, what))) = self.queue.pop()
         {
             if self.scenario.from + at > self.until {
                 break;
@@ -274,7 +275,7 @@ impl<'a> RehearsalWorld<'a> {
         self.heard.clear();
         self.notes.crashed();
         self.see(&Observation::Died);
-        self.queue.push(self.now + RESTART_TIME, self.life, WorldEvent::Start);
+        self.queue.push(self.now + RESTART_TIME, (self.life, WorldEvent::Start));
     }
 
     fn see(&mut self, fact: &Observation<'_>) {
@@ -282,7 +283,7 @@ impl<'a> RehearsalWorld<'a> {
     }
 
     fn push_input(&mut self, after: Duration, input: Input) {
-        self.queue.push(self.now + after, self.life, WorldEvent::Feed(Box::new(input)));
+        self.queue.push(self.now + after, (self.life, WorldEvent::Feed(Box::new(input))));
     }
 
     fn feed(&mut self, input: Input) {
@@ -301,7 +302,7 @@ impl<'a> RehearsalWorld<'a> {
             && self.wake.is_none_or(|was| next < was)
         {
             self.wake = Some(next);
-            self.queue.push(next, self.life, WorldEvent::Wake);
+            self.queue.push(next, (self.life, WorldEvent::Wake));
         }
     }
 
@@ -311,7 +312,7 @@ impl<'a> RehearsalWorld<'a> {
                 // Nobody else works on this store, so a scan finds nothing new, but right after a start: the others are
                 // answered as rarely as the engine looks by itself, which is what makes idle months cheap.
                 let wait = if std::mem::replace(&mut self.scanned, true) { LOOK_AGAIN } else { Duration::ZERO };
-                self.queue.push(self.now + wait, self.life, WorldEvent::Scan { until });
+                self.queue.push(self.now + wait, (self.life, WorldEvent::Scan { until }));
             }
             Effect::Read { ticket, query } => {
                 let found = Box::new(self.read(query));
@@ -414,7 +415,7 @@ impl<'a> RehearsalWorld<'a> {
 
     fn leaves(&mut self, ticket: Ticket, id: Option<ChangeId>, call: Call) {
         let way = self.way();
-        self.queue.push(self.now + way, self.life, WorldEvent::Arrive { ticket, id, sent: self.now, call: Box::new(call) });
+        self.queue.push(self.now + way, (self.life, WorldEvent::Arrive { ticket, id, sent: self.now, call: Box::new(call) }));
     }
 
     fn way(&mut self) -> Duration {
@@ -430,11 +431,11 @@ impl<'a> RehearsalWorld<'a> {
         let given_up = sent + patience.expect("every target has its lane");
         let answered = self.now + arrival.answer_after + self.way();
         let (at, reply) = if answered < given_up { (answered, arrival.reply) } else { (given_up, lost("no answer in time")) };
-        self.queue.push(at.max(self.now), life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) });
+        self.queue.push(at.max(self.now), (life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) }));
     }
 
     fn push_answer(&mut self, at: Duration, ticket: Ticket, id: Option<ChangeId>, reply: Reply) {
-        self.queue.push(at, self.life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) });
+        self.queue.push(at, (self.life, WorldEvent::Answer { ticket, id, reply: Box::new(reply) }));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The world around the shipped core: virtual time, a network, the simulated cloud, the memory store, crashes.
 //!
-//! Everything that happens is an event in one queue, ordered by time and then by number, so one seed is one history.
-//! This file has the queue and the run; the rest stands by its place: [`daemon`], [`store_side`], [`network`],
+//! Everything that happens is an event in the queue that the rehearsal has too, so one seed is one history. This file has
+//! the events and the run; the rest stands by its place: [`daemon`], [`store_side`], [`network`],
 //! [`person`], [`gates`], [`drawn`].
 
 mod asks;
@@ -13,8 +13,7 @@ mod person;
 mod probes;
 mod store_side;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use sealift::domain::id::{ChangeId, JobId, RolloutId};
 use sealift::domain::proof::Endpoint;
 use sealift::domain::rollout::Verb;
 use sealift::engine::{CheckSpec, Input, Ticket};
+use sealift::rehearse::event::EventQueue;
 use sealift::simcloud::fleet::Fleet;
 use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
@@ -139,36 +139,13 @@ impl SimEvent {
     }
 }
 
-struct Event {
-    at: Nanos,
-    number: u64,
-    what: SimEvent,
-}
-impl PartialEq for Event {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-impl Eq for Event {}
-impl PartialOrd for Event {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Event {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
-
 pub struct SimWorld {
     scenario: SimScenario,
     planted: Planted,
     rng: Rng,
     now: Nanos,
     wall_offset: i64,
-    number: u64,
-    queue: BinaryHeap<Reverse<Event>>,
+    queue: EventQueue<SimEvent>,
     daemon: SimDaemon,
     store: MemoryStore,
     fleet: Fleet,
@@ -241,8 +218,7 @@ impl SimWorld {
             rng: Rng::with_seed(scenario.seed),
             now: S,
             wall_offset: 0,
-            number: 0,
-            queue: BinaryHeap::new(),
+            queue: EventQueue::default(),
             daemon: SimDaemon::default(),
             store,
             fleet,
@@ -281,8 +257,7 @@ impl SimWorld {
     }
 
     fn push(&mut self, after: Nanos, what: SimEvent) {
-        self.number += 1;
-        self.queue.push(Reverse(Event { at: self.now + after, number: self.number, what }));
+        self.queue.push(Duration::from_nanos(self.now + after), what);
     }
 
     fn times(&self) -> Times {
@@ -328,15 +303,15 @@ impl SimWorld {
     fn run(mut self) -> Outcome {
         let mut events = 0;
         let mut ended = false;
-        while let Some(Reverse(event)) = self.queue.pop() {
+        while let Some((at, what)) = self.queue.pop() {
             events += 1;
-            self.now = self.now.max(event.at);
+            self.now = self.now.max(u64::try_from(at.as_nanos()).expect("a short run"));
             if events > EVENTS_MAX {
                 let story = self.unfinished();
                 self.oracle.violate(&format!("the run spins at {} s: {story}", self.now / S));
                 break;
             }
-            self.happen(event.what);
+            self.happen(what);
             self.oracle.instant(self.now, &self.times(), &self.store);
             if !self.oracle.violations.is_empty() {
                 break;
