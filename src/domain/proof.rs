@@ -109,6 +109,12 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// The value of SSL that the port shows; `None` when nothing certain came from it.
+    pub fn shown(&self) -> Option<bool> {
+        let greeting = self.greeting.as_ref()?;
+        (!greeting.tls || self.tls.is_some()).then_some(greeting.tls)
+    }
+
     /// Whether plain text is still accepted, as far as it showed itself on one connection.
     pub fn plaintext(&self) -> PlaintextLogin {
         match (&self.greeting, &self.login) {

@@ -15,7 +15,7 @@ use crate::domain::target::Target;
 use crate::simcloud::faults::Between;
 use crate::simcloud::fleet::{Fleet, FleetProxy};
 use crate::simcloud::ledger::WorstInterval;
-use crate::simcloud::model::{Model, ProxyState};
+use crate::simcloud::model::Model;
 use crate::simcloud::sim::Arrival;
 
 /// The intervals in which calls are counted, beside that of the lane's quota.
@@ -72,14 +72,9 @@ impl Clouds {
         }
     }
 
-    /// One proxy as its cloud has it.
-    pub(super) fn proxy(&self, target: &Target) -> Option<ProxyState> {
-        self.models.get(&target.lane)?.proxy(&target.proxy_id)
-    }
-
-    /// Whether somebody else switched a proxy of this target's instance.
-    pub(super) fn is_meddled(&self, target: &Target) -> bool {
-        self.models.get(&target.lane).is_some_and(|model| model.foreign_switches().any(|(_, instance)| instance == target.instance_id))
+    /// The cloud of each lane.
+    pub(super) fn by_lane(&self) -> BTreeMap<&Name, &Model> {
+        self.models.iter().collect()
     }
 
     /// The most calls in any interval, lane by lane.

@@ -16,7 +16,7 @@ pub mod event;
 pub mod forecast;
 pub mod invariants;
 pub mod measured;
-mod observation;
+pub mod observation;
 mod remainder;
 pub mod repro;
 pub mod scenario;

@@ -15,7 +15,7 @@ use super::assumed::{COMMIT_TIME, RESTART_TIME, WAY};
 use super::clouds::Clouds;
 use super::event::{EventQueue, WorldEvent};
 use super::invariants::{CheckedInvariant, Invariants};
-use super::observation::{Observation, RunEnd};
+use super::observation::{Departure, Observation, RunEnd};
 use super::scenario::{Scenario, SceneError};
 use super::trace::Notes;
 use super::verdict::{RehearsalOutcome, RehearsalVerdict};
@@ -186,7 +186,7 @@ impl<'a> RehearsalWorld<'a> {
         let page = ready(self.store.page(self.rollout, Vec::new(), None, usize::MAX)).expect("the store in memory never fails");
         let changes: Vec<Change> = page.changes.into_iter().map(|active| active.change).collect();
         let plan = &self.scenario.plan;
-        let end = RunEnd { plan, rollout: &rollout, changes: &changes, clouds: &self.clouds, rested: self.rested };
+        let end = RunEnd { plan, rollout: &rollout, changes: &changes, clouds: self.clouds.by_lane() };
         self.invariants.see(self.scenario.from + self.now, &Observation::Ended(&end));
         let mut checked: Vec<CheckedInvariant> = self.invariants.checked();
         if self.spun {
@@ -239,7 +239,7 @@ impl<'a> RehearsalWorld<'a> {
                 // The first of answer and giving up counts.
                 if self.heard.remove(&ticket) {
                     if let Some(id) = id {
-                        self.see(&Observation::Answered { id, reply: &reply });
+                        self.see(&Observation::Answered { id, ticket, reply: &reply });
                     }
                     self.feed(Input::Answered { ticket, reply: *reply });
                 }
@@ -260,6 +260,8 @@ impl<'a> RehearsalWorld<'a> {
         self.fence = core.fence();
         self.core = Some(core);
         self.scanned = false;
+        let active = ready(self.store.due(Timestamp::MAX, usize::MAX)).expect("the store in memory never fails");
+        self.see(&Observation::Started { rollout: Some(&self.read_rollout()), active: &active });
         self.feed(Input::Tick);
         // What waits for a person at the start gets no commit that would lead here.
         let rollout = self.read_rollout();
@@ -404,16 +406,18 @@ impl<'a> RehearsalWorld<'a> {
         if let Err(withheld) = self.fence.check(check, times) {
             return self.push_answer(self.now, ticket, Some(id), not_sent(Disposition::Withheld, &withheld.0));
         }
-        if call.is_write() {
-            let stored = ready(self.store.change(id)).expect("the store in memory never fails").expect("a change of the rollout");
-            let rollout = self.read_rollout();
-            self.notes.switched(times.wall);
-            self.see(&Observation::Switches { id, at: times.wall, stored: &stored.change, rollout: &rollout });
-        }
         self.leaves(ticket, Some(id), call);
     }
 
     fn leaves(&mut self, ticket: Ticket, id: Option<ChangeId>, call: Call) {
+        let times = self.times();
+        let stored = id.filter(|_| call.is_write()).map(|id| {
+            self.notes.switched(times.wall);
+            let stored = ready(self.store.change(id)).expect("the store in memory never fails").expect("a change of the rollout");
+            (stored.change, self.read_rollout())
+        });
+        let stored = stored.as_ref().map(|(change, rollout)| (change, rollout));
+        self.see(&Observation::Leaves(&Departure { ticket, id, call: &call, at: times.wall, times, stored }));
         let way = self.way();
         self.queue.push(self.now + way, (self.life, WorldEvent::Arrive { ticket, id, sent: self.now, call: Box::new(call) }));
     }
@@ -425,7 +429,7 @@ impl<'a> RehearsalWorld<'a> {
 
     fn arrive(&mut self, life: u32, ticket: Ticket, id: Option<ChangeId>, sent: Duration, call: &Call) {
         let at = self.times().wall;
-        self.see(&Observation::Arrives { call, at });
+        self.see(&Observation::Arrives { id, call, at });
         let arrival = self.clouds.arrive(at, call);
         let patience = self.scenario.lanes.iter().find(|lane| lane.name == *call.lane()).map(|lane| lane.call_timeout);
         let given_up = sent + patience.expect("every target has its lane");

@@ -24,7 +24,7 @@
 //! # Where what stands
 //!
 //! `scenario` draws what a run is about; `world` lets it happen, one event after the other; `oracle` shows every fact
-//! to every file of `invariants`; `planted` and `scoreboard` prove that these can fail; `kill_points` kills small worlds
+//! to the promises of `sealift::rehearse::invariants` and to every file of `invariants`; `planted` and `scoreboard` prove that these can fail; `kill_points` kills small worlds
 //! at each of their boundaries; `shell` runs the asynchronous shell over the same cloud and the same invariants;
 //! `enforcement` runs the enforcer over the shell, with rules of its own.
 

@@ -1,4 +1,6 @@
-//! The oracle: shows every fact of a run to every invariant, and keeps what they say.
+//! The oracle: shows every fact of a run to every invariant, and keeps the violations.
+//!
+//! A [`Fact`] is an [`Observation`] with the truth around it, or something that only the simulation sees.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,49 +8,33 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::clock::Times;
-use sealift::domain::call::{Call, Disposition};
-use sealift::domain::id::{ChangeId, JobId, ProxyId, RolloutId};
+use sealift::domain::call::Call;
+use sealift::domain::change::Change;
+use sealift::domain::id::{ChangeId, Name, ProxyId, RolloutId};
 use sealift::domain::journal::Entry;
 use sealift::domain::rollout::Verb;
-use sealift::domain::target::Target;
 use sealift::engine::Ticket;
+use sealift::rehearse::Scenario;
+use sealift::rehearse::invariants::Invariants;
+use sealift::rehearse::observation::{Departure, Observation, RunEnd};
 use sealift::simcloud::fleet::Fleet;
 use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, Rollout, Store, Submission};
 
 use crate::invariants::{self, SimInvariant};
+use crate::planted::Planted;
 use crate::scenario::SimScenario;
-use crate::world::{MS, Nanos};
+use crate::setting;
+use crate::world::{MS, Nanos, start};
 
 /// How often what must hold at every instant is looked at.
 const INSTANT_EVERY: Nanos = 500 * MS;
 
 /// Something that an invariant may have an opinion about.
 pub enum Fact<'a> {
-    /// A commit was applied to the store, which holds the rollout so since.
-    Committed {
-        commit: &'a Commit,
-        rollout: &'a Rollout,
-        store: &'a MemoryStore,
-        cloud: &'a Model,
-        now: Nanos,
-    },
-    /// A request left: its last check was passed.
-    Wire {
-        sent: &'a Sent<'a>,
-        store: &'a MemoryStore,
-    },
-    /// A request is about to be taken by the cloud.
-    BeforeArrival {
-        call: &'a Call,
-        cloud: &'a Model,
-        now: Nanos,
-    },
-    /// A request was taken by the cloud.
-    Arrived {
-        now: Nanos,
-    },
+    /// What a shipped run observes too.
+    Observed(&'a Observation<'a>, &'a Around<'a>),
     Instant {
         now: Nanos,
         wall: Timestamp,
@@ -64,81 +50,44 @@ pub enum Fact<'a> {
     },
 }
 
-/// A request at its wire instant.
-pub struct Sent<'a> {
-    pub ticket: Ticket,
-    pub id: ChangeId,
-    pub call: &'a Call,
+/// What only the simulation sees around an observation.
+pub struct Around<'a> {
+    pub store: &'a MemoryStore,
+    pub cloud: &'a Model,
+    /// The daemon's clocks.
     pub times: Times,
     pub now: Nanos,
 }
 
+impl Around<'_> {
+    /// The right time.
+    fn at(&self) -> Timestamp {
+        start() + Duration::from_nanos(self.now)
+    }
+
+    fn rollout(&self, id: RolloutId) -> Option<Rollout> {
+        self.store.rollout(id).now_or_never().expect("ready").expect("memory")
+    }
+}
+
+/// What no shipped run observes.
 pub enum SeenFact {
-    /// The daemon read a job id.
-    JobRead {
-        job: JobId,
-    },
     /// The answer to a request that left is with the daemon at that time.
-    AnswerComes {
-        ticket: Ticket,
-        at: Nanos,
-    },
-    /// The daemon learnt what became of a call; without a disposition, it was the expected answer.
-    Answered {
-        ticket: Ticket,
-        disposition: Option<Disposition>,
-    },
-    /// An answer told the daemon the cloud's time, at this boot time.
-    TimeTold {
-        boot: Duration,
-        time: Timestamp,
-    },
+    AnswerComes { ticket: Ticket, at: Nanos },
     /// The daemon's call did not leave: its connection was refused, or it was withheld.
-    NotSent {
-        id: ChangeId,
-        now: Nanos,
-    },
+    NotSent { id: ChangeId, now: Nanos },
     /// An operator asked for a verb.
-    VerbAsked {
-        id: u64,
-        now: Nanos,
-    },
+    VerbAsked { id: u64, now: Nanos },
     /// An operator has an answer, whichever.
-    VerbAnswered {
-        id: u64,
-    },
+    VerbAnswered { id: u64 },
     /// An operator was told that the verb is carried out.
-    Acknowledged {
-        verb: Verb,
-    },
+    Acknowledged { verb: Verb },
     /// Everything is stopped, by the kill-switch file or by a person whose word was acknowledged; or nothing stops it any more.
-    Stopped {
-        stands: bool,
-    },
+    Stopped { stands: bool },
     /// A person's word on the lane was acknowledged.
-    LaneSwitched {
-        paused: bool,
-    },
-    /// The daemon began to run.
-    Started {
-        now: Nanos,
-    },
-    Crashed {
-        now: Nanos,
-    },
+    LaneSwitched { paused: bool },
     /// Up to then something happened that may hold work up without anybody's fault.
-    Disturbed {
-        now: Nanos,
-    },
-    /// A proxy's port was looked at; what it showed, if that can be read.
-    Probed {
-        id: ChangeId,
-        shown: Option<bool>,
-    },
-    /// A person's look leaves.
-    LookLeaves {
-        now: Nanos,
-    },
+    Disturbed { now: Nanos },
     /// The store lost its unsynced tail in a crash.
     Rebuilt,
 }
@@ -153,7 +102,10 @@ pub struct OracleSetting<'a> {
 
 pub struct Oracle {
     rollout: RolloutId,
+    /// What a rehearsal promises too.
+    promises: Invariants,
     invariants: Vec<(&'static str, Box<dyn SimInvariant>)>,
+    lane: Name,
     ordinals: BTreeMap<ProxyId, u32>,
     next_instant: Nanos,
     pub violations: Vec<String>,
@@ -163,19 +115,27 @@ impl Oracle {
     pub fn new(scenario: &SimScenario, submission: &Submission, rollout: RolloutId, fleet: &Fleet) -> Self {
         let setting = OracleSetting { scenario, submission, rollout, fleet };
         let ordinals = submission.targets.iter().zip(0..).map(|(target, ordinal)| (target.proxy_id, ordinal)).collect();
-        Self { rollout, invariants: invariants::all(&setting), ordinals, next_instant: 0, violations: Vec::new() }
+        // What must hold is read from what was meant, whichever bug is planted.
+        let Submission { plan, targets, .. } = setting::submission(scenario, fleet, start(), Planted::Nothing);
+        let lane = setting::lane(scenario, Planted::Nothing);
+        Self {
+            rollout,
+            promises: Invariants::new(&Scenario::new(plan, targets, std::slice::from_ref(&lane), start())),
+            invariants: invariants::all(&setting),
+            lane: lane.name,
+            ordinals,
+            next_instant: 0,
+            violations: Vec::new(),
+        }
     }
 
-    pub fn ordinal_of(&self, target: &Target) -> u32 {
-        self.ordinal_of_proxy(&target.proxy_id)
+    pub fn id_of_proxy(&self, proxy: &ProxyId) -> ChangeId {
+        ChangeId { rollout: self.rollout, ordinal: self.ordinals[proxy] }
     }
 
-    pub fn ordinal_of_proxy(&self, proxy: &ProxyId) -> u32 {
-        self.ordinals[proxy]
-    }
-
-    pub fn ordinal_of_call(&self, call: &Call) -> u32 {
-        self.ordinal_of(call.target().expect("a call of a change has a target"))
+    /// The change that a call is made for, if it is made for one.
+    pub fn id_of(&self, call: &Call) -> Option<ChangeId> {
+        call.target().map(|target| self.id_of_proxy(&target.proxy_id))
     }
 
     pub fn violate(&mut self, what: &str) {
@@ -183,6 +143,12 @@ impl Oracle {
     }
 
     fn show(&mut self, fact: &Fact<'_>) {
+        if let Fact::Observed(observation, around) = fact {
+            self.promises.see(around.at(), observation);
+            if self.violations.is_empty() {
+                self.violations.extend(self.promises.broken().map(|(promise, broken)| format!("{promise}: {}", broken.how)));
+            }
+        }
         for (name, invariant) in &mut self.invariants {
             if let Err(what) = invariant.check(fact) {
                 self.violations.push(format!("{name}: {what}"));
@@ -194,21 +160,36 @@ impl Oracle {
         self.show(&Fact::Seen(&seen));
     }
 
-    pub fn committed(&mut self, commit: &Commit, store: &MemoryStore, cloud: &Model, now: Nanos) {
-        let rollout = store.rollout(self.rollout).now_or_never().expect("ready").expect("memory").expect("submitted");
-        self.show(&Fact::Committed { commit, rollout: &rollout, store, cloud, now });
+    pub fn observe(&mut self, observation: &Observation<'_>, around: &Around<'_>) {
+        self.show(&Fact::Observed(observation, around));
     }
 
-    pub fn wire(&mut self, sent: &Sent<'_>, store: &MemoryStore) {
-        self.show(&Fact::Wire { sent, store });
+    pub fn started(&mut self, around: &Around<'_>) {
+        let rollout = around.rollout(self.rollout);
+        let active = around.store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory");
+        self.observe(&Observation::Started { rollout: rollout.as_ref(), active: &active }, around);
     }
 
-    pub fn before_arrival(&mut self, call: &Call, cloud: &Model, now: Nanos) {
-        self.show(&Fact::BeforeArrival { call, cloud, now });
+    pub fn committed(&mut self, commit: &Commit, around: &Around<'_>) {
+        let rollout = around.rollout(self.rollout).expect("submitted");
+        self.observe(&Observation::Committed { commit, rollout: &rollout }, around);
     }
 
-    pub fn arrived(&mut self, now: Nanos) {
-        self.show(&Fact::Arrived { now });
+    /// A call of a change, or of none, is at its wire instant.
+    pub fn leaves(&mut self, ticket: Ticket, call: &Call, around: &Around<'_>) {
+        let id = self.id_of(call);
+        let stored = id.filter(|_| call.is_write()).map(|id| {
+            let stored = around.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
+            (stored.change, around.rollout(self.rollout).expect("submitted"))
+        });
+        let stored = stored.as_ref().map(|(change, rollout)| (change, rollout));
+        let departure = Departure { ticket, id, call, at: around.at(), times: around.times, stored };
+        self.observe(&Observation::Leaves(&departure), around);
+    }
+
+    /// A call is about to be taken by the cloud.
+    pub fn arrives(&mut self, call: &Call, around: &Around<'_>) {
+        self.observe(&Observation::Arrives { id: self.id_of(call), call, at: around.at() }, around);
     }
 
     pub fn instant(&mut self, now: Nanos, times: &Times, store: &MemoryStore) {
@@ -218,8 +199,13 @@ impl Oracle {
         }
     }
 
-    pub fn end(&mut self, store: &MemoryStore, cloud: &mut Model, entries: &[Entry], now: Nanos) {
-        cloud.advance(crate::world::start() + Duration::from_nanos(now));
-        self.show(&Fact::End { store, cloud, entries });
+    pub fn end(&mut self, entries: &[Entry], around: &Around<'_>) {
+        let rollout = around.rollout(self.rollout).expect("submitted");
+        let page = around.store.page(self.rollout, Vec::new(), None, usize::MAX).now_or_never().expect("ready").expect("memory");
+        let changes: Vec<Change> = page.changes.into_iter().map(|active| active.change).collect();
+        let lane = self.lane.clone();
+        let clouds = BTreeMap::from([(&lane, around.cloud)]);
+        self.observe(&Observation::Ended(&RunEnd { plan: &rollout.plan, rollout: &rollout, changes: &changes, clouds }), around);
+        self.show(&Fact::End { store: around.store, cloud: around.cloud, entries });
     }
 }

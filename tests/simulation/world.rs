@@ -32,7 +32,7 @@ use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, Rollout, Store, Submission};
 
-use crate::oracle::{Oracle, SeenFact};
+use crate::oracle::{Around, Oracle, SeenFact};
 use crate::planted::Planted;
 use crate::scenario::SimScenario;
 use crate::setting;
@@ -40,7 +40,6 @@ use daemon::SimDaemon;
 pub use drawn::draw_verb;
 pub use network::unanswered;
 pub use person::verb_of_a_person;
-pub use probes::shown;
 
 /// More events than any honest run needs: beyond it something spins.
 const EVENTS_MAX: u64 = 400_000;
@@ -260,6 +259,12 @@ impl SimWorld {
         self.queue.push(Duration::from_nanos(self.now + after), what);
     }
 
+    /// The oracle, and what it sees around an observation.
+    fn watch(&mut self) -> (&mut Oracle, Around<'_>) {
+        let around = Around { times: self.times(), now: self.now, store: &self.store, cloud: &self.cloud };
+        (&mut self.oracle, around)
+    }
+
     fn times(&self) -> Times {
         let boot = Duration::from_nanos(self.now);
         let wall = start() + boot + SignedDuration::from_secs(self.wall_offset);
@@ -337,7 +342,9 @@ impl SimWorld {
         }
         let entries = self.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
         if self.oracle.violations.is_empty() {
-            self.oracle.end(&self.store, &mut self.cloud, &entries, self.now);
+            self.cloud.advance(self.cloud_now());
+            let (oracle, around) = self.watch();
+            oracle.end(&entries, &around);
         }
         let journal = entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry is JSON")).collect::<Vec<_>>().join("\n");
         self.take_counters();

@@ -1,9 +1,10 @@
-//! Failures never exceed a budget, and no change begins that could overshoot one.
+//! Failures plus changes in flight never exceed the budget of the rollout, nor failures that of their wave, while the rollout
+//! goes forward.
 
 use super::super::observation::Observation;
 use super::super::scenario::Scenario;
 use super::Invariant;
-use crate::domain::change::State;
+use crate::domain::rollout::Phase;
 
 pub(super) struct WithinBudgets {
     all: u32,
@@ -23,15 +24,13 @@ impl Invariant for WithinBudgets {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Committed { commit, rollout } = fact else { return Ok(()) };
+        let Observation::Committed { rollout, .. } = fact else { return Ok(()) };
         // What is put back halts at its first failure and has no budget.
-        if rollout.record.revert().is_some() {
+        if rollout.record.revert().is_some() || rollout.record.phase == Phase::Reverted {
             return Ok(());
         }
         let total = rollout.total();
-        let releases = commit.changes.iter().any(|change| change.record.state == State::Ready);
-        let risk = total.failures() + if releases { total.active } else { 0 };
-        if risk > self.all {
+        if total.failures() + total.active > self.all {
             return Err(format!("{} failures and {} in flight, the budget is {}", total.failures(), total.active, self.all));
         }
         match rollout.tallies.iter().zip(&self.waves).find(|(tally, budget)| tally.failures() > **budget) {
@@ -44,6 +43,7 @@ impl Invariant for WithinBudgets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::change::State;
     use crate::rehearse::invariants::staged::StagedRun;
 
     #[test]

@@ -1,6 +1,6 @@
 //! After a halt, a pause or an abort no PUT leaves, and none of a wave that does not advance yet.
 
-use super::super::observation::Observation;
+use super::super::observation::{Departure, Observation};
 use super::Invariant;
 use crate::domain::change::Clearance;
 
@@ -12,10 +12,10 @@ impl Invariant for WhileAdvancing {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Switches { id, stored, rollout, .. } = fact else { return Ok(()) };
+        let Observation::Leaves(Departure { stored: Some((stored, rollout)), .. }) = fact else { return Ok(()) };
         match rollout.record.gate(stored.wave, stored.record.undo.is_some()) {
             Clearance::Open => Ok(()),
-            _ => Err(format!("a PUT of {id} leaves while the rollout is {}", rollout.record.phase.as_str())),
+            _ => Err(format!("a PUT of {} leaves while the rollout is {}", stored.id, rollout.record.phase.as_str())),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::observation::Observation;
 use super::super::scenario::Scenario;
 use super::Invariant;
+use crate::domain::change::State;
 use crate::domain::group::GroupLimits;
 use crate::domain::tally::Standing;
 use crate::domain::target::TargetList;
@@ -20,6 +21,18 @@ impl GroupLimitsKept {
     pub(super) fn new(scenario: &Scenario) -> Self {
         Self { limits: scenario.plan.strategy.max_in_flight_per.clone(), targets: scenario.targets.clone(), active: BTreeMap::new() }
     }
+
+    fn moves(&mut self, ordinal: u32, state: &State) {
+        for (place, (by, _)) in self.limits.iter().enumerate() {
+            let Some(value) = by.value(&self.targets[ordinal as usize]) else { continue };
+            let active = self.active.entry((place, value.to_owned())).or_default();
+            if Standing::of(state) == Standing::Active {
+                active.insert(ordinal);
+            } else {
+                active.remove(&ordinal);
+            }
+        }
+    }
 }
 
 impl Invariant for GroupLimitsKept {
@@ -28,17 +41,16 @@ impl Invariant for GroupLimitsKept {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Committed { commit, .. } = fact else { return Ok(()) };
-        for change in &commit.changes {
-            for (place, (by, _)) in self.limits.iter().enumerate() {
-                let Some(value) = by.value(&self.targets[change.ordinal as usize]) else { continue };
-                let active = self.active.entry((place, value.to_owned())).or_default();
-                if Standing::of(&change.record.state) == Standing::Active {
-                    active.insert(change.ordinal);
-                } else {
-                    active.remove(&change.ordinal);
-                }
+        match fact {
+            Observation::Committed { commit, .. } => {
+                commit.changes.iter().for_each(|change| self.moves(change.ordinal, &change.record.state))
             }
+            // A store that lost what was not synced begins with other changes in flight.
+            Observation::Started { active, .. } => {
+                self.active.clear();
+                active.iter().for_each(|one| self.moves(one.change.id.ordinal, &one.change.record.state));
+            }
+            _ => return Ok(()),
         }
         // A commit that hands a place on holds it once, so it is counted when all of it is seen.
         for (place, (by, most)) in self.limits.iter().enumerate() {
@@ -54,7 +66,7 @@ impl Invariant for GroupLimitsKept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::change::{How, State};
+    use crate::domain::change::How;
     use crate::domain::group::GroupBy;
     use crate::domain::target::Target;
     use crate::rehearse::invariants::staged::StagedRun;

@@ -1,6 +1,6 @@
-//! The intent to switch is in the store before its PUT leaves.
+//! The intent to switch, counted as an attempt, is in the store before its PUT leaves.
 
-use super::super::observation::Observation;
+use super::super::observation::{Departure, Observation};
 use super::Invariant;
 use crate::domain::change::State;
 
@@ -12,10 +12,10 @@ impl Invariant for IntentFirst {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Switches { id, stored, .. } = fact else { return Ok(()) };
+        let Observation::Leaves(Departure { stored: Some((stored, _)), .. }) = fact else { return Ok(()) };
         match stored.record.state {
-            State::Submitting { .. } => Ok(()),
-            _ => Err(format!("a PUT of {id} leaves and the store says {}", stored.record.state.as_str())),
+            State::Submitting { .. } if stored.record.attempts > 0 => Ok(()),
+            _ => Err(format!("a PUT of {} leaves and the store says {}", stored.id, stored.record.state.as_str())),
         }
     }
 }
@@ -29,6 +29,8 @@ mod tests {
     fn a_put_without_its_intent_is_seen() {
         let mut stage = StagedRun::new();
         stage.settle(0, State::Submitting { sent: after(0), cloud: None });
+        assert!(stage.switches(&mut IntentFirst, 0, after(0)).is_err(), "an attempt that is not counted");
+        stage.record(0).attempts = 1;
         assert_eq!(stage.switches(&mut IntentFirst, 0, after(0)), Ok(()));
         stage.settle(0, State::Inspecting);
         assert!(stage.switches(&mut IntentFirst, 0, after(0)).is_err());

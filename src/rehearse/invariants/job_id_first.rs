@@ -1,10 +1,10 @@
-//! A job id that was read is saved with that change's very next step.
+//! A job id that was read is saved with that change's very next step, and no call follows the job before.
 
 use std::collections::BTreeMap;
 
-use super::super::observation::Observation;
+use super::super::observation::{Departure, Observation};
 use super::Invariant;
-use crate::domain::call::Answer;
+use crate::domain::call::{Answer, Call};
 use crate::domain::id::JobId;
 
 /// Job ids that were read and not saved yet, by the change's place; the daemon's death forgets them, as it must.
@@ -20,7 +20,7 @@ impl Invariant for JobIdFirst {
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         match fact {
-            Observation::Answered { id, reply } => {
+            Observation::Answered { id, reply, .. } => {
                 if let Ok(Answer::Accepted(Some(job))) = &reply.outcome {
                     self.read.insert(id.ordinal, job.clone());
                 }
@@ -34,13 +34,18 @@ impl Invariant for JobIdFirst {
                     }
                 }
             }
+            Observation::Leaves(Departure { id: Some(id), call: Call::Follow { job, .. }, .. })
+                if self.read.get(&id.ordinal) == Some(job) =>
+            {
+                return Err(format!("job {job} of target {} is followed and not saved", id.ordinal));
+            }
             Observation::Died => self.read.clear(),
             Observation::Ended(_) => {
                 if let Some((ordinal, job)) = self.read.first_key_value() {
                     return Err(format!("job {job} of target {ordinal} was read and never saved"));
                 }
             }
-            Observation::Switches { .. } | Observation::Arrives { .. } | Observation::Probed { .. } => {}
+            Observation::Started { .. } | Observation::Leaves(_) | Observation::Arrives { .. } | Observation::Probed { .. } => {}
         }
         Ok(())
     }
@@ -48,10 +53,13 @@ impl Invariant for JobIdFirst {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Times;
     use crate::domain::change::State;
     use crate::domain::id::ChangeId;
-    use crate::rehearse::invariants::staged::StagedRun;
+    use crate::rehearse::invariants::staged::{StagedRun, after};
 
     #[test]
     fn a_step_without_the_job_id_is_seen() {
@@ -60,9 +68,15 @@ mod tests {
         let Ok(Answer::Accepted(Some(job))) = reply.outcome.clone() else { panic!("a job: {reply:?}") };
         let id = ChangeId { rollout: stage.rollout.id, ordinal: 0 };
         let mut promise = JobIdFirst::default();
-        let answered = Observation::Answered { id, reply: &reply };
+        let answered = Observation::Answered { id, ticket: 1, reply: &reply };
         assert_eq!(promise.see(&answered), Ok(()));
+        let (target, at) = (stage.scenario.targets[0].clone(), after(0));
+        let call = Call::Follow { target, job: job.clone() };
+        let times = Times { wall: at, boot: Duration::ZERO };
+        let follows = Departure { ticket: 2, id: Some(id), call: &call, at, times, stored: None };
+        assert!(promise.see(&Observation::Leaves(&follows)).is_err(), "followed and not saved");
         assert_eq!(stage.commits(&mut promise, 0, State::Following { job }), Ok(()));
+        assert_eq!(promise.see(&Observation::Leaves(&follows)), Ok(()));
         assert_eq!(promise.see(&answered), Ok(()));
         assert!(stage.commits(&mut promise, 0, State::Ready).is_err());
         assert_eq!(promise.see(&answered), Ok(()));

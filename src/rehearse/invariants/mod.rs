@@ -1,7 +1,8 @@
-//! The promises, each a small checker in a file of its own that is shown every fact of a run.
+//! The promises that the engine keeps, each checked in a file of its own, over every observation of a run.
 //!
-//! Invariant: a checker only looks; what it knows comes from facts and from the plan, never from the engine. Each file
-//! has a test in which its promise is broken, so none of them is there for show.
+//! Job: one set for the rehearsal and for the simulation of `tests/simulation`, which adds the promises that need more than
+//! an [`Observation`]. Invariant: a check only looks; it reads observations and the plan, never the engine. Each file has a
+//! test in which its promise is broken.
 
 mod budgets;
 mod changes_in_flight;
@@ -25,7 +26,7 @@ use serde::Serialize;
 use super::observation::Observation;
 use super::scenario::Scenario;
 
-trait Invariant {
+trait Invariant: Send {
     /// The promise in a few words.
     fn promise(&self) -> &'static str;
 
@@ -56,10 +57,11 @@ impl CheckedInvariant {
 }
 
 /// All promises of a run.
-pub(super) struct Invariants(Vec<(Box<dyn Invariant>, Option<Violation>)>);
+pub struct Invariants(Vec<(Box<dyn Invariant>, Option<Violation>)>);
 
 impl Invariants {
-    pub(super) fn new(scenario: &Scenario) -> Self {
+    /// The promises of a run of this scenario, none of them broken.
+    pub fn new(scenario: &Scenario) -> Self {
         let all: Vec<Box<dyn Invariant>> = vec![
             Box::new(one_effective_switch::OneEffectiveSwitch),
             Box::new(quota::WithinQuota::new(scenario)),
@@ -72,19 +74,24 @@ impl Invariants {
             Box::new(wave_order::WaveOrder::new(scenario)),
             Box::new(intent_first::IntentFirst),
             Box::new(job_id_first::JobIdFirst::default()),
-            Box::new(outcomes::Outcomes),
+            Box::new(outcomes::Outcomes::new(scenario)),
             Box::new(proven::Proven::new(scenario)),
         ];
         Self(all.into_iter().map(|invariant| (invariant, None)).collect())
     }
 
     /// Shows a fact to all of them. One that is broken is not asked again.
-    pub(super) fn see(&mut self, at: Timestamp, fact: &Observation<'_>) {
+    pub fn see(&mut self, at: Timestamp, fact: &Observation<'_>) {
         for (invariant, broken) in self.0.iter_mut().filter(|(_, broken)| broken.is_none()) {
             if let Err(how) = invariant.see(fact) {
                 *broken = Some(Violation { at, how });
             }
         }
+    }
+
+    /// The promises that were broken so far.
+    pub fn broken(&self) -> impl Iterator<Item = (&'static str, &Violation)> {
+        self.0.iter().filter_map(|(invariant, broken)| Some((invariant.promise(), broken.as_ref()?)))
     }
 
     pub(super) fn checked(&self) -> Vec<CheckedInvariant> {

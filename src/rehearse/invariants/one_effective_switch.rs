@@ -15,11 +15,11 @@ impl Invariant for OneEffectiveSwitch {
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
         let Observation::Ended(end) = fact else { return Ok(()) };
         for change in end.changes {
-            let proxy = end.clouds.proxy(&change.target).ok_or_else(|| format!("proxy {} is gone", change.target.proxy_id))?;
+            let proxy = end.proxy(&change.target).ok_or_else(|| format!("proxy {} is gone", change.target.proxy_id))?;
             let switched = matches!(change.record.state, State::Succeeded { how: How::Switched | How::SwitchedJobUnknown });
             let most = if change.record.undo.is_some() { 2 } else { 1 };
             let wrong = proxy.effective > most || (switched && proxy.effective == 0);
-            if wrong && !end.clouds.is_meddled(&change.target) {
+            if wrong && !end.is_meddled(&change.target) {
                 let (id, state) = (change.target.proxy_id, change.record.state.as_str());
                 return Err(format!("{} of {} PUTs for proxy {id} took effect, and it is {state}", proxy.effective, proxy.executed));
             }

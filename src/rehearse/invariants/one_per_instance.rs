@@ -26,7 +26,16 @@ impl Invariant for OnePerInstance {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Committed { commit, .. } = fact else { return Ok(()) };
+        let commit = match fact {
+            Observation::Committed { commit, .. } => commit,
+            // A store that lost what was not synced begins with other changes in flight.
+            Observation::Started { active, .. } => {
+                let ordinals = active.iter().map(|one| one.change.id.ordinal);
+                self.active = ordinals.map(|ordinal| (self.targets[ordinal as usize].instance_id, ordinal)).collect();
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         for change in &commit.changes {
             let instance = self.targets[change.ordinal as usize].instance_id;
             if Standing::of(&change.record.state) != Standing::Active {

@@ -1,4 +1,4 @@
-//! No lane's calls exceed its quota in any interval, counted where they arrive.
+//! No lane's calls exceed its quota in any interval, counted where they leave and where they arrive.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,13 +10,23 @@ use super::Invariant;
 use crate::domain::id::Name;
 use crate::domain::quota::Quota;
 
+/// The calls of one lane within its latest interval.
+struct RecentCalls {
+    quota: Quota,
+    left: VecDeque<Timestamp>,
+    arrived: VecDeque<Timestamp>,
+}
+
 pub(super) struct WithinQuota {
-    lanes: BTreeMap<Name, (Quota, VecDeque<Timestamp>)>,
+    lanes: BTreeMap<Name, RecentCalls>,
 }
 
 impl WithinQuota {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let limited = scenario.lanes.iter().filter_map(|lane| Some((lane.name.clone(), (lane.quota?, VecDeque::new()))));
+        let limited = scenario.lanes.iter().filter_map(|lane| {
+            let recent = RecentCalls { quota: lane.quota?, left: VecDeque::new(), arrived: VecDeque::new() };
+            Some((lane.name.clone(), recent))
+        });
         Self { lanes: limited.collect() }
     }
 }
@@ -27,15 +37,20 @@ impl Invariant for WithinQuota {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Arrives { call, at } = fact else { return Ok(()) };
-        let Some((quota, recent)) = self.lanes.get_mut(call.lane()) else { return Ok(()) };
-        while recent.front().is_some_and(|first| *first + quota.per <= *at) {
+        let (call, at) = match fact {
+            Observation::Leaves(departure) => (departure.call, departure.at),
+            Observation::Arrives { call, at, .. } => (*call, *at),
+            _ => return Ok(()),
+        };
+        let Some(RecentCalls { quota, left, arrived }) = self.lanes.get_mut(call.lane()) else { return Ok(()) };
+        let (recent, word) = if matches!(fact, Observation::Leaves(_)) { (left, "left") } else { (arrived, "arrived") };
+        while recent.front().is_some_and(|first| *first + quota.per <= at) {
             recent.pop_front();
         }
-        recent.push_back(*at);
+        recent.push_back(at);
         if recent.len() > quota.requests as usize {
             let lane = call.lane();
-            return Err(format!("{} calls of lane {lane} within {:?}, its quota is {}", recent.len(), quota.per, quota.requests));
+            return Err(format!("{} calls of lane {lane} {word} within {:?}, its quota is {}", recent.len(), quota.per, quota.requests));
         }
         Ok(())
     }
@@ -55,8 +70,11 @@ mod tests {
         stage.scenario.lanes[0].quota = Some(Quota { requests: 2, per: Duration::from_secs(1) });
         let mut promise = WithinQuota::new(&stage.scenario);
         let call = Call::Inspect { target: stage.scenario.targets[0].clone() };
-        let mut arrives = |ms| promise.see(&Observation::Arrives { call: &call, at: after(ms) });
+        let mut arrives = |ms| promise.see(&Observation::Arrives { id: None, call: &call, at: after(ms) });
         assert_eq!([arrives(0), arrives(600), arrives(1000)], [Ok(()), Ok(()), Ok(())], "half-open: the first has left the interval");
         assert!(arrives(1500).is_err());
+        let mut leaves = |ms| stage.switches(&mut promise, 0, after(ms));
+        assert_eq!([leaves(2000), leaves(2001)], [Ok(()), Ok(())], "what arrived is counted apart");
+        assert!(leaves(2002).is_err());
     }
 }

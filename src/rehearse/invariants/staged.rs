@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::clouds::Clouds;
-use super::super::observation::{Observation, RunEnd};
+use super::super::observation::{Departure, Observation, RunEnd};
 use super::super::scenario::Scenario;
 use super::Invariant;
+use crate::clock::Times;
 use crate::domain::call::{Answer, Call};
 use crate::domain::change::{Change, Record, State};
 use crate::domain::id::{ChangeId, Digest, Name};
@@ -22,7 +23,7 @@ use crate::domain::window::{Calendar, Window};
 use crate::simcloud::faults::Between;
 use crate::simcloud::fleet::Fleet;
 use crate::simcloud::sim::Arrival;
-use crate::store::{ChangeMove, Commit, Durability, Rollout, Submission};
+use crate::store::{ChangeMove, Commit, Durability, Rollout, RolloutMove, Submission};
 
 /// 2026-11-24T00:00:00Z, so many milliseconds later.
 pub(crate) fn after(ms: u64) -> Timestamp {
@@ -138,7 +139,12 @@ impl StagedRun {
 
     /// The store has this state of the change.
     pub(crate) fn settle(&mut self, ordinal: u32, state: State) {
-        self.changes[ordinal as usize].record.state = state;
+        self.record(ordinal).state = state;
+    }
+
+    /// What the store has of the change.
+    pub(crate) fn record(&mut self, ordinal: u32) -> &mut Record {
+        &mut self.changes[ordinal as usize].record
     }
 
     pub(crate) fn tally(&mut self, wave: usize, set: impl FnOnce(&mut Tally)) {
@@ -150,18 +156,36 @@ impl StagedRun {
     /// Shows that a PUT leaves.
     pub(super) fn switches(&self, promise: &mut dyn Invariant, ordinal: u32, at: Timestamp) -> Result<(), String> {
         let stored = &self.changes[ordinal as usize];
-        promise.see(&Observation::Switches { id: stored.id, at, stored, rollout: &self.rollout })
+        let call = Call::Submit { target: stored.target.clone(), ssl_option: true };
+        let times = Times { wall: at, boot: Duration::ZERO };
+        let stored = Some((stored, &self.rollout));
+        promise.see(&Observation::Leaves(&Departure { ticket: 1, id: stored.map(|(change, _)| change.id), call: &call, at, times, stored }))
     }
 
     /// Shows that a commit moved this change to this state.
     pub(super) fn commits(&self, promise: &mut dyn Invariant, ordinal: u32, state: State) -> Result<(), String> {
         let jobs = if let State::Following { job } = &state { vec![job.clone()] } else { Vec::new() };
-        let moved = ChangeMove {
+        self.keeps(promise, ordinal, Record { state, jobs, version: 1, ..Record::queued() })
+    }
+
+    /// Shows that a commit gave this change this record.
+    pub(super) fn keeps(&self, promise: &mut dyn Invariant, ordinal: u32, record: Record) -> Result<(), String> {
+        self.commit(promise, None, vec![(ordinal, record, "")])
+    }
+
+    /// Shows a commit that moves the rollout, if it does, and these changes.
+    pub(super) fn commit(
+        &self,
+        promise: &mut dyn Invariant,
+        moves: Option<RolloutMove>,
+        records: Vec<(u32, Record, &str)>,
+    ) -> Result<(), String> {
+        let moved = |(ordinal, record, why): (u32, Record, &str)| ChangeMove {
             ordinal,
             version: 0,
-            record: Record { state, jobs, version: 1, ..Record::queued() },
+            record,
             due: None,
-            why: String::new(),
+            why: why.to_owned(),
             call: None,
             answer: None,
             by: None,
@@ -171,8 +195,8 @@ impl StagedRun {
             rollout: self.rollout.id,
             version: 0,
             releases: None,
-            moves: None,
-            changes: vec![moved],
+            moves,
+            changes: records.into_iter().map(moved).collect(),
             durability: Durability::Ordered,
         };
         promise.see(&Observation::Committed { commit: &commit, rollout: &self.rollout })
@@ -181,6 +205,6 @@ impl StagedRun {
     pub(super) fn end(&mut self, promise: &mut dyn Invariant) -> Result<(), String> {
         self.clouds.settle();
         let Self { scenario, rollout, changes, clouds } = self;
-        promise.see(&Observation::Ended(&RunEnd { plan: &scenario.plan, rollout, changes, clouds, rested: true }))
+        promise.see(&Observation::Ended(&RunEnd { plan: &scenario.plan, rollout, changes, clouds: clouds.by_lane() }))
     }
 }

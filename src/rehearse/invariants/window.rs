@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::observation::Observation;
+use super::super::observation::{Departure, Observation};
 use super::super::scenario::Scenario;
 use super::Invariant;
 use crate::domain::plan::Plan;
@@ -26,18 +26,19 @@ impl Invariant for InsideWindow {
     }
 
     fn see(&mut self, fact: &Observation<'_>) -> Result<(), String> {
-        let Observation::Switches { id, at, stored, .. } = fact else { return Ok(()) };
+        let Observation::Leaves(Departure { times, stored: Some((stored, _)), .. }) = fact else { return Ok(()) };
+        let at = times.wall;
         let undo = stored.record.undo.is_some();
-        if !undo && self.open.is_some_and(|(from, until)| from <= *at && *at < until) {
+        if !undo && self.open.is_some_and(|(from, until)| from <= at && at < until) {
             return Ok(());
         }
-        match self.plan.opening(*at, undo) {
+        match self.plan.opening(at, undo) {
             Opening::Open { .. } if undo => Ok(()),
             Opening::Open { until } => {
-                self.open = Some((*at, until.unwrap_or(Timestamp::MAX)));
+                self.open = Some((at, until.unwrap_or(Timestamp::MAX)));
                 Ok(())
             }
-            Opening::Shut { by, .. } => Err(format!("a PUT of {id} leaves while the calendar is shut: {by:?}")),
+            Opening::Shut { by, .. } => Err(format!("a PUT of {} leaves while the calendar is shut: {by:?}", stored.id)),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use sealift::domain::journal::JournalEvent;
 use sealift::domain::rollout::{Phase, Verb};
+use sealift::rehearse::observation::{Departure, Observation};
 
 use super::SimInvariant;
 use crate::oracle::{Fact, SeenFact};
@@ -25,7 +26,7 @@ impl SimInvariant for AcknowledgedVerbs {
             }
             Fact::Seen(SeenFact::Stopped { stands }) => self.stopped = *stands,
             Fact::Seen(SeenFact::LaneSwitched { paused }) => self.lane_paused = *paused,
-            Fact::Committed { commit, .. } => {
+            Fact::Observed(Observation::Committed { commit, .. }, _) => {
                 // A person resumed, or the pause ended by itself.
                 if let Some(moves) = &commit.moves
                     && moves.record.paused.is_none()
@@ -34,8 +35,8 @@ impl SimInvariant for AcknowledgedVerbs {
                     self.held = false;
                 }
             }
-            Fact::Wire { sent, .. } if sent.call.is_write() => {
-                let id = sent.id;
+            Fact::Observed(Observation::Leaves(Departure { stored: Some((stored, _)), .. }), _) => {
+                let id = stored.id;
                 if self.stopped {
                     return Err(format!("a PUT for {id} left under the kill switch"));
                 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sealift::rehearse::observation::Observation;
+
 use super::SimInvariant;
 use crate::oracle::{Fact, SeenFact};
 use crate::scenario::STUCK_COMMIT;
@@ -24,7 +26,7 @@ impl SimInvariant for AnsweredVerbs {
             Fact::Seen(SeenFact::VerbAnswered { id }) => {
                 self.asked.remove(id);
             }
-            Fact::Seen(SeenFact::Crashed { .. }) => self.asked.clear(),
+            Fact::Observed(Observation::Died, _) => self.asked.clear(),
             Fact::Seen(SeenFact::Disturbed { now }) => {
                 // A host that stands still answers later by that much.
                 self.asked.values_mut().for_each(|since| *since = (*since).max(*now));

@@ -4,14 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::FutureExt;
 use sealift::domain::call::Disposition;
 use sealift::domain::change::State;
 use sealift::engine::Ticket;
-use sealift::store::Store;
+use sealift::rehearse::observation::{Departure, Observation};
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Fact, OracleSetting};
 
 #[derive(Default)]
 struct Count {
@@ -39,7 +38,7 @@ impl Attempts {
 impl SimInvariant for Attempts {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Committed { commit, .. } => {
+            Fact::Observed(Observation::Committed { commit, .. }, _) => {
                 for change in &commit.changes {
                     match change.record.state {
                         State::Submitting { .. } => self.counts.entry(change.ordinal).or_default().meant += 1,
@@ -50,21 +49,21 @@ impl SimInvariant for Attempts {
                     }
                 }
             }
-            Fact::Wire { sent, store } if sent.call.is_write() => {
-                let count = self.counts.entry(sent.id.ordinal).or_default();
+            Fact::Observed(Observation::Leaves(Departure { ticket, stored: Some((stored, _)), .. }), _) => {
+                let count = self.counts.entry(stored.id.ordinal).or_default();
                 count.left += 1;
-                self.out.insert(sent.ticket, sent.id.ordinal);
-                let stored = store.change(sent.id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
-                let attempts = stored.change.record.attempts;
+                self.out.insert(*ticket, stored.id.ordinal);
+                let attempts = stored.record.attempts;
                 if attempts + count.free < count.left || attempts > count.meant || attempts > self.most {
                     let Count { left, free, meant } = count;
                     return Err(format!(
                         "{} counts {attempts} attempts of {}; {left} PUTs left, {free} of them free, {meant} intents",
-                        sent.id, self.most
+                        stored.id, self.most
                     ));
                 }
             }
-            Fact::Seen(SeenFact::Answered { ticket, disposition }) => {
+            Fact::Observed(Observation::Answered { ticket, reply, .. }, _) => {
+                let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
                 let free = matches!(disposition, Some(Disposition::Throttled | Disposition::Unauthorised | Disposition::Busy));
                 if let Some(ordinal) = self.out.remove(ticket)
                     && free
@@ -72,7 +71,7 @@ impl SimInvariant for Attempts {
                     self.counts.entry(ordinal).or_default().free += 1;
                 }
             }
-            Fact::Seen(SeenFact::Crashed { .. }) => self.out.clear(),
+            Fact::Observed(Observation::Died, _) => self.out.clear(),
             _ => {}
         }
         Ok(())

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use sealift::domain::id::ChangeId;
 use sealift::engine::Ticket;
+use sealift::rehearse::observation::Observation;
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::scenario::CALL_TIMEOUT;
 use crate::world::Nanos;
 
@@ -32,8 +33,8 @@ impl CallsInFlight {
 impl SimInvariant for CallsInFlight {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Wire { sent, .. } => {
-                let (id, left) = (sent.id, sent.now);
+            Fact::Observed(Observation::Leaves(sent), Around { now, .. }) => {
+                let (Some(id), left) = (sent.id, *now) else { return Ok(()) };
                 if let Some(out) = self.out.values().find(|out| out.id == id && out.over > left) {
                     return Err(format!("{} of {id} leaves while a call from {} is in flight", sent.call.as_str(), out.left));
                 }
@@ -48,10 +49,10 @@ impl SimInvariant for CallsInFlight {
                     out.over = out.over.min(*at);
                 }
             }
-            Fact::Seen(SeenFact::Answered { ticket, .. }) => {
+            Fact::Observed(Observation::Answered { ticket, .. }, _) => {
                 self.out.remove(ticket);
             }
-            Fact::Seen(SeenFact::Crashed { .. }) => self.out.clear(),
+            Fact::Observed(Observation::Died, _) => self.out.clear(),
             _ => {}
         }
         Ok(())

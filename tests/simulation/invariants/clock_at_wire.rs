@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use sealift::domain::call::Reply;
 use sealift::domain::lane::CLOCK_TOLERANCE;
+use sealift::rehearse::observation::{Departure, Observation};
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Around, Fact, OracleSetting};
 use crate::scenario::CALL_TIMEOUT;
 
 /// A time that was told is as wide as a round trip and a second, and is told by an answer that may come late.
@@ -30,15 +32,17 @@ impl ClockAtWire {
 impl SimInvariant for ClockAtWire {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Seen(SeenFact::TimeTold { boot, time }) => self.told = Some((*boot, *time)),
-            Fact::Seen(SeenFact::Crashed { .. }) => self.told = None,
-            Fact::Wire { sent, .. } if sent.call.is_write() => {
+            Fact::Observed(Observation::Answered { reply: Reply { cloud_time: Some(time), .. }, .. }, Around { times, .. }) => {
+                self.told = Some((times.boot, *time));
+            }
+            Fact::Observed(Observation::Died, _) => self.told = None,
+            Fact::Observed(Observation::Leaves(Departure { times, stored: Some((stored, _)), .. }), _) => {
                 let Some((boot, time)) = self.told else { return Ok(()) };
-                let since = sent.times.boot.saturating_sub(boot);
+                let since = times.boot.saturating_sub(boot);
                 let cloud = time + SignedDuration::try_from(since).expect("a short run");
-                let apart = sent.times.wall.duration_until(cloud).unsigned_abs();
+                let apart = times.wall.duration_until(cloud).unsigned_abs();
                 if since < TOLD_FOR && apart > CLOCK_TOLERANCE + CALL_TIMEOUT + WIDTH {
-                    return Err(format!("a PUT for {} left although the cloud's clock is {} s away", sent.id, apart.as_secs()));
+                    return Err(format!("a PUT for {} left although the cloud's clock is {} s away", stored.id, apart.as_secs()));
                 }
             }
             _ => {}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sealift::domain::change::State;
 use sealift::domain::rollout::Phase;
+use sealift::rehearse::observation::Observation;
 use sealift::store::{ChangeMove, Rollout};
 
 use super::SimInvariant;
@@ -29,7 +30,7 @@ impl SimInvariant for FinalIsFinal {
                 self.states.clear();
                 self.phase = None;
             }
-            Fact::Committed { commit, rollout, .. } => {
+            Fact::Observed(Observation::Committed { commit, rollout }, _) => {
                 for change in &commit.changes {
                     let next = &change.record.state;
                     if let Some(last) = self.states.insert(change.ordinal, next.clone())

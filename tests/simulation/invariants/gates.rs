@@ -8,10 +8,11 @@ use sealift::domain::id::RolloutId;
 use sealift::domain::person::Person;
 use sealift::domain::plan::Approval;
 use sealift::domain::rollout::{Phase, Record, Verb};
+use sealift::rehearse::observation::Observation;
 use sealift::store::{Commit, Rollout, Store};
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
 /// From a commit that begins a wait to the look at which its process sees it, with a step of the clock between the two.
@@ -125,14 +126,14 @@ impl SimInvariant for Gates {
                 self.stopped = *stands;
                 Ok(())
             }
-            Fact::Seen(SeenFact::Started { now }) => {
+            Fact::Observed(Observation::Started { .. }, Around { now, .. }) => {
                 // It sees what is waited for with the wall clock as it stands now.
                 self.waits.iter_mut().for_each(|wait| wait.due = None);
                 self.running = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
             }
-            Fact::Seen(SeenFact::Crashed { now }) => {
+            Fact::Observed(Observation::Died, Around { now, .. }) => {
                 self.running = false;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
                 Ok(())
@@ -145,7 +146,7 @@ impl SimInvariant for Gates {
                 self.until = None;
                 Ok(())
             }
-            Fact::Committed { commit, rollout, now, .. } => {
+            Fact::Observed(Observation::Committed { commit, rollout }, Around { now, .. }) => {
                 self.waited(commit, &rollout.record, *now)?;
                 self.moved(commit, rollout)
             }

@@ -2,6 +2,7 @@
 //! called completed.
 
 use sealift::domain::rollout::Phase;
+use sealift::rehearse::observation::Observation;
 
 use super::SimInvariant;
 use crate::oracle::{Fact, OracleSetting, SeenFact};
@@ -19,7 +20,7 @@ impl HalfFailedWaits {
 impl SimInvariant for HalfFailedWaits {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (commit, rollout) = match fact {
-            Fact::Committed { commit, rollout, .. } => (commit, rollout),
+            Fact::Observed(Observation::Committed { commit, rollout }, _) => (commit, rollout),
             // Where it stood may be lost.
             Fact::Seen(SeenFact::Rebuilt) => {
                 self.phase = Phase::Scheduled;

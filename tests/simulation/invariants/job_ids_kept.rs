@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
+use sealift::domain::call::{Answer, Reply};
 use sealift::domain::change::State;
 use sealift::domain::id::{JobId, RolloutId};
 use sealift::domain::job_match::JUDGED_AROUND;
 use sealift::domain::journal::JournalEvent;
+use sealift::rehearse::observation::Observation;
 use sealift::store::Store;
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Fact, OracleSetting};
 
 pub struct JobIdsKept {
     rollout: RolloutId,
@@ -51,11 +53,11 @@ impl CloudSteps {
 impl SimInvariant for JobIdsKept {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (store, cloud, entries) = match fact {
-            Fact::Seen(SeenFact::JobRead { job }) => {
+            Fact::Observed(Observation::Answered { reply: Reply { outcome: Ok(Answer::Accepted(Some(job))), .. }, .. }, _) => {
                 self.read.insert(job.clone());
                 return Ok(());
             }
-            Fact::Seen(SeenFact::Crashed { .. }) => {
+            Fact::Observed(Observation::Died, _) => {
                 self.read.clear();
                 return Ok(());
             }

@@ -1,17 +1,22 @@
 //! While a rollout may release, it does: an open window with free places and ready work is never idle for long. Work is
 //! ready when its instance is free and none of its groups is full. And a revert for which nothing is left to wait goes on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use sealift::domain::change::Change;
+use sealift::domain::group::GroupLimits;
 use sealift::domain::id::RolloutId;
 use sealift::domain::plan::Plan;
 use sealift::domain::rollout::{Phase, ReleaseRoom, RevertStage};
+use sealift::domain::target::Target;
 use sealift::domain::window::Opening;
+use sealift::rehearse::observation::Observation;
 use sealift::store::{Rollout, Store};
 
 use super::SimInvariant;
-use super::group_limits::SimGroupLimitsKept;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
 /// A scan or a look, a slow commit, a conflict and another.
@@ -22,7 +27,7 @@ const SETTLED_AFTER: Nanos = 25 * S;
 pub struct NeverIdle {
     rollout: RolloutId,
     plan: Plan,
-    groups: SimGroupLimitsKept,
+    limits: GroupLimits,
     /// Commits of this run may take long, so places may be free and taken at once.
     stuck: bool,
     stopped: bool,
@@ -38,7 +43,7 @@ impl NeverIdle {
         Self {
             rollout: setting.rollout,
             plan: setting.submission.plan.clone(),
-            groups: SimGroupLimitsKept::new(setting),
+            limits: setting.scenario.groups.limits(),
             stuck: setting.scenario.stuck_store > 0.0,
             stopped: false,
             up: false,
@@ -49,7 +54,7 @@ impl NeverIdle {
     }
 
     /// Whether a revert could go on.
-    fn may_put_back(&self, rollout: &Rollout, store: &impl Store, wall: jiff::Timestamp) -> bool {
+    fn may_put_back(&self, rollout: &Rollout, store: &impl Store, wall: Timestamp) -> bool {
         let Phase::Reverting(revert) = &rollout.record.phase else { return false };
         if self.stopped || rollout.record.requeue.is_some() {
             return false;
@@ -69,17 +74,33 @@ impl NeverIdle {
         }
     }
 
+    /// The groups of this target: the limit's place, and the lane or the tag's value.
+    fn groups<'s>(&'s self, target: &'s Target) -> impl Iterator<Item = (usize, String)> + 's {
+        let values = self.limits.iter().enumerate().map(|(place, (by, _))| (place, by.value(target)));
+        values.filter_map(|(place, value)| Some((place, value?.to_owned())))
+    }
+
+    /// The groups of which nothing more may begin.
+    fn full_groups(&self, store: &impl Store) -> BTreeSet<(usize, String)> {
+        let mut counts: BTreeMap<_, u32> = BTreeMap::new();
+        for active in store.due(Timestamp::MAX, usize::MAX).now_or_never().expect("ready").expect("memory") {
+            self.groups(&active.change.target).for_each(|group| *counts.entry(group).or_default() += 1);
+        }
+        let most = |place| self.limits.iter().nth(place).map_or(u32::MAX, |(_, most)| most);
+        counts.into_iter().filter(|((place, _), count)| *count >= most(*place)).map(|(group, _)| group).collect()
+    }
+
     /// Whether one of these queued changes has its instance for itself and a place in each of its groups.
     fn is_next(&self, store: &impl Store, wanted: impl Fn(&Change) -> bool) -> bool {
         let queued = store.page(self.rollout, vec!["queued".into()], None, usize::MAX).now_or_never().expect("ready").expect("memory");
-        let full = self.groups.full(store);
+        let full = self.full_groups(store);
         queued.changes.iter().map(|active| &active.change).filter(|change| wanted(change)).any(|change| {
             let taken = store.holder(&change.target.instance_id).now_or_never().expect("ready").expect("memory");
-            taken.is_none() && self.groups.of(&change.target).all(|group| !full.contains(&group))
+            taken.is_none() && self.groups(&change.target).all(|group| !full.contains(&group))
         })
     }
 
-    fn may_release(&self, rollout: &Rollout, wall: jiff::Timestamp) -> Option<u16> {
+    fn may_release(&self, rollout: &Rollout, wall: Timestamp) -> Option<u16> {
         let Phase::Advancing { wave } = rollout.record.phase else { return None };
         let free = rollout.record.paused.is_none() && rollout.record.requeue.is_none() && !self.stopped;
         let room = ReleaseRoom::of(&self.plan, &rollout.tallies, wave).places() > 0;
@@ -95,16 +116,16 @@ impl SimInvariant for NeverIdle {
                 self.stepped_within = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(SeenFact::Started { now }) => {
+            Fact::Observed(Observation::Started { .. }, Around { now, .. }) => {
                 self.up = true;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
-            Fact::Seen(SeenFact::Crashed { now }) => {
+            Fact::Observed(Observation::Died, Around { now, .. }) => {
                 self.up = false;
                 self.quiet_from = self.quiet_from.max(*now + SETTLED_AFTER);
             }
             Fact::Seen(SeenFact::Stopped { stands }) => self.stopped = *stands,
-            Fact::Committed { commit, .. } if commit.moves.is_some() => self.idle_since = None,
+            Fact::Observed(Observation::Committed { commit, .. }, _) if commit.moves.is_some() => self.idle_since = None,
             Fact::Instant { now, wall, store } if !self.stuck => {
                 let within = matches!(self.plan.calendar.at(*wall), Opening::Open { until: Some(_) });
                 self.stepped_within &= within;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use sealift::domain::change::State;
+use sealift::rehearse::observation::{Departure, Observation};
 use sealift::store::Store;
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
 /// Beyond the longest wait that is anybody's plan: pauses of a lane, one after the other, at most a minute each.
@@ -31,19 +32,21 @@ impl NeverSilent {
 impl SimInvariant for NeverSilent {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Committed { commit, now, .. } => self.heard.extend(commit.changes.iter().map(|change| (change.ordinal, *now))),
-            Fact::Wire { sent, .. } => {
-                self.heard.insert(sent.id.ordinal, sent.now);
+            Fact::Observed(Observation::Committed { commit, .. }, Around { now, .. }) => {
+                self.heard.extend(commit.changes.iter().map(|change| (change.ordinal, *now)))
+            }
+            Fact::Observed(Observation::Leaves(Departure { id: Some(id), .. }), Around { now, .. }) => {
+                self.heard.insert(id.ordinal, *now);
             }
             Fact::Seen(SeenFact::NotSent { id, now }) => {
                 self.heard.insert(id.ordinal, *now);
             }
             Fact::Seen(SeenFact::Disturbed { now }) => self.quiet_from = self.quiet_from.max(*now),
-            Fact::Seen(SeenFact::Started { now }) => {
+            Fact::Observed(Observation::Started { .. }, Around { now, .. }) => {
                 self.up = true;
                 self.quiet_from = self.quiet_from.max(*now);
             }
-            Fact::Seen(SeenFact::Crashed { now }) => {
+            Fact::Observed(Observation::Died, Around { now, .. }) => {
                 self.up = false;
                 self.quiet_from = self.quiet_from.max(*now);
             }

@@ -3,15 +3,20 @@
 //! Where somebody else has switched the proxy back since, doing it again is not needless.
 
 use sealift::domain::call::Call;
+use sealift::rehearse::observation::Observation;
 
 use super::SimInvariant;
-use crate::oracle::Fact;
+use crate::oracle::{Around, Fact};
 
 pub struct NoNeedlessRepeat;
 
 impl SimInvariant for NoNeedlessRepeat {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
-        let Fact::BeforeArrival { call: Call::Submit { target, ssl_option }, cloud, .. } = fact else { return Ok(()) };
+        let Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Submit { target, ssl_option }, .. }, Around { cloud, .. }) =
+            fact
+        else {
+            return Ok(());
+        };
         let proxy = cloud.proxy(&target.proxy_id).ok_or("a PUT for a proxy that is not there")?;
         // What stands there is our doing, unless somebody else came after us.
         let stands = proxy.ssl_option == *ssl_option && proxy.switched;

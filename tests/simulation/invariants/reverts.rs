@@ -12,12 +12,13 @@ use sealift::domain::change::{How, ReasonWord, Record, State};
 use sealift::domain::id::{InstanceId, ProxyId, RolloutId};
 use sealift::domain::plan::Strategy;
 use sealift::domain::rollout::{Cause, Phase, RevertStage};
+use sealift::rehearse::observation::Observation;
 use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{ChangeMove, Commit, Rollout, Store};
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::scenario::STUCK_COMMIT;
 use crate::world::{Nanos, S};
 
@@ -169,14 +170,16 @@ fn is_unproven(state: &State) -> bool {
 impl SimInvariant for Reverts {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::BeforeArrival { call: Call::Inspect { target }, cloud, now } => {
+            Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Inspect { target }, .. }, Around { cloud, now, .. }) => {
                 let set = cloud.proxy(&target.proxy_id).is_some_and(|proxy| proxy.ssl_option == self.set);
                 if let Some((ordinal, _)) = self.proxies.get(&target.proxy_id).filter(|_| set) {
                     self.shown.insert(*ordinal, *now);
                 }
                 Ok(())
             }
-            Fact::BeforeArrival { call: Call::Submit { target, ssl_option }, cloud, .. } if *ssl_option != self.set => {
+            Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Submit { target, ssl_option }, .. }, Around { cloud, .. })
+                if *ssl_option != self.set =>
+            {
                 self.arrives(&target.proxy_id, cloud)
             }
             // Steps may have been taken back: what was seen before them counts again.
@@ -185,7 +188,7 @@ impl SimInvariant for Reverts {
                 self.failed.clear();
                 Ok(())
             }
-            Fact::Committed { commit, rollout, store, now, .. } => {
+            Fact::Observed(Observation::Committed { commit, rollout }, Around { store, now, .. }) => {
                 self.moved(commit, rollout, store)?;
                 commit.changes.iter().try_for_each(|change| self.step(change, rollout, *now))
             }

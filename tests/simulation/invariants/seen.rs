@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sealift::domain::call::Call;
 use sealift::domain::change::{ReasonWord, State};
 use sealift::domain::id::ProxyId;
+use sealift::rehearse::observation::Observation;
 
 use super::SimInvariant;
 use crate::oracle::{Fact, OracleSetting};
@@ -31,7 +32,9 @@ impl SimInvariant for SeenIsCompared {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             // Whoever is to be switched shows the other value; so does the list, if it says anything.
-            Fact::BeforeArrival { call: Call::Submit { target, ssl_option }, .. } if *ssl_option == self.set => {
+            Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Submit { target, ssl_option }, .. }, _)
+                if *ssl_option == self.set =>
+            {
                 let place = self.places[&target.proxy_id];
                 match self.seen[place as usize] {
                     Some(seen) if seen == self.set => {
@@ -40,17 +43,19 @@ impl SimInvariant for SeenIsCompared {
                     Some(_) | None => Ok(()),
                 }
             }
-            Fact::Committed { commit, .. } => commit.changes.iter().try_for_each(|change| match &change.record.state {
-                State::Skipped { reason }
-                    if reason.word == ReasonWord::NotAsSeen && self.seen[change.ordinal as usize] != Some(self.set) =>
-                {
-                    Err(format!(
-                        "target {} is skipped as not as seen, and the list says {:?}",
-                        change.ordinal, self.seen[change.ordinal as usize]
-                    ))
-                }
-                _ => Ok(()),
-            }),
+            Fact::Observed(Observation::Committed { commit, .. }, _) => {
+                commit.changes.iter().try_for_each(|change| match &change.record.state {
+                    State::Skipped { reason }
+                        if reason.word == ReasonWord::NotAsSeen && self.seen[change.ordinal as usize] != Some(self.set) =>
+                    {
+                        Err(format!(
+                            "target {} is skipped as not as seen, and the list says {:?}",
+                            change.ordinal, self.seen[change.ordinal as usize]
+                        ))
+                    }
+                    _ => Ok(()),
+                })
+            }
             _ => Ok(()),
         }
     }

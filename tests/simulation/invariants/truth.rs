@@ -10,11 +10,12 @@ use futures_util::FutureExt;
 use sealift::domain::call::Call;
 use sealift::domain::change::{How, ReasonWord, Record, State};
 use sealift::domain::id::{InstanceId, JobId, ProxyId, RolloutId};
+use sealift::rehearse::observation::Observation;
 use sealift::simcloud::model::Model;
 use sealift::store::{ChangeMove, Store};
 
 use super::SimInvariant;
-use crate::oracle::{Fact, OracleSetting, SeenFact};
+use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::Nanos;
 
 pub struct Truth {
@@ -125,14 +126,16 @@ fn presumed_of_another<'a, I: Iterator<Item = (u32, &'a Record)>>(records: impl 
 impl SimInvariant for Truth {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::BeforeArrival { call: Call::Inspect { target }, cloud, now } => {
+            Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Inspect { target }, .. }, Around { cloud, now, .. }) => {
                 if let Some(proxy) = cloud.proxy(&target.proxy_id) {
                     let shown = if proxy.ssl_option == self.desired { &mut self.shown } else { &mut self.shown_other };
                     shown.insert(target.proxy_id, *now);
                 }
                 Ok(())
             }
-            Fact::Committed { commit, cloud, now, .. } => commit.changes.iter().try_for_each(|change| self.step(change, cloud, *now)),
+            Fact::Observed(Observation::Committed { commit, .. }, Around { cloud, now, .. }) => {
+                commit.changes.iter().try_for_each(|change| self.step(change, cloud, *now))
+            }
             // Steps may have been taken back: what was seen before them counts again.
             Fact::Seen(SeenFact::Rebuilt) => {
                 self.stepped.clear();

@@ -10,6 +10,7 @@ use sealift::domain::journal::{Entry, JournalEvent};
 use sealift::domain::rollout::Phase;
 use sealift::domain::window::Calendar;
 use sealift::domain::window_log::WindowLog;
+use sealift::rehearse::observation::Observation;
 use sealift::store::Store;
 
 use super::SimInvariant;
@@ -106,11 +107,11 @@ impl SimInvariant for WindowsCountedOnce {
         match fact {
             Fact::Seen(SeenFact::Stopped { stands }) => self.stopped = *stands,
             Fact::Seen(SeenFact::Disturbed { .. }) => self.untold = None,
-            Fact::Seen(SeenFact::Started { .. }) => {
+            Fact::Observed(Observation::Started { .. }, _) => {
                 self.up = true;
                 self.untold = None;
             }
-            Fact::Seen(SeenFact::Crashed { .. }) => {
+            Fact::Observed(Observation::Died, _) => {
                 self.up = false;
                 self.untold = None;
             }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::planted::RuntimeBug;
-use crate::oracle::{Oracle, SeenFact};
+use crate::oracle::{Around, Oracle, SeenFact};
 use crate::scenario::SimScenario;
 use crate::world::{Nanos, S, start};
 
@@ -105,6 +105,13 @@ impl RuntimeFixture {
         *self.state().fired.entry(word).or_insert(0) += 1;
     }
 
+    /// Shows the oracle something, with what it sees around it.
+    pub fn observe(&self, show: impl FnOnce(&mut Oracle, &Around<'_>)) {
+        let (times, now) = (self.times(), self.now());
+        let State { oracle, cloud, .. } = &mut *self.state();
+        show(oracle, &Around { store: &self.store, cloud, times, now });
+    }
+
     pub fn see(&self, seen: SeenFact) {
         self.state().oracle.see(seen);
     }
@@ -137,9 +144,7 @@ impl RuntimeFixture {
     pub fn apply(&self, commit: Commit) -> Result<(), CommitError> {
         let result = self.store.commit(commit.clone()).now_or_never().expect("ready");
         if result.is_ok() {
-            let now = self.now();
-            let State { oracle, cloud, .. } = &mut *self.state();
-            oracle.committed(&commit, &self.store, cloud, now);
+            self.observe(|oracle, around| oracle.committed(&commit, around));
         }
         result
     }

@@ -8,15 +8,16 @@ use sealift::domain::id::ChangeId;
 use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof};
 use sealift::probe::{PROBE_WITHIN, Probe};
+use sealift::rehearse::observation::Observation;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::RunShared;
 use super::bed::State;
 use super::planted::RuntimeBug;
-use crate::oracle::{SeenFact, Sent};
+use crate::oracle::SeenFact;
 use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND};
-use crate::world::{MS, S, shown, unanswered};
+use crate::world::{MS, S, unanswered};
 
 /// Longest way to the wire: beyond what the engine grants a call.
 const TO_WIRE_MAX: u64 = 8 * S;
@@ -50,17 +51,14 @@ impl Probe for SimulatedCloud {
         let shared = RunShared::clone(&self.0);
         async move {
             sleep(shared.draw(MS, 100 * MS)).await;
-            let proof = {
-                let wall = shared.times().wall;
-                let State { oracle, cloud, .. } = &mut *shared.state();
-                let proof = cloud.probe(wall, endpoint);
-                let place =
-                    usize::try_from(endpoint.host.rsplit('.').next().and_then(|part| part.parse().ok()).unwrap_or(0u32)).expect("small");
-                let proxy = cloud.proxies().nth(place).expect("a proxy of the fleet").proxy_id;
-                let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_proxy(&proxy) };
-                oracle.see(SeenFact::Probed { id, shown: shown(&proof) });
-                proof
-            };
+            let wall = shared.times().wall;
+            let proof = shared.state().cloud.probe(wall, endpoint);
+            let place = endpoint.host.rsplit('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
+            shared.observe(|oracle, around| {
+                let proxy = around.cloud.proxies().nth(place).expect("a proxy of the fleet").proxy_id;
+                let id = oracle.id_of_proxy(&proxy);
+                oracle.observe(&Observation::Probed { id, proof: &proof }, around);
+            });
             sleep(if proof.greeting.is_some() { shared.draw(MS, 100 * MS) } else { PROBE_WITHIN }).await;
             proof
         }
@@ -70,7 +68,7 @@ impl Probe for SimulatedCloud {
 
 async fn perform(shared: &RunShared, number: u64, call: Call, check: LastCheck) -> Reply {
     let planted = shared.planted;
-    let call_of_a_change = call.target().is_some();
+    let id = shared.state().oracle.id_of(&call);
     if planted == RuntimeBug::AnswerDropped && number.is_multiple_of(ONE_IN) {
         pending::<()>().await;
     }
@@ -105,38 +103,28 @@ async fn perform(shared: &RunShared, number: u64, call: Call, check: LastCheck) 
         tokio::spawn(on_its_way(RunShared::clone(shared), number, call, answer));
         reply = answered.await.expect("what has left arrives");
     }
-    if call_of_a_change {
-        heard(shared, number, &reply);
+    if let Some(id) = id {
+        heard(shared, number, id, &reply);
     }
     reply
 }
 
 fn not_sent(shared: &RunShared, call: &Call) {
     let now = shared.now();
-    let mut state = shared.state();
-    if call.target().is_none() {
-        return;
+    let State { oracle, .. } = &mut *shared.state();
+    if let Some(id) = oracle.id_of(call) {
+        oracle.see(SeenFact::NotSent { id, now });
     }
-    let id = ChangeId { rollout: shared.rollout, ordinal: state.oracle.ordinal_of_call(call) };
-    state.oracle.see(SeenFact::NotSent { id, now });
 }
 
 /// The request is at its wire instant.
 fn left(shared: &RunShared, number: u64, call: &Call) {
-    let (now, times) = (shared.now(), shared.times());
-    let mut state = shared.state();
-    let drains = state.snapshot.as_ref().is_some_and(|snapshot| snapshot.borrow().draining);
+    let drains = shared.state().snapshot.as_ref().is_some_and(|snapshot| snapshot.borrow().draining);
     if drains && call.is_write() {
-        state
-            .oracle
-            .violate(&format!("a PUT for {} left while the engine told that it drains", call.target().expect("a change's call").proxy_id));
+        let target = call.target().expect("a change's call");
+        shared.violate(&format!("a PUT for {} left while the engine told that it drains", target.proxy_id));
     }
-    let State { oracle, .. } = &mut *state;
-    if call.target().is_none() {
-        return oracle.see(SeenFact::LookLeaves { now });
-    }
-    let id = ChangeId { rollout: shared.rollout, ordinal: oracle.ordinal_of_call(call) };
-    oracle.wire(&Sent { ticket: number, id, call, times, now }, &shared.store);
+    shared.observe(|oracle, around| oracle.leaves(number, call, around));
 }
 
 async fn on_its_way(shared: RunShared, number: u64, call: Call, answer: oneshot::Sender<Reply>) {
@@ -152,11 +140,10 @@ async fn on_its_way(shared: RunShared, number: u64, call: Call, answer: oneshot:
 
 fn arrived(shared: &RunShared, number: u64, call: &Call, back: Duration) -> (Reply, Duration) {
     let (now, wall) = (shared.now(), shared.times().wall);
+    shared.state().cloud.advance(wall);
+    shared.observe(|oracle, around| oracle.arrives(call, around));
     let State { oracle, cloud, .. } = &mut *shared.state();
-    cloud.advance(wall);
-    oracle.before_arrival(call, cloud, now);
     let arrival = cloud.arrive(wall, call);
-    oracle.arrived(now);
     let wait = back + arrival.answer_after;
     let at = now + u64::try_from(wait.as_nanos()).expect("short");
     if call.target().is_some() {
@@ -166,12 +153,9 @@ fn arrived(shared: &RunShared, number: u64, call: &Call, back: Duration) -> (Rep
 }
 
 /// The engine learns of it in this very instant.
-fn heard(shared: &RunShared, number: u64, reply: &Reply) {
-    let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
-    let mut state = shared.state();
+fn heard(shared: &RunShared, ticket: u64, id: ChangeId, reply: &Reply) {
     if let Ok(Answer::Accepted(Some(job))) = &reply.outcome {
-        state.read.insert(job.clone());
-        state.oracle.see(SeenFact::JobRead { job: job.clone() });
+        shared.state().read.insert(job.clone());
     }
-    state.oracle.see(SeenFact::Answered { ticket: number, disposition });
+    shared.observe(|oracle, around| oracle.observe(&Observation::Answered { id, ticket, reply }, around));
 }

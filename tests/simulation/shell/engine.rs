@@ -20,7 +20,7 @@ use super::cloud::SimulatedCloud;
 use super::planted::RuntimeBug;
 use super::store::WatchedStore;
 use crate::hooked_store::Hooked;
-use crate::oracle::SeenFact;
+use crate::oracle::{Oracle, SeenFact};
 use crate::planted::Planted;
 use crate::setting;
 
@@ -54,8 +54,7 @@ impl Engine {
         );
         handle.stop_file(setting::stop_file(stop)).await;
         shared.state().snapshot = Some(handle.snapshot());
-        let now = shared.now();
-        shared.see(SeenFact::Started { now });
+        shared.observe(Oracle::started);
         shared.tell(|| "the engine starts".into());
         Self { handle, task: tokio::spawn(running) }
     }

@@ -215,14 +215,15 @@ impl RuntimeScript {
         let shared = &self.shared;
         let entries = shared.store.journal(None, 0, usize::MAX).now_or_never().expect("ready").expect("memory");
         let now = shared.now();
-        let mut state = shared.state();
-        if state.oracle.violations.is_empty() {
-            let State { oracle, cloud, .. } = &mut *state;
-            oracle.end(&shared.store, cloud, &entries, now);
+        shared.state().cloud.advance(shared.times().wall);
+        if !shared.is_violated() {
+            shared.observe(|oracle, around| oracle.end(&entries, around));
+            let State { oracle, cloud, .. } = &mut *shared.state();
             for what in outcomes::dishonest(shared, cloud) {
                 oracle.violate(&what);
             }
         }
+        let mut state = shared.state();
         for (word, count) in state.cloud.fired() {
             *state.fired.entry(word).or_insert(0) += count;
         }

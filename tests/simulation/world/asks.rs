@@ -11,7 +11,6 @@ use sealift::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use sealift::engine::{AskError, Input, Ticket};
 
 use super::{MS, Nanos, S, SimEvent, SimWorld};
-use crate::oracle::SeenFact;
 use crate::planted::Planted;
 use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND};
 
@@ -66,7 +65,8 @@ impl SimWorld {
             self.fire("look_late");
             return self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, "it is late"));
         }
-        self.oracle.see(SeenFact::LookLeaves { now: self.now });
+        let (oracle, around) = self.watch();
+        oracle.leaves(ticket, &call, &around);
         if self.planted == Planted::LooksBesideTheQuota {
             self.ask_told(0, life, ticket, not_sent(Disposition::Withheld, "told as not sent"));
         }
@@ -80,8 +80,9 @@ impl SimWorld {
     pub(super) fn ask_arrive(&mut self, life: u32, ticket: Ticket, call: &Call, way: Nanos) {
         let now = self.cloud_now();
         self.cloud.advance(now);
+        let (oracle, around) = self.watch();
+        oracle.arrives(call, &around);
         let mut arrival = self.cloud.arrive(now, call);
-        self.oracle.arrived(self.now);
         if let (Planted::ListTellsTooEarly, Ok(Answer::Listed { jobs, .. })) = (self.planted, &mut arrival.reply.outcome) {
             jobs.iter_mut().for_each(|row| row.view = JobView::Completed);
         }

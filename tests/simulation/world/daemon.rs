@@ -1,11 +1,13 @@
 //! The daemon: the shipped core, and what a shell does around it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use sealift::domain::id::ChangeId;
 use sealift::engine::{Core, Effect, Fence, Input, Level, Options, Ticket};
+use sealift::rehearse::observation::Observation;
 use sealift::store::{Commit, Store};
 
 use super::{MS, Nanos, S, SimEvent, SimWorld};
@@ -24,8 +26,8 @@ pub(super) struct SimDaemon {
     /// Raised by every crash: what belongs to an earlier life reaches nobody.
     pub(super) life: u32,
     pub(super) wake: Option<Nanos>,
-    /// Tickets of the calls that have been answered or given up.
-    pub(super) heard: BTreeSet<Ticket>,
+    /// Calls that have been neither answered nor given up, each with the change that it is made for.
+    pub(super) out: BTreeMap<Ticket, ChangeId>,
     /// Its host stands still until then.
     pub(super) frozen_until: Nanos,
 }
@@ -55,7 +57,8 @@ impl SimWorld {
             core.fence().look_for_stop(Box::new(move || setting::stop_file(stop.lock().expect("one thread").clone())));
         }
         self.daemon.core = Some(core);
-        self.oracle.see(SeenFact::Started { now: self.now });
+        let (oracle, around) = self.watch();
+        oracle.started(&around);
         let life = self.daemon.life;
         self.tell_stop(life);
         if self.planted != Planted::LanePauseForgottenAtRestart {
@@ -77,12 +80,13 @@ impl SimWorld {
         state.core = None;
         state.life += 1;
         state.wake = None;
-        state.heard.clear();
+        state.out.clear();
         self.verbs_out.clear();
         // Whoever asked a daemon that dies sees the connection close.
         self.asks_out.clear();
         self.windows_forgotten = true;
-        self.oracle.see(SeenFact::Crashed { now: self.now });
+        let (oracle, around) = self.watch();
+        oracle.observe(&Observation::Died, &around);
         if landed.is_none() {
             self.lose_unsynced();
         }
@@ -185,6 +189,7 @@ impl SimWorld {
             Effect::Call { ticket, call, check } => {
                 self.calls += 1;
                 let number = self.calls;
+                self.daemon.out.extend(self.oracle.id_of(&call).map(|id| (ticket, id)));
                 let mut wait = self.rng.u64(0..20 * MS);
                 if self.rng.f64() < self.scenario.slow_path {
                     // A quarter of them within their deadline, and as many long after it.

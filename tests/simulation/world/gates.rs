@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use sealift::domain::call::Call;
 use sealift::domain::change::State;
-use sealift::domain::id::{ChangeId, Digest};
+use sealift::domain::id::Digest;
 use sealift::domain::rollout::Verb;
 use sealift::store::Store;
 
@@ -52,7 +52,7 @@ impl SimWorld {
 
     /// Whether this is the look before a PUT that puts back.
     pub(super) fn looks_before_putting_back(&self, call: &Call) -> bool {
-        let id = ChangeId { rollout: self.rollout, ordinal: self.oracle.ordinal_of_call(call) };
+        let Some(id) = self.oracle.id_of(call) else { return false };
         let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
         stored.change.record.undo.is_some() && stored.change.record.state == State::Inspecting
     }

@@ -1,12 +1,12 @@
 //! The way of a call: the last check at the wire instant, the way to the cloud, the way back.
 
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, ProxyStatus, ProxyView, Reply};
-use sealift::domain::id::ChangeId;
 use sealift::engine::{CheckSpec, Input, Ticket};
+use sealift::rehearse::observation::Observation;
 use sealift::simcloud::faults::{Between, Faults, QuotaRule};
 
 use super::{CallPoint, Kill, MS, Nanos, SimEvent, SimWorld};
-use crate::oracle::{SeenFact, Sent};
+use crate::oracle::SeenFact;
 use crate::planted::Planted;
 use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND, SETTLE, SimScenario};
 
@@ -32,7 +32,7 @@ impl SimWorld {
             return self.crash(None);
         }
         let times = self.times();
-        let id = ChangeId { rollout: check.rollout, ordinal: self.oracle.ordinal_of_call(&call) };
+        let id = self.oracle.id_of(&call).expect("a call of a change has a target");
         if self.rng.f64() < self.scenario.refuse {
             self.fire("connection_refused");
             self.oracle.see(SeenFact::NotSent { id, now: self.now });
@@ -46,7 +46,8 @@ impl SimWorld {
             self.oracle.see(SeenFact::NotSent { id, now: self.now });
             return self.push_answer(0, life, ticket, number, unanswered(Disposition::Withheld, false, &withheld.0));
         }
-        self.oracle.wire(&Sent { ticket, id, call: &call, times, now: self.now }, &self.store);
+        let (oracle, around) = self.watch();
+        oracle.leaves(ticket, &call, &around);
         let mut way = self.rng.u64(MS..50 * MS);
         if self.rng.f64() < self.scenario.slow_path {
             way = self.rng.u64(0..LANDING_BOUND.as_nanos() as u64);
@@ -74,12 +75,12 @@ impl SimWorld {
     pub(super) fn arrive(&mut self, life: u32, ticket: Ticket, number: u64, call: &Call) {
         let now = self.cloud_now();
         self.cloud.advance(now);
-        self.oracle.before_arrival(call, &self.cloud, self.now);
+        let (oracle, around) = self.watch();
+        oracle.arrives(call, &around);
         let arrival = match self.planted {
             Planted::InstanceNotLocked => self.cloud.arrive(now, &self.with_real_instance(call)),
             _ => self.cloud.arrive(now, call),
         };
-        self.oracle.arrived(self.now);
         let reply = self.mangle(call, arrival.reply);
         let back = self.rng.u64(MS..50 * MS) + u64::try_from(arrival.answer_after.as_nanos()).expect("short");
         self.oracle.see(SeenFact::AnswerComes { ticket, at: self.now + back });
@@ -114,16 +115,9 @@ impl SimWorld {
         if self.killed(Kill::Call { number, at: CallPoint::BeforeAnswer }) {
             return self.crash(None);
         }
-        let disposition = reply.outcome.as_ref().err().map(|error| error.disposition);
-        let first = self.daemon.heard.insert(ticket);
-        if let Ok(Answer::Accepted(Some(job))) = &reply.outcome
-            && first
-        {
-            self.oracle.see(SeenFact::JobRead { job: job.clone() });
-        }
-        self.oracle.see(SeenFact::Answered { ticket, disposition });
-        if let (Some(time), true) = (reply.cloud_time, first) {
-            self.oracle.see(SeenFact::TimeTold { boot: self.times().boot, time });
+        if let Some(id) = self.daemon.out.remove(&ticket) {
+            let (oracle, around) = self.watch();
+            oracle.observe(&Observation::Answered { id, ticket, reply: &reply }, &around);
         }
         self.feed(Input::Answered { ticket, reply });
         if self.killed(Kill::Call { number, at: CallPoint::AfterAnswer }) {

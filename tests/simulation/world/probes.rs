@@ -5,12 +5,12 @@ use sealift::domain::id::ChangeId;
 use sealift::domain::proof::{Endpoint, Proof};
 use sealift::engine::{Input, Ticket};
 use sealift::probe::PROBE_WITHIN;
+use sealift::rehearse::observation::Observation;
 use sealift::store::Store;
 
 use futures_util::FutureExt;
 
 use super::{MS, SimEvent, SimWorld};
-use crate::oracle::SeenFact;
 use crate::planted::Planted;
 
 /// Longest way there, and back.
@@ -27,7 +27,10 @@ impl SimWorld {
     pub(super) fn probed(&mut self, life: u32, ticket: Ticket, id: ChangeId, endpoint: &Endpoint) {
         let now = self.cloud_now();
         let mut proof = self.cloud.probe(now, endpoint);
-        self.oracle.see(SeenFact::Probed { id, shown: shown(&proof) });
+        if self.daemon.life == life {
+            let (oracle, around) = self.watch();
+            oracle.observe(&Observation::Probed { id, proof: &proof }, &around);
+        }
         if self.planted == Planted::ProbeAnsweredFromWish {
             proof = self.wished(id, proof);
         }
@@ -41,7 +44,7 @@ impl SimWorld {
     fn wished(&mut self, id: ChangeId, proof: Proof) -> Proof {
         let stored = self.store.change(id).now_or_never().expect("ready").expect("memory").expect("a change of the rollout");
         let Change { record, .. } = stored.change;
-        if shown(&proof) == Some(record.desired(self.submission.plan.ssl_option)) {
+        if proof.shown() == Some(record.desired(self.submission.plan.ssl_option)) {
             return proof;
         }
         let greeting = sealift::domain::proof::Greeting { version: String::new(), tls: false, capabilities: 0 };
@@ -51,16 +54,10 @@ impl SimWorld {
             let quiet = self.cloud.faults().clone();
             self.cloud.set_faults(crate::setting::calm(&quiet));
             let on =
-                endpoints.map(|endpoint: Endpoint| self.cloud.probe(self.cloud_now(), &endpoint)).find(|proof| shown(proof) == Some(true));
+                endpoints.map(|endpoint: Endpoint| self.cloud.probe(self.cloud_now(), &endpoint)).find(|proof| proof.shown() == Some(true));
             self.cloud.set_faults(quiet);
             return on.unwrap_or(proof);
         }
         Proof { greeting: Some(greeting), tls: None, trouble: None, ..proof }
     }
-}
-
-/// The value that a proof shows, if it shows one.
-pub fn shown(proof: &Proof) -> Option<bool> {
-    let greeting = proof.greeting.as_ref()?;
-    (!greeting.tls || proof.tls.is_some()).then_some(greeting.tls)
 }

@@ -48,7 +48,8 @@ impl SimWorld {
         if result.is_ok() {
             // What it goes on from is in the store now.
             self.windows_forgotten &= commit.moves.is_none();
-            self.oracle.committed(&commit, &self.store, &self.cloud, self.now);
+            let (oracle, around) = self.watch();
+            oracle.committed(&commit, &around);
             self.log.push(commit);
         }
         result
