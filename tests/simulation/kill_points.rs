@@ -2,7 +2,7 @@
 //! and with it landed, and each call, at four places. The daemon comes back and takes up what it left.
 
 use crate::planted::Planted;
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::world::{CallPoint, Kill, Outcome, run};
 use crate::{ENOUGH, number, on_all_cores};
 
@@ -24,7 +24,7 @@ pub fn call_kills(whole: &Outcome) -> Vec<Kill> {
 }
 
 fn whole(world: u64) -> Outcome {
-    let outcome = run(SimScenario::small(world), Planted::Nothing, &[]);
+    let outcome = run(DrawnScenario::small(world), Planted::Nothing, &[]);
     assert!(outcome.violations.is_empty(), "world {world}: {:?}", outcome.violations);
     outcome
 }
@@ -34,7 +34,7 @@ fn kill_each(world: u64, points: &[Vec<Kill>]) -> u64 {
     let fired = std::sync::atomic::AtomicU64::new(0);
     let found = on_all_cores(points.len() as u64, ENOUGH, &|place| {
         let kills = &points[place as usize];
-        let outcome = run(SimScenario::small(world), Planted::Nothing, kills);
+        let outcome = run(DrawnScenario::small(world), Planted::Nothing, kills);
         let killed = outcome.fired.get("killed_at_boundary").copied().unwrap_or(0);
         fired.fetch_add(killed, std::sync::atomic::Ordering::Relaxed);
         outcome.violations.into_iter().next().map(|violation| (kills.clone(), violation))

@@ -22,9 +22,9 @@ use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{Commit, Rollout, Store, Submission};
 
-use crate::invariants::{self, SimInvariant};
+use crate::invariants::{self, WorldInvariant};
 use crate::planted::Planted;
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::setting;
 use crate::world::{MS, Nanos, start};
 
@@ -94,7 +94,7 @@ pub enum SeenFact {
 
 /// What the invariants may know from the start.
 pub struct OracleSetting<'a> {
-    pub scenario: &'a SimScenario,
+    pub scenario: &'a DrawnScenario,
     pub submission: &'a Submission,
     pub rollout: RolloutId,
     pub fleet: &'a Fleet,
@@ -104,7 +104,7 @@ pub struct Oracle {
     rollout: RolloutId,
     /// What a rehearsal promises too.
     promises: Invariants,
-    invariants: Vec<(&'static str, Box<dyn SimInvariant>)>,
+    invariants: Vec<(&'static str, Box<dyn WorldInvariant>)>,
     lane: Name,
     ordinals: BTreeMap<ProxyId, u32>,
     next_instant: Nanos,
@@ -112,7 +112,7 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn new(scenario: &SimScenario, submission: &Submission, rollout: RolloutId, fleet: &Fleet) -> Self {
+    pub fn new(scenario: &DrawnScenario, submission: &Submission, rollout: RolloutId, fleet: &Fleet) -> Self {
         let setting = OracleSetting { scenario, submission, rollout, fleet };
         let ordinals = submission.targets.iter().zip(0..).map(|(target, ordinal)| (target.proxy_id, ordinal)).collect();
         // What must hold is read from what was meant, whichever bug is planted.

@@ -13,7 +13,7 @@ use crate::groups::GroupTally;
 
 /// What one run is about.
 #[derive(Debug, Clone)]
-pub struct SimScenario {
+pub struct DrawnScenario {
     pub seed: u64,
     pub proxies: usize,
     pub instances: usize,
@@ -95,7 +95,7 @@ fn some(rng: &mut Rng, share: f64, most: f64) -> f64 {
     if rng.f64() < share { rng.f64() * most } else { 0.0 }
 }
 
-impl SimScenario {
+impl DrawnScenario {
     pub fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x5ea1_1f70_0000_0001);
         let proxies = rng.usize(1..=16);

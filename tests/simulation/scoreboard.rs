@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::kill_points::{call_kills, commit_kills};
 use crate::planted::{Planted, SCOREBOARD};
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::world::run;
 use crate::{number, on_all_cores};
 
@@ -33,7 +33,7 @@ fn planted_bugs_are_found() {
     for (planted, within) in SCOREBOARD.iter().filter(|(planted, _)| only == Planted::Nothing || only == *planted) {
         let tried = seeds.max(*within);
         let mut seen = on_all_cores(tried, usize::MAX, &|seed| {
-            let outcome = run(SimScenario::draw(base + seed), *planted, &[]);
+            let outcome = run(DrawnScenario::draw(base + seed), *planted, &[]);
             outcome.violations.into_iter().next().map(|violation| (seed, witness(&violation)))
         });
         seen.sort();
@@ -57,7 +57,7 @@ fn planted_bugs_are_found() {
 fn at_kill_points(planted: Planted) -> (usize, usize) {
     let (mut points, mut seen) = (0, 0);
     for world in 0..KILL_WORLDS {
-        let scenario = SimScenario::small(world);
+        let scenario = DrawnScenario::small(world);
         let whole = run(scenario.clone(), planted, &[]);
         if !whole.violations.is_empty() {
             continue;

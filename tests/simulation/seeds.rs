@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use sealift::domain::id::Digest;
 
 use crate::planted::Planted;
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::scoreboard;
 use crate::world::run;
 use crate::{ENOUGH, number, on_all_cores};
@@ -97,7 +97,7 @@ fn seeds() {
     let (base, count) = (number("SEALIFT_SEED_BASE", 0), number("SEALIFT_SEEDS", SEEDS));
     let sums = Mutex::new(Sums::default());
     let mut found = on_all_cores(count, ENOUGH, &|place| {
-        let outcome = run(SimScenario::draw(base + place), Planted::Nothing, &[]);
+        let outcome = run(DrawnScenario::draw(base + place), Planted::Nothing, &[]);
         let mut sums = sums.lock().expect("no panic");
         for (word, count) in &outcome.fired {
             *sums.fired.entry(word).or_insert(0) += count;
@@ -124,7 +124,7 @@ fn seeds() {
 }
 
 fn one_seed(seed: u64) {
-    let scenario = SimScenario::draw(seed);
+    let scenario = DrawnScenario::draw(seed);
     let planted = scoreboard::planted_by_name(std::env::var("SEALIFT_PLANTED").ok().as_deref());
     println!("{scenario:#?}");
     let outcome = run(scenario, planted, &[]);
@@ -138,7 +138,7 @@ fn seeds_that_found_bugs_stay_quiet() {
     let kept = include_str!("kept-seeds.txt").lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     for line in kept {
         let (seed, story) = line.split_once(' ').expect("a seed and its story");
-        let outcome = run(SimScenario::draw(seed.parse().expect("a number")), Planted::Nothing, &[]);
+        let outcome = run(DrawnScenario::draw(seed.parse().expect("a number")), Planted::Nothing, &[]);
         assert!(outcome.violations.is_empty(), "{story}: {:?}", outcome.violations);
     }
 }
@@ -146,7 +146,7 @@ fn seeds_that_found_bugs_stay_quiet() {
 #[test]
 fn the_same_seed_gives_the_same_journal() {
     let digests = || -> String {
-        let digest = |seed| Digest::of(run(SimScenario::draw(seed), Planted::Nothing, &[]).journal.as_bytes());
+        let digest = |seed| Digest::of(run(DrawnScenario::draw(seed), Planted::Nothing, &[]).journal.as_bytes());
         (0..GOLDEN_SEEDS).map(|seed| format!("{seed} {}\n", digest(seed))).collect()
     };
     let told = digests();

@@ -20,19 +20,19 @@ use sealift::simcloud::fleet::Fleet;
 use sealift::store::Submission;
 
 use crate::planted::Planted;
-use crate::scenario::{CALL_TIMEOUT, Often, SETTLE, SimScenario};
+use crate::scenario::{CALL_TIMEOUT, DrawnScenario, Often, SETTLE};
 
 pub fn name(text: &str) -> Name {
     Name::parse(text, "name").expect("a valid name")
 }
 
-pub fn fleet(scenario: &SimScenario) -> Fleet {
+pub fn fleet(scenario: &DrawnScenario) -> Fleet {
     Fleet::generate(scenario.proxies, scenario.instances, scenario.seed).expect("a valid fleet")
 }
 
 /// What the list says that each proxy showed. The proxies begin with the other value, so a list that says the wanted one
 /// is out of date. Drawn apart, so that everything else of a seed stays as it is.
-pub fn seen(scenario: &SimScenario) -> Vec<Option<bool>> {
+pub fn seen(scenario: &DrawnScenario) -> Vec<Option<bool>> {
     let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x5ea1_1f70_0000_0007);
     let said = scenario.seen;
     (0..scenario.proxies).map(|_| (said && rng.f64() < 0.8).then(|| rng.f64() < 0.2)).collect()
@@ -45,7 +45,7 @@ pub fn stop_file(text: Option<String>) -> Option<StopFile> {
 
 /// What is submitted. A store that does not know the instances is modelled by giving every proxy one of its own; the
 /// network then puts the real one back.
-pub fn submission(scenario: &SimScenario, fleet: &Fleet, at: Timestamp, planted: Planted) -> Submission {
+pub fn submission(scenario: &DrawnScenario, fleet: &Fleet, at: Timestamp, planted: Planted) -> Submission {
     let made_up = Fleet::generate(scenario.proxies, scenario.proxies, !scenario.seed).expect("one proxy an instance");
     let instance = |place: usize| -> InstanceId {
         let of = if planted == Planted::InstanceNotLocked { &made_up } else { fleet };
@@ -77,7 +77,7 @@ pub fn submission(scenario: &SimScenario, fleet: &Fleet, at: Timestamp, planted:
     Submission { plan, targets: targets.into(), by: "simulation".into(), at, note: String::new() }
 }
 
-fn plan(scenario: &SimScenario) -> Plan {
+fn plan(scenario: &DrawnScenario) -> Plan {
     let mut first = 0;
     let mut waves = Vec::new();
     for (place, size) in scenario.waves.iter().enumerate() {
@@ -123,7 +123,7 @@ fn plan(scenario: &SimScenario) -> Plan {
     }
 }
 
-pub fn lane(scenario: &SimScenario, planted: Planted) -> Lane {
+pub fn lane(scenario: &DrawnScenario, planted: Planted) -> Lane {
     Lane {
         name: name("sim"),
         access: Access {

@@ -34,7 +34,7 @@ use sealift::store::{Commit, Rollout, Store, Submission};
 
 use crate::oracle::{Around, Oracle, SeenFact};
 use crate::planted::Planted;
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::setting;
 use daemon::SimDaemon;
 pub use drawn::draw_verb;
@@ -139,7 +139,7 @@ impl SimEvent {
 }
 
 pub struct SimWorld {
-    scenario: SimScenario,
+    scenario: DrawnScenario,
     planted: Planted,
     rng: Rng,
     now: Nanos,
@@ -197,12 +197,12 @@ pub struct Outcome {
 }
 
 /// One history. `kills` are additional to the scenario's own crashes.
-pub fn run(scenario: SimScenario, planted: Planted, kills: &[Kill]) -> Outcome {
+pub fn run(scenario: DrawnScenario, planted: Planted, kills: &[Kill]) -> Outcome {
     SimWorld::new(scenario, planted, kills).run()
 }
 
 impl SimWorld {
-    fn new(scenario: SimScenario, planted: Planted, kills: &[Kill]) -> Self {
+    fn new(scenario: DrawnScenario, planted: Planted, kills: &[Kill]) -> Self {
         let fleet = setting::fleet(&scenario);
         let submission = setting::submission(&scenario, &fleet, start(), planted);
         let store = MemoryStore::new();

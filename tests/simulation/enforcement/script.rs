@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::bed::{BedStore, EnforcementBug, EnforcementClock, EnforcementCloud, EnforcementFixture};
 use super::{EnforcementOutcome, rules};
 use crate::hooked_store::Hooked;
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::setting;
 use crate::tally::RunTally;
 use crate::world::start;
@@ -59,7 +59,7 @@ impl EnforcementScript {
         let fleet = Fleet::generate(proxies, rng.usize(proxies.div_ceil(4)..=proxies), seed).expect("a valid fleet");
         let faults = Faults { job_time: Between { min: Duration::from_secs(1), max: Duration::from_secs(20) }, ..Faults::default() };
         let cloud = Model::new(&fleet, faults, seed, start());
-        let lane = setting::lane(&SimScenario::small(0), crate::planted::Planted::Nothing).name;
+        let lane = setting::lane(&DrawnScenario::small(0), crate::planted::Planted::Nothing).name;
         let target = |proxy: &sealift::simcloud::fleet::FleetProxy| proxy.target(&lane);
         let targets: TargetList = fleet.proxies().iter().map(target).collect();
         let plan = plan(&mut rng, targets.len());
@@ -83,7 +83,7 @@ impl EnforcementScript {
     async fn begin(&mut self) {
         let bed = &self.bed;
         let options = Options {
-            lanes: vec![setting::lane(&SimScenario::small(0), crate::planted::Planted::Nothing)],
+            lanes: vec![setting::lane(&DrawnScenario::small(0), crate::planted::Planted::Nothing)],
             quota_spent: bed.state().lives > 0,
             levels: Vec::new(),
         };

@@ -5,7 +5,7 @@ use sealift::domain::journal::JournalEvent;
 use sealift::domain::rollout::{Phase, Verb};
 use sealift::rehearse::observation::{Departure, Observation};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, SeenFact};
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub struct AcknowledgedVerbs {
     lane_paused: bool,
 }
 
-impl SimInvariant for AcknowledgedVerbs {
+impl WorldInvariant for AcknowledgedVerbs {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Seen(SeenFact::Acknowledged { verb }) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sealift::rehearse::observation::Observation;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, SeenFact};
 use crate::scenario::STUCK_COMMIT;
 use crate::world::{Nanos, S};
@@ -17,7 +17,7 @@ pub struct AnsweredVerbs {
     asked: BTreeMap<u64, Nanos>,
 }
 
-impl SimInvariant for AnsweredVerbs {
+impl WorldInvariant for AnsweredVerbs {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Seen(SeenFact::VerbAsked { id, now }) => {

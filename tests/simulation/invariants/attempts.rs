@@ -9,7 +9,7 @@ use sealift::domain::change::State;
 use sealift::engine::Ticket;
 use sealift::rehearse::observation::{Departure, Observation};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting};
 
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Attempts {
     }
 }
 
-impl SimInvariant for Attempts {
+impl WorldInvariant for Attempts {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Observed(Observation::Committed { commit, .. }, _) => {

@@ -8,7 +8,7 @@ use sealift::domain::id::ChangeId;
 use sealift::engine::Ticket;
 use sealift::rehearse::observation::Observation;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::scenario::CALL_TIMEOUT;
 use crate::world::Nanos;
@@ -30,7 +30,7 @@ impl CallsInFlight {
     }
 }
 
-impl SimInvariant for CallsInFlight {
+impl WorldInvariant for CallsInFlight {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Observed(Observation::Leaves(sent), Around { now, .. }) => {

@@ -7,7 +7,7 @@ use sealift::domain::call::Reply;
 use sealift::domain::lane::CLOCK_TOLERANCE;
 use sealift::rehearse::observation::{Departure, Observation};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting};
 use crate::scenario::CALL_TIMEOUT;
 
@@ -29,7 +29,7 @@ impl ClockAtWire {
     }
 }
 
-impl SimInvariant for ClockAtWire {
+impl WorldInvariant for ClockAtWire {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Observed(Observation::Answered { reply: Reply { cloud_time: Some(time), .. }, .. }, Around { times, .. }) => {

@@ -7,7 +7,7 @@ use sealift::domain::rollout::Phase;
 use sealift::rehearse::observation::Observation;
 use sealift::store::{ChangeMove, Rollout};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, SeenFact};
 
 #[derive(Default)]
@@ -22,7 +22,7 @@ fn undone(next: &State, change: &ChangeMove, rollout: &Rollout) -> bool {
     rollout.record.revert().is_some() && (marked || matches!(next, State::Skipped { .. }))
 }
 
-impl SimInvariant for FinalIsFinal {
+impl WorldInvariant for FinalIsFinal {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             // The store went back to an earlier state, as it may for what nobody was told.

@@ -7,7 +7,7 @@ use sealift::domain::id::RolloutId;
 use sealift::domain::journal::JournalEvent;
 use sealift::store::Store;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting};
 
 pub struct FoldGivesState {
@@ -20,7 +20,7 @@ impl FoldGivesState {
     }
 }
 
-impl SimInvariant for FoldGivesState {
+impl WorldInvariant for FoldGivesState {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::End { store, entries, .. } = fact else { return Ok(()) };
         let mut changes = BTreeMap::new();

@@ -11,7 +11,7 @@ use sealift::domain::rollout::{Phase, Record, Verb};
 use sealift::rehearse::observation::Observation;
 use sealift::store::{Commit, Rollout, Store};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
@@ -116,7 +116,7 @@ impl Gates {
     }
 }
 
-impl SimInvariant for Gates {
+impl WorldInvariant for Gates {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Seen(SeenFact::Acknowledged { verb: Verb::Approve { digest } }) if *digest != self.approval.digest => {

@@ -4,7 +4,7 @@
 use sealift::domain::rollout::Phase;
 use sealift::rehearse::observation::Observation;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting, SeenFact};
 
 pub struct HalfFailedWaits {
@@ -17,7 +17,7 @@ impl HalfFailedWaits {
     }
 }
 
-impl SimInvariant for HalfFailedWaits {
+impl WorldInvariant for HalfFailedWaits {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (commit, rollout) = match fact {
             Fact::Observed(Observation::Committed { commit, rollout }, _) => (commit, rollout),

@@ -3,7 +3,7 @@
 use sealift::domain::rollout::{Halt, Phase};
 use sealift::rehearse::observation::Observation;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting};
 
 pub struct HaltsHaveCause {
@@ -17,7 +17,7 @@ impl HaltsHaveCause {
     }
 }
 
-impl SimInvariant for HaltsHaveCause {
+impl WorldInvariant for HaltsHaveCause {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Observed(Observation::Committed { commit, rollout }, _) = fact else { return Ok(()) };
         let Some(moves) = &commit.moves else { return Ok(()) };

@@ -14,7 +14,7 @@ use sealift::domain::journal::JournalEvent;
 use sealift::rehearse::observation::Observation;
 use sealift::store::Store;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting};
 
 pub struct JobIdsKept {
@@ -50,7 +50,7 @@ impl CloudSteps {
     }
 }
 
-impl SimInvariant for JobIdsKept {
+impl WorldInvariant for JobIdsKept {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let (store, cloud, entries) = match fact {
             Fact::Observed(Observation::Answered { reply: Reply { outcome: Ok(Answer::Accepted(Some(job))), .. }, .. }, _) => {

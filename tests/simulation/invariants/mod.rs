@@ -24,13 +24,13 @@ mod truth;
 mod windows_counted_once;
 
 /// One thing that must hold in a simulated world.
-pub trait SimInvariant: Send {
+pub trait WorldInvariant: Send {
     /// Says what is wrong with this fact, if anything.
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String>;
 }
 
 /// Every invariant of this folder, by its name.
-pub fn all(setting: &OracleSetting<'_>) -> Vec<(&'static str, Box<dyn SimInvariant>)> {
+pub fn all(setting: &OracleSetting<'_>) -> Vec<(&'static str, Box<dyn WorldInvariant>)> {
     vec![
         ("acknowledged_verbs", Box::new(acknowledged_verbs::AcknowledgedVerbs::default())),
         ("answered_verbs", Box::new(answered_verbs::AnsweredVerbs::default())),

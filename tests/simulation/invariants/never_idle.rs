@@ -15,7 +15,7 @@ use sealift::domain::window::Opening;
 use sealift::rehearse::observation::Observation;
 use sealift::store::{Rollout, Store};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
@@ -109,7 +109,7 @@ impl NeverIdle {
     }
 }
 
-impl SimInvariant for NeverIdle {
+impl WorldInvariant for NeverIdle {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Seen(SeenFact::Disturbed { now }) => {

@@ -8,7 +8,7 @@ use sealift::domain::change::State;
 use sealift::rehearse::observation::{Departure, Observation};
 use sealift::store::Store;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S};
 
@@ -29,7 +29,7 @@ impl NeverSilent {
     }
 }
 
-impl SimInvariant for NeverSilent {
+impl WorldInvariant for NeverSilent {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Observed(Observation::Committed { commit, .. }, Around { now, .. }) => {

@@ -5,12 +5,12 @@
 use sealift::domain::call::Call;
 use sealift::rehearse::observation::Observation;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact};
 
 pub struct NoNeedlessRepeat;
 
-impl SimInvariant for NoNeedlessRepeat {
+impl WorldInvariant for NoNeedlessRepeat {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Submit { target, ssl_option }, .. }, Around { cloud, .. }) =
             fact

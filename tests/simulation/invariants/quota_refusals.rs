@@ -1,6 +1,6 @@
 //! The cloud, which counts for itself with the same quota, refuses no call for it.
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting};
 
 pub struct QuotaRefusals {
@@ -13,7 +13,7 @@ impl QuotaRefusals {
     }
 }
 
-impl SimInvariant for QuotaRefusals {
+impl WorldInvariant for QuotaRefusals {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::End { cloud, .. } if self.limited && cloud.fired()["quota"] > 0 => {

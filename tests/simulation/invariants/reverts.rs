@@ -17,7 +17,7 @@ use sealift::simcloud::model::Model;
 use sealift::store::memory::MemoryStore;
 use sealift::store::{ChangeMove, Commit, Rollout, Store};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::scenario::STUCK_COMMIT;
 use crate::world::{Nanos, S};
@@ -167,7 +167,7 @@ fn is_unproven(state: &State) -> bool {
     matches!(state, State::Failed { reason } if reason.word == ReasonWord::NotProven)
 }
 
-impl SimInvariant for Reverts {
+impl WorldInvariant for Reverts {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Inspect { target }, .. }, Around { cloud, now, .. }) => {

@@ -7,7 +7,7 @@ use sealift::domain::change::{ReasonWord, State};
 use sealift::domain::id::ProxyId;
 use sealift::rehearse::observation::Observation;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting};
 use crate::setting::seen;
 
@@ -28,7 +28,7 @@ impl SeenIsCompared {
     }
 }
 
-impl SimInvariant for SeenIsCompared {
+impl WorldInvariant for SeenIsCompared {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             // Whoever is to be switched shows the other value; so does the list, if it says anything.

@@ -14,7 +14,7 @@ use sealift::rehearse::observation::Observation;
 use sealift::simcloud::model::Model;
 use sealift::store::{ChangeMove, Store};
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Around, Fact, OracleSetting, SeenFact};
 use crate::world::Nanos;
 
@@ -123,7 +123,7 @@ fn presumed_of_another<'a, I: Iterator<Item = (u32, &'a Record)>>(records: impl 
     })
 }
 
-impl SimInvariant for Truth {
+impl WorldInvariant for Truth {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
             Fact::Observed(Observation::Arrives { id: Some(_), call: Call::Inspect { target }, .. }, Around { cloud, now, .. }) => {

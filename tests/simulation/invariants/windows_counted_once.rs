@@ -13,7 +13,7 @@ use sealift::domain::window_log::WindowLog;
 use sealift::rehearse::observation::Observation;
 use sealift::store::Store;
 
-use super::SimInvariant;
+use super::WorldInvariant;
 use crate::oracle::{Fact, OracleSetting, SeenFact};
 use crate::world::{Nanos, S, start};
 
@@ -99,7 +99,7 @@ impl WindowsCountedOnce {
     }
 }
 
-impl SimInvariant for WindowsCountedOnce {
+impl WorldInvariant for WindowsCountedOnce {
     fn check(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         if self.calendar.windows().is_empty() {
             return Ok(());

@@ -17,14 +17,14 @@ use tokio::time::Instant;
 
 use super::planted::RuntimeBug;
 use crate::oracle::{Around, Oracle, SeenFact};
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::world::{Nanos, S, start};
 
 /// From then on the clock of [`Wrong::ClockStands`] stands.
 const STANDS_FROM: Nanos = 10 * S;
 
 pub struct RuntimeFixture {
-    pub scenario: SimScenario,
+    pub scenario: DrawnScenario,
     pub planted: RuntimeBug,
     pub rollout: RolloutId,
     pub store: MemoryStore,
@@ -60,7 +60,7 @@ pub struct State {
 }
 
 impl RuntimeFixture {
-    pub fn new(scenario: SimScenario, planted: RuntimeBug, rollout: RolloutId, oracle: Oracle, cloud: Model, told: bool) -> Self {
+    pub fn new(scenario: DrawnScenario, planted: RuntimeBug, rollout: RolloutId, oracle: Oracle, cloud: Model, told: bool) -> Self {
         let mut rng = Rng::with_seed(scenario.seed);
         let slow_store = rng.bool();
         let state = State {

@@ -17,7 +17,7 @@ use super::planted::RuntimeBug;
 use super::{RunShared, RuntimeOutcome, outcomes};
 use crate::oracle::{Oracle, SeenFact};
 use crate::planted::Planted;
-use crate::scenario::SimScenario;
+use crate::scenario::DrawnScenario;
 use crate::setting;
 use crate::tally::RunTally;
 use crate::world::{END_WITHIN, MS, Nanos, S, draw_verb, start, verb_of_a_person};
@@ -50,8 +50,8 @@ pub struct RuntimeScript {
     person_at: Nanos,
 }
 
-fn scenario(seed: u64, rng: &mut Rng) -> SimScenario {
-    let drawn = SimScenario::draw(seed);
+fn scenario(seed: u64, rng: &mut Rng) -> DrawnScenario {
+    let drawn = DrawnScenario::draw(seed);
     let proxies = rng.usize(10..=60);
     let mut waves = Vec::new();
     let mut left = proxies as u32;
@@ -61,7 +61,7 @@ fn scenario(seed: u64, rng: &mut Rng) -> SimScenario {
         left -= size;
     }
     let max_failures = rng.u32(2..=20);
-    SimScenario {
+    DrawnScenario {
         proxies,
         instances: rng.usize(proxies.div_ceil(4)..=proxies),
         waves,
@@ -233,7 +233,7 @@ impl RuntimeScript {
     }
 }
 
-fn draw_acts(scenario: &SimScenario, rng: &mut Rng) -> Vec<(Nanos, Act)> {
+fn draw_acts(scenario: &DrawnScenario, rng: &mut Rng) -> Vec<(Nanos, Act)> {
     let calm_at = scenario.calm_at * S;
     let mut acts = vec![(calm_at, Act::Calm)];
     for _ in 0..scenario.verbs {

@@ -8,10 +8,10 @@ use sealift::simcloud::faults::{Between, Faults, QuotaRule};
 use super::{CallPoint, Kill, MS, Nanos, SimEvent, SimWorld};
 use crate::oracle::SeenFact;
 use crate::planted::Planted;
-use crate::scenario::{CALL_TIMEOUT, LANDING_BOUND, SETTLE, SimScenario};
+use crate::scenario::{CALL_TIMEOUT, DrawnScenario, LANDING_BOUND, SETTLE};
 
 /// The cloud's faults, as a planted bug has them.
-pub(super) fn planted_faults(scenario: &SimScenario, planted: Planted) -> Faults {
+pub(super) fn planted_faults(scenario: &DrawnScenario, planted: Planted) -> Faults {
     let mut faults = scenario.faults.clone();
     match planted {
         Planted::VisibilityBeyondSettle => faults.visibility_lag = Between::exactly(SETTLE * 3),
