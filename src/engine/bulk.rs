@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::core::{Core, Owner};
+use super::core::Core;
 use super::effect::{Effect, StoreQuery};
 use super::rollouts::{LookStage, Moving, STRETCH};
+use super::tickets::Owner;
 use crate::domain::change::{self, Change, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::rollout::{self, Decision, Event, RolloutWake, Slowest};

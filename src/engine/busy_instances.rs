@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::changes::SEND_WITHIN;
-use super::core::{Core, Owner};
+use super::core::Core;
 use super::effect::Effect;
 use super::lane::{Rank, Waiter};
+use super::tickets::Owner;
 use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Answer, Call, JobSeen, Reply};
 use crate::domain::change::State;

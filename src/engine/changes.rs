@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::core::{Core, Owner, Timer};
+use super::core::Core;
 use super::effect::{Effect, StoreAnswer, StoreQuery};
 use super::fence::CheckSpec;
 use super::job_search::JobSearch;
 use super::lane::{LaneState, Rank, Waiter};
 use super::permit::trace;
+use super::tickets::Owner;
+use super::timers::Timer;
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use crate::domain::change::{self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, StateKind, Wake};
@@ -108,7 +110,7 @@ impl Core {
             tracked.lanes.insert(work.change.target.lane.clone());
         }
         self.work.insert(id, work);
-        self.set_timer(Timer::Change(id), None, now);
+        self.timers.set(Timer::Change(id), None, now);
     }
 
     /// Its rollout's gate has changed: what is ready decides anew.
@@ -329,7 +331,7 @@ impl Core {
         let at = self.now.boot + wait;
         if let Some(work) = self.work.get_mut(&id) {
             let was = work.wake.replace(at);
-            self.set_timer(Timer::Change(id), was, at);
+            self.timers.set(Timer::Change(id), was, at);
         }
     }
 
@@ -429,7 +431,7 @@ impl Core {
             let lane = work.change.target.lane.clone();
             self.uncount_unserved(id, &lane);
             self.follows_no_more(id, &lane, false);
-            self.clear_timer(Timer::Change(id), work.wake);
+            self.timers.clear(Timer::Change(id), work.wake);
             let settled = work.change.record.state.is_settled();
             if work.counted {
                 // Somebody else's now: it no longer uses our lane's places.

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::core::{Core, Owner};
+use super::core::Core;
+use super::tickets::Owner;
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::change::State;

@@ -23,6 +23,8 @@ use super::lane::{LaneState, Level};
 use super::probes::Probes;
 use super::queries::Inquiry;
 use super::rollouts::Tracked;
+use super::tickets::{Owner, Tickets};
+use super::timers::{Timer, Timers};
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::hold::Pause;
@@ -47,32 +49,6 @@ pub struct Options {
     pub levels: Vec<Level>,
 }
 
-/// Who a ticket belongs to.
-#[derive(Debug, Clone)]
-pub(super) enum Owner {
-    Change(ChangeId),
-    Rollout(RolloutId),
-    /// A verb on a rollout that is not in hand.
-    Stranger(u64),
-    Ask(u64),
-    /// The list of the jobs that are followed on a lane.
-    List(Name),
-    /// The list of the jobs that run on a lane.
-    Running(Name),
-}
-
-/// What a timer wakes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
-    Change(ChangeId),
-    Rollout(RolloutId),
-    Lane(Name),
-    List(Name),
-    /// A question is put again.
-    Ask(u64),
-    Scan,
-}
-
 pub struct Core {
     /// When it began, by the wall clock then.
     started: Timestamp,
@@ -83,11 +59,9 @@ pub struct Core {
     pub(super) fence: Arc<Fence>,
     pub(super) stop: Stop,
     pub(super) draining: bool,
-    /// Whose they are, and since when they are out.
-    tickets: BTreeMap<Ticket, (Owner, Boot)>,
-    next_ticket: Ticket,
+    tickets: Tickets,
     pub(super) next_place: u64,
-    timers: BTreeSet<(Boot, Timer)>,
+    pub(super) timers: Timers,
     scanning: bool,
     scan_at: Option<Boot>,
     scans: u64,
@@ -125,6 +99,8 @@ impl Core {
                 lane.resume(level, now.boot);
             }
         }
+        let mut timers = Timers::default();
+        timers.set(Timer::Scan, None, now.boot);
         Self {
             started: now.wall,
             now,
@@ -134,10 +110,9 @@ impl Core {
             fence,
             stop: Stop::default(),
             draining: false,
-            tickets: BTreeMap::new(),
-            next_ticket: 1,
+            tickets: Tickets::new(),
             next_place: 1,
-            timers: BTreeSet::from([(now.boot, Timer::Scan)]),
+            timers,
             scanning: false,
             scan_at: Some(now.boot),
             scans: 0,
@@ -220,7 +195,7 @@ impl Core {
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Reply, out: &mut Vec<Effect>) {
-        let Some((owner, since)) = self.tickets.remove(&ticket) else { return self.count("unknown_ticket") };
+        let Some((owner, since)) = self.tickets.redeem(ticket) else { return self.count("unknown_ticket") };
         self.hear(&owner, since, &reply);
         match owner {
             Owner::Change(id) => self.work_answered(id, since, reply, out),
@@ -233,7 +208,7 @@ impl Core {
 
     /// When the core wants its next [`Input::Tick`], in boot time.
     pub fn next_wake(&self) -> Option<Boot> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.next()
     }
 
     /// Whether nothing is out: neither a call nor a commit nor a read.
@@ -297,35 +272,15 @@ impl Core {
     }
 
     pub(super) fn ticket(&mut self, owner: Owner) -> Ticket {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.tickets.insert(ticket, (owner, self.now.boot));
-        ticket
+        self.tickets.hand_out(owner, self.now.boot)
     }
 
     fn redeem(&mut self, ticket: Ticket) -> Option<Owner> {
-        self.tickets.remove(&ticket).map(|(owner, _)| owner)
-    }
-
-    /// Replaces the timer set at `was`, if any, by one at `at`.
-    pub(super) fn set_timer(&mut self, timer: Timer, was: Option<Boot>, at: Boot) {
-        if let Some(was) = was {
-            self.timers.remove(&(was, timer.clone()));
-        }
-        self.timers.insert((at, timer));
-    }
-
-    pub(super) fn clear_timer(&mut self, timer: Timer, was: Option<Boot>) {
-        if let Some(was) = was {
-            self.timers.remove(&(was, timer));
-        }
+        self.tickets.redeem(ticket).map(|(owner, _)| owner)
     }
 
     fn fire(&mut self, out: &mut Vec<Effect>) {
-        while let Some((at, _)) = self.timers.first()
-            && *at <= self.now.boot
-        {
-            let (due, timer) = self.timers.pop_first().expect("just seen");
+        while let Some((due, timer)) = self.timers.pop_due(self.now.boot) {
             match timer {
                 Timer::Change(id) => self.work_woken(id, due, out),
                 Timer::Rollout(id) => self.rollout_woken(id, out),
@@ -342,7 +297,7 @@ impl Core {
     fn scan_in(&mut self, wait: Duration) {
         let at = self.now.boot + wait;
         let was = self.scan_at.replace(at);
-        self.set_timer(Timer::Scan, was, at);
+        self.timers.set(Timer::Scan, was, at);
     }
 
     fn scan(&mut self, out: &mut Vec<Effect>) {

@@ -18,10 +18,12 @@ use jiff::Timestamp;
 
 pub(super) use self::pace::JobTimes;
 use super::changes::{SEND_WITHIN, WorkStage};
-use super::core::{Core, Owner, Timer};
+use super::core::Core;
 use super::effect::Effect;
 use super::lane::{Rank, Waiter};
 use super::permit::trace;
+use super::tickets::Owner;
+use super::timers::Timer;
 use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Answer, Call, CallError, Disposition, JobListed, JobView, Reply};
 use crate::domain::change::{AnswerEvent, Event, State};
@@ -206,7 +208,7 @@ impl Core {
         let share = if can_wait { lane.time_for(followed.pages * CALLS_A_PAGE).min(SHARE_WITHIN) } else { Duration::ZERO };
         let from = followed.listed_at.map_or(now, |at| at + followed.times.step(&lane.lane.timing).max(share));
         if now < from {
-            return self.set_timer(Timer::List(name.clone()), None, from);
+            return self.timers.set(Timer::List(name.clone()), None, from);
         }
         let begun = lane.followed.broken_off.take();
         let cloud = self.fence.cloud(name, now).unwrap_or(TimeSpan::at(self.now.wall));

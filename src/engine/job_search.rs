@@ -4,8 +4,9 @@
 //! page that fails is asked for again, and what was read before it is kept.
 
 use super::changes::WorkStage;
-use super::core::{Core, Owner};
+use super::core::Core;
 use super::effect::{Effect, StoreQuery};
+use super::tickets::Owner;
 use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobsPage};
 use crate::domain::change::{AnswerEvent, Event, State};

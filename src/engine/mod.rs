@@ -46,6 +46,8 @@ mod runtime;
 mod slowest;
 #[cfg(test)]
 pub(crate) mod staged;
+mod tickets;
+mod timers;
 mod unserved;
 mod watch;
 

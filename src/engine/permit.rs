@@ -8,9 +8,10 @@
 use std::time::Duration;
 
 use super::changes::WorkStage;
-use super::core::{Core, Timer};
+use super::core::Core;
 use super::effect::Effect;
 use super::lane::{NotYet, Rank, Waiter};
+use super::timers::Timer;
 use crate::domain::call::{Answer, Call, CallError, Reply};
 use crate::domain::change::Stale;
 use crate::domain::id::{ChangeId, Name};
@@ -47,7 +48,7 @@ impl Core {
                 Err(NotYet::Answer) => return,
                 Err(NotYet::Until(at)) => {
                     lane.free_at = Some(at);
-                    self.set_timer(Timer::Lane(name.clone()), None, at);
+                    self.timers.set(Timer::Lane(name.clone()), None, at);
                     return;
                 }
             }

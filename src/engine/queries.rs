@@ -9,10 +9,12 @@
 use std::time::Duration;
 
 use super::changes::SEND_WITHIN;
-use super::core::{Core, Owner, Timer};
+use super::core::Core;
 use super::effect::Effect;
 use super::handle::{ASKS_MAX, AskError};
 use super::lane::{Rank, Waiter};
+use super::tickets::Owner;
+use super::timers::Timer;
 use crate::domain::call::{Call, CallError, Disposition, Reply};
 use crate::domain::id::Name;
 use crate::domain::quota::Boot;
@@ -100,7 +102,7 @@ impl Core {
     fn ask_again(&mut self, id: u64, asked: Inquiry) {
         self.count("asked_again");
         let at = self.now.boot + ASK_AGAIN_FIRST * (1 << (asked.tries - 1));
-        self.set_timer(Timer::Ask(id), None, at);
+        self.timers.set(Timer::Ask(id), None, at);
         self.asks.insert(id, Inquiry { again_at: Some(at), ..asked });
     }
 
@@ -120,7 +122,7 @@ impl Core {
         }
         let resting: Vec<(u64, Boot)> = self.asks.iter().filter_map(|(id, asked)| Some((*id, asked.again_at?))).collect();
         for (id, at) in resting {
-            self.clear_timer(Timer::Ask(id), Some(at));
+            self.timers.clear(Timer::Ask(id), Some(at));
             dismissed.push(id);
         }
         for id in dismissed {

@@ -10,13 +10,15 @@ use jiff::Timestamp;
 
 use super::bulk::{Broom, Sweep, change_move};
 use super::changes::SEND_WITHIN;
-use super::core::{Core, Owner, Timer};
+use super::core::Core;
 use super::effect::{Effect, StoreAnswer, StoreQuery};
 use super::fence::OpenWithin;
 use super::handle::{Acknowledged, Command, CommandError};
 use super::held::Stall;
 use super::opening::LastOpening;
 use super::slowest::Waits;
+use super::tickets::Owner;
+use super::timers::Timer;
 use super::watch::Watch;
 use crate::clock::Times;
 use crate::domain::change::{self, Change, State, Wake};
@@ -187,7 +189,7 @@ impl Core {
         let gone: Vec<_> = self.rollouts.keys().copied().filter(|id| !ids.contains(id) && self.may_forget(*id)).collect();
         for id in gone {
             if let Some(tracked) = self.rollouts.remove(&id) {
-                self.clear_timer(Timer::Rollout(id), tracked.wake);
+                self.timers.clear(Timer::Rollout(id), tracked.wake);
                 self.fence.forget_rollout(id);
             }
         }
@@ -249,7 +251,7 @@ impl Core {
                 tracked.goes_on();
             }
             let was = tracked.wake.replace(now);
-            self.set_timer(Timer::Rollout(id), was, now);
+            self.timers.set(Timer::Rollout(id), was, now);
         }
     }
 
@@ -574,7 +576,7 @@ impl Core {
         let at = self.now.boot + wait;
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             let was = tracked.wake.replace(at);
-            self.set_timer(Timer::Rollout(id), was, at);
+            self.timers.set(Timer::Rollout(id), was, at);
         }
     }
 }
