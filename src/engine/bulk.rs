@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::core::Core;
 use super::effect::{Effect, StoreQuery};
-use super::rollouts::{LookStage, Moving, STRETCH};
 use super::tickets::Owner;
+use super::tracked::{Broom, LookStage, Moving, STRETCH, Sweep};
 use crate::domain::change::{self, Change, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::rollout::{self, Decision, Event, RolloutWake, Slowest};
@@ -23,30 +23,6 @@ use crate::store::{ChangeMove, Durability, RolloutMove};
 /// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that a revert of a million
 /// changes is never held in memory as a whole.
 const GATHER_MAX: u32 = 4096;
-
-/// What is done to stored changes one stretch after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sweep {
-    pub(super) what: Broom,
-    /// The places that are still to be swept.
-    from: u32,
-    end: u32,
-    /// How many it has moved.
-    moved: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broom {
-    Requeue,
-    Withdraw,
-    Gather,
-}
-
-impl Sweep {
-    pub(super) fn all(what: Broom) -> Self {
-        Self { what, from: 0, end: u32::MAX, moved: 0 }
-    }
-}
 
 impl Core {
     pub(super) fn gather_sweep(&mut self, id: RolloutId, sweep: Sweep, out: &mut Vec<Effect>) {

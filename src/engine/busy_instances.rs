@@ -1,27 +1,21 @@
-//! What else runs on the instances that changes wait for, by name.
+//! What else runs on the instances of a lane that changes wait for, by name.
 //!
-//! Job: when the cloud says that an instance is busy, the lane's running jobs are listed once, so that journal and hold name
-//! what is waited out: `EnlargeGaussDBforMySQLProxy (job …)` instead of "other work".
+//! Job: keep what the latest list of running jobs said of those instances, and the list that is under way.
 //!
-//! Invariants: one list of a lane is out at a time, and the next not before the lane's `poll_max`; a question has at most
-//! [`PAGES_MAX`] pages; only instances that a change waits for are kept, and only for as long as a list may be taken for what is.
+//! Invariants: one list is under way at a time, and the next does not begin before the lane's `poll_max` is over; a list
+//! has at most [`PAGES_MAX`] pages; only instances that a change waits for are kept, for [`KNOWN_FOR`] at most.
 //!
-//! Deliberately not here: how long is waited (`domain::change`); a name decides nothing.
+//! Deliberately not here: permits and calls (`engine::core::running_jobs`), and how long is waited (`domain::change`); a
+//! name decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::changes::SEND_WITHIN;
-use super::core::Core;
-use super::effect::Effect;
-use super::lane::{Rank, Waiter};
-use super::tickets::Owner;
-use crate::cloud::wire_format::JOBS_PAGE;
-use crate::domain::call::{Answer, Call, JobSeen, Reply};
-use crate::domain::change::State;
+use super::paged_list::{ListStep, Missing, PagedList};
+use crate::domain::call::{Call, JobSeen, JobsPage};
 use crate::domain::id::{InstanceId, Name};
-use crate::domain::paging::{NextPage, Paging};
+use crate::domain::paging::FIRST;
 use crate::domain::quota::Boot;
 
 /// Pages of one list at most: 500 jobs.
@@ -35,8 +29,8 @@ const KNOWN_FOR: Duration = Duration::from_secs(60);
 pub(super) struct BusyInstances {
     known: Arc<BTreeMap<InstanceId, JobSeen>>,
     listed_at: Option<Boot>,
-    /// The page that waits for its permit or its answer, and what those before it told.
-    question: Option<(Paging, Vec<JobSeen>)>,
+    /// The list of which a page waits for its permit or its answer, and what the pages before told.
+    question: Option<(PagedList, Vec<JobSeen>)>,
 }
 
 impl BusyInstances {
@@ -45,6 +39,7 @@ impl BusyInstances {
         self.known.get(instance).filter(|_| self.is_known(now))
     }
 
+    /// What runs on instances that changes wait for.
     pub(super) fn known(&self, now: Boot) -> Arc<BTreeMap<InstanceId, JobSeen>> {
         if self.is_known(now) { Arc::clone(&self.known) } else { Arc::default() }
     }
@@ -52,56 +47,38 @@ impl BusyInstances {
     fn is_known(&self, now: Boot) -> bool {
         self.listed_at.is_some_and(|at| now < at + KNOWN_FOR)
     }
-}
 
-impl Core {
-    /// A change of this lane waits for a busy instance.
-    pub(super) fn ask_what_runs(&mut self, name: &Name) {
-        let now = self.now.boot;
-        let Some(lane) = self.lanes.get_mut(name) else { return };
-        let recent = lane.occupied.listed_at.is_some_and(|at| now < at + lane.lane.timing.poll_max);
-        if lane.occupied.question.is_none() && !recent {
-            lane.occupied.question = Some((Paging::new(JOBS_PAGE), Vec::new()));
-            self.line_up_at(name, Rank::InFlight, Waiter::Running);
+    /// Begins a list of this lane's running jobs, unless one is under way or the last is younger than `apart`. Whether it
+    /// begins.
+    pub(super) fn begin_list(&mut self, lane: &Name, apart: Duration, now: Boot) -> bool {
+        let recent = self.listed_at.is_some_and(|at| now < at + apart);
+        if recent || self.question.is_some() {
+            return false;
         }
+        let call = Call::Running { lane: lane.clone(), offset: FIRST };
+        self.question = Some((PagedList::new(call, Missing::LeftOut, PAGES_MAX), Vec::new()));
+        true
     }
 
-    /// The list's turn has come; the permit is in hand.
-    pub(super) fn running_out(&mut self, name: &Name, out: &mut Vec<Effect>) {
-        let question = self.lanes.get(name).and_then(|lane| lane.occupied.question.as_ref());
-        let (paging, _) = question.expect("who waits in line is known");
-        let call = Call::Running { lane: name.clone(), offset: paging.offset() };
-        let ticket = self.ticket(Owner::Running(name.clone()));
-        self.count("calls");
-        self.count("running_listed");
-        out.push(Effect::Ask { ticket, call, deadline: self.now.boot + SEND_WITHIN });
+    /// The call for the next page of the list that is under way.
+    pub(super) fn call(&self) -> Option<Call> {
+        self.question.as_ref().map(|(list, _)| list.call())
     }
 
-    /// A page is there, or it failed: then nothing is known, and the next wait asks again.
-    pub(super) fn running_answered(&mut self, name: &Name, reply: Reply) {
-        self.permit_back(name, reply.sent, &reply.outcome);
-        let awaited: BTreeSet<InstanceId> = self.awaited(name);
-        let now = self.now.boot;
-        let Some(occupied) = self.lanes.get_mut(name).map(|lane| &mut lane.occupied) else { return };
-        let Some((mut paging, mut seen)) = occupied.question.take() else { return };
-        let (jobs, next) = match reply.outcome {
-            Ok(Answer::Jobs { jobs, page }) => (jobs, paging.read(&page)),
-            Ok(_) | Err(_) => (Vec::new(), NextPage::Short),
-        };
-        seen.extend(jobs.into_iter().filter(|job| awaited.contains(&job.instance_id)));
-        if next == NextPage::Page && paging.pages() < PAGES_MAX {
-            occupied.question = Some((paging, seen));
-            return self.line_up_at(name, Rank::InFlight, Waiter::Running);
+    /// A page is there, or failed (`None`): then what was read before it is all that is known. Kept are jobs of the
+    /// instances that are awaited. Whether another page is to be read.
+    pub(super) fn read(&mut self, told: Option<(Vec<JobSeen>, JobsPage)>, awaited: &BTreeSet<InstanceId>, now: Boot) -> bool {
+        let Some((list, seen)) = &mut self.question else { return false };
+        if let Some((jobs, page)) = told {
+            seen.extend(jobs.into_iter().filter(|job| awaited.contains(&job.instance_id)));
+            if list.read(&page) == ListStep::More {
+                return true;
+            }
         }
-        occupied.known = Arc::new(seen.into_iter().map(|job| (job.instance_id, job)).collect());
-        occupied.listed_at = Some(now);
-    }
-
-    /// The instances of this lane that changes wait for.
-    fn awaited(&self, name: &Name) -> BTreeSet<InstanceId> {
-        let waits = |record: &crate::domain::change::Record| record.state == State::Ready && record.waits > 0;
-        let changes = self.work.values().map(|work| &work.change);
-        changes.filter(|change| change.target.lane == *name && waits(&change.record)).map(|change| change.target.instance_id).collect()
+        let seen = self.question.take().map(|(_, seen)| seen).unwrap_or_default();
+        self.known = Arc::new(seen.into_iter().map(|job| (job.instance_id, job)).collect());
+        self.listed_at = Some(now);
+        false
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::effect::Effect;
-use super::rollouts::Moving;
+use super::tracked::Moving;
 use crate::domain::change::{ByPerson, Change, Event, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::rollout::{Decision, Effect as Act, Refusal, RolloutWake};

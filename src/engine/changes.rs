@@ -3,74 +3,27 @@
 //! Invariant: a decision that makes a call is taken only with a permit in hand, because its commit starts the call's
 //! deadline; and an event is dropped only when the table says that it is stale.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::core::Core;
 use super::effect::{Effect, StoreAnswer, StoreQuery};
+use super::fair_queue::{Rank, Waiter};
 use super::fence::CheckSpec;
-use super::job_search::JobSearch;
-use super::lane::{LaneState, Rank, Waiter};
 use super::permit::trace;
 use super::tickets::Owner;
 use super::timers::Timer;
+use super::work::{SEND_WITHIN, Work, WorkStage};
 use crate::clock::Times;
 use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use crate::domain::change::{self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, StateKind, Wake};
-use crate::domain::id::{ChangeId, Name};
-use crate::domain::journal::Trace;
+use crate::domain::id::ChangeId;
 use crate::domain::quota::Boot;
 use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 
-/// From the decision to the wire instant: past it a call is not sent, because what it was decided on may be no more.
-pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);
-
 /// What a scan waits beyond a call's longest life, or beyond a planned wake, before it takes a change into hand.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// One change in hand.
-pub(super) struct Work {
-    pub(super) change: Change,
-    pub(super) stage: WorkStage,
-    /// The event to decide with; `Woken` unless an answer waits for a permit or a commit is tried again.
-    pub(super) event: Event,
-    pub(super) trace: Option<Trace>,
-    /// When its timer wakes it.
-    pub(super) wake: Option<Boot>,
-    /// When the present state was entered, or taken over.
-    entered: Boot,
-    pub(super) looks: u32,
-    /// No list tells of its job: it asks for it alone, as long as it is in this state.
-    pub(super) asks_alone: bool,
-    /// The question about the job list that is under way.
-    pub(super) question: Option<JobSearch>,
-    /// Between which two instants the latest PUT of this process was out.
-    pub(super) put: Option<(Boot, Boot)>,
-    /// Counted in its lane's `in_flight`.
-    counted: bool,
-}
-
-pub(super) enum WorkStage {
-    /// Waits for its timer.
-    Asleep,
-    /// Waits for a permit of its lane.
-    Waiting { rank: Rank, place: u64 },
-    /// Waits for the next list of its lane's jobs.
-    Listed,
-    /// Waits for a place to look at the wire.
-    Lined { place: u64 },
-    /// The look at the wire is out.
-    Probing,
-    /// The decision is on its way to the store, with both clocks at the decision, from which the call's deadline counts;
-    /// a call's permit is in hand.
-    Committing(Box<Decision>, Times),
-    /// The call is out.
-    Out(Box<Call>),
-    /// The store is asked what moved, or which jobs are explained.
-    Reading,
-}
 
 impl Core {
     /// Takes a change into hand that nobody works on.
@@ -92,20 +45,8 @@ impl Core {
         }
         let now = self.now.boot;
         self.count_unserved(id, &change.target.lane);
-        let mut work = Work {
-            change,
-            stage: WorkStage::Asleep,
-            event: Event::Woken,
-            trace: None,
-            wake: Some(now),
-            entered: now,
-            looks: 0,
-            asks_alone: false,
-            question: None,
-            put: None,
-            counted: false,
-        };
-        recount(&mut work, &mut self.lanes, &mut self.stirred);
+        let mut work = Work::new(change, now);
+        work.recount(&mut self.lanes, &mut self.stirred);
         if let Some(tracked) = self.rollouts.get_mut(&id.rollout) {
             tracked.lanes.insert(work.change.target.lane.clone());
         }
@@ -182,7 +123,7 @@ impl Core {
         let ctx = Context { cloud, lane_held, gate, waited, looks: work.looks, occupied, ..ctx };
         let decided = change::decide(&work.change, &work.event, &ctx);
         Some(decided.map(|decision| match (&decision.call, &work.question) {
-            (Some(Call::FindJobs { .. }), Some(question)) => Decision { call: Some(question.next_page()), ..decision },
+            (Some(Call::FindJobs { .. }), Some(question)) => Decision { call: Some(question.list.call()), ..decision },
             _ => decision,
         }))
     }
@@ -419,7 +360,7 @@ impl Core {
     /// Keeps the lane's count right; true when the change is no longer active.
     fn count_in_flight(&mut self, id: ChangeId) -> bool {
         let Some(work) = self.work.get_mut(&id) else { return true };
-        recount(work, &mut self.lanes, &mut self.stirred);
+        work.recount(&mut self.lanes, &mut self.stirred);
         work.change.record.state.is_settled() || work.change.record.state == State::Queued
     }
 
@@ -433,11 +374,8 @@ impl Core {
             self.follows_no_more(id, &lane, false);
             self.timers.clear(Timer::Change(id), work.wake);
             let settled = work.change.record.state.is_settled();
-            if work.counted {
-                // Somebody else's now: it no longer uses our lane's places.
-                work.change.record.state = State::Queued;
-                recount(&mut work, &mut self.lanes, &mut self.stirred);
-            }
+            // Settled, or somebody else's now: it no longer uses our lane's places.
+            work.leave_lane(&mut self.lanes, &mut self.stirred);
             self.rollout_stirred(id.rollout, settled);
         }
     }
@@ -538,30 +476,6 @@ impl Core {
         if let Some(work) = self.work.get_mut(&id) {
             work.event = event;
             self.consider(id, out);
-        }
-    }
-}
-
-/// Past `Ready` and not settled: uses one of its lane's places in flight.
-fn is_begun(state: &State) -> bool {
-    !(state.is_settled() || matches!(state, State::Queued | State::Ready))
-}
-
-/// Keeps a lane's count of one change right. A start counts from its decision on, or one pass would let all that waits
-/// begin at once.
-fn recount(work: &mut Work, lanes: &mut BTreeMap<Name, LaneState>, stirred: &mut BTreeSet<Name>) {
-    let begins = matches!(&work.stage, WorkStage::Committing(decision, ..) if is_begun(&decision.record.state));
-    let counts = begins || is_begun(&work.change.record.state);
-    if counts == work.counted {
-        return;
-    }
-    work.counted = counts;
-    if let Some(lane) = lanes.get_mut(&work.change.target.lane) {
-        if counts {
-            lane.in_flight += 1;
-        } else {
-            lane.in_flight -= 1;
-            stirred.insert(work.change.target.lane.clone());
         }
     }
 }

@@ -15,16 +15,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::changes::Work;
 use super::effect::{Effect, Input, Ticket};
 use super::fence::{self, Fence};
 use super::handle::{LaneSnapshot, Snapshot};
 use super::lane::{LaneState, Level};
 use super::probes::Probes;
 use super::queries::Inquiry;
-use super::rollouts::Tracked;
 use super::tickets::{Owner, Tickets};
 use super::timers::{Timer, Timers};
+use super::tracked::Tracked;
+use super::work::Work;
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::hold::Pause;
@@ -91,7 +91,7 @@ impl Core {
             lanes.map(|lane| (lane.name.clone(), LaneState::new(lane, options.quota_spent, now.boot))).collect();
         for (name, first) in shared {
             if let Some(lane) = lanes.get_mut(&name) {
-                lane.shares = first;
+                lane.share_with(first);
             }
         }
         for level in options.levels {
@@ -230,7 +230,7 @@ impl Core {
     pub fn snapshot(&self, passes: u64) -> Snapshot {
         let lanes = self.lanes.values().map(|lane| LaneSnapshot {
             lane: lane.lane.name.clone(),
-            shares: lane.shares.clone(),
+            shares: lane.shares().cloned(),
             out: lane.out(),
             waiting: u32::try_from(lane.line.waiting()).unwrap_or(u32::MAX),
             paused: lane.paused(self.now.boot).map(|paused| Pause {
@@ -240,10 +240,10 @@ impl Core {
             }),
             quota: lane.standing(self.now.boot),
             clock: self.fence.clock(&lane.lane.name, self.now),
-            free_at: lane.free_at.filter(|at| *at > self.now.boot).map(|at| self.wall_at(at)),
+            free_at: lane.free_at(self.now.boot).map(|at| self.wall_at(at)),
             assumed_until: lane.assumed(self.now.boot).map(|at| self.wall_at(at)),
             occupied: lane.occupied.known(self.now.boot),
-            held: lane.paused_by.clone().map(|mark| (mark, self.needing(&lane.lane.name))),
+            held: lane.paused_by().cloned().map(|mark| (mark, self.needing(&lane.lane.name))),
         });
         Snapshot {
             passes,
@@ -255,11 +255,6 @@ impl Core {
             overdue: self.rollouts.iter().filter_map(|(id, tracked)| Some((*id, tracked.overdue()?))).collect(),
             calls: self.counters.get("calls").copied().unwrap_or(0),
         }
-    }
-
-    /// What the lanes have used and learnt, for the process after this one; only when nothing is out.
-    pub fn levels(&self) -> Vec<Level> {
-        self.lanes.values().filter(|lane| lane.out() == 0).map(LaneState::level).collect()
     }
 
     pub(super) fn count(&mut self, word: &'static str) {

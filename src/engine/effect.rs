@@ -4,11 +4,10 @@
 //! process dies; the core waits for nothing else.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::fence::CheckSpec;
+use super::fence::{CheckSpec, PlanRef};
 use super::handle::{Acknowledged, AskError, Command, CommandError};
 use crate::domain::call::{Call, Reply};
 use crate::domain::change::Change;
@@ -170,6 +169,3 @@ pub enum StoreAnswer {
     /// To [`StoreQuery::KnownJobs`].
     KnownJobs(Vec<JobId>),
 }
-
-/// A rollout's frozen plan, shared.
-pub type PlanRef = Arc<crate::domain::plan::Plan>;

@@ -9,19 +9,19 @@
 //! stopped from our side; README says so.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::cloud_time::{ClockStanding, Clocks};
-use super::effect::PlanRef;
 use crate::clock::Times;
 use crate::cloud::Withheld;
 use crate::domain::change::Clearance;
 use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{Name, RolloutId};
 use crate::domain::lane::Lane;
+use crate::domain::plan::Plan;
 use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Attribution};
 use crate::domain::stop::{Stop, StopFile};
@@ -29,6 +29,9 @@ use crate::domain::window::Opening;
 
 /// How far the two clocks may drift apart between decision and wire, or between two looks; less than what others wait before a take-over.
 pub(super) const STEP_MAX: Duration = Duration::from_secs(5);
+
+/// A rollout's frozen plan, shared.
+pub type PlanRef = Arc<Plan>;
 
 /// What a call must still satisfy at its wire instant.
 #[derive(Debug, Clone)]

@@ -1,21 +1,21 @@
-//! Lanes that send no new work now: paused by a person, refused, out of reach, or held by its clock. And the rollouts that can only wait for
-//! such lanes.
+//! Lanes that send no new work now, and the rollouts that can only wait for such lanes.
 //!
-//! Invariants: a person's pause of a lane is known to the fence before it is acknowledged, so no write leaves over it
-//! afterwards; reads and jobs are followed all the same. Time in which every lane that a rollout's changes need is held
-//! is nobody's stall.
+//! Job: say why a lane is held (paused by a person, refused, out of reach, or held by its clock) and whether all lanes that
+//! a rollout's changes in hand need are held.
 //!
-//! Deliberately not here: keeping a pause over a restart (`api::lane`), and permits (`engine::permit`).
+//! Invariant: a person's pause of a lane is known to the fence before it is acknowledged, so no write leaves over it
+//! afterwards; reads and jobs are followed all the same.
+//!
+//! Deliberately not here: keeping a pause over a restart (`api::lane`), counting the time that a hold takes
+//! (`engine::stall`), and permits (`engine::core::permit`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use super::changes::Work;
 use super::cloud_time::ClockStanding;
 use super::core::Core;
+use super::work::Work;
 use crate::domain::hold::clock_text;
 use crate::domain::id::{ChangeId, Name, RolloutId};
-use crate::domain::quota::Boot;
 use crate::domain::rollout::Attribution;
 
 /// Lanes named in one reason, so that it stays a sentence.
@@ -24,48 +24,13 @@ const LANES_NAMED: usize = 3;
 /// Longest part of a reason that the cloud's words may take, in characters.
 const WHY_MAX: usize = 120;
 
-/// How long a rollout has gone on without a change ending.
-#[derive(Debug, Default)]
-pub(super) struct Stall {
-    /// Without the time in which all that was in hand waited for its lanes.
-    pub(super) counted: Duration,
-    held: Duration,
-    /// Why all that is in hand waits for its lanes, as of the last look.
-    held_by: Option<String>,
-    /// The last look, if time counts since.
-    since: Option<Boot>,
-}
-
-impl Stall {
-    /// Time has passed up to this look; `counts`: so does what passes until the next one.
-    pub(super) fn passes(&mut self, now: Boot, counts: bool, held_by: Option<String>) {
-        if let Some(since) = self.since {
-            let count = if self.held_by.is_some() { &mut self.held } else { &mut self.counted };
-            *count += now.saturating_sub(since);
-        }
-        self.held_by = held_by;
-        self.since = counts.then_some(now);
-    }
-
-    /// What passes until the next look counts nowhere.
-    pub(super) fn stops(&mut self) {
-        self.since = None;
-    }
-
-    /// Why it waits for its lanes, once both times together are as long as the deadline.
-    pub(super) fn overdue(&self, deadline: Duration) -> Option<String> {
-        let late = self.since.is_some() && self.counted + self.held >= deadline;
-        self.held_by.clone().filter(|_| late)
-    }
-}
-
 impl Core {
     /// People paused these lanes, or resumed them.
     pub(super) fn switch_lanes(&mut self, lanes: Vec<(Name, Option<Attribution>)>) {
         for (name, mark) in lanes {
             self.fence.set_lane(&name, mark.clone());
             if let Some(lane) = self.lanes.get_mut(&name) {
-                lane.paused_by = mark;
+                lane.pause_by(mark);
             }
         }
         let ids: Vec<RolloutId> = self.rollouts.keys().copied().collect();

@@ -3,39 +3,15 @@
 //! Invariant: only a list that is known to be whole is an answer; "no job of ours" is never concluded from a part of one. A
 //! page that fails is asked for again, and what was read before it is kept.
 
-use super::changes::WorkStage;
 use super::core::Core;
 use super::effect::{Effect, StoreQuery};
+use super::paged_list::ListStep;
 use super::tickets::Owner;
-use crate::cloud::wire_format::JOBS_PAGE;
+use super::work::{JobSearch, WorkStage};
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobsPage};
 use crate::domain::change::{AnswerEvent, Event, State};
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::job_match::{JobSearchBounds, unexplained};
-use crate::domain::paging::{NextPage, Paging};
-
-/// Pages of the job list read for one question: 10,000 jobs. Longer lists are given up until the next try.
-const JOB_PAGES_MAX: u32 = 200;
-
-/// A question under way.
-pub(super) struct JobSearch {
-    /// Its first call; every page of it asks for the same list.
-    call: Call,
-    paging: Paging,
-    /// The jobs of the instance so far.
-    jobs: Vec<JobSeen>,
-}
-
-impl JobSearch {
-    /// The call for the page that is read next.
-    pub(super) fn next_page(&self) -> Call {
-        let mut next = self.call.clone();
-        if let Call::FindJobs { offset, .. } = &mut next {
-            *offset = self.paging.offset();
-        }
-        next
-    }
-}
 
 impl Core {
     /// One page of the job list: asks for the next, or, when the list is whole, for the jobs that are explained.
@@ -45,23 +21,18 @@ impl Core {
         }
         let Some(work) = self.work.get_mut(&id) else { return };
         let instance = work.change.target.instance_id;
-        let new = || JobSearch { call: call.clone(), paging: Paging::new(JOBS_PAGE), jobs: Vec::new() };
-        let question = work.question.get_or_insert_with(new);
+        let question = work.question.get_or_insert_with(|| JobSearch::new(call.clone()));
         question.jobs.extend(jobs.into_iter().filter(|seen| seen.instance_id == instance));
-        let next = question.paging.read(page);
-        let more = match next {
-            NextPage::Whole => {
+        match question.list.read(page) {
+            ListStep::Whole => {
                 let ticket = self.ticket(Owner::Change(id));
                 self.set_stage(id, WorkStage::Reading);
                 return out.push(Effect::Read { ticket, query: StoreQuery::KnownJobs(instance) });
             }
-            NextPage::Page => true,
-            NextPage::Short => question.paging.again(),
-        };
-        if more && question.paging.pages() < JOB_PAGES_MAX {
-            return self.consider(id, out);
+            ListStep::More => return self.consider(id, out),
+            ListStep::Part => {}
         }
-        let message = format!("{} were read in {} pages", question.paging, question.paging.pages());
+        let message = question.list.to_string();
         work.question = None;
         self.count("list_not_whole");
         let error = CallError { disposition: Disposition::Unknown, retry_after: None, status: None, code: None, request_id: None, message };
@@ -73,11 +44,10 @@ impl Core {
         let now = self.now.wall;
         let Some(work) = self.work.get_mut(&id) else { return };
         let question = work.question.take();
-        let (Some(JobSearch { call: Call::FindJobs { within, .. }, jobs, .. }), State::Recovering { sent, cloud, .. }) =
-            (question, &work.change.record.state)
-        else {
+        let (Some(JobSearch { list, jobs }), State::Recovering { sent, cloud, .. }) = (question, &work.change.record.state) else {
             return self.stale(id);
         };
+        let Call::FindJobs { within, .. } = list.call() else { return self.stale(id) };
         // What was set aside is not sought again; nor does it date what is sought, for it may be the younger one.
         let jobs = jobs.into_iter().filter(|seen| !work.change.record.presumes(&seen.job)).collect();
         let doubt = JobSearchBounds { sent: *sent, cloud: *cloud, now, cloud_now };

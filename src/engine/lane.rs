@@ -4,7 +4,7 @@
 //! (`domain::quota`, the promise; `domain::ceiling`, what was learnt); calls are spread evenly before that (`governor`, the
 //! spacing); a pause asked for by the cloud stops the whole lane and costs no change an attempt.
 //!
-//! Deliberately not here: which call a change makes, and who goes first (`engine::line`).
+//! Deliberately not here: which call a change makes, and who goes first (`engine::fair_queue`).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,8 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::busy_instances::BusyInstances;
 use super::fair_queue::FairQueue;
-pub(super) use super::fair_queue::{Rank, Waiter};
-use super::follow::Followed;
+use super::followed::Followed;
 use super::proxy_cache::ProxyCache;
 use crate::domain::call::{CallError, Disposition};
 use crate::domain::ceiling::Ceiling;
@@ -41,24 +40,31 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Pause after refused credentials: an access key is locked after five refusals in a row, so we stay far below.
 const PAUSE_CREDENTIALS: Duration = Duration::from_secs(60);
 
+/// A lane that was out of reach so often in a row is down.
+const OUT_OF_REACH_MAX: u32 = 3;
+
+/// A mark is raised by a quarter of what is unsettled, and by so many calls at least: a lane that fills up to a thousand
+/// calls writes it some twenty times in its life, and what a kill costs is at most a quarter too much.
+const MARK_STEP_MIN: u32 = 4;
+
 /// A lane at work.
 pub(super) struct LaneState {
     pub(super) lane: Lane,
     /// A lane before it reaches the same project: its PUTs are held.
-    pub(super) shares: Option<Name>,
+    shares: Option<Name>,
     pub(super) line: FairQueue,
     count: SlidingCount,
     ceiling: Option<Ceiling>,
     pace: Option<Pace>,
     /// Changes past `Ready` and not settled.
-    pub(super) in_flight: u32,
+    in_flight: u32,
     paused: Option<Paused>,
     /// Until then calls of the process before us may fill the quota: it left no count.
     assumed: Boot,
-    /// Calls that may be unsettled at once, as the mark on disk has it (`engine::mark`).
-    pub(super) marked: u32,
+    /// Calls that may be unsettled at once, as the mark on disk has it (`engine::core::marks`).
+    marked: u32,
     /// When the lane, refused a permit, may have the next.
-    pub(super) free_at: Option<Boot>,
+    free_at: Option<Boot>,
     /// What lists of proxies told of late.
     pub(super) fresh: ProxyCache,
     /// The jobs that are followed.
@@ -66,9 +72,9 @@ pub(super) struct LaneState {
     /// What its instances are busy with.
     pub(super) occupied: BusyInstances,
     /// Pauses in a row, for growing waits.
-    pub(super) pauses: u32,
+    pauses: u32,
     /// Paused by a person, until one resumes it.
-    pub(super) paused_by: Option<Attribution>,
+    paused_by: Option<Attribution>,
 }
 
 #[derive(Debug, Clone)]
@@ -202,9 +208,17 @@ impl LaneState {
         Level { lane: name.clone(), endpoint: access.endpoint.clone(), project_id: access.project_id.to_string(), past }
     }
 
-    /// Calls that may still arrive.
-    pub(super) fn unsettled(&self, now: Boot) -> u32 {
-        self.count.unsettled(now)
+    /// Whether more calls may still arrive than the mark on disk says. Without a quota nothing is counted.
+    pub(super) fn exceeds_mark(&self, now: Boot) -> bool {
+        self.lane.quota.is_some() && self.count.unsettled(now) > self.marked
+    }
+
+    /// Raises the mark above the calls that may still arrive, and by some more, so that it is seldom written.
+    pub(super) fn raise_mark(&mut self, now: Boot) {
+        let unsettled = self.count.unsettled(now);
+        if unsettled > self.marked {
+            self.marked = unsettled.saturating_add((unsettled / 4).max(MARK_STEP_MIN));
+        }
     }
 
     /// Until when the lane sends nothing because of what the process before us may have sent.
@@ -279,8 +293,62 @@ impl LaneState {
         Some(format!("is paused: {}", paused.why))
     }
 
+    /// The lane before this one that reaches the same project.
+    pub(super) fn shares(&self) -> Option<&Name> {
+        self.shares.as_ref()
+    }
+
+    /// The lane before this one that reaches the same project, if one does: then no PUT leaves over this one.
+    pub(super) fn share_with(&mut self, first: Option<Name>) {
+        self.shares = first;
+    }
+
+    /// The person who paused the lane, until one resumes it.
+    pub(super) fn paused_by(&self) -> Option<&Attribution> {
+        self.paused_by.as_ref()
+    }
+
+    /// A person pauses the lane, or resumes it.
+    pub(super) fn pause_by(&mut self, mark: Option<Attribution>) {
+        self.paused_by = mark;
+    }
+
+    /// Whether it was out of reach so often in a row that it is taken for down.
+    pub(super) fn is_down(&self) -> bool {
+        self.pauses >= OUT_OF_REACH_MAX
+    }
+
+    /// Whether one more change may be in flight.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight < self.lane.max_in_flight
+    }
+
+    /// One more change is in flight.
+    pub(super) fn take_off(&mut self) {
+        self.in_flight += 1;
+    }
+
+    /// A change is in flight no more.
+    pub(super) fn land(&mut self) {
+        self.in_flight -= 1;
+    }
+
+    /// When the lane, refused a permit, may have the next.
+    pub(super) fn free_at(&self, now: Boot) -> Option<Boot> {
+        self.free_at.filter(|at| *at > now)
+    }
+
     /// Takes a permit, to be handed back by [`Self::over`] or [`Self::unused`].
     pub(super) fn take(&mut self, now: Boot) -> Result<(), NotYet> {
+        let taken = self.try_take(now);
+        self.free_at = match taken {
+            Err(NotYet::Until(at)) => Some(at),
+            Ok(()) | Err(NotYet::Answer) => None,
+        };
+        taken
+    }
+
+    fn try_take(&mut self, now: Boot) -> Result<(), NotYet> {
         if let Some(paused) = self.paused(now) {
             return Err(NotYet::Until(paused.until));
         }

@@ -1,25 +1,19 @@
-//! Marks: how many calls of each lane may still arrive, written down before there are so many.
+//! Where the lanes' levels are kept for the next process.
 //!
-//! Job: a killed process leaves no count of its calls, so the next one takes the whole quota for used. Of these calls most had
-//! arrived at the kill and come back after one interval; the others may arrive for as long as `settle`, and the mark bounds
-//! how many these are.
+//! Job: the interface through which the runtime keeps levels; a whole level at a peaceful end, a mark before a kill.
 //!
-//! Invariant: no call leaves that would bring a lane's unsettled calls above its mark on disk.
+//! Invariant: what [`KeepLevels::keep`] was given is durable when its future is done.
 //!
-//! Deliberately not here: where the marks are kept (`daemon::levels`).
+//! Deliberately not here: what a level holds (`engine::lane`), when a mark is raised (`engine::core::marks`), and the file
+//! (`daemon::levels`).
 
 use std::future::ready;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::core::Core;
 use super::lane::Level;
 use crate::store::Unavailable;
-
-/// A mark is raised by a quarter of what is unsettled, and by so many calls at least: a lane that fills up to a thousand
-/// calls writes it some twenty times in its life, and what a kill costs is at most a quarter too much.
-const STEP_MIN: u32 = 4;
 
 /// Keeps what a process that is killed leaves to the next one.
 pub trait KeepLevels: Send + Sync {
@@ -33,25 +27,3 @@ impl KeepLevels for () {
         ready(Ok(())).boxed()
     }
 }
-
-impl Core {
-    /// What must be kept before the effects of the latest step are performed; `None`: what was kept before still holds.
-    /// The first of a process replaces what it has gone on from.
-    pub fn levels_to_keep(&mut self) -> Option<Vec<Level>> {
-        if !std::mem::take(&mut self.marks_due) {
-            return None;
-        }
-        let now = self.now.boot;
-        for lane in self.lanes.values_mut() {
-            let unsettled = lane.unsettled(now);
-            if unsettled > lane.marked {
-                lane.marked = unsettled.saturating_add((unsettled / 4).max(STEP_MIN));
-            }
-        }
-        // Without a quota nothing is counted: one that is set later knows nothing of what was sent.
-        Some(self.lanes.values().filter(|lane| lane.lane.quota.is_some()).map(|lane| lane.mark()).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
-use super::changes::WorkStage;
 use super::core::Core;
 use super::effect::Effect;
-use super::lane::{NotYet, Rank, Waiter};
+use super::fair_queue::{Rank, Waiter};
+use super::lane::NotYet;
 use super::timers::Timer;
+use super::work::WorkStage;
 use crate::domain::call::{Answer, Call, CallError, Reply};
 use crate::domain::change::Stale;
 use crate::domain::id::{ChangeId, Name};
@@ -34,7 +35,7 @@ impl Core {
         loop {
             let now = self.now.boot;
             let Some(lane) = self.lanes.get_mut(name) else { return };
-            let room = lane.in_flight < lane.lane.max_in_flight;
+            let room = lane.has_room();
             let Some((rank, place, who)) = lane.line.first(room) else {
                 if lane.lane.quota.is_some() {
                     // With nobody else to serve, a list need not wait for its share.
@@ -42,12 +43,10 @@ impl Core {
                 }
                 return;
             };
-            lane.free_at = None;
             match lane.take(now) {
-                Ok(()) => self.marks_due |= lane.lane.quota.is_some() && lane.unsettled(now) > lane.marked,
+                Ok(()) => self.marks_due |= lane.exceeds_mark(now),
                 Err(NotYet::Answer) => return,
                 Err(NotYet::Until(at)) => {
-                    lane.free_at = Some(at);
                     self.timers.set(Timer::Lane(name.clone()), None, at);
                     return;
                 }
@@ -74,7 +73,7 @@ impl Core {
                 self.look_due(id, now);
             }
             let stage = self.work.get_mut(&id).map(|work| std::mem::replace(&mut work.stage, WorkStage::Asleep));
-            assert!(matches!(stage, Some(WorkStage::Waiting { place: own, .. }) if own == place), "who waits in line stands there once");
+            assert!(matches!(stage, Some(WorkStage::Waiting { place: own, .. }) if own == place), "a waiter is queued at most once");
             self.permitted(id, name, out);
         }
     }

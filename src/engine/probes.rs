@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::changes::WorkStage;
 use super::core::Core;
 use super::effect::Effect;
 use super::tickets::Owner;
+use super::work::WorkStage;
 use crate::domain::change::{AnswerEvent, Event};
 use crate::domain::id::ChangeId;
 use crate::domain::journal::Trace;

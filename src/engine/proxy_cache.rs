@@ -1,29 +1,23 @@
-//! What lists of proxies told of late: a look before that need not be made again.
+//! Cache of recent proxy listings of one lane.
 //!
-//! Job: a list that somebody asked for, or that was the look at a sibling, tells of every proxy of its instance. While it is
-//! fresh, a change takes it for its look before, and the permit that the look would have used goes to the switch.
+//! Job: keep what a list of an instance's proxies said, for as long as it may replace a look before a switch.
 //!
-//! Invariants: only what leads to a switch is taken from here (idle, and the other value), so that "already right" is always
-//! seen by a look of the change's own; never for a change that is put back, that was tried before, whose list of targets is to
-//! be compared, or whose plan only looks; a switch on an instance ends what was told of it. At most [`INSTANCES_MAX`] are
-//! kept, and losing them costs a call each.
+//! Invariants: a view is returned for [`FRESH`] at most; at most [`INSTANCES_MAX`] instances are kept, and a fresh one is
+//! not given up for a later one. Losing an entry costs one call.
 //!
-//! Deliberately not here: what a view means (`domain::change`).
+//! Deliberately not here: which change may use a view (`engine::core::spared_looks`), and what it means
+//! (`domain::change`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::changes::WorkStage;
-use super::core::Core;
-use super::effect::Effect;
-use crate::domain::call::{Answer, Call, ProxySeen, ProxyStatus, ProxyView, Reply};
-use crate::domain::change::{AnswerEvent, Event, Stale, State};
-use crate::domain::id::{ChangeId, InstanceId, Name, ProxyId};
+use crate::domain::call::{ProxySeen, ProxyView};
+use crate::domain::id::{InstanceId, ProxyId};
 use crate::domain::quota::Boot;
 
 /// How long a list counts as the look before. A proxy that others switch meanwhile is switched once more to the same
 /// value, which harms nothing; what cannot bear even that looks anew.
-pub(super) const FRESH: Duration = Duration::from_secs(5 * 60);
+const FRESH: Duration = Duration::from_secs(5 * 60);
 
 /// Instances kept: a discovery of the largest fleets; about 3 MiB with one proxy each.
 const INSTANCES_MAX: usize = 20_000;
@@ -40,7 +34,8 @@ pub(super) struct ProxyCache {
 }
 
 impl ProxyCache {
-    fn insert(&mut self, instance: InstanceId, proxies: impl Iterator<Item = ProxySeen>, now: Boot) {
+    /// Keeps what a list of this instance's proxies said; what was kept of it before is replaced.
+    pub(super) fn insert(&mut self, instance: InstanceId, proxies: impl Iterator<Item = ProxySeen>, now: Boot) {
         while let Some((at, oldest)) = self.by_age.first().copied()
             && now >= at + FRESH
         {
@@ -53,88 +48,24 @@ impl ProxyCache {
         }
     }
 
-    fn forget(&mut self, instance: &InstanceId) {
+    /// What was kept of the instance holds no longer.
+    pub(super) fn forget(&mut self, instance: &InstanceId) {
         if let Some((at, _)) = self.told.remove(instance) {
             self.by_age.remove(&(at, *instance));
         }
     }
 
-    fn of(&self, instance: &InstanceId, proxy: &ProxyId, now: Boot) -> Option<&ProxyView> {
+    /// The latest view of a proxy, while it is fresh.
+    pub(super) fn get(&self, instance: &InstanceId, proxy: &ProxyId, now: Boot) -> Option<&ProxyView> {
         let (_, proxies) = self.told.get(instance).filter(|(at, _)| now < *at + FRESH)?;
         proxies.iter().find(|(known, _)| known == proxy).map(|(_, view)| view)
-    }
-}
-
-impl Core {
-    /// Keeps what an answer tells of an instance's proxies.
-    pub(super) fn keep_fresh(&mut self, call: &Call, reply: &Reply) {
-        let now = self.now.boot;
-        let Some(lane) = self.lanes.get_mut(call.lane()) else { return };
-        match (call, &reply.outcome) {
-            (Call::Proxies { instance_id, .. }, Ok(Answer::Proxies(proxies))) => {
-                lane.fresh.insert(*instance_id, proxies.iter().cloned(), now);
-            }
-            // A look at an instance's only proxy spares nobody anything.
-            (Call::Inspect { target }, Ok(Answer::Proxy(view))) if !reply.beside.is_empty() => {
-                let own = view.iter().map(|view| ProxySeen { proxy_id: target.proxy_id, view: view.clone() });
-                lane.fresh.insert(target.instance_id, own.chain(reply.beside.iter().cloned()), now);
-            }
-            _ => {}
-        }
-    }
-
-    /// A switch leaves: what was told of its instance holds no longer.
-    pub(super) fn no_longer_fresh(&mut self, lane: &Name, instance: &InstanceId) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.fresh.forget(instance);
-        }
-    }
-
-    /// The view that a change's look before need not be made for.
-    pub(super) fn seen_of_late(&self, id: ChangeId) -> Option<ProxyView> {
-        let change = &self.work.get(&id)?.change;
-        let tracked = self.rollouts.get(&id.rollout)?;
-        let record = &change.record;
-        let plain = record.undo.is_none() && record.attempts == 0 && record.jobs.is_empty() && change.target.seen.is_none();
-        if !plain || record.state != State::Inspecting || tracked.view.plan.survey {
-            return None;
-        }
-        let fresh = &self.lanes.get(&change.target.lane)?.fresh;
-        let view = fresh.of(&change.target.instance_id, &change.target.proxy_id, self.now.boot)?;
-        let to_be_switched = view.status == ProxyStatus::Idle && view.ssl_option == Some(!change.desired);
-        to_be_switched.then(|| view.clone())
-    }
-
-    /// Decides as if the look had answered; its permit is in hand, and the switch uses it.
-    pub(super) fn decide_by(&mut self, id: ChangeId, view: ProxyView, out: &mut Vec<Effect>) {
-        self.count("looks_spared");
-        let Some(work) = self.work.get_mut(&id) else { return };
-        work.stage = WorkStage::Asleep;
-        work.event = Event::Answer(AnswerEvent::Observed(Some(view)));
-        let lane = work.change.target.lane.clone();
-        match self.decide(id) {
-            Some(Ok(decision)) => {
-                if decision.call.is_none() {
-                    self.permit_unused(&lane);
-                    self.stirred.insert(lane);
-                }
-                self.carry_out(id, decision, out);
-            }
-            other => {
-                self.permit_unused(&lane);
-                self.stirred.insert(lane);
-                match other {
-                    Some(Err(Stale)) => self.stale(id),
-                    _ => self.sleep(id, Duration::from_secs(1)),
-                }
-            }
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::call::ProxyStatus;
     use crate::store::fixtures::target;
 
     fn tell(fresh: &mut ProxyCache, n: u32, now: Boot) {
@@ -144,7 +75,7 @@ mod tests {
     }
 
     fn knows(fresh: &ProxyCache, n: u32, now: Boot) -> bool {
-        fresh.of(&target(n, n).instance_id, &target(n, n).proxy_id, now).is_some()
+        fresh.get(&target(n, n).instance_id, &target(n, n).proxy_id, now).is_some()
     }
 
     #[test]

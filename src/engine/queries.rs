@@ -8,13 +8,13 @@
 
 use std::time::Duration;
 
-use super::changes::SEND_WITHIN;
 use super::core::Core;
 use super::effect::Effect;
+use super::fair_queue::{Rank, Waiter};
 use super::handle::{ASKS_MAX, AskError};
-use super::lane::{Rank, Waiter};
 use super::tickets::Owner;
 use super::timers::Timer;
+use super::work::SEND_WITHIN;
 use crate::domain::call::{Call, CallError, Disposition, Reply};
 use crate::domain::id::Name;
 use crate::domain::quota::Boot;
@@ -25,9 +25,6 @@ const ASK_TRIES_MAX: u32 = 5;
 
 /// The wait after the first try; it doubles with each: 7.5 s over all of them.
 const ASK_AGAIN_FIRST: Duration = Duration::from_millis(500);
-
-/// A lane that was out of reach so often in a row is down, and what is asked of it is told so at once.
-const OUT_OF_REACH_MAX: u32 = 3;
 
 /// Refused credentials with a `Retry-After` of so many seconds at most were replaced meanwhile: the next call has the new ones.
 const RENEWED_WITHIN: u32 = 1;
@@ -66,7 +63,7 @@ impl Core {
 
     /// Its turn has come; the permit is in hand.
     pub(super) fn ask_out(&mut self, id: u64, out: &mut Vec<Effect>) {
-        let call = self.asks.get(&id).expect("who waits in line is known").call.clone();
+        let call = self.asks.get(&id).expect("a question that waits is known").call.clone();
         let ticket = self.ticket(Owner::Ask(id));
         self.count("calls");
         out.push(Effect::Ask { ticket, call, deadline: self.now.boot + SEND_WITHIN });
@@ -93,7 +90,7 @@ impl Core {
     fn may_pass(&self, lane: &Name, error: &CallError) -> bool {
         match error.disposition {
             Disposition::Withheld | Disposition::Misdated | Disposition::Throttled | Disposition::Busy | Disposition::Unknown => true,
-            Disposition::NotDone => error.status.is_some() || self.lanes.get(lane).is_some_and(|lane| lane.pauses < OUT_OF_REACH_MAX),
+            Disposition::NotDone => error.status.is_some() || self.lanes.get(lane).is_some_and(|lane| !lane.is_down()),
             Disposition::Unauthorised => error.retry_after.is_some_and(|seconds| seconds <= RENEWED_WITHIN),
             Disposition::NotFound | Disposition::Fatal => false,
         }

@@ -1,181 +1,30 @@
 //! The rollouts in hand: one look or one verb at a time, each from a fresh read to a commit.
 //!
+//! Job: read a rollout, decide its first verb or its look, commit, release changes, and set the timer of the next look.
+//!
 //! Invariant: one rollout has at most one read or commit out, so its own decisions never race each other; what
-//! its changes commit meanwhile is met by the compare-and-swap. A verb is answered only when its commit is durable and the fence knows it.
+//! its changes commit meanwhile is met by the compare-and-swap. A verb is answered only when its commit is durable and the
+//! fence knows it.
+//!
+//! Deliberately not here: what is done to many stored changes (`bulk`), a verb on one change (`by_hand`), and the phases
+//! (`domain::rollout`).
 
-use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::bulk::{Broom, Sweep, change_move};
-use super::changes::SEND_WITHIN;
+use super::bulk::change_move;
 use super::core::Core;
 use super::effect::{Effect, StoreAnswer, StoreQuery};
-use super::fence::OpenWithin;
 use super::handle::{Acknowledged, Command, CommandError};
-use super::held::Stall;
-use super::opening::LastOpening;
-use super::slowest::Waits;
 use super::tickets::Owner;
 use super::timers::Timer;
-use super::watch::Watch;
+use super::tracked::{Broom, LookStage, Moving, STRETCH, Sweep, Tracked};
+use super::work::SEND_WITHIN;
 use crate::clock::Times;
-use crate::domain::change::{self, Change, State, Wake};
-use crate::domain::cloud_clock::TimeSpan;
-use crate::domain::id::{ChangeId, Name, RolloutId};
-use crate::domain::plan::WireRules;
-use crate::domain::quota::Boot;
-use crate::domain::rollout::{self, Attribution, Context, Decision, Effect as Act, Event, LOOK_AGAIN, Phase, RolloutWake, Slowest};
+use crate::domain::change::{State, Wake};
+use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::rollout::{self, Attribution, Decision, Effect as Act, Event, LOOK_AGAIN, RolloutWake};
 use crate::domain::stop::Stop;
-use crate::domain::window::Opening;
-use crate::domain::window_log::Gap;
 use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove};
-
-/// Changes released or put back in one commit.
-pub(super) const STRETCH: u32 = 128;
-
-/// One rollout in hand.
-pub(super) struct Tracked {
-    pub(super) view: Rollout,
-    opening: LastOpening,
-    pub(super) stage: LookStage,
-    /// Something happened since the last look began.
-    pub(super) again: bool,
-    pub(super) verbs: VecDeque<(u64, Command)>,
-    wake: Option<Boot>,
-    /// Open-window time since a change last ended.
-    pub(super) stall: Stall,
-    watch: Watch,
-    waits: Waits,
-    /// The lanes of its changes that were in hand.
-    pub(super) lanes: BTreeSet<Name>,
-}
-
-pub(super) enum LookStage {
-    Idle,
-    /// The fresh read for a look, or for the first verb in line.
-    Reading,
-    /// Candidates for a release are read.
-    Picking(Box<Decision>),
-    /// Changes to put back, or to cancel, are read.
-    Gathering(Sweep),
-    /// The one change is read that a verb names.
-    Choosing(Box<Decision>),
-    /// A commit is out, which was decided then.
-    Committing(Box<Moving>, Times),
-}
-
-/// What a commit in flight will have done.
-pub(super) struct Moving {
-    pub(super) record: Option<rollout::Record>,
-    pub(super) released: Vec<Change>,
-    pub(super) act: Act,
-    pub(super) wake: RolloutWake,
-    pub(super) verb: bool,
-    pub(super) sweep: Option<Sweep>,
-    /// It writes down what came of a window, as of then.
-    pub(super) noted: Option<Times>,
-}
-
-impl Moving {
-    /// A commit after which nothing is left to do but to look again.
-    pub(super) fn then(wake: RolloutWake) -> Self {
-        Self { record: None, released: Vec::new(), act: Act::None, wake, verb: false, sweep: None, noted: None }
-    }
-}
-
-impl Tracked {
-    fn new(view: Rollout, now: Times) -> Self {
-        let opening = LastOpening::ask(&view.plan, view.record.revert().is_some(), now);
-        Self {
-            view,
-            opening,
-            stage: LookStage::Idle,
-            again: true,
-            verbs: VecDeque::new(),
-            wake: None,
-            stall: Stall::default(),
-            watch: Watch::default(),
-            waits: Waits::default(),
-            lanes: BTreeSet::new(),
-        }
-    }
-
-    /// What the calendar says now.
-    fn opening(&self, now: Times) -> Opening {
-        self.opening.now(&self.view.plan, self.reverts(), now)
-    }
-
-    /// Whether the window is shut by the cloud's clock, wherever in this span it stands.
-    pub(super) fn is_shut_by(&self, cloud: TimeSpan) -> bool {
-        self.opening.is_shut_by(&self.view.plan, self.reverts(), cloud)
-    }
-
-    /// What a decision about it may know; `gap`: why nobody looked since the last look, `at_work`: why nothing ended.
-    pub(super) fn context(&self, now: Timestamp, gap: Gap, slowest: Slowest, at_work: String) -> Context<'_> {
-        Context {
-            now,
-            slowest,
-            plan: &self.view.plan,
-            by: &self.view.by,
-            tallies: &self.view.tallies,
-            window: self.opening.said().clone(),
-            stalled: self.stall.counted,
-            at_work,
-            since: self.view.submitted_at,
-            gap,
-        }
-    }
-
-    /// What a decision about one of its changes may know, as if the change had just entered its state.
-    pub(super) fn change_context<'a>(&'a self, change: &Change, timing: &'a change::Timing, now: Times) -> change::Context<'a> {
-        change::Context {
-            now: now.wall,
-            cloud: None,
-            lane_held: None,
-            gate: self.view.record.gate(change.wave, change.record.undo.is_some()),
-            window: self.opening(now),
-            timing,
-            retry: &self.view.plan.retry,
-            verify_timeout: self.view.plan.verify_timeout(),
-            waited: Duration::ZERO,
-            looks: 0,
-            survey: self.view.plan.survey,
-            wire: self.view.plan.wire.as_ref().map(WireRules::demand),
-            occupied: None,
-        }
-    }
-
-    fn reverts(&self) -> bool {
-        self.view.record.revert().is_some()
-    }
-
-    /// Between which instants the window is known to be open.
-    pub(super) fn open_within(&self, now: Times) -> OpenWithin {
-        self.opening.within(&self.view.plan, self.reverts(), now)
-    }
-
-    /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
-    /// it, so that many short windows add up; what ended, or a new phase, starts it anew. What passes while all that is in
-    /// hand waits for its lanes (`held_by` says why) is counted apart.
-    fn time_passes(&mut self, boot: Boot, held_by: Option<String>) {
-        let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
-            && self.view.record.paused.is_none()
-            && matches!(self.opening.said(), Opening::Open { .. });
-        self.stall.passes(boot, counts, held_by);
-    }
-
-    /// Why it has waited for its lanes for so long that a person should know.
-    pub(super) fn overdue(&self) -> Option<String> {
-        self.stall.overdue(self.view.plan.strategy.progress_deadline())
-    }
-
-    /// Something ended, or a new phase began.
-    pub(super) fn goes_on(&mut self) {
-        self.stall = Stall::default();
-    }
-}
 
 impl Core {
     /// What the scan brought: new rollouts are taken up, known ones renewed, gone ones forgotten.
@@ -372,11 +221,10 @@ impl Core {
     fn judge(&mut self, id: RolloutId, out: &mut Vec<Effect>) {
         let (now, held_by, cloud) = (self.now, self.waits_for_lanes(id), self.cloud_time_of(id));
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
-        let reverts = tracked.reverts();
-        tracked.opening.renew(&tracked.view.plan, reverts, now);
+        tracked.renew_opening(now);
         tracked.time_passes(now.boot, held_by);
         let slowest = tracked.waits.slowest(&tracked.view.record, now, cloud);
-        let late = tracked.stall.counted >= tracked.view.plan.strategy.progress_deadline();
+        let late = tracked.stall.counted() >= tracked.view.plan.strategy.progress_deadline();
         let at_work = if late { self.at_work(id) } else { String::new() };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
         let event = match tracked.verbs.front() {

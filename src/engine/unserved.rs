@@ -12,7 +12,7 @@ use crate::domain::id::{ChangeId, Name, RolloutId};
 impl Core {
     /// A change was taken into hand.
     pub(super) fn count_unserved(&mut self, id: ChangeId, lane: &Name) {
-        if self.lanes.get(lane).is_none_or(|lane| lane.shares.is_some()) {
+        if self.lanes.get(lane).is_none_or(|lane| lane.shares().is_some()) {
             *self.unserved.entry((id.rollout, lane.clone())).or_default() += 1;
         }
     }
@@ -33,7 +33,7 @@ impl Core {
         let of = |(rollout, lane): &(RolloutId, Name)| UnservedLane {
             rollout: *rollout,
             lane: lane.clone(),
-            shares: self.lanes.get(lane).and_then(|lane| lane.shares.clone()),
+            shares: self.lanes.get(lane).and_then(|lane| lane.shares().cloned()),
         };
         self.unserved.keys().map(of).collect()
     }

@@ -1,89 +1,68 @@
-use jiff::Timestamp;
-
 use super::*;
-use crate::clock::Times;
-use crate::domain::call::JobsPage;
-use crate::domain::change::{Change, Record};
-use crate::domain::id::{ChangeId, RolloutId};
-use crate::engine::staged::lane;
-use crate::engine::{Input, Options};
+use crate::cloud::wire_format::JOBS_PAGE;
 use crate::store::fixtures::target;
 
-fn times(seconds: u64) -> Times {
-    Times { wall: Timestamp::UNIX_EPOCH, boot: Duration::from_secs(seconds) }
+fn s(seconds: u64) -> Boot {
+    Duration::from_secs(seconds)
 }
 
-fn name() -> Name {
+fn lane() -> Name {
     Name::parse("main", "lane").expect("a name")
 }
 
-/// Two changes wait for their busy instances.
-fn core() -> Core {
-    let options = Options { lanes: vec![lane("main")], quota_spent: false, levels: Vec::new() };
-    let mut core = Core::new(options, times(0));
-    for ordinal in 0..2 {
-        let record = Record { state: State::Ready, waits: 1, ..Record::queued() };
-        let id = ChangeId { rollout: RolloutId::from_bytes([7; 16]), ordinal };
-        core.begin(Change { id, target: target(ordinal, ordinal), wave: 0, desired: true, record });
-    }
-    core
+fn instance(n: u32) -> InstanceId {
+    target(n, n).instance_id
 }
 
-/// One step; the pages that are asked for, with their tickets.
-fn step(core: &mut Core, seconds: u64, inputs: Vec<Input>) -> Vec<(u64, u32)> {
-    let mut effects = Vec::new();
-    core.step_all(times(seconds), inputs, &mut effects);
-    let asked = |effect| match effect {
-        Effect::Ask { ticket, call: Call::Running { offset, .. }, .. } => Some((ticket, offset)),
+fn seen(n: u32) -> JobSeen {
+    let job = format!("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bd{n:02}").parse().expect("an id");
+    JobSeen { job, instance_id: instance(n), name: "Enlarge".into(), created: None }
+}
+
+/// A page of a list that has so many jobs in all.
+fn page(jobs: Vec<JobSeen>, first: u32, total: u32) -> Option<(Vec<JobSeen>, JobsPage)> {
+    let ids = (first..total.min(first + JOBS_PAGE)).map(|n| format!("job-{n}").parse().expect("an id")).collect();
+    Some((jobs, JobsPage { ids, total: Some(total) }))
+}
+
+fn offset(busy: &BusyInstances) -> Option<u32> {
+    match busy.call() {
+        Some(Call::Running { offset, .. }) => Some(offset),
         _ => None,
-    };
-    effects.into_iter().filter_map(asked).collect()
-}
-
-fn seen(instance: u32, name: &str) -> JobSeen {
-    let job = format!("e0fbbfc8-1ac4-4721-b9e9-7dd685c5bd{instance:02}").parse().expect("an id");
-    JobSeen { job, instance_id: target(instance, instance).instance_id, name: name.into(), created: None }
-}
-
-/// A page with these jobs of interest; the list has so many in all.
-fn told(ticket: u64, jobs: Vec<JobSeen>, total: u32) -> Vec<Input> {
-    let ids = (0..total.min(JOBS_PAGE)).map(|n| format!("job-{ticket}-{n}").parse().expect("an id")).collect();
-    let page = JobsPage { ids, total: Some(total) };
-    let reply = Reply { outcome: Ok(Answer::Jobs { jobs, page }), request_id: None, cloud_time: None, sent: true, beside: Vec::new() };
-    vec![Input::Answered { ticket, reply }]
+    }
 }
 
 #[test]
-fn what_runs_where_a_change_waits_is_known_by_name_and_forgotten() {
-    let mut core = core();
-    core.ask_what_runs(&name());
-    core.ask_what_runs(&name());
-    let asked = step(&mut core, 1, vec![Input::Tick]);
-    assert_eq!(asked.len(), 1, "one list is out at a time");
-    let asked = step(&mut core, 1, told(asked[0].0, vec![seen(0, "Enlarge"), seen(9, "Restore")], 51));
-    let [(ticket, 2)] = asked[..] else { panic!("the second page is next: {asked:?}") };
-    step(&mut core, 1, told(ticket, vec![seen(1, "")], 51));
-
-    let known = core.lanes[&name()].occupied.known(times(2).boot);
-    let words: Vec<String> = known.values().map(ToString::to_string).collect();
-    assert_eq!(words.len(), 2, "only where somebody waits: {words:?}");
-    assert!(words.iter().any(|word| word == "Enlarge (job e0fbbfc8-1ac4-4721-b9e9-7dd685c5bd00)"), "{words:?}");
-    assert!(words.iter().any(|word| word.starts_with("an operation without a name (job ")), "{words:?}");
-    assert!(core.lanes[&name()].occupied.known(times(1).boot + KNOWN_FOR).is_empty(), "a list is not true for ever");
+fn one_list_is_under_way_and_the_next_keeps_its_distance() {
+    let mut busy = BusyInstances::default();
+    assert_eq!(offset(&busy), None);
+    assert!(busy.begin_list(&lane(), s(30), s(1)) && !busy.begin_list(&lane(), s(30), s(50)));
+    assert!(!busy.read(page(Vec::new(), 0, 0), &BTreeSet::new(), s(2)));
+    assert!(!busy.begin_list(&lane(), s(30), s(31)) && busy.begin_list(&lane(), s(30), s(32)));
 }
 
 #[test]
-fn lists_keep_their_distance_and_a_failed_one_says_nothing() {
-    let mut core = core();
-    core.ask_what_runs(&name());
-    let first = step(&mut core, 1, vec![Input::Tick]);
-    step(&mut core, 1, told(first[0].0, vec![seen(0, "Enlarge")], 1));
-    core.ask_what_runs(&name());
-    assert_eq!(step(&mut core, 1, vec![Input::Tick]), [], "not before the lane's longest wait is over");
-    step(&mut core, 2, vec![Input::Tick]);
-    core.ask_what_runs(&name());
-    let second = step(&mut core, 2, vec![Input::Tick]);
-    let refused = crate::cloud::answer::lost("reset");
-    step(&mut core, 2, vec![Input::Answered { ticket: second[0].0, reply: refused }]);
-    assert!(core.lanes[&name()].occupied.known(times(2).boot).is_empty());
+fn pages_are_read_to_the_end_and_only_what_is_awaited_is_kept() {
+    let mut busy = BusyInstances::default();
+    let awaited = BTreeSet::from([instance(0), instance(1)]);
+    busy.begin_list(&lane(), s(30), s(1));
+    assert_eq!(offset(&busy), Some(1));
+    assert!(busy.read(page(vec![seen(0), seen(9)], 0, JOBS_PAGE + 1), &awaited, s(2)));
+    assert_eq!((offset(&busy), busy.known(s(2)).len()), (Some(2), 0), "a part of a list is no answer yet");
+    assert!(!busy.read(page(vec![seen(1)], JOBS_PAGE, JOBS_PAGE + 1), &awaited, s(3)));
+    assert_eq!((offset(&busy), busy.known(s(3)).len()), (None, 2));
+    assert!(busy.on(&instance(0), s(3)).is_some() && busy.on(&instance(9), s(3)).is_none());
+    assert!(busy.on(&instance(0), s(3) + KNOWN_FOR).is_none(), "a list is not true for ever");
+}
+
+#[test]
+fn what_was_read_before_a_page_failed_is_all_that_is_known() {
+    let mut busy = BusyInstances::default();
+    let awaited = BTreeSet::from([instance(0)]);
+    busy.begin_list(&lane(), s(30), s(1));
+    busy.read(page(vec![seen(0)], 0, JOBS_PAGE + 1), &awaited, s(2));
+    assert!(!busy.read(None, &awaited, s(3)));
+    assert_eq!(busy.known(s(3)).len(), 1);
+    assert!(!busy.read(page(vec![seen(0)], 0, 1), &awaited, s(4)), "no list is under way");
+    assert_eq!(busy.known(s(3)).len(), 1);
 }

@@ -5,6 +5,7 @@ use futures_util::FutureExt as _;
 use super::*;
 use crate::clock::Times;
 use crate::cloud::answer::lost;
+use crate::cloud::wire_format::JOBS_PAGE;
 use crate::domain::call::{Answer, Reply};
 use crate::domain::change::{Record, State};
 use crate::domain::id::{InstanceId, Name};

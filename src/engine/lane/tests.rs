@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::change::Timing;
 use crate::domain::id::{ChangeId, RolloutId};
+use crate::engine::fair_queue::{Rank, Waiter};
 use crate::engine::staged::{self, SECOND};
 use crate::store::fixtures;
 

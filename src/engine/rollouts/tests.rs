@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::FutureExt;
 
@@ -9,7 +9,7 @@ use crate::domain::call::{Answer, Call, Disposition, JobsPage, ProxyStatus, Prox
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::lane::Lane;
-use crate::domain::rollout::Verb;
+use crate::domain::rollout::{Phase, Verb};
 use crate::domain::stop::StopFile;
 use crate::domain::target::Target;
 use crate::engine::staged::lane;

@@ -21,14 +21,14 @@ const STEPS: u32 = 8;
 
 /// How long the lane's latest jobs took.
 #[derive(Debug, Clone, Default)]
-pub(in crate::engine) struct JobTimes(VecDeque<Duration>);
+pub(super) struct JobTimes(VecDeque<Duration>);
 
 impl JobTimes {
     /// One more has ended: it was seen to run at the first of these ages (zero: nobody had looked) and to have ended at the
     /// second. In between lies what the cloud says that it took; where it does not say, the middle is remembered. With the
     /// second age every look would wait for the one before it, and nobody would notice that jobs are shorter than the time
     /// between two looks. Tells whether enough is known only now.
-    pub(in crate::engine) fn add(&mut self, running: Duration, ended: Duration, told: Option<Duration>) -> bool {
+    pub(super) fn add(&mut self, running: Duration, ended: Duration, told: Option<Duration>) -> bool {
         let ended = ended.max(running);
         let took = told.map_or(running + (ended - running) / 2, |told| told.clamp(running, ended));
         if self.0.len() == KEPT {
@@ -49,17 +49,17 @@ impl JobTimes {
     }
 
     /// The middle one, once enough is known.
-    pub(in crate::engine) fn middle(&self) -> Option<Duration> {
+    pub(super) fn middle(&self) -> Option<Duration> {
         self.known().map(|(_, middle)| middle)
     }
 
-    pub(in crate::engine) fn step(&self, timing: &Timing) -> Duration {
+    pub(super) fn step(&self, timing: &Timing) -> Duration {
         let step = self.known().map_or(timing.poll, |(_, middle)| middle / STEPS);
         step.clamp(timing.poll, timing.poll_max.max(timing.poll))
     }
 
     /// How long a job of this age is left alone; `wait` is what would be without any knowledge.
-    pub(in crate::engine) fn patience(&self, age: Duration, wait: Duration, timing: &Timing) -> Duration {
+    pub(super) fn patience(&self, age: Duration, wait: Duration, timing: &Timing) -> Duration {
         let Some((shortest, middle)) = self.known() else { return wait };
         let begin = shortest - shortest / 10;
         let step = self.step(timing);

@@ -1,0 +1,206 @@
+//! One rollout in hand: its latest view, the stage of its look or verb, and what is remembered between two looks.
+//!
+//! Invariant: one rollout has at most one read or commit out; its [`LookStage`] says which.
+//!
+//! Deliberately not here: what moves it from one stage to the next (`rollouts`, `bulk` and `by_hand` beside this file), and
+//! its phases (`domain::rollout`).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::fence::OpenWithin;
+use super::handle::Command;
+use super::opening::LastOpening;
+use super::slowest::Waits;
+use super::stall::Stall;
+use super::watch::Watch;
+use crate::clock::Times;
+use crate::domain::change::{self, Change};
+use crate::domain::cloud_clock::TimeSpan;
+use crate::domain::id::Name;
+use crate::domain::plan::WireRules;
+use crate::domain::quota::Boot;
+use crate::domain::rollout::{self, Context, Decision, Effect as Act, Phase, RolloutWake, Slowest};
+use crate::domain::window::Opening;
+use crate::domain::window_log::Gap;
+use crate::store::Rollout;
+
+/// Changes released or put back in one commit.
+pub(super) const STRETCH: u32 = 128;
+
+/// One rollout in hand.
+pub(super) struct Tracked {
+    pub(super) view: Rollout,
+    opening: LastOpening,
+    pub(super) stage: LookStage,
+    /// Something happened since the last look began.
+    pub(super) again: bool,
+    pub(super) verbs: VecDeque<(u64, Command)>,
+    /// When its timer wakes it.
+    pub(super) wake: Option<Boot>,
+    /// Open-window time since a change last ended.
+    pub(super) stall: Stall,
+    pub(super) watch: Watch,
+    pub(super) waits: Waits,
+    /// The lanes of its changes that were in hand.
+    pub(super) lanes: BTreeSet<Name>,
+}
+
+/// What one rollout waits for.
+pub(super) enum LookStage {
+    Idle,
+    /// The fresh read for a look, or for the first verb in line.
+    Reading,
+    /// Candidates for a release are read.
+    Picking(Box<Decision>),
+    /// Changes to put back, or to cancel, are read.
+    Gathering(Sweep),
+    /// The one change is read that a verb names.
+    Choosing(Box<Decision>),
+    /// A commit is out, which was decided then.
+    Committing(Box<Moving>, Times),
+}
+
+/// What a commit in flight will have done.
+pub(super) struct Moving {
+    pub(super) record: Option<rollout::Record>,
+    pub(super) released: Vec<Change>,
+    pub(super) act: Act,
+    pub(super) wake: RolloutWake,
+    pub(super) verb: bool,
+    pub(super) sweep: Option<Sweep>,
+    /// It writes down what came of a window, as of then.
+    pub(super) noted: Option<Times>,
+}
+
+impl Moving {
+    /// A commit after which nothing is left to do but to look again.
+    pub(super) fn then(wake: RolloutWake) -> Self {
+        Self { record: None, released: Vec::new(), act: Act::None, wake, verb: false, sweep: None, noted: None }
+    }
+}
+
+/// What is done to stored changes one stretch after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sweep {
+    pub(super) what: Broom,
+    /// The places that are still to be swept.
+    pub(super) from: u32,
+    pub(super) end: u32,
+    /// How many it has moved.
+    pub(super) moved: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broom {
+    Requeue,
+    Withdraw,
+    Gather,
+}
+
+impl Sweep {
+    pub(super) fn all(what: Broom) -> Self {
+        Self { what, from: 0, end: u32::MAX, moved: 0 }
+    }
+}
+
+impl Tracked {
+    /// One that was never looked at.
+    pub(super) fn new(view: Rollout, now: Times) -> Self {
+        let opening = LastOpening::ask(&view.plan, view.record.revert().is_some(), now);
+        Self {
+            view,
+            opening,
+            stage: LookStage::Idle,
+            again: true,
+            verbs: VecDeque::new(),
+            wake: None,
+            stall: Stall::default(),
+            watch: Watch::default(),
+            waits: Waits::default(),
+            lanes: BTreeSet::new(),
+        }
+    }
+
+    /// What the calendar says now.
+    fn opening(&self, now: Times) -> Opening {
+        self.opening.now(&self.view.plan, self.reverts(), now)
+    }
+
+    /// Takes over what the calendar says now.
+    pub(super) fn renew_opening(&mut self, now: Times) {
+        let reverts = self.reverts();
+        self.opening.renew(&self.view.plan, reverts, now);
+    }
+
+    /// Whether the window is shut by the cloud's clock, wherever in this span it stands.
+    pub(super) fn is_shut_by(&self, cloud: TimeSpan) -> bool {
+        self.opening.is_shut_by(&self.view.plan, self.reverts(), cloud)
+    }
+
+    /// What a decision about it may know; `gap`: why nobody looked since the last look, `at_work`: why nothing ended.
+    pub(super) fn context(&self, now: Timestamp, gap: Gap, slowest: Slowest, at_work: String) -> Context<'_> {
+        Context {
+            now,
+            slowest,
+            plan: &self.view.plan,
+            by: &self.view.by,
+            tallies: &self.view.tallies,
+            window: self.opening.said().clone(),
+            stalled: self.stall.counted(),
+            at_work,
+            since: self.view.submitted_at,
+            gap,
+        }
+    }
+
+    /// What a decision about one of its changes may know, as if the change had just entered its state.
+    pub(super) fn change_context<'a>(&'a self, change: &Change, timing: &'a change::Timing, now: Times) -> change::Context<'a> {
+        change::Context {
+            now: now.wall,
+            cloud: None,
+            lane_held: None,
+            gate: self.view.record.gate(change.wave, change.record.undo.is_some()),
+            window: self.opening(now),
+            timing,
+            retry: &self.view.plan.retry,
+            verify_timeout: self.view.plan.verify_timeout(),
+            waited: Duration::ZERO,
+            looks: 0,
+            survey: self.view.plan.survey,
+            wire: self.view.plan.wire.as_ref().map(WireRules::demand),
+            occupied: None,
+        }
+    }
+
+    fn reverts(&self) -> bool {
+        self.view.record.revert().is_some()
+    }
+
+    /// Between which instants the window is known to be open.
+    pub(super) fn open_within(&self, now: Times) -> OpenWithin {
+        self.opening.within(&self.view.plan, self.reverts(), now)
+    }
+
+    /// Counts open-window time in which work was on and nothing ended. A shut window or a pause stops the count and keeps
+    /// it, so that many short windows add up; what ended, or a new phase, starts it anew. What passes while all that is in
+    /// hand waits for its lanes (`held_by` says why) is counted apart.
+    pub(super) fn time_passes(&mut self, boot: Boot, held_by: Option<String>) {
+        let counts = matches!(self.view.record.phase, Phase::Advancing { .. } | Phase::Reverting(_))
+            && self.view.record.paused.is_none()
+            && matches!(self.opening.said(), Opening::Open { .. });
+        self.stall.passes(boot, counts, held_by);
+    }
+
+    /// Why it has waited for its lanes for so long that a person should know.
+    pub(super) fn overdue(&self) -> Option<String> {
+        self.stall.overdue(self.view.plan.strategy.progress_deadline())
+    }
+
+    /// Something ended, or a new phase began.
+    pub(super) fn goes_on(&mut self) {
+        self.stall = Stall::default();
+    }
+}
