@@ -20,53 +20,34 @@
 //! effects; rehearsal and simulation wrap it in their own. Deliberately not here: the tables (`domain`), storage and
 //! HTTP (behind the traits of `store` and `cloud`).
 
-mod bulk;
 mod busy_instances;
-mod by_hand;
-mod changes;
-mod clocks;
 mod cloud_time;
 mod core;
 mod effect;
 pub mod enforce;
 mod fair_queue;
 mod fence;
-mod follow;
 mod followed;
 mod handle;
-mod held;
-mod job_search;
 mod job_times;
 mod lane;
 mod mark;
-mod marks;
 mod opening;
 mod paged_list;
-mod permit;
-mod probes;
 mod proxy_cache;
-mod queries;
-mod rollouts;
-mod running_jobs;
 mod runtime;
 mod slowest;
-mod spared_looks;
 #[cfg(test)]
 pub(crate) mod staged;
 mod stall;
-mod tickets;
-mod timers;
-mod tracked;
-mod unserved;
 mod watch;
-mod work;
 
 pub use self::cloud_time::ClockStanding;
+pub use self::core::probes::PROBES_MAX;
 pub use self::core::{Core, Options};
 pub use self::effect::{Effect, Input, StoreAnswer, StoreQuery, Ticket};
 pub use self::fence::{CheckSpec, Fence, OpenWithin, PlanRef, StopLook};
 pub use self::handle::{ASKS_MAX, Acknowledged, AskError, Command, CommandError, Handle, LaneSnapshot, Snapshot, UnservedLane};
 pub use self::lane::{Level, QuotaStanding};
 pub use self::mark::KeepLevels;
-pub use self::probes::PROBES_MAX;
 pub use self::runtime::start;

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::core::Core;
-use super::effect::Effect;
+use super::Core;
 use super::tracked::Moving;
 use crate::domain::change::{ByPerson, Change, Event, Wake};
 use crate::domain::id::RolloutId;
 use crate::domain::rollout::{Decision, Effect as Act, Refusal, RolloutWake};
+use crate::engine::effect::Effect;
 use crate::store::{Durability, RolloutMove};
 
 impl Core {

@@ -8,8 +8,8 @@
 //!
 //! Deliberately not here: by how much a mark is raised (`engine::lane`), and where the marks are kept (`daemon::levels`).
 
-use super::core::Core;
-use super::lane::{LaneState, Level};
+use super::Core;
+use crate::engine::lane::{LaneState, Level};
 
 impl Core {
     /// What the lanes have used and learnt, for the process after this one; only when nothing is out.

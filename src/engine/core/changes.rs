@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::core::Core;
-use super::effect::{Effect, StoreAnswer, StoreQuery};
-use super::fair_queue::{Rank, Waiter};
-use super::fence::CheckSpec;
+use super::Core;
 use super::permit::trace;
 use super::tickets::Owner;
 use super::timers::Timer;
@@ -20,6 +17,9 @@ use crate::domain::call::{Answer, Call, Disposition, JobView, Reply};
 use crate::domain::change::{self, AnswerEvent, Change, Clearance, Context, Decision, Event, Stale, State, StateKind, Wake};
 use crate::domain::id::ChangeId;
 use crate::domain::quota::Boot;
+use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
+use crate::engine::fair_queue::{Rank, Waiter};
+use crate::engine::fence::CheckSpec;
 use crate::store::{Active, ChangeMove, Commit, CommitError, Durability};
 
 /// What a scan waits beyond a call's longest life, or beyond a planned wake, before it takes a change into hand.

@@ -8,14 +8,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::core::Core;
-use super::effect::Effect;
+use super::Core;
 use super::tickets::Owner;
 use super::work::WorkStage;
 use crate::domain::change::{AnswerEvent, Event};
 use crate::domain::id::ChangeId;
 use crate::domain::journal::Trace;
 use crate::domain::proof::{Endpoint, Proof};
+use crate::engine::effect::Effect;
 
 /// Probes out at once, over all lanes: two hundred a second where a handshake takes 80 ms, with a handful of sockets and of
 /// handshakes at the same time, and no more than a few of them at one balancer.

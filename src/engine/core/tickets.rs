@@ -9,9 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use super::effect::Ticket;
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::quota::Boot;
+use crate::engine::effect::Ticket;
 
 /// Who a ticket belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,7 @@
 
 use std::time::Duration;
 
-use super::core::Core;
-use super::effect::Effect;
-use super::fair_queue::{Rank, Waiter};
-use super::lane::NotYet;
+use super::Core;
 use super::timers::Timer;
 use super::work::WorkStage;
 use crate::domain::call::{Answer, Call, CallError, Reply};
@@ -18,6 +15,9 @@ use crate::domain::change::Stale;
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::quota::Quota;
+use crate::engine::effect::Effect;
+use crate::engine::fair_queue::{Rank, Waiter};
+use crate::engine::lane::NotYet;
 
 impl Core {
     /// Lets calls go out as far as permits reach, lane by lane.

@@ -10,12 +10,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fence::OpenWithin;
-use super::handle::Command;
-use super::opening::LastOpening;
-use super::slowest::Waits;
-use super::stall::Stall;
-use super::watch::Watch;
 use crate::clock::Times;
 use crate::domain::change::{self, Change};
 use crate::domain::cloud_clock::TimeSpan;
@@ -25,6 +19,12 @@ use crate::domain::quota::Boot;
 use crate::domain::rollout::{self, Context, Decision, Effect as Act, Phase, RolloutWake, Slowest};
 use crate::domain::window::Opening;
 use crate::domain::window_log::Gap;
+use crate::engine::fence::OpenWithin;
+use crate::engine::handle::Command;
+use crate::engine::opening::LastOpening;
+use crate::engine::slowest::Waits;
+use crate::engine::stall::Stall;
+use crate::engine::watch::Watch;
 use crate::store::Rollout;
 
 /// Changes released or put back in one commit.

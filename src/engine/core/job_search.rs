@@ -3,15 +3,15 @@
 //! Invariant: only a list that is known to be whole is an answer; "no job of ours" is never concluded from a part of one. A
 //! page that fails is asked for again, and what was read before it is kept.
 
-use super::core::Core;
-use super::effect::{Effect, StoreQuery};
-use super::paged_list::ListStep;
+use super::Core;
 use super::tickets::Owner;
 use super::work::{JobSearch, WorkStage};
 use crate::domain::call::{Call, CallError, Disposition, JobSeen, JobsPage};
 use crate::domain::change::{AnswerEvent, Event, State};
 use crate::domain::id::{ChangeId, JobId};
 use crate::domain::job_match::{JobSearchBounds, unexplained};
+use crate::engine::effect::{Effect, StoreQuery};
+use crate::engine::paged_list::ListStep;
 
 impl Core {
     /// One page of the job list: asks for the next, or, when the list is whole, for the jobs that are explained.

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::core::Core;
-use super::effect::{Effect, StoreQuery};
+use super::Core;
 use super::tickets::Owner;
 use super::tracked::{Broom, LookStage, Moving, STRETCH, Sweep};
 use crate::domain::change::{self, Change, Wake};
@@ -18,6 +17,7 @@ use crate::domain::id::RolloutId;
 use crate::domain::rollout::{self, Decision, Event, RolloutWake, Slowest};
 use crate::domain::tally::Standing;
 use crate::domain::window_log::Gap;
+use crate::engine::effect::{Effect, StoreQuery};
 use crate::store::{ChangeMove, Durability, RolloutMove};
 
 /// Changes marked to be put back in one go; the rest of a wave follows when these are done, so that a revert of a million

@@ -9,15 +9,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::fair_queue::Rank;
-use super::lane::LaneState;
-use super::paged_list::{Missing, PagedList};
 use crate::clock::Times;
 use crate::domain::call::{Call, JobSeen};
 use crate::domain::change::{Change, Decision, Event, State};
 use crate::domain::id::Name;
 use crate::domain::journal::Trace;
 use crate::domain::quota::Boot;
+use crate::engine::fair_queue::Rank;
+use crate::engine::lane::LaneState;
+use crate::engine::paged_list::{Missing, PagedList};
 
 /// From the decision to the wire instant: past it a call is not sent, because what it was decided on may be no more.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(5);

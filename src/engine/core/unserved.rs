@@ -5,9 +5,9 @@
 //! Deliberately not here: which lanes share a project (`domain::lane`), what becomes of their changes (`engine::lane`), and how
 //! people are told (`domain::hold`).
 
-use super::core::Core;
-use super::handle::UnservedLane;
+use super::Core;
 use crate::domain::id::{ChangeId, Name, RolloutId};
+use crate::engine::handle::UnservedLane;
 
 impl Core {
     /// A change was taken into hand.

@@ -10,10 +10,7 @@
 
 use std::time::Duration;
 
-use super::core::Core;
-use super::effect::Effect;
-use super::fair_queue::{Rank, Waiter};
-use super::followed::ListRequest;
+use super::Core;
 use super::permit::trace;
 use super::tickets::Owner;
 use super::timers::Timer;
@@ -24,6 +21,9 @@ use crate::domain::cloud_clock::TimeSpan;
 use crate::domain::id::{ChangeId, Name};
 use crate::domain::journal::Trace;
 use crate::domain::quota::Boot;
+use crate::engine::effect::Effect;
+use crate::engine::fair_queue::{Rank, Waiter};
+use crate::engine::followed::ListRequest;
 
 /// A list does not wait longer for its share, however few calls the account lets out.
 const SHARE_WITHIN: Duration = Duration::from_secs(120);

@@ -10,14 +10,14 @@
 
 use std::collections::BTreeSet;
 
-use super::core::Core;
-use super::effect::Effect;
-use super::fair_queue::{Rank, Waiter};
+use super::Core;
 use super::tickets::Owner;
 use super::work::SEND_WITHIN;
 use crate::domain::call::{Answer, Reply};
 use crate::domain::change::State;
 use crate::domain::id::{InstanceId, Name};
+use crate::engine::effect::Effect;
+use crate::engine::fair_queue::{Rank, Waiter};
 
 impl Core {
     /// A change of this lane waits for a busy instance.

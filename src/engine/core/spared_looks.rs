@@ -11,12 +11,12 @@
 
 use std::time::Duration;
 
-use super::core::Core;
-use super::effect::Effect;
+use super::Core;
 use super::work::WorkStage;
 use crate::domain::call::{Answer, Call, ProxySeen, ProxyStatus, ProxyView, Reply};
 use crate::domain::change::{AnswerEvent, Event, Stale, State};
 use crate::domain::id::{ChangeId, InstanceId, Name};
+use crate::engine::effect::Effect;
 
 impl Core {
     /// Keeps what an answer tells of an instance's proxies.

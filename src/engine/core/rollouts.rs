@@ -11,10 +11,8 @@
 
 use std::time::Duration;
 
+use super::Core;
 use super::bulk::change_move;
-use super::core::Core;
-use super::effect::{Effect, StoreAnswer, StoreQuery};
-use super::handle::{Acknowledged, Command, CommandError};
 use super::tickets::Owner;
 use super::timers::Timer;
 use super::tracked::{Broom, LookStage, Moving, STRETCH, Sweep, Tracked};
@@ -24,6 +22,8 @@ use crate::domain::change::{State, Wake};
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::rollout::{self, Attribution, Decision, Effect as Act, Event, LOOK_AGAIN, RolloutWake};
 use crate::domain::stop::Stop;
+use crate::engine::effect::{Effect, StoreAnswer, StoreQuery};
+use crate::engine::handle::{Acknowledged, Command, CommandError};
 use crate::store::{Candidates, ChangeMove, Commit, CommitError, Durability, Obstacle, Passed, Rollout, RolloutMove};
 
 impl Core {

@@ -9,22 +9,42 @@
 //!
 //! Deliberately not here: I/O, clocks, randomness, and the tables themselves (`domain`).
 
+mod bulk;
+mod by_hand;
+mod changes;
+mod clocks;
+mod follow;
+mod held;
+mod job_search;
+mod marks;
+mod permit;
+pub(super) mod probes;
+mod queries;
+mod rollouts;
+mod running_jobs;
+mod spared_looks;
+mod tickets;
+mod timers;
+mod tracked;
+mod unserved;
+mod work;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::probes::Probes;
+use self::queries::Inquiry;
+use self::tickets::{Owner, Tickets};
+use self::timers::{Timer, Timers};
+use self::tracked::Tracked;
+use self::work::Work;
 use super::effect::{Effect, Input, Ticket};
 use super::fence::{self, Fence};
 use super::handle::{LaneSnapshot, Snapshot};
 use super::lane::{LaneState, Level};
-use super::probes::Probes;
-use super::queries::Inquiry;
-use super::tickets::{Owner, Tickets};
-use super::timers::{Timer, Timers};
-use super::tracked::Tracked;
-use super::work::Work;
 use crate::clock::Times;
 use crate::domain::call::Reply;
 use crate::domain::hold::Pause;
@@ -52,33 +72,33 @@ pub struct Options {
 pub struct Core {
     /// When it began, by the wall clock then.
     started: Timestamp,
-    pub(super) now: Times,
-    pub(super) lanes: BTreeMap<Name, LaneState>,
-    pub(super) work: BTreeMap<ChangeId, Work>,
-    pub(super) rollouts: BTreeMap<RolloutId, Tracked>,
-    pub(super) fence: Arc<Fence>,
-    pub(super) stop: Stop,
-    pub(super) draining: bool,
+    now: Times,
+    lanes: BTreeMap<Name, LaneState>,
+    work: BTreeMap<ChangeId, Work>,
+    rollouts: BTreeMap<RolloutId, Tracked>,
+    fence: Arc<Fence>,
+    stop: Stop,
+    draining: bool,
     tickets: Tickets,
-    pub(super) next_place: u64,
-    pub(super) timers: Timers,
+    next_place: u64,
+    timers: Timers,
     scanning: bool,
     scan_at: Option<Boot>,
     scans: u64,
     failed: bool,
     /// Lanes that may have become able to send.
-    pub(super) stirred: BTreeSet<Name>,
+    stirred: BTreeSet<Name>,
     /// What is kept of the lanes' levels must be written anew before anything leaves.
-    pub(super) marks_due: bool,
+    marks_due: bool,
     counters: BTreeMap<&'static str, u64>,
     /// Verbs on rollouts that are not in hand, while the store is asked.
-    pub(super) strangers: BTreeMap<u64, super::handle::Command>,
+    strangers: BTreeMap<u64, super::handle::Command>,
     /// Questions of people that wait for a permit, an answer or their next try.
-    pub(super) asks: BTreeMap<u64, Inquiry>,
+    asks: BTreeMap<u64, Inquiry>,
     /// Looks at the wire.
-    pub(super) probes: Probes,
+    probes: Probes,
     /// Changes in hand whose lane does not serve them, by rollout and lane.
-    pub(super) unserved: BTreeMap<(RolloutId, Name), u32>,
+    unserved: BTreeMap<(RolloutId, Name), u32>,
 }
 
 impl Core {
@@ -257,16 +277,16 @@ impl Core {
         }
     }
 
-    pub(super) fn count(&mut self, word: &'static str) {
+    fn count(&mut self, word: &'static str) {
         *self.counters.entry(word).or_insert(0) += 1;
     }
 
-    pub(super) fn wall_at(&self, boot: Boot) -> Timestamp {
+    fn wall_at(&self, boot: Boot) -> Timestamp {
         let (ahead, behind) = (boot.saturating_sub(self.now.boot), self.now.boot.saturating_sub(boot));
         self.now.wall.checked_sub(behind).unwrap_or(Timestamp::MIN).checked_add(ahead).unwrap_or(Timestamp::MAX)
     }
 
-    pub(super) fn ticket(&mut self, owner: Owner) -> Ticket {
+    fn ticket(&mut self, owner: Owner) -> Ticket {
         self.tickets.hand_out(owner, self.now.boot)
     }
 
@@ -316,7 +336,7 @@ impl Core {
         }
     }
 
-    pub(super) fn fail(&mut self, why: crate::store::Unavailable, out: &mut Vec<Effect>) {
+    fn fail(&mut self, why: crate::store::Unavailable, out: &mut Vec<Effect>) {
         if !self.failed {
             self.failed = true;
             out.push(Effect::Fail(why));

@@ -11,12 +11,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cloud_time::ClockStanding;
-use super::core::Core;
+use super::Core;
 use super::work::Work;
 use crate::domain::hold::clock_text;
 use crate::domain::id::{ChangeId, Name, RolloutId};
 use crate::domain::rollout::Attribution;
+use crate::engine::cloud_time::ClockStanding;
 
 /// Lanes named in one reason, so that it stays a sentence.
 const LANES_NAMED: usize = 3;

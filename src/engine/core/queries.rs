@@ -8,16 +8,16 @@
 
 use std::time::Duration;
 
-use super::core::Core;
-use super::effect::Effect;
-use super::fair_queue::{Rank, Waiter};
-use super::handle::{ASKS_MAX, AskError};
+use super::Core;
 use super::tickets::Owner;
 use super::timers::Timer;
 use super::work::SEND_WITHIN;
 use crate::domain::call::{Call, CallError, Disposition, Reply};
 use crate::domain::id::Name;
 use crate::domain::quota::Boot;
+use crate::engine::effect::Effect;
+use crate::engine::fair_queue::{Rank, Waiter};
+use crate::engine::handle::{ASKS_MAX, AskError};
 
 /// How often a question is put before its failure is told. Where one answer in twenty is an error, one question in three
 /// million fails so.

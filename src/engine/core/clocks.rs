@@ -4,7 +4,7 @@
 //!
 //! Deliberately not here: the clocks themselves (`engine::cloud_time`), and the last check (`engine::fence`).
 
-use super::core::Core;
+use super::Core;
 use super::tickets::Owner;
 use crate::domain::call::Reply;
 use crate::domain::change::State;
