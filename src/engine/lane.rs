@@ -1,10 +1,12 @@
-//! One lane's traffic: who waits, when the next call may leave, and what holds the lane.
+//! One lane's traffic: its queue, its permits, and what holds it.
 //!
-//! Invariants: at most the lane's quota in any interval, and no more of it than its account was seen to give
+//! Job: give a permit or say when the next may be had, count what is in flight, pause, and learn the account's ceiling.
+//!
+//! Invariants: at most the lane's quota leaves in any interval, and no more of it than its account was seen to give
 //! (`domain::quota`, the promise; `domain::ceiling`, what was learnt); calls are spread evenly before that (`governor`, the
-//! spacing); a pause asked for by the cloud stops the whole lane and costs no change an attempt.
+//! spacing); a pause that the cloud asks for stops the whole lane and costs no change an attempt.
 //!
-//! Deliberately not here: which call a change makes, and who goes first (`engine::fair_queue`).
+//! Deliberately not here: which call a change makes (`domain::change`), and who goes first (`engine::fair_queue`).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -324,12 +326,12 @@ impl LaneState {
     }
 
     /// One more change is in flight.
-    pub(super) fn take_off(&mut self) {
+    pub(super) fn add_in_flight(&mut self) {
         self.in_flight += 1;
     }
 
     /// A change is in flight no more.
-    pub(super) fn land(&mut self) {
+    pub(super) fn remove_in_flight(&mut self) {
         self.in_flight -= 1;
     }
 

@@ -118,9 +118,9 @@ impl Work {
         self.counted = counts;
         if let Some(lane) = lanes.get_mut(&self.change.target.lane) {
             if counts {
-                lane.take_off();
+                lane.add_in_flight();
             } else {
-                lane.land();
+                lane.remove_in_flight();
                 stirred.insert(self.change.target.lane.clone());
             }
         }

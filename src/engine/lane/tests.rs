@@ -387,3 +387,51 @@ fn a_level_is_gone_on_with_exactly_and_another_account_has_none_of_it() {
     elsewhere.resume(level, now);
     assert_eq!(next_permit(&mut elsewhere, now), now + SETTLE + SECOND, "its past is unknown");
 }
+
+#[test]
+fn a_lane_has_room_for_as_many_as_it_may_have_in_flight() {
+    let mut lane = free();
+    for _ in 0..lane.lane.max_in_flight {
+        assert!(lane.has_room());
+        lane.add_in_flight();
+    }
+    assert!(!lane.has_room());
+    lane.remove_in_flight();
+    assert!(lane.has_room());
+}
+
+#[test]
+fn a_lane_that_refused_a_permit_says_when_it_has_the_next() {
+    let mut lane = limited(10);
+    assert_eq!((lane.take(ms(0)), lane.free_at(ms(0))), (Ok(()), None));
+    assert_eq!(lane.take(ms(0)), Err(NotYet::Until(ms(100))));
+    assert_eq!((lane.free_at(ms(99)), lane.free_at(ms(100))), (Some(ms(100)), None));
+    assert_eq!((lane.take(ms(100)), lane.free_at(ms(100))), (Ok(()), None));
+}
+
+#[test]
+fn a_mark_is_raised_above_the_calls_that_may_still_arrive() {
+    let mut lane = limited(10);
+    assert!(!lane.exceeds_mark(ms(0)));
+    for call in 0..1 + MARK_STEP_MIN {
+        next_permit(&mut lane, ms(0));
+        assert_eq!(lane.exceeds_mark(ms(0)), call == 0, "raised once, it holds for some calls more: {call}");
+        lane.raise_mark(ms(0));
+    }
+    next_permit(&mut lane, ms(0));
+    assert!(lane.exceeds_mark(ms(0)));
+    let mut unlimited = free();
+    unlimited.take(ms(0)).expect("without a quota nothing is refused");
+    assert!(!unlimited.exceeds_mark(ms(0)), "what is not counted needs no mark");
+}
+
+#[test]
+fn a_lane_that_is_out_of_reach_again_and_again_is_down_until_a_call_goes_through() {
+    let mut lane = free();
+    for (second, down) in [(0, false), (2, false), (5, true)] {
+        assert!(lane.pause_for(&error(Disposition::NotDone, None, None), SECOND * second));
+        assert_eq!(lane.is_down(), down, "{second}");
+    }
+    lane.well();
+    assert!(!lane.is_down());
+}
