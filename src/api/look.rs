@@ -2,7 +2,7 @@
 //!
 //! Invariants: nothing is changed or stored; the reads wait behind all work of their lane and count on its quota; a
 //! client that goes away takes what still waits with it. An instance whose list cannot be read whole, after all tries of the
-//! engine (`engine::ask`), is told as not known, never as empty.
+//! engine (`engine::Handle::ask`), is told as not known, never as empty.
 //!
 //! Deliberately not here: what a plan makes of it (`sealift plan --look`).
 

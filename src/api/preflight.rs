@@ -1,7 +1,7 @@
 //! Preflight: what a rollout needs, looked at before its window and told line by line.
 //!
 //! Invariants: nothing is changed at the cloud, and nothing stays behind on the disk; every call is a read with a permit of
-//! its lane, behind all work, and is called a no-go only after all tries of the engine (`engine::ask`); at most [`PROBES_MAX`] ports are looked at at once, each once, after all reads and all within
+//! its lane, behind all work, and is called a no-go only after all tries of the engine (`engine::Handle::ask`); at most [`PROBES_MAX`] ports are looked at at once, each once, after all reads and all within
 //! [`PORTS_WITHIN`]. What a read cannot tell is told as a note, never as a go.
 //!
 //! Deliberately not here: the plan, which the client reads (`sealift preflight`), and what the lines amount to.

@@ -10,7 +10,7 @@
 //! to have made no job. So what the cloud made before a job that is explained is older than the PUT in doubt, whoever made it,
 //! and need not be explained itself: of an instance with many proxies only the latest job ids are kept.
 //!
-//! Deliberately not here: reading the list to its end (`engine::job_search`), and what one candidate, none or many lead to
+//! Deliberately not here: reading the list to its end (`engine::core::job_search`), and what one candidate, none or many lead to
 //! (`domain::change`).
 
 use std::time::Duration;

@@ -1,7 +1,12 @@
-//! What goes into the engine's core and what comes out of it.
+//! The inputs and effects of the engine's core.
 //!
-//! Invariant: every [`Effect`] with a ticket is answered by exactly one [`Input`] with the same ticket, unless the
-//! process dies; the core waits for nothing else.
+//! Job: name everything that the core is given and everything that it asks for.
+//!
+//! Invariant: every [`Effect`] with a ticket is answered by exactly one [`Input`] with the same ticket, unless the process
+//! dies; the core waits for nothing else.
+//!
+//! Deliberately not here: performing an effect (`engine::runtime`, `rehearse`), and whose a ticket is
+//! (`engine::core::tickets`).
 
 use std::ops::Range;
 

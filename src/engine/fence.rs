@@ -1,12 +1,14 @@
-//! The fence: what the last check reads when bytes are about to leave.
+//! The fence: the state that the last check reads when bytes are about to leave.
 //!
-//! Invariant: an operator's verb is acknowledged only after the fence knows it, and every write asks the fence
-//! while its request is still incomplete; both take the same lock. So after an acknowledged pause or abort, after a
-//! halt, while a person stopped everything and while the kill-switch file is there, no PUT becomes complete. The file itself is
-//! looked at by the check, for whoever watches it tells of it a moment later.
+//! Job: keep what forbids a write (verbs, stops, paused lanes, clocks), and check each write against it at the last instant.
 //!
-//! Deliberately not here: quota and deciding. A process frozen between this check and the kernel's write cannot be
-//! stopped from our side; README says so.
+//! Invariant: an operator's verb is acknowledged only after the fence has it, and every write asks the fence while its
+//! request is still incomplete; both take the same lock. So after an acknowledged pause or abort, after a halt, while
+//! a person has stopped everything and while the kill-switch file is there, no PUT becomes complete. The check looks for the
+//! file itself, because its watcher reports it a moment later.
+//!
+//! Deliberately not here: quota and decisions. A process frozen between this check and the kernel's write cannot be stopped
+//! from our side; README says so.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

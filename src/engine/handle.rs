@@ -1,7 +1,11 @@
-//! How the rest of the program speaks to a running engine.
+//! The interface of a running engine for the rest of the program.
 //!
-//! Invariant: what a method here answers with success is durable. Every method answers within a second or fails with
-//! the reason; none waits for the cloud.
+//! Job: send requests to the engine's task and wait for their answers; describe the engine's state in a [`Snapshot`].
+//!
+//! Invariant: what a method here answers with success is durable. Only [`Handle::ask`] waits for the cloud; every
+//! other method answers within a second or fails with the reason.
+//!
+//! Deliberately not here: what becomes of a request (`engine::core`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

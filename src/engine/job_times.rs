@@ -1,9 +1,14 @@
-//! How long the jobs of a lane take of late, and how often it pays to look.
+//! How long recent jobs of a lane took, and how often a look at one pays.
+//!
+//! Job: remember the durations of the last [`KEPT`] jobs, and derive from them the distance of lists and the sleep of a
+//! change.
 //!
 //! Invariants: nothing is concluded from fewer than [`TOLD_BY`] jobs; a wait is never shorter than the lane's `poll`, and
-//! between two lists never longer than its `poll_max`. Where the cloud does not tell them, times are off by half of the time
-//! between two looks at most; that jobs became shorter is noticed by the lists of the others, and where there is no list by
-//! looks that find them ended at once.
+//! between two lists never longer than its `poll_max`. Where the cloud does not report durations, they are off by at most
+//! half of the time between two looks; that jobs became shorter is noticed by the lists of the others, and where there is no
+//! list by looks that find them ended at once.
+//!
+//! Deliberately not here: which jobs are followed, and when a list is made (`engine::followed`).
 
 use std::collections::VecDeque;
 use std::time::Duration;

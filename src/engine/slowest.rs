@@ -4,7 +4,7 @@
 //! boot clock, counted from when this process first saw the wait, and the cloud's clock say so as well.
 //!
 //! Invariant: no step of one clock alone ends a wait early. Deliberately not here: windows, which shut as soon as one of the
-//! clocks says so (`engine::rollouts`, `engine::fence`).
+//! clocks says so (`engine::opening`, `engine::fence`).
 
 use jiff::Timestamp;
 

@@ -1,6 +1,6 @@
 //! Whether a rollout was looked at without a break, and what came between if it was not.
 //!
-//! Invariant: it only explains. What was missed is counted by the record alone (`domain::missed`), so a process that
+//! Invariant: it only explains. What was missed is counted by the record alone (`domain::window_log`), so a process that
 //! knows nothing of what was before counts the same and merely says "no daemon ran".
 
 use std::time::Duration;

@@ -1,9 +1,12 @@
-//! What is done to a rollout's stored changes one stretch after the other: put back into the queue, withdrawn, or marked
-//! to be put back.
+//! Bulk moves: a rollout's stored changes are put back into the queue, withdrawn, or marked for a revert, stretch by stretch.
 //!
-//! Invariant: a stretch is one commit, and doing it again after a crash changes nothing; between two stretches a waiting
-//! verb comes first. Deliberately not here: what becomes of one change (`domain::change`), and what follows when all is
-//! swept (`domain::rollout`).
+//! Job: read a stretch of at most [`STRETCH`] changes, move them in one commit, and go on until none is left.
+//!
+//! Invariant: a stretch is one commit, and repeating it after a crash changes nothing; a verb that waits is carried out
+//! between two stretches.
+//!
+//! Deliberately not here: what becomes of one change (`domain::change`), and what follows when all are moved
+//! (`domain::rollout`).
 
 use std::time::Duration;
 

@@ -1,7 +1,12 @@
-//! What a person says of one change that failed or is in doubt.
+//! A person's verb on one change that failed or is in doubt.
 //!
-//! Invariant: the change moves in the commit that answers the verb, or the verb is refused and nothing moves; who said it
-//! stands in the change's own journal entry, once.
+//! Job: decide the verb for the change that it names, and commit or refuse it.
+//!
+//! Invariant: the change moves in the commit that answers the verb, or the verb is refused and nothing moves; the change's
+//! own journal entry names the person once.
+//!
+//! Deliberately not here: which verbs a rollout allows (`domain::rollout`), and what they do to a change
+//! (`domain::change`).
 
 use std::time::Duration;
 

@@ -1,7 +1,12 @@
-//! The changes in hand: from a wake or an answer through a decision and its commit to the next call.
+//! The changes in hand: from a timer or an answer through a decision and its commit to the next call.
 //!
-//! Invariant: a decision that makes a call is taken only with a permit in hand, because its commit starts the call's
-//! deadline; and an event is dropped only when the table says that it is stale.
+//! Job: take changes over, decide, queue for permits, commit, send, and let go of what is settled or was moved by another.
+//!
+//! Invariants: a decision that makes a call is taken only with a permit in hand, because its commit starts the call's
+//! deadline; an event is dropped only when the table says that it is stale.
+//!
+//! Deliberately not here: the table itself (`domain::change`), how permits are given (`permit`), lists of jobs (`follow`,
+//! `job_search`) and probes (`probes`).
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! Following the jobs of a lane together: one page of the job list tells of all of them at once.
+//! Following the jobs of a lane together: one page of the job list reports all of them at once.
 //!
-//! Job: changes whose job is to be looked at wait for the next list of their lane instead of asking one by one; lists
-//! keep a distance, which follows from how long the lane's jobs take. A job that a list does not tell of is asked for alone.
+//! Job: a change whose job is to be looked at waits for the next list of its lane instead of asking alone; lists keep a
+//! distance, which follows from how long the lane's jobs take. A job that a list does not contain is asked for alone.
 //!
-//! Invariant: what a list tells reaches a change as if it had asked itself.
+//! Invariant: what a list reports reaches a change as if the change had asked itself.
 //!
 //! Deliberately not here: what is remembered of the jobs and of the list under way (`engine::followed`), and what a job's
 //! end means (`domain::change`).

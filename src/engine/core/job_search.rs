@@ -1,7 +1,13 @@
-//! The question for a lost job id: page after page of the job list, then the jobs that are explained.
+//! The search for a lost job id: the pages of the job list, then the jobs that other changes explain.
 //!
-//! Invariant: only a list that is known to be whole is an answer; "no job of ours" is never concluded from a part of one. A
-//! page that fails is asked for again, and what was read before it is kept.
+//! Job: collect the jobs of the change's instance page by page, read from the store which of them are explained, and decide
+//! with those that remain.
+//!
+//! Invariant: only a whole list is an answer; "no job of ours" is never concluded from a part of one. A page that failed is
+//! asked for again, and what was read before it is kept.
+//!
+//! Deliberately not here: how pages follow one another (`engine::paged_list`), and which of the jobs is the lost one
+//! (`domain::job_match`).
 
 use super::Core;
 use super::tickets::Owner;

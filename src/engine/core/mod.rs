@@ -1,11 +1,12 @@
 //! The engine's core: one synchronous function from times and an input to effects.
 //!
-//! Job: hold the work in hand, fire timers, hand out permits, decide, and say what must be done outside. The shell
-//! performs the effects and feeds the answers back; the simulation does the same with its own cloud and store.
+//! Job: hold the work in hand, fire timers, give permits, decide, and return the effects that must be performed. The
+//! runtime performs them and returns the answers as inputs; rehearsal and simulation do the same with a cloud of their own.
+//! This file holds the state and dispatches inputs; the files beside it are its chapters.
 //!
-//! Invariants: a call is asked for only after its commit was acknowledged; one change has at most one effect out;
-//! what is kept in memory is bounded by what is in flight, plus one entry an open rollout. Losing all of it loses
-//! nothing: every entry can be read again from the store.
+//! Invariants: a call is asked for only after its commit was acknowledged; one change has at most one effect out; memory is
+//! bounded by what is in flight, plus one entry an open rollout. A core that is lost loses nothing: every entry can be read
+//! again from the store. Only chapters of this module read or change its fields.
 //!
 //! Deliberately not here: I/O, clocks, randomness, and the tables themselves (`domain`).
 

@@ -1,9 +1,12 @@
-//! Permits: who of a lane's line may send now, and what a lane learns when a call of it is over.
+//! Permits: which waiter of a lane may send now, and what a lane learns when its call is over.
 //!
-//! Invariants: a permit is taken before a decision with a call is committed, for that commit starts the call's deadline;
-//! every permit taken comes back, by the answer or unused.
+//! Job: give the permits of the lanes that may have become able to send, and take back those of calls that are over.
 //!
-//! Deliberately not here: how many there are (`engine::lane`), and what a change does with one (`engine::changes`).
+//! Invariants: a permit is taken before a decision with a call is committed, because that commit starts the call's
+//! deadline; every permit comes back, with the answer or unused.
+//!
+//! Deliberately not here: how many permits there are (`engine::lane`), who is next (`engine::fair_queue`), and what a change
+//! does with one (`changes`).
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
-//! Looks at the wire: which changes probe their proxy's port now, and what comes back.
+//! Probes over the wire: which changes probe their proxy's port now, and what the probe returns.
 //!
-//! Invariants: at most [`PROBES_MAX`] probes are out, and one for each change; every place taken comes back with its proof
-//! or unused. A probe uses no permit of a lane: it is no call of the API.
+//! Job: queue changes that need a proof, start probes as places become free, and decide with what they saw.
+//!
+//! Invariants: at most [`PROBES_MAX`] probes are out, and one for each change; every place comes back with its proof or
+//! unused. A probe uses no permit of a lane, because it is no call of the API.
 //!
 //! Deliberately not here: when a proof is asked for and what it means (`domain::change`), and the connection (`probe`).
 

@@ -1,10 +1,12 @@
-//! Questions of people: reads that belong to no change, sent with a permit of their lane when no work wants it.
+//! People's reads: calls that belong to no change, sent with a permit that no work of their lane wants.
 //!
-//! Invariants: every question is answered once; none goes before work of its lane; at most [`ASKS_MAX`] are open. One that fails
-//! in a way that may pass is put again after a growing wait, each time with a permit of its own, at most [`ASK_TRIES_MAX`] times.
-//! Nothing of them is stored, and a lane learns from their answers as from any other.
+//! Job: queue each read behind all work of its lane, send it, repeat it if its failure may pass, and return the answer.
 //!
-//! Deliberately not here: what an answer means to whoever asked.
+//! Invariants: every read is answered once; none goes before work of its lane; at most [`ASKS_MAX`] are open. A failure that
+//! may pass is repeated after a growing wait, each time with a permit of its own, at most [`ASK_TRIES_MAX`] times. Nothing is
+//! stored, and a lane learns from these answers as from any other.
+//!
+//! Deliberately not here: what an answer means to the person who asked (`api`).
 
 use std::time::Duration;
 

@@ -1,9 +1,12 @@
-//! Changes whose lane does not serve them: the configuration has it no more, or it reaches the project of a lane before it.
+//! Changes that their lane does not serve: the configuration has no such lane any more, or a lane before it reaches the same
+//! project.
 //!
-//! Invariant: what is counted here is in hand, so it is bounded by what is in flight.
+//! Job: count such changes by rollout and lane, as they come into hand and leave it.
 //!
-//! Deliberately not here: which lanes share a project (`domain::lane`), what becomes of their changes (`engine::lane`), and how
-//! people are told (`domain::hold`).
+//! Invariant: only changes in hand are counted, so the counts are bounded by what is in flight.
+//!
+//! Deliberately not here: which lanes share a project (`domain::lane`), what becomes of their changes (`engine::lane`), and
+//! how people are informed (`domain::hold`).
 
 use super::Core;
 use crate::domain::id::{ChangeId, Name, RolloutId};
