@@ -14,7 +14,8 @@
 //! - *the log*, the truth: `journal` of `segment`s of `record`s, a `writer` that commits in groups, a `reader` beside it; `submission`, the
 //!   frozen `targets`;
 //! - *the index*, sled's queue: `queue`, its `queue_writer`; a `pending` record becomes a batch (`draft`) of `row`s and `value`s; `backlog` is
-//!   what the index does not have yet, `applied` what it has, `page` what it shows; `over` and `packer` keep what is over out of it;
+//!   what the index does not have yet, `applied` what it has, `page` what it shows; `over`, `packer` and `packing` keep what is over
+//!   out of it;
 //! - *the directory*: `home` owns it, `files` writes it, `open` fits it together or returns an `error`, `held` and `beside` notice that
 //!   it is gone, `growth` says how fast it fills, `maintenance` checks, copies, repairs and compacts it;
 //! - *put together*: `sled` on disk, with what its threads share (`shared`, `workers`); `memory` without one; `contract` is what both must do.
@@ -49,6 +50,7 @@ pub mod memory;
 pub mod open;
 mod over;
 mod packer;
+mod packing;
 mod page;
 mod pending;
 mod progress;

@@ -7,7 +7,6 @@
 //! Deliberately not here: the form of a file.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 use super::applied::Closed;
 use super::error::QueueError;
@@ -21,7 +20,6 @@ const UNLOAD: usize = 500;
 
 pub(crate) struct Packer {
     pub shared: Arc<StoreShared>,
-    pub over: Receiver<Closed>,
 }
 
 impl Packer {
@@ -34,12 +32,12 @@ impl Packer {
         let queue = &self.shared.queue;
         // First what the last process left, or a program of before did not do.
         let left = self.shared.unpacked()?;
-        for Closed { id, rows } in left.into_iter().chain(&self.over) {
-            if !queue.pack(id, rows, &|| !self.shared.is_ending())? {
+        for Closed { id, rows } in left.into_iter().chain(std::iter::from_fn(|| self.shared.packing.next())) {
+            if !queue.pack(id, rows, &|| !self.shared.packing.has_ended())? {
                 return Ok(());
             }
             while self.shared.while_nobody_reads(|| queue.unload(id, UNLOAD))? {
-                if self.shared.is_ending() {
+                if self.shared.packing.has_ended() {
                     return Ok(());
                 }
             }

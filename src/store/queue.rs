@@ -258,6 +258,14 @@ impl Queue {
         ]
     }
 
+    /// Entries of sled's table of pages, which it keeps in memory and never gives up.
+    #[cfg(test)]
+    pub fn pages(&self) -> usize {
+        let told = format!("{:?}", self.db.context.pagecache);
+        let most = told.strip_prefix("PageCache { max: ").and_then(|rest| rest.split(' ').next());
+        most.and_then(|most| most.parse().ok()).expect("sled tells the largest number of a page")
+    }
+
     pub fn settled(&self, id: ChangeId) -> Result<Option<StoredRow>, QueueError> {
         match (self.settled.get(change_key(id))?, self.over.open(id.rollout)?) {
             (Some(value), _) => Ok(Some(read_json("a change", &value)?)),

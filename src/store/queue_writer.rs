@@ -6,11 +6,9 @@
 //! Deliberately not here: anybody who waits for durability. The journal alone answers them, see docs/decisions/0002.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::applied::Closed;
 use super::error::QueueError;
 use super::shared::StoreShared;
 
@@ -19,8 +17,7 @@ pub(crate) struct QueueWriter {
     pub shared: Arc<StoreShared>,
     /// How long lines are gathered, at most.
     pub gather: Duration,
-    /// Is told what is over; and its thread, which ends before this one.
-    pub over: Sender<Closed>,
+    /// Ends before this thread.
     pub packer: Option<JoinHandle<()>>,
 }
 
@@ -28,10 +25,8 @@ impl QueueWriter {
     /// Writes until the journal's thread has ended and nothing is left, or something fails.
     pub fn run(self) {
         self.shared.guarded("write the queue", || self.write_all());
-        self.shared.end_packing();
-        let Self { over, packer, .. } = self;
-        drop(over);
-        if let Some(packer) = packer {
+        self.shared.packing.end();
+        if let Some(packer) = self.packer {
             // A panic there is caught there and has failed the store.
             let _ = packer.join();
         }
@@ -44,8 +39,7 @@ impl QueueWriter {
             self.shared.count_sync();
             self.shared.backlog.done();
             for closed in self.shared.take_closed() {
-                // It is gone only after a failure, which ends this thread too.
-                let _ = self.over.send(closed);
+                self.shared.packing.push(closed);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use super::error::QueueError;
 use super::error::WriterFailure;
 use super::error::panic_message;
 use super::home::Home;
+use super::packing::PackingLine;
 use super::pending::PendingRecord;
 use super::queue::Queue;
 use super::reader::Reader;
@@ -42,6 +43,8 @@ pub(crate) struct StoreShared {
     pub queue: Queue,
     /// What the journal has and the queue not yet.
     pub backlog: Backlog,
+    /// What is over and lies in the queue's trees still.
+    pub packing: PackingLine,
     inner: Mutex<CommitQueue>,
     wake: Condvar,
     applied: RwLock<Applied>,
@@ -49,8 +52,6 @@ pub(crate) struct StoreShared {
     progress: watch::Sender<WriterProgress>,
     failed: watch::Sender<Option<String>>,
     syncs: AtomicU64,
-    /// What is left to be packed is left to the next start.
-    ending: AtomicBool,
 }
 
 /// The state, and the commits that wait for the writer.
@@ -91,12 +92,13 @@ pub(crate) struct WriterProgress {
 
 impl StoreShared {
     /// Brings together what was opened.
-    pub fn new(home: Home, queue: Queue, state: StoreState, applied: Applied, synced: SyncedUpTo) -> Self {
+    pub fn new(home: Home, queue: Queue, state: StoreState, applied: Applied, synced: SyncedUpTo, packing: PackingLine) -> Self {
         let seq = state.seq();
         Self {
             home,
             queue,
             backlog: Backlog::new(synced.mark),
+            packing,
             inner: Mutex::new(CommitQueue { state, items: VecDeque::new(), stopping: false, failed: None }),
             wake: Condvar::new(),
             applied: RwLock::new(applied),
@@ -104,7 +106,6 @@ impl StoreShared {
             progress: watch::channel(WriterProgress { synced: seq, applied: seq, over: false }).0,
             failed: watch::channel(None).0,
             syncs: AtomicU64::new(0),
-            ending: AtomicBool::new(false),
         }
     }
 
@@ -148,6 +149,7 @@ impl StoreShared {
     pub fn stop(&self) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).stopping = true;
         self.wake.notify_all();
+        self.packing.end();
     }
 
     /// After the writer has ended: every later call is refused.
@@ -176,6 +178,7 @@ impl StoreShared {
         }
         self.progress.send_modify(|progress| progress.over = true);
         self.backlog.abandon();
+        self.packing.end();
         self.wake.notify_all();
         failed
     }
@@ -257,15 +260,6 @@ impl StoreShared {
     pub fn while_nobody_reads<T>(&self, work: impl FnOnce() -> T) -> T {
         let _landed = self.applied.write().unwrap_or_else(PoisonError::into_inner);
         work()
-    }
-
-    /// Nothing more is packed.
-    pub fn end_packing(&self) {
-        self.ending.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
     }
 
     /// A settled change that the state no longer holds.

@@ -32,6 +32,7 @@ use super::instances::remember;
 use super::maintenance::provenance;
 use super::open::{Headway, OpenSettings, OpenedStore, open};
 use super::packer::Packer;
+use super::packing::PackingLine;
 use super::page::PageQuery;
 use super::pending::PendingRecord;
 use super::pending::{FrozenRollout, NewRollout};
@@ -58,6 +59,10 @@ const LOOKS_MAX: usize = 8;
 /// and short beside the time that a start takes anyway.
 const GATHER: Duration = Duration::from_millis(200);
 
+/// Rows of what is over that may wait until they leave sled: more than a cloud's quota lets anybody settle while the largest
+/// rollout is packed, and a few MiB of sled's table of pages.
+const PACKING_ROWS_MAX: u64 = 100_000;
+
 /// How a store on disk is opened.
 #[derive(Debug, Clone)]
 pub struct SledOptions {
@@ -75,6 +80,8 @@ pub struct SledOptions {
     /// How long the queue gathers journal entries before it takes them in, at most: what a start after a crash replays
     /// from the journal. Zero: every batch at once. Whoever reads the queue does not wait for it.
     pub gather: Duration,
+    /// Rows of what is over that may wait until they leave sled; while more do, the queue takes nothing in.
+    pub packing_rows_max: u64,
     /// Whether the store's id stands beside its directory too, and a start without that store is refused.
     pub id_beside: bool,
     /// Told how far a start is that brings the queue after the journal.
@@ -90,6 +97,7 @@ impl Default for SledOptions {
             segment_bytes: 64 << 20,
             mark_every: 10_000,
             gather: GATHER,
+            packing_rows_max: PACKING_ROWS_MAX,
             id_beside: false,
             headway: watch::Sender::default(),
             failpoint: Failpoint::default(),
@@ -130,13 +138,17 @@ impl SledStore {
         let OpenedStore { home, journal, queue, state, applied, rebuilt, torn } = open(dir, &settings)?;
         let fail = |source| OpenError::Directory { what: "start the threads for", path: dir.to_owned(), source };
         let fresh_import = provenance::fresh_import(dir, journal.mark())?;
-        let shared = Arc::new(StoreShared::new(home, queue, state, applied, synced(&journal)));
+        let packing = PackingLine::new(options.packing_rows_max);
+        let shared = Arc::new(StoreShared::new(home, queue, state, applied, synced(&journal), packing));
         let workers = Workers::start().map_err(fail)?;
-        let (over, closed) = std::sync::mpsc::channel();
-        let packer = Packer { shared: Arc::clone(&shared), over: closed };
+        let packer = Packer { shared: Arc::clone(&shared) };
         let packer = std::thread::Builder::new().name("store-pack".into()).spawn(move || packer.run()).map_err(fail)?;
-        let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather, over, packer: Some(packer) };
-        let queue_writer = std::thread::Builder::new().name("store-queue".into()).spawn(move || queue_writer.run()).map_err(fail)?;
+        let queue_writer = QueueWriter { shared: Arc::clone(&shared), gather: options.gather, packer: Some(packer) };
+        let queue_writer = std::thread::Builder::new().name("store-queue".into()).spawn(move || queue_writer.run());
+        let queue_writer = queue_writer.map_err(|error| {
+            shared.packing.end();
+            fail(error)
+        })?;
         let writer = JournalWriter {
             shared: Arc::clone(&shared),
             journal,
@@ -173,6 +185,12 @@ impl SledStore {
         let trees = self.shared.queue.trees().into_iter().filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
         let state = self.shared.commit_queue().expect("in order").state.kept();
         state.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
+    }
+
+    /// What its threads share.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &StoreShared {
+        &self.shared
     }
 
     /// How often journal or queue were synced to disk since the start.

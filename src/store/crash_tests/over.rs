@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{image, reopened};
+use super::{image, options, reopened};
 use crate::domain::group::GroupBy;
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::store::failpoint::Failpoint;
 use crate::store::fixtures::{abort, at, failed, picture, put, release, started, submission, switched, target};
 use crate::store::maintenance::check::check;
 use crate::store::queue::Queue;
-use crate::store::sled::SledStore;
+use crate::store::sled::{SledOptions, SledStore};
 use crate::store::{Store, Submission, maintenance};
 
 /// Rows of the rollout that ends: more than leave the tree at once.
@@ -142,6 +142,64 @@ async fn what_is_kept_does_not_grow_with_what_is_over() {
     assert_eq!(kept[0], kept[1], "after 6 and after 12 rollouts");
     let some: Vec<_> = kept[1].iter().filter(|(what, count)| *count > 0 && !["meta", "instances"].contains(what)).collect();
     assert!(some.is_empty(), "{some:?}");
+}
+
+/// A rollout with a row for each of its targets that is over.
+async fn ended(store: &SledStore, name: &str, rows: u32) -> RolloutId {
+    let targets = (0..rows).map(|n| target(n, n)).collect();
+    let id = started(store, Submission { targets, ..submission(name, &[rows], 0) }).await;
+    work_off(store, id, rows as usize).await;
+    abort(store, id).await;
+    id
+}
+
+/// sled's table of pages only ever grows: it must not by what was over and is packed.
+#[tokio::test]
+async fn the_table_of_pages_does_not_grow_with_what_is_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = reopened(dir.path());
+    let mut pages = Vec::new();
+    for number in 0..8 {
+        ended(&store, &format!("night-{number}"), 120).await;
+        packed(&store);
+        pages.push(store.shared().queue.pages());
+    }
+    // The rows of one rollout take a page for each 8 to 16 of them.
+    assert!(pages[7] < pages[1] + 12, "{pages:?}");
+}
+
+/// And what is over and not packed is bounded, however slow the packer is.
+#[tokio::test]
+async fn a_packer_that_lags_is_waited_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SledStore::open(dir.path(), SledOptions { packing_rows_max: 10, ..options(Failpoint::default()) }).expect("a new store");
+    store.shared().packing.hold(true);
+    for name in ["alpha", "beta", "gamma"] {
+        ended(&store, name, 8).await;
+    }
+    assert!(store.shared().packing.fills(), "nobody waits, and 16 rows do");
+    assert_eq!(store.unpacked().expect("sound").len(), 3);
+    store.shared().packing.hold(false);
+    ended(&store, "delta", 8).await;
+    store.rollouts(None, 9).await.expect("the queue goes on");
+    packed(&store);
+}
+
+/// Nobody waits for it at the end: what is left is packed by the next start.
+#[tokio::test]
+async fn a_store_that_ends_does_not_wait_for_the_packer() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SledStore::open(dir.path(), SledOptions { packing_rows_max: 0, ..options(Failpoint::default()) }).expect("a new store");
+    store.shared().packing.hold(true);
+    for name in ["alpha", "beta"] {
+        ended(&store, name, 3).await;
+    }
+    assert!(store.shared().packing.fills(), "nobody waits, and 3 rows do");
+    store.close().expect("nothing failed");
+    drop(store);
+    let store = reopened(dir.path());
+    packed(&store);
+    assert_eq!(store.rollouts(None, 9).await.expect("available").len(), 2);
 }
 
 /// The disk does not shrink with what is over: its files count as bytes of the queue and as growth.
