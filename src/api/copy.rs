@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 use super::Api;
+use super::caller::Reads;
 use super::fault::ApiError;
-use super::peer::Peer;
 use super::places::place;
 
 /// Bytes between the thread that reads the disk and the socket.
@@ -27,18 +27,18 @@ const BETWEEN: usize = 256 * 1024;
 /// One copy at a time: each takes a core for the chain and the disk's bandwidth.
 static COPIES: Semaphore = Semaphore::const_new(1);
 
-pub(super) async fn export(State(api): State<Arc<Api>>, peer: Peer) -> Result<Response, ApiError> {
+pub(super) async fn export(State(api): State<Arc<Api>>, Reads(caller): Reads) -> Result<Response, ApiError> {
     let place = place(&COPIES, "another copy of the store is being made").await?;
     let (store, now) = (Arc::clone(&api.store), api.now());
     let broke = |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
     let export = tokio::task::spawn_blocking(move || store.export()).await.map_err(broke)??;
     let (reader, writer) = tokio::io::duplex(BETWEEN);
-    tracing::info!(seq = export.seq(), by = %peer, "a copy of the store is being made");
+    tracing::info!(seq = export.seq(), by = %caller, "a copy of the store is being made");
     tokio::task::spawn_blocking(move || {
         let _place = place;
         match export.write(now, false, SyncIoBridge::new(writer)) {
-            Ok(manifest) => tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %peer, "a copy of the store was made"),
-            Err(error) => tracing::warn!(error = format!("{error:#}"), by = %peer, "a copy of the store was not finished"),
+            Ok(manifest) => tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %caller, "a copy of the store was made"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), by = %caller, "a copy of the store was not finished"),
         }
     });
     Ok(([(CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReaderStream::with_capacity(reader, BETWEEN))).into_response())

@@ -12,8 +12,8 @@ use axum::http::{StatusCode, Uri};
 use jiff::Timestamp;
 
 use super::Api;
+use super::caller::{Operates, Reads};
 use super::fault::ApiError;
-use super::peer::Peer;
 use super::request::{nowhere, reason, verb_request};
 use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow};
 use crate::domain::enforce::{EnforcementEnd, EnforcementRun, EnforcementStage, applying_name, surveying_name};
@@ -146,7 +146,7 @@ fn name(text: &str) -> Result<Name, ApiError> {
 }
 
 /// `GET /v1/enforcements`.
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
+pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
     let found = api.store.enforcements().await?;
     api.store.durable().await?;
     let mut rows = Vec::with_capacity(found.len());
@@ -157,7 +157,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Listing<Enf
 }
 
 /// `GET /v1/enforcements/NAME`.
-pub(super) async fn one(State(api): State<Arc<Api>>, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
+pub(super) async fn one(State(api): State<Arc<Api>>, _: Reads, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
     let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
     api.store.durable().await?;
@@ -168,7 +168,7 @@ pub(super) async fn one(State(api): State<Arc<Api>>, Path(reference): Path<Strin
 pub(super) async fn verb(
     State(api): State<Arc<Api>>,
     Path((reference, word)): Path<(String, String)>,
-    peer: Peer,
+    Operates(caller): Operates,
     uri: Uri,
     body: Bytes,
 ) -> Result<Json<EnforcementDoc>, ApiError> {
@@ -185,7 +185,7 @@ pub(super) async fn verb(
         }
         _ => return Err(nowhere(uri).await),
     };
-    let by = peer.to_string();
+    let by = caller.to_string();
     let moved = command(&*api.store, &name, &asked, &by, &reason(&request.reason), api.now()).await?;
     tracing::info!(plan = %name, verb = %word, %by, stage = moved.record.stage.as_str(), "verb on an enforcement carried out");
     Ok(Json(api.enforcement(&moved, true).await?))

@@ -32,6 +32,16 @@ impl ApiError {
         Self { busy: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
+    /// Nobody is known to ask.
+    pub fn signed_out() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "nobody is signed in here")
+    }
+
+    /// Who asks may not.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
     /// The request is not well formed.
     pub fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)

@@ -10,8 +10,8 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 
 use super::Api;
+use super::caller::Operates;
 use super::fault::ApiError;
-use super::peer::Peer;
 use super::request::{nowhere, reason, verb_request};
 use super::wire::{LaneAnswer, LaneRequest};
 use crate::domain::id::Name;
@@ -47,13 +47,13 @@ impl Api {
 pub(super) async fn verb(
     State(api): State<Arc<Api>>,
     Path((lane, word)): Path<(String, String)>,
-    peer: Peer,
+    Operates(caller): Operates,
     uri: Uri,
     body: Bytes,
 ) -> Result<Json<LaneAnswer>, ApiError> {
     let asked: LaneRequest = verb_request(&body)?;
     let mark = match word.as_str() {
-        "pause" => Some(Attribution { by: peer.to_string(), reason: reason(&asked.reason), at: api.now() }),
+        "pause" => Some(Attribution { by: caller.to_string(), reason: reason(&asked.reason), at: api.now() }),
         "resume" => None,
         _ => return Err(nowhere(uri).await),
     };
@@ -63,12 +63,12 @@ pub(super) async fn verb(
     if mark.is_some() && !api.lanes.iter().any(|lane| lane.name == name) {
         return Err(unknown());
     }
-    tracing::info!(lane = %name, verb = %word, by = %peer, reason = %reason(&asked.reason), "a lane is switched");
+    tracing::info!(lane = %name, verb = %word, by = %caller, reason = %reason(&asked.reason), "a lane is switched");
     let (switching, switched) = (Arc::clone(&api), name.clone());
     // To its end, whether or not the client waits for it: the file and the engine say the same.
     let done = tokio::spawn(async move { switching.switch_lane(switched, mark).await }).await;
     done.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("switching the lane broke: {error}")))??;
-    Ok(Json(LaneAnswer { lane: name.to_string(), verb: word, by: peer.to_string() }))
+    Ok(Json(LaneAnswer { lane: name.to_string(), verb: word, by: caller.to_string() }))
 }
 
 /// That there is no such lane, and which was probably meant.

@@ -19,6 +19,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use super::caller::Operates;
 use super::fault::ApiError;
 use super::lane::no_lane;
 use super::request::query;
@@ -30,7 +31,7 @@ use crate::engine::Handle;
 /// Questions of one request that wait at once: enough to keep a lane busy, few enough that several clients fit in.
 pub(super) const AT_ONCE: usize = 32;
 
-pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, ApiError> {
+pub(super) async fn look(State(api): State<Arc<Api>>, _: Operates, body: Bytes) -> Result<Response, ApiError> {
     let asked: LookRequest = serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("the body is no look: {error}")))?;
     if asked.instances.is_empty() || asked.instances.len() > LOOK_INSTANCES_MAX {
         return Err(ApiError::bad(format!("a look names 1 to {LOOK_INSTANCES_MAX} instances, not {}", asked.instances.len())));
@@ -66,7 +67,7 @@ struct InstancesQuery {
     offset: u32,
 }
 
-pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<InstancePage>, ApiError> {
+pub(super) async fn instances(State(api): State<Arc<Api>>, _: Operates, uri: Uri) -> Result<Json<InstancePage>, ApiError> {
     let asked: InstancesQuery = query(&uri)?;
     let call = Call::Instances { lane: lane(&api, &asked.lane)?, offset: asked.offset };
     let failed =

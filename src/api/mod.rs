@@ -7,6 +7,7 @@
 //! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or refuse it.
 
 mod by_hand;
+mod caller;
 mod copy;
 mod describe;
 mod enforcement;
@@ -17,7 +18,6 @@ mod hold;
 mod lane;
 mod look;
 mod meter;
-mod peer;
 mod places;
 mod preflight;
 pub mod preview;
@@ -37,8 +37,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use caller::{Caller, Callers, Via};
 pub use describe::entry as journal_row;
-pub use peer::Peer;
 pub use places::{CONNECTIONS_MAX, IDLE_MAX};
 pub use routes::router;
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};

@@ -15,13 +15,16 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::caller::{Caller, Reads};
 use super::fault::ApiError;
-use super::peer::Peer;
 use super::request::{nowhere, query, reason, verb_request};
-use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbAnswer, VerbRequest};
+use super::wire::{
+    ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbAnswer, VerbRequest, Whoami,
+};
 use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, stop, submit};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::{Digest, RolloutId};
+use crate::domain::people::Role;
 use crate::domain::rollout::{Requeue, Verb};
 use crate::engine::{Command, Snapshot};
 use crate::store::Rollout;
@@ -61,6 +64,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let timely = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/v1/whoami", get(whoami))
         .route("/v1/daemon", get(daemon))
         .route("/v1/rollouts", get(rollouts))
         .route("/v1/rollouts/{reference}", get(rollout))
@@ -141,7 +145,12 @@ async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
     Ok("ready\n")
 }
 
-async fn daemon(State(api): RouteState) -> Json<DaemonDoc> {
+async fn whoami(caller: Caller) -> Json<Whoami> {
+    let may = caller.may.words().into_iter().map(str::to_owned).collect();
+    Json(Whoami { name: caller.name.to_string(), uid: caller.uid, may, via: caller.via.as_str().into() })
+}
+
+async fn daemon(State(api): RouteState, _: Reads) -> Json<DaemonDoc> {
     // Beside the rest of it; a store that is out of order is told by its health.
     let growth = api.store.growth(api.clock.times().wall).await.unwrap_or_default();
     let plans = api.plans.borrow().clone();
@@ -159,7 +168,7 @@ struct RolloutsQuery {
     open: bool,
 }
 
-async fn rollouts(State(api): RouteState, uri: Uri) -> Result<Json<Listing<RolloutRow>>, ApiError> {
+async fn rollouts(State(api): RouteState, _: Reads, uri: Uri) -> Result<Json<Listing<RolloutRow>>, ApiError> {
     let asked: RolloutsQuery = query(&uri)?;
     if asked.open {
         let rows = find::open_rollouts(&*api.store).await?.iter().rev().map(describe::row).collect();
@@ -173,12 +182,12 @@ async fn rollouts(State(api): RouteState, uri: Uri) -> Result<Json<Listing<Rollo
     Ok(Json(Listing { rows: found.iter().map(describe::row).collect(), next }))
 }
 
-async fn rollout(State(api): RouteState, Path(reference): Path<String>) -> Result<Json<RolloutDoc>, ApiError> {
+async fn rollout(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Result<Json<RolloutDoc>, ApiError> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(api.describe(&rollout).await?))
 }
 
-async fn plan(State(api): RouteState, Path(reference): Path<String>) -> Result<Json<PlanDoc>, ApiError> {
+async fn plan(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Result<Json<PlanDoc>, ApiError> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(describe::plan(&rollout.plan)))
 }
@@ -209,7 +218,7 @@ fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
     Ok(words)
 }
 
-async fn changes(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<ChangeRow>>, ApiError> {
+async fn changes(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<ChangeRow>>, ApiError> {
     let asked: ChangesQuery = query(&uri)?;
     let words = states(asked.state.as_deref())?;
     let rollout = find::rollout(&*api.store, &reference).await?;
@@ -227,7 +236,7 @@ struct JobsQuery {
     limit: Option<usize>,
 }
 
-async fn jobs(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<SavedJob>>, ApiError> {
+async fn jobs(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<SavedJob>>, ApiError> {
     let asked: JobsQuery = query(&uri)?;
     let limit = limit(asked.limit);
     let rollout = find::rollout(&*api.store, &reference).await?;
@@ -266,7 +275,7 @@ impl JournalQuery {
     }
 }
 
-async fn journal(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<JournalRow>>, ApiError> {
+async fn journal(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<JournalRow>>, ApiError> {
     let asked: JournalQuery = query(&uri)?;
     let limit = limit(asked.limit);
     let batch = if asked.filters() { PAGE_MAX } else { limit };
@@ -293,10 +302,11 @@ async fn journal(State(api): RouteState, Path(reference): Path<String>, uri: Uri
 async fn verb(
     State(api): RouteState,
     Path((reference, word)): Path<(String, String)>,
-    peer: Peer,
+    caller: Caller,
     uri: Uri,
     body: Bytes,
 ) -> Result<Json<VerbAnswer>, ApiError> {
+    caller.must(if word == "approve" { Role::Approve } else { Role::Operate }, &format!("`{}`", word.escape_debug()))?;
     let asked: VerbRequest = verb_request(&body)?;
     if asked.in_doubt && word != "retry" {
         return Err(ApiError::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
@@ -330,14 +340,18 @@ async fn verb(
         "promote" => Verb::Promote,
         _ => return Err(nowhere(uri).await),
     };
+    let towards = rollout.plan.ssl_option != (verb == Verb::Revert);
+    if !towards && !matches!(verb, Verb::Pause { .. } | Verb::Abort | Verb::Approve { .. }) {
+        caller.must(Role::Off, "what switches SSL off")?;
+    }
     let reason = reason(&asked.reason);
-    let done = api.handle.command(Command { rollout: rollout.id, verb, by: peer.person(), reason }).await?;
-    tracing::info!(rollout = %rollout.plan.name, id = %rollout.id.short(), verb = %word, by = %peer, phase = done.phase, "verb carried out");
+    let done = api.handle.command(Command { rollout: rollout.id, verb, by: caller.person(), reason }).await?;
+    tracing::info!(rollout = %rollout.plan.name, id = %rollout.id.short(), verb = %word, by = %caller, phase = done.phase, "verb carried out");
     Ok(Json(VerbAnswer {
         id: rollout.id.to_string(),
         name: rollout.plan.name.to_string(),
         verb: word,
-        by: peer.to_string(),
+        by: caller.to_string(),
         phase: done.phase.into(),
         wave: done.wave.map(|wave| wave + 1),
         waves: u16::try_from(rollout.plan.strategy.waves.len()).unwrap_or(u16::MAX),
@@ -363,7 +377,7 @@ struct EventsQuery {
     wait: Option<u64>,
 }
 
-async fn events(State(api): RouteState, uri: Uri) -> Result<Json<Events>, ApiError> {
+async fn events(State(api): RouteState, _: Reads, uri: Uri) -> Result<Json<Events>, ApiError> {
     let asked: EventsQuery = query(&uri)?;
     let wait = asked.wait.map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX);
     if let Some(after) = asked.after {

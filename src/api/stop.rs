@@ -13,8 +13,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Api;
+use super::caller::{Caller, Operates};
 use super::fault::ApiError;
-use super::peer::Peer;
 use super::request::{reason, verb_request};
 use super::switches::Off;
 use super::wire::{StopAnswer, StopRequest};
@@ -57,9 +57,9 @@ impl Api {
         self.handle.switch_all(None).await.map_err(unanswered)
     }
 
-    async fn switch(self: Arc<Self>, word: &str, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
+    async fn switch(self: Arc<Self>, word: &str, caller: Caller, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
         let asked: StopRequest = verb_request(&body)?;
-        let (by, reason) = (peer.to_string(), reason(&asked.reason));
+        let (by, reason) = (caller.to_string(), reason(&asked.reason));
         let mark = (word == "stop").then(|| Attribution { by: by.clone(), reason: reason.clone(), at: self.now() });
         tracing::warn!(verb = word, by, reason, "everything is stopped or started by a person");
         let switching = Arc::clone(&self);
@@ -83,11 +83,11 @@ fn unanswered(error: AskError) -> ApiError {
 }
 
 /// `stop`.
-pub(super) async fn stop(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-    api.switch("stop", peer, body).await
+pub(super) async fn stop(State(api): State<Arc<Api>>, Operates(caller): Operates, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
+    api.switch("stop", caller, body).await
 }
 
 /// `start`.
-pub(super) async fn start(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-    api.switch("start", peer, body).await
+pub(super) async fn start(State(api): State<Arc<Api>>, Operates(caller): Operates, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
+    api.switch("start", caller, body).await
 }

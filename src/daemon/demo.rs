@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs;
 use super::parts::{DaemonSetup, RunningParts};
+use crate::api::Callers;
 use crate::api::wire::SavedJob;
 use crate::cli::args::{DemoArgs, LogFormat, Reach};
 use crate::cli::client::{Client, Upload};
@@ -94,6 +95,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         sled,
         state: folder.0.clone(),
         socket: config.socket.clone(),
+        callers: Callers::default(),
         lanes: config.lanes.clone(),
         stop: None,
         plans: tokio::sync::watch::channel(Vec::new()).1,

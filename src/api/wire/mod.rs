@@ -29,6 +29,20 @@ pub use rollout::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Who calls, as the daemon knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whoami {
+    /// The one name, whatever the door: what stands in the journal and beside approvals.
+    pub name: String,
+    /// The user's number on the daemon's host, where the door tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Of `read`, `operate`, `approve` and `off`; none for somebody whom the configuration does not list.
+    pub may: Vec<String>,
+    /// `socket`.
+    pub via: String,
+}
+
 /// One page of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Listing<T> {

@@ -3,6 +3,7 @@
 mod enforce;
 mod gates;
 mod look;
+mod people;
 mod socket;
 mod world;
 
