@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::caller::{Caller, Reads};
-use super::fault::ApiError;
+use super::fault::{ApiError, spelled};
 use super::request::{nowhere, query, reason, verb_request};
 use super::wire::{
     ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbAnswer, VerbRequest, Whoami,
@@ -95,6 +95,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .merge(timely)
         .method_not_allowed_fallback(wrong_method)
         .fallback(nowhere)
+        .layer(axum::middleware::from_fn(spelled))
         .with_state(api)
 }
 

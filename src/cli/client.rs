@@ -21,8 +21,8 @@ use super::away::{Absence, PATIENCE, Repeat};
 use super::exit::{Exit, ExitFailure};
 use super::term;
 use super::wire::{
-    CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow,
-    PreflightRequest, Preview, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer, VerbRequest,
+    CheckRow, EnforcementDoc, EnforcementRequest, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow,
+    PreflightRequest, Preview, Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer, VerbRequest,
 };
 
 /// Time for an answer; the server gives up a little earlier and says why.
@@ -90,8 +90,8 @@ pub enum ClientError {
         /// What the system said.
         why: String,
     },
-    #[error("{}", .0.error.message)]
-    Refused(Box<ErrorDoc>),
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
     /// A file to send cannot be read.
     #[error("{} cannot be read: {why}", file.display())]
     File {
@@ -211,8 +211,8 @@ impl Client {
         }
         let busy = status == StatusCode::SERVICE_UNAVAILABLE && response.headers().contains_key(RETRY_AFTER);
         let body = self.read(&mut response).await?;
-        match serde_json::from_slice::<ErrorDoc>(&body) {
-            Ok(refusal) if busy => Err(ClientError::Busy { socket: self.socket.clone(), why: refusal.error.message }),
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(refusal) if busy => Err(ClientError::Busy { socket: self.socket.clone(), why: refusal.detail }),
             Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
             Err(_) => Err(ClientError::Broken(format!("status {status}"))),
         }
@@ -417,10 +417,10 @@ impl From<ClientError> for ExitFailure {
         };
         let mut message = error.to_string();
         if let ClientError::Refused(refusal) = &error {
-            for row in &refusal.error.candidates {
+            for row in &refusal.candidates {
                 message.push_str(&format!("\n  {}  {} revision {}", row.id, row.name, row.revision));
             }
-            if let Some(rendered) = &refusal.error.rendered {
+            if let Some(rendered) = &refusal.rendered {
                 message.push_str(&format!("\n{rendered}"));
             }
         }

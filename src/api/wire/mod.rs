@@ -12,6 +12,7 @@ mod journal;
 mod look;
 mod preflight;
 mod preview;
+mod problem;
 mod proof;
 mod rollout;
 
@@ -21,6 +22,7 @@ pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 pub use preview::{ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
+pub use problem::{Problem, ProblemCode};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{
     ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
@@ -51,28 +53,6 @@ pub struct Listing<T> {
     /// Pass as `after` to get the next page; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-}
-
-/// Every answer that is not a success.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ErrorDoc {
-    pub error: ErrorBody,
-}
-
-/// What went wrong and what to do.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// What, where and the next step, in one line.
-    pub message: String,
-    /// Every mistake of a plan with its place, as the plan reader gives them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnostics: Option<serde_json::Value>,
-    /// The same mistakes drawn for people, without colours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rendered: Option<String>,
-    /// The rollouts that an ambiguous reference may mean.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub candidates: Vec<RolloutRow>,
 }
 
 /// Body of an operator's verb.

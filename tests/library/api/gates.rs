@@ -70,7 +70,7 @@ async fn a_revert_that_fails_waits_for_a_person() {
     assert_eq!(halted.json["revert"]["stage"], "releasing", "{halted:?}");
     let again = world.post("/v1/rollouts/stuck/revert", json!({})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
-    assert!(again.json["error"]["message"].as_str().is_some_and(|message| message.contains("sealift retry")), "{again:?}");
+    assert!(again.json["detail"].as_str().is_some_and(|message| message.contains("sealift retry")), "{again:?}");
     assert_eq!(world.post("/v1/rollouts/stuck/promote", json!({})).await.status, StatusCode::CONFLICT);
 
     world.cloud.refuse(false);
@@ -92,7 +92,7 @@ async fn a_canary_half_of_which_failed_is_left_by_a_person_with_a_reason() {
     let path = "/v1/rollouts/canary/promote";
     let unsaid = world.post(path, json!({})).await;
     assert_eq!(unsaid.status, StatusCode::CONFLICT);
-    assert!(unsaid.json["error"]["message"].as_str().is_some_and(|message| message.contains("--reason")), "{unsaid:?}");
+    assert!(unsaid.json["detail"].as_str().is_some_and(|message| message.contains("--reason")), "{unsaid:?}");
     assert_eq!(world.post(path, json!({"reason": "the one is being decommissioned"})).await.json["phase"], "advancing");
 
     // Two of the last wave's four fail: the last one halts too, and a person ends it.
@@ -143,9 +143,9 @@ async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
     assert_eq!(world.post("/v1/rollouts/agreed/pause", json!({"digest": digest})).await.status, StatusCode::BAD_REQUEST);
     let other = world.post(path, json!({"digest": "0".repeat(64)})).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
-    assert!(other.json["error"]["message"].as_str().is_some_and(|message| message.contains(&digest)), "{other:?}");
+    assert!(other.json["detail"].as_str().is_some_and(|message| message.contains(&digest)), "{other:?}");
     let own = world.post(path, json!({"digest": digest})).await;
-    assert!(own.json["error"]["message"].as_str().is_some_and(|message| message.contains("somebody else")), "{own:?}");
+    assert!(own.json["detail"].as_str().is_some_and(|message| message.contains("somebody else")), "{own:?}");
 
     let approve = |by: &str| Command {
         rollout: held.json["id"].as_str().expect("an id").parse().expect("an id"),
@@ -301,7 +301,7 @@ async fn what_a_person_stopped_stays_stopped_until_it_is_started() {
     world.cloud.busy(false);
     let again = world.post("/v1/stop", json!({"reason": "me too"})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
-    let told = again.json["error"]["message"].as_str().expect("a message");
+    let told = again.json["detail"].as_str().expect("a message");
     assert!(told.contains("incident in the region") && told.contains("`sealift start`"), "{told}");
     let kept = std::fs::read_to_string(world.folder.path().join("lanes.json")).expect("written before it is acknowledged");
     assert!(kept.contains("incident in the region"), "{kept}");
@@ -334,7 +334,7 @@ async fn a_stop_that_cannot_be_kept_stops_all_the_same_and_says_so() {
     std::fs::create_dir(&kept).expect("a folder");
     let stopped = world.post("/v1/stop", json!({"reason": "incident"})).await;
     assert_eq!(stopped.status, StatusCode::SERVICE_UNAVAILABLE, "it is not acknowledged: {stopped:?}");
-    let told = stopped.json["error"]["message"].as_str().expect("a message");
+    let told = stopped.json["detail"].as_str().expect("a message");
     assert!(told.contains("lanes.json cannot be written") && told.contains("only until this daemon ends"), "{told}");
     world.submit(&plan("all", &targets('a', 2), "")).await;
     world.until("/v1/rollouts/all", |answered| answered.json["holds"][0]["word"] == "stopped").await;
