@@ -178,6 +178,10 @@ pub(super) struct Reads(pub Caller);
 #[derive(Debug, Clone)]
 pub(super) struct Operates(pub Caller);
 
+/// A route for whoever may approve.
+#[derive(Debug, Clone)]
+pub(super) struct Approves(pub Caller);
+
 /// A route for whoever may operate, and that may lead to SSL being switched off: [`Self::to`] must be asked first.
 #[derive(Debug, Clone)]
 pub(super) struct SwitchesOff(Caller);
@@ -213,6 +217,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Operates {
     async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
         caller.must(Role::Operate, "this")?;
+        Ok(Self(caller))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Approves {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.must(Role::Approve, "an approval")?;
         Ok(Self(caller))
     }
 }
@@ -264,16 +278,21 @@ mod tests {
     #[tokio::test]
     async fn each_extractor_asks_for_its_role() {
         use Role::{Approve, Off, Operate, Read};
-        let rows: [(Option<&[Role]>, [u16; 3]); 6] = [
-            (None, [401, 401, 401]),
-            (Some(&[]), [403, 403, 403]),
-            (Some(&[Read]), [200, 403, 403]),
-            (Some(&[Operate]), [403, 200, 200]),
-            (Some(&[Approve]), [403, 403, 403]),
-            (Some(&[Off]), [403, 403, 403]),
+        let rows: [(Option<&[Role]>, [u16; 4]); 6] = [
+            (None, [401, 401, 401, 401]),
+            (Some(&[]), [403, 403, 403, 403]),
+            (Some(&[Read]), [200, 403, 403, 403]),
+            (Some(&[Operate]), [403, 200, 403, 200]),
+            (Some(&[Approve]), [403, 403, 200, 403]),
+            (Some(&[Off]), [403, 403, 403, 403]),
         ];
         for (may, wanted) in rows {
-            let found = [status::<Reads>(may).await, status::<Operates>(may).await, status::<SwitchesOff>(may).await];
+            let found = [
+                status::<Reads>(may).await,
+                status::<Operates>(may).await,
+                status::<Approves>(may).await,
+                status::<SwitchesOff>(may).await,
+            ];
             assert_eq!(found, wanted, "{may:?}");
         }
     }

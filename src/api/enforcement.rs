@@ -6,16 +6,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use jiff::Timestamp;
 
 use super::Api;
-use super::caller::{Operates, Reads};
+use super::caller::{Caller, Operates, Reads, SwitchesOff};
 use super::fault::ApiError;
-use super::request::{nowhere, reason, verb_request};
-use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow};
+use super::request::{JsonBody, reason};
+use super::wire::{EnforcementDoc, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow, ReleaseRequest, StopRequest};
 use crate::domain::enforce::{EnforcementEnd, EnforcementRun, EnforcementStage, applying_name, surveying_name};
 use crate::domain::id::Name;
 use crate::domain::target::Target;
@@ -105,6 +104,19 @@ fn run(run: &EnforcementRun, name: &Name) -> EnforcementRunDoc {
 }
 
 impl Api {
+    async fn command_enforcement(
+        &self,
+        name: &Name,
+        asked: &EnforcementVerb,
+        caller: &Caller,
+        why: &str,
+    ) -> Result<Json<EnforcementDoc>, ApiError> {
+        let moved = command(&*self.store, name, asked, &caller.name, &reason(why), self.now()).await?;
+        let stage = moved.record.stage.as_str();
+        tracing::info!(plan = %name, verb = ?asked, by = %caller, stage, "verb on an enforcement carried out");
+        Ok(Json(self.enforcement(&moved, true).await?))
+    }
+
     /// The document of one enforcement, its held targets named where that is `whole`.
     async fn enforcement(&self, enforcement: &Enforcement, whole: bool) -> Result<EnforcementDoc, ApiError> {
         let origin = self.store.rollout(enforcement.record.origin).await?;
@@ -164,31 +176,30 @@ pub(super) async fn one(State(api): State<Arc<Api>>, _: Reads, Path(reference): 
     Ok(Json(api.enforcement(&found, true).await?))
 }
 
-/// `POST /v1/enforcements/NAME/stop` and `…/release`.
-pub(super) async fn verb(
+/// `POST /v1/enforcements/NAME/stop`.
+pub(super) async fn stop(
     State(api): State<Arc<Api>>,
-    Path((reference, word)): Path<(String, String)>,
     Operates(caller): Operates,
-    uri: Uri,
-    body: Bytes,
+    Path(reference): Path<String>,
+    JsonBody(asked): JsonBody<StopRequest>,
+) -> Result<Json<EnforcementDoc>, ApiError> {
+    api.command_enforcement(&name(&reference)?, &EnforcementVerb::Stop, &caller, &asked.reason).await
+}
+
+/// `POST /v1/enforcements/NAME/release`.
+pub(super) async fn release(
+    State(api): State<Arc<Api>>,
+    caller: SwitchesOff,
+    Path(reference): Path<String>,
+    JsonBody(asked): JsonBody<ReleaseRequest>,
 ) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
-    let request: EnforcementRequest = verb_request(&body)?;
-    if request.target.is_some() && word != "release" {
-        return Err(ApiError::bad(format!("`target` belongs to `release`, not to `{}`", word.escape_debug())));
-    }
-    let asked = match word.as_str() {
-        "stop" => EnforcementVerb::Stop,
-        "release" => {
-            let target = request.target.as_deref().map(str::parse).transpose();
-            EnforcementVerb::Release { target: target.map_err(|error| ApiError::bad(format!("`target`: {error}")))? }
-        }
-        _ => return Err(nowhere(uri).await),
-    };
-    let by = caller.to_string();
-    let moved = command(&*api.store, &name, &asked, &by, &reason(&request.reason), api.now()).await?;
-    tracing::info!(plan = %name, verb = %word, %by, stage = moved.record.stage.as_str(), "verb on an enforcement carried out");
-    Ok(Json(api.enforcement(&moved, true).await?))
+    let found = api.store.enforcement(&name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
+    let origin = api.store.rollout(found.record.origin).await?;
+    let caller = caller.to(origin.is_some_and(|origin| origin.plan.ssl_option))?;
+    let target = asked.target.as_deref().map(str::parse).transpose();
+    let target = target.map_err(|error| ApiError::bad(format!("`target`: {error}")))?;
+    api.command_enforcement(&name, &EnforcementVerb::Release { target }, &caller, &asked.reason).await
 }
 
 impl From<EnforceError> for ApiError {

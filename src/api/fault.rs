@@ -68,6 +68,13 @@ impl ApiError {
         error
     }
 
+    /// The record is not the one that was looked at: nothing was done, and it stands like this now.
+    pub fn moved(detail: impl Into<String>, now: RolloutRow) -> Self {
+        let mut error = Self::new(StatusCode::PRECONDITION_FAILED, detail);
+        error.body.now = Some(now.into());
+        error
+    }
+
     /// A plan with mistakes.
     pub fn plan(detail: impl Into<String>, diagnostics: serde_json::Value, rendered: String) -> Self {
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
@@ -136,6 +143,7 @@ impl From<CommandError> for ApiError {
         let status = match &error {
             CommandError::NotFound(_) => StatusCode::NOT_FOUND,
             CommandError::Refused(_) => StatusCode::CONFLICT,
+            CommandError::Moved => StatusCode::PRECONDITION_FAILED,
             CommandError::Unavailable(_) | CommandError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())

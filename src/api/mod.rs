@@ -21,6 +21,7 @@ mod meter;
 mod places;
 mod preflight;
 pub mod preview;
+mod reads;
 mod request;
 mod routes;
 mod server;
@@ -28,6 +29,7 @@ mod stop;
 mod submit;
 mod switches;
 mod users;
+mod verbs;
 pub mod wire;
 
 use std::path::PathBuf;

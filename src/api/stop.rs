@@ -8,14 +8,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Api;
 use super::caller::{Caller, Operates};
 use super::fault::ApiError;
-use super::request::{reason, verb_request};
+use super::request::{JsonBody, reason};
 use super::switches::Off;
 use super::wire::{StopAnswer, StopRequest};
 use crate::domain::rollout::Attribution;
@@ -57,8 +56,7 @@ impl Api {
         self.handle.switch_all(None).await.map_err(unanswered)
     }
 
-    async fn switch(self: Arc<Self>, word: &str, caller: Caller, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-        let asked: StopRequest = verb_request(&body)?;
+    async fn switch(self: Arc<Self>, word: &str, caller: Caller, asked: StopRequest) -> Result<Json<StopAnswer>, ApiError> {
         let (by, reason) = (caller.to_string(), reason(&asked.reason));
         let mark = (word == "stop").then(|| Attribution { by: by.clone(), reason: reason.clone(), at: self.now() });
         tracing::warn!(verb = word, by, reason, "everything is stopped or started by a person");
@@ -82,12 +80,20 @@ fn unanswered(error: AskError) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
-/// `stop`.
-pub(super) async fn stop(State(api): State<Arc<Api>>, Operates(caller): Operates, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-    api.switch("stop", caller, body).await
+/// `POST /v1/stop`.
+pub(super) async fn stop(
+    State(api): State<Arc<Api>>,
+    Operates(caller): Operates,
+    JsonBody(asked): JsonBody<StopRequest>,
+) -> Result<Json<StopAnswer>, ApiError> {
+    api.switch("stop", caller, asked).await
 }
 
-/// `start`.
-pub(super) async fn start(State(api): State<Arc<Api>>, Operates(caller): Operates, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-    api.switch("start", caller, body).await
+/// `POST /v1/start`.
+pub(super) async fn start(
+    State(api): State<Arc<Api>>,
+    Operates(caller): Operates,
+    JsonBody(asked): JsonBody<StopRequest>,
+) -> Result<Json<StopAnswer>, ApiError> {
+    api.switch("start", caller, asked).await
 }

@@ -29,7 +29,7 @@ use super::caller::{Reads, SwitchesOff};
 use super::fault::ApiError;
 use super::places::{Stalled, place};
 use super::preview::{digest, excluded, preview as make_preview, warning};
-use super::request::query;
+use super::request::{UploadParts, query};
 use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
 use crate::domain::person::Person;
@@ -97,7 +97,7 @@ pub(super) async fn preview(
     State(api): State<Arc<Api>>,
     Reads(caller): Reads,
     uri: Uri,
-    parts: Multipart,
+    UploadParts(parts): UploadParts,
 ) -> Result<Json<Preview>, ApiError> {
     let asked: PreviewQuery = query(&uri)?;
     let (submission, taken) = take(&api, caller.person(), parts).await?;
@@ -113,7 +113,7 @@ pub(super) async fn submit(
     State(api): State<Arc<Api>>,
     caller: SwitchesOff,
     uri: Uri,
-    parts: Multipart,
+    UploadParts(parts): UploadParts,
 ) -> Result<(StatusCode, Json<SubmitAnswer>), ApiError> {
     let asked: SubmitQuery = query(&uri)?;
     let (submission, _) = take(&api, caller.person(), parts).await?;

@@ -21,8 +21,8 @@ use super::away::{Absence, PATIENCE, Repeat};
 use super::exit::{Exit, ExitFailure};
 use super::term;
 use super::wire::{
-    CheckRow, EnforcementDoc, EnforcementRequest, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow,
-    PreflightRequest, Preview, Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer, VerbRequest,
+    CheckRow, EnforcementDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow, PreflightRequest, Preview,
+    Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer,
 };
 
 /// Time for an answer; the server gives up a little earlier and says why.
@@ -254,7 +254,7 @@ impl Client {
     }
 
     /// Carries out a verb.
-    pub async fn verb(&self, reference: &str, verb: &str, body: &VerbRequest) -> Result<VerbAnswer, ClientError> {
+    pub async fn verb(&self, reference: &str, verb: &str, body: &impl Serialize) -> Result<VerbAnswer, ClientError> {
         self.act(self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference))).json(body)).await
     }
 
@@ -274,7 +274,7 @@ impl Client {
     }
 
     /// Carries out a verb on an enforcement.
-    pub async fn enforcement_verb(&self, name: &str, verb: &str, body: &EnforcementRequest) -> Result<EnforcementDoc, ClientError> {
+    pub async fn enforcement_verb(&self, name: &str, verb: &str, body: &impl Serialize) -> Result<EnforcementDoc, ClientError> {
         self.act(self.request(Method::POST, &format!("/v1/enforcements/{}/{verb}", segment(name))).json(body)).await
     }
 
@@ -433,6 +433,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+    use crate::cli::wire::PauseRequest;
 
     #[tokio::test(start_paused = true)]
     async fn a_daemon_that_gives_no_answer_is_there() {
@@ -477,7 +478,7 @@ mod tests {
         assert_eq!(daemon.join().expect("it ends"), 3);
         std::fs::remove_file(&socket).expect("removed");
         let daemon = flaky(&socket, 1, 0);
-        let cut = client.verb("night", "pause", &VerbRequest::default()).await.expect_err("it may have been taken");
+        let cut = client.verb("night", "pause", &PauseRequest::default()).await.expect_err("it may have been taken");
         assert!(matches!(cut, ClientError::Cut { .. }), "{cut}");
         daemon.join().expect("one request, and no second one");
     }
@@ -494,7 +495,7 @@ mod tests {
                 flaky(&socket, 1, 0)
             }
         });
-        let cut = client.verb("night", "pause", &VerbRequest::default()).await.expect_err("taken, and cut off");
+        let cut = client.verb("night", "pause", &PauseRequest::default()).await.expect_err("taken, and cut off");
         assert!(matches!(cut, ClientError::Cut { .. }), "it was sent once somebody was there: {cut}");
         late.await.expect("it listened").join().expect("one request");
         std::fs::remove_file(&socket).expect("removed");

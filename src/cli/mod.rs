@@ -89,7 +89,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Revert(args) => revert::revert(&client()?, args, &style).await,
         CliVerb::Enforce(args) => enforce::enforce(&client()?, args, &style).await,
         CliVerb::Resume(args) => operate::resume(&client()?, args).await,
-        CliVerb::Promote(args) => operate::plain(&client()?, "promote", args).await,
+        CliVerb::Promote(args) => operate::promote(&client()?, args).await,
         CliVerb::Retry(args) => operate::retry(&client()?, args).await,
         CliVerb::Resolve(args) => operate::resolve(&client()?, args).await,
         CliVerb::Abort(args) => operate::abort(&client()?, args).await,

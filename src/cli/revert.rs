@@ -15,10 +15,10 @@ use anyhow::{Context as _, Result};
 use super::args::RevertArgs;
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
-use super::operate::{because, report};
+use super::operate::report;
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, count};
-use super::wire::{ChangeRow, PlanDoc, RolloutDoc};
+use super::wire::{ChangeRow, PlanDoc, RevertRequest, RolloutDoc};
 
 /// Rows asked for at once.
 const PAGE: usize = 1000;
@@ -58,7 +58,9 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
     if let Some(warning) = enforced(&rollout) {
         term::say(&format!("warning: {warning}"));
     }
-    let answer = client.verb(&rollout.id, "revert", &because(&args.verb)).await?;
+    // Whoever said yes was told the plan's name and what becomes of it.
+    let request = RevertRequest { reason: args.verb.reason.clone(), confirm: Some(rollout.name.clone()) };
+    let answer = client.verb(&rollout.id, "revert", &request).await?;
     report(&answer, &args.verb.output)
 }
 

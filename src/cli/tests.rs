@@ -51,6 +51,7 @@ fn rollout() -> RolloutDoc {
     let rest = Tally { queued: 370, active: 20, succeeded: 102, failed: 2, in_doubt: 1, cancelled: 0, reverted: 0, skipped: 0 };
     let total: Tally = [canary, rest].into_iter().sum();
     RolloutDoc {
+        tag: String::new(),
         id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
         name: "proxy-ssl-2026q4".into(),
         revision: 2,
@@ -307,6 +308,7 @@ fn listed<R: ListingRow>(rows: &[R]) -> String {
 #[test]
 fn the_list_of_rollouts() {
     let row = |name: &str, phase: &str, paused: bool| RolloutRow {
+        tag: String::new(),
         id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
         name: name.into(),
         revision: 1,
@@ -490,6 +492,7 @@ fn an_empty_listing_is_still_a_document() {
 #[test]
 fn what_a_verb_did() {
     let answer = |verb: &str, phase: &str, wave, waves, in_flight| VerbAnswer {
+        seq: None,
         id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
         name: "night".into(),
         verb: verb.into(),

@@ -116,14 +116,14 @@ pub struct HeldTarget {
     pub runs: Vec<u32>,
 }
 
-/// Body of a verb on an enforcement.
+/// Let an enforcement go on with what is held.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EnforcementRequest {
+pub struct ReleaseRequest {
     /// Why; carried into the journal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Only for `release`: the one proxy to release.
+    /// The one proxy to release; absent: all that are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }

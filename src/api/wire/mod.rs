@@ -15,9 +15,10 @@ mod preview;
 mod problem;
 mod proof;
 mod rollout;
+mod verb;
 
 pub use change::{AnswerDoc, ChangeRow, SavedJob};
-pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, OpposingRow};
+pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest};
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
@@ -26,6 +27,10 @@ pub use problem::{Problem, ProblemCode};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{
     ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
+};
+
+pub use verb::{
+    AbortRequest, ApproveRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest, RevertRequest, VerbAnswer,
 };
 
 use jiff::Timestamp;
@@ -53,33 +58,6 @@ pub struct Listing<T> {
     /// Pass as `after` to get the next page; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-}
-
-/// Body of an operator's verb.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VerbRequest {
-    /// Why; carried into the journal.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// Only for `retry`: also put back what is in doubt, after a person looked at the proxies.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub in_doubt: bool,
-    /// Only for `retry` and `resolve`: the one change of this proxy; a unique beginning of its id is enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
-    /// Only for `resolve`: the id of the job that did the change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-    /// Only for `resolve`: the change counts as failed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub give_up: bool,
-    /// Only for `pause`: when it ends by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    /// Only for `approve`, and needed there: the digest that was looked at, 64 hex digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
 }
 
 /// Body of a verb on a lane.
@@ -120,26 +98,6 @@ pub struct StopAnswer {
     /// Full path of the kill-switch file, while it is there: it stops everything, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_file: Option<String>,
-}
-
-/// A verb was carried out and is durable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VerbAnswer {
-    pub id: String,
-    pub name: String,
-    pub verb: String,
-    /// Who, as the daemon knows them.
-    pub by: String,
-    /// Phase word after the verb.
-    pub phase: String,
-    /// The wave it is in then, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wave: Option<u16>,
-    /// How many waves its plan has.
-    #[serde(default)]
-    pub waves: u16,
-    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
-    pub in_flight: u32,
 }
 
 /// What became of a submission.

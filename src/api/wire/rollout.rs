@@ -16,6 +16,9 @@ use crate::rehearse::Forecast;
 pub struct RolloutRow {
     /// Its id, 32 hex digits.
     pub id: String,
+    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was seen here or does nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
     pub name: String,
     pub revision: u32,
     pub ssl_option: bool,
@@ -45,6 +48,9 @@ pub struct RolloutRow {
 pub struct RolloutDoc {
     /// Its id, 32 hex digits.
     pub id: String,
+    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was seen here or does nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
     pub name: String,
     pub revision: u32,
     /// Free text of the plan.

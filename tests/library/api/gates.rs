@@ -23,7 +23,7 @@ fn owned(rows: &[(u64, &str, &str)]) -> Vec<(u64, String, String)> {
 #[tokio::test]
 async fn a_revert_puts_back_what_nobody_changed_since() {
     let world = ApiWorld::new().await;
-    let early = world.post("/v1/rollouts/back/revert", json!({})).await;
+    let early = world.post("/v1/rollouts/back/revert", json!({"confirm": "back"})).await;
     assert_eq!(early.status, StatusCode::NOT_FOUND);
     world.submit(&plan("back", &targets('a', 4), TWO_WAVES)).await;
     world.until("/v1/rollouts/back", |answered| answered.json["phase"] == "awaiting").await;
@@ -31,7 +31,7 @@ async fn a_revert_puts_back_what_nobody_changed_since() {
 
     // Somebody else has switched one of them off again.
     world.cloud.set('a', 1, false);
-    let reverted = world.post("/v1/rollouts/back/revert", json!({"reason": "old drivers"})).await;
+    let reverted = world.post("/v1/rollouts/back/revert", json!({"reason": "old drivers", "confirm": "back"})).await;
     assert_eq!((reverted.status, reverted.json["phase"].as_str()), (StatusCode::OK, Some("reverting")), "{reverted:?}");
     let done = world.until("/v1/rollouts/back", |answered| answered.json["phase"] == "reverted").await;
     assert_eq!(done.json["final"], true);
@@ -50,7 +50,8 @@ async fn a_revert_puts_back_what_nobody_changed_since() {
     assert!(asked["why"].as_str().is_some_and(|why| why.contains("old drivers")) && asked["by"].is_string(), "{asked}");
 
     for verb in ["revert", "resume", "retry", "promote", "abort"] {
-        let late = world.post(&format!("/v1/rollouts/back/{verb}"), json!({})).await;
+        let body = if verb == "revert" { json!({"confirm": "back"}) } else { json!({}) };
+        let late = world.post(&format!("/v1/rollouts/back/{verb}"), body).await;
         assert_eq!(late.status, StatusCode::CONFLICT, "{verb}: {late:?}");
     }
     // It is over: its proxies are free for another rollout.
@@ -64,11 +65,11 @@ async fn a_revert_that_fails_waits_for_a_person() {
     world.submit(&plan("stuck", &targets('a', 4), TWO_WAVES)).await;
     world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "awaiting").await;
     world.cloud.refuse(true);
-    world.post("/v1/rollouts/stuck/revert", json!({})).await;
+    world.post("/v1/rollouts/stuck/revert", json!({"confirm": "stuck"})).await;
     let halted = world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "halted").await;
     assert_eq!(halted.json["halt"]["guard"], "revert");
     assert_eq!(halted.json["revert"]["stage"], "releasing", "{halted:?}");
-    let again = world.post("/v1/rollouts/stuck/revert", json!({})).await;
+    let again = world.post("/v1/rollouts/stuck/revert", json!({"confirm": "stuck"})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert!(again.json["detail"].as_str().is_some_and(|message| message.contains("sealift retry")), "{again:?}");
     assert_eq!(world.post("/v1/rollouts/stuck/promote", json!({})).await.status, StatusCode::CONFLICT);
@@ -152,6 +153,7 @@ async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
         verb: Verb::Approve { digest: digest.parse().expect("a digest") },
         by: by.into(),
         reason: "looked at it".into(),
+        only_if: None,
     };
     world.handle.command(approve("bob")).await.expect("approved");
     world.until("/v1/rollouts/agreed", |answered| answered.json["phase"] == "completed").await;
@@ -222,8 +224,8 @@ async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
         let answers = tokio::join!(
             world.post(&pause, json!({})),
             world.post(&other, json!({})),
-            world.post(&revert, json!({})),
-            world.post(&twice, json!({})),
+            world.post(&revert, json!({"confirm": name})),
+            world.post(&twice, json!({"confirm": name})),
             world.post(&abort, json!({})),
         );
         let answers = [answers.0, answers.1, answers.2, answers.3, answers.4];

@@ -5,6 +5,7 @@ mod gates;
 mod look;
 mod people;
 mod socket;
+mod verbs;
 mod world;
 
 use self::world::{ApiWorld, form, plan, targets};

@@ -257,6 +257,16 @@ impl ApiWorld {
         self.send(Method::POST, path, None, Some(form)).await
     }
 
+    /// A verb for the record of this tag alone.
+    pub async fn matching(&self, tag: &str, path: &str, body: Value) -> Answered {
+        answered(self.http.post(format!("http://sealift{path}")).header("If-Match", tag).json(&body)).await
+    }
+
+    /// A request with a body of this type.
+    pub async fn typed(&self, method: Method, path: &str, kind: &str, body: &'static str) -> Answered {
+        answered(self.http.request(method, format!("http://sealift{path}")).header("Content-Type", kind).body(body)).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Value>, form: Option<Form>) -> Answered {
         let mut request = self.http.request(method, format!("http://sealift{path}"));
         if let Some(body) = body {
@@ -265,10 +275,7 @@ impl ApiWorld {
         if let Some(form) = form {
             request = request.multipart(form);
         }
-        let response = request.send().await.expect("the server answers");
-        let status = response.status();
-        let text = response.text().await.expect("a whole body");
-        Answered { status, json: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        answered(request).await
     }
 
     /// Asks until the answer is as wanted; the engine works on its own tasks, so there is nothing else to wait on.
@@ -300,6 +307,13 @@ impl ApiWorld {
         let files = std::fs::read_dir(self.folder.path().join("spool")).into_iter().flatten();
         files.map(|entry| entry.expect("a readable folder").path()).collect()
     }
+}
+
+async fn answered(request: reqwest::RequestBuilder) -> Answered {
+    let response = request.send().await.expect("the server answers");
+    let status = response.status();
+    let text = response.text().await.expect("a whole body");
+    Answered { status, json: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }
 
 pub fn form(plan: &str, files: &[(&str, &str)]) -> Form {
