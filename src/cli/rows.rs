@@ -152,8 +152,8 @@ fn answered(answer: &Option<AnswerDoc>) -> [String; 6] {
 /// A hold in one line.
 pub fn held(hold: &HoldView, style: &Style) -> String {
     match hold.until {
-        Some(until) => format!("{}, until {}", hold.text, style.until(until)),
-        None => hold.text.clone(),
+        Some(until) => format!("{}, until {}", hold.line(), style.until(until)),
+        None => hold.line(),
     }
 }
 
@@ -237,7 +237,7 @@ impl ListingRow for ChangeRow {
             text(&self.proof.as_ref().map(|proof| &proof.plaintext)),
             text(&self.proof.as_ref().map(|proof| proof.at)),
             text(&self.moved_at),
-            self.hold.as_ref().map(|hold| hold.text.clone()).unwrap_or_default(),
+            self.hold.as_ref().map(HoldView::line).unwrap_or_default(),
             text(&self.hold.as_ref().and_then(|hold| hold.until)),
             text(&self.hold.as_ref().and_then(|hold| hold.since)),
             text(&self.instance_name),

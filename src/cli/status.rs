@@ -351,7 +351,7 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
         "reverting" => format!("reverting: {} of {} put back; follow it with `sealift watch {name}`", tally.reverted, tally.total),
         "scheduled" if rollout.approval.as_ref().is_some_and(|approval| approval.given.len() < usize::from(approval.required)) => {
             let hold = rollout.approval_hold();
-            hold.map_or_else(|| "waits for an approval".to_owned(), |hold| format!("waits for an approval: {}", hold.text))
+            hold.map_or_else(|| "waits for an approval".to_owned(), |hold| format!("waits for an approval: {}", hold.line()))
         }
         "aborted" => format!("aborted: {done} show {ssl}{}", others(rollout)),
         "halted" => {

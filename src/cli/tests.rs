@@ -92,7 +92,8 @@ fn rollout() -> RolloutDoc {
 }
 
 fn hold(word: &str, text: &str, until: Option<&str>) -> HoldView {
-    HoldView { word: word.into(), text: text.into(), since: None, until: until.map(at) }
+    let (by, why, verb, command, help) = (None, String::new(), None, None, None);
+    HoldView { word: word.into(), text: text.into(), by, why, verb, command, help, since: None, until: until.map(at) }
 }
 
 fn shown(rollout: &RolloutDoc) -> String {

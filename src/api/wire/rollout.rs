@@ -10,6 +10,7 @@ use crate::domain::hold;
 use crate::domain::rollout::Attribution;
 use crate::domain::tally::Tally;
 use crate::rehearse::Forecast;
+use crate::words::hold::joined;
 
 /// A rollout in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -267,16 +268,38 @@ impl Budget {
 /// Why nothing new begins, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldView {
-    /// A stable word, such as `halted`, `paused` or `window`; `domain::hold` lists them all.
+    /// One of the words of `domain::hold`, such as `halted`, `paused` or `window`.
     pub word: String,
-    /// The same for people, with who and why.
+    /// The same for people; who, why and what lifts it stand apart.
     pub text: String,
+    /// The person who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The verb that lifts it; absent where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verb: Option<String>,
+    /// The same as a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The command in backticks, with what it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// Since when, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// Until when, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+}
+
+impl HoldView {
+    /// All of it but its instants.
+    pub fn line(&self) -> String {
+        joined(&self.text, self.by.as_deref(), &self.why, self.help.as_deref())
+    }
 }
 
 /// Who must approve a rollout before it begins, and who did.

@@ -89,7 +89,7 @@ async fn a_canary_half_of_which_failed_is_left_by_a_person_with_a_reason() {
     world.submit(&plan("canary", &list, strategy)).await;
     let halted = world.until("/v1/rollouts/canary", |answered| answered.json["phase"] == "halted").await;
     assert_eq!((&halted.json["halt"]["guard"], &halted.json["tally"]["queued"]), (&json!("half"), &json!(4)), "{halted:?}");
-    assert!(halted.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("sealift promote canary --reason")), "{halted:?}");
+    assert!(halted.json["holds"][0]["help"].as_str().is_some_and(|text| text.contains("sealift promote canary --reason")), "{halted:?}");
     let path = "/v1/rollouts/canary/promote";
     let unsaid = world.post(path, json!({})).await;
     assert_eq!(unsaid.status, StatusCode::CONFLICT);
@@ -257,7 +257,7 @@ async fn a_paused_lane_holds_what_needs_it_until_it_is_resumed() {
 
     world.submit(&plan("over", &targets('a', 3), "")).await;
     let held = world.until("/v1/rollouts/over", |answered| answered.json["holds"][0]["word"] == "lane_held").await;
-    assert!(held.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
+    assert!(held.json["holds"][0]["why"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
     let changes = world.get("/v1/rollouts/over/changes").await;
     assert_eq!(changes.json["rows"][0]["hold"]["word"], "lane_held", "{changes:?}");
     let daemon = world.get("/v1/daemon").await;
@@ -309,7 +309,7 @@ async fn what_a_person_stopped_stays_stopped_until_it_is_started() {
     assert!(kept.contains("incident in the region"), "{kept}");
 
     let held = world.until("/v1/rollouts/all", |answered| answered.json["holds"][0]["word"] == "stopped").await;
-    assert!(held.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
+    assert!(held.json["holds"][0]["why"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
     let changes = world.get("/v1/rollouts/all/changes").await;
     assert_eq!(changes.json["rows"][0]["hold"]["word"], "stopped", "{changes:?}");
     let daemon = world.get("/v1/daemon").await;

@@ -132,7 +132,10 @@ async fn verbs_are_carried_out_or_refused_with_the_reason() {
     assert_eq!(paused.status, StatusCode::OK, "{paused:?}");
     assert_eq!(paused.json["verb"], "pause");
     let held = world.get("/v1/rollouts/held").await;
-    assert_eq!(held.json["holds"][0]["word"], "paused");
+    let hold = &held.json["holds"][0];
+    assert_eq!((&hold["word"], &hold["text"], &hold["why"]), (&json!("paused"), &json!("paused"), &json!("lunch[31m")), "{hold}");
+    assert_eq!((&hold["verb"], &hold["command"]), (&json!("resume"), &json!("sealift resume held")));
+    assert_eq!(hold["by"], held.json["by"]);
     assert_eq!(held.json["paused"]["reason"], "lunch[31m", "control characters are taken out");
     assert_eq!(held.json["paused"]["by"], held.json["by"]);
     let queued = world.get("/v1/rollouts/held/changes?state=queued").await;
