@@ -66,11 +66,14 @@ impl Caller {
 
     /// Refuses whoever lacks the role.
     pub(super) fn must(&self, role: Role, what: &str) -> Result<(), ApiError> {
-        if self.may.has(role) {
-            return Ok(());
-        }
-        let (name, may) = (&self.name, &self.may);
-        Err(ApiError::forbidden(format!("{name} may {may}; {what} takes the role `{}`, which `api.people` gives", role.as_str())))
+        self.lacks(role, what).map_or(Ok(()), |why| Err(ApiError::forbidden(why)))
+    }
+
+    /// Why they may not, if they lack the role.
+    pub(super) fn lacks(&self, role: Role, what: &str) -> Option<String> {
+        let (name, may, role_word) = (&self.name, &self.may, role.as_str());
+        let why = || format!("{name} may {may}; {what} takes the role `{role_word}`, which `api.people` gives");
+        (!self.may.has(role)).then(why)
     }
 }
 

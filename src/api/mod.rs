@@ -18,6 +18,7 @@ mod hold;
 mod lane;
 mod look;
 mod meter;
+mod outlook;
 mod places;
 mod preflight;
 pub mod preview;

@@ -18,8 +18,8 @@ use axum::{Json, Router};
 use super::caller::{Caller, Reads};
 use super::fault::{ApiError, spelled};
 use super::request::{nowhere, query};
-use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, Whoami};
-use super::{Api, copy, describe, enforcement, find, lane, look, preflight, stop, submit, verbs};
+use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami};
+use super::{Api, copy, describe, enforcement, find, lane, look, outlook, preflight, stop, submit, verbs};
 
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
@@ -46,6 +46,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/rollouts/{reference}/jobs", get(jobs))
         .route("/v1/rollouts/{reference}/journal", get(journal))
         .route("/v1/rollouts/{reference}/plan", get(plan))
+        .route("/v1/rollouts/{reference}/verbs", get(possible))
         .route("/v1/rollouts/{reference}/pause", post(verbs::pause))
         .route("/v1/rollouts/{reference}/resume", post(verbs::resume))
         .route("/v1/rollouts/{reference}/promote", post(verbs::promote))
@@ -126,6 +127,11 @@ async fn rollout(State(api): RouteState, _: Reads, Path(reference): Path<String>
 async fn plan(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Shown<PlanDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(describe::plan(&rollout.plan)))
+}
+
+async fn possible(State(api): RouteState, Reads(caller): Reads, Path(reference): Path<String>) -> Shown<VerbsDoc> {
+    let rollout = find::rollout(&*api.store, &reference).await?;
+    Ok(Json(outlook::document(&rollout, &caller, api.now())))
 }
 
 async fn changes(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<ChangeRow>> {

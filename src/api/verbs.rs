@@ -25,6 +25,7 @@ use crate::domain::journal::JournalEvent;
 use crate::domain::rollout::{Requeue, Verb};
 use crate::engine::{Acknowledged, Command, CommandError};
 use crate::store::Rollout;
+use crate::words::verbs::towards;
 
 type VerbReply = Result<Json<VerbAnswer>, ApiError>;
 
@@ -56,9 +57,8 @@ impl FromRequestParts<Arc<Api>> for Addressed {
 }
 
 impl Addressed {
-    /// The value to which what is released now is brought: the plan's, and while it is put back the other one.
     fn towards(&self) -> bool {
-        self.rollout.plan.ssl_option != self.rollout.record.revert().is_some()
+        towards(&self.rollout.plan, &self.rollout.record)
     }
 }
 

@@ -11,11 +11,12 @@ use super::exit::{Exit, ExitFailure};
 use super::moment::moment;
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
-use super::text::{Style, clean, count};
+use super::text::{Style, clean};
 use super::wire::{
     AbortRequest, ApproveRequest, LaneAnswer, LaneRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
     VerbAnswer,
 };
+use crate::words::verbs::aborts;
 
 /// `promote`.
 pub async fn promote(client: &Client, args: &VerbArgs) -> Result<Exit> {
@@ -75,13 +76,8 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
         if !can_ask() {
             return Err(ExitFailure::nobody("an abort cannot be taken back; say --yes to do it without being asked").into());
         }
-        let what = format!(
-            "{} revision {}: {} will be cancelled for good, {} in flight will be followed to the end",
-            clean(&rollout.name),
-            rollout.revision,
-            count(rollout.tally.queued, "change", "changes"),
-            rollout.tally.active
-        );
+        let what =
+            format!("{} revision {}: {}", clean(&rollout.name), rollout.revision, aborts(rollout.tally.queued, rollout.tally.active));
         term::say(&what);
         if !matches!(ask("Abort? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");

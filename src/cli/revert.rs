@@ -19,6 +19,7 @@ use super::operate::report;
 use super::term::{self, ask, can_ask};
 use super::text::{Style, clean, count};
 use super::wire::{ChangeRow, PlanDoc, RevertRequest, RolloutDoc};
+use crate::words::verbs::reverts;
 
 /// Rows asked for at once.
 const PAGE: usize = 1000;
@@ -41,15 +42,9 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
         if !can_ask() {
             return Err(ExitFailure::nobody("a revert cannot be taken back; say --yes to do it without being asked").into());
         }
-        let back = if rollout.ssl_option { "OFF" } else { "on" };
-        term::say(&format!(
-            "{} revision {}: SSL is switched {back} again where this rollout changed it and nobody did since: up to {}; {} not begun will \
-             be cancelled for good",
-            clean(&rollout.name),
-            rollout.revision,
-            count(rollout.tally.succeeded + rollout.tally.active, "proxy", "proxies"),
-            count(rollout.tally.queued, "change", "changes"),
-        ));
+        let tally = &rollout.tally;
+        let does = reverts(rollout.ssl_option, tally.succeeded + tally.active, tally.queued);
+        term::say(&format!("{} revision {}: {does}", clean(&rollout.name), rollout.revision));
         if !matches!(ask("Revert? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");
             return Ok(Exit::Error);

@@ -8,3 +8,4 @@
 //! Deliberately not here: any decision (`domain`), colours and columns (`cli`).
 
 pub mod hold;
+pub mod verbs;

@@ -30,7 +30,8 @@ pub use rollout::{
 };
 
 pub use verb::{
-    AbortRequest, ApproveRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest, RevertRequest, VerbAnswer,
+    AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
+    RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,
 };
 
 use jiff::Timestamp;

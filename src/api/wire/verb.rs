@@ -121,3 +121,69 @@ pub struct VerbAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
 }
+
+/// What can be done to a rollout now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerbsDoc {
+    /// The rollout's id.
+    pub id: String,
+    /// The tag of the record that this was decided on: sent as `If-Match`, a verb does what is told here or nothing.
+    pub tag: String,
+    /// Every verb, in the order in which they are shown.
+    pub verbs: Vec<VerbDoc>,
+}
+
+/// One verb.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerbDoc {
+    /// As it is typed, and as its route ends.
+    pub verb: String,
+    /// Only of `retry`, which stands here twice: with `in_doubt` in its body.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
+    /// It means something in this state, and this caller may.
+    pub possible: bool,
+    /// Why it is not possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+    /// What it would do at once; absent where it means nothing in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<EffectDoc>,
+    /// What it asks before.
+    pub asks: AsksDoc,
+}
+
+/// What a verb would do at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectDoc {
+    /// Phase word after it.
+    pub phase: String,
+    /// Place in `waves` of the wave it is in then, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u16>,
+    /// Changes that would be cancelled for good.
+    pub cancelled: u32,
+    /// Changes that would be queued again.
+    pub requeued: u32,
+    /// Changes that would be put back, at most.
+    pub put_back: u32,
+    /// Changes in flight, which are followed to their end in any case.
+    pub in_flight: u32,
+    /// The same for people.
+    pub text: String,
+}
+
+/// What a verb asks before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsksDoc {
+    /// Roles that it takes: of `operate`, `approve` and `off`.
+    pub roles: Vec<String>,
+    /// Whether a person must say why; they may in any case.
+    pub reason_required: bool,
+    /// The plan's name, to be typed back in `confirm`: it switches SSL off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+    /// The digest that an approval names, of what would run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}

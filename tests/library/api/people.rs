@@ -99,3 +99,29 @@ async fn a_request_of_nobody_is_answered_401() {
     let open = axum::http::Request::builder().uri("/healthz").body(Body::empty()).expect("a request");
     assert_eq!(world.router.clone().oneshot(open).await.expect("an answer").status(), StatusCode::OK);
 }
+
+/// The roles that the document names are those that the routes ask for.
+#[tokio::test]
+async fn a_verb_is_told_as_possible_to_those_alone_who_may() {
+    for (roles, lacking) in [(&[Role::Operate][..], &["approve", "revert"][..]), (&[Role::Operate, Role::Approve, Role::Off], &[])] {
+        let world = world_of_ada(roles).await;
+        world.cloud.busy(true);
+        world.submit(&plan("whose", &targets('a', 1), "")).await;
+        world.until("/v1/rollouts/whose", |answered| answered.json["phase"] == "advancing").await;
+        let could = world.get("/v1/rollouts/whose/verbs").await;
+        let verbs = could.json["verbs"].as_array().expect("verbs");
+        let may = |word: &str| word == "operate" || roles.iter().any(|role| role.as_str() == word);
+        let wanting = |verb: &&serde_json::Value| {
+            !verb["asks"]["roles"].as_array().expect("roles").iter().all(|role| may(role.as_str().expect("a word")))
+        };
+        let found: Vec<_> = verbs.iter().filter(wanting).map(|verb| verb["verb"].as_str().expect("a word")).collect();
+        assert_eq!(found, lacking);
+        for word in lacking {
+            let told = verbs.iter().find(|verb| verb["verb"] == *word).expect("it is told");
+            assert!(told["possible"] == json!(false) && told["why_not"].is_string(), "{told}");
+            let answered = world.post(&format!("/v1/rollouts/whose/{word}"), json!({"confirm": "whose"})).await;
+            let answered = if *word == "approve" { world.post("/v1/rollouts/whose/approve", json!({})).await } else { answered };
+            assert_eq!(answered.status, StatusCode::FORBIDDEN, "{word}: {answered:?}");
+        }
+    }
+}

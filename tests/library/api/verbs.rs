@@ -96,3 +96,53 @@ async fn a_revert_that_switches_off_wants_the_name_typed() {
     world.until("/v1/rollouts/dark", |answered| answered.json["phase"] == "advancing").await;
     assert_eq!(world.post("/v1/rollouts/dark/revert", json!({})).await.status, StatusCode::OK, "this one switches on again");
 }
+
+/// The verb of this word in the document, the narrow one where there are two.
+fn verb<'a>(doc: &'a Value, word: &str) -> &'a Value {
+    let found = doc["verbs"].as_array().and_then(|verbs| verbs.iter().find(|verb| verb["verb"] == word));
+    found.unwrap_or_else(|| panic!("no {word} in {doc}"))
+}
+
+#[tokio::test]
+async fn what_is_possible_is_told_as_the_table_decides_it() {
+    let world = busy_world("could").await;
+    let could = world.get("/v1/rollouts/could/verbs").await;
+    assert_eq!(could.status, StatusCode::OK, "{could:?}");
+    assert_eq!(could.json["tag"], world.get("/v1/rollouts/could").await.json["tag"]);
+    let all = ["approve", "promote", "pause", "resume", "retry", "retry", "resolve", "abort", "revert"];
+    let told: Vec<_> = could.json["verbs"].as_array().expect("verbs").iter().map(|verb| text(&verb["verb"]).to_owned()).collect();
+    assert_eq!(told, all);
+    for told in could.json["verbs"].as_array().expect("verbs") {
+        // What is told is what the route answers: of those that are refused, nothing is done by trying.
+        if told["possible"] == json!(true) {
+            assert!(told["effect"]["text"].is_string() && told.get("why_not").is_none(), "{told}");
+            continue;
+        }
+        let mut body = json!({"reason": "try"});
+        for (key, value) in [("digest", &told["asks"]["digest"]), ("in_doubt", &told["in_doubt"])] {
+            if !value.is_null() {
+                body[key] = value.clone();
+            }
+        }
+        let word = text(&told["verb"]);
+        if word == "resolve" {
+            body["proxy"] = json!("a");
+            body["give_up"] = json!(true);
+            assert_eq!(world.post("/v1/rollouts/could/resolve", body).await.status, StatusCode::NOT_FOUND, "there is no such change");
+            continue;
+        }
+        let refused = world.post(&format!("/v1/rollouts/could/{word}"), body).await;
+        assert_eq!((refused.status, &refused.json["detail"]), (StatusCode::CONFLICT, &told["why_not"]), "{word}");
+    }
+    let (abort, revert) = (verb(&could.json, "abort"), verb(&could.json, "revert"));
+    assert_eq!(
+        (&abort["effect"]["phase"], &abort["effect"]["cancelled"], &abort["effect"]["in_flight"]),
+        (&json!("aborted"), &json!(2), &json!(1))
+    );
+    assert_eq!((&revert["asks"]["confirm"], &revert["asks"]["roles"]), (&json!("could"), &json!(["operate", "off"])));
+    assert_eq!((&abort["asks"]["reason_required"], &verb(&could.json, "resume")["asks"]["reason_required"]), (&json!(true), &json!(false)));
+    let aborted = world.post("/v1/rollouts/could/abort", json!({"reason": "as told"})).await;
+    assert_eq!(aborted.json["phase"], abort["effect"]["phase"]);
+    let over = world.get("/v1/rollouts/could/verbs").await;
+    assert!(over.json["verbs"].as_array().expect("verbs").iter().all(|verb| verb["possible"] == json!(false)), "{over:?}");
+}
