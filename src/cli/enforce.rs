@@ -9,9 +9,10 @@ use super::client::Client;
 use super::exit::{Exit, ExitFailure};
 use super::output::{ListingPrinter, ListingRow, aligned, line, pretty};
 use super::term::{self, say};
-use super::text::{Style, clean, count};
+use super::text::count;
 use super::wire::{EnforcementDoc, EnforcementRunDoc, OpposingRow, ReleaseRequest, StopRequest};
 use crate::domain::enforce::STOPPED;
+use crate::words::text::{Style, clean};
 
 /// `enforce`.
 pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Result<Exit> {

@@ -13,9 +13,9 @@ use super::moment::past;
 use super::output::{ListingPrinter, ListingRow, line, pretty};
 use super::status::view;
 use super::term::{self, say};
-use super::text::{Style, clean};
 use super::wire::{ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow, SavedJob};
 use super::{enforce, lanes, stop};
+use crate::words::text::{Style, clean};
 
 /// Rows asked for at once; the server's most.
 const PAGE: usize = 1000;

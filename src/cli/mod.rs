@@ -56,13 +56,14 @@ use crate::clock::{Clock as _, SystemClock};
 use args::{Cli, CliVerb};
 use client::Client;
 
+use crate::words::text::{Style, clean_lines};
 pub use complete::answer_a_shell;
 pub use exit::{Exit, ExitFailure};
 pub use reach::config as configuration;
 
 /// Runs a client verb or an offline verb.
 pub async fn run(cli: Cli) -> Result<Exit> {
-    let style = text::Style::at(SystemClock.times().wall);
+    let style = Style::at(SystemClock.times().wall);
     let find = || reach::find(&cli.reach);
     let patience = cli.reach.wait.map_or(away::PATIENCE, |wait| wait.get());
     let client = || Ok::<_, ExitFailure>(Client::new(find()?.socket())?.waiting(patience));
@@ -135,7 +136,7 @@ pub fn conclude(result: Result<Exit>) -> Exit {
     if text.starts_with("error") || text.starts_with("\x1b") {
         term::say(&text)
     } else {
-        term::say(&format!("sealift: {}", text::clean_lines(&text)))
+        term::say(&format!("sealift: {}", clean_lines(&text)))
     }
     exit
 }

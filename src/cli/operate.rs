@@ -11,11 +11,11 @@ use super::exit::{Exit, ExitFailure};
 use super::moment::moment;
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
-use super::text::{Style, clean};
 use super::wire::{
     AbortRequest, ApproveRequest, LaneAnswer, LaneRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
     VerbAnswer,
 };
+use crate::words::text::{Style, clean};
 use crate::words::verbs::aborts;
 
 /// `promote`.

@@ -17,8 +17,9 @@ use super::client::Client;
 use super::exit::{Exit, ExitFailure};
 use super::operate::report;
 use super::term::{self, ask, can_ask};
-use super::text::{Style, clean, count};
+use super::text::count;
 use super::wire::{ChangeRow, PlanDoc, RevertRequest, RolloutDoc};
+use crate::words::text::{Style, clean};
 use crate::words::verbs::reverts;
 
 /// Rows asked for at once.

@@ -13,8 +13,8 @@ use super::exit::{Exit, ExitFailure};
 use super::output::{line, pretty};
 use super::reach::DaemonAddress;
 use super::term;
-use super::text::{Style, clean};
 use super::wire::{DaemonDoc, StopAnswer, StopRequest};
+use crate::words::text::{Style, clean};
 
 /// `stop`.
 pub async fn stop(client: &Client, args: &StopArgs, daemon: &DaemonAddress) -> Result<Exit> {

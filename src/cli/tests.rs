@@ -10,7 +10,6 @@ use super::listing::beside;
 use super::members::MemberRow;
 use super::output::{ListingPrinter, ListingRow, pretty};
 use super::status::{tick, verdict, view};
-use super::text::Style;
 use super::wire::{
     AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRunDoc, GrowthDoc, HaltDoc,
     HeldTarget, HoldView, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc,
@@ -19,6 +18,7 @@ use super::wire::{
 use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
 use crate::rehearse::{Forecast, ForecastWave};
+use crate::words::text::Style;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a valid instant")

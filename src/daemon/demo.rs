@@ -22,7 +22,6 @@ use crate::api::wire::SavedJob;
 use crate::cli::args::{DemoArgs, LogFormat, Reach};
 use crate::cli::client::{Client, Upload};
 use crate::cli::follow::{Show, follow};
-use crate::cli::text::Style;
 use crate::cli::{Exit, configuration, listing, plan, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
@@ -32,6 +31,7 @@ use crate::simcloud::emulator::{Emulator, Options, RunningEmulator};
 use crate::simcloud::faults::{Faults, Rate};
 use crate::simcloud::fleet::Fleet;
 use crate::store::sled::SledOptions;
+use crate::words::text::Style;
 
 const PROXIES: usize = 24;
 const INSTANCES: usize = 12;

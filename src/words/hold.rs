@@ -2,6 +2,9 @@
 //!
 //! Invariant: a command is one that can be typed as it stands, apart from words in capitals.
 
+use jiff::Timestamp;
+
+use super::text::Style;
 use crate::domain::hold::{Hold, Lift};
 use crate::domain::person::Person;
 use crate::domain::plan::Plan;
@@ -61,6 +64,14 @@ pub fn joined(text: &str, by: Option<&str>, why: &str, help: Option<&str>) -> St
         line.push_str(&format!("; {help}"));
     }
     line
+}
+
+/// The line with the end of the hold, where that is known.
+pub fn until(line: String, end: Option<Timestamp>, style: &Style) -> String {
+    match end {
+        Some(end) => format!("{line}, until {}", style.until(end)),
+        None => line,
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 //! Job: turn what was decided into sentences, once: why something waits and what lifts it, what a verb would do, how a change
 //! came out.
 //!
-//! Invariant: pure functions of their arguments; instants are left to whoever knows the reader's zone.
+//! Invariant: pure functions of their arguments; an instant is said in the zone of a [`text::Style`].
 //!
 //! Deliberately not here: any decision (`domain`), colours and columns (`cli`).
 
+pub mod change;
 pub mod hold;
+pub mod rollout;
+pub mod text;
 pub mod verbs;
