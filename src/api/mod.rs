@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or refuse it.
 
+mod attention;
 mod by_hand;
 mod caller;
 mod copy;

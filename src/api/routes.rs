@@ -18,7 +18,9 @@ use axum::{Json, Router};
 use super::caller::{Caller, Reads};
 use super::fault::{ApiError, spelled};
 use super::request::{nowhere, query};
-use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami};
+use super::wire::{
+    AttentionDoc, ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
+};
 use super::{Api, copy, describe, enforcement, find, lane, look, outlook, preflight, stop, submit, verbs};
 
 /// Largest body of a verb: a reason is a sentence.
@@ -39,6 +41,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/v1/whoami", get(whoami))
+        .route("/v1/attention", get(attention))
         .route("/v1/daemon", get(daemon))
         .route("/v1/rollouts", get(rollouts))
         .route("/v1/rollouts/{reference}", get(rollout))
@@ -109,6 +112,10 @@ async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
 async fn whoami(caller: Caller) -> Json<Whoami> {
     let may = caller.may.words().into_iter().map(str::to_owned).collect();
     Json(Whoami { name: caller.name.to_string(), uid: caller.uid, may, via: caller.via.as_str().into() })
+}
+
+async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
+    Ok(Json(api.attention().await?))
 }
 
 async fn daemon(State(api): RouteState, _: Reads) -> Json<DaemonDoc> {

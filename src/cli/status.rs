@@ -4,7 +4,6 @@
 //! the writer takes out where they are not wanted.
 
 use anstyle::{AnsiColor, Style as Paint};
-use jiff::SignedDuration;
 
 use super::forecast;
 use super::output::aligned;
@@ -13,6 +12,7 @@ use super::text::{count, wrap};
 use super::wire::{HoldView, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
 use crate::rehearse::Forecast;
 use crate::words;
+use crate::words::attention::EXPIRES_SOON;
 use crate::words::rollout::{Reached, goal};
 use crate::words::text::{Style, clean, cut, limits, then};
 
@@ -177,9 +177,6 @@ fn cloud(rollout: &RolloutDoc) -> String {
         counters.effective
     )
 }
-
-/// How soon the end of a certificate is told in colour: a quarter is what a renewal across a fleet takes.
-const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// What the wire showed so far, and the outlook of its certificates.
 fn on_the_wire(wire: &WireDoc, style: &Style) -> Vec<String> {

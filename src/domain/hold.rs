@@ -166,6 +166,8 @@ pub struct Pause {
     pub until: Timestamp,
     /// What the cloud said.
     pub why: String,
+    /// It refused the lane's credentials: a person must renew them.
+    pub refused: bool,
 }
 
 /// How a lane stands.
@@ -576,7 +578,7 @@ impl LaneStanding<'_> {
     }
 
     fn pause(&self) -> Option<Hold> {
-        let Pause { since, until, why } = self.paused?;
+        let Pause { since, until, why, .. } = self.paused?;
         Some(Hold::new("lane_paused", Some(*until), format!("lane {} is paused: {why}", self.name)).since(Some(*since)))
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Deliberately not here: any decision (`domain`), colours and columns (`cli`).
 
+pub mod attention;
 pub mod change;
 pub mod hold;
 pub mod rollout;

@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: how a document is made (`api::describe`) and how it is shown (`cli`).
 
+mod attention;
 mod change;
 mod enforcement;
 mod journal;
@@ -17,6 +18,7 @@ mod proof;
 mod rollout;
 mod verb;
 
+pub use attention::{AttentionDoc, AttentionRow};
 pub use change::{AnswerDoc, ChangeRow, SavedJob};
 pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest};
 pub use journal::JournalRow;

@@ -35,7 +35,7 @@ fn begun() -> Timestamp {
 }
 
 fn pause(why: &str) -> Pause {
-    Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into() }
+    Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into(), refused: false }
 }
 
 fn submitted() -> Timestamp {

@@ -1,5 +1,6 @@
 //! The API over a real unix socket, with the real engine behind it.
 
+mod attention;
 mod enforce;
 mod gates;
 mod look;
