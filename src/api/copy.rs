@@ -18,6 +18,7 @@ use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 use super::Api;
 use super::caller::Reads;
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::places::place;
 
@@ -27,6 +28,14 @@ const BETWEEN: usize = 256 * 1024;
 /// One copy at a time: each takes a core for the chain and the disk's bandwidth.
 static COPIES: Semaphore = Semaphore::const_new(1);
 
+/// A copy of the store, as a tar that ends with the reason if it cannot be finished.
+#[utoipa::path(
+    get,
+    path = "/v1/store/export",
+    operation_id = "export_store",
+    tag = "everything",
+    responses((status = 200, description = "The copy", body = Vec<u8>, content_type = "application/x-tar"), RefusedAnswers)
+)]
 pub(super) async fn export(State(api): State<Arc<Api>>, Reads(caller): Reads) -> Result<Response, ApiError> {
     let place = place(&COPIES, "another copy of the store is being made").await?;
     let (store, now) = (Arc::clone(&api.store), api.now());

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::Api;
 use super::caller::{Caller, Operates, Reads, SwitchesOff};
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::request::{JsonBody, reason};
 use super::wire::{EnforcementDoc, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow, ReleaseRequest, StopRequest};
@@ -157,7 +158,14 @@ fn name(text: &str) -> Result<Name, ApiError> {
     Name::parse(text, "a plan's name").map_err(|error| ApiError::bad(error.to_string()))
 }
 
-/// `GET /v1/enforcements`.
+/// Every enforcement.
+#[utoipa::path(
+    get,
+    path = "/v1/enforcements",
+    operation_id = "enforcements",
+    tag = "enforcements",
+    responses((status = 200, description = "All of them", body = Listing<EnforcementDoc>), RefusedAnswers)
+)]
 pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
     let found = api.store.enforcements().await?;
     api.store.durable().await?;
@@ -168,7 +176,15 @@ pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<L
     Ok(Json(Listing { rows, next: None }))
 }
 
-/// `GET /v1/enforcements/NAME`.
+/// How one enforcement stands, with the targets that are held.
+#[utoipa::path(
+    get,
+    path = "/v1/enforcements/{name}",
+    operation_id = "enforcement",
+    tag = "enforcements",
+    params(("name" = String, Path, description = "The name of the plan that is enforced")),
+    responses((status = 200, description = "How it stands", body = EnforcementDoc), RefusedAnswers)
+)]
 pub(super) async fn one(State(api): State<Arc<Api>>, _: Reads, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
     let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
@@ -176,7 +192,16 @@ pub(super) async fn one(State(api): State<Arc<Api>>, _: Reads, Path(reference): 
     Ok(Json(api.enforcement(&found, true).await?))
 }
 
-/// `POST /v1/enforcements/NAME/stop`.
+/// End an enforcement for good.
+#[utoipa::path(
+    post,
+    path = "/v1/enforcements/{name}/stop",
+    operation_id = "stop_enforcement",
+    tag = "enforcements",
+    params(("name" = String, Path, description = "The name of the plan that is enforced")),
+    request_body = StopRequest,
+    responses((status = 200, description = "Ended, and durable", body = EnforcementDoc), RefusedAnswers)
+)]
 pub(super) async fn stop(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,
@@ -186,7 +211,16 @@ pub(super) async fn stop(
     api.command_enforcement(&name(&reference)?, &EnforcementVerb::Stop, &caller, &asked.reason).await
 }
 
-/// `POST /v1/enforcements/NAME/release`.
+/// Let an enforcement go on with what is held.
+#[utoipa::path(
+    post,
+    path = "/v1/enforcements/{name}/release",
+    operation_id = "release_enforcement",
+    tag = "enforcements",
+    params(("name" = String, Path, description = "The name of the plan that is enforced")),
+    request_body = ReleaseRequest,
+    responses((status = 200, description = "Released, and durable", body = EnforcementDoc), RefusedAnswers)
+)]
 pub(super) async fn release(
     State(api): State<Arc<Api>>,
     caller: SwitchesOff,

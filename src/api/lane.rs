@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 
 use super::Api;
 use super::caller::{Caller, Operates};
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::request::{JsonBody, reason};
 use super::wire::{LaneAnswer, LaneRequest};
@@ -42,7 +43,16 @@ impl Api {
     }
 }
 
-/// `POST /v1/lanes/LANE/pause`.
+/// Send nothing that changes anything over this lane until it is resumed.
+#[utoipa::path(
+    post,
+    path = "/v1/lanes/{lane}/pause",
+    operation_id = "pause_lane",
+    tag = "lanes",
+    params(("lane" = String, Path, description = "The lane's name in the configuration")),
+    request_body = LaneRequest,
+    responses((status = 200, description = "Paused, and durable", body = LaneAnswer), RefusedAnswers)
+)]
 pub(super) async fn pause(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,
@@ -58,7 +68,16 @@ pub(super) async fn pause(
     switch(api, name, "pause", Some(mark), &caller, &asked.reason).await
 }
 
-/// `POST /v1/lanes/LANE/resume`: of one that went from the configuration, too.
+/// Let the lane be used again; also one that went from the configuration.
+#[utoipa::path(
+    post,
+    path = "/v1/lanes/{lane}/resume",
+    operation_id = "resume_lane",
+    tag = "lanes",
+    params(("lane" = String, Path, description = "The lane's name in the configuration")),
+    request_body = LaneRequest,
+    responses((status = 200, description = "Resumed, and durable", body = LaneAnswer), RefusedAnswers)
+)]
 pub(super) async fn resume(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,

@@ -9,6 +9,7 @@
 mod attention;
 mod by_hand;
 mod caller;
+mod contract;
 mod copy;
 mod describe;
 mod enforcement;
@@ -44,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 pub use caller::{Caller, Callers, Via};
 pub use describe::entry as journal_row;
 pub use places::{CONNECTIONS_MAX, IDLE_MAX};
-pub use routes::router;
+pub use routes::{openapi, router};
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
 pub use switches::{Switches, SwitchesError};
 

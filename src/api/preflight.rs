@@ -25,6 +25,7 @@ use tokio::time::sleep;
 
 use super::Api;
 use super::caller::Operates;
+use super::contract::RefusedAnswers;
 use super::describe;
 use super::fault::ApiError;
 use super::look::{AT_ONCE, json_lines, lane};
@@ -59,6 +60,15 @@ const JOBS_SINCE: SignedDuration = SignedDuration::from_mins(10);
 /// Ports that are looked at at once, over all requests.
 static PORTS: Semaphore = Semaphore::const_new(PROBES_MAX);
 
+/// Looks at all that a rollout needs, a line of JSON for each thing as it is known.
+#[utoipa::path(
+    post,
+    path = "/v1/preflight",
+    operation_id = "preflight",
+    tag = "looks",
+    request_body = PreflightRequest,
+    responses((status = 200, description = "Lines of JSON", body = CheckRow, content_type = "application/jsonl"), RefusedAnswers)
+)]
 pub(super) async fn preflight(State(api): State<Arc<Api>>, _: Operates, body: Bytes) -> Result<Response, ApiError> {
     let asked: PreflightRequest =
         serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("the body is no preflight: {error}")))?;

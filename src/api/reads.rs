@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::fault::ApiError;
 use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, RolloutDoc, RolloutRow, SavedJob};
@@ -42,8 +43,9 @@ fn limit(asked: Option<usize>) -> usize {
     asked.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct RolloutsQuery {
     /// The `next` of the page before.
     after: Option<String>,
@@ -54,8 +56,9 @@ pub(super) struct RolloutsQuery {
     open: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ChangesQuery {
     /// Words of the change table, with commas between; `active` stands for all that is in flight.
     state: Option<String>,
@@ -65,8 +68,9 @@ pub(super) struct ChangesQuery {
     limit: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct JobsQuery {
     /// The `next` of the page before.
     after: Option<u32>,
@@ -74,8 +78,9 @@ pub(super) struct JobsQuery {
     limit: Option<usize>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct JournalQuery {
     /// The `next` of the page before, or the sequence after which to begin.
     #[serde(default)]
@@ -85,6 +90,7 @@ pub(super) struct JournalQuery {
     /// Only entries of changes whose proxy's id begins so.
     proxy: Option<String>,
     /// Only entries from this instant on.
+    #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
 }
 
@@ -99,8 +105,9 @@ impl JournalQuery {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
     /// Answer as soon as the journal has grown past this; absent: at once.
     after: Option<u64>,

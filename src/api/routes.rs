@@ -12,16 +12,19 @@ use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::caller::{Caller, Reads};
+use super::contract::RefusedAnswers;
 use super::fault::{ApiError, spelled};
+use super::reads::{ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery};
 use super::request::{nowhere, query};
 use super::wire::{
     AttentionDoc, ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
 };
-use super::{Api, copy, describe, enforcement, find, lane, look, outlook, preflight, stop, submit, verbs};
+use super::{Api, contract, copy, describe, enforcement, find, lane, look, outlook, preflight, stop, submit, verbs};
 
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
@@ -37,53 +40,63 @@ type RouteState = State<Arc<Api>>;
 type Shown<T> = Result<Json<T>, ApiError>;
 
 pub fn router(api: Arc<Api>) -> Router {
-    let timely = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/v1/whoami", get(whoami))
-        .route("/v1/attention", get(attention))
-        .route("/v1/daemon", get(daemon))
-        .route("/v1/rollouts", get(rollouts))
-        .route("/v1/rollouts/{reference}", get(rollout))
-        .route("/v1/rollouts/{reference}/changes", get(changes))
-        .route("/v1/rollouts/{reference}/jobs", get(jobs))
-        .route("/v1/rollouts/{reference}/journal", get(journal))
-        .route("/v1/rollouts/{reference}/plan", get(plan))
-        .route("/v1/rollouts/{reference}/verbs", get(possible))
-        .route("/v1/rollouts/{reference}/pause", post(verbs::pause))
-        .route("/v1/rollouts/{reference}/resume", post(verbs::resume))
-        .route("/v1/rollouts/{reference}/promote", post(verbs::promote))
-        .route("/v1/rollouts/{reference}/approve", post(verbs::approve))
-        .route("/v1/rollouts/{reference}/retry", post(verbs::retry))
-        .route("/v1/rollouts/{reference}/resolve", post(verbs::resolve))
-        .route("/v1/rollouts/{reference}/abort", post(verbs::abort))
-        .route("/v1/rollouts/{reference}/revert", post(verbs::revert))
-        .route("/v1/lanes/{lane}/pause", post(lane::pause))
-        .route("/v1/lanes/{lane}/resume", post(lane::resume))
-        .route("/v1/stop", post(stop::stop))
-        .route("/v1/start", post(stop::start))
-        .route("/v1/enforcements", get(enforcement::list))
-        .route("/v1/enforcements/{name}", get(enforcement::one))
-        .route("/v1/enforcements/{name}/stop", post(enforcement::stop))
-        .route("/v1/enforcements/{name}/release", post(enforcement::release))
+    let (router, _) = routes().split_for_parts();
+    router.method_not_allowed_fallback(wrong_method).fallback(nowhere).layer(axum::middleware::from_fn(spelled)).with_state(api)
+}
+
+/// The contract of all routes in OpenAPI 3.1, as `docs/openapi.json` keeps it.
+pub fn openapi() -> String {
+    let mut document = routes().into_openapi().to_pretty_json().expect("the document is JSON");
+    document.push('\n');
+    document
+}
+
+/// Every route with what the contract says of it: one that is put in otherwise would be missing there.
+fn routes() -> OpenApiRouter<Arc<Api>> {
+    let timely = OpenApiRouter::new()
+        .routes(routes!(healthy))
+        .routes(routes!(ready))
+        .routes(routes!(whoami))
+        .routes(routes!(attention))
+        .routes(routes!(daemon))
+        .routes(routes!(rollouts))
+        .routes(routes!(rollout))
+        .routes(routes!(changes))
+        .routes(routes!(jobs))
+        .routes(routes!(journal))
+        .routes(routes!(plan))
+        .routes(routes!(possible))
+        .routes(routes!(verbs::pause))
+        .routes(routes!(verbs::resume))
+        .routes(routes!(verbs::promote))
+        .routes(routes!(verbs::approve))
+        .routes(routes!(verbs::retry))
+        .routes(routes!(verbs::resolve))
+        .routes(routes!(verbs::abort))
+        .routes(routes!(verbs::revert))
+        .routes(routes!(lane::pause))
+        .routes(routes!(lane::resume))
+        .routes(routes!(stop::stop))
+        .routes(routes!(stop::start))
+        .routes(routes!(enforcement::list))
+        .routes(routes!(enforcement::one))
+        .routes(routes!(enforcement::stop))
+        .routes(routes!(enforcement::release))
         .layer(DefaultBodyLimit::max(VERB_BODY_MAX))
         .layer(axum::middleware::from_fn(in_time));
-    Router::new()
-        .route("/v1/events", get(events))
-        .route("/v1/plans/preview", post(submit::preview))
-        .route("/v1/rollouts", post(submit::submit))
-        // The upload counts its own bytes, part by part.
-        .layer(DefaultBodyLimit::disable())
-        // The answer is told as it comes: it takes as long as the quota asks for.
-        .route("/v1/store/export", get(copy::export))
-        .route("/v1/instances", get(look::instances))
-        .route("/v1/looks", post(look::look).layer(DefaultBodyLimit::max(VERB_BODY_MAX)))
-        .route("/v1/preflight", post(preflight::preflight).layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX)))
+    let looks = OpenApiRouter::new().routes(routes!(look::look)).layer(DefaultBodyLimit::max(VERB_BODY_MAX));
+    let preflights = OpenApiRouter::new().routes(routes!(preflight::preflight)).layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX));
+    // The upload counts its own bytes, part by part.
+    let uploads = OpenApiRouter::new().routes(routes!(submit::preview)).routes(routes!(submit::submit)).layer(DefaultBodyLimit::disable());
+    // The answers of these are told as they come: they take as long as the quota, the disk or the wait asks for.
+    OpenApiRouter::with_openapi(contract::base())
+        .routes(routes!(events))
+        .routes(routes!(copy::export))
+        .routes(routes!(look::instances))
+        .merge(looks)
+        .merge(preflights)
+        .merge(uploads)
         .merge(timely)
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(nowhere)
-        .layer(axum::middleware::from_fn(spelled))
-        .with_state(api)
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -100,6 +113,26 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }
 
+/// Whether the process answers at all.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthy",
+    tag = "process",
+    responses((status = 200, description = "One word", body = String, content_type = "text/plain"), RefusedAnswers)
+)]
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// Whether it takes work: 200 once the first pass is done and until it ends.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    tag = "process",
+    responses((status = 200, description = "One word", body = String, content_type = "text/plain"), RefusedAnswers)
+)]
 async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
     let snapshot = api.engine();
     if snapshot.passes == 0 || snapshot.draining {
@@ -109,50 +142,161 @@ async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
     Ok("ready\n")
 }
 
+/// Who calls, as the daemon knows them, and what they may.
+#[utoipa::path(
+    get,
+    path = "/v1/whoami",
+    operation_id = "whoami",
+    tag = "reads",
+    responses((status = 200, description = "Who calls", body = Whoami), RefusedAnswers)
+)]
 async fn whoami(caller: Caller) -> Json<Whoami> {
     let may = caller.may.words().into_iter().map(str::to_owned).collect();
     Json(Whoami { name: caller.name.to_string(), uid: caller.uid, may, via: caller.via.as_str().into() })
 }
 
+/// What wants a person, the gravest first, and whether work goes on.
+#[utoipa::path(
+    get,
+    path = "/v1/attention",
+    operation_id = "attention",
+    tag = "reads",
+    responses((status = 200, description = "What wants a person", body = AttentionDoc), RefusedAnswers)
+)]
 async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
     Ok(Json(api.attention().await?))
 }
 
+/// How the daemon stands: its store, its lanes, what stops everything, and plan files that were not taken.
+#[utoipa::path(
+    get,
+    path = "/v1/daemon",
+    operation_id = "daemon",
+    tag = "reads",
+    responses((status = 200, description = "How the daemon stands", body = DaemonDoc), RefusedAnswers)
+)]
 async fn daemon(State(api): RouteState, _: Reads) -> Json<DaemonDoc> {
     Json(api.daemon().await)
 }
 
+/// Every rollout, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts",
+    operation_id = "rollouts",
+    tag = "rollouts",
+    params(RolloutsQuery),
+    responses((status = 200, description = "A page of rollouts", body = Listing<RolloutRow>), RefusedAnswers)
+)]
 async fn rollouts(State(api): RouteState, _: Reads, uri: Uri) -> Shown<Listing<RolloutRow>> {
     Ok(Json(api.rollouts(query(&uri)?).await?))
 }
 
+/// How one rollout stands.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}",
+    operation_id = "rollout",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+    ),
+    responses((status = 200, description = "How it stands", body = RolloutDoc), RefusedAnswers)
+)]
 async fn rollout(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Shown<RolloutDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(api.describe(&rollout).await?))
 }
 
+/// What the rollout's plan file said, key by key.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/plan",
+    operation_id = "plan",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+    ),
+    responses((status = 200, description = "Its plan", body = PlanDoc), RefusedAnswers)
+)]
 async fn plan(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Shown<PlanDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(describe::plan(&rollout.plan)))
 }
 
+/// What this caller could do to the rollout now: which verbs are possible or why not, what each would do, and what it asks before.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/verbs",
+    operation_id = "possible_verbs",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+    ),
+    responses((status = 200, description = "Every verb", body = VerbsDoc), RefusedAnswers)
+)]
 async fn possible(State(api): RouteState, Reads(caller): Reads, Path(reference): Path<String>) -> Shown<VerbsDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(outlook::document(&rollout, &caller, api.now())))
 }
 
+/// The rollout's changes, in the order of its targets.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/changes",
+    operation_id = "changes",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ChangesQuery,
+    ),
+    responses((status = 200, description = "A page of changes", body = Listing<ChangeRow>), RefusedAnswers)
+)]
 async fn changes(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<ChangeRow>> {
     Ok(Json(api.changes(&reference, query(&uri)?).await?))
 }
 
+/// Every saved job id of the rollout.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/jobs",
+    operation_id = "jobs",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        JobsQuery,
+    ),
+    responses((status = 200, description = "A page of job ids", body = Listing<SavedJob>), RefusedAnswers)
+)]
 async fn jobs(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<SavedJob>> {
     Ok(Json(api.jobs(&reference, query(&uri)?).await?))
 }
 
+/// The rollout's journal, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/journal",
+    operation_id = "journal",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        JournalQuery,
+    ),
+    responses((status = 200, description = "A page of the journal", body = Listing<JournalRow>), RefusedAnswers)
+)]
 async fn journal(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<JournalRow>> {
     Ok(Json(api.journal(&reference, query(&uri)?).await?))
 }
 
+/// Waits until something moved, then says how the rollouts asked for stand.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "events",
+    tag = "reads",
+    params(EventsQuery),
+    responses((status = 200, description = "The rollouts asked for", body = Events), RefusedAnswers)
+)]
 async fn events(State(api): RouteState, _: Reads, uri: Uri) -> Shown<Events> {
     Ok(Json(api.events(query(&uri)?).await?))
 }

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 
 use super::Api;
 use super::caller::{Caller, Operates};
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::request::{JsonBody, reason};
 use super::switches::Off;
@@ -80,7 +81,15 @@ fn unanswered(error: AskError) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
-/// `POST /v1/stop`.
+/// Send nothing that changes anything until a start, over restarts too.
+#[utoipa::path(
+    post,
+    path = "/v1/stop",
+    operation_id = "stop_all",
+    tag = "everything",
+    request_body = StopRequest,
+    responses((status = 200, description = "Stopped, and durable", body = StopAnswer), RefusedAnswers)
+)]
 pub(super) async fn stop(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,
@@ -89,7 +98,15 @@ pub(super) async fn stop(
     api.switch("stop", caller, asked).await
 }
 
-/// `POST /v1/start`.
+/// Let work go on after a stop.
+#[utoipa::path(
+    post,
+    path = "/v1/start",
+    operation_id = "start_all",
+    tag = "everything",
+    request_body = StopRequest,
+    responses((status = 200, description = "Started, and durable", body = StopAnswer), RefusedAnswers)
+)]
 pub(super) async fn start(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,

@@ -23,9 +23,11 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
 use super::Api;
 use super::caller::{Reads, SwitchesOff};
+use super::contract::{PlanUpload, RefusedAnswers};
 use super::fault::ApiError;
 use super::places::{Stalled, place};
 use super::preview::{digest, excluded, preview as make_preview, warning};
@@ -74,8 +76,9 @@ static SPOOLED: AtomicU64 = AtomicU64::new(0);
 /// Names the folders of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct SubmitQuery {
     /// Refuse anything but this digest.
     digest: Option<String>,
@@ -83,8 +86,9 @@ struct SubmitQuery {
     confirm: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct PreviewQuery {
     /// Targets shown of each wave.
     per_wave: Option<usize>,
@@ -93,6 +97,16 @@ struct PreviewQuery {
 /// Targets of a wave shown at most.
 const PER_WAVE_MAX: usize = 1000;
 
+/// What a plan would do, without submitting it.
+#[utoipa::path(
+    post,
+    path = "/v1/plans/preview",
+    operation_id = "preview_plan",
+    tag = "plans",
+    params(PreviewQuery),
+    request_body(content = PlanUpload, content_type = "multipart/form-data"),
+    responses((status = 200, description = "What it would do", body = Preview), RefusedAnswers)
+)]
 pub(super) async fn preview(
     State(api): State<Arc<Api>>,
     Reads(caller): Reads,
@@ -109,6 +123,16 @@ pub(super) async fn preview(
     Ok(Json(Preview { excluded, discovered_at, opposing, ..make_preview(&submission, warnings, per_wave, api.now()) }))
 }
 
+/// Submit a plan; the very same plan again is the same rollout.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts",
+    operation_id = "submit_plan",
+    tag = "plans",
+    params(SubmitQuery),
+    request_body(content = PlanUpload, content_type = "multipart/form-data"),
+    responses((status = 201, description = "Submitted, and durable", body = SubmitAnswer), (status = 200, description = "It was there already", body = SubmitAnswer), RefusedAnswers)
+)]
 pub(super) async fn submit(
     State(api): State<Arc<Api>>,
     caller: SwitchesOff,

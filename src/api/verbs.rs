@@ -14,6 +14,7 @@ use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
 
 use super::caller::{Approves, Caller, Operates, SwitchesOff};
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::request::{JsonBody, reason};
 use super::wire::{
@@ -133,7 +134,19 @@ fn answer(rollout: &Rollout, verb: &str, caller: &Caller, done: &Acknowledged, s
     }
 }
 
-/// `POST /v1/rollouts/R/pause`.
+/// Begin nothing new until somebody resumes, or until an instant.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/pause",
+    operation_id = "pause",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = PauseRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn pause(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,
@@ -143,7 +156,19 @@ pub(super) async fn pause(
     api.carry_out(to, Verb::Pause { until: asked.until }, &caller, &asked.reason).await
 }
 
-/// `POST /v1/rollouts/R/resume`.
+/// Take the pause back.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/resume",
+    operation_id = "resume",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = ResumeRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn resume(
     State(api): State<Arc<Api>>,
     caller: SwitchesOff,
@@ -154,7 +179,19 @@ pub(super) async fn resume(
     api.carry_out(to, Verb::Resume, &caller, &asked.reason).await
 }
 
-/// `POST /v1/rollouts/R/promote`.
+/// Let the next wave begin; of a wave that failed halted, go on without what failed.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/promote",
+    operation_id = "promote",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = PromoteRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn promote(
     State(api): State<Arc<Api>>,
     caller: SwitchesOff,
@@ -165,7 +202,19 @@ pub(super) async fn promote(
     api.carry_out(to, Verb::Promote, &caller, &asked.reason).await
 }
 
-/// `POST /v1/rollouts/R/approve`.
+/// Let it begin at all, after a look at what will run.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/approve",
+    operation_id = "approve",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = ApproveRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn approve(
     State(api): State<Arc<Api>>,
     Approves(caller): Approves,
@@ -179,7 +228,19 @@ pub(super) async fn approve(
     api.carry_out(to, Verb::Approve { digest }, &caller, &asked.reason).await
 }
 
-/// `POST /v1/rollouts/R/retry`.
+/// Put back into the queue what failed, and go on if halted.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/retry",
+    operation_id = "retry",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = RetryRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn retry(
     State(api): State<Arc<Api>>,
     caller: SwitchesOff,
@@ -198,7 +259,19 @@ pub(super) async fn retry(
     api.carry_out(to, verb, &caller, &asked.reason).await
 }
 
-/// `POST /v1/rollouts/R/resolve`.
+/// Say what becomes of one change that is in doubt.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/resolve",
+    operation_id = "resolve",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = ResolveRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn resolve(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,
@@ -209,7 +282,19 @@ pub(super) async fn resolve(
     api.carry_out(to, verb, &caller, &asked.reason).await
 }
 
-/// `POST /v1/rollouts/R/abort`.
+/// Begin nothing new for ever; what waits is cancelled.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/abort",
+    operation_id = "abort",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = AbortRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn abort(
     State(api): State<Arc<Api>>,
     Operates(caller): Operates,
@@ -219,7 +304,19 @@ pub(super) async fn abort(
     api.carry_out(to, Verb::Abort, &caller, &asked.reason).await
 }
 
-/// `POST /v1/rollouts/R/revert`.
+/// Put back what it changed and nobody changed since.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts/{reference}/revert",
+    operation_id = "revert",
+    tag = "verbs",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ("If-Match" = Option<String>, Header, description = "The tag of the rollout that was looked at, in quotes: if it has moved since, nothing is done"),
+    ),
+    request_body = RevertRequest,
+    responses((status = 200, description = "Carried out, and durable", body = VerbAnswer), RefusedAnswers)
+)]
 pub(super) async fn revert(
     State(api): State<Arc<Api>>,
     caller: SwitchesOff,

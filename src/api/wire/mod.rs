@@ -38,9 +38,10 @@ pub use verb::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Who calls, as the daemon knows them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Whoami {
     /// The one name, whatever the door: what stands in the journal and beside approvals.
     pub name: String,
@@ -54,7 +55,7 @@ pub struct Whoami {
 }
 
 /// One page of a listing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Listing<T> {
     /// The rows, in the listing's order.
     pub rows: Vec<T>,
@@ -64,7 +65,7 @@ pub struct Listing<T> {
 }
 
 /// Body of a verb on a lane.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LaneRequest {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -72,7 +73,7 @@ pub struct LaneRequest {
 }
 
 /// A lane was paused or resumed, and that is durable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LaneAnswer {
     pub lane: String,
     /// `pause` or `resume`.
@@ -82,7 +83,7 @@ pub struct LaneAnswer {
 }
 
 /// Body of `stop` and `start`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopRequest {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -90,7 +91,7 @@ pub struct StopRequest {
 }
 
 /// Everything was stopped or started, and that is durable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StopAnswer {
     /// `stop` or `start`.
     pub verb: String,
@@ -104,7 +105,7 @@ pub struct StopAnswer {
 }
 
 /// What became of a submission.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SubmitAnswer {
     pub id: String,
     pub name: String,
@@ -122,7 +123,7 @@ pub struct SubmitAnswer {
 }
 
 /// What `GET /v1/events` answers: the rollouts asked for, as they stand now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Events {
     /// Pass as `after` to be answered when something has moved since.
     pub seq: u64,
@@ -130,11 +131,12 @@ pub struct Events {
     pub rollouts: Vec<RolloutDoc>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DaemonDoc {
     pub version: String,
     pub pid: u32,
     /// Since when it runs.
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// Passes of the engine since then.
     pub passes: u64,
@@ -160,7 +162,7 @@ pub struct DaemonDoc {
 }
 
 /// A file of the plans folder that was not taken.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanFault {
     /// The file, or the folder itself.
     pub file: String,
@@ -171,7 +173,7 @@ pub struct PlanFault {
     pub why: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StoreDoc {
     /// `memory` or `sled`.
     pub kind: String,
@@ -195,9 +197,10 @@ pub struct StoreDoc {
 }
 
 /// How fast the store grows, and for how long the disk lasts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GrowthDoc {
     /// Since when it was counted.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     pub bytes_per_day: u64,
     /// Bytes that are free on its disk.
@@ -231,7 +234,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LaneDoc {
     pub lane: String,
     /// Calls that are out.
@@ -240,6 +243,7 @@ pub struct LaneDoc {
     pub waiting: u32,
     /// Paused by the cloud until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub paused_until: Option<Timestamp>,
     /// Why it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,7 +260,7 @@ pub struct LaneDoc {
 }
 
 /// How the clock of a lane's cloud stands to this machine's. Milliseconds; negative: the cloud's is behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LaneClockDoc {
     /// The cloud's clock is at least so far ahead.
     pub ahead_least_ms: i64,
@@ -274,7 +278,7 @@ pub struct LaneClockDoc {
 }
 
 /// How a lane stands to its quota.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LaneQuotaDoc {
     /// Calls allowed in one interval by the configuration, headroom taken off.
     pub requests: u32,

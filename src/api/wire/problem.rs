@@ -1,11 +1,12 @@
 //! Every answer that is not a success (RFC 9457).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::RolloutRow;
 
 /// Why an answer is no success: what programs branch on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
     /// The request is not well formed.
@@ -86,7 +87,7 @@ impl ProblemCode {
 }
 
 /// What went wrong and what to do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// `/problems/` and the code.
     #[serde(rename = "type")]

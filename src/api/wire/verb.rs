@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Begin nothing new.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PauseRequest {
     /// Why; carried into the journal.
@@ -12,11 +13,12 @@ pub struct PauseRequest {
     pub reason: String,
     /// When it ends by itself; absent: when somebody resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
 }
 
 /// Take the pause back.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResumeRequest {
     /// Why; carried into the journal.
@@ -25,7 +27,7 @@ pub struct ResumeRequest {
 }
 
 /// Let the next wave begin.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteRequest {
     /// Why; carried into the journal.
@@ -34,7 +36,7 @@ pub struct PromoteRequest {
 }
 
 /// Let it begin at all.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveRequest {
     /// Why; carried into the journal.
@@ -46,7 +48,7 @@ pub struct ApproveRequest {
 }
 
 /// Put back into the queue what failed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryRequest {
     /// Why; carried into the journal.
@@ -61,7 +63,7 @@ pub struct RetryRequest {
 }
 
 /// Say what becomes of one change that is in doubt: either its job, or that it is given up.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveRequest {
     /// Why; carried into the journal.
@@ -79,7 +81,7 @@ pub struct ResolveRequest {
 }
 
 /// Begin nothing new for ever.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AbortRequest {
     /// Why; carried into the journal.
@@ -88,7 +90,7 @@ pub struct AbortRequest {
 }
 
 /// Put back what it changed and nobody changed since.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevertRequest {
     /// Why; carried into the journal.
@@ -100,7 +102,7 @@ pub struct RevertRequest {
 }
 
 /// A verb was carried out and is durable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VerbAnswer {
     pub id: String,
     pub name: String,
@@ -123,7 +125,7 @@ pub struct VerbAnswer {
 }
 
 /// What can be done to a rollout now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VerbsDoc {
     /// The rollout's id.
     pub id: String,
@@ -134,7 +136,7 @@ pub struct VerbsDoc {
 }
 
 /// One verb.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VerbDoc {
     /// As it is typed, and as its route ends.
     pub verb: String,
@@ -154,7 +156,7 @@ pub struct VerbDoc {
 }
 
 /// What a verb would do at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EffectDoc {
     /// Phase word after it.
     pub phase: String,
@@ -174,7 +176,7 @@ pub struct EffectDoc {
 }
 
 /// What a verb asks before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AsksDoc {
     /// Roles that it takes: of `operate`, `approve` and `off`.
     pub roles: Vec<String>,

@@ -1,6 +1,7 @@
 //! The API over a real unix socket, with the real engine behind it.
 
 mod attention;
+mod contract;
 mod enforce;
 mod gates;
 mod look;
