@@ -13,6 +13,7 @@ pub mod cli;
 
 // The daemon's API on its socket, and its wire types.
 pub mod api;
+pub mod words;
 
 // Whole rollouts in virtual time: rehearsal, forecast, search.
 pub mod rehearse;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use super::Api;
 use super::fault::ApiError;
-use super::wire::VerbRequest;
+use super::wire::ResolveRequest;
 use crate::cloud::job_names::is_other_operation;
 use crate::domain::call::{Answer, Call, CallError, Disposition};
 use crate::domain::change::Change;
@@ -26,7 +26,7 @@ pub async fn retry(api: &Api, rollout: &Rollout, proxy: &str) -> Result<Verb, Ap
 }
 
 /// `resolve`: names the job, or gives the change up.
-pub async fn resolve(api: &Api, rollout: &Rollout, asked: &VerbRequest) -> Result<Verb, ApiError> {
+pub async fn resolve(api: &Api, rollout: &Rollout, asked: &ResolveRequest) -> Result<Verb, ApiError> {
     let proxy = asked.proxy.as_deref().ok_or_else(|| ApiError::bad("`resolve` is for one change: name its `proxy`"))?;
     let what = match (&asked.job, asked.give_up) {
         (Some(job), false) => Some(job.parse::<JobId>().map_err(|error| ApiError::bad(error.to_string()))?),

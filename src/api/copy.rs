@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 use tokio_util::io::{ReaderStream, SyncIoBridge};
 
 use super::Api;
+use super::caller::Reads;
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::peer::Peer;
 use super::places::place;
 use crate::store::Unavailable;
 
@@ -28,19 +29,27 @@ const BETWEEN: usize = 256 * 1024;
 /// One copy at a time: each takes a core for the chain and the disk's bandwidth.
 static COPIES: Semaphore = Semaphore::const_new(1);
 
-pub(super) async fn export(State(api): State<Arc<Api>>, peer: Peer) -> Result<Response, ApiError> {
+/// A copy of the store, as a tar that ends with the reason if it cannot be finished.
+#[utoipa::path(
+    get,
+    path = "/v1/store/export",
+    operation_id = "export_store",
+    tag = "everything",
+    responses((status = 200, description = "The copy", body = Vec<u8>, content_type = "application/x-tar"), RefusedAnswers)
+)]
+pub(super) async fn export(State(api): State<Arc<Api>>, Reads(caller): Reads) -> Result<Response, ApiError> {
     let place = place(&COPIES, "another copy of the store is being made").await?;
     let none = || Unavailable("this store is in memory: there is nothing to copy".into());
     let (exporter, now) = (api.exporter.clone().ok_or_else(none)?, api.now());
     let broke = |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
     let export = tokio::task::spawn_blocking(move || exporter.export()).await.map_err(broke)??;
     let (reader, writer) = tokio::io::duplex(BETWEEN);
-    tracing::info!(seq = export.seq(), by = %peer, "a copy of the store is being made");
+    tracing::info!(seq = export.seq(), by = %caller, "a copy of the store is being made");
     tokio::task::spawn_blocking(move || {
         let _place = place;
         match export.write(now, false, SyncIoBridge::new(writer)) {
-            Ok(manifest) => tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %peer, "a copy of the store was made"),
-            Err(error) => tracing::warn!(error = format!("{error:#}"), by = %peer, "a copy of the store was not finished"),
+            Ok(manifest) => tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %caller, "a copy of the store was made"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), by = %caller, "a copy of the store was not finished"),
         }
     });
     Ok(([(CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReaderStream::with_capacity(reader, BETWEEN))).into_response())

@@ -30,6 +30,7 @@ use crate::store::{Active, Growth, Health, Rollout};
 pub fn row(rollout: &Rollout) -> RolloutRow {
     RolloutRow {
         id: rollout.id.to_string(),
+        tag: rollout.record.tag(rollout.id).to_string(),
         name: rollout.plan.name.to_string(),
         revision: rollout.plan.revision,
         ssl_option: rollout.plan.ssl_option,
@@ -63,6 +64,7 @@ pub fn rollout(rollout: &Rollout, snapshot: &Snapshot, measured: &MeterReading, 
     };
     RolloutDoc {
         id: rollout.id.to_string(),
+        tag: rollout.record.tag(rollout.id).to_string(),
         name: plan.name.to_string(),
         revision: plan.revision,
         description: plan.description.clone(),

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use jiff::Timestamp;
 
 use super::Api;
+use super::caller::{Caller, Operates, Reads, SwitchesOff};
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::peer::Peer;
-use super::request::{nowhere, reason, verb_request};
-use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow};
+use super::request::{JsonBody, reason};
+use super::wire::{EnforcementDoc, EnforcementRunDoc, HeldTarget, Listing, MarkDoc, OpposingRow, ReleaseRequest, StopRequest};
 use crate::domain::enforce::{EnforcementEnd, EnforcementRun, EnforcementStage, applying_name, surveying_name};
 use crate::domain::id::Name;
 use crate::domain::target::Target;
@@ -105,6 +105,19 @@ fn run(run: &EnforcementRun, name: &Name) -> EnforcementRunDoc {
 }
 
 impl Api {
+    async fn command_enforcement(
+        &self,
+        name: &Name,
+        asked: &EnforcementVerb,
+        caller: &Caller,
+        why: &str,
+    ) -> Result<Json<EnforcementDoc>, ApiError> {
+        let moved = command(&*self.store, name, asked, &caller.name, &reason(why), self.now()).await?;
+        let stage = moved.record.stage.as_str();
+        tracing::info!(plan = %name, verb = ?asked, by = %caller, stage, "verb on an enforcement carried out");
+        Ok(Json(self.enforcement(&moved, true).await?))
+    }
+
     /// The document of one enforcement, its held targets named where that is `whole`.
     async fn enforcement(&self, enforcement: &Enforcement, whole: bool) -> Result<EnforcementDoc, ApiError> {
         let origin = self.store.rollout(enforcement.record.origin).await?;
@@ -145,8 +158,15 @@ fn name(text: &str) -> Result<Name, ApiError> {
     Name::parse(text, "a plan's name").map_err(|error| ApiError::bad(error.to_string()))
 }
 
-/// `GET /v1/enforcements`.
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
+/// Every enforcement.
+#[utoipa::path(
+    get,
+    path = "/v1/enforcements",
+    operation_id = "enforcements",
+    tag = "enforcements",
+    responses((status = 200, description = "All of them", body = Listing<EnforcementDoc>), RefusedAnswers)
+)]
+pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
     let found = api.store.enforcements().await?;
     api.store.durable().await?;
     let mut rows = Vec::with_capacity(found.len());
@@ -156,39 +176,64 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<Listing<Enf
     Ok(Json(Listing { rows, next: None }))
 }
 
-/// `GET /v1/enforcements/NAME`.
-pub(super) async fn one(State(api): State<Arc<Api>>, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
+/// How one enforcement stands, with the targets that are held.
+#[utoipa::path(
+    get,
+    path = "/v1/enforcements/{name}",
+    operation_id = "enforcement",
+    tag = "enforcements",
+    params(("name" = String, Path, description = "The name of the plan that is enforced")),
+    responses((status = 200, description = "How it stands", body = EnforcementDoc), RefusedAnswers)
+)]
+pub(super) async fn one(State(api): State<Arc<Api>>, _: Reads, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
     let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
     api.store.durable().await?;
     Ok(Json(api.enforcement(&found, true).await?))
 }
 
-/// `POST /v1/enforcements/NAME/stop` and `…/release`.
-pub(super) async fn verb(
+/// End an enforcement for good.
+#[utoipa::path(
+    post,
+    path = "/v1/enforcements/{name}/stop",
+    operation_id = "stop_enforcement",
+    tag = "enforcements",
+    params(("name" = String, Path, description = "The name of the plan that is enforced")),
+    request_body = StopRequest,
+    responses((status = 200, description = "Ended, and durable", body = EnforcementDoc), RefusedAnswers)
+)]
+pub(super) async fn stop(
     State(api): State<Arc<Api>>,
-    Path((reference, word)): Path<(String, String)>,
-    peer: Peer,
-    uri: Uri,
-    body: Bytes,
+    Operates(caller): Operates,
+    Path(reference): Path<String>,
+    JsonBody(asked): JsonBody<StopRequest>,
+) -> Result<Json<EnforcementDoc>, ApiError> {
+    api.command_enforcement(&name(&reference)?, &EnforcementVerb::Stop, &caller, &asked.reason).await
+}
+
+/// Let an enforcement go on with what is held.
+#[utoipa::path(
+    post,
+    path = "/v1/enforcements/{name}/release",
+    operation_id = "release_enforcement",
+    tag = "enforcements",
+    params(("name" = String, Path, description = "The name of the plan that is enforced")),
+    request_body = ReleaseRequest,
+    responses((status = 200, description = "Released, and durable", body = EnforcementDoc), RefusedAnswers)
+)]
+pub(super) async fn release(
+    State(api): State<Arc<Api>>,
+    caller: SwitchesOff,
+    Path(reference): Path<String>,
+    JsonBody(asked): JsonBody<ReleaseRequest>,
 ) -> Result<Json<EnforcementDoc>, ApiError> {
     let name = name(&reference)?;
-    let request: EnforcementRequest = verb_request(&body)?;
-    if request.target.is_some() && word != "release" {
-        return Err(ApiError::bad(format!("`target` belongs to `release`, not to `{}`", word.escape_debug())));
-    }
-    let asked = match word.as_str() {
-        "stop" => EnforcementVerb::Stop,
-        "release" => {
-            let target = request.target.as_deref().map(str::parse).transpose();
-            EnforcementVerb::Release { target: target.map_err(|error| ApiError::bad(format!("`target`: {error}")))? }
-        }
-        _ => return Err(nowhere(uri).await),
-    };
-    let by = peer.to_string();
-    let moved = command(&*api.store, &name, &asked, &by, &reason(&request.reason), api.now()).await?;
-    tracing::info!(plan = %name, verb = %word, %by, stage = moved.record.stage.as_str(), "verb on an enforcement carried out");
-    Ok(Json(api.enforcement(&moved, true).await?))
+    let found = api.store.enforcement(&name).await?.ok_or_else(|| EnforceError::NotFound(name.clone()))?;
+    let origin = api.store.rollout(found.record.origin).await?;
+    let caller = caller.to(origin.is_some_and(|origin| origin.plan.ssl_option))?;
+    let target = asked.target.as_deref().map(str::parse).transpose();
+    let target = target.map_err(|error| ApiError::bad(format!("`target`: {error}")))?;
+    api.command_enforcement(&name, &EnforcementVerb::Release { target }, &caller, &asked.reason).await
 }
 
 impl From<EnforceError> for ApiError {

@@ -10,6 +10,7 @@ use crate::domain::hold::{self, LaneStanding, Situation, Unserved, Waiting};
 use crate::domain::window::Opening;
 use crate::engine::{ClockStanding, LaneSnapshot, Snapshot};
 use crate::store::{Active, Rollout, Store, Unavailable};
+use crate::words::hold::{Remedy, remedy};
 
 /// What the calendar says to this rollout now.
 pub fn opening(rollout: &Rollout, now: Timestamp) -> Opening {
@@ -27,7 +28,7 @@ pub fn of_rollout(rollout: &Rollout, snapshot: &Snapshot, groups_full: bool, now
     let mine = snapshot.unserved.iter().filter(|one| one.rollout == rollout.id);
     let unserved: Vec<Unserved<'_>> = mine.map(|one| Unserved { lane: &one.lane, shares: one.shares.as_ref() }).collect();
     let situation = Situation { groups_full, unserved: &unserved, ..situation(rollout, snapshot, &window, now) };
-    hold::of_rollout(&situation, &lanes).into_iter().map(|hold| view(hold, now)).collect()
+    hold::of_rollout(&situation, &lanes).into_iter().map(|hold| view(hold, rollout, now)).collect()
 }
 
 /// Whether the plan's group limits leave no place to any queued change.
@@ -59,7 +60,7 @@ pub async fn of_changes(
         let occupied = lane.and_then(|lane| lane.occupied.get(&change.target.instance_id));
         let (group_full, lane) = (group_full.as_ref(), lane.map(standing));
         let waiting = Waiting { change, now, wake: active.due, instance_taken, occupied, group_full, lane };
-        holds.push(hold::of_change(&situation, &waiting).map(|hold| view(hold, now)));
+        holds.push(hold::of_change(&situation, &waiting).map(|hold| view(hold, rollout, now)));
     }
     Ok(holds)
 }
@@ -97,9 +98,20 @@ fn standing(lane: &LaneSnapshot) -> LaneStanding<'_> {
 }
 
 /// The hold as the API tells it: an end that has passed is none, for what it ends has only not been looked at again yet.
-fn view(hold: hold::Hold, now: Timestamp) -> HoldView {
-    let hold::Hold { word, text, since, until } = hold;
-    HoldView { word: word.into(), text, since, until: until.filter(|until| *until > now) }
+fn view(hold: hold::Hold, rollout: &Rollout, now: Timestamp) -> HoldView {
+    let hold::Hold { word, text, mark, lift, since, until } = hold;
+    let until = ahead(until, now);
+    let (by, why) = mark.map(|mark| (mark.by, mark.reason)).unzip();
+    let remedy = lift.map(|lift| remedy(&lift, &rollout.plan, &rollout.by));
+    let (verb, command, help) = match remedy {
+        Some(Remedy { verb, command, help }) => (Some(verb.to_owned()), Some(command), Some(help)),
+        None => (None, None, None),
+    };
+    HoldView { word: word.into(), text, by, why: why.unwrap_or_default(), verb, command, help, since, until }
+}
+
+fn ahead(until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    until.filter(|until| *until > now)
 }
 
 #[cfg(test)]
@@ -109,7 +121,7 @@ mod tests {
     #[test]
     fn an_end_that_has_passed_is_not_told() {
         let at = |second| Timestamp::from_second(second).expect("an instant");
-        let until = |end| view(hold::Hold { word: "soaking", text: String::new(), since: None, until: Some(at(end)) }, at(100)).until;
+        let until = |end| ahead(Some(at(end)), at(100));
         assert_eq!((until(99), until(100), until(101)), (None, None, Some(at(101))));
     }
 }

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 
 use super::Api;
+use super::caller::{Caller, Operates};
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::peer::Peer;
-use super::request::{nowhere, reason, verb_request};
+use super::request::{JsonBody, reason};
 use super::wire::{LaneAnswer, LaneRequest};
 use crate::domain::id::Name;
 use crate::domain::rollout::Attribution;
@@ -43,32 +43,65 @@ impl Api {
     }
 }
 
-/// `pause` and `resume` of a lane.
-pub(super) async fn verb(
+/// Send nothing that changes anything over this lane until it is resumed.
+#[utoipa::path(
+    post,
+    path = "/v1/lanes/{lane}/pause",
+    operation_id = "pause_lane",
+    tag = "lanes",
+    params(("lane" = String, Path, description = "The lane's name in the configuration")),
+    request_body = LaneRequest,
+    responses((status = 200, description = "Paused, and durable", body = LaneAnswer), RefusedAnswers)
+)]
+pub(super) async fn pause(
     State(api): State<Arc<Api>>,
-    Path((lane, word)): Path<(String, String)>,
-    peer: Peer,
-    uri: Uri,
-    body: Bytes,
+    Operates(caller): Operates,
+    Path(lane): Path<String>,
+    JsonBody(asked): JsonBody<LaneRequest>,
 ) -> Result<Json<LaneAnswer>, ApiError> {
-    let asked: LaneRequest = verb_request(&body)?;
-    let mark = match word.as_str() {
-        "pause" => Some(Attribution { by: peer.to_string(), reason: reason(&asked.reason), at: api.now() }),
-        "resume" => None,
-        _ => return Err(nowhere(uri).await),
-    };
     let unknown = || ApiError::new(StatusCode::NOT_FOUND, no_lane(&api, &lane));
     let name = Name::parse(&lane, "lane").map_err(|_| unknown())?;
-    // One that went from the configuration can be resumed, and no other one paused.
-    if mark.is_some() && !api.lanes.iter().any(|lane| lane.name == name) {
+    if !api.lanes.iter().any(|lane| lane.name == name) {
         return Err(unknown());
     }
-    tracing::info!(lane = %name, verb = %word, by = %peer, reason = %reason(&asked.reason), "a lane is switched");
-    let (switching, switched) = (Arc::clone(&api), name.clone());
+    let mark = Attribution { by: caller.to_string(), reason: reason(&asked.reason), at: api.now() };
+    switch(api, name, "pause", Some(mark), &caller, &asked.reason).await
+}
+
+/// Let the lane be used again; also one that went from the configuration.
+#[utoipa::path(
+    post,
+    path = "/v1/lanes/{lane}/resume",
+    operation_id = "resume_lane",
+    tag = "lanes",
+    params(("lane" = String, Path, description = "The lane's name in the configuration")),
+    request_body = LaneRequest,
+    responses((status = 200, description = "Resumed, and durable", body = LaneAnswer), RefusedAnswers)
+)]
+pub(super) async fn resume(
+    State(api): State<Arc<Api>>,
+    Operates(caller): Operates,
+    Path(lane): Path<String>,
+    JsonBody(asked): JsonBody<LaneRequest>,
+) -> Result<Json<LaneAnswer>, ApiError> {
+    let name = Name::parse(&lane, "lane").map_err(|_| ApiError::new(StatusCode::NOT_FOUND, no_lane(&api, &lane)))?;
+    switch(api, name, "resume", None, &caller, &asked.reason).await
+}
+
+async fn switch(
+    api: Arc<Api>,
+    name: Name,
+    word: &'static str,
+    mark: Option<Attribution>,
+    caller: &Caller,
+    why: &str,
+) -> Result<Json<LaneAnswer>, ApiError> {
+    tracing::info!(lane = %name, verb = word, by = %caller, reason = %reason(why), "a lane is switched");
+    let switched = name.clone();
     // To its end, whether or not the client waits for it: the file and the engine say the same.
-    let done = tokio::spawn(async move { switching.switch_lane(switched, mark).await }).await;
+    let done = tokio::spawn(async move { api.switch_lane(switched, mark).await }).await;
     done.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("switching the lane broke: {error}")))??;
-    Ok(Json(LaneAnswer { lane: name.to_string(), verb: word, by: peer.to_string() }))
+    Ok(Json(LaneAnswer { lane: name.to_string(), verb: word.to_owned(), by: caller.to_string() }))
 }
 
 /// That there is no such lane, and which was probably meant.

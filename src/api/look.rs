@@ -17,8 +17,11 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::Api;
+use super::caller::Operates;
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
 use super::lane::no_lane;
 use super::request::query;
@@ -30,7 +33,16 @@ use crate::engine::Handle;
 /// Questions of one request that wait at once: enough to keep a lane busy, few enough that several clients fit in.
 pub(super) const AT_ONCE: usize = 32;
 
-pub(super) async fn look(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, ApiError> {
+/// What the proxies of some instances show now, a line of JSON for each as the answers come.
+#[utoipa::path(
+    post,
+    path = "/v1/looks",
+    operation_id = "look",
+    tag = "looks",
+    request_body = LookRequest,
+    responses((status = 200, description = "Lines of JSON", body = LookRow, content_type = "application/jsonl"), RefusedAnswers)
+)]
+pub(super) async fn look(State(api): State<Arc<Api>>, _: Operates, body: Bytes) -> Result<Response, ApiError> {
     let asked: LookRequest = serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("the body is no look: {error}")))?;
     if asked.instances.is_empty() || asked.instances.len() > LOOK_INSTANCES_MAX {
         return Err(ApiError::bad(format!("a look names 1 to {LOOK_INSTANCES_MAX} instances, not {}", asked.instances.len())));
@@ -57,16 +69,27 @@ where
     ([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response()
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct InstancesQuery {
     /// The lane that reaches the project.
     lane: String,
+    /// Instances to skip.
     #[serde(default)]
     offset: u32,
 }
 
-pub(super) async fn instances(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<InstancePage>, ApiError> {
+/// One page of a project's instances, asked of the cloud behind all work of the lane.
+#[utoipa::path(
+    get,
+    path = "/v1/instances",
+    operation_id = "instances",
+    tag = "looks",
+    params(InstancesQuery),
+    responses((status = 200, description = "A page of instances", body = InstancePage), RefusedAnswers)
+)]
+pub(super) async fn instances(State(api): State<Arc<Api>>, _: Operates, uri: Uri) -> Result<Json<InstancePage>, ApiError> {
     let asked: InstancesQuery = query(&uri)?;
     let call = Call::Instances { lane: lane(&api, &asked.lane)?, offset: asked.offset };
     let failed =

@@ -6,7 +6,10 @@
 //!
 //! Deliberately not here: any decision. A verb is handed to the engine, whose tables accept or refuse it.
 
+mod attention;
 mod by_hand;
+mod caller;
+mod contract;
 mod copy;
 mod describe;
 mod enforcement;
@@ -17,10 +20,11 @@ mod hold;
 mod lane;
 mod look;
 mod meter;
-mod peer;
+mod outlook;
 mod places;
 mod preflight;
 pub mod preview;
+mod reads;
 mod request;
 mod routes;
 mod server;
@@ -28,6 +32,7 @@ mod stop;
 mod submit;
 mod switches;
 mod users;
+mod verbs;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -37,10 +42,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use caller::{Caller, Callers, Via};
 pub use describe::entry as journal_row;
-pub use peer::Peer;
 pub use places::{CONNECTIONS_MAX, IDLE_MAX};
-pub use routes::router;
+pub use routes::{openapi, router};
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
 pub use switches::{Switches, SwitchesError};
 

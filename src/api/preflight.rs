@@ -24,6 +24,8 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::Api;
+use super::caller::Operates;
+use super::contract::RefusedAnswers;
 use super::describe;
 use super::fault::ApiError;
 use super::look::{AT_ONCE, json_lines, lane};
@@ -58,7 +60,16 @@ const JOBS_SINCE: SignedDuration = SignedDuration::from_mins(10);
 /// Ports that are looked at at once, over all requests.
 static PORTS: Semaphore = Semaphore::const_new(PROBES_MAX);
 
-pub(super) async fn preflight(State(api): State<Arc<Api>>, body: Bytes) -> Result<Response, ApiError> {
+/// Looks at all that a rollout needs, a line of JSON for each thing as it is known.
+#[utoipa::path(
+    post,
+    path = "/v1/preflight",
+    operation_id = "preflight",
+    tag = "looks",
+    request_body = PreflightRequest,
+    responses((status = 200, description = "Lines of JSON", body = CheckRow, content_type = "application/jsonl"), RefusedAnswers)
+)]
+pub(super) async fn preflight(State(api): State<Arc<Api>>, _: Operates, body: Bytes) -> Result<Response, ApiError> {
     let asked: PreflightRequest =
         serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("the body is no preflight: {error}")))?;
     if asked.instances.len() > LOOK_INSTANCES_MAX || asked.instances.iter().any(|instance| instance.proxies.len() > PROXIES_MAX) {

@@ -2,7 +2,10 @@
 //!
 //! Invariant: what is not known is refused, so that a misspelt filter is never ignored.
 
-use axum::extract::Query;
+use axum::body::Bytes;
+use axum::extract::multipart::MultipartRejection;
+use axum::extract::{FromRequest, Multipart, Query, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
@@ -23,12 +26,46 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     Ok(query)
 }
 
-/// What a verb's body asks for; without a body, nothing beside the verb.
-pub(super) fn verb_request<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    if body.is_empty() {
-        return Ok(T::default());
+/// A body in JSON; without one, what the type's default asks for.
+#[derive(Debug)]
+pub(super) struct JsonBody<T>(pub T);
+
+impl<T: Default + DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let kind = request.headers().get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default().to_owned());
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(|error| ApiError::new(error.status(), format!("the body cannot be read: {}", error.body_text())))?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        // What a form of another page may send is none of these.
+        if let Some(kind) = kind.filter(|kind| !is_json(kind)) {
+            let message = format!("the body is {}; send `application/json`", kind.escape_debug());
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        }
+        serde_json::from_slice(&body).map(Self).map_err(|error| ApiError::bad(format!("the body is not what this takes: {error}")))
     }
-    serde_json::from_slice(body).map_err(|error| ApiError::bad(format!("the body is no verb request: {error}")))
+}
+
+fn is_json(kind: &str) -> bool {
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The parts of an upload.
+pub(super) struct UploadParts(pub Multipart);
+
+impl<S: Send + Sync> FromRequest<S> for UploadParts {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let parts = Multipart::from_request(request, state).await;
+        let wrong = |error: MultipartRejection| {
+            ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("an upload is `multipart/form-data`: {}", error.body_text()))
+        };
+        parts.map(Self).map_err(wrong)
+    }
 }
 
 /// A reason as it is kept: without control characters, and cut where it is too long.

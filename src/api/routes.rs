@@ -1,97 +1,102 @@
 //! The routes: one list, from path to answer.
 //!
-//! Invariant: every answer is JSON, errors included; every listing has a limit and a cursor.
+//! Invariant: every answer is JSON, errors included, and every route but those that say how the process is names by its
+//! signature what its caller must be allowed to do.
+//!
+//! Deliberately not here: what a document says (`reads`, `describe`) and what a verb does (`verbs`, `lane`, `enforcement`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
-use jiff::Timestamp;
-use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::fault::ApiError;
-use super::peer::Peer;
-use super::request::{nowhere, query, reason, verb_request};
-use super::wire::{ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbAnswer, VerbRequest};
-use super::{Api, by_hand, copy, describe, enforcement, find, hold, lane, look, preflight, stop, submit};
-use crate::domain::change::State as ChangeState;
-use crate::domain::id::{Digest, RolloutId};
-use crate::domain::rollout::{Requeue, Verb};
-use crate::engine::{Command, Snapshot};
-use crate::store::Rollout;
-use crate::yaml::suggest::nearest;
-
-/// Rows of a page when the client does not say.
-pub const PAGE_DEFAULT: usize = 200;
-
-/// Rows of a page at most: some hundred kilobytes of JSON.
-pub const PAGE_MAX: usize = 1000;
-
-/// Pages of changes looked through for one page of jobs, so that a long queue without jobs costs few requests.
-const JOB_PAGES: usize = 20;
-
-/// Batches of the journal looked through for one page of it, so that a filter that wants little costs few requests and
-/// none of them takes long.
-const JOURNAL_BATCHES: usize = 20;
+use super::caller::{Caller, Reads};
+use super::contract::RefusedAnswers;
+use super::fault::{ApiError, spelled};
+use super::reads::{ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery};
+use super::request::{nowhere, query};
+use super::wire::{
+    AttentionDoc, ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
+};
+use super::{Api, contract, copy, describe, enforcement, find, lane, look, outlook, preflight, stop, submit, verbs};
 
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
 
-/// Longest wait of `events`.
-const WAIT_MAX: Duration = Duration::from_secs(30);
-
 /// An answer takes at most this long, waits of `events` and the upload of a plan excepted.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-
-/// Open rollouts described in one answer of `events`.
-const EVENTS_MAX: usize = 50;
 
 /// Body of a preflight: 500 instances with four proxies each are 120 KiB.
 const PREFLIGHT_BODY_MAX: usize = 1 << 20;
 
 type RouteState = State<Arc<Api>>;
 
+type Shown<T> = Result<Json<T>, ApiError>;
+
 pub fn router(api: Arc<Api>) -> Router {
-    let timely = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/v1/daemon", get(daemon))
-        .route("/v1/rollouts", get(rollouts))
-        .route("/v1/rollouts/{reference}", get(rollout))
-        .route("/v1/rollouts/{reference}/changes", get(changes))
-        .route("/v1/rollouts/{reference}/jobs", get(jobs))
-        .route("/v1/rollouts/{reference}/journal", get(journal))
-        .route("/v1/rollouts/{reference}/plan", get(plan))
-        .route("/v1/rollouts/{reference}/{verb}", post(verb))
-        .route("/v1/lanes/{lane}/{verb}", post(lane::verb))
-        .route("/v1/stop", post(stop::stop))
-        .route("/v1/start", post(stop::start))
-        .route("/v1/enforcements", get(enforcement::list))
-        .route("/v1/enforcements/{name}", get(enforcement::one))
-        .route("/v1/enforcements/{name}/{verb}", post(enforcement::verb))
+    let (router, _) = routes().split_for_parts();
+    router.method_not_allowed_fallback(wrong_method).fallback(nowhere).layer(axum::middleware::from_fn(spelled)).with_state(api)
+}
+
+/// The contract of all routes in OpenAPI 3.1, as `docs/openapi.json` keeps it.
+pub fn openapi() -> String {
+    let mut document = routes().into_openapi().to_pretty_json().expect("the document is JSON");
+    document.push('\n');
+    document
+}
+
+/// Every route with what the contract says of it: one that is put in otherwise would be missing there.
+fn routes() -> OpenApiRouter<Arc<Api>> {
+    let timely = OpenApiRouter::new()
+        .routes(routes!(healthy))
+        .routes(routes!(ready))
+        .routes(routes!(whoami))
+        .routes(routes!(attention))
+        .routes(routes!(daemon))
+        .routes(routes!(rollouts))
+        .routes(routes!(rollout))
+        .routes(routes!(changes))
+        .routes(routes!(jobs))
+        .routes(routes!(journal))
+        .routes(routes!(plan))
+        .routes(routes!(possible))
+        .routes(routes!(verbs::pause))
+        .routes(routes!(verbs::resume))
+        .routes(routes!(verbs::promote))
+        .routes(routes!(verbs::approve))
+        .routes(routes!(verbs::retry))
+        .routes(routes!(verbs::resolve))
+        .routes(routes!(verbs::abort))
+        .routes(routes!(verbs::revert))
+        .routes(routes!(lane::pause))
+        .routes(routes!(lane::resume))
+        .routes(routes!(stop::stop))
+        .routes(routes!(stop::start))
+        .routes(routes!(enforcement::list))
+        .routes(routes!(enforcement::one))
+        .routes(routes!(enforcement::stop))
+        .routes(routes!(enforcement::release))
         .layer(DefaultBodyLimit::max(VERB_BODY_MAX))
         .layer(axum::middleware::from_fn(in_time));
-    Router::new()
-        .route("/v1/events", get(events))
-        .route("/v1/plans/preview", post(submit::preview))
-        .route("/v1/rollouts", post(submit::submit))
-        // The upload counts its own bytes, part by part.
-        .layer(DefaultBodyLimit::disable())
-        // The answer is told as it comes: it takes as long as the quota asks for.
-        .route("/v1/store/export", get(copy::export))
-        .route("/v1/instances", get(look::instances))
-        .route("/v1/looks", post(look::look).layer(DefaultBodyLimit::max(VERB_BODY_MAX)))
-        .route("/v1/preflight", post(preflight::preflight).layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX)))
+    let looks = OpenApiRouter::new().routes(routes!(look::look)).layer(DefaultBodyLimit::max(VERB_BODY_MAX));
+    let preflights = OpenApiRouter::new().routes(routes!(preflight::preflight)).layer(DefaultBodyLimit::max(PREFLIGHT_BODY_MAX));
+    // The upload counts its own bytes, part by part.
+    let uploads = OpenApiRouter::new().routes(routes!(submit::preview)).routes(routes!(submit::submit)).layer(DefaultBodyLimit::disable());
+    // The answers of these are told as they come: they take as long as the quota, the disk or the wait asks for.
+    OpenApiRouter::with_openapi(contract::base())
+        .routes(routes!(events))
+        .routes(routes!(copy::export))
+        .routes(routes!(look::instances))
+        .merge(looks)
+        .merge(preflights)
+        .merge(uploads)
         .merge(timely)
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(nowhere)
-        .with_state(api)
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -108,30 +113,26 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }
 
-fn limit(asked: Option<usize>) -> usize {
-    asked.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
+/// Whether the process answers at all.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthy",
+    tag = "process",
+    responses((status = 200, description = "One word", body = String, content_type = "text/plain"), RefusedAnswers)
+)]
+async fn healthy() -> &'static str {
+    "ok\n"
 }
 
-impl Api {
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.times().wall
-    }
-
-    fn engine(&self) -> Arc<Snapshot> {
-        self.handle.snapshot().borrow().clone()
-    }
-
-    async fn describe(&self, rollout: &Rollout) -> Result<RolloutDoc, ApiError> {
-        let now = self.now();
-        let measured = self.meter.measure(rollout, now).await?;
-        let forecast = self.forecaster.of(rollout).await;
-        let enforcement = self.enforcement_of(rollout).await?.map(Box::new);
-        let groups_full = hold::groups_full(rollout, &*self.store).await?;
-        let doc = describe::rollout(rollout, &self.engine(), &measured, groups_full, now);
-        Ok(RolloutDoc { enforcement, ..doc }.with_forecast(forecast))
-    }
-}
-
+/// Whether it takes work: 200 once the first pass is done and until it ends.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    tag = "process",
+    responses((status = 200, description = "One word", body = String, content_type = "text/plain"), RefusedAnswers)
+)]
 async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
     let snapshot = api.engine();
     if snapshot.passes == 0 || snapshot.draining {
@@ -141,278 +142,161 @@ async fn ready(State(api): RouteState) -> Result<&'static str, ApiError> {
     Ok("ready\n")
 }
 
-async fn daemon(State(api): RouteState) -> Json<DaemonDoc> {
-    // Beside the rest of it; a store that is out of order is told by its health.
-    let growth = api.store.growth(api.clock.times().wall).await.unwrap_or_default();
-    let plans = api.plans.borrow().clone();
-    let doc = describe::daemon(&api.engine(), api.store.health(), growth, plans, api.started_at);
-    Json(DaemonDoc { stop_file: api.switches.stop_file(), ..doc })
+/// Who calls, as the daemon knows them, and what they may.
+#[utoipa::path(
+    get,
+    path = "/v1/whoami",
+    operation_id = "whoami",
+    tag = "reads",
+    responses((status = 200, description = "Who calls", body = Whoami), RefusedAnswers)
+)]
+async fn whoami(caller: Caller) -> Json<Whoami> {
+    let may = caller.may.words().into_iter().map(str::to_owned).collect();
+    Json(Whoami { name: caller.name.to_string(), uid: caller.uid, may, via: caller.via.as_str().into() })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RolloutsQuery {
-    after: Option<String>,
-    limit: Option<usize>,
-    /// Only those that are not over.
-    #[serde(default)]
-    open: bool,
+/// What wants a person, the gravest first, and whether work goes on.
+#[utoipa::path(
+    get,
+    path = "/v1/attention",
+    operation_id = "attention",
+    tag = "reads",
+    responses((status = 200, description = "What wants a person", body = AttentionDoc), RefusedAnswers)
+)]
+async fn attention(State(api): RouteState, _: Reads) -> Shown<AttentionDoc> {
+    Ok(Json(api.attention().await?))
 }
 
-async fn rollouts(State(api): RouteState, uri: Uri) -> Result<Json<Listing<RolloutRow>>, ApiError> {
-    let asked: RolloutsQuery = query(&uri)?;
-    if asked.open {
-        let rows = find::open_rollouts(&*api.store).await?.iter().rev().map(describe::row).collect();
-        return Ok(Json(Listing { rows, next: None }));
-    }
-    let after = asked.after.map(|after| after.parse::<RolloutId>()).transpose();
-    let after = after.map_err(|_| ApiError::bad("`after` is the `next` of the page before"))?;
-    let limit = limit(asked.limit);
-    let found = api.store.rollouts(after, limit).await?;
-    let next = if found.len() == limit { found.last().map(|last| last.id.to_string()) } else { None };
-    Ok(Json(Listing { rows: found.iter().map(describe::row).collect(), next }))
+/// How the daemon stands: its store, its lanes, what stops everything, and plan files that were not taken.
+#[utoipa::path(
+    get,
+    path = "/v1/daemon",
+    operation_id = "daemon",
+    tag = "reads",
+    responses((status = 200, description = "How the daemon stands", body = DaemonDoc), RefusedAnswers)
+)]
+async fn daemon(State(api): RouteState, _: Reads) -> Json<DaemonDoc> {
+    Json(api.daemon().await)
 }
 
-async fn rollout(State(api): RouteState, Path(reference): Path<String>) -> Result<Json<RolloutDoc>, ApiError> {
+/// Every rollout, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts",
+    operation_id = "rollouts",
+    tag = "rollouts",
+    params(RolloutsQuery),
+    responses((status = 200, description = "A page of rollouts", body = Listing<RolloutRow>), RefusedAnswers)
+)]
+async fn rollouts(State(api): RouteState, _: Reads, uri: Uri) -> Shown<Listing<RolloutRow>> {
+    Ok(Json(api.rollouts(query(&uri)?).await?))
+}
+
+/// How one rollout stands.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}",
+    operation_id = "rollout",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+    ),
+    responses((status = 200, description = "How it stands", body = RolloutDoc), RefusedAnswers)
+)]
+async fn rollout(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Shown<RolloutDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(api.describe(&rollout).await?))
 }
 
-async fn plan(State(api): RouteState, Path(reference): Path<String>) -> Result<Json<PlanDoc>, ApiError> {
+/// What the rollout's plan file said, key by key.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/plan",
+    operation_id = "plan",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+    ),
+    responses((status = 200, description = "Its plan", body = PlanDoc), RefusedAnswers)
+)]
+async fn plan(State(api): RouteState, _: Reads, Path(reference): Path<String>) -> Shown<PlanDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
     Ok(Json(describe::plan(&rollout.plan)))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChangesQuery {
-    /// Words of the change table, with commas between; `active` stands for all that is in flight.
-    state: Option<String>,
-    after: Option<u32>,
-    limit: Option<usize>,
-}
-
-fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
-    let mut words: Vec<String> = Vec::new();
-    for word in asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        match word {
-            "active" => words.extend(ChangeState::ACTIVE.map(str::to_owned)),
-            _ if ChangeState::WORDS.contains(&word) => words.push(word.to_owned()),
-            _ => {
-                let near = nearest(word, ChangeState::WORDS.into_iter().chain(["active"]));
-                let hint =
-                    near.map_or_else(|| format!("use active, {}", ChangeState::WORDS.join(", ")), |near| format!("did you mean `{near}`?"));
-                return Err(ApiError::bad(format!("`{}` is no state; {hint}", word.escape_debug())));
-            }
-        }
-    }
-    Ok(words)
-}
-
-async fn changes(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<ChangeRow>>, ApiError> {
-    let asked: ChangesQuery = query(&uri)?;
-    let words = states(asked.state.as_deref())?;
+/// What this caller could do to the rollout now: which verbs are possible or why not, what each would do, and what it asks before.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/verbs",
+    operation_id = "possible_verbs",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+    ),
+    responses((status = 200, description = "Every verb", body = VerbsDoc), RefusedAnswers)
+)]
+async fn possible(State(api): RouteState, Reads(caller): Reads, Path(reference): Path<String>) -> Shown<VerbsDoc> {
     let rollout = find::rollout(&*api.store, &reference).await?;
-    let page = api.store.page(rollout.id, words, asked.after, limit(asked.limit)).await?;
-    let now = api.now();
-    let holds = hold::of_changes(&page.changes, &rollout, &api.engine(), &*api.store, now).await?;
-    let rows = page.changes.iter().zip(holds).map(|(active, hold)| describe::change(active, &rollout, hold)).collect();
-    Ok(Json(Listing { rows, next: page.next.map(|next| next.to_string()) }))
+    Ok(Json(outlook::document(&rollout, &caller, api.now())))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JobsQuery {
-    after: Option<u32>,
-    limit: Option<usize>,
+/// The rollout's changes, in the order of its targets.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/changes",
+    operation_id = "changes",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        ChangesQuery,
+    ),
+    responses((status = 200, description = "A page of changes", body = Listing<ChangeRow>), RefusedAnswers)
+)]
+async fn changes(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<ChangeRow>> {
+    Ok(Json(api.changes(&reference, query(&uri)?).await?))
 }
 
-async fn jobs(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<SavedJob>>, ApiError> {
-    let asked: JobsQuery = query(&uri)?;
-    let limit = limit(asked.limit);
-    let rollout = find::rollout(&*api.store, &reference).await?;
-    let (mut rows, mut after) = (Vec::new(), asked.after);
-    for _ in 0..JOB_PAGES {
-        let page = api.store.page(rollout.id, Vec::new(), after, limit).await?;
-        rows.extend(page.changes.iter().flat_map(|active| describe::jobs(active, &rollout)));
-        after = page.next;
-        if after.is_none() || rows.len() >= limit {
-            break;
-        }
-    }
-    Ok(Json(Listing { rows, next: after.map(|next| next.to_string()) }))
+/// Every saved job id of the rollout.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/jobs",
+    operation_id = "jobs",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        JobsQuery,
+    ),
+    responses((status = 200, description = "A page of job ids", body = Listing<SavedJob>), RefusedAnswers)
+)]
+async fn jobs(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<SavedJob>> {
+    Ok(Json(api.jobs(&reference, query(&uri)?).await?))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JournalQuery {
-    #[serde(default)]
-    after: u64,
-    limit: Option<usize>,
-    /// Only entries of changes whose proxy's id begins so.
-    proxy: Option<String>,
-    /// Only entries from this instant on.
-    since: Option<Timestamp>,
+/// The rollout's journal, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/rollouts/{reference}/journal",
+    operation_id = "journal",
+    tag = "rollouts",
+    params(
+        ("reference" = String, Path, description = "A plan's name, for its newest revision, or a unique beginning of a rollout's id"),
+        JournalQuery,
+    ),
+    responses((status = 200, description = "A page of the journal", body = Listing<JournalRow>), RefusedAnswers)
+)]
+async fn journal(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<JournalRow>> {
+    Ok(Json(api.journal(&reference, query(&uri)?).await?))
 }
 
-impl JournalQuery {
-    fn filters(&self) -> bool {
-        self.proxy.is_some() || self.since.is_some()
-    }
-
-    fn wants(&self, row: &JournalRow) -> bool {
-        let of_proxy = |proxy: &String| row.proxy_id.as_ref().is_some_and(|id| id.starts_with(proxy.as_str()));
-        self.proxy.as_ref().is_none_or(of_proxy) && self.since.is_none_or(|since| row.at >= since)
-    }
-}
-
-async fn journal(State(api): RouteState, Path(reference): Path<String>, uri: Uri) -> Result<Json<Listing<JournalRow>>, ApiError> {
-    let asked: JournalQuery = query(&uri)?;
-    let limit = limit(asked.limit);
-    let batch = if asked.filters() { PAGE_MAX } else { limit };
-    let rollout = find::rollout(&*api.store, &reference).await?;
-    let (mut rows, mut after, mut more) = (Vec::new(), asked.after, true);
-    for _ in 0..JOURNAL_BATCHES {
-        let entries = api.store.journal(Some(rollout.id), after, batch).await?;
-        more = entries.len() == batch;
-        for entry in &entries {
-            if rows.len() == limit {
-                more = true;
-                break;
-            }
-            after = entry.seq;
-            rows.extend(Some(describe::entry(entry)).filter(|row| asked.wants(row)));
-        }
-        if !more || rows.len() == limit {
-            break;
-        }
-    }
-    Ok(Json(Listing { rows, next: more.then(|| after.to_string()) }))
-}
-
-async fn verb(
-    State(api): RouteState,
-    Path((reference, word)): Path<(String, String)>,
-    peer: Peer,
-    uri: Uri,
-    body: Bytes,
-) -> Result<Json<VerbAnswer>, ApiError> {
-    let asked: VerbRequest = verb_request(&body)?;
-    if asked.in_doubt && word != "retry" {
-        return Err(ApiError::bad(format!("`in_doubt` belongs to `retry`, not to `{}`", word.escape_debug())));
-    }
-    if asked.proxy.is_some() && !matches!(word.as_str(), "retry" | "resolve") {
-        return Err(ApiError::bad(format!("`proxy` belongs to `retry` and `resolve`, not to `{}`", word.escape_debug())));
-    }
-    if (asked.job.is_some() || asked.give_up) && word != "resolve" {
-        return Err(ApiError::bad(format!("`job` and `give_up` belong to `resolve`, not to `{}`", word.escape_debug())));
-    }
-    if asked.until.is_some() && word != "pause" {
-        return Err(ApiError::bad(format!("`until` belongs to `pause`, not to `{}`", word.escape_debug())));
-    }
-    if asked.digest.is_some() && word != "approve" {
-        return Err(ApiError::bad(format!("`digest` belongs to `approve`, not to `{}`", word.escape_debug())));
-    }
-    if asked.proxy.is_some() && asked.in_doubt {
-        return Err(ApiError::bad("`in_doubt` is for all that are; the one `proxy` is retried whether it failed or is in doubt"));
-    }
-    let rollout = find::rollout(&*api.store, &reference).await?;
-    let verb = match word.as_str() {
-        "retry" if asked.proxy.is_some() => by_hand::retry(&api, &rollout, asked.proxy.as_deref().unwrap_or_default()).await?,
-        "resolve" => by_hand::resolve(&api, &rollout, &asked).await?,
-        "pause" => Verb::Pause { until: asked.until },
-        "approve" => Verb::Approve { digest: approved(asked.digest.as_deref())? },
-        "revert" => Verb::Revert,
-        "resume" => Verb::Resume,
-        "abort" => Verb::Abort,
-        "retry" if asked.in_doubt => Verb::Retry(Requeue::FailedAndInDoubt),
-        "retry" => Verb::Retry(Requeue::Failed),
-        "promote" => Verb::Promote,
-        _ => return Err(nowhere(uri).await),
-    };
-    let reason = reason(&asked.reason);
-    let done = api.handle.command(Command { rollout: rollout.id, verb, by: peer.person(), reason }).await?;
-    tracing::info!(rollout = %rollout.plan.name, id = %rollout.id.short(), verb = %word, by = %peer, phase = done.phase, "verb carried out");
-    Ok(Json(VerbAnswer {
-        id: rollout.id.to_string(),
-        name: rollout.plan.name.to_string(),
-        verb: word,
-        by: peer.to_string(),
-        phase: done.phase.into(),
-        wave: done.wave.map(|wave| wave + 1),
-        waves: u16::try_from(rollout.plan.strategy.waves.len()).unwrap_or(u16::MAX),
-        in_flight: u32::try_from(done.in_flight.len()).unwrap_or(u32::MAX),
-    }))
-}
-
-fn approved(digest: Option<&str>) -> Result<Digest, ApiError> {
-    let digest = digest.ok_or_else(|| ApiError::bad("an approval names the `digest` that was looked at; `sealift plan` shows it"))?;
-    digest
-        .parse()
-        .map_err(|_| ApiError::bad(format!("`{}` is no digest: 64 hex digits, as `sealift plan` shows it", digest.escape_debug())))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EventsQuery {
-    /// Answer as soon as the journal has grown past this; absent: at once.
-    after: Option<u64>,
-    /// Only this rollout; absent: those that are not over.
-    rollout: Option<String>,
-    /// Seconds to wait at most, then answer whatever stands.
-    wait: Option<u64>,
-}
-
-async fn events(State(api): RouteState, uri: Uri) -> Result<Json<Events>, ApiError> {
-    let asked: EventsQuery = query(&uri)?;
-    let wait = asked.wait.map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX);
-    if let Some(after) = asked.after {
-        let waited = grown(&api, after);
-        tokio::select! {
-            biased;
-            () = api.stop.cancelled() => {}
-            () = waited => {}
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
-    let seq = api.store.health().seq;
-    let found = match asked.rollout {
-        Some(reference) => vec![find::rollout(&*api.store, &reference).await?],
-        None => find::open_rollouts(&*api.store).await?,
-    };
-    let mut rollouts = Vec::new();
-    for rollout in found.iter().take(EVENTS_MAX) {
-        rollouts.push(api.describe(rollout).await?);
-    }
-    Ok(Json(Events { seq, rollouts }))
-}
-
-async fn grown(api: &Api, after: u64) {
-    let mut snapshot = api.handle.snapshot();
-    while api.store.health().seq <= after {
-        if snapshot.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_takes_the_words_of_the_table_and_nothing_else() {
-        assert_eq!(states(None).expect("no filter"), Vec::<String>::new());
-        assert_eq!(states(Some("failed,in_doubt")).expect("two words"), ["failed", "in_doubt"]);
-        assert_eq!(states(Some("active")).expect("the short word"), ChangeState::ACTIVE);
-        let suggestion = |word: &str| format!("{:?}", states(Some(word)).expect_err("no state"));
-        assert!(suggestion("fialed").contains("did you mean `failed`?"), "{}", suggestion("fialed"));
-        assert!(suggestion("done").contains("use active, "), "{}", suggestion("done"));
-    }
-
-    #[test]
-    fn active_stands_for_every_state_that_is_neither_queued_nor_settled() {
-        let rest: Vec<_> = ChangeState::WORDS.iter().filter(|word| !ChangeState::ACTIVE.contains(word)).copied().collect();
-        assert_eq!(rest, ["queued", "succeeded", "failed", "in_doubt", "cancelled", "reverted", "skipped"]);
-    }
+/// Waits until something moved, then says how the rollouts asked for stand.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "events",
+    tag = "reads",
+    params(EventsQuery),
+    responses((status = 200, description = "The rollouts asked for", body = Events), RefusedAnswers)
+)]
+async fn events(State(api): RouteState, _: Reads, uri: Uri) -> Shown<Events> {
+    Ok(Json(api.events(query(&uri)?).await?))
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
-use super::peer::PeerAcceptor;
+use super::caller::{Callers, SocketAcceptor};
 use super::places::{Connections, IDLE_MAX};
 use crate::clock::SystemClock;
 
@@ -59,6 +59,7 @@ pub struct Socket {
     listener: UnixListener,
     file: SocketFile,
     idle: Duration,
+    callers: Callers,
 }
 
 impl Socket {
@@ -66,6 +67,12 @@ impl Socket {
     #[must_use]
     pub fn idle(self, idle: Duration) -> Self {
         Self { idle, ..self }
+    }
+
+    /// The same with people who may not all do everything.
+    #[must_use]
+    pub fn callers(self, callers: Callers) -> Self {
+        Self { callers, ..self }
     }
 }
 
@@ -120,16 +127,16 @@ pub fn bind(path: &Path) -> Result<Socket, BindError> {
         let _ = std::fs::remove_file(&beside);
         failed(error)
     })?;
-    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode }, idle: IDLE_MAX })
+    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode }, idle: IDLE_MAX, callers: Callers::default() })
 }
 
 /// Serves until `stop`, then gives open requests a moment.
 pub async fn serve(socket: Socket, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let Socket { listener, file, idle } = socket;
+    let Socket { listener, file, idle, callers } = socket;
     let handle = axum_server::Handle::new();
     let mut server = axum_server::from_unix(listener)?
         .http1_only()
-        .acceptor(PeerAcceptor::new(Connections::new(Arc::new(SystemClock), idle)))
+        .acceptor(SocketAcceptor::new(Connections::new(Arc::new(SystemClock), idle), callers))
         .handle(handle.clone())
         .first_request_timeout(FIRST_REQUEST_TIMEOUT);
     server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);

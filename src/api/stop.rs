@@ -8,14 +8,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Api;
+use super::caller::{Caller, Operates};
+use super::contract::RefusedAnswers;
 use super::fault::ApiError;
-use super::peer::Peer;
-use super::request::{reason, verb_request};
+use super::request::{JsonBody, reason};
 use super::switches::Off;
 use super::wire::{StopAnswer, StopRequest};
 use crate::domain::rollout::Attribution;
@@ -57,9 +57,8 @@ impl Api {
         self.handle.switch_all(None).await.map_err(unanswered)
     }
 
-    async fn switch(self: Arc<Self>, word: &str, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-        let asked: StopRequest = verb_request(&body)?;
-        let (by, reason) = (peer.to_string(), reason(&asked.reason));
+    async fn switch(self: Arc<Self>, word: &str, caller: Caller, asked: StopRequest) -> Result<Json<StopAnswer>, ApiError> {
+        let (by, reason) = (caller.to_string(), reason(&asked.reason));
         let mark = (word == "stop").then(|| Attribution { by: by.clone(), reason: reason.clone(), at: self.now() });
         tracing::warn!(verb = word, by, reason, "everything is stopped or started by a person");
         let switching = Arc::clone(&self);
@@ -82,12 +81,36 @@ fn unanswered(error: AskError) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
-/// `stop`.
-pub(super) async fn stop(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-    api.switch("stop", peer, body).await
+/// Send nothing that changes anything until a start, over restarts too.
+#[utoipa::path(
+    post,
+    path = "/v1/stop",
+    operation_id = "stop_all",
+    tag = "everything",
+    request_body = StopRequest,
+    responses((status = 200, description = "Stopped, and durable", body = StopAnswer), RefusedAnswers)
+)]
+pub(super) async fn stop(
+    State(api): State<Arc<Api>>,
+    Operates(caller): Operates,
+    JsonBody(asked): JsonBody<StopRequest>,
+) -> Result<Json<StopAnswer>, ApiError> {
+    api.switch("stop", caller, asked).await
 }
 
-/// `start`.
-pub(super) async fn start(State(api): State<Arc<Api>>, peer: Peer, body: Bytes) -> Result<Json<StopAnswer>, ApiError> {
-    api.switch("start", peer, body).await
+/// Let work go on after a stop.
+#[utoipa::path(
+    post,
+    path = "/v1/start",
+    operation_id = "start_all",
+    tag = "everything",
+    request_body = StopRequest,
+    responses((status = 200, description = "Started, and durable", body = StopAnswer), RefusedAnswers)
+)]
+pub(super) async fn start(
+    State(api): State<Arc<Api>>,
+    Operates(caller): Operates,
+    JsonBody(asked): JsonBody<StopRequest>,
+) -> Result<Json<StopAnswer>, ApiError> {
+    api.switch("start", caller, asked).await
 }

@@ -23,15 +23,18 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
 use super::Api;
+use super::caller::{Reads, SwitchesOff};
+use super::contract::{PlanUpload, RefusedAnswers};
 use super::fault::ApiError;
-use super::peer::Peer;
 use super::places::{Stalled, place};
 use super::preview::{digest, excluded, preview as make_preview, warning};
-use super::request::query;
+use super::request::{UploadParts, query};
 use super::wire::{OpposingRow, Preview, SubmitAnswer};
 use crate::domain::lane::reached;
+use crate::domain::person::Person;
 use crate::engine::enforce::{note, opposing};
 use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan};
 use crate::store::Submission;
@@ -73,8 +76,9 @@ static SPOOLED: AtomicU64 = AtomicU64::new(0);
 /// Names the folders of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct SubmitQuery {
     /// Refuse anything but this digest.
     digest: Option<String>,
@@ -82,8 +86,9 @@ struct SubmitQuery {
     confirm: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct PreviewQuery {
     /// Targets shown of each wave.
     per_wave: Option<usize>,
@@ -92,9 +97,24 @@ struct PreviewQuery {
 /// Targets of a wave shown at most.
 const PER_WAVE_MAX: usize = 1000;
 
-pub(super) async fn preview(State(api): State<Arc<Api>>, peer: Peer, uri: Uri, parts: Multipart) -> Result<Json<Preview>, ApiError> {
+/// What a plan would do, without submitting it.
+#[utoipa::path(
+    post,
+    path = "/v1/plans/preview",
+    operation_id = "preview_plan",
+    tag = "plans",
+    params(PreviewQuery),
+    request_body(content = PlanUpload, content_type = "multipart/form-data"),
+    responses((status = 200, description = "What it would do", body = Preview), RefusedAnswers)
+)]
+pub(super) async fn preview(
+    State(api): State<Arc<Api>>,
+    Reads(caller): Reads,
+    uri: Uri,
+    UploadParts(parts): UploadParts,
+) -> Result<Json<Preview>, ApiError> {
     let asked: PreviewQuery = query(&uri)?;
-    let (submission, taken) = take(&api, peer, parts).await?;
+    let (submission, taken) = take(&api, caller.person(), parts).await?;
     let per_wave = asked.per_wave.unwrap_or(0).min(PER_WAVE_MAX);
     let warnings = taken.warnings.iter().map(warning).collect();
     let (excluded, discovered_at) = (excluded(&taken, per_wave), taken.discovered_at);
@@ -103,14 +123,25 @@ pub(super) async fn preview(State(api): State<Arc<Api>>, peer: Peer, uri: Uri, p
     Ok(Json(Preview { excluded, discovered_at, opposing, ..make_preview(&submission, warnings, per_wave, api.now()) }))
 }
 
+/// Submit a plan; the very same plan again is the same rollout.
+#[utoipa::path(
+    post,
+    path = "/v1/rollouts",
+    operation_id = "submit_plan",
+    tag = "plans",
+    params(SubmitQuery),
+    request_body(content = PlanUpload, content_type = "multipart/form-data"),
+    responses((status = 201, description = "Submitted, and durable", body = SubmitAnswer), (status = 200, description = "It was there already", body = SubmitAnswer), RefusedAnswers)
+)]
 pub(super) async fn submit(
     State(api): State<Arc<Api>>,
-    peer: Peer,
+    caller: SwitchesOff,
     uri: Uri,
-    parts: Multipart,
+    UploadParts(parts): UploadParts,
 ) -> Result<(StatusCode, Json<SubmitAnswer>), ApiError> {
     let asked: SubmitQuery = query(&uri)?;
-    let (submission, _) = take(&api, peer.clone(), parts).await?;
+    let (submission, _) = take(&api, caller.person(), parts).await?;
+    let caller = caller.to(submission.plan.ssl_option)?;
     let (name, revision) = (submission.plan.name.clone(), submission.plan.revision);
     if let Some(wanted) = &asked.digest {
         let found = digest(&submission).to_string();
@@ -127,7 +158,7 @@ pub(super) async fn submit(
     let ssl_option = submission.plan.ssl_option;
     let opposing = opposing(&*api.store, &submission.plan, &submission.targets, api.now()).await?;
     let submitted = api.handle.submit(Submission { note: note(&opposing), ..submission }).await?;
-    tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %peer, "plan submitted");
+    tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %caller, "plan submitted");
     let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = SubmitAnswer {
         id: submitted.id.to_string(),
@@ -142,7 +173,7 @@ pub(super) async fn submit(
 }
 
 /// Unpacks and checks an upload.
-async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, LoadedPlan), ApiError> {
+async fn take(api: &Api, by: Person, parts: Multipart) -> Result<(Submission, LoadedPlan), ApiError> {
     let mut folder = UploadFolder::new(&api.spool).map_err(disk)?;
     let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the upload did not arrive within {} s", UPLOAD_WITHIN.as_secs()));
     let (plan, discovered) = timeout(UPLOAD_WITHIN, unpack(&mut folder, parts)).await.map_err(late)??;
@@ -162,8 +193,7 @@ async fn take(api: &Api, peer: Peer, parts: Multipart) -> Result<(Submission, Lo
             read.and_then(|loaded| loaded.lanes.check(&lanes).map(|()| loaded)).map_err(|mistakes| refused(&mistakes, &folder.path))?;
         // The folder goes away here, on the thread that may block.
         drop(folder);
-        let submission =
-            Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by: peer.person(), at, note: String::new() };
+        let submission = Submission { plan: loaded.plan.clone(), targets: loaded.targets.clone(), by, at, note: String::new() };
         Ok((submission, *loaded))
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?

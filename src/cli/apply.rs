@@ -18,8 +18,9 @@ use super::plan::{foresee, of_loaded, text};
 use super::reach::DaemonAddress;
 use super::status::view;
 use super::term::{self, ask, can_ask};
-use super::text::{Style, clean, count};
+use super::text::count;
 use super::wire::{OpposingRow, Preview, SubmitAnswer};
+use crate::words::text::{Style, clean};
 
 /// Targets of each wave in the preview: the whole list is `plan --all`'s business.
 const PER_WAVE: usize = 3;

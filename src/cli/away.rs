@@ -11,8 +11,8 @@ use tokio::time::Sleep;
 
 use super::client_error::ClientError;
 use super::term;
-use super::text::{Style, length};
 use crate::clock::{Clock as _, SystemClock};
+use crate::words::text::{Style, length};
 
 /// How long a daemon that does not answer is waited for, unless `--wait` says otherwise: longer than a restart takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -22,8 +22,8 @@ use super::client_error::{ClientError, Repeat};
 use super::exit::{Exit, ExitFailure};
 use super::term;
 use super::wire::{
-    CheckRow, EnforcementDoc, EnforcementRequest, ErrorDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow,
-    PreflightRequest, Preview, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer, VerbRequest,
+    CheckRow, EnforcementDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow, PreflightRequest, Preview,
+    Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer,
 };
 
 /// Time for an answer; the server gives up a little earlier and says why.
@@ -125,8 +125,8 @@ impl Client {
         }
         let busy = status == StatusCode::SERVICE_UNAVAILABLE && response.headers().contains_key(RETRY_AFTER);
         let body = self.read(&mut response).await?;
-        match serde_json::from_slice::<ErrorDoc>(&body) {
-            Ok(refusal) if busy => Err(ClientError::Busy { socket: self.socket.clone(), why: refusal.error.message }),
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(refusal) if busy => Err(ClientError::Busy { socket: self.socket.clone(), why: refusal.detail }),
             Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
             Err(_) => Err(ClientError::Broken(format!("status {status}"))),
         }
@@ -168,7 +168,7 @@ impl Client {
     }
 
     /// Carries out a verb.
-    pub async fn verb(&self, reference: &str, verb: &str, body: &VerbRequest) -> Result<VerbAnswer, ClientError> {
+    pub async fn verb(&self, reference: &str, verb: &str, body: &impl Serialize) -> Result<VerbAnswer, ClientError> {
         self.act(self.request(Method::POST, &format!("/v1/rollouts/{}/{verb}", segment(reference))).json(body)).await
     }
 
@@ -188,7 +188,7 @@ impl Client {
     }
 
     /// Carries out a verb on an enforcement.
-    pub async fn enforcement_verb(&self, name: &str, verb: &str, body: &EnforcementRequest) -> Result<EnforcementDoc, ClientError> {
+    pub async fn enforcement_verb(&self, name: &str, verb: &str, body: &impl Serialize) -> Result<EnforcementDoc, ClientError> {
         self.act(self.request(Method::POST, &format!("/v1/enforcements/{}/{verb}", segment(name))).json(body)).await
     }
 
@@ -327,6 +327,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+    use crate::cli::wire::PauseRequest;
 
     #[tokio::test(start_paused = true)]
     async fn a_daemon_that_gives_no_answer_is_there() {
@@ -371,7 +372,7 @@ mod tests {
         assert_eq!(daemon.join().expect("it ends"), 3);
         std::fs::remove_file(&socket).expect("removed");
         let daemon = flaky(&socket, 1, 0);
-        let cut = client.verb("night", "pause", &VerbRequest::default()).await.expect_err("it may have been taken");
+        let cut = client.verb("night", "pause", &PauseRequest::default()).await.expect_err("it may have been taken");
         assert!(matches!(cut, ClientError::Cut { .. }), "{cut}");
         daemon.join().expect("one request, and no second one");
     }
@@ -388,7 +389,7 @@ mod tests {
                 flaky(&socket, 1, 0)
             }
         });
-        let cut = client.verb("night", "pause", &VerbRequest::default()).await.expect_err("taken, and cut off");
+        let cut = client.verb("night", "pause", &PauseRequest::default()).await.expect_err("taken, and cut off");
         assert!(matches!(cut, ClientError::Cut { .. }), "it was sent once somebody was there: {cut}");
         late.await.expect("it listened").join().expect("one request");
         std::fs::remove_file(&socket).expect("removed");

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::exit::{Exit, ExitFailure};
-use super::wire::ErrorDoc;
+use super::wire::Problem;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +45,8 @@ pub enum ClientError {
         /// What the system said.
         why: String,
     },
-    #[error("{}", .0.error.message)]
-    Refused(Box<ErrorDoc>),
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
     /// A file to send cannot be read.
     #[error("{} cannot be read: {why}", file.display())]
     File {
@@ -112,10 +112,10 @@ impl From<ClientError> for ExitFailure {
         };
         let mut message = error.to_string();
         if let ClientError::Refused(refusal) = &error {
-            for row in &refusal.error.candidates {
+            for row in &refusal.candidates {
                 message.push_str(&format!("\n  {}  {} revision {}", row.id, row.name, row.revision));
             }
-            if let Some(rendered) = &refusal.error.rendered {
+            if let Some(rendered) = &refusal.rendered {
                 message.push_str(&format!("\n{rendered}"));
             }
         }

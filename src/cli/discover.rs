@@ -17,12 +17,13 @@ use super::client::Client;
 use super::exit::{Exit, ExitFailure};
 use super::output::{ListingPrinter, ListingRow};
 use super::reach::DaemonAddress;
-use super::text::{Style, count};
+use super::text::count;
 use super::walk::{Visitor, walk};
 use super::wire::{InstanceRow, LookInstance, LookProxy};
 use super::{target_file, term};
 use crate::planfile::PART;
 use crate::planfile::selector::Pattern;
+use crate::words::text::Style;
 
 /// One proxy of the fleet.
 #[derive(Debug, Clone, Serialize)]

@@ -9,15 +9,16 @@ use super::client::Client;
 use super::exit::{Exit, ExitFailure};
 use super::output::{ListingPrinter, ListingRow, aligned, line, pretty};
 use super::term::{self, say};
-use super::text::{Style, clean, count};
-use super::wire::{EnforcementDoc, EnforcementRequest, EnforcementRunDoc, OpposingRow};
+use super::text::count;
+use super::wire::{EnforcementDoc, EnforcementRunDoc, OpposingRow, ReleaseRequest, StopRequest};
 use crate::domain::enforce::STOPPED;
+use crate::words::text::{Style, clean};
 
 /// `enforce`.
 pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Result<Exit> {
     match (&args.verb, &args.name) {
         (Some(EnforceVerb::Stop(verb)), _) => {
-            let request = EnforcementRequest { reason: verb.reason.clone(), target: None };
+            let request = StopRequest { reason: verb.reason.clone() };
             let after = client.enforcement_verb(&verb.name, "stop", &request).await?;
             report(&after, &verb.output, style, "stopped")?;
             if let Some(run) = after.last_run.as_ref().filter(|run| run.result.as_deref() == Some(STOPPED)) {
@@ -26,7 +27,7 @@ pub async fn enforce(client: &Client, args: &EnforceArgs, style: &Style) -> Resu
             }
         }
         (Some(EnforceVerb::Release(release)), _) => {
-            let request = EnforcementRequest { reason: release.verb.reason.clone(), target: release.target.clone() };
+            let request = ReleaseRequest { reason: release.verb.reason.clone(), target: release.target.clone() };
             let after = client.enforcement_verb(&release.verb.name, "release", &request).await?;
             report(&after, &release.verb.output, style, "released")?;
         }

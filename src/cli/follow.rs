@@ -15,9 +15,10 @@ use super::exit::{Exit, ExitFailure};
 use super::output::line;
 use super::status::{tick, verdict, view};
 use super::term;
-use super::text::{Style, count};
+use super::text::count;
 use super::wire::{Events, RolloutDoc};
 use crate::clock::{Clock as _, SystemClock};
+use crate::words::text::Style;
 
 /// Between two pictures on a terminal: quick enough to look alive.
 const REDRAW: Duration = Duration::from_millis(250);

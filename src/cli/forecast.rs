@@ -3,8 +3,9 @@
 //! Invariant: pure functions from the document; its warnings are told by whoever shows it, among the others.
 
 use super::output::aligned;
-use super::text::{Style, clean, count};
+use super::text::count;
 use crate::rehearse::{Forecast, ForecastWave};
+use crate::words::text::{Style, clean};
 
 /// The table of the waves, and what it rests on.
 pub fn text(forecast: &Forecast, style: &Style) -> String {

@@ -12,10 +12,10 @@ use anyhow::{Context as _, Result};
 use super::args::InitArgs;
 use super::exit::{Exit, ExitFailure};
 use super::term;
-use super::text::clean;
 use crate::domain::id::Name;
 use crate::simcloud::emulator::{INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT};
 use crate::simcloud::fleet::Fleet;
+use crate::words::text::clean;
 
 /// What to type then.
 const NEXT: &str = "

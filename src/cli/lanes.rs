@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::text::{Style, clean, count};
+use super::text::count;
 use super::wire::LaneDoc;
 use crate::domain::hold::CLOCK_REMEDY;
+use crate::words::text::{Style, clean};
 use crate::yaml::length::Length;
 
 /// Whether a person should know of it whatever was asked: it is held back by more than its quota.

@@ -13,9 +13,11 @@ use super::moment::past;
 use super::output::{ListingPrinter, ListingRow, line, pretty};
 use super::status::view;
 use super::term::{self, say};
-use super::text::{Style, clean};
-use super::wire::{ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow, SavedJob};
+use super::wire::{
+    AttentionDoc, ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow, SavedJob,
+};
 use super::{enforce, lanes, stop};
+use crate::words::text::{Style, clean};
 
 /// Rows asked for at once; the server's most.
 const PAGE: usize = 1000;
@@ -195,7 +197,8 @@ pub async fn status(client: &Client, args: &StatusArgs, style: Style) -> Result<
         }
         DocumentFormat::Table => {
             let daemon: DaemonDoc = client.get("/v1/daemon", &[]).await?;
-            for line in stop::lines(&daemon, &style) {
+            let attention: AttentionDoc = client.get("/v1/attention", &[]).await?;
+            for line in stop::lines(&attention, &style) {
                 writeln!(out, "{line}\n")?;
             }
             if rollouts.is_empty() {

@@ -13,11 +13,12 @@ use jiff::Timestamp;
 
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
-use super::text::{clean, count};
+use super::text::count;
 use super::wire::{LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 use super::{target_file, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::target::{InstanceName, Target, TargetList};
+use crate::words::text::clean;
 
 /// Without an answer for so long, it is said what is waited for.
 const SILENCE: Duration = Duration::from_secs(10);

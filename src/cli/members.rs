@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::args::OutputFormat;
 use super::output::{ListingPrinter, ListingRow};
 use super::term;
-use super::text::Style;
 use crate::domain::plan::Strategy;
 use crate::domain::target::Target;
 use crate::planfile::LoadedPlan;
+use crate::words::text::Style;
 
 /// Rows made at once.
 const PAGE: usize = 1_000;

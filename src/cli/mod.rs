@@ -57,6 +57,7 @@ use crate::clock::{Clock as _, SystemClock};
 use args::{Cli, CliVerb};
 use client::Client;
 
+use crate::words::text::{Style, clean_lines};
 pub use exit::{Exit, ExitFailure};
 pub use reach::{Reach, config as configuration};
 
@@ -67,7 +68,7 @@ pub fn answer_a_shell() {
 
 /// Runs a client verb or an offline verb.
 pub async fn run(cli: Cli) -> Result<Exit> {
-    let style = text::Style::at(SystemClock.times().wall);
+    let style = Style::at(SystemClock.times().wall);
     let find = || reach::find(&cli.reach);
     let patience = cli.reach.wait.map_or(away::PATIENCE, |wait| wait.get());
     let client = || Ok::<_, ExitFailure>(Client::new(find()?.socket())?.waiting(patience));
@@ -94,7 +95,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Revert(args) => revert::revert(&client()?, args, &style).await,
         CliVerb::Enforce(args) => enforce::enforce(&client()?, args, &style).await,
         CliVerb::Resume(args) => operate::resume(&client()?, args).await,
-        CliVerb::Promote(args) => operate::plain(&client()?, "promote", args).await,
+        CliVerb::Promote(args) => operate::promote(&client()?, args).await,
         CliVerb::Retry(args) => operate::retry(&client()?, args).await,
         CliVerb::Resolve(args) => operate::resolve(&client()?, args).await,
         CliVerb::Abort(args) => operate::abort(&client()?, args).await,
@@ -140,7 +141,7 @@ pub fn conclude(result: Result<Exit>) -> Exit {
     if text.starts_with("error") || text.starts_with("\x1b") {
         term::say(&text)
     } else {
-        term::say(&format!("sealift: {}", text::clean_lines(&text)))
+        term::say(&format!("sealift: {}", clean_lines(&text)))
     }
     exit
 }

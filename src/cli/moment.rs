@@ -5,7 +5,7 @@
 use jiff::civil::{DateTime, Time};
 use jiff::{Timestamp, ToSpan as _};
 
-use super::text::Style;
+use crate::words::text::Style;
 use crate::yaml::format::Complaint;
 use crate::yaml::length::Length;
 

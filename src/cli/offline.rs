@@ -10,8 +10,9 @@ use super::exit::{Exit, ExitFailure};
 use super::output::{aligned, pretty};
 use super::reach::{self, Reach};
 use super::term;
-use super::text::{cell, clean, json};
+use super::text::{cell, json};
 use crate::simcloud::faults;
+use crate::words::text::clean;
 use crate::{config, planfile, yaml};
 
 /// `schema`.

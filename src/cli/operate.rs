@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::args::{AbortArgs, ApproveArgs, DocumentArgs, DocumentFormat, HoldArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
 use super::client::Client;
@@ -10,41 +11,39 @@ use super::exit::{Exit, ExitFailure};
 use super::moment::moment;
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
-use super::text::{Style, clean, count};
-use super::wire::{LaneAnswer, LaneRequest, VerbAnswer, VerbRequest};
+use super::wire::{
+    AbortRequest, ApproveRequest, LaneAnswer, LaneRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
+    VerbAnswer,
+};
+use crate::words::text::{Style, clean};
+use crate::words::verbs::aborts;
 
 /// `promote`.
-pub async fn plain(client: &Client, verb: &str, args: &VerbArgs) -> Result<Exit> {
-    let answer = client.verb(&args.rollout, verb, &because(args)).await?;
-    report(&answer, &args.output)
-}
-
-/// The body of a verb that says nothing but why.
-pub fn because(args: &VerbArgs) -> VerbRequest {
-    VerbRequest { reason: args.reason.clone(), ..VerbRequest::default() }
+pub async fn promote(client: &Client, args: &VerbArgs) -> Result<Exit> {
+    let request = PromoteRequest { reason: args.reason.clone() };
+    report(&client.verb(&args.rollout, "promote", &request).await?, &args.output)
 }
 
 /// `resume`.
 pub async fn resume(client: &Client, args: &HoldArgs) -> Result<Exit> {
-    held(client, "resume", args, VerbRequest::default()).await
+    held(client, "resume", args, ResumeRequest { reason: args.reason.clone() }).await
 }
 
-/// `pause` and `resume`: of a lane, or of a rollout with what else its body says.
-async fn held(client: &Client, verb: &str, args: &HoldArgs, request: VerbRequest) -> Result<Exit> {
-    let reason = args.reason.clone();
+/// `pause` and `resume`: of a lane, or of a rollout by this body.
+async fn held(client: &Client, verb: &str, args: &HoldArgs, request: impl Serialize) -> Result<Exit> {
     if let Some(lane) = &args.lane {
+        let reason = args.reason.clone();
         return report_lane(&client.lane_verb(lane, verb, &LaneRequest { reason }).await?, &args.output);
     }
     let rollout = args.rollout.as_deref().unwrap_or_default();
-    let answer = client.verb(rollout, verb, &VerbRequest { reason, ..request }).await?;
-    report(&answer, &args.output)
+    report(&client.verb(rollout, verb, &request).await?, &args.output)
 }
 
 /// `pause`.
 pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<Exit> {
     let until = args.until.as_deref().map(|text| moment(text, style)).transpose();
     let until = until.map_err(|complaint| ExitFailure::new(Exit::Error, format!("--until {complaint}")))?;
-    let exit = held(client, "pause", &args.what, VerbRequest { until, ..VerbRequest::default() }).await?;
+    let exit = held(client, "pause", &args.what, PauseRequest { reason: args.what.reason.clone(), until }).await?;
     if let Some(until) = until {
         term::say(&format!("it goes on by itself {}", style.until(until)));
     }
@@ -53,24 +52,21 @@ pub async fn pause(client: &Client, args: &PauseArgs, style: &Style) -> Result<E
 
 /// `approve`.
 pub async fn approve(client: &Client, args: &ApproveArgs) -> Result<Exit> {
-    let request = VerbRequest { digest: Some(args.digest.clone()), ..because(&args.verb) };
-    let answer = client.verb(&args.verb.rollout, "approve", &request).await?;
-    report(&answer, &args.verb.output)
+    let request = ApproveRequest { reason: args.verb.reason.clone(), digest: Some(args.digest.clone()) };
+    report(&client.verb(&args.verb.rollout, "approve", &request).await?, &args.verb.output)
 }
 
 /// `retry`.
 pub async fn retry(client: &Client, args: &RetryArgs) -> Result<Exit> {
-    let request = VerbRequest { in_doubt: args.in_doubt, proxy: args.proxy.clone(), ..because(&args.verb) };
-    let answer = client.verb(&args.verb.rollout, "retry", &request).await?;
-    report(&answer, &args.verb.output)
+    let request = RetryRequest { reason: args.verb.reason.clone(), in_doubt: args.in_doubt, proxy: args.proxy.clone() };
+    report(&client.verb(&args.verb.rollout, "retry", &request).await?, &args.verb.output)
 }
 
 /// `resolve`.
 pub async fn resolve(client: &Client, args: &ResolveArgs) -> Result<Exit> {
-    let (proxy, job) = (Some(args.proxy.clone()), args.job.clone());
-    let request = VerbRequest { proxy, job, give_up: args.give_up, ..because(&args.verb) };
-    let answer = client.verb(&args.verb.rollout, "resolve", &request).await?;
-    report(&answer, &args.verb.output)
+    let (reason, proxy, job) = (args.verb.reason.clone(), Some(args.proxy.clone()), args.job.clone());
+    let request = ResolveRequest { reason, proxy, job, give_up: args.give_up };
+    report(&client.verb(&args.verb.rollout, "resolve", &request).await?, &args.verb.output)
 }
 
 /// `abort`: cannot be taken back, so it asks.
@@ -80,20 +76,15 @@ pub async fn abort(client: &Client, args: &AbortArgs) -> Result<Exit> {
         if !can_ask() {
             return Err(ExitFailure::nobody("an abort cannot be taken back; say --yes to do it without being asked").into());
         }
-        let what = format!(
-            "{} revision {}: {} will be cancelled for good, {} in flight will be followed to the end",
-            clean(&rollout.name),
-            rollout.revision,
-            count(rollout.tally.queued, "change", "changes"),
-            rollout.tally.active
-        );
+        let what =
+            format!("{} revision {}: {}", clean(&rollout.name), rollout.revision, aborts(rollout.tally.queued, rollout.tally.active));
         term::say(&what);
         if !matches!(ask("Abort? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");
             return Ok(Exit::Error);
         }
     }
-    let answer = client.verb(&rollout.id, "abort", &because(&args.verb)).await?;
+    let answer = client.verb(&rollout.id, "abort", &AbortRequest { reason: args.verb.reason.clone() }).await?;
     report(&answer, &args.verb.output)
 }
 

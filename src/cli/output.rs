@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::args::OutputFormat;
 use super::term;
-use super::text::{Style, cell, clean, json, wrap};
+use super::text::{cell, json, wrap};
+use crate::words::text::{Style, clean};
 
 /// A row of a listing.
 pub trait ListingRow: Serialize {

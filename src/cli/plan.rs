@@ -14,13 +14,14 @@ use super::exit::Exit;
 use super::look::{look, save};
 use super::output::{aligned, line, pretty};
 use super::reach::DaemonAddress;
-use super::text::{Style, clean, clean_lines, count, limits, seconds, then, wrap_all};
+use super::text::{count, wrap_all};
 use super::wire::{ExcludedRow, Preview};
 use super::{discovered, term};
 use crate::api::preview::{excluded, preview, warning};
 use crate::planfile::{self, Diagnostics, LoadedPlan, ReadPlan};
 use crate::rehearse::Forecast;
 use crate::store::Submission;
+use crate::words::text::{Style, clean, clean_lines, limits, seconds, then};
 
 /// Targets shown of each wave unless all are asked for.
 const PER_WAVE: usize = 5;

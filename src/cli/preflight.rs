@@ -17,13 +17,14 @@ use super::exit::{Exit, ExitFailure};
 use super::look::LookProgress;
 use super::output::{fitted, line, pretty};
 use super::reach::DaemonAddress;
-use super::text::{Style, clean, count};
+use super::text::count;
 use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 use super::{discovered, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::target::Target;
 use crate::domain::window::Opening;
 use crate::planfile::LoadedPlan;
+use crate::words::text::{Style, clean};
 
 /// Lines of one kind shown in a table; the rest is counted.
 const SHOWN: usize = 10;

@@ -13,11 +13,11 @@ use super::args::{DocumentFormat, ProbeArgs, Value};
 use super::exit::Exit;
 use super::output::{aligned, line, pretty};
 use super::term;
-use super::text::{Style, clean};
 use crate::authorities::CA_FILE_BYTES_MAX;
 use crate::clock::SystemClock;
 use crate::domain::proof::{Certificate, Demand, Handshake, Login, PlaintextLogin, Proof, ProofVerdict, judge};
 use crate::probe::{Prober, Roots};
+use crate::words::text::{Style, clean};
 use crate::yaml::open;
 
 /// What is printed as JSON: all that was seen, and what it amounts to.

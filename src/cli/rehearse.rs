@@ -15,7 +15,7 @@ use super::client::Client;
 use super::exit::Exit;
 use super::output::{aligned, line, pretty};
 use super::reach::DaemonAddress;
-use super::text::{Style, clean_lines, count, length};
+use super::text::count;
 use super::windows::{clock_remark, instant};
 use super::{discovered, term};
 use crate::api::journal_row;
@@ -27,6 +27,7 @@ use crate::rehearse::scenario::FOR_MAX;
 use crate::rehearse::search::{SearchResult, search};
 use crate::rehearse::verdict::WindowVerdict;
 use crate::rehearse::{Ending, RehearsalVerdict, Scenario, run};
+use crate::words::text::{Style, clean_lines, length};
 
 /// Largest number of crashes: beyond it nothing new is learnt.
 const CRASHES_MAX: usize = 1000;

@@ -15,10 +15,12 @@ use anyhow::{Context as _, Result};
 use super::args::RevertArgs;
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
-use super::operate::{because, report};
+use super::operate::report;
 use super::term::{self, ask, can_ask};
-use super::text::{Style, clean, count};
-use super::wire::{ChangeRow, PlanDoc, RolloutDoc};
+use super::text::count;
+use super::wire::{ChangeRow, PlanDoc, RevertRequest, RolloutDoc};
+use crate::words::text::{Style, clean};
+use crate::words::verbs::reverts;
 
 /// Rows asked for at once.
 const PAGE: usize = 1000;
@@ -41,15 +43,9 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
         if !can_ask() {
             return Err(ExitFailure::nobody("a revert cannot be taken back; say --yes to do it without being asked").into());
         }
-        let back = if rollout.ssl_option { "OFF" } else { "on" };
-        term::say(&format!(
-            "{} revision {}: SSL is switched {back} again where this rollout changed it and nobody did since: up to {}; {} not begun will \
-             be cancelled for good",
-            clean(&rollout.name),
-            rollout.revision,
-            count(rollout.tally.succeeded + rollout.tally.active, "proxy", "proxies"),
-            count(rollout.tally.queued, "change", "changes"),
-        ));
+        let tally = &rollout.tally;
+        let does = reverts(rollout.ssl_option, tally.succeeded + tally.active, tally.queued);
+        term::say(&format!("{} revision {}: {does}", clean(&rollout.name), rollout.revision));
         if !matches!(ask("Revert? [y/N]")?.as_str(), "y" | "Y" | "yes") {
             term::say("nothing was done");
             return Ok(Exit::Error);
@@ -58,7 +54,9 @@ pub async fn revert(client: &Client, args: &RevertArgs, style: &Style) -> Result
     if let Some(warning) = enforced(&rollout) {
         term::say(&format!("warning: {warning}"));
     }
-    let answer = client.verb(&rollout.id, "revert", &because(&args.verb)).await?;
+    // Whoever said yes was told the plan's name and what becomes of it.
+    let request = RevertRequest { reason: args.verb.reason.clone(), confirm: Some(rollout.name.clone()) };
+    let answer = client.verb(&rollout.id, "revert", &request).await?;
     report(&answer, &args.verb.output)
 }
 

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::output::ListingRow;
-use super::text::Style;
-use super::wire::{AnswerDoc, ChangeRow, HoldView, JournalRow, ProofDoc, RolloutRow, SavedJob};
+use super::wire::{AnswerDoc, ChangeRow, HoldView, JournalRow, RolloutRow, SavedJob};
+use crate::words::change::{ChangeFacts, ProofFacts, told};
+use crate::words::hold::until;
+use crate::words::text::Style;
 
 fn text<T: ToString>(value: &Option<T>) -> String {
     value.as_ref().map(ToString::to_string).unwrap_or_default()
@@ -108,39 +110,17 @@ impl ListingRow for RolloutRow {
 
 /// What stands in a change's last column: why it failed, how it came out, or why it waits.
 fn describe(row: &ChangeRow, style: &Style) -> String {
-    if let Some(reason) = &row.reason {
-        let failed = matches!(row.state.as_str(), "failed" | "in_doubt");
-        let request = row.last_answer.as_ref().and_then(|answer| answer.request_id.as_ref()).filter(|_| failed);
-        return request.map_or_else(|| reason.clone(), |id| format!("{reason} [request {id}]"));
-    }
-    let mut parts = vec![outcome(row, style)];
-    parts.extend(row.proof.as_ref().map(shown));
-    parts.retain(|part| !part.is_empty());
-    parts.join("; ")
-}
-
-/// What the wire showed.
-fn shown(proof: &ProofDoc) -> String {
-    match (&proof.tls, proof.expires) {
-        (Some(tls), Some(end)) => format!("TLS {tls}, certificate until {}", end.strftime("%Y-%m-%d")),
-        (Some(tls), None) => format!("TLS {tls}"),
-        (None, _) => "no TLS on the wire".into(),
-    }
-}
-
-fn outcome(row: &ChangeRow, style: &Style) -> String {
-    match (row.how.as_deref(), &row.hold) {
-        (Some(how), _) if row.state == "reverted" => {
-            let value = if row.before == Some(true) { "on" } else { "off" };
-            let job = if how == "switched" { "" } else { "; job id not recovered" };
-            format!("put back to {value}{job}")
-        }
-        (None, None) if row.undo => "is put back".into(),
-        (Some("already_right"), _) => "was right already".into(),
-        (Some("switched_job_unknown"), _) => "switched; job id not recovered".into(),
-        (_, Some(hold)) => held(hold, style),
-        (_, None) => String::new(),
-    }
+    let hold = row.hold.as_ref().map(|hold| held(hold, style));
+    told(&ChangeFacts {
+        state: &row.state,
+        how: row.how.as_deref(),
+        before: row.before,
+        undo: row.undo,
+        reason: row.reason.as_deref(),
+        request_id: row.last_answer.as_ref().and_then(|answer| answer.request_id.as_deref()),
+        proof: row.proof.as_ref().map(|proof| ProofFacts { tls: proof.tls.as_deref(), expires: proof.expires }),
+        hold: hold.as_deref(),
+    })
 }
 
 /// An answer of the cloud, field by field.
@@ -151,10 +131,7 @@ fn answered(answer: &Option<AnswerDoc>) -> [String; 6] {
 
 /// A hold in one line.
 pub fn held(hold: &HoldView, style: &Style) -> String {
-    match hold.until {
-        Some(until) => format!("{}, until {}", hold.text, style.until(until)),
-        None => hold.text.clone(),
-    }
+    until(hold.line(), hold.until, style)
 }
 
 impl ListingRow for ChangeRow {
@@ -237,7 +214,7 @@ impl ListingRow for ChangeRow {
             text(&self.proof.as_ref().map(|proof| &proof.plaintext)),
             text(&self.proof.as_ref().map(|proof| proof.at)),
             text(&self.moved_at),
-            self.hold.as_ref().map(|hold| hold.text.clone()).unwrap_or_default(),
+            self.hold.as_ref().map(HoldView::line).unwrap_or_default(),
             text(&self.hold.as_ref().and_then(|hold| hold.until)),
             text(&self.hold.as_ref().and_then(|hold| hold.since)),
             text(&self.instance_name),

@@ -4,14 +4,17 @@
 //! the writer takes out where they are not wanted.
 
 use anstyle::{AnsiColor, Style as Paint};
-use jiff::SignedDuration;
 
 use super::forecast;
 use super::output::aligned;
 use super::rows::held;
-use super::text::{Style, clean, count, cut, limits, then, wrap};
+use super::text::{count, wrap};
 use super::wire::{HoldView, MissedDoc, RolloutDoc, TallyDoc, WaveDoc, WireDoc};
 use crate::rehearse::Forecast;
+use crate::words;
+use crate::words::attention::EXPIRES_SOON;
+use crate::words::rollout::{Reached, goal};
+use crate::words::text::{Style, clean, cut, limits, then};
 
 /// Waves shown around the current one; a plan may have a hundred.
 const WAVES_SHOWN: usize = 8;
@@ -43,8 +46,7 @@ fn phase(rollout: &RolloutDoc) -> String {
         _ if !rollout.holds.is_empty() => colour(AnsiColor::Yellow).bold(),
         _ => colour(AnsiColor::Cyan).bold(),
     };
-    let word = if rollout.paused.is_some() { format!("{}, paused", rollout.phase) } else { rollout.phase.clone() };
-    painted(paint, &clean(&word))
+    painted(paint, &clean(&words::rollout::phase(&rollout.phase, rollout.paused.is_some())))
 }
 
 /// The view of several lines; `width` is the terminal's.
@@ -120,11 +122,10 @@ fn identity(rollout: &RolloutDoc, style: &Style) -> String {
 /// What the rollout is about: targets that show the wanted value, or that were put back once it reverts, and the words for
 /// that. Outcomes of other kinds stand beside it and never in it.
 pub fn done(rollout: &RolloutDoc, tally: &TallyDoc) -> (u32, &'static str) {
-    match rollout.phase.as_str() {
-        _ if rollout.revert.is_some() => (tally.reverted, "put back"),
-        "reverted" => (tally.reverted, "put back"),
-        _ if rollout.ssl_option => (tally.succeeded, "show SSL on"),
-        _ => (tally.succeeded, "show SSL off"),
+    let (reached, what) = goal(&rollout.phase, rollout.revert.is_some(), rollout.ssl_option);
+    match reached {
+        Reached::Succeeded => (tally.succeeded, what),
+        Reached::Reverted => (tally.reverted, what),
     }
 }
 
@@ -176,9 +177,6 @@ fn cloud(rollout: &RolloutDoc) -> String {
         counters.effective
     )
 }
-
-/// How soon the end of a certificate is told in colour: a quarter is what a renewal across a fleet takes.
-const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// What the wire showed so far, and the outlook of its certificates.
 fn on_the_wire(wire: &WireDoc, style: &Style) -> Vec<String> {
@@ -299,8 +297,7 @@ pub fn tick(rollout: &RolloutDoc, style: &Style) -> String {
     let style = &style.in_zone(rollout.time_zone.as_deref());
     let tally = &rollout.tally;
     let mut parts = vec![style.clock(style.now), rollout.name.clone()];
-    let word = if rollout.paused.is_some() { format!("{}, paused", rollout.phase) } else { rollout.phase.clone() };
-    parts.push(word);
+    parts.push(words::rollout::phase(&rollout.phase, rollout.paused.is_some()));
     if let Some(wave) = rollout.wave.map(usize::from)
         && let Some(current) = rollout.waves.get(wave)
     {
@@ -341,7 +338,7 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
     let tally = &rollout.tally;
     let name = &rollout.name;
     let done = format!("{} of {}", tally.succeeded, count(tally.total, "proxy", "proxies"));
-    let ssl = if rollout.ssl_option { "SSL on" } else { "SSL off" };
+    let ssl = words::rollout::ssl(rollout.ssl_option);
     let resumed = rollout.paused.as_ref().filter(|_| rollout.waits_for_resume() && rollout.phase != "halted");
     if let Some(pause) = resumed {
         let why = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
@@ -356,7 +353,7 @@ pub fn verdict(rollout: &RolloutDoc) -> String {
         "reverting" => format!("reverting: {} of {} put back; follow it with `sealift watch {name}`", tally.reverted, tally.total),
         "scheduled" if rollout.approval.as_ref().is_some_and(|approval| approval.given.len() < usize::from(approval.required)) => {
             let hold = rollout.approval_hold();
-            hold.map_or_else(|| "waits for an approval".to_owned(), |hold| format!("waits for an approval: {}", hold.text))
+            hold.map_or_else(|| "waits for an approval".to_owned(), |hold| format!("waits for an approval: {}", hold.line()))
         }
         "aborted" => format!("aborted: {done} show {ssl}{}", others(rollout)),
         "halted" => {

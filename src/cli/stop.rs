@@ -14,8 +14,8 @@ use super::exit::{Exit, ExitFailure};
 use super::output::{line, pretty};
 use super::reach::DaemonAddress;
 use super::term;
-use super::text::{Style, clean};
-use super::wire::{DaemonDoc, StopAnswer, StopRequest};
+use super::wire::{AttentionDoc, AttentionRow, StopAnswer, StopRequest};
+use crate::words::text::{Style, clean};
 
 /// `stop`.
 pub async fn stop(client: &Client, args: &StopArgs, daemon: &DaemonAddress) -> Result<Exit> {
@@ -73,14 +73,14 @@ fn report(answer: &StopAnswer, format: DocumentFormat) -> Result<Exit> {
 }
 
 /// What stops everything, a line each: the first thing that `status` says.
-pub fn lines(daemon: &DaemonDoc, style: &Style) -> Vec<String> {
-    let by = daemon.stopped.iter().map(|mark| {
-        let why = if mark.reason.is_empty() { String::new() } else { format!(": {}", mark.reason) };
-        format!("by {} {}{why}; `sealift start` goes on", mark.by, style.ago(mark.at))
-    });
-    let file = daemon.stop.iter().map(|text| {
-        let why = if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) };
-        format!("by the file {}{why}; remove it to go on", daemon.stop_file)
-    });
-    by.chain(file).map(|by| clean(&format!("STOPPED {by}"))).collect()
+pub fn lines(attention: &AttentionDoc, style: &Style) -> Vec<String> {
+    let line = |row: &AttentionRow| {
+        let why = if row.why.is_empty() { String::new() } else { format!(": {}", row.why) };
+        match (row.word.as_str(), &row.by, row.since) {
+            ("stopped", Some(by), Some(since)) => Some(format!("STOPPED by {by} {}{why}; `sealift start` goes on", style.ago(since))),
+            ("stop_file", _, _) => Some(format!("STOPPED {}{why}; remove it to go on", row.text.replacen("everything is stopped ", "", 1))),
+            _ => None,
+        }
+    };
+    attention.rows.iter().filter_map(line).map(|line| clean(&line)).collect()
 }

@@ -21,7 +21,7 @@ use super::exit::{Exit, ExitFailure};
 use super::output::{aligned, line, pretty};
 use super::reach::{self, Reach};
 use super::term::{self, ask, can_ask};
-use super::text::{Style, clean, clean_lines, count};
+use super::text::count;
 use crate::store::maintenance::begin::begin;
 use crate::store::maintenance::check::{QueueReport, Report, check};
 use crate::store::maintenance::compact::compact;
@@ -32,6 +32,7 @@ use crate::store::maintenance::manifest::Manifest;
 use crate::store::maintenance::refusal::CopyError;
 use crate::store::maintenance::repair::repair;
 use crate::store::maintenance::stream::pass_on;
+use crate::words::text::{Style, clean, clean_lines};
 
 /// Stands for standard input or output.
 const STREAM: &str = "-";

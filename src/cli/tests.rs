@@ -10,7 +10,6 @@ use super::listing::beside;
 use super::members::MemberRow;
 use super::output::{ListingPrinter, ListingRow, pretty};
 use super::status::{tick, verdict, view};
-use super::text::Style;
 use super::wire::{
     AnswerDoc, Budget, ChangeRow, CheckRow, Counters, DaemonDoc, EnforcePreview, EnforcementDoc, EnforcementRunDoc, GrowthDoc, HaltDoc,
     HeldTarget, HoldView, JournalRow, MarkDoc, MissedDoc, OpeningRow, OpposingRow, PlanDoc, Preview, PreviewTarget, PreviewWave, ProofDoc,
@@ -19,6 +18,7 @@ use super::wire::{
 use super::{enforce, operate, plan, preflight, revert};
 use crate::domain::tally::Tally;
 use crate::rehearse::{Forecast, ForecastWave};
+use crate::words::text::Style;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a valid instant")
@@ -51,6 +51,7 @@ fn rollout() -> RolloutDoc {
     let rest = Tally { queued: 370, active: 20, succeeded: 102, failed: 2, in_doubt: 1, cancelled: 0, reverted: 0, skipped: 0 };
     let total: Tally = [canary, rest].into_iter().sum();
     RolloutDoc {
+        tag: String::new(),
         id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
         name: "proxy-ssl-2026q4".into(),
         revision: 2,
@@ -91,7 +92,8 @@ fn rollout() -> RolloutDoc {
 }
 
 fn hold(word: &str, text: &str, until: Option<&str>) -> HoldView {
-    HoldView { word: word.into(), text: text.into(), since: None, until: until.map(at) }
+    let (by, why, verb, command, help) = (None, String::new(), None, None, None);
+    HoldView { word: word.into(), text: text.into(), by, why, verb, command, help, since: None, until: until.map(at) }
 }
 
 fn shown(rollout: &RolloutDoc) -> String {
@@ -307,6 +309,7 @@ fn listed<R: ListingRow>(rows: &[R]) -> String {
 #[test]
 fn the_list_of_rollouts() {
     let row = |name: &str, phase: &str, paused: bool| RolloutRow {
+        tag: String::new(),
         id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
         name: name.into(),
         revision: 1,
@@ -490,6 +493,7 @@ fn an_empty_listing_is_still_a_document() {
 #[test]
 fn what_a_verb_did() {
     let answer = |verb: &str, phase: &str, wave, waves, in_flight| VerbAnswer {
+        seq: None,
         id: "1f0c9a2b7d3e4f5061728394a5b6c7d8".into(),
         name: "night".into(),
         verb: verb.into(),

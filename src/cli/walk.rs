@@ -11,8 +11,9 @@ use anyhow::Result;
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
 use super::look::LookProgress;
-use super::text::{clean, count};
+use super::text::count;
 use super::wire::{InstanceRow, LookInstance, LookProxy, LookRequest};
+use crate::words::text::clean;
 
 /// Who the walk is for.
 pub trait Visitor {

@@ -15,10 +15,11 @@ use super::exit::{Exit, ExitFailure};
 use super::output::{ListingPrinter, ListingRow, aligned, pretty};
 use super::reach::DaemonAddress;
 use super::term;
-use super::text::{Style, clean, clean_lines, count, length};
+use super::text::count;
 use crate::domain::openings::{ClockChange, ForeseenOpening, Meets, SIGHTS_MAX};
 use crate::domain::zone::first_instant;
 use crate::planfile::{self, ReadPlan};
+use crate::words::text::{Style, clean, clean_lines, length};
 
 /// Openings told unless more are asked for.
 const OPENINGS: usize = 10;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use crate::domain::id::{Name, ProjectId};
+use crate::domain::person::Person;
 use crate::yaml::format::{self, Complaint, TextFormat};
 use crate::yaml::length::Length;
 use crate::yaml::quote;
@@ -20,6 +21,9 @@ pub const FORMATS: &[TextFormat] = &[
     ("credential", credential),
     ("account-name", account_name),
     ("headroom", |text| headroom(text).map(drop)),
+    ("person-name", person_name),
+    ("user", |text| plain_name(text, "a user or group of this host")),
+    ("subject", |text| plain_name(text, "a certificate's subject")),
 ];
 
 fn path(text: &str) -> Result<(), Complaint> {
@@ -98,6 +102,20 @@ fn account_name(text: &str) -> Result<(), Complaint> {
         _ if number(text) => Err(Complaint::new("a number of this kind cannot be told from a name")),
         _ => Ok(()),
     }
+}
+
+/// A person's name: unlike any that is made for whoever has none.
+fn person_name(text: &str) -> Result<(), Complaint> {
+    plain_name(text, "a person's name")?;
+    if Person::from(text).is_made_up() {
+        return Err(Complaint::new("names of this form are given to whoever has none").help("write the name that colleagues know"));
+    }
+    Ok(())
+}
+
+fn plain_name(text: &str, what: &str) -> Result<(), Complaint> {
+    let plain = text.trim() == text && !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
+    if plain { Ok(()) } else { Err(Complaint::new(format!("{} is not {what}", quote(text)))) }
 }
 
 /// The share of a quota that is left to others, below 100 %.

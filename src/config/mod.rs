@@ -13,6 +13,7 @@
 mod credentials;
 mod formats;
 mod lanes;
+mod people;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod raw;
@@ -27,6 +28,7 @@ use self::formats::FORMATS;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
 use crate::domain::lane::Lane;
+use crate::domain::people::People;
 use crate::domain::stop;
 use crate::yaml::shape::Later;
 use crate::yaml::{Diagnostic, Diagnostics, Document, Mistakes, Shape, SourceText, open, quote};
@@ -89,6 +91,8 @@ pub struct Config {
     pub store: PathBuf,
     /// Unix socket of the API.
     pub socket: PathBuf,
+    /// Who may do what; `None`: whoever may open the socket may do all.
+    pub people: Option<People>,
     /// The lanes, in the file's order; names differ.
     pub lanes: Vec<Lane>,
     /// Every value with its origin, in the file's order.
@@ -126,8 +130,8 @@ impl Config {
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
-        let (plans, store, socket, (lanes, shared), settings) = config.expect("without a mistake a configuration comes out");
-        Ok(Self { file: path, plans, store, socket, lanes, settings, warnings, shared })
+        let (plans, store, socket, people, (lanes, shared), settings) = config.expect("without a mistake a configuration comes out");
+        Ok(Self { file: path, plans, store, socket, people, lanes, settings, warnings, shared })
     }
 
     /// The same with the socket that `--addr` names.
@@ -162,7 +166,7 @@ fn read(path: &Path) -> Result<SourceText, Diagnostics> {
     Ok(open::text(&shown, bytes)?.starred())
 }
 
-type CheckedConfig = (PathBuf, PathBuf, PathBuf, (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
+type CheckedConfig = (PathBuf, PathBuf, PathBuf, Option<People>, (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
 
 fn understand(
     document: Option<&Document<'_>>,
@@ -174,11 +178,11 @@ fn understand(
     let whole = filled.and_then(|document| document.typed::<raw::RawConfig>("", mistakes));
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
-    let mut written = None;
+    let (mut written, mut people) = (None, None);
     if let Some(whole) = whole {
         plans = whole.plans;
         store = whole.store.and_then(|store| store.sled);
-        socket = whole.api.and_then(|api| api.socket);
+        (socket, people) = whole.api.map_or((None, Some(None)), |api| (api.socket, Some(api.people)));
         written = Some(whole.lanes);
     }
     let mut path = |key: &str, variable: &'static str, written: Option<String>, default: &str| match (env(variable), written) {
@@ -190,11 +194,15 @@ fn understand(
     let store = path("store.sled", "SEALIFT_STORE", store, STORE_DEFAULT);
     let socket = path("api.socket", "SEALIFT_SOCKET", socket, SOCKET_DEFAULT);
     settings.push("stop_file", stop_file(&store), Some(Origin::Beside("store.sled")));
-    let lanes = match filled {
-        Some(document) => lanes::read(written, document, base, &mut settings, mistakes)?,
-        None => Default::default(),
+    let people = match filled {
+        Some(document) => people::read(people, document, &mut settings, mistakes),
+        None => Some(None),
     };
-    Some((plans, store, socket, lanes, settings.list))
+    let lanes = match filled {
+        Some(document) => lanes::read(written, document, base, &mut settings, mistakes),
+        None => Some(Default::default()),
+    };
+    Some((plans, store, socket, people?, lanes?, settings.list))
 }
 
 #[cfg(test)]

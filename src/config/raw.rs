@@ -47,6 +47,48 @@ pub struct RawApi {
     #[schemars(schema_with = "path")]
     #[serde(default)]
     pub socket: Option<String>,
+    /// Who may do what, one entry a person or group. Without it, whoever may open the socket may do all.
+    #[schemars(length(min = 1, max = 1000))]
+    pub people: Option<Vec<RawPerson>>,
+}
+
+/// A person, with one name whatever the door; or all members of a group.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "Person", deny_unknown_fields)]
+pub struct RawPerson {
+    /// The name in the journal and beside approvals, of this person alone. Default: that of `unix`.
+    #[schemars(schema_with = "person_name")]
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The user of the daemon's host who this person is on the socket.
+    #[schemars(schema_with = "user")]
+    #[serde(default)]
+    pub unix: Option<String>,
+    /// The subject of the certificate that this person's client shows, such as `CN=ada`.
+    #[schemars(schema_with = "subject")]
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// A group of the daemon's host: what its members may on the socket, beside their own entries. It stands alone.
+    #[schemars(schema_with = "user")]
+    #[serde(default)]
+    pub group: Option<String>,
+    /// What they may do.
+    #[schemars(length(min = 1, max = 4))]
+    pub may: Vec<RawRole>,
+}
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename = "Role", rename_all = "snake_case")]
+pub enum RawRole {
+    /// See everything.
+    Read,
+    /// All verbs and submissions, and looks and preflight, which spend quota.
+    Operate,
+    /// Approve a rollout.
+    Approve,
+    /// In addition to `operate`: what switches SSL off.
+    Off,
 }
 
 /// One account's access to one project in one region.
@@ -233,6 +275,18 @@ fn text(format: &str) -> Schema {
 
 fn path(_: &mut SchemaGenerator) -> Schema {
     text("path")
+}
+
+fn person_name(_: &mut SchemaGenerator) -> Schema {
+    text("person-name")
+}
+
+fn user(_: &mut SchemaGenerator) -> Schema {
+    text("user")
+}
+
+fn subject(_: &mut SchemaGenerator) -> Schema {
+    text("subject")
 }
 
 fn lane_name(_: &mut SchemaGenerator) -> Schema {

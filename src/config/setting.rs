@@ -110,6 +110,12 @@ impl ShownValue for u32 {
     }
 }
 
+impl ShownValue for crate::domain::people::Roles {
+    fn shown(&self) -> Value {
+        self.words().into()
+    }
+}
+
 impl ShownValue for crate::yaml::length::Length {
     fn shown(&self) -> Value {
         self.to_string().into()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::lane::{Credentials, SecretSource};
+use crate::domain::people::Role;
 use crate::domain::quota::Quota;
 
 const FILE: &str = "\
@@ -107,6 +108,25 @@ fn headroom_never_takes_the_last_call() {
         let quota = config.expect("a good file").lanes[0].quota.expect("a quota");
         assert_eq!(quota.requests, left, "{requests} less {headroom}");
     }
+}
+
+#[test]
+fn people_are_read_with_their_roles_and_without_a_list_there_are_none() {
+    let (_folder, config) = load(Some(FILE), true, &[]);
+    assert_eq!(config.expect("a good file").people, None);
+    let list = "api:\n  people:\n    - {name: ada, unix: alovelace, may: [operate, read]}\n    - {unix: bob, may: [read, operate, off]}\n    \
+                - {group: readers, may: [read]}\n";
+    let (_folder, config) = load(Some(&FILE.replace("api: {socket: /run/other.sock}\n", list)), true, &[]);
+    let config = config.expect("a good file");
+    let people = config.people.clone().expect("a list");
+    assert_eq!(
+        people.of_user("alovelace").map(|person| (person.name.as_str(), person.may.to_string())),
+        Some(("ada", "read, operate".into()))
+    );
+    assert_eq!(people.of_user("bob").map(|person| (person.name.as_str(), person.may.has(Role::Off))), Some(("bob", true)));
+    assert_eq!(people.groups.first().map(|group| group.group.as_str()), Some("readers"));
+    let listed = config.settings.iter().find(|setting| setting.key == "api.people.ada").expect("listed");
+    assert_eq!(listed.value, serde_json::json!(["read", "operate"]));
 }
 
 #[test]

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::logs;
 use super::parts::{DaemonSetup, RunningParts};
+use crate::api::Callers;
 use crate::api::wire::SavedJob;
 use crate::cli::args::{DemoArgs, LogFormat};
 use crate::cli::client::{Client, Upload};
 use crate::cli::follow::{Show, follow};
-use crate::cli::text::Style;
 use crate::cli::{Exit, Reach, configuration, listing, plan, term};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::id::Name;
@@ -31,6 +31,7 @@ use crate::simcloud::emulator::{Emulator, Options, RunningEmulator};
 use crate::simcloud::faults::{Faults, Rate};
 use crate::simcloud::fleet::Fleet;
 use crate::store::sled::SledOptions;
+use crate::words::text::Style;
 
 const PROXIES: usize = 24;
 const INSTANCES: usize = 12;
@@ -94,6 +95,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         sled,
         state: folder.0.clone(),
         socket: config.socket.clone(),
+        callers: Callers::default(),
         lanes: config.lanes.clone(),
         stop: None,
         plans: tokio::sync::watch::channel(Vec::new()).1,

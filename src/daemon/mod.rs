@@ -24,6 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Callers;
 use crate::cli::args::ServeArgs;
 use crate::cli::{Exit, ExitFailure, Reach, configuration};
 use crate::config::{self, Config, PATH_DEFAULT};
@@ -57,11 +58,13 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     stop.iter().for_each(stop_file::warn);
     let mut config = config;
     let (faults, told) = watch::channel(Vec::new());
+    let callers = Callers::new(config.people.clone());
     let mut parts = RunningParts::start(DaemonSetup {
         store: config.store.clone(),
         sled: SledOptions { id_beside: true, ..SledOptions::default() },
         state: state.clone(),
         socket: config.socket.clone(),
+        callers: callers.clone(),
         lanes: config.lanes.clone(),
         stop: stop.clone(),
         plans: told,
@@ -81,7 +84,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
     let (folder, watched) = watch::channel(config.plans.clone());
     let lanes = lane::reached(&config.lanes);
     // These three end with the runtime: none of them holds anything that must be put away.
-    tokio::spawn(plans::watch(watched, lanes, parts.store.clone(), parts.handle.clone(), faults));
+    tokio::spawn(plans::watch(watched, lanes, parts.store.clone(), parts.handle.clone(), callers, faults));
     tokio::spawn(stop_file::watch(state, parts.handle.clone(), stop));
     tokio::spawn(supervisor::watch(parts.handle.snapshot()));
     tokio::spawn(clock_log::follow(parts.handle.snapshot()));
@@ -168,6 +171,7 @@ async fn reload(reach: &Reach, running: &mut Config, folder: &watch::Sender<Path
             for (what, changed) in [
                 ("store", config.store != running.store),
                 ("api.socket", config.socket != running.socket),
+                ("api.people", config.people != running.people),
                 ("lanes", config.lanes != running.lanes),
             ] {
                 if changed {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::levels::Levels;
 use super::{stop_file, supervisor};
 use crate::api::wire::PlanFault;
-use crate::api::{self, Api, Switches};
+use crate::api::{self, Api, Callers, Switches};
 use crate::cli::{Exit, ExitFailure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
@@ -38,6 +38,8 @@ pub struct DaemonSetup {
     /// The state directory: the spool and the kill-switch file are in it.
     pub state: PathBuf,
     pub socket: PathBuf,
+    /// Who may do what on it.
+    pub callers: Callers,
     pub lanes: Vec<Lane>,
     /// The kill-switch file, if it is there already.
     pub stop: Option<StopFile>,
@@ -79,7 +81,7 @@ impl RunningParts {
         if let Some(rebuilt) = store.health().rebuilt {
             tracing::error!(rebuilt, "the queue was damaged; it was set aside and built anew from the journal");
         }
-        let socket = api::bind(&setup.socket)?;
+        let socket = api::bind(&setup.socket)?.callers(setup.callers);
         let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
         if !levels.knows_boot() && lanes.iter().any(|lane| lane.quota.is_some()) {

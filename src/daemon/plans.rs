@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::api::Peer;
+use crate::api::Callers;
 use crate::api::preview::warning;
 use crate::api::wire::PlanFault;
 use crate::clock::{Clock as _, SystemClock};
@@ -68,9 +68,10 @@ pub async fn watch(
     lanes: BTreeMap<Name, Option<Name>>,
     store: Arc<dyn Store>,
     handle: Handle,
+    callers: Callers,
     faults: watch::Sender<Vec<PlanFault>>,
 ) {
-    let mut watcher = Watcher { known: BTreeMap::new(), complaint: None, lanes, store, handle };
+    let mut watcher = Watcher { known: BTreeMap::new(), complaint: None, lanes, store, handle, callers };
     let mut tick = tokio::time::interval(SCAN_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -100,6 +101,7 @@ struct Watcher {
     lanes: BTreeMap<Name, Option<Name>>,
     store: Arc<dyn Store>,
     handle: Handle,
+    callers: Callers,
 }
 
 impl Watcher {
@@ -227,7 +229,7 @@ impl Watcher {
         let (name, revision) = (loaded.plan.name.clone(), loaded.plan.revision);
         // Whoever owns the file is who started it.
         let owner = match std::fs::symlink_metadata(path) {
-            Ok(meta) => Peer::of(meta.uid()).await.person(),
+            Ok(meta) => self.callers.user(meta.uid(), None).await.person(),
             // It went while it was read; the next scan finds it gone.
             Err(_) => return (FileStage::Fresh, None),
         };

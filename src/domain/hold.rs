@@ -34,12 +34,34 @@ use super::window::{Opening, ShutBy};
 pub struct Hold {
     /// One of [`Hold::WORDS`], for filters and metrics.
     pub word: &'static str,
-    /// The same for people, with what to do about it where something can be done.
+    /// The same for people; neither who it was nor which verb lifts it.
     pub text: String,
+    /// The person who did it, and why.
+    pub mark: Option<Attribution>,
+    /// The verb that lifts it, if one does.
+    pub lift: Option<Lift>,
     /// Since when it holds; `None`: that is not known.
     pub since: Option<Timestamp>,
     /// When it ends by itself; `None`: not by time, or nobody knows when.
     pub until: Option<Timestamp>,
+}
+
+/// What a person may do about a hold; `words::hold` has the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lift {
+    Start,
+    Resume,
+    ResumeLane(Name),
+    Approve,
+    /// The next wave begins.
+    Promote,
+    /// It need not soak to its end.
+    PromoteEarly,
+    Retry,
+    /// Either; a promotion leaves behind what failed.
+    RetryOrPromote,
+    /// No window opens any more.
+    Abort,
 }
 
 impl Hold {
@@ -78,7 +100,15 @@ impl Hold {
 
     fn new(word: &'static str, until: Option<Timestamp>, text: String) -> Self {
         debug_assert!(Self::WORDS.contains(&word), "{word} is not listed");
-        Self { word, text, since: None, until }
+        Self { word, text, mark: None, lift: None, since: None, until }
+    }
+
+    fn by(self, mark: &Attribution) -> Self {
+        Self { mark: Some(mark.clone()), ..self }
+    }
+
+    fn lifted(self, lift: Lift) -> Self {
+        Self { lift: Some(lift), ..self }
     }
 
     fn since(self, since: Option<Timestamp>) -> Self {
@@ -137,6 +167,8 @@ pub struct Pause {
     pub until: Timestamp,
     /// What the cloud said.
     pub why: String,
+    /// It refused the lane's credentials: a person must renew them.
+    pub refused: bool,
 }
 
 /// How a lane stands.
@@ -305,18 +337,14 @@ impl Situation<'_> {
 
     fn halted(&self) -> Option<Hold> {
         let Phase::Halted { reason, .. } = &self.record.phase else { return None };
-        let (halted, name) = (halt_text(reason), &self.plan.name);
-        let text = if self.record.is_left_by_promotion(self.tallies) {
-            format!("{halted}; `sealift retry {name}` tries them again, `sealift promote {name} --reason TEXT` goes on without them")
-        } else {
-            format!("{halted}; `sealift retry {name}` goes on")
-        };
-        Some(Hold::new("halted", None, text).since(self.record.phase_since))
+        let lift = if self.record.is_left_by_promotion(self.tallies) { Lift::RetryOrPromote } else { Lift::Retry };
+        Some(Hold::new("halted", None, halt_text(reason)).lifted(lift).since(self.record.phase_since))
     }
 
     fn stopped(&self) -> Option<Hold> {
         let mark = self.stop.by.as_ref()?;
-        Some(Hold::new("stopped", None, format!("everything is stopped by {mark}; `sealift start`")).since(Some(mark.at)))
+        let hold = Hold::new("stopped", None, "everything is stopped".into());
+        Some(hold.by(mark).lifted(Lift::Start).since(Some(mark.at)))
     }
 
     fn stop_file(&self) -> Option<Hold> {
@@ -326,8 +354,8 @@ impl Situation<'_> {
 
     fn paused(&self) -> Option<Hold> {
         let mark = self.record.paused.as_ref()?;
-        let text = format!("paused by {mark}; `sealift resume {}`", self.plan.name);
-        Some(Hold::new("paused", self.record.paused_until, text).since(Some(mark.at)))
+        let hold = Hold::new("paused", self.record.paused_until, "paused".into());
+        Some(hold.by(mark).lifted(Lift::Resume).since(Some(mark.at)))
     }
 
     fn unapproved(&self) -> Option<Hold> {
@@ -335,20 +363,14 @@ impl Situation<'_> {
         if self.record.phase != Phase::Scheduled || given >= required {
             return None;
         }
-        let text = format!(
-            "{given} of {} given; somebody else than {} approves it with `sealift approve {} --digest {}`",
-            count(required, "approval is", "approvals are"),
-            self.by,
-            self.plan.name,
-            self.plan.approval.digest
-        );
-        Some(Hold::new(Hold::AWAITING_APPROVAL, None, text).since(Some(self.submitted_at)))
+        let text = format!("{given} of {} given", count(required, "approval is", "approvals are"));
+        Some(Hold::new(Hold::AWAITING_APPROVAL, None, text).lifted(Lift::Approve).since(Some(self.submitted_at)))
     }
 
     fn awaiting(&self) -> Option<Hold> {
         let Phase::Awaiting { wave } = self.record.phase else { return None };
-        let text = format!("wave {} is done and waits for a person; `sealift promote {}`", self.wave_name(wave), self.plan.name);
-        Some(Hold::new("awaiting_promotion", None, text).since(self.record.phase_since))
+        let text = format!("wave {} is done and waits for a person", self.wave_name(wave));
+        Some(Hold::new("awaiting_promotion", None, text).lifted(Lift::Promote).since(self.record.phase_since))
     }
 
     /// Time spent waiting for held lanes halts nothing, and is too long all the same.
@@ -364,8 +386,8 @@ impl Situation<'_> {
 
     fn soaking(&self) -> Option<Hold> {
         let Phase::Soaking { wave, until } = self.record.phase else { return None };
-        let text = format!("wave {} soaks; `sealift promote {}` cuts it short", self.wave_name(wave), self.plan.name);
-        Some(Hold::new("soaking", Some(until), text).since(self.record.phase_since))
+        let text = format!("wave {} soaks", self.wave_name(wave));
+        Some(Hold::new("soaking", Some(until), text).lifted(Lift::PromoteEarly).since(self.record.phase_since))
     }
 
     fn shut(&self) -> Option<Hold> {
@@ -378,10 +400,10 @@ impl Situation<'_> {
             ShutBy::Window => ("window", "no window is open".to_owned()),
         };
         if next.is_none() {
-            let name = &self.plan.name;
-            text.push_str(&format!(", and none opens any more; `sealift abort {name}`, then apply a new revision with other windows"));
+            text.push_str(", and none opens any more");
         }
-        Some(Hold::new(word, *next, text).since(self.plan.calendar.shut_since(self.now)))
+        let lift = next.is_none().then_some(Lift::Abort);
+        Some(Hold { lift, ..Hold::new(word, *next, text) }.since(self.plan.calendar.shut_since(self.now)))
     }
 
     /// What holds one change in the queue of a rollout that moves.
@@ -541,8 +563,8 @@ impl LaneStanding<'_> {
 
     fn held(&self) -> Option<Hold> {
         let mark = self.held?;
-        let text = format!("lane {} is paused by {mark}; `sealift resume --lane {}`", self.name, self.name);
-        Some(Hold::new("lane_held", None, text).since(Some(mark.at)))
+        let hold = Hold::new("lane_held", None, format!("lane {} is paused", self.name));
+        Some(hold.by(mark).lifted(Lift::ResumeLane(self.name.clone())).since(Some(mark.at)))
     }
 
     /// Why nothing at all leaves.
@@ -557,7 +579,7 @@ impl LaneStanding<'_> {
     }
 
     fn pause(&self) -> Option<Hold> {
-        let Pause { since, until, why } = self.paused?;
+        let Pause { since, until, why, .. } = self.paused?;
         Some(Hold::new("lane_paused", Some(*until), format!("lane {} is paused: {why}", self.name)).since(Some(*since)))
     }
 }

@@ -24,6 +24,7 @@ pub mod journal;
 pub mod lane;
 pub mod openings;
 pub mod paging;
+pub mod people;
 pub mod person;
 pub mod plan;
 pub mod proof;

@@ -40,6 +40,11 @@ impl Person {
         !self.own_name().is_empty() && !self.own_name().starts_with(NUMBER)
     }
 
+    /// Whether the name is of a form that this program gives: a number for whoever has no name, or the plans folder behind one.
+    pub fn is_made_up(&self) -> bool {
+        self.name.starts_with(NUMBER) || self.name.ends_with(FOLDER)
+    }
+
     /// Whether the two may be one person.
     pub fn is_same(&self, other: &Self) -> bool {
         let same_number = self.number().is_some() && self.number() == other.number();
@@ -117,6 +122,14 @@ mod tests {
         }
         // One name behind two numbers: the evidence could not tell the two apart.
         assert!(ada.is_same(&Person::user(1001, Some("ada"))));
+    }
+
+    #[test]
+    fn a_name_that_is_given_here_is_known_by_its_form() {
+        for made in ["uid 7", "ada (plans folder)"] {
+            assert!(Person::from(made).is_made_up(), "{made}");
+        }
+        assert!(!Person::from("ada").is_made_up());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod approval;
 mod revert;
 mod steps;
 mod table;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod types;

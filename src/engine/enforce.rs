@@ -228,7 +228,7 @@ impl Enforcer {
         // Said first, aborted after: the reason is in the record when the rollout is over.
         if due && why.is_some() && why == known && !rollout.record.phase.is_final() {
             let reason = "it is halted, and the next run of the enforcement is due".into();
-            let command = Command { rollout: rollout.id, verb: Verb::Abort, by: SUBMITTER.into(), reason };
+            let command = Command { rollout: rollout.id, verb: Verb::Abort, by: SUBMITTER.into(), reason, only_if: None };
             if let Err(error) = self.handle.command(command).await {
                 tracing::warn!(plan = %name, id = %rollout.id.short(), "the halted run of the enforcement was not ended: {error}");
             }

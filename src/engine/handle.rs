@@ -18,7 +18,7 @@ use super::fence::{Fence, StopLook};
 use super::lane::QuotaStanding;
 use crate::domain::call::{Call, JobSeen, Reply};
 use crate::domain::hold::Pause;
-use crate::domain::id::{ChangeId, InstanceId, Name, RolloutId};
+use crate::domain::id::{ChangeId, Digest, InstanceId, Name, RolloutId};
 use crate::domain::person::Person;
 use crate::domain::quota::Quota;
 use crate::domain::rollout::{Attribution, Refusal, Verb};
@@ -68,6 +68,8 @@ pub struct Command {
     pub by: Person,
     /// Why; may be empty.
     pub reason: String,
+    /// It is for the record of this tag alone ([`Record::tag`](crate::domain::rollout::Record::tag)); `None`: for whichever stands.
+    pub only_if: Option<Digest>,
 }
 
 /// A verb was carried out and is durable.
@@ -89,6 +91,9 @@ pub enum CommandError {
     /// It means nothing in this state.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The record is not the one that was looked at; nothing was done.
+    #[error("the rollout moved meanwhile; nothing was done")]
+    Moved,
     /// The store is out of order.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

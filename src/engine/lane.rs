@@ -84,6 +84,8 @@ pub(super) struct Paused {
     pub(super) since: Boot,
     pub(super) until: Boot,
     pub(super) why: String,
+    /// The credentials were refused.
+    pub(super) refused: bool,
 }
 
 /// Why no call may leave now.
@@ -419,7 +421,8 @@ impl LaneState {
         let grown = first.saturating_mul(1 << self.pauses.saturating_sub(1).min(10)).min(PAUSE_MAX.max(first));
         let wait = error.retry_after.map_or(grown, |seconds| Duration::from_secs(u64::from(seconds)));
         let until = (now + wait).max(self.paused.as_ref().map_or(Duration::ZERO, |paused| paused.until));
-        self.paused = Some(Paused { since, until, why: error.message.clone() });
+        let refused = error.disposition == Disposition::Unauthorised;
+        self.paused = Some(Paused { since, until, why: error.message.clone(), refused });
         true
     }
 }

@@ -393,7 +393,7 @@ impl<'a> RehearsalWorld<'a> {
     /// A verb of a person who is there at once.
     fn ask(&mut self, verb: Verb, by: String) {
         self.verbs += 1;
-        let command = Command { rollout: self.rollout, verb, by: by.into(), reason: "as soon as it waits".to_owned() };
+        let command = Command { rollout: self.rollout, verb, by: by.into(), reason: "as soon as it waits".to_owned(), only_if: None };
         self.push_input(COMMIT_TIME, Input::Command { id: self.verbs, command });
     }
 

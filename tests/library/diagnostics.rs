@@ -525,6 +525,24 @@ lanes:
             "  - name: {name}\n    endpoint: https://gaussdb.example.com/\n    project_id: 056538411200d4cd2f79c003c7606412\n    credentials: {{token: {{file: tokens/{name}}}}}\n{more}"
         )
     };
+    config(
+        "config_people",
+        "\
+api:
+  people:
+    - {name: ada, unix: ada, certificate: \"CN=ada\", may: [read, operate, approve]}
+    - {unix: ada, may: [read]}
+    - {name: bob, unix: ada, may: [read, opearte]}
+    - {name: carol, may: [read]}
+    - {certificate: \"CN=ada\", may: [off]}
+    - {group: dba, name: dora, may: [read]}
+    - {group: readers, may: []}
+    - {group: readers, may: [read]}
+    - {group: readers, may: [read, off]}
+    - {name: uid 7, unix: \" eve\", may: [read]}
+",
+    );
+    config("config_people_nobody", "api: {people: []}\n");
     config("config_lane_names", &format!("lanes:\n{}{}", lane("a", ""), lane("a", "")));
     config("config_waits", &format!("lanes:\n{}{}", lane("a", "    poll: 1m\n    settle: 0s\n"), lane("b", "    poll_max: 1s\n")));
     config("config_sources", &format!("lanes:\n{}", lane("a", "").replace("{file: tokens/a}", "{}")));

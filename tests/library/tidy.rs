@@ -10,6 +10,7 @@ const ORDER: &[&str] = &[
     "daemon",
     "cli",
     "api",
+    "words",
     "rehearse",
     "engine",
     "simcloud",

@@ -12,7 +12,7 @@ use apalis_sqlite::{Config, SqliteConnectOptions, SqlitePoolOptions, SqliteStora
 use futures::stream;
 
 use crate::Failure;
-use crate::calls::{Caller, PeerTarget, Task};
+use crate::calls::{CallMaker, PeerTarget, Task};
 use crate::outcome::{Gathered, Told};
 
 /// Connections: one writes at a time, others may read.
@@ -20,7 +20,7 @@ const CONNECTIONS: u32 = 4;
 
 #[derive(Clone)]
 struct ApalisShared {
-    caller: Caller,
+    caller: CallMaker,
     gathered: Arc<Gathered>,
     seconds: f64,
     total: usize,
@@ -41,7 +41,7 @@ pub async fn run(task: Task) -> Result<Told, Failure> {
     storage.push_stream(&mut stream::iter(targets)).await?;
 
     let gathered = Arc::new(Gathered::begin()?);
-    let shared = ApalisShared { caller: Caller::new(&task)?, gathered: Arc::clone(&gathered), seconds: task.seconds, total };
+    let shared = ApalisShared { caller: CallMaker::new(&task)?, gathered: Arc::clone(&gathered), seconds: task.seconds, total };
     let worker =
         WorkerBuilder::new("bench").backend(storage).concurrency(task.in_flight).parallelize(tokio::spawn).data(shared).build(change);
     worker.run().await?;

@@ -62,13 +62,13 @@ struct Job {
 }
 
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct CallMaker {
     client: Client,
     base: String,
     token: String,
 }
 
-impl Caller {
+impl CallMaker {
     /// A client with connections of its own.
     pub fn new(task: &Task) -> Result<Self, Failure> {
         let client = Client::builder().no_proxy().http1_only().pool_max_idle_per_host(IDLE_MAX).build()?;

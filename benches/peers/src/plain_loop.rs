@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::Failure;
-use crate::calls::{Caller, PeerTarget, Task};
+use crate::calls::{CallMaker, PeerTarget, Task};
 use crate::group_log::Log;
 use crate::outcome::{Gathered, Told};
 
@@ -13,14 +13,14 @@ use crate::outcome::{Gathered, Told};
 struct LoopShared {
     targets: Vec<PeerTarget>,
     next: AtomicUsize,
-    caller: Caller,
+    caller: CallMaker,
     log: Option<Log>,
     gathered: Gathered,
 }
 
 pub async fn run(task: Task, logged: bool) -> Result<Told, Failure> {
     let log = if logged { Some(Log::create(&task.dir.join("log.jsonl"))?) } else { None };
-    let (targets, caller) = (task.targets()?, Caller::new(&task)?);
+    let (targets, caller) = (task.targets()?, CallMaker::new(&task)?);
     let shared = Arc::new(LoopShared { targets, next: AtomicUsize::new(0), caller, log, gathered: Gathered::begin()? });
     let workers: Vec<_> = (0..task.in_flight).map(|_| tokio::spawn(work(Arc::clone(&shared), task.seconds))).collect();
     for worker in workers {

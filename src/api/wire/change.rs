@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{HoldView, ProofDoc};
 
 /// One change of a rollout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeRow {
     /// Its place in the rollout's target list, from 0.
     pub ordinal: u32,
@@ -66,6 +67,7 @@ pub struct ChangeRow {
     pub proof: Option<ProofDoc>,
     /// When its latest transition was committed; absent while it never moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub moved_at: Option<Timestamp>,
     /// Why it waits; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,7 +75,7 @@ pub struct ChangeRow {
 }
 
 /// An answer of the cloud to an attempt that did not succeed, as its support is sent it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerDoc {
     /// What was answered: `look` (before a switch), `switch`, or `job` (it ended without effect).
     pub to: String,
@@ -93,7 +95,7 @@ pub struct AnswerDoc {
 }
 
 /// One saved job id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SavedJob {
     /// The job, as the cloud named it.
     pub job_id: String,
@@ -117,5 +119,6 @@ pub struct SavedJob {
     pub state: String,
     /// When the change's latest transition was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub moved_at: Option<Timestamp>,
 }

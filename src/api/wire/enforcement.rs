@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::MarkDoc;
 
 /// The enforcement of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EnforcementDoc {
     pub name: String,
     /// The revision that is enforced.
@@ -29,6 +30,7 @@ pub struct EnforcementDoc {
     pub runs: u32,
     /// The next tick; absent when it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_tick: Option<Timestamp>,
     /// Ticks that began no run since the latest run began.
     #[serde(default)]
@@ -58,6 +60,7 @@ pub struct EnforcementDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<u32>,
     /// When it last moved.
+    #[schema(value_type = String, format = DateTime)]
     pub moved_at: Timestamp,
 }
 
@@ -66,12 +69,14 @@ fn is_zero(n: &u32) -> bool {
 }
 
 /// One run of an enforcement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EnforcementRunDoc {
     /// Its number, and the revision of its rollouts.
     pub number: u32,
     /// The tick that began it.
+    #[schema(value_type = String, format = DateTime)]
     pub tick: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     pub began: Timestamp,
     /// Name of the rollout that looked at every target.
     pub survey: String,
@@ -105,7 +110,7 @@ pub struct EnforcementRunDoc {
 }
 
 /// A target that is left alone because it flipped back again and again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HeldTarget {
     /// Its place in the target list.
     pub ordinal: u32,
@@ -116,20 +121,20 @@ pub struct HeldTarget {
     pub runs: Vec<u32>,
 }
 
-/// Body of a verb on an enforcement.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// Let an enforcement go on with what is held.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct EnforcementRequest {
+pub struct ReleaseRequest {
     /// Why; carried into the journal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Only for `release`: the one proxy to release.
+    /// The one proxy to release; absent: all that are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
 /// An enforcement that keeps targets of a plan at the other value: its next run puts them back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpposingRow {
     pub name: String,
     /// The revision that is enforced.
@@ -140,6 +145,7 @@ pub struct OpposingRow {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_tick: Option<Timestamp>,
     /// The zone of its ticks.
     pub time_zone: String,
@@ -150,7 +156,7 @@ pub struct OpposingRow {
 }
 
 /// The `enforce` of a plan that is previewed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EnforcePreview {
     /// `inform` or `apply`.
     pub mode: String,
@@ -162,5 +168,6 @@ pub struct EnforcePreview {
     pub max_drift: u32,
     /// The next tick from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next: Option<Timestamp>,
 }

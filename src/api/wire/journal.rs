@@ -2,15 +2,17 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::proof::Proof;
 
 /// Who moved from what to what, when and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JournalRow {
     /// Dense over all rollouts, from 1.
     pub seq: u64,
     /// When it was decided.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Which rollout it belongs to.
     pub rollout: String,
@@ -43,6 +45,7 @@ pub struct JournalRow {
     pub code: Option<String>,
     /// What a look at the wire saw that led here, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub proof: Option<Box<Proof>>,
     /// The change's latest job id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

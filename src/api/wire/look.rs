@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Instances of one request at most; a client with more asks again.
 pub const LOOK_INSTANCES_MAX: usize = 500;
 
 /// Body of `POST /v1/looks`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LookRequest {
     /// The instances, at most [`LOOK_INSTANCES_MAX`].
@@ -17,7 +18,7 @@ pub struct LookRequest {
 }
 
 /// One instance to look at.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LookInstance {
     /// The lane that reaches it.
@@ -26,7 +27,7 @@ pub struct LookInstance {
 }
 
 /// One line of the answer, in the order in which the cloud answered: the instance's proxies, or why they are not known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LookRow {
     pub lane: String,
     pub instance_id: String,
@@ -38,7 +39,7 @@ pub struct LookRow {
 }
 
 /// One proxy as its instance's list shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LookProxy {
     pub proxy_id: String,
     /// Its `ssl_option`; absent where the cloud does not tell.
@@ -49,7 +50,7 @@ pub struct LookProxy {
 }
 
 /// One page of a project's instances.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InstancePage {
     /// In the cloud's order.
     pub instances: Vec<InstanceRow>,
@@ -57,7 +58,7 @@ pub struct InstancePage {
     pub total: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InstanceRow {
     pub instance_id: String,
     pub name: String,

@@ -6,31 +6,56 @@
 //!
 //! Deliberately not here: how a document is made (`api::describe`) and how it is shown (`cli`).
 
+mod attention;
 mod change;
 mod enforcement;
 mod journal;
 mod look;
 mod preflight;
 mod preview;
+mod problem;
 mod proof;
 mod rollout;
+mod verb;
 
+pub use attention::{AttentionDoc, AttentionRow};
 pub use change::{AnswerDoc, ChangeRow, SavedJob};
-pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRequest, EnforcementRunDoc, HeldTarget, OpposingRow};
+pub use enforcement::{EnforcePreview, EnforcementDoc, EnforcementRunDoc, HeldTarget, OpposingRow, ReleaseRequest};
 pub use journal::JournalRow;
 pub use look::{InstancePage, InstanceRow, LOOK_INSTANCES_MAX, LookInstance, LookProxy, LookRequest, LookRow};
 pub use preflight::{CheckRow, PORTS_WITHIN, PreflightInstance, PreflightRequest};
 pub use preview::{ExcludedRow, ExcludedTarget, OpeningRow, Preview, PreviewTarget, PreviewWave, SeenRow};
+pub use problem::{Problem, ProblemCode};
 pub use proof::{ProofDoc, WireDoc, WirePreview};
 pub use rollout::{
     ApprovalDoc, Budget, Counters, HaltDoc, HoldView, MarkDoc, MissedDoc, PlanDoc, RevertDoc, RolloutDoc, RolloutRow, TallyDoc, WaveDoc,
 };
 
+pub use verb::{
+    AbortRequest, ApproveRequest, AsksDoc, EffectDoc, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
+    RevertRequest, VerbAnswer, VerbDoc, VerbsDoc,
+};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Who calls, as the daemon knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Whoami {
+    /// The one name, whatever the door: what stands in the journal and beside approvals.
+    pub name: String,
+    /// The user's number on the daemon's host, where the door tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Of `read`, `operate`, `approve` and `off`; none for somebody whom the configuration does not list.
+    pub may: Vec<String>,
+    /// `socket`.
+    pub via: String,
+}
 
 /// One page of a listing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Listing<T> {
     /// The rows, in the listing's order.
     pub rows: Vec<T>,
@@ -39,57 +64,8 @@ pub struct Listing<T> {
     pub next: Option<String>,
 }
 
-/// Every answer that is not a success.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ErrorDoc {
-    pub error: ErrorBody,
-}
-
-/// What went wrong and what to do.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// What, where and the next step, in one line.
-    pub message: String,
-    /// Every mistake of a plan with its place, as the plan reader gives them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnostics: Option<serde_json::Value>,
-    /// The same mistakes drawn for people, without colours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rendered: Option<String>,
-    /// The rollouts that an ambiguous reference may mean.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub candidates: Vec<RolloutRow>,
-}
-
-/// Body of an operator's verb.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VerbRequest {
-    /// Why; carried into the journal.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// Only for `retry`: also put back what is in doubt, after a person looked at the proxies.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub in_doubt: bool,
-    /// Only for `retry` and `resolve`: the one change of this proxy; a unique beginning of its id is enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
-    /// Only for `resolve`: the id of the job that did the change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-    /// Only for `resolve`: the change counts as failed.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub give_up: bool,
-    /// Only for `pause`: when it ends by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-    /// Only for `approve`, and needed there: the digest that was looked at, 64 hex digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-}
-
 /// Body of a verb on a lane.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LaneRequest {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -97,7 +73,7 @@ pub struct LaneRequest {
 }
 
 /// A lane was paused or resumed, and that is durable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LaneAnswer {
     pub lane: String,
     /// `pause` or `resume`.
@@ -107,7 +83,7 @@ pub struct LaneAnswer {
 }
 
 /// Body of `stop` and `start`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopRequest {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -115,7 +91,7 @@ pub struct StopRequest {
 }
 
 /// Everything was stopped or started, and that is durable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StopAnswer {
     /// `stop` or `start`.
     pub verb: String,
@@ -128,28 +104,8 @@ pub struct StopAnswer {
     pub stop_file: Option<String>,
 }
 
-/// A verb was carried out and is durable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VerbAnswer {
-    pub id: String,
-    pub name: String,
-    pub verb: String,
-    /// Who, as the daemon knows them.
-    pub by: String,
-    /// Phase word after the verb.
-    pub phase: String,
-    /// The wave it is in then, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wave: Option<u16>,
-    /// How many waves its plan has.
-    #[serde(default)]
-    pub waves: u16,
-    /// Changes whose call may still be on its way or whose job still runs; they are followed to their end.
-    pub in_flight: u32,
-}
-
 /// What became of a submission.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SubmitAnswer {
     pub id: String,
     pub name: String,
@@ -167,7 +123,7 @@ pub struct SubmitAnswer {
 }
 
 /// What `GET /v1/events` answers: the rollouts asked for, as they stand now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Events {
     /// Pass as `after` to be answered when something has moved since.
     pub seq: u64,
@@ -175,11 +131,12 @@ pub struct Events {
     pub rollouts: Vec<RolloutDoc>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DaemonDoc {
     pub version: String,
     pub pid: u32,
     /// Since when it runs.
+    #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// Passes of the engine since then.
     pub passes: u64,
@@ -205,7 +162,7 @@ pub struct DaemonDoc {
 }
 
 /// A file of the plans folder that was not taken.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanFault {
     /// The file, or the folder itself.
     pub file: String,
@@ -216,7 +173,7 @@ pub struct PlanFault {
     pub why: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StoreDoc {
     /// `memory` or `sled`.
     pub kind: String,
@@ -240,9 +197,10 @@ pub struct StoreDoc {
 }
 
 /// How fast the store grows, and for how long the disk lasts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GrowthDoc {
     /// Since when it was counted.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     pub bytes_per_day: u64,
     /// Bytes that are free on its disk.
@@ -276,7 +234,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LaneDoc {
     pub lane: String,
     /// Calls that are out.
@@ -285,6 +243,7 @@ pub struct LaneDoc {
     pub waiting: u32,
     /// Paused by the cloud until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub paused_until: Option<Timestamp>,
     /// Why it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -301,7 +260,7 @@ pub struct LaneDoc {
 }
 
 /// How the clock of a lane's cloud stands to this machine's. Milliseconds; negative: the cloud's is behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LaneClockDoc {
     /// The cloud's clock is at least so far ahead.
     pub ahead_least_ms: i64,
@@ -319,7 +278,7 @@ pub struct LaneClockDoc {
 }
 
 /// How a lane stands to its quota.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LaneQuotaDoc {
     /// Calls allowed in one interval by the configuration, headroom taken off.
     pub requests: u32,

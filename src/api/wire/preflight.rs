@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Longest time that the ports of a preflight may take together: thousands that answer take seconds, a few dozen that do not take it all.
 pub const PORTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Body of `POST /v1/preflight`. What is left out is not looked at.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreflightRequest {
     /// Look at the daemon itself, its store and its disk.
@@ -33,7 +34,7 @@ pub struct PreflightRequest {
 }
 
 /// One instance and its targets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreflightInstance {
     /// The lane that reaches it.
@@ -44,7 +45,7 @@ pub struct PreflightInstance {
 }
 
 /// One line of the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckRow {
     /// `go`: as it must be; `note`: worth knowing, or not told by a look; `no_go`: stands in the way.
     pub verdict: String,

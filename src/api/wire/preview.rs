@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{EnforcePreview, OpposingRow, WirePreview};
 use crate::rehearse::Forecast;
 
 /// The preview of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Preview {
     pub name: String,
     pub revision: u32,
@@ -31,9 +32,11 @@ pub struct Preview {
     pub seen: SeenRow,
     /// When the proxies were looked at for this preview; absent: what `seen` tells is the list's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub looked_at: Option<Timestamp>,
     /// When the targets were discovered; absent: the plan lists them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub discovered_at: Option<Timestamp>,
     /// What `targets.exclude` leaves out, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -88,26 +91,30 @@ pub struct Preview {
     pub warnings: Vec<String>,
     /// Which wave ends when, by the engine in virtual time; only where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub forecast: Option<Forecast>,
     /// SHA-256 over plan file, ordered targets and `ca_file`: what an approval is bound to.
     pub digest: String,
 }
 
 /// One stretch in which new work may begin, freezes applied.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OpeningRow {
     /// From when on new work may begin.
+    #[schema(value_type = String, format = DateTime)]
     pub from: Timestamp,
     /// From when on it may not (the cutoff, or a freeze), if there is an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
     /// When the window itself closes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub close: Option<Timestamp>,
 }
 
 /// One wave of a preview.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PreviewWave {
     pub name: String,
     /// Number of its targets.
@@ -126,7 +133,7 @@ pub struct PreviewWave {
 }
 
 /// One target of a preview.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PreviewTarget {
     /// Its place in the target list.
     pub ordinal: u32,
@@ -139,7 +146,7 @@ pub struct PreviewTarget {
 }
 
 /// What the list of targets says of the values that its proxies showed when it was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SeenRow {
     /// They showed the other value: to be switched.
     pub other: u32,
@@ -150,7 +157,7 @@ pub struct SeenRow {
 }
 
 /// Targets that a plan leaves out for one reason.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExcludedRow {
     /// The reason, as the plan says it.
     pub reason: String,
@@ -160,7 +167,7 @@ pub struct ExcludedRow {
     pub first: Vec<ExcludedTarget>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExcludedTarget {
     pub lane: String,
     pub instance_id: String,

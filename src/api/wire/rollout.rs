@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::WireDoc;
 use crate::domain::hold;
 use crate::domain::rollout::Attribution;
 use crate::domain::tally::Tally;
 use crate::rehearse::Forecast;
+use crate::words::hold::joined;
 
 /// A rollout in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutRow {
     /// Its id, 32 hex digits.
     pub id: String,
+    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was seen here or does nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
     pub name: String,
     pub revision: u32,
     pub ssl_option: bool,
@@ -35,16 +40,21 @@ pub struct RolloutRow {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub change_ref: String,
     pub by: String,
+    #[schema(value_type = String, format = DateTime)]
     pub submitted_at: Timestamp,
     /// When its latest transition was committed.
+    #[schema(value_type = String, format = DateTime)]
     pub moved_at: Timestamp,
 }
 
 /// How one rollout stands: the one document that CLI, socket and page read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RolloutDoc {
     /// Its id, 32 hex digits.
     pub id: String,
+    /// Of the record, whatever is counted meanwhile: sent as `If-Match`, a verb is for what was seen here or does nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
     pub name: String,
     pub revision: u32,
     /// Free text of the plan.
@@ -69,6 +79,7 @@ pub struct RolloutDoc {
     pub paused: Option<MarkDoc>,
     /// When the pause ends by itself; absent: when somebody resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub paused_until: Option<Timestamp>,
     /// Who must approve it before it begins, and who did; absent while the plan asks for nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,19 +116,23 @@ pub struct RolloutDoc {
     /// When it ends: by the forecast (half of its runs) where there is one, else at this rate. Absent when a promotion or an
     /// approval stands between, and without a forecast also when a soak or a window does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub eta: Option<Timestamp>,
     /// Which wave ends when, by the engine in virtual time; absent while only a person can move the rollout, where too much
     /// is left to forecast, and for the moment in which it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub forecast: Option<Forecast>,
     /// The enforcement that began when it completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Box<super::EnforcementDoc>>,
     /// When new work may begin again; absent while it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_opening: Option<Timestamp>,
     /// Until when new work may begin in the window that is open now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub open_until: Option<Timestamp>,
     /// Windows that came and went while nothing could begin; absent where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,15 +141,18 @@ pub struct RolloutDoc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     pub by: String,
+    #[schema(value_type = String, format = DateTime)]
     pub submitted_at: Timestamp,
     /// When its latest transition was committed.
+    #[schema(value_type = String, format = DateTime)]
     pub moved_at: Timestamp,
     /// When this document was made.
+    #[schema(value_type = String, format = DateTime)]
     pub as_of: Timestamp,
 }
 
 /// What a rollout's plan file said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanDoc {
     /// Its keys, such as `windows[0].cron`, each with its text; `targets.list` left out. Empty for a rollout that an earlier
     /// version took.
@@ -142,16 +160,18 @@ pub struct PlanDoc {
 }
 
 /// Windows that a rollout missed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MissedDoc {
     pub count: u32,
     /// When the last of them opened.
+    #[schema(value_type = String, format = DateTime)]
     pub last_open: Timestamp,
     /// From when on nothing new might begin in it.
+    #[schema(value_type = String, format = DateTime)]
     pub last_until: Timestamp,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WaveDoc {
     pub name: String,
     /// Number of its targets.
@@ -169,7 +189,7 @@ pub struct WaveDoc {
 }
 
 /// Counts; they add up to `total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct TallyDoc {
     pub total: u32,
     pub queued: u32,
@@ -224,7 +244,7 @@ impl TallyDoc {
 }
 
 /// Four stages of a change at the cloud, each counted once per change; "applied" is not "effective".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// The cloud took the switch and gave a job; absent while a large rollout is still being counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,7 +260,7 @@ pub struct Counters {
 }
 
 /// A failure budget: failed, in-doubt and in-flight changes together never exceed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Budget {
     /// Failures at which the rollout halts.
     pub max_failures: u32,
@@ -259,22 +279,46 @@ impl Budget {
 }
 
 /// Why nothing new begins, and until when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HoldView {
-    /// A stable word, such as `halted`, `paused` or `window`; `domain::hold` lists them all.
+    /// One of the words of `domain::hold`, such as `halted`, `paused` or `window`.
     pub word: String,
-    /// The same for people, with who and why.
+    /// The same for people; who, why and what lifts it stand apart.
     pub text: String,
+    /// The person who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The verb that lifts it; absent where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verb: Option<String>,
+    /// The same as a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The command in backticks, with what it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
     /// Since when, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
     /// Until when, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
 }
 
+impl HoldView {
+    /// All of it but its instants.
+    pub fn line(&self) -> String {
+        joined(&self.text, self.by.as_deref(), &self.why, self.help.as_deref())
+    }
+}
+
 /// Who must approve a rollout before it begins, and who did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalDoc {
     /// Approvers that are needed, other than the submitter.
     pub required: u16,
@@ -286,7 +330,7 @@ pub struct ApprovalDoc {
 }
 
 /// A revert that is under way or halted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevertDoc {
     /// `settling`, `gathering` or `releasing`.
     pub stage: String,
@@ -297,7 +341,7 @@ pub struct RevertDoc {
 }
 
 /// Which guard stopped a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HaltDoc {
     /// `failures`, `half`, `stalled` or `revert`.
     pub guard: String,
@@ -306,13 +350,14 @@ pub struct HaltDoc {
 }
 
 /// Who did it, why and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MarkDoc {
     pub by: String,
     /// Why; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// When it was acknowledged.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 

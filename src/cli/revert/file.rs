@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::text::{Style, clean};
 use super::super::wire::{ChangeRow, PlanDoc, RolloutDoc};
+use crate::words::text::{Style, clean};
 
 /// Keys that the revert writes anew, or that say nothing about how it runs.
 const REPLACED: [&str; 6] = ["version", "name", "revision", "ssl_option", "description", "targets"];

@@ -36,7 +36,7 @@ fn begun() -> Timestamp {
 }
 
 fn pause(why: &str) -> Pause {
-    Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into() }
+    Pause { since: at("2026-12-05T17:59:00Z"), until: later(), why: why.into(), refused: false }
 }
 
 fn submitted() -> Timestamp {
@@ -192,7 +192,7 @@ impl OwnedFacts {
 
     /// What holds the rollout first; since when is a test of its own.
     fn rollout(&self) -> Option<Hold> {
-        self.holds().into_iter().next().map(|hold| hold.since(None))
+        self.holds().into_iter().next().map(|hold| self.told(hold))
     }
 
     fn holds(&self) -> Vec<Hold> {
@@ -212,7 +212,14 @@ impl OwnedFacts {
             group_full: self.group_full.as_ref(),
             lane: self.configured.then(|| self.lane()),
         };
-        of_change(&self.situation(), &waiting).map(|hold| hold.since(None))
+        of_change(&self.situation(), &waiting).map(|hold| self.told(hold))
+    }
+
+    /// With its whole line as the text: who, why and what lifts it stand in there.
+    fn told(&self, hold: Hold) -> Hold {
+        let Situation { plan, by, .. } = self.situation();
+        let line = crate::words::hold::line(&hold, plan, by);
+        Hold::new(hold.word, hold.until, line)
     }
 }
 
@@ -225,7 +232,7 @@ fn revert(stage: RevertStage) -> Revert {
 }
 
 fn hold(word: &'static str, until: Option<Timestamp>, text: &str) -> Option<Hold> {
-    Some(Hold { word, text: text.into(), since: None, until })
+    Some(Hold::new(word, until, text.into()))
 }
 
 #[test]

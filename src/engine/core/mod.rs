@@ -258,6 +258,7 @@ impl Core {
                 since: self.wall_at(paused.since),
                 until: self.wall_at(paused.until),
                 why: paused.why.clone(),
+                refused: paused.refused,
             }),
             quota: lane.standing(self.now.boot),
             clock: self.fence.clock(&lane.lane.name, self.now),

@@ -227,6 +227,12 @@ impl Core {
         let late = tracked.stall.counted() >= tracked.view.plan.strategy.progress_deadline();
         let at_work = if late { self.at_work(id) } else { String::new() };
         let Some(tracked) = self.rollouts.get_mut(&id) else { return };
+        let moved = |first: &mut (u64, Command)| first.1.only_if.is_some_and(|tag| tag != tracked.view.record.tag(id));
+        if let Some((waiting, _)) = tracked.verbs.pop_front_if(moved) {
+            out.push(Effect::Reply { id: waiting, result: Err(CommandError::Moved) });
+            tracked.again = true;
+            return;
+        }
         let event = match tracked.verbs.front() {
             Some((_, command)) => {
                 let mark = Attribution { by: command.by.name.clone(), reason: command.reason.clone(), at: now.wall };

@@ -56,7 +56,7 @@ fn sleep_until(then: Timestamp) {
 
 fn hold(status: &Value) -> (&str, &str) {
     let hold = &status["holds"][0];
-    (hold["word"].as_str().unwrap_or(""), hold["text"].as_str().unwrap_or(""))
+    (hold["word"].as_str().unwrap_or(""), hold["help"].as_str().unwrap_or(""))
 }
 
 struct FleetNight {

@@ -23,7 +23,8 @@ fn a_busy_daemon_is_told_from_one_that_is_not_there() {
     assert!(gone.code == Some(8) && gone.err.contains("no daemon answers on"), "{gone:?}");
 
     let listener = UnixListener::bind(&socket).expect("a socket");
-    let body = r#"{"error":{"message":"256 requests are being answered; try again in a moment"}}"#;
+    let body = r#"{"type":"/problems/unavailable","title":"not possible now","status":503,"code":"unavailable",
+        "detail":"256 requests are being answered; try again in a moment"}"#;
     let busy = format!("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let stopping = busy.replace("Retry-After: 5\r\n", "");
     let server = std::thread::spawn(move || {

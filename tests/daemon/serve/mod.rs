@@ -197,7 +197,7 @@ async fn a_lane_that_a_person_paused_stays_so_over_a_kill() {
     let applied = world.run(&["apply", plan.to_str().expect("text"), "--yes", "--detach"]);
     assert_eq!(applied.code, Some(0), "{applied:?}");
     let held = world.until("held", |status| status["holds"][0]["word"] == "lane_held");
-    assert!(held["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:#}");
+    assert!(held["holds"][0]["why"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:#}");
     assert_eq!(world.cloud.with_model(|model| model.ledger().switches_total()), 0, "a switch was sent over a paused lane");
     assert_eq!(world.run(&["resume", "--lane", lane]).code, Some(0));
     world.until("held", |status| status["phase"] == "completed");

@@ -124,7 +124,7 @@ async fn more_drift_than_allowed_waits_for_a_person() {
     assert!((0..3).all(|place| world.cloud.shows('a', place)));
     let again = world.post("/v1/enforcements/night/release", json!({})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
-    assert_eq!(again.json["error"]["message"], "nothing to release: the enforcement is idle, and none of its targets is held");
+    assert_eq!(again.json["detail"], "nothing to release: the enforcement is idle, and none of its targets is held");
     assert_one_run_at_a_time(&world).await;
 }
 

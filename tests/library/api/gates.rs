@@ -23,7 +23,7 @@ fn owned(rows: &[(u64, &str, &str)]) -> Vec<(u64, String, String)> {
 #[tokio::test]
 async fn a_revert_puts_back_what_nobody_changed_since() {
     let world = ApiWorld::new().await;
-    let early = world.post("/v1/rollouts/back/revert", json!({})).await;
+    let early = world.post("/v1/rollouts/back/revert", json!({"confirm": "back"})).await;
     assert_eq!(early.status, StatusCode::NOT_FOUND);
     world.submit(&plan("back", &targets('a', 4), TWO_WAVES)).await;
     world.until("/v1/rollouts/back", |answered| answered.json["phase"] == "awaiting").await;
@@ -31,7 +31,7 @@ async fn a_revert_puts_back_what_nobody_changed_since() {
 
     // Somebody else has switched one of them off again.
     world.cloud.set('a', 1, false);
-    let reverted = world.post("/v1/rollouts/back/revert", json!({"reason": "old drivers"})).await;
+    let reverted = world.post("/v1/rollouts/back/revert", json!({"reason": "old drivers", "confirm": "back"})).await;
     assert_eq!((reverted.status, reverted.json["phase"].as_str()), (StatusCode::OK, Some("reverting")), "{reverted:?}");
     let done = world.until("/v1/rollouts/back", |answered| answered.json["phase"] == "reverted").await;
     assert_eq!(done.json["final"], true);
@@ -50,7 +50,8 @@ async fn a_revert_puts_back_what_nobody_changed_since() {
     assert!(asked["why"].as_str().is_some_and(|why| why.contains("old drivers")) && asked["by"].is_string(), "{asked}");
 
     for verb in ["revert", "resume", "retry", "promote", "abort"] {
-        let late = world.post(&format!("/v1/rollouts/back/{verb}"), json!({})).await;
+        let body = if verb == "revert" { json!({"confirm": "back"}) } else { json!({}) };
+        let late = world.post(&format!("/v1/rollouts/back/{verb}"), body).await;
         assert_eq!(late.status, StatusCode::CONFLICT, "{verb}: {late:?}");
     }
     // It is over: its proxies are free for another rollout.
@@ -64,13 +65,13 @@ async fn a_revert_that_fails_waits_for_a_person() {
     world.submit(&plan("stuck", &targets('a', 4), TWO_WAVES)).await;
     world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "awaiting").await;
     world.cloud.refuse(true);
-    world.post("/v1/rollouts/stuck/revert", json!({})).await;
+    world.post("/v1/rollouts/stuck/revert", json!({"confirm": "stuck"})).await;
     let halted = world.until("/v1/rollouts/stuck", |answered| answered.json["phase"] == "halted").await;
     assert_eq!(halted.json["halt"]["guard"], "revert");
     assert_eq!(halted.json["revert"]["stage"], "releasing", "{halted:?}");
-    let again = world.post("/v1/rollouts/stuck/revert", json!({})).await;
+    let again = world.post("/v1/rollouts/stuck/revert", json!({"confirm": "stuck"})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
-    assert!(again.json["error"]["message"].as_str().is_some_and(|message| message.contains("sealift retry")), "{again:?}");
+    assert!(again.json["detail"].as_str().is_some_and(|message| message.contains("sealift retry")), "{again:?}");
     assert_eq!(world.post("/v1/rollouts/stuck/promote", json!({})).await.status, StatusCode::CONFLICT);
 
     world.cloud.refuse(false);
@@ -88,11 +89,11 @@ async fn a_canary_half_of_which_failed_is_left_by_a_person_with_a_reason() {
     world.submit(&plan("canary", &list, strategy)).await;
     let halted = world.until("/v1/rollouts/canary", |answered| answered.json["phase"] == "halted").await;
     assert_eq!((&halted.json["halt"]["guard"], &halted.json["tally"]["queued"]), (&json!("half"), &json!(4)), "{halted:?}");
-    assert!(halted.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("sealift promote canary --reason")), "{halted:?}");
+    assert!(halted.json["holds"][0]["help"].as_str().is_some_and(|text| text.contains("sealift promote canary --reason")), "{halted:?}");
     let path = "/v1/rollouts/canary/promote";
     let unsaid = world.post(path, json!({})).await;
     assert_eq!(unsaid.status, StatusCode::CONFLICT);
-    assert!(unsaid.json["error"]["message"].as_str().is_some_and(|message| message.contains("--reason")), "{unsaid:?}");
+    assert!(unsaid.json["detail"].as_str().is_some_and(|message| message.contains("--reason")), "{unsaid:?}");
     assert_eq!(world.post(path, json!({"reason": "the one is being decommissioned"})).await.json["phase"], "advancing");
 
     // Two of the last wave's four fail: the last one halts too, and a person ends it.
@@ -143,15 +144,16 @@ async fn an_approval_names_the_digest_and_comes_from_somebody_else() {
     assert_eq!(world.post("/v1/rollouts/agreed/pause", json!({"digest": digest})).await.status, StatusCode::BAD_REQUEST);
     let other = world.post(path, json!({"digest": "0".repeat(64)})).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
-    assert!(other.json["error"]["message"].as_str().is_some_and(|message| message.contains(&digest)), "{other:?}");
+    assert!(other.json["detail"].as_str().is_some_and(|message| message.contains(&digest)), "{other:?}");
     let own = world.post(path, json!({"digest": digest})).await;
-    assert!(own.json["error"]["message"].as_str().is_some_and(|message| message.contains("somebody else")), "{own:?}");
+    assert!(own.json["detail"].as_str().is_some_and(|message| message.contains("somebody else")), "{own:?}");
 
     let approve = |by: &str| Command {
         rollout: held.json["id"].as_str().expect("an id").parse().expect("an id"),
         verb: Verb::Approve { digest: digest.parse().expect("a digest") },
         by: by.into(),
         reason: "looked at it".into(),
+        only_if: None,
     };
     world.handle.command(approve("bob")).await.expect("approved");
     world.until("/v1/rollouts/agreed", |answered| answered.json["phase"] == "completed").await;
@@ -222,8 +224,8 @@ async fn operators_at_once_and_a_verb_that_races_the_end_make_one_story() {
         let answers = tokio::join!(
             world.post(&pause, json!({})),
             world.post(&other, json!({})),
-            world.post(&revert, json!({})),
-            world.post(&twice, json!({})),
+            world.post(&revert, json!({"confirm": name})),
+            world.post(&twice, json!({"confirm": name})),
             world.post(&abort, json!({})),
         );
         let answers = [answers.0, answers.1, answers.2, answers.3, answers.4];
@@ -255,7 +257,7 @@ async fn a_paused_lane_holds_what_needs_it_until_it_is_resumed() {
 
     world.submit(&plan("over", &targets('a', 3), "")).await;
     let held = world.until("/v1/rollouts/over", |answered| answered.json["holds"][0]["word"] == "lane_held").await;
-    assert!(held.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
+    assert!(held.json["holds"][0]["why"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
     let changes = world.get("/v1/rollouts/over/changes").await;
     assert_eq!(changes.json["rows"][0]["hold"]["word"], "lane_held", "{changes:?}");
     let daemon = world.get("/v1/daemon").await;
@@ -301,13 +303,13 @@ async fn what_a_person_stopped_stays_stopped_until_it_is_started() {
     world.cloud.busy(false);
     let again = world.post("/v1/stop", json!({"reason": "me too"})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
-    let told = again.json["error"]["message"].as_str().expect("a message");
+    let told = again.json["detail"].as_str().expect("a message");
     assert!(told.contains("incident in the region") && told.contains("`sealift start`"), "{told}");
     let kept = std::fs::read_to_string(world.folder.path().join("lanes.json")).expect("written before it is acknowledged");
     assert!(kept.contains("incident in the region"), "{kept}");
 
     let held = world.until("/v1/rollouts/all", |answered| answered.json["holds"][0]["word"] == "stopped").await;
-    assert!(held.json["holds"][0]["text"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
+    assert!(held.json["holds"][0]["why"].as_str().is_some_and(|text| text.contains("incident in the region")), "{held:?}");
     let changes = world.get("/v1/rollouts/all/changes").await;
     assert_eq!(changes.json["rows"][0]["hold"]["word"], "stopped", "{changes:?}");
     let daemon = world.get("/v1/daemon").await;
@@ -334,7 +336,7 @@ async fn a_stop_that_cannot_be_kept_stops_all_the_same_and_says_so() {
     std::fs::create_dir(&kept).expect("a folder");
     let stopped = world.post("/v1/stop", json!({"reason": "incident"})).await;
     assert_eq!(stopped.status, StatusCode::SERVICE_UNAVAILABLE, "it is not acknowledged: {stopped:?}");
-    let told = stopped.json["error"]["message"].as_str().expect("a message");
+    let told = stopped.json["detail"].as_str().expect("a message");
     assert!(told.contains("lanes.json cannot be written") && told.contains("only until this daemon ends"), "{told}");
     world.submit(&plan("all", &targets('a', 2), "")).await;
     world.until("/v1/rollouts/all", |answered| answered.json["holds"][0]["word"] == "stopped").await;

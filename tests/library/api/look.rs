@@ -47,7 +47,7 @@ async fn what_is_no_look_is_refused() {
         (json!({"targets": []}), "unknown field `targets`"),
     ] {
         let answered = world.post("/v1/looks", body).await;
-        let message = answered.json["error"]["message"].as_str().unwrap_or_default().to_owned();
+        let message = answered.json["detail"].as_str().unwrap_or_default().to_owned();
         assert!(answered.status == StatusCode::BAD_REQUEST && message.contains(says), "{answered:?}");
     }
     world.handle.drain().await;

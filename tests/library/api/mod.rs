@@ -1,9 +1,13 @@
 //! The API over a real unix socket, with the real engine behind it.
 
+mod attention;
+mod contract;
 mod enforce;
 mod gates;
 mod look;
+mod people;
 mod socket;
+mod verbs;
 mod world;
 
 use self::world::{ApiWorld, form, plan, targets};
@@ -62,7 +66,7 @@ async fn the_same_plan_again_is_the_same_rollout() {
     assert_eq!(first.json["id"], second.json["id"]);
     let other = world.submit(&plan("twice", &targets('a', 3), "")).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
-    assert!(other.json["error"]["message"].as_str().is_some_and(|message| message.contains("revision")), "{other:?}");
+    assert!(other.json["detail"].as_str().is_some_and(|message| message.contains("revision")), "{other:?}");
 }
 
 #[tokio::test]
@@ -87,14 +91,14 @@ async fn mistakes_come_back_with_their_places_and_nothing_is_queued() {
     let world = ApiWorld::new().await;
     let refused = world.submit("version: 1\nname: bad\nssl_optoin: true\ntargets:\n  list: []\n").await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let error = &refused.json["error"];
+    let error = &refused.json;
     let rendered = error["rendered"].as_str().expect("drawn mistakes");
     assert!(rendered.contains("plan.yaml:3:1") && rendered.contains("ssl_option"), "{rendered}");
     assert!(!rendered.contains("spool"), "our folder shows: {rendered}");
     assert!(!error["diagnostics"].to_string().contains("spool"));
     let unknown = world.submit(&plan("lanes", &targets('a', 1).replace("lane: lab", "lane: labb"), "")).await;
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(unknown.json["error"]["rendered"].as_str().is_some_and(|text| text.contains("did you mean `lab`")), "{unknown:?}");
+    assert!(unknown.json["rendered"].as_str().is_some_and(|text| text.contains("did you mean `lab`")), "{unknown:?}");
     assert_eq!(world.get("/v1/rollouts").await.json["rows"], json!([]));
 }
 
@@ -130,7 +134,10 @@ async fn verbs_are_carried_out_or_refused_with_the_reason() {
     assert_eq!(paused.status, StatusCode::OK, "{paused:?}");
     assert_eq!(paused.json["verb"], "pause");
     let held = world.get("/v1/rollouts/held").await;
-    assert_eq!(held.json["holds"][0]["word"], "paused");
+    let hold = &held.json["holds"][0];
+    assert_eq!((&hold["word"], &hold["text"], &hold["why"]), (&json!("paused"), &json!("paused"), &json!("lunch[31m")), "{hold}");
+    assert_eq!((&hold["verb"], &hold["command"]), (&json!("resume"), &json!("sealift resume held")));
+    assert_eq!(hold["by"], held.json["by"]);
     assert_eq!(held.json["paused"]["reason"], "lunch[31m", "control characters are taken out");
     assert_eq!(held.json["paused"]["by"], held.json["by"]);
     let queued = world.get("/v1/rollouts/held/changes?state=queued").await;
@@ -201,7 +208,7 @@ async fn references_are_found_or_refused_never_guessed() {
     if let Some(first) = shared {
         let ambiguous = world.get(&format!("/v1/rollouts/{first}")).await;
         assert_eq!(ambiguous.status, StatusCode::CONFLICT);
-        assert!(ambiguous.json["error"]["candidates"].as_array().is_some_and(|rows| rows.len() > 1));
+        assert!(ambiguous.json["candidates"].as_array().is_some_and(|rows| rows.len() > 1));
     }
     for id in &ids {
         assert_eq!(world.get(&format!("/v1/rollouts/{id}")).await.json["id"], id.as_str());
@@ -229,7 +236,9 @@ async fn every_refusal_is_json_and_every_bound_holds() {
     ] {
         let answered = world.get(path).await;
         assert_eq!(answered.status, status, "{path}");
-        assert!(answered.json["error"]["message"].is_string(), "{path}: {answered:?}");
+        assert!(answered.json["detail"].is_string(), "{path}: {answered:?}");
+        assert_eq!(answered.json["type"], format!("/problems/{}", answered.json["code"].as_str().unwrap_or_default()), "{path}");
+        assert_eq!(answered.json["status"], status.as_u16(), "{path}");
     }
     let long = world.post("/v1/rollouts/bounds/pause", json!({"reason": "x".repeat(100_000)})).await;
     assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE);

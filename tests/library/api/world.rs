@@ -11,13 +11,14 @@ use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
-use sealift::api::{self, Api, Switches};
+use sealift::api::{self, Api, Callers, Switches};
 use sealift::clock::{Clock, SystemClock, Times};
 use sealift::cloud::{Cloud, LastCheck};
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
 use sealift::domain::lane::{Access, Credentials, Lane, LaneTls, Language, SecretSource};
+use sealift::domain::people::People;
 use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
@@ -185,6 +186,8 @@ pub struct ApiWorld {
     pub socket: PathBuf,
     pub handle: Handle,
     pub stop: CancellationToken,
+    /// What stands behind the socket, which tells nobody who calls.
+    pub router: axum::Router,
     http: reqwest::Client,
 }
 
@@ -202,6 +205,15 @@ impl ApiWorld {
 
     /// Over this store, and with this limit for clients that stall.
     pub async fn with(store: Arc<dyn Store>, idle: Duration) -> Self {
+        Self::start(store, idle, Callers::default()).await
+    }
+
+    /// With this list of people, of whom the test's own user must be one who may read.
+    pub async fn with_people(people: People) -> Self {
+        Self::start(Arc::new(MemoryStore::new()), api::IDLE_MAX, Callers::new(Some(people))).await
+    }
+
+    async fn start(store: Arc<dyn Store>, idle: Duration, callers: Callers) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
@@ -212,12 +224,13 @@ impl ApiWorld {
         let served =
             Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), switches, stop.clone()));
         let socket = folder.path().join("run/api.sock");
-        let listener = api::bind(&socket).expect("a free socket").idle(idle);
+        let listener = api::bind(&socket).expect("a free socket").idle(idle).callers(callers);
         tokio::spawn(engine);
-        tokio::spawn(api::serve(listener, api::router(served.clone()), stop.clone()));
+        let router = api::router(served.clone());
+        tokio::spawn(api::serve(listener, router.clone(), stop.clone()));
         tokio::spawn(async move { served.follow().await });
         let http = reqwest::Client::builder().unix_socket(&*socket).build().expect("a client");
-        let world = Self { folder, cloud, clock, store, socket, handle, stop, http };
+        let world = Self { folder, cloud, clock, store, socket, handle, stop, router, http };
         world.until("/readyz", |answered| answered.status == StatusCode::OK).await;
         world
     }
@@ -244,6 +257,16 @@ impl ApiWorld {
         self.send(Method::POST, path, None, Some(form)).await
     }
 
+    /// A verb for the record of this tag alone.
+    pub async fn matching(&self, tag: &str, path: &str, body: Value) -> Answered {
+        answered(self.http.post(format!("http://sealift{path}")).header("If-Match", tag).json(&body)).await
+    }
+
+    /// A request with a body of this type.
+    pub async fn typed(&self, method: Method, path: &str, kind: &str, body: &'static str) -> Answered {
+        answered(self.http.request(method, format!("http://sealift{path}")).header("Content-Type", kind).body(body)).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Value>, form: Option<Form>) -> Answered {
         let mut request = self.http.request(method, format!("http://sealift{path}"));
         if let Some(body) = body {
@@ -252,10 +275,7 @@ impl ApiWorld {
         if let Some(form) = form {
             request = request.multipart(form);
         }
-        let response = request.send().await.expect("the server answers");
-        let status = response.status();
-        let text = response.text().await.expect("a whole body");
-        Answered { status, json: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        answered(request).await
     }
 
     /// Asks until the answer is as wanted; the engine works on its own tasks, so there is nothing else to wait on.
@@ -287,6 +307,13 @@ impl ApiWorld {
         let files = std::fs::read_dir(self.folder.path().join("spool")).into_iter().flatten();
         files.map(|entry| entry.expect("a readable folder").path()).collect()
     }
+}
+
+async fn answered(request: reqwest::RequestBuilder) -> Answered {
+    let response = request.send().await.expect("the server answers");
+    let status = response.status();
+    let text = response.text().await.expect("a whole body");
+    Answered { status, json: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }
 
 pub fn form(plan: &str, files: &[(&str, &str)]) -> Form {

@@ -189,7 +189,7 @@ impl EnforcementScript {
                 continue;
             }
             let verb = if self.rng.bool() && run { Verb::Abort } else { Verb::Retry(Requeue::FailedAndInDoubt) };
-            let asked = Command { rollout: rollout.id, verb, by: "operator".into(), reason: "drill".into() };
+            let asked = Command { rollout: rollout.id, verb, by: "operator".into(), reason: "drill".into(), only_if: None };
             let _ = daemon.handle.command(asked).await;
         }
     }

@@ -123,7 +123,7 @@ pub async fn operate(shared: RunShared, desk: Arc<Mutex<()>>, handle: Handle, id
     let now = shared.now();
     shared.see(SeenFact::VerbAsked { id, now });
     let by = if matches!(verb, Verb::Approve { .. }) { format!("operator {id}") } else { "operator".to_owned() };
-    let command = Command { rollout: shared.rollout, verb: verb.clone(), by: by.into(), reason: "drill".into() };
+    let command = Command { rollout: shared.rollout, verb: verb.clone(), by: by.into(), reason: "drill".into(), only_if: None };
     let answer = timeout(ANSWERED_WITHIN, handle.command(command)).await;
     shared.tell(|| format!("verb {id} -> {answer:?}"));
     match answer {

@@ -40,7 +40,7 @@ impl SimWorld {
         self.verbs_out.insert(id, verb.clone());
         self.oracle.see(SeenFact::VerbAsked { id, now: self.now.max(self.daemon.frozen_until) });
         let (by, passed_on) = (self.author(&verb).to_owned(), self.passed_on(&verb));
-        let command = Command { rollout: self.rollout, verb: passed_on, by: by.into(), reason: "drill".into() };
+        let command = Command { rollout: self.rollout, verb: passed_on, by: by.into(), reason: "drill".into(), only_if: None };
         if self.planted == Planted::VerbAcknowledgedBeforeSaved {
             self.oracle.see(SeenFact::Acknowledged { verb });
         }

@@ -346,7 +346,7 @@ fn a_step_of_the_clock_while_all_is_stopped_ends_no_pause() {
     daemon.wait(0);
     daemon.step(Input::StopFile(Some(StopFile::new("/state/STOP", "drill"))));
     let verb = Verb::Pause { until: Some(fixtures::at(daemon.second + 600)) };
-    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into() } });
+    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into(), only_if: None } });
     daemon.ahead = 86_400;
     daemon.wait(1);
     daemon.step(Input::StopFile(None));
@@ -367,7 +367,7 @@ fn a_step_of_the_clock_while_its_commit_is_out_ends_no_pause() {
     daemon.wait(0);
     daemon.stepped = 300;
     let verb = Verb::Pause { until: Some(fixtures::at(daemon.second + 300)) };
-    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into() } });
+    daemon.step(Input::Command { id: 1, command: Command { rollout: id, verb, by: "ada".into(), reason: "drill".into(), only_if: None } });
     assert_eq!(daemon.ahead, 300);
     let is_paused = || ready(store.rollout(id)).expect("memory").expect("there").record.paused.is_some();
     daemon.wait(40);
