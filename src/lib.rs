@@ -11,6 +11,9 @@ pub mod daemon;
 // The client verbs.
 pub mod cli;
 
+// The operator's page: views in HTML.
+pub mod page;
+
 // The daemon's API on its socket, and its wire types.
 pub mod api;
 pub mod words;

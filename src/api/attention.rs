@@ -20,7 +20,8 @@ const FOR_PEOPLE: [&str; 6] = ["halted", "in_doubt", "overdue", "paused", "await
 const CERTIFICATES_OF: usize = 20;
 
 impl Api {
-    pub(super) async fn attention(&self) -> Result<AttentionDoc, ApiError> {
+    /// What wants a person, and the first sentence of the whole.
+    pub async fn attention(&self) -> Result<AttentionDoc, ApiError> {
         let (now, engine, health) = (self.now(), self.engine(), self.store.health());
         let open = find::open_rollouts(&*self.store).await?;
         let open: Vec<&Rollout> = open.iter().filter(|rollout| !rollout.record.phase.is_final()).collect();

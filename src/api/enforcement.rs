@@ -139,6 +139,25 @@ impl Api {
     }
 }
 
+/// Every enforcement, ended ones too.
+pub(super) async fn documents(api: &Api) -> Result<Vec<EnforcementDoc>, ApiError> {
+    let found = api.store.enforcements().await?;
+    api.store.durable().await?;
+    let mut rows = Vec::with_capacity(found.len());
+    for enforcement in &found {
+        rows.push(api.enforcement(enforcement, false).await?);
+    }
+    Ok(rows)
+}
+
+/// The enforcement of this name, its held targets named.
+pub(super) async fn named(api: &Api, reference: &str) -> Result<EnforcementDoc, ApiError> {
+    let name = name(reference)?;
+    let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
+    api.store.durable().await?;
+    api.enforcement(&found, true).await
+}
+
 impl From<&Opposing> for OpposingRow {
     fn from(one: &Opposing) -> Self {
         Self {

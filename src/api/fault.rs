@@ -84,6 +84,13 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// What it says.
+    pub fn problem(&self) -> &Problem {
+        &self.body
+    }
+}
+
 fn code_of(status: StatusCode) -> ProblemCode {
     match status {
         StatusCode::UNAUTHORIZED => ProblemCode::SignedOut,

@@ -154,7 +154,8 @@ impl Api {
         Ok(RolloutDoc { enforcement, ..doc }.with_forecast(forecast))
     }
 
-    pub(super) async fn daemon(&self) -> DaemonDoc {
+    /// The daemon, its store and its lanes.
+    pub async fn daemon(&self) -> DaemonDoc {
         // Beside the rest of it; a store that is out of order is told by its health.
         let growth = self.store.growth(self.now()).await.unwrap_or_default();
         let plans = self.plans.borrow().clone();

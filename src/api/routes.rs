@@ -13,6 +13,8 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,9 +24,9 @@ use super::fault::{ApiError, spelled};
 use super::reads::{ChangesQuery, EventsQuery, JobsQuery, JournalQuery, RolloutsQuery};
 use super::request::{nowhere, query};
 use super::wire::{
-    AttentionDoc, ChangeRow, DaemonDoc, Events, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
+    AttentionDoc, ChangeRow, DaemonDoc, Events, FoundDoc, JournalRow, Listing, PlanDoc, RolloutDoc, RolloutRow, SavedJob, VerbsDoc, Whoami,
 };
-use super::{Api, contract, copy, describe, enforcement, find, lane, look, outlook, preflight, stop, submit, verbs};
+use super::{Api, contract, copy, describe, enforcement, find, lane, look, moved, outlook, preflight, stop, submit, verbs};
 
 /// Largest body of a verb: a reason is a sentence.
 const VERB_BODY_MAX: usize = 64 * 1024;
@@ -58,6 +60,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(ready))
         .routes(routes!(whoami))
         .routes(routes!(attention))
+        .routes(routes!(found))
         .routes(routes!(daemon))
         .routes(routes!(rollouts))
         .routes(routes!(rollout))
@@ -91,6 +94,7 @@ fn routes() -> OpenApiRouter<Arc<Api>> {
     // The answers of these are told as they come: they take as long as the quota, the disk or the wait asks for.
     OpenApiRouter::with_openapi(contract::base())
         .routes(routes!(events))
+        .routes(routes!(moved::moved))
         .routes(routes!(copy::export))
         .routes(routes!(look::instances))
         .merge(looks)
@@ -286,6 +290,28 @@ async fn jobs(State(api): RouteState, _: Reads, Path(reference): Path<String>, u
 )]
 async fn journal(State(api): RouteState, _: Reads, Path(reference): Path<String>, uri: Uri) -> Shown<Listing<JournalRow>> {
     Ok(Json(api.journal(&reference, query(&uri)?).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct FindQuery {
+    /// The first characters of an id, at least four.
+    begins: String,
+}
+
+/// Finds what an id is: a rollout, a proxy, an instance, a job or a request of the cloud. It searches for two seconds at most.
+#[utoipa::path(
+    get,
+    path = "/v1/find",
+    operation_id = "find",
+    tag = "reads",
+    params(FindQuery),
+    responses((status = 200, description = "What has an id that begins so", body = FoundDoc), RefusedAnswers)
+)]
+async fn found(State(api): RouteState, _: Reads, uri: Uri) -> Shown<FoundDoc> {
+    let asked: FindQuery = query(&uri)?;
+    Ok(Json(api.search(&asked.begins).await?))
 }
 
 /// Waits until something moved, then says how the rollouts asked for stand.

@@ -18,11 +18,11 @@ pub use self::options::{DocumentArgs, DocumentFormat, OutputArgs, OutputFormat, 
 pub use self::store::{
     BackupArgs, CompactArgs, ExportArgs, ImportArgs, RepairArgs, StateArgs, StoreArgs, StoreCheckArgs, StoreVerb, TakeBackArgs,
 };
-use super::moment::length;
 use super::reach::Reach;
 use super::{complete, exit};
 use crate::domain::proof::{Endpoint, TlsVersion};
 use crate::simcloud::emulator::{INSTANCES_DEFAULT, LANE_DEFAULT, PROXIES_DEFAULT, SEED_DEFAULT, TOKEN_DEFAULT};
+use crate::words::moment::length;
 use crate::yaml::length::Length;
 
 /// Switches SSL on or off across a fleet of GaussDB(for MySQL) proxies, durably, and proves it.

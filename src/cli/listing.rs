@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use super::args::{ChangesArgs, DocumentFormat, JournalArgs, ListArgs, OutputArgs, OutputFormat, RowsArgs, StatusArgs};
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
-use super::moment::past;
 use super::output::{ListingPrinter, ListingRow, line, pretty};
 use super::status::view;
 use super::term::{self, say};
@@ -17,6 +16,7 @@ use super::wire::{
     AttentionDoc, ChangeRow, DaemonDoc, EnforcementDoc, Events, JournalRow, LaneDoc, PlanFault, RolloutDoc, RolloutRow, SavedJob,
 };
 use super::{enforce, lanes, stop};
+use crate::words::moment::past;
 use crate::words::text::{Style, clean};
 
 /// Rows asked for at once; the server's most.

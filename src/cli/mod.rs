@@ -24,7 +24,6 @@ mod lanes;
 pub(crate) mod listing;
 mod look;
 mod members;
-mod moment;
 mod offline;
 mod operate;
 mod output;

@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::args::{AbortArgs, ApproveArgs, DocumentArgs, DocumentFormat, HoldArgs, PauseArgs, ResolveArgs, RetryArgs, VerbArgs};
 use super::client::Client;
 use super::exit::{Exit, ExitFailure};
-use super::moment::moment;
 use super::output::{line, pretty};
 use super::term::{self, ask, can_ask};
 use super::wire::{
     AbortRequest, ApproveRequest, LaneAnswer, LaneRequest, PauseRequest, PromoteRequest, ResolveRequest, ResumeRequest, RetryRequest,
     VerbAnswer,
 };
+use crate::words::moment::moment;
 use crate::words::text::{Style, clean};
 use crate::words::verbs::aborts;
 

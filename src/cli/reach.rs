@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::exit::{Exit, ExitFailure};
-use super::{moment, term};
+use super::term;
 use crate::config::{self, Config};
 use crate::domain::id::Name;
 use crate::domain::lane::{Lane, reached};
+use crate::words::moment;
 use crate::yaml::length::Length;
 
 /// Place in a help text of what many verbs have: behind their own.

@@ -24,6 +24,7 @@ use crate::domain::lane::Lane;
 use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
 use crate::engine::{self, Handle, Level, Options};
+use crate::page;
 use crate::probe::{Probe, Prober};
 use crate::store::error::OpenError;
 use crate::store::sled::{SledOptions, SledStore};
@@ -124,7 +125,7 @@ impl RunningParts {
         let api = Arc::new(api.with_plans(setup.plans).with_exporter(store.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
-        let server = tokio::spawn(api::serve(socket, api::router(api.clone()), stop.clone()));
+        let server = tokio::spawn(api::serve(socket, api::router(api.clone()).merge(page::router(api.clone())), stop.clone()));
         tokio::spawn(async move { api.follow().await });
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
         Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })

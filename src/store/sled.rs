@@ -34,8 +34,7 @@ use super::open::{Headway, OpenSettings, OpenedStore, open};
 use super::packer::Packer;
 use super::packing::PackingLine;
 use super::page::PageQuery;
-use super::pending::PendingRecord;
-use super::pending::{FrozenRollout, NewRollout};
+use super::pending::{FrozenRollout, NewRollout, PendingRecord};
 use super::queue_writer::QueueWriter;
 use super::record::JournalRecord;
 use super::row::change;
@@ -108,7 +107,8 @@ impl Default for SledOptions {
 /// The store on disk.
 #[derive(Debug)]
 pub struct SledStore {
-    shared: Arc<StoreShared>,
+    /// What its threads share.
+    pub(super) shared: Arc<StoreShared>,
     workers: Workers,
     places: Arc<Semaphore>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -185,12 +185,6 @@ impl SledStore {
         let trees = self.shared.queue.trees().into_iter().filter(|(name, _)| *name != super::draft::TreeName::Rollouts);
         let state = self.shared.commit_queue().expect("in order").state.kept();
         state.into_iter().chain(trees.map(|(name, tree)| (name.as_str(), tree.len()))).collect()
-    }
-
-    /// What its threads share.
-    #[cfg(test)]
-    pub(crate) fn shared(&self) -> &StoreShared {
-        &self.shared
     }
 
     /// How often journal or queue were synced to disk since the start.

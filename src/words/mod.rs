@@ -10,6 +10,7 @@
 pub mod attention;
 pub mod change;
 pub mod hold;
+pub mod moment;
 pub mod rollout;
 pub mod text;
 pub mod verbs;

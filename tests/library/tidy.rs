@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &[
     "daemon",
     "cli",
+    "page",
     "api",
     "words",
     "rehearse",

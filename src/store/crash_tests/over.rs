@@ -162,7 +162,7 @@ async fn the_table_of_pages_does_not_grow_with_what_is_over() {
     for number in 0..8 {
         ended(&store, &format!("night-{number}"), 120).await;
         packed(&store);
-        pages.push(store.shared().queue.pages());
+        pages.push(store.shared.queue.pages());
     }
     // The rows of one rollout take a page for each 8 to 16 of them.
     assert!(pages[7] < pages[1] + 12, "{pages:?}");
@@ -173,13 +173,13 @@ async fn the_table_of_pages_does_not_grow_with_what_is_over() {
 async fn a_packer_that_lags_is_waited_for() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = SledStore::open(dir.path(), SledOptions { packing_rows_max: 10, ..options(Failpoint::default()) }).expect("a new store");
-    store.shared().packing.hold(true);
+    store.shared.packing.hold(true);
     for name in ["alpha", "beta", "gamma"] {
         ended(&store, name, 8).await;
     }
-    assert!(store.shared().packing.fills(), "nobody waits, and 16 rows do");
+    assert!(store.shared.packing.fills(), "nobody waits, and 16 rows do");
     assert_eq!(store.unpacked().expect("sound").len(), 3);
-    store.shared().packing.hold(false);
+    store.shared.packing.hold(false);
     ended(&store, "delta", 8).await;
     store.rollouts(None, 9).await.expect("the queue goes on");
     packed(&store);
@@ -190,11 +190,11 @@ async fn a_packer_that_lags_is_waited_for() {
 async fn a_store_that_ends_does_not_wait_for_the_packer() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = SledStore::open(dir.path(), SledOptions { packing_rows_max: 0, ..options(Failpoint::default()) }).expect("a new store");
-    store.shared().packing.hold(true);
+    store.shared.packing.hold(true);
     for name in ["alpha", "beta"] {
         ended(&store, name, 3).await;
     }
-    assert!(store.shared().packing.fills(), "nobody waits, and 3 rows do");
+    assert!(store.shared.packing.fills(), "nobody waits, and 3 rows do");
     store.close().expect("nothing failed");
     drop(store);
     let store = reopened(dir.path());

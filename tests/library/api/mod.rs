@@ -5,6 +5,7 @@ mod contract;
 mod enforce;
 mod gates;
 mod look;
+mod page;
 mod people;
 mod socket;
 mod verbs;

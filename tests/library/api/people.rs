@@ -1,20 +1,32 @@
 //! Who may do what: the roles of `api.people` at every door, and that nobody is let in unnamed.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use reqwest::StatusCode;
 use sealift::domain::people::{ListedPerson, People, Role};
+use sealift::store::Store;
 use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::world::{ApiWorld, form, plan, targets};
 
-/// A world whose only listed person, `ada`, is the user who runs the test and has these roles beside `read`.
-async fn world_of_ada(roles: &[Role]) -> ApiWorld {
+/// A list of one person, `ada`: the user who runs the test, with these roles beside `read`.
+async fn ada(roles: &[Role]) -> People {
     let whoami = ApiWorld::new().await.get("/v1/whoami").await;
     let unix = whoami.json["name"].as_str().map(str::to_owned);
     let may = roles.iter().copied().chain([Role::Read]).collect();
-    ApiWorld::with_people(People { persons: vec![ListedPerson { name: "ada".into(), unix, certificate: None, may }], groups: Vec::new() })
-        .await
+    People { persons: vec![ListedPerson { name: "ada".into(), unix, certificate: None, may }], groups: Vec::new() }
+}
+
+/// A world whose only listed person is `ada`.
+pub async fn world_of_ada(roles: &[Role]) -> ApiWorld {
+    ApiWorld::with_people(ada(roles).await).await
+}
+
+/// A world over this store in which `ada` may only read.
+pub async fn reader_of(store: Arc<dyn Store>) -> ApiWorld {
+    ApiWorld::over(store, ada(&[]).await).await
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::multipart::{Form, Part};
+use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use sealift::api::{self, Api, Callers, Switches};
 use sealift::clock::{Clock, SystemClock, Times};
@@ -23,6 +24,7 @@ use sealift::domain::plan::WireRules;
 use sealift::domain::proof::{Endpoint, Proof, Trouble, TroubleWord};
 use sealift::engine::enforce::Enforcer;
 use sealift::engine::{Handle, Options, start};
+use sealift::page;
 use sealift::probe::Probe;
 use sealift::store::Store;
 use sealift::store::memory::MemoryStore;
@@ -213,6 +215,11 @@ impl ApiWorld {
         Self::start(Arc::new(MemoryStore::new()), api::IDLE_MAX, Callers::new(Some(people))).await
     }
 
+    /// The same over this store.
+    pub async fn over(store: Arc<dyn Store>, people: People) -> Self {
+        Self::start(store, api::IDLE_MAX, Callers::new(Some(people))).await
+    }
+
     async fn start(store: Arc<dyn Store>, idle: Duration, callers: Callers) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cloud = Arc::new(Quick::default());
@@ -226,10 +233,10 @@ impl ApiWorld {
         let socket = folder.path().join("run/api.sock");
         let listener = api::bind(&socket).expect("a free socket").idle(idle).callers(callers);
         tokio::spawn(engine);
-        let router = api::router(served.clone());
+        let router = api::router(served.clone()).merge(page::router(served.clone()));
         tokio::spawn(api::serve(listener, router.clone(), stop.clone()));
         tokio::spawn(async move { served.follow().await });
-        let http = reqwest::Client::builder().unix_socket(&*socket).build().expect("a client");
+        let http = reqwest::Client::builder().unix_socket(&*socket).redirect(Policy::none()).build().expect("a client");
         let world = Self { folder, cloud, clock, store, socket, handle, stop, router, http };
         world.until("/readyz", |answered| answered.status == StatusCode::OK).await;
         world
@@ -265,6 +272,22 @@ impl ApiWorld {
     /// A request with a body of this type.
     pub async fn typed(&self, method: Method, path: &str, kind: &str, body: &'static str) -> Answered {
         answered(self.http.request(method, format!("http://sealift{path}")).header("Content-Type", kind).body(body)).await
+    }
+
+    /// A form of a view; what it leads to is not followed.
+    pub async fn fill(&self, path: &str, fields: &[(&str, &str)]) -> (Answered, Option<String>) {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.post(format!("http://sealift{path}")).header("Content-Type", "application/x-www-form-urlencoded");
+        let response = request.body(body).send().await.expect("the server answers");
+        let leads = response.headers().get("Location").map(|value| value.to_str().expect("an address").to_owned());
+        let status = response.status();
+        (Answered { status, json: Value::String(response.text().await.expect("a whole body")) }, leads)
+    }
+
+    /// The text of a view.
+    pub async fn view(&self, path: &str) -> String {
+        let answered = self.get(path).await;
+        answered.json.as_str().map_or_else(|| answered.json.to_string(), str::to_owned)
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>, form: Option<Form>) -> Answered {

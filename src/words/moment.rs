@@ -1,11 +1,11 @@
-//! An instant as people write it on the command line: with its offset, by the clock on the wall here, or so far from now.
+//! An instant as people write it: with its offset, by the clock on the wall here, or so far from now.
 //!
 //! Invariant: what is read lies on the side of now that was asked for, or is refused.
 
 use jiff::civil::{DateTime, Time};
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::words::text::Style;
+use super::text::Style;
 use crate::yaml::format::Complaint;
 use crate::yaml::length::Length;
 

@@ -1,0 +1,41 @@
+// The question of a verb beside the view: the same page that opens without script, in a dialog.
+//
+// Invariant: nothing is done here; the form is the daemon's and goes to its own address.
+
+import { parse } from './trust.js';
+
+/** @param {HTMLAnchorElement} link */
+async function ask(link) {
+  const answer = await fetch(link.href, { cache: 'no-store', redirect: 'manual' });
+  if (!answer.ok) {
+    location.assign(link.href);
+    return;
+  }
+  const made = parse(await answer.text());
+  const question = made.querySelector('.question');
+  if (!question) {
+    location.assign(link.href);
+    return;
+  }
+  const dialog = document.createElement('dialog');
+  dialog.setAttribute('aria-label', question.querySelector('h1')?.textContent ?? 'Question');
+  dialog.append(document.adoptNode(question));
+  dialog.querySelector('[data-cancel]')?.addEventListener('click', (event) => {
+    event.preventDefault();
+    dialog.close();
+  });
+  dialog.addEventListener('close', () => {
+    dialog.remove();
+    link.focus();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  dialog.querySelector('input:not([type=hidden])')?.focus();
+}
+
+document.addEventListener('click', (event) => {
+  const link = /** @type {Element} */ (event.target).closest('a[data-question]');
+  if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  void ask(link);
+});

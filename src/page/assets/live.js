@@ -1,0 +1,174 @@
+// Keeps a view live: a stream says that something moved, then the view's own address is asked again and morphed in.
+//
+// Invariants: what is shown is always a view that the daemon made; a stream that is lost is said to be lost; a tab that
+// nobody sees holds no connection.
+
+import { Idiomorph } from './vendor/idiomorph.esm.js';
+import { setClock } from './clock.js';
+import { mayMorph } from './rows.js';
+import { parse } from './trust.js';
+import './dialog.js';
+
+/** The stream says something at least this often, in milliseconds; after that it is lost. */
+const SILENT_MAX = 35_000;
+/** Views are asked for at most this often. */
+const PACE = 250;
+/** Waits before a lost stream is opened again; the last one for ever. */
+const RETRY = [1_000, 2_000, 5_000, 10_000];
+/** Without a stream a visible tab asks this often. */
+const POLL = 5_000;
+/** Streams of one browser: a connection each, of which a browser has six. */
+const STREAMS = 4;
+
+/** @type {EventSource | null} */
+let source = null;
+let silence = 0;
+let lost = 0;
+let tag = '';
+let asking = false;
+let again = false;
+let last = 0;
+/** @type {(() => void) | null} */
+let release = null;
+
+/** @param {string} id */
+const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
+ * Says how live the view is.
+ * @param {'live' | 'lost' | 'still'} state
+ * @param {string} text
+ */
+function say(state, text) {
+  const live = element('live');
+  if (live.dataset.state !== state) live.textContent = text;
+  live.dataset.state = state;
+  document.documentElement.dataset.live = state;
+  const bar = document.getElementById('lost');
+  if (state !== 'lost') bar?.remove();
+  if (state === 'lost' && !bar) {
+    const notice = document.createElement('div');
+    notice.id = 'lost';
+    notice.className = 'notice lost';
+    notice.setAttribute('role', 'alert');
+    notice.textContent = `Not live since ${element('clock').textContent}; this is how it was. Trying again.`;
+    element('notices').before(notice);
+  }
+}
+
+/** Asks for the view again, one at a time and not too often. */
+async function refresh() {
+  if (asking) {
+    again = true;
+    return;
+  }
+  asking = true;
+  const wait = last + PACE - performance.now();
+  if (wait > 0) await new Promise((done) => setTimeout(done, wait));
+  last = performance.now();
+  try {
+    const answer = await fetch(location.href, { headers: tag ? { 'If-None-Match': tag } : {}, cache: 'no-store', redirect: 'manual' });
+    if (answer.type === 'opaqueredirect' || answer.status === 401) {
+      location.reload();
+    } else if (answer.status !== 304) {
+      tag = answer.headers.get('ETag') ?? '';
+      morph(await answer.text());
+    }
+  } catch {
+    // The stream says so soon; what is shown stays.
+  } finally {
+    asking = false;
+    if (again) {
+      again = false;
+      void refresh();
+    }
+  }
+}
+
+/** @param {string} html */
+function morph(html) {
+  const made = parse(html);
+  document.title = made.title;
+  for (const id of ['notices', 'main', 'foot', 'views']) {
+    const [now, next] = [document.getElementById(id), made.getElementById(id)];
+    if (now && next) Idiomorph.morph(now, next, { morphStyle: 'outerHTML', ignoreActiveValue: true, callbacks: mayMorph });
+  }
+}
+
+function heard() {
+  clearTimeout(silence);
+  silence = window.setTimeout(fail, SILENT_MAX);
+  lost = 0;
+  say('live', 'Live');
+}
+
+function fail() {
+  source?.close();
+  source = null;
+  clearTimeout(silence);
+  say('lost', 'Not live');
+  const wait = RETRY[Math.min(lost, RETRY.length - 1)];
+  lost += 1;
+  window.setTimeout(() => void open(), wait);
+}
+
+/** Takes one of the browser's places for a stream, or polls. */
+async function open() {
+  if (document.hidden || source) return;
+  if (!release && navigator.locks && !(await place())) {
+    void poll();
+    return;
+  }
+  source = new EventSource('/v1/moved');
+  source.addEventListener('moved', () => {
+    heard();
+    void refresh();
+  });
+  source.addEventListener('beat', (event) => {
+    heard();
+    setClock(JSON.parse(event.data).now);
+  });
+  source.addEventListener('open', () => {
+    heard();
+    void refresh();
+  });
+  source.addEventListener('error', fail);
+}
+
+/** @returns {Promise<boolean>} whether this tab may hold a stream */
+async function place() {
+  for (let number = 0; number < STREAMS; number += 1) {
+    const got = await new Promise((done) => {
+      void navigator.locks.request(`sealift-stream-${number}`, { ifAvailable: true }, (lock) => {
+        done(lock !== null);
+        return lock ? new Promise((free) => { release = () => free(undefined); }) : undefined;
+      });
+    });
+    if (got) return true;
+  }
+  return false;
+}
+
+async function poll() {
+  while (!document.hidden && !source) {
+    const before = tag;
+    await refresh();
+    say('live', 'Live');
+    if (before === tag) await new Promise((done) => setTimeout(done, POLL));
+  }
+}
+
+function close() {
+  source?.close();
+  source = null;
+  clearTimeout(silence);
+  release?.();
+  release = null;
+}
+
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) close();
+  else void open();
+});
+addEventListener('pagehide', close);
+void open();

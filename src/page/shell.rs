@@ -1,0 +1,159 @@
+//! What stands around every view: the bar, what is told everywhere, the foot.
+
+use super::assets;
+use super::moment::ViewClock;
+use super::state::grouped;
+use super::wants::{self, Want};
+use crate::api::Caller;
+use crate::api::wire::{AttentionDoc, DaemonDoc, EnforcementDoc, RolloutDoc};
+
+/// The views of the bar, with their addresses.
+const VIEWS: &[(&str, &str)] = &[
+    ("Now", "/"),
+    ("Rollouts", "/rollouts"),
+    ("Lanes", "/lanes"),
+    ("Windows", "/windows"),
+    ("Enforcement", "/enforcement"),
+    ("Journal", "/journal"),
+];
+
+/// Leading characters of an id that are shown strong.
+const HEAD: usize = 8;
+
+/// The frame of a view.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    pub title: String,
+    /// One of [`VIEWS`].
+    pub view: &'static str,
+    pub clock: ViewClock,
+    /// Things that want a person.
+    pub wants: usize,
+    pub who: String,
+    pub may: String,
+    /// `light` or `dark`, where the reader chose one.
+    pub theme: Option<&'static str>,
+    /// What is told on every view.
+    pub notices: Vec<Notice>,
+    /// Sequence of the journal that the view was made at.
+    pub seq: u64,
+    pub foot: Vec<String>,
+}
+
+/// Something that is told on every view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub icon: &'static str,
+    pub tone: &'static str,
+    pub title: String,
+    pub text: String,
+}
+
+/// What every view is made from.
+#[derive(Debug)]
+pub struct ViewSource {
+    pub daemon: DaemonDoc,
+    pub attention: AttentionDoc,
+    pub open: Vec<RolloutDoc>,
+    pub enforcements: Vec<EnforcementDoc>,
+    pub caller: Caller,
+    pub theme: Option<&'static str>,
+    /// The zone that the reader asked for.
+    pub zone: Option<String>,
+}
+
+impl ViewSource {
+    /// The clock of a view about something that is read in `zone`.
+    pub fn clock(&self, now: jiff::Timestamp, zone: Option<&str>) -> ViewClock {
+        match self.zone.as_deref() {
+            None | Some("plan") => ViewClock::new(now, zone.or_else(|| self.open.iter().find_map(|rollout| rollout.time_zone.as_deref()))),
+            Some("utc") => ViewClock::new(now, Some("UTC")),
+            Some(name) => ViewClock::new(now, Some(name)),
+        }
+    }
+
+    /// What wants a person, the most urgent first.
+    pub fn wants(&self, clock: &ViewClock) -> Vec<Want> {
+        wants::wants(&self.attention, clock)
+    }
+}
+
+impl Shell {
+    /// The frame of the view `view` with this title.
+    pub fn new(around: &ViewSource, view: &'static str, title: String, clock: ViewClock) -> Self {
+        let daemon = &around.daemon;
+        let store = &daemon.store;
+        let mut foot = vec![
+            format!("sealift {}", daemon.version),
+            format!("up since {}", clock.long(daemon.started_at).shown),
+            format!("journal {} entries, head {}", grouped(&store.seq), head(&store.head)),
+        ];
+        foot.extend(store.growth.as_ref().map(crate::api::wire::GrowthDoc::message));
+        Self {
+            title: format!("{title} · Sealift"),
+            view,
+            wants: around.attention.rows.len(),
+            who: around.caller.name.to_string(),
+            may: around.caller.may.to_string(),
+            theme: around.theme,
+            notices: notices(daemon),
+            seq: store.seq,
+            foot,
+            clock,
+        }
+    }
+
+    /// When the view was made: `01:52:08`.
+    pub fn at(&self) -> String {
+        self.clock.second(self.clock.now).shown
+    }
+
+    /// The day of the view.
+    pub fn day(&self) -> String {
+        self.clock.date(self.clock.now)
+    }
+
+    /// The views of the bar.
+    pub fn views(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        VIEWS.iter().copied()
+    }
+
+    /// The address of an asset, by its content.
+    pub fn asset(&self, name: &str) -> String {
+        assets::address(name)
+    }
+}
+
+fn notices(daemon: &DaemonDoc) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let mut stop = |title: &str, text: String| notices.push(Notice { icon: "stop", tone: "stop red", title: title.into(), text });
+    if let Some(mark) = &daemon.stopped {
+        let why = if mark.reason.is_empty() { String::new() } else { format!(" “{}”", mark.reason) };
+        stop("Everything is stopped", format!("by {}{why}; nothing that changes anything is sent until `sealift start`.", mark.by));
+    }
+    if let Some(text) = &daemon.stop {
+        stop("The STOP file is there", format!("{} “{text}”; nothing that changes anything is sent while it is.", daemon.stop_file));
+    }
+    if let Some(why) = &daemon.store.refusing {
+        stop("The store takes nothing new", format!("{why}."));
+    }
+    if daemon.draining {
+        notices.push(Notice {
+            icon: "wait",
+            tone: "amber",
+            title: "The daemon is ending".into(),
+            text: "It begins nothing new; what is out is followed by the next one.".into(),
+        });
+    }
+    notices
+}
+
+/// The beginning of an id, that is read out loud.
+pub fn head(id: &str) -> String {
+    id.chars().take(HEAD).collect()
+}
+
+/// The rest of it.
+pub fn rest(id: &str) -> String {
+    id.chars().skip(HEAD).collect()
+}

@@ -1,0 +1,108 @@
+//! *Now*: does it move, if not why and until when, what wants a person.
+
+use askama::Template;
+
+use super::lanes::{LaneLine, lane_lines};
+use super::rollouts::{RolloutLine, open_line};
+use crate::api::wire::{AttentionDoc, JournalRow, RolloutDoc};
+use crate::domain::count::count;
+use crate::page::draw;
+use crate::page::moment::{Moment, ViewClock};
+use crate::page::shell::{Shell, ViewSource};
+use crate::page::state::{spoken, upper};
+use crate::page::wants::Want;
+
+/// Entries of the journal that stand beside the rest.
+pub const ENTRIES: usize = 9;
+
+#[derive(Template)]
+#[template(path = "now.html")]
+pub struct NowView {
+    shell: Shell,
+    headline: String,
+    summary: String,
+    wants: Vec<Want>,
+    rollouts: Vec<RolloutLine>,
+    lanes: Vec<LaneLine>,
+    entries: Vec<EntryLine>,
+    calendar: String,
+}
+
+/// An entry in one short line.
+pub struct EntryLine {
+    pub at: Moment,
+    pub what: String,
+    /// The change that it is about: the beginning of its proxy's id, and the address of its story.
+    pub change: Option<(String, String)>,
+    pub text: String,
+}
+
+impl NowView {
+    /// `calendar`: the windows of the next days, drawn; empty where there are none.
+    pub fn new(around: &ViewSource, entries: &[JournalRow], calendar: String, clock: ViewClock) -> Self {
+        let wants = around.wants(&clock);
+        let rollouts = around.open.iter().map(|rollout| open_line(rollout, &clock)).collect();
+        Self {
+            headline: headline(around, &clock),
+            summary: summary(&around.open),
+            rollouts,
+            lanes: lane_lines(&around.daemon, &clock),
+            entries: entries.iter().map(|entry| entry_line(entry, &clock)).collect(),
+            calendar,
+            wants,
+            shell: Shell::new(around, "Now", "Now".into(), clock),
+        }
+    }
+}
+
+/// The first sentence, with its instant.
+fn headline(around: &ViewSource, clock: &ViewClock) -> String {
+    let AttentionDoc { headline, until, .. } = &around.attention;
+    until.map_or_else(|| upper(headline), |until| format!("{} until {}", upper(headline), clock.short(until).shown))
+}
+
+fn summary(open: &[RolloutDoc]) -> String {
+    let mut words: Vec<(String, u32)> = Vec::new();
+    for rollout in open.iter().filter(|rollout| !rollout.is_final) {
+        let word = match rollout.holds.first() {
+            None => "moves".to_owned(),
+            Some(hold) => format!("is held ({})", spoken(&hold.word)),
+        };
+        match words.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, times)) => *times += 1,
+            None => words.push((word, 1)),
+        }
+    }
+    let parts: Vec<String> = words.into_iter().map(|(word, times)| format!("{times} {word}")).collect();
+    if parts.is_empty() {
+        "A plan begins with `sealift apply`.".into()
+    } else {
+        format!("Of {}: {}.", count(parts_total(open), "open rollout", "open rollouts"), parts.join(", "))
+    }
+}
+
+fn parts_total(open: &[RolloutDoc]) -> u32 {
+    u32::try_from(open.iter().filter(|rollout| !rollout.is_final).count()).unwrap_or(u32::MAX)
+}
+
+/// An entry in one short line.
+pub fn entry_line(entry: &JournalRow, clock: &ViewClock) -> EntryLine {
+    let change = entry.ordinal.zip(entry.proxy_id.as_ref());
+    let change = change.map(|(ordinal, proxy)| (crate::page::shell::head(proxy), format!("/rollouts/{}/changes/{ordinal}", entry.rollout)));
+    let by = entry.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    EntryLine { at: clock.second(entry.at), what: spoken(&entry.to), change, text: format!("{}{by}", entry.why) }
+}
+
+/// The windows of the next days.
+pub fn calendar(rows: Vec<draw::CalendarRow>, clock: &ViewClock) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let days: Vec<_> = clock.days(clock.now, 8).into_iter().map(|day| (day, clock.day(day))).collect();
+    let windows: usize = rows.iter().map(|row| row.spans.len()).sum();
+    let says = format!(
+        "Windows of the next seven days: {windows} of {}",
+        count(u32::try_from(rows.len()).unwrap_or(u32::MAX), "rollout", "rollouts")
+    );
+    draw::calendar(&days, &rows, clock.now, &says)
+}

@@ -1,0 +1,197 @@
+//! The operator's page over the real engine: every view, its verbs, and what hostile texts become on it.
+
+use reqwest::StatusCode;
+use sealift::domain::people::Role;
+use serde_json::json;
+
+use super::people::{reader_of, world_of_ada};
+use super::world::{ApiWorld, plan, targets};
+
+/// A world with a rollout of two waves that is paused by hand while nothing can move.
+async fn paused() -> (ApiWorld, String) {
+    let world = ApiWorld::new().await;
+    world.cloud.busy(true);
+    let waves = "strategy: {max_in_flight: 1, waves: [{name: one, size: 1}, {name: two, size: rest}]}\n";
+    let submitted = world.submit(&plan("night", &targets('a', 3), waves)).await;
+    let id = submitted.json["id"].as_str().expect("an id").to_owned();
+    world.until("/v1/rollouts/night", |answered| answered.json["tally"]["active"] == 1).await;
+    assert_eq!(world.post("/v1/rollouts/night/pause", json!({"reason": "a look at gold"})).await.status, StatusCode::OK);
+    (world, id)
+}
+
+/// The value of the hidden field of this name.
+fn hidden(html: &str, name: &str) -> String {
+    let field = html.split(&format!("name=\"{name}\" value=\"")).nth(1).expect("the field");
+    field.split('"').next().expect("its value").to_owned()
+}
+
+#[tokio::test]
+async fn every_view_says_how_it_stands() {
+    let (world, id) = paused().await;
+    let now = world.view("/").await;
+    for said in ["Nothing new begins until a person does something", "Wants a person", "a look at gold", "night", "lab"] {
+        assert!(now.contains(said), "{said}: {now}");
+    }
+    let rollout = world.view("/rollouts/night").await;
+    for said in ["Nothing new begins: paused", "a look at gold", "sealift resume night", "1 one", "2 two", "SSL on", "advancing, paused"] {
+        assert!(rollout.contains(said), "{said}: {rollout}");
+    }
+    assert!(rollout.contains(&format!("href=\"/rollouts/{id}/resume\"")), "what may be done is a link");
+    assert!(rollout.contains("aria-disabled=\"true\" title=\""), "what may not is shown with its reason");
+    for (path, said) in [
+        ("/rollouts", "night"),
+        ("/rollouts/night?state=queued", "paused"),
+        ("/rollouts/night?state=all", "a0000000"),
+        ("/rollouts/night/changes/0", "The whole story"),
+        ("/rollouts/night/journal", "released"),
+        ("/lanes", "lab"),
+        ("/windows", "it may begin at any time"),
+        ("/enforcement", "Nothing is enforced"),
+        ("/journal", "a look at gold"),
+    ] {
+        let view = world.get(path).await;
+        assert_eq!(view.status, StatusCode::OK, "{path}");
+        let html = view.json.as_str().expect("a view");
+        assert!(html.contains(said), "{path} does not say {said}: {html}");
+        assert!(!html.contains("style=\"") && !html.contains(" onclick"), "{path}: the policy refuses it");
+    }
+}
+
+#[tokio::test]
+async fn the_story_of_a_change_is_told_from_its_journal() {
+    let world = ApiWorld::new().await;
+    world.submit(&plan("told", &targets('a', 2), "")).await;
+    world.until("/v1/rollouts/told", |answered| answered.json["phase"] == "completed").await;
+    let story = world.view("/rollouts/told/changes/1").await;
+    let places: Vec<usize> =
+        ["Released", "Looks at the proxy", "Switch sent", "Accepted: the job id is saved", "Job completed", "Effective"]
+            .iter()
+            .map(|title| story.find(&format!("<h3>{title}</h3>")).unwrap_or_else(|| panic!("{title} is missing: {story}")))
+            .collect();
+    assert!(places.is_sorted(), "in the order in which it happened: {places:?}");
+    assert!(story.contains("data-copy=\"job-0001\"") && story.contains("data-copy=\"req-1\""));
+    assert!(story.contains("SSL <b>off → on</b>"));
+}
+
+#[tokio::test]
+async fn a_verb_is_asked_and_then_done_and_a_record_that_moved_is_left_alone() {
+    let (world, id) = paused().await;
+    let question = world.view("/rollouts/night/resume").await;
+    assert!(question.contains("Resume night?") && question.contains("it goes on: advancing"), "{question}");
+    let tag = hidden(&question, "tag");
+    let (done, leads) = world.fill("/rollouts/night/resume", &[("tag", &tag), ("reason", "seen")]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+    let leads = leads.expect("an address");
+    assert!(leads.starts_with(&format!("/rollouts/{id}?done=resume&entry=")), "{leads}");
+    assert!(world.view(&leads).await.contains("Done: resume. It is entry "), "success names its entry");
+    assert_eq!(world.get("/v1/rollouts/night").await.json.get("paused"), None);
+
+    // A second form of the same record, from another tab.
+    let (late, leads) = world.fill("/rollouts/night/pause", &[("tag", &tag), ("reason", "too late")]).await;
+    assert_eq!((late.status, leads), (StatusCode::PRECONDITION_FAILED, None));
+    let html = late.json.as_str().expect("a view");
+    assert!(html.contains("has moved since it was looked at, and nothing was done") && html.contains("value=\"too late\""), "{html}");
+    assert_eq!(world.get("/v1/rollouts/night").await.json.get("paused"), None, "nothing was done");
+    let (without, _) = world.fill("/rollouts/night/pause", &[("reason", "no tag")]).await;
+    assert_eq!(without.status, StatusCode::BAD_REQUEST, "{without:?}");
+}
+
+#[tokio::test]
+async fn what_switches_off_wants_the_plans_name_typed() {
+    let world = ApiWorld::new().await;
+    let waves = "strategy: {waves: [{name: one, size: 1, promote: manual}, {name: two, size: rest}]}\n";
+    world.submit(&plan("dark", &targets('a', 2), waves)).await;
+    world.until("/v1/rollouts/dark", |answered| answered.json["phase"] == "awaiting").await;
+    let question = world.view("/rollouts/dark/revert").await;
+    assert!(question.contains("This switches SSL off. Type the plan’s name"), "{question}");
+    let tag = hidden(&question, "tag");
+    for typed in ["", "darkness"] {
+        let (refused, _) = world.fill("/rollouts/dark/revert", &[("tag", &tag), ("reason", "outage"), ("confirm", typed)]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{typed}: {refused:?}");
+        assert!(refused.json.as_str().is_some_and(|html| html.contains("value=\"outage\"")), "what was typed stays");
+    }
+    assert!(world.cloud.shows('a', 0), "nothing is put back");
+    let (done, _) = world.fill("/rollouts/dark/revert", &[("tag", &tag), ("reason", "outage"), ("confirm", "dark")]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+    world.until("/v1/rollouts/dark", |answered| answered.json["phase"] == "reverted").await;
+}
+
+#[tokio::test]
+async fn a_reader_finds_no_verb_and_cannot_act_by_hand() {
+    let operator = world_of_ada(&[Role::Operate]).await;
+    operator.cloud.busy(true);
+    operator.submit(&plan("mine", &targets('a', 1), "")).await;
+    let found = operator.view("/rollouts/mine").await;
+    assert!(found.contains("/pause\" data-question"), "who operates finds the verb: {found}");
+
+    let reader = reader_of(operator.store.clone()).await;
+    let view = reader.view("/rollouts/mine").await;
+    assert!(view.contains("<b>ada</b> · read<") && view.contains("To act takes the role"), "{view}");
+    assert!(!view.contains("data-question"), "{view}");
+    let question = reader.view("/rollouts/mine/pause").await;
+    assert!(question.contains("It cannot be done now") && !question.contains("<form method=\"post\""), "{question}");
+    let tag = reader.get("/v1/rollouts/mine").await.json["tag"].as_str().expect("a tag").to_owned();
+    let (refused, _) = reader.fill("/rollouts/mine/pause", &[("tag", &tag), ("reason", "by hand")]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
+    assert_eq!(reader.get("/v1/rollouts/mine").await.json.get("paused"), None, "nothing was done");
+}
+
+#[tokio::test]
+async fn hostile_texts_are_text_on_every_view() {
+    let world = ApiWorld::new().await;
+    world.cloud.busy(true);
+    let hostile = "version: 1\nname: odd\nssl_option: true\ndescription: \"<script>alert(1)</script>\"\nchange_ref: \"<b>\\\"'&\"\nowner: \"a\u{202e}b\"\n";
+    world.submit(&format!("{hostile}targets:\n  list:\n{}", targets('a', 2))).await;
+    let reason = "<img src=x onerror=alert(1)>\u{202e}\u{7}";
+    assert_eq!(world.post("/v1/rollouts/odd/pause", json!({"reason": reason})).await.status, StatusCode::OK);
+    for path in ["/", "/rollouts", "/rollouts/odd", "/rollouts/odd/journal", "/journal", "/rollouts/odd/resume", "/rollouts/odd/changes/0"]
+    {
+        let html = world.view(path).await;
+        for bad in ["<script>alert", "<img src=x", "<b>\"'&", "\u{202e}", "\u{7}"] {
+            assert!(!html.contains(bad), "{path} holds {bad:?}");
+        }
+    }
+    assert!(world.view("/rollouts/odd").await.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "it is shown, as text");
+    for path in ["/rollouts/%3Cscript%3E", "/rollouts/odd?state=%3Cscript%3E", "/find?begins=%3Cscript%3E"] {
+        let html = world.view(path).await;
+        assert!(!html.contains("<script>"), "{path}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_view_with_a_next_step() {
+    let (world, _) = paused().await;
+    for (path, status, said) in [
+        ("/rollouts/nobody", StatusCode::NOT_FOUND, "no rollout is named"),
+        ("/rollouts/nigth", StatusCode::NOT_FOUND, "did you mean"),
+        ("/rollouts/night/changes/77", StatusCode::NOT_FOUND, "night has 3 changes"),
+        ("/rollouts/night/explode", StatusCode::NOT_FOUND, "there is no verb"),
+        ("/rollouts/night?state=fialed", StatusCode::BAD_REQUEST, "`state` takes all, active"),
+        ("/rollouts/night?after=x", StatusCode::BAD_REQUEST, "begin again"),
+        ("/rollouts?after=x", StatusCode::BAD_REQUEST, "begin again"),
+        ("/enforcement/night", StatusCode::NOT_FOUND, "night"),
+    ] {
+        let view = world.get(path).await;
+        let html = view.json.as_str().unwrap_or_else(|| panic!("{path} is no view: {view:?}"));
+        assert_eq!(view.status, status, "{path}");
+        assert!(html.contains(said) && html.contains("href=\"/rollouts\""), "{path}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_says_that_something_moved() {
+    let (world, id) = paused().await;
+    let http = reqwest::Client::builder().unix_socket(&*world.socket).build().expect("a client");
+    let mut stream = http.get("http://sealift/v1/moved").send().await.expect("a stream");
+    let mut heard = String::new();
+    let mut until = async |wanted: &str, heard: &mut String| {
+        while !heard.contains(wanted) {
+            let part = stream.chunk().await.expect("the stream holds").expect("the stream goes on");
+            heard.push_str(&String::from_utf8_lossy(&part));
+        }
+    };
+    until("event: beat", &mut heard).await;
+    assert_eq!(world.post("/v1/rollouts/night/resume", json!({})).await.status, StatusCode::OK);
+    until("event: moved", &mut heard).await;
+    until(&id, &mut heard).await;
+}
