@@ -4,39 +4,51 @@
 //! request without one is answered 401 by every route that says whom it is for. Which role a route asks for is written in
 //! its signature, by one of the extractors here.
 //!
-//! On the unix socket the kernel tells who is at the other end, and the socket's file mode decides who may connect at all.
+//! Deliberately not here: how a door finds out (`door`). On the unix socket the kernel tells who is at the other end, and the socket's file mode decides who may connect at all.
 //! Without `api.people` that is enough for everything.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::extract::FromRequestParts;
 use axum::http;
-use axum_server::accept::Accept;
-use futures_util::future::BoxFuture;
-use tokio::net::UnixStream;
-use tower::Service;
 
 use super::fault::ApiError;
-use super::places::{Connections, PlacedStream, Timely};
 use super::users;
-use crate::domain::people::{People, Role, Roles};
+use crate::domain::people::{ListedPerson, People, Role, Roles};
 use crate::domain::person::Person;
 
 /// The door that somebody came through, and what told there who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Via {
     /// The unix socket; the kernel told.
     Socket,
+    /// A token, in its owner's words where it is used.
+    Token { label: Arc<str> },
+    /// The certificate that the client showed.
+    Certificate,
+    /// A browser that somebody signed in with.
+    Session,
 }
 
 impl Via {
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Socket => "socket",
+            Self::Token { .. } => "token",
+            Self::Certificate => "certificate",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// The word, and of a token its label.
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token { label } => write!(f, "token {label}"),
+            Self::Socket | Self::Certificate | Self::Session => f.write_str(self.as_str()),
         }
     }
 }
@@ -89,6 +101,18 @@ impl Callers {
         Self { people: people.map(Arc::new) }
     }
 
+    /// The listed person of this name.
+    pub(super) fn named(&self, name: &str) -> Option<&ListedPerson> {
+        self.people.as_ref()?.of_name(name)
+    }
+
+    /// Whoever showed a verified certificate with this subject; one that nobody is listed with may nothing.
+    pub(super) fn certificate(&self, subject: &str) -> Caller {
+        let person = self.people.as_ref().and_then(|people| people.of_certificate(subject));
+        let (name, may) = person.map_or((subject, Roles::default()), |person| (&person.name, person.may.clone()));
+        Caller { name: name.into(), uid: None, may, via: Via::Certificate }
+    }
+
     /// A user of this host, who acts in the group `gid`.
     pub async fn user(&self, uid: u32, gid: Option<u32>) -> Caller {
         let user = users::name_of(uid).await;
@@ -106,62 +130,6 @@ impl Callers {
         let may = people.roles(person, &member_of);
         let name = person.map_or_else(|| Person::user(uid, user.as_deref()).name, |person| person.name.clone());
         Caller { name: name.into(), uid: Some(uid), may, via: Via::Socket }
-    }
-}
-
-/// Takes a connection with the user behind it, if there is a place for it.
-#[derive(Clone)]
-pub(super) struct SocketAcceptor {
-    connections: Connections,
-    callers: Callers,
-}
-
-impl SocketAcceptor {
-    /// Places are those of `connections`.
-    pub(super) fn new(connections: Connections, callers: Callers) -> Self {
-        Self { connections, callers }
-    }
-}
-
-impl<S: Send + 'static> Accept<UnixStream, S> for SocketAcceptor {
-    type Stream = PlacedStream<UnixStream>;
-    type Service = Identified<Timely<S>>;
-    type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
-
-    fn accept(&self, stream: UnixStream, inner: S) -> Self::Future {
-        let (place, callers) = (self.connections.admit(), self.callers.clone());
-        Box::pin(async move {
-            let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
-            let peer = stream.peer_cred()?;
-            let caller = callers.user(peer.uid(), Some(peer.gid())).await;
-            let (stream, inner) = place.hold(stream, inner);
-            Ok((stream, Identified { inner, caller }))
-        })
-    }
-}
-
-/// Puts the caller into every request of its connection.
-#[derive(Clone)]
-pub(super) struct Identified<S> {
-    inner: S,
-    caller: Caller,
-}
-
-impl<S, B> Service<http::Request<B>> for Identified<S>
-where
-    S: Service<http::Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: http::Request<B>) -> S::Future {
-        request.extensions_mut().insert(self.caller.clone());
-        self.inner.call(request)
     }
 }
 

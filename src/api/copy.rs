@@ -44,12 +44,16 @@ pub(super) async fn export(State(api): State<Arc<Api>>, Reads(caller): Reads) ->
     let broke = |error: tokio::task::JoinError| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the copy broke off: {error}"));
     let export = tokio::task::spawn_blocking(move || exporter.export()).await.map_err(broke)??;
     let (reader, writer) = tokio::io::duplex(BETWEEN);
-    tracing::info!(seq = export.seq(), by = %caller, "a copy of the store is being made");
+    tracing::info!(seq = export.seq(), by = %caller, via = %caller.via, "a copy of the store is being made");
     tokio::task::spawn_blocking(move || {
         let _place = place;
         match export.write(now, false, SyncIoBridge::new(writer)) {
-            Ok(manifest) => tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %caller, "a copy of the store was made"),
-            Err(error) => tracing::warn!(error = format!("{error:#}"), by = %caller, "a copy of the store was not finished"),
+            Ok(manifest) => {
+                tracing::info!(seq = manifest.seq, bytes = manifest.bytes, by = %caller, via = %caller.via, "a copy of the store was made")
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), by = %caller, via = %caller.via, "a copy of the store was not finished")
+            }
         }
     });
     Ok(([(CONTENT_TYPE, "application/x-tar")], Body::from_stream(ReaderStream::with_capacity(reader, BETWEEN))).into_response())

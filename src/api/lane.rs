@@ -96,7 +96,7 @@ async fn switch(
     caller: &Caller,
     why: &str,
 ) -> Result<Json<LaneAnswer>, ApiError> {
-    tracing::info!(lane = %name, verb = word, by = %caller, reason = %reason(why), "a lane is switched");
+    tracing::info!(lane = %name, verb = word, by = %caller, via = %caller.via, reason = %reason(why), "a lane is switched");
     let switched = name.clone();
     // To its end, whether or not the client waits for it: the file and the engine say the same.
     let done = tokio::spawn(async move { api.switch_lane(switched, mark).await }).await;

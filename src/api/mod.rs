@@ -1,4 +1,4 @@
-//! The API: what clients read and the operator's verbs, over HTTP on a unix socket.
+//! The API: what clients read and the operator's verbs, over HTTP on a unix socket and, where it is opened, on the network.
 //!
 //! Invariants: every answer is read from the store and the engine's snapshot at that moment (there is no second model
 //! of the truth); a verb is answered with success only when it is durable; every listing is paged, every body and every
@@ -13,6 +13,7 @@ mod contract;
 mod copy;
 mod describe;
 mod documents;
+pub mod door;
 mod enforcement;
 mod fault;
 mod find;
@@ -48,8 +49,9 @@ use tokio_util::sync::CancellationToken;
 pub use caller::{Caller, Callers, Via};
 pub use describe::entry as journal_row;
 pub use documents::Story;
+pub use door::{DoorError, Doors, NetworkDoor};
 pub use fault::ApiError;
-pub use places::{CONNECTIONS_MAX, IDLE_MAX};
+pub use places::{ADDRESS_MAX, CONNECTIONS_MAX, IDLE_MAX};
 pub use routes::{openapi, router};
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
 pub use switches::{Switches, SwitchesError};

@@ -1,11 +1,14 @@
 //! Places: how many clients the socket serves, which of them makes room for another one, and how long a client may stall.
 //!
-//! Invariants: at most [`CONNECTIONS_MAX`] connections are served, and at most [`TURNED_AWAY_MAX`] more are answered that the daemon is
+//! Invariants: at most [`CONNECTIONS_MAX`] connections of a door are served, of one network address at most [`ADDRESS_MAX`], and at most [`TURNED_AWAY_MAX`] more are answered that the daemon is
 //! busy. A connection whose next step is its client's (no request yet, half a body, an answer that is not read) keeps nobody out: the
-//! one that has waited longest is closed for a new one. A body of which nothing arrives and an answer of which nothing is read for
+//! one that has waited longest is closed for a new one, of the same address where that has too many. A body of which nothing arrives and an answer of which nothing is read for
 //! the idle limit end with an error, and with them whatever place their request has taken.
 //!
-//! Deliberately not here: who the client is (`peer`).
+//! HTTP/2 has many requests on one connection, which is then its client's turn when each of them waits for the client. An answer whose next
+//! part nobody fetches for the idle limit closes its connection: its stream's window is full, which no write to the socket shows.
+//!
+//! Deliberately not here: who the client is (`door`).
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -29,11 +32,15 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Service;
 
+use super::door::AddressBlock;
 use super::fault::ApiError;
 use crate::clock::Clock;
 
 /// Connections served at once; operators and a page need a handful, and each costs a file descriptor.
 pub const CONNECTIONS_MAX: usize = 256;
+
+/// Connections of one network address: a browser has six, and a script that asks in parallel some more.
+pub const ADDRESS_MAX: usize = 32;
 
 /// Connections beyond them that are still answered, with the word that the daemon is busy; more are closed unheard.
 pub const TURNED_AWAY_MAX: usize = 32;
@@ -68,7 +75,7 @@ impl Stalled {
     }
 }
 
-/// All connections of one socket.
+/// All connections of one door.
 #[derive(Clone)]
 pub(super) struct Connections {
     table: Arc<Mutex<Table>>,
@@ -79,8 +86,27 @@ pub(super) struct Connections {
 #[derive(Default)]
 struct Table {
     next: u64,
-    served: BTreeMap<u64, Arc<Connection>>,
+    served: BTreeMap<u64, (Option<AddressBlock>, Arc<Connection>)>,
     turned_away: usize,
+}
+
+impl Table {
+    /// How many connections an address has; all of them without one.
+    fn count(&self, from: Option<AddressBlock>) -> usize {
+        match from {
+            Some(_) => self.served.values().filter(|(other, _)| *other == from).count(),
+            None => self.served.len(),
+        }
+    }
+
+    /// Closes the connection that has waited longest for its client, of this address if one is given; false if none has.
+    fn make_room(&mut self, of: Option<AddressBlock>, now: Duration) -> bool {
+        let ours = self.served.iter().filter(|(_, (from, _))| of.is_none() || *from == of);
+        let longest = ours.filter_map(|(id, (_, connection))| Some((connection.rank(now)?, *id))).min();
+        let gone = longest.and_then(|(_, id)| self.served.remove(&id));
+        gone.iter().for_each(|(_, connection)| connection.closed.cancel());
+        gone.is_some()
+    }
 }
 
 /// One connection: whose step is next, and whether it must go.
@@ -91,20 +117,25 @@ struct Connection {
 }
 
 /// Whose step is next.
+#[derive(Default)]
 struct Turn {
-    /// A request has begun and its answer is not whole.
-    answering: bool,
-    /// The request's body is waited for.
-    body: bool,
+    /// Requests that have begun and whose answers are not whole.
+    answering: usize,
+    /// Of those, how many wait for their body.
+    bodies: usize,
     /// The client does not read the answer.
     answer: bool,
     /// When the client's turn began, since boot.
     since: Duration,
+    /// Since when the next part of an answer is not fetched, by the answer's number.
+    unread: BTreeMap<u64, Duration>,
+    /// Number of the next answer.
+    next: u64,
 }
 
 impl Turn {
     fn is_clients(&self) -> bool {
-        !self.answering || self.body || self.answer
+        self.answering <= self.bodies || self.answer
     }
 }
 
@@ -115,7 +146,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Connection {
     fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let turn = Turn { answering: false, body: false, answer: false, since: clock.times().boot };
+        let turn = Turn { since: clock.times().boot, ..Turn::default() };
         Arc::new(Self { turn: Mutex::new(turn), clock, closed: CancellationToken::new() })
     }
 
@@ -131,8 +162,14 @@ impl Connection {
     /// How soon it is to make room: those without a request first, then the longest wait. `None` while it may not be closed.
     fn rank(&self, now: Duration) -> Option<(bool, Duration)> {
         let turn = lock(&self.turn);
-        let may_go = turn.is_clients() && (!turn.answering || now.saturating_sub(turn.since) >= STALLED);
-        may_go.then_some((turn.answering, turn.since))
+        let may_go = turn.is_clients() && (turn.answering == 0 || now.saturating_sub(turn.since) >= STALLED);
+        may_go.then_some((turn.answering > 0, turn.since))
+    }
+
+    /// Whether the next part of an answer has not been fetched for so long.
+    fn is_unread(&self, idle: Duration) -> bool {
+        let now = self.clock.times().boot;
+        lock(&self.turn).unread.values().any(|since| now.saturating_sub(*since) >= idle)
     }
 }
 
@@ -142,30 +179,32 @@ impl Connections {
         Self { table: Arc::default(), clock, idle }
     }
 
-    /// A place for one more. If all are taken, the connection that has waited longest for its client makes room; if none has, the new
-    /// one is turned away, or `None`.
-    pub(super) fn admit(&self) -> Option<ConnectionPlace> {
+    /// A place for one more, from this address of the network, if it comes from there. If all are taken, or those that one address may have,
+    /// the connection that has waited longest for its client makes room; if none has, the new one is turned away, or `None`.
+    pub(super) fn admit(&self, from: Option<AddressBlock>) -> Option<ConnectionPlace> {
         let mut table = lock(&self.table);
-        if table.served.len() >= CONNECTIONS_MAX {
-            let now = self.clock.times().boot;
-            let ranked = table.served.iter().filter_map(|(id, connection)| Some((connection.rank(now)?, *id)));
-            if let Some(gone) = ranked.min().and_then(|(_, id)| table.served.remove(&id)) {
-                gone.closed.cancel();
-            }
+        let now = self.clock.times().boot;
+        let mut away = None;
+        if from.is_some() && table.count(from) >= ADDRESS_MAX && !table.make_room(from, now) {
+            away = Some(format!("{ADDRESS_MAX} connections of this address are being answered"));
+        } else if table.served.len() >= CONNECTIONS_MAX && !table.make_room(None, now) {
+            away = Some(format!("{CONNECTIONS_MAX} requests are being answered"));
         }
         let connection = Connection::new(self.clock.clone());
-        let id = if table.served.len() < CONNECTIONS_MAX {
-            let id = table.next;
-            table.next += 1;
-            table.served.insert(id, connection.clone());
-            Some(id)
-        } else if table.turned_away < TURNED_AWAY_MAX {
-            table.turned_away += 1;
-            None
-        } else {
-            return None;
+        let id = match &away {
+            None => {
+                let id = table.next;
+                table.next += 1;
+                table.served.insert(id, (from, connection.clone()));
+                Some(id)
+            }
+            Some(_) if table.turned_away < TURNED_AWAY_MAX => {
+                table.turned_away += 1;
+                None
+            }
+            Some(_) => return None,
         };
-        Some(ConnectionPlace { table: self.table.clone(), id, connection, idle: self.idle })
+        Some(ConnectionPlace { table: self.table.clone(), id, away: away.map(Into::into), connection, idle: self.idle })
     }
 }
 
@@ -174,6 +213,8 @@ pub(super) struct ConnectionPlace {
     table: Arc<Mutex<Table>>,
     /// `None`: it is turned away.
     id: Option<u64>,
+    /// Why it is turned away.
+    away: Option<Arc<str>>,
     connection: Arc<Connection>,
     idle: Duration,
 }
@@ -192,9 +233,10 @@ impl Drop for ConnectionPlace {
 impl ConnectionPlace {
     /// Puts the connection's stream and service in this place.
     pub(super) fn hold<S, T>(self, stream: S, inner: T) -> (PlacedStream<S>, Timely<T>) {
-        let service = Timely { inner, connection: self.connection.clone(), busy: self.id.is_none(), idle: self.idle };
+        let service = Timely { inner, connection: self.connection.clone(), away: self.away.clone(), idle: self.idle };
         let closed = Box::pin(self.connection.closed.clone().cancelled_owned());
-        (PlacedStream { stream, closed, stall: None, place: self }, service)
+        let look = Box::pin(sleep(self.idle / 2));
+        (PlacedStream { stream, closed, look, stall: None, place: self }, service)
     }
 }
 
@@ -202,13 +244,22 @@ impl ConnectionPlace {
 pub(super) struct PlacedStream<S> {
     stream: S,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When the answers are looked through for one that nobody fetches.
+    look: Pin<Box<Sleep>>,
     stall: Option<Pin<Box<Sleep>>>,
     place: ConnectionPlace,
 }
 
 impl<S> PlacedStream<S> {
-    /// Fails once the connection has made room for another one.
+    /// Fails once the connection has made room for another one, or an answer is not fetched.
     fn open(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while self.look.as_mut().poll(context).is_ready() {
+            let idle = self.place.idle;
+            if self.place.connection.is_unread(idle) {
+                return Err(not_read());
+            }
+            self.look.set(sleep(idle / 2));
+        }
         match self.closed.as_mut().poll(context) {
             Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed for another client")),
             Poll::Pending => Ok(()),
@@ -229,8 +280,12 @@ impl<S> PlacedStream<S> {
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(idle)));
         ready!(stall.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
+        Poll::Ready(Err(not_read()))
     }
+}
+
+fn not_read() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for PlacedStream<S> {
@@ -271,7 +326,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PlacedStream<S> {
 pub(super) struct Timely<T> {
     inner: T,
     connection: Arc<Connection>,
-    busy: bool,
+    /// Why it is turned away, if it is.
+    away: Option<Arc<str>>,
     idle: Duration,
 }
 
@@ -293,10 +349,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let answering = Answering::new(self.connection.clone());
-        let whole = |body| AnswerBody { body, _answering: answering };
-        if self.busy {
-            let why = format!("{CONNECTIONS_MAX} requests are being answered; try again in a moment");
-            let mut answer = ApiError::busy(why).into_response();
+        let whole = |body| AnswerBody { body, answering };
+        if let Some(why) = &self.away {
+            let mut answer = ApiError::busy(format!("{why}; try again in a moment")).into_response();
             // Its place is for the next one that is turned away.
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return std::future::ready(Ok(answer.map(whole))).boxed();
@@ -308,18 +363,36 @@ where
 }
 
 /// From a request's head to the last byte of its answer.
-struct Answering(Arc<Connection>);
+struct Answering {
+    connection: Arc<Connection>,
+    number: u64,
+}
 
 impl Answering {
     fn new(connection: Arc<Connection>) -> Self {
-        connection.note(|turn| turn.answering = true);
-        Self(connection)
+        let mut number = 0;
+        connection.note(|turn| {
+            number = turn.next;
+            turn.next += 1;
+            turn.answering += 1;
+        });
+        Self { connection, number }
+    }
+
+    /// A part was handed over, and the next one is not fetched yet; or it is.
+    fn unread(&self, is: bool) {
+        let now = self.connection.clock.times().boot;
+        let mut turn = lock(&self.connection.turn);
+        let _ = if is { turn.unread.insert(self.number, now) } else { turn.unread.remove(&self.number) };
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.note(|turn| (turn.answering, turn.body) = (false, false));
+        self.connection.note(|turn| {
+            turn.answering -= 1;
+            turn.unread.remove(&self.number);
+        });
     }
 }
 
@@ -329,6 +402,20 @@ struct Arriving<B> {
     connection: Arc<Connection>,
     idle: Duration,
     stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Arriving<B> {
+    fn moved(&mut self) {
+        if self.stall.take().is_some() {
+            self.connection.note(|turn| turn.bodies -= 1);
+        }
+    }
+}
+
+impl<B> Drop for Arriving<B> {
+    fn drop(&mut self) {
+        self.moved();
+    }
 }
 
 impl<B> http_body::Body for Arriving<B>
@@ -342,14 +429,12 @@ where
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         if let Poll::Ready(frame) = polled {
-            if self.stall.take().is_some() {
-                self.connection.note(|turn| turn.body = false);
-            }
+            self.moved();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let idle = self.idle;
         if self.stall.is_none() {
-            self.connection.note(|turn| turn.body = true);
+            self.connection.note(|turn| turn.bodies += 1);
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(idle)));
         ready!(stall.as_mut().poll(context));
@@ -368,7 +453,7 @@ where
 /// An answer's body; when it is dropped, the next step is the client's.
 pub(super) struct AnswerBody {
     body: Body,
-    _answering: Answering,
+    answering: Answering,
 }
 
 impl http_body::Body for AnswerBody {
@@ -376,7 +461,9 @@ impl http_body::Body for AnswerBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.answering.unread(matches!(&polled, Poll::Ready(Some(Ok(_)))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -422,17 +509,17 @@ mod tests {
         let connections = Connections::new(clock(), IDLE_MAX);
         let mut places = Vec::new();
         for _ in 0..CONNECTIONS_MAX {
-            places.push(connections.admit().expect("a place"));
+            places.push(connections.admit(None).expect("a place"));
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         let working: Vec<_> = places[..3].iter().map(begin).collect();
-        let new = connections.admit().expect("somebody makes room");
+        let new = connections.admit(None).expect("somebody makes room");
         assert!(new.id.is_some());
         let closed: Vec<_> = (0..places.len()).filter(|at| is_closed(&places[*at])).collect();
         assert_eq!(closed, [3], "the first that waits for its client");
         drop(working);
         let answered = places[4..].iter().chain([&new]).map(begin).collect::<Vec<_>>();
-        drop(connections.admit().expect("those that were answered make room"));
+        drop(connections.admit(None).expect("those that were answered make room"));
         assert_eq!((0..3).filter(|at| is_closed(&places[*at])).count(), 1);
         drop((answered, new, places));
         assert!(lock(&connections.table).served.is_empty(), "places are given back");
@@ -441,37 +528,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_too_many_is_refused_and_then_no_more_are_heard() {
         let connections = Connections::new(clock(), IDLE_MAX);
-        let places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit().expect("a place")).collect();
+        let places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit(None).expect("a place")).collect();
         let working: Vec<_> = places.iter().map(begin).collect();
-        let away: Vec<_> = (0..TURNED_AWAY_MAX).map(|_| connections.admit().expect("an answer")).collect();
+        let away: Vec<_> = (0..TURNED_AWAY_MAX).map(|_| connections.admit(None).expect("an answer")).collect();
         assert!(away.iter().all(|place| place.id.is_none()));
-        assert!(connections.admit().is_none());
+        assert!(connections.admit(None).is_none());
         drop(away);
-        assert!(connections.admit().is_some_and(|place| place.id.is_none()), "an answer is free again");
+        assert!(connections.admit(None).is_some_and(|place| place.id.is_none()), "an answer is free again");
         drop(working);
-        assert!(connections.admit().is_some_and(|place| place.id.is_some()));
+        assert!(connections.admit(None).is_some_and(|place| place.id.is_some()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stalls_makes_room_after_a_second_and_after_those_that_idle() {
         let connections = Connections::new(clock(), IDLE_MAX);
-        let places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit().expect("a place")).collect();
-        let working: Vec<_> = places.iter().map(begin).collect();
-        places[7].connection.note(|turn| turn.body = true);
-        assert!(connections.admit().is_some_and(|place| place.id.is_none()), "it may be about to go on");
+        let places: Vec<_> = (0..CONNECTIONS_MAX).map(|_| connections.admit(None).expect("a place")).collect();
+        let mut working: Vec<_> = places.iter().map(begin).collect();
+        places[7].connection.note(|turn| turn.bodies = 1);
+        assert!(connections.admit(None).is_some_and(|place| place.id.is_none()), "it may be about to go on");
         tokio::time::advance(STALLED).await;
-        places[9].connection.note(|turn| turn.answering = false);
-        let first = connections.admit().expect("a place");
+        drop(working.remove(9));
+        let first = connections.admit(None).expect("a place");
         let answered = begin(&first);
         assert!(is_closed(&places[9]) && !is_closed(&places[7]));
-        assert!(connections.admit().is_some_and(|place| place.id.is_some()));
+        assert!(connections.admit(None).is_some_and(|place| place.id.is_some()));
         assert!(is_closed(&places[7]));
         drop((working, answered));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_read_ends() {
-        let place = Connections::new(clock(), IDLE_MAX).admit().expect("a place");
+        let place = Connections::new(clock(), IDLE_MAX).admit(None).expect("a place");
         let connection = place.connection.clone();
         let _answering = begin(&place);
         let (ours, mut theirs) = tokio::io::duplex(8);
@@ -488,8 +575,60 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn one_address_has_its_share_and_makes_room_for_itself() {
+        let connections = Connections::new(clock(), IDLE_MAX);
+        let of = |last: u8| Some(AddressBlock::from(std::net::IpAddr::from([192, 0, 2, last])));
+        let mut places: Vec<_> = (0..ADDRESS_MAX).map(|_| connections.admit(of(1)).expect("a place")).collect();
+        let other = connections.admit(of(2)).expect("a place");
+        places.push(connections.admit(of(1)).expect("the first of its own makes room"));
+        assert_eq!((0..places.len()).filter(|at| is_closed(&places[*at])).collect::<Vec<_>>(), [0]);
+        assert!(!is_closed(&other));
+        let working: Vec<_> = places.iter().map(begin).collect();
+        let away = connections.admit(of(1)).expect("an answer");
+        assert!(away.id.is_none() && away.away.as_deref().is_some_and(|why| why.contains("of this address")), "{:?}", away.away);
+        assert!(connections.admit(of(2)).is_some_and(|place| place.id.is_some()), "another address is served");
+        drop(working);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_whose_next_part_nobody_fetches_closes_its_connection() {
+        let place = Connections::new(clock(), IDLE_MAX).admit(None).expect("a place");
+        let (read, unread) = (begin(&place), begin(&place));
+        let (ours, _theirs) = tokio::io::duplex(8);
+        let (mut held, _) = place.hold(ours, ());
+        let began = tokio::time::Instant::now();
+        let reading = tokio::spawn(async move { tokio::io::AsyncReadExt::read_u8(&mut held).await });
+        unread.unread(true);
+        read.unread(true);
+        read.unread(false);
+        let failed = reading.await.expect("the task ends").expect_err("it is closed");
+        assert_eq!((failed.kind(), began.elapsed()), (io::ErrorKind::TimedOut, IDLE_MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_requests_of_one_connection_wait_for_its_client_when_all_do() {
+        let connection = Connection::new(clock());
+        let (one, two) = (Answering::new(connection.clone()), Answering::new(connection.clone()));
+        let mut arriving = Arriving {
+            inner: Body::from_stream(futures_util::stream::pending::<io::Result<Bytes>>()),
+            connection: connection.clone(),
+            idle: IDLE_MAX,
+            stall: None,
+        };
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(http_body::Body::poll_frame(Pin::new(&mut arriving), &mut context).is_pending());
+        assert!(!lock(&connection.turn).is_clients(), "the other one is being answered");
+        drop(two);
+        assert!(lock(&connection.turn).is_clients());
+        drop(arriving);
+        assert!(!lock(&connection.turn).is_clients());
+        drop(one);
+        assert!(lock(&connection.turn).is_clients());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_connection_that_made_room_fails_at_its_next_step() {
-        let place = Connections::new(clock(), IDLE_MAX).admit().expect("a place");
+        let place = Connections::new(clock(), IDLE_MAX).admit(None).expect("a place");
         let closed = place.connection.closed.clone();
         let (ours, _theirs) = tokio::io::duplex(8);
         let (mut held, _) = place.hold(ours, ());

@@ -1,10 +1,13 @@
-//! The unix socket: who may reach it, and the server behind it.
+//! The unix socket, and the servers behind it and behind the door on the network.
 //!
 //! Invariants: the socket appears under its name with its final mode, in one step; a socket that somebody answers on is
 //! never taken away; a client that sends half a request's head is closed after [`HEADER_TIMEOUT`], and who may stay when there are too
-//! many is decided in `places`.
+//! many is decided in `places`. All doors have the same bounds and end together.
+//!
+//! Deliberately not here: who is let in (`door`).
 
 use std::fs::{DirBuilder, Permissions};
+use std::future::Future;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -13,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum_server::{Address, Handle, Server};
 use tokio_util::sync::CancellationToken;
 
-use super::caller::{Callers, SocketAcceptor};
+use super::caller::Callers;
+use super::door::{Door, Doors, HEAD_BYTES_MAX, NetworkDoor, PlainAcceptor, SocketAcceptor, TlsDoorAcceptor};
 use super::places::{Connections, IDLE_MAX};
 use crate::clock::SystemClock;
 
@@ -27,6 +32,12 @@ const SOCKET_MODE: u32 = 0o660;
 
 /// Time for a request's head.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests at once on one connection of HTTP/2.
+const STREAMS_MAX: u32 = 64;
+
+/// How often a quiet connection of HTTP/2 is asked whether somebody is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Time from connecting to the first whole request head.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,12 +65,12 @@ pub enum BindError {
 }
 
 /// A bound socket; its file goes away when this is dropped, if it is still ours.
-#[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
     file: SocketFile,
     idle: Duration,
-    callers: Callers,
+    doors: Doors,
+    network: Option<NetworkDoor>,
 }
 
 impl Socket {
@@ -72,7 +83,19 @@ impl Socket {
     /// The same with people who may not all do everything.
     #[must_use]
     pub fn callers(self, callers: Callers) -> Self {
-        Self { callers, ..self }
+        Self { doors: Doors::passing(callers), ..self }
+    }
+
+    /// The same with these people, tokens and sessions, and the door on the network that has them too.
+    #[must_use]
+    pub fn beside(self, network: Option<NetworkDoor>, doors: Doors) -> Self {
+        Self { doors, network, ..self }
+    }
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("path", &self.file.path).field("network", &self.network).finish_non_exhaustive()
     }
 }
 
@@ -127,28 +150,62 @@ pub fn bind(path: &Path) -> Result<Socket, BindError> {
         let _ = std::fs::remove_file(&beside);
         failed(error)
     })?;
-    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode }, idle: IDLE_MAX, callers: Callers::default() })
+    let doors = Doors::passing(Callers::default());
+    Ok(Socket { listener, file: SocketFile { path: path.to_owned(), inode }, idle: IDLE_MAX, doors, network: None })
 }
 
 /// Serves until `stop`, then gives open requests a moment.
 pub async fn serve(socket: Socket, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let Socket { listener, file, idle, callers } = socket;
-    let handle = axum_server::Handle::new();
-    let mut server = axum_server::from_unix(listener)?
-        .http1_only()
-        .acceptor(SocketAcceptor::new(Connections::new(Arc::new(SystemClock), idle), callers))
-        .handle(handle.clone())
-        .first_request_timeout(FIRST_REQUEST_TIMEOUT);
-    server.http_builder().http1().header_read_timeout(HEADER_TIMEOUT);
+    let Socket { listener, file, idle, doors, network } = socket;
+    let places = || Connections::new(Arc::new(SystemClock), idle);
+    let handle = Handle::new();
+    let acceptor = SocketAcceptor { connections: places(), callers: doors.callers().clone() };
+    let server = bounded(axum_server::from_unix(listener)?, &handle).http1_only().acceptor(acceptor);
+    let routes = Door::socket(doors.clone()).before(router.clone()).into_make_service();
+    // The name goes first: a client that comes now is told that nobody is there, not kept waiting.
+    let on_socket = ending(server.serve(routes), handle, stop.clone(), move || drop(file));
+    let Some(network) = network else { return on_socket.await };
+    let NetworkDoor { listener, tls, door, .. } = network;
+    let (handle, routes) = (Handle::new(), door.before(router).into_make_service());
+    let server = bounded(axum_server::from_tcp(listener)?, &handle);
+    match tls {
+        None => {
+            let server = server.http1_only().acceptor(PlainAcceptor { connections: places() });
+            tokio::try_join!(on_socket, ending(server.serve(routes), handle, stop, || ())).map(drop)
+        }
+        Some(tls) => {
+            let server = server.acceptor(TlsDoorAcceptor { connections: places(), callers: doors.callers().clone(), tls });
+            tokio::try_join!(on_socket, ending(server.serve(routes), handle, stop, || ())).map(drop)
+        }
+    }
+}
+
+/// With the bounds that every door has.
+fn bounded<A: Address, Acc>(server: Server<A, Acc>, handle: &Handle<A>) -> Server<A, Acc> {
+    let mut server = server.handle(handle.clone()).first_request_timeout(FIRST_REQUEST_TIMEOUT);
+    let builder = server.http_builder();
+    builder.http1().header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
+    let mut http2 = builder.http2();
+    http2.max_header_list_size(HEAD_BYTES_MAX as u32).max_concurrent_streams(STREAMS_MAX);
+    http2.keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(FIRST_REQUEST_TIMEOUT);
+    server
+}
+
+/// Serves until `stop`; then does what comes `first`, and gives open requests a moment.
+async fn ending<A: Address>(
+    served: impl Future<Output = io::Result<()>>,
+    handle: Handle<A>,
+    stop: CancellationToken,
+    first: impl FnOnce(),
+) -> io::Result<()> {
     let ended = async {
         stop.cancelled().await;
-        // The name goes first: a client that comes now is told that nobody is there, not kept waiting.
-        drop(file);
+        first();
         handle.graceful_shutdown(Some(GRACE));
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        served = server.serve(router.into_make_service()) => served,
+        served = served => served,
         () = ended => Ok(()),
     }
 }

@@ -60,7 +60,7 @@ impl Api {
     async fn switch(self: Arc<Self>, word: &str, caller: Caller, asked: StopRequest) -> Result<Json<StopAnswer>, ApiError> {
         let (by, reason) = (caller.to_string(), reason(&asked.reason));
         let mark = (word == "stop").then(|| Attribution { by: by.clone(), reason: reason.clone(), at: self.now() });
-        tracing::warn!(verb = word, by, reason, "everything is stopped or started by a person");
+        tracing::warn!(verb = word, by, via = %caller.via, reason, "everything is stopped or started by a person");
         let switching = Arc::clone(&self);
         // To its end, whether or not the client waits for it: the file and the engine say the same.
         let done = tokio::spawn(async move {

@@ -158,7 +158,7 @@ pub(super) async fn submit(
     let ssl_option = submission.plan.ssl_option;
     let opposing = opposing(&*api.store, &submission.plan, &submission.targets, api.now()).await?;
     let submitted = api.handle.submit(Submission { note: note(&opposing), ..submission }).await?;
-    tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %caller, "plan submitted");
+    tracing::info!(plan = %name, revision, id = %submitted.id.short(), targets, ssl_option, new = submitted.new, by = %caller, via = %caller.via, "plan submitted");
     let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
     let answer = SubmitAnswer {
         id: submitted.id.to_string(),

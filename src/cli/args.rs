@@ -2,6 +2,7 @@
 //!
 //! Invariant: flag before environment before file. Nothing here acts.
 
+mod door;
 mod operator;
 mod options;
 mod store;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::door::{OpenArgs, TokenArgs, TokenListArgs, TokenNewArgs, TokenRevokeArgs, TokenVerb};
 pub use self::operator::{
     AbortArgs, ApproveArgs, EnforceArgs, EnforceVerb, EnforcementArgs, HoldArgs, PauseArgs, ReleaseArgs, ResolveArgs, RetryArgs,
     RevertArgs, StopArgs, VerbArgs,
@@ -178,6 +180,16 @@ pub enum CliVerb {
         after_help = "Examples:\n  sealift probe 192.0.2.7:3306\n  sealift probe 192.0.2.7:3306 --ca-file ca.pem --min-tls 1.3\n  sealift probe 192.0.2.7:3306 --expect off\n  sealift probe db.example.com:3306 -o json | jq -r .verdict.word\n\nOne connection, ended by a login as `sealift-probe` that the server refuses, so that it counts no broken connection.\n\nExit codes:\n  0  the wire shows what is expected\n  3  the wire shows something else\n  5  the wire could not be seen well enough to tell\n  1  usage or internal error"
     )]
     Probe(ProbeArgs),
+    /// Open the operator's page: print a link that brings your browser in, once
+    #[command(
+        after_help = "Examples:\n  sealift open\n  xdg-open \"$(sealift open --print)\"\n\nOn the daemon's host: its socket tells who you are. From elsewhere without a port: ssh -L 7633:/run/sealift/api.sock HOST"
+    )]
+    Open(OpenArgs),
+    /// Make, list and revoke the tokens of `api.tokens_file`
+    #[command(
+        after_help = "Examples:\n  sudo -u sealift sealift token new --name ada --may read,operate --label laptop\n  sealift token list\n  sudo -u sealift sealift token revoke 5f2a90c1\n\nWith a token, from anywhere:\n  export SEALIFT_ADDR=https://sealift.example.net:7633 SEALIFT_TOKEN_FILE=~/.config/sealift/token\n  sealift status"
+    )]
+    Token(TokenArgs),
     /// Look after the store: check, backup, export, import, repair, compact
     #[command(
         after_help = "Examples:\n  sealift store check\n  sealift store backup /backup/sealift-$(date +%F)\n  sealift store export --hand-over sealift.tar\n  sealift store import sealift.tar --state /var/lib/sealift/queue\n  sealift store repair --from /backup/sealift-2026-11-27\n  sealift store compact"

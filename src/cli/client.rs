@@ -1,8 +1,10 @@
-//! Speaks to the daemon over its unix socket.
+//! Speaks to the daemon, over its unix socket or over the network.
 //!
 //! Invariants: every answer is read within a bound of time and size; a daemon that is not there, one that is busy and one that refuses
 //! are told apart; a request outlives a restart of the daemon, and none that may have been taken is repeated if that could change
-//! anything (`away`). Nothing here needs a trusted authority or a network.
+//! anything (`away`). On the socket nothing here needs a trusted authority or a network. A token leaves this machine by TLS alone.
+//!
+//! Deliberately not here: where the daemon is, and the token (`place`, `reach`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,11 +22,13 @@ use tokio_util::io::StreamReader;
 use super::away::{Absence, PATIENCE};
 use super::client_error::{ClientError, Repeat};
 use super::exit::{Exit, ExitFailure};
+use super::place::{DaemonPlace, is_unknown_certificate};
 use super::term;
 use super::wire::{
     CheckRow, EnforcementDoc, Events, InstancePage, LaneAnswer, LaneRequest, Listing, LookRequest, LookRow, PreflightRequest, Preview,
     Problem, RolloutDoc, StopAnswer, StopRequest, SubmitAnswer, VerbAnswer,
 };
+use crate::api::door::LinkAnswer;
 
 /// Time for an answer; the server gives up a little earlier and says why.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -34,9 +38,6 @@ const SUBMISSION: Duration = Duration::from_secs(120);
 
 /// Time for the looks of one request: each waits for its lane's quota, behind all work.
 const LOOKS: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Time to connect; a socket on this machine answers at once or never.
-const CONNECT: Duration = Duration::from_secs(3);
 
 /// An export that has not begun by then waits for another one.
 const EXPORT_WAITS: Duration = Duration::from_secs(1);
@@ -48,27 +49,23 @@ const BODY_MAX: u64 = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    socket: PathBuf,
+    daemon: DaemonPlace,
     /// How long a daemon that does not answer is waited for.
     patience: Duration,
 }
 
 impl Client {
     /// A client of the daemon that listens on `socket`.
-    pub fn new(socket: &Path) -> Result<Self, ExitFailure> {
-        let http = reqwest::Client::builder()
-            .unix_socket(socket)
-            // Nothing is encrypted here, and to look for this machine's authorities would fail where it has none.
-            .tls_certs_only([])
-            // An idle connection would only take a place.
-            .pool_max_idle_per_host(0)
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|error| ExitFailure::new(Exit::Error, format!("cannot make an HTTP client: {error}")))?;
-        Ok(Self { http, socket: socket.to_owned(), patience: PATIENCE })
+    pub fn on_socket(socket: &Path) -> Result<Self, ExitFailure> {
+        Self::new(DaemonPlace::Socket(socket.to_owned()))
+    }
+
+    /// A client of the daemon there.
+    pub fn new(daemon: DaemonPlace) -> Result<Self, ExitFailure> {
+        let builder = reqwest::Client::builder().timeout(ANSWER).redirect(reqwest::redirect::Policy::none()).retry(reqwest::retry::never());
+        let http = daemon.prepare(builder)?.build();
+        let http = http.map_err(|error| ExitFailure::new(Exit::Error, daemon.unprepared(&error)))?;
+        Ok(Self { http, daemon, patience: PATIENCE })
     }
 
     /// The same, waiting so long for a daemon that does not answer.
@@ -83,7 +80,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("http://sealift{path}"))
+        self.http.request(method, format!("{}{path}", self.daemon.base()))
     }
 
     /// A read, whose answer is one document.
@@ -123,10 +120,13 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
+        if status == StatusCode::UNAUTHORIZED && self.daemon.is_network() {
+            return Err(ClientError::SignedOut { daemon: self.daemon.clone() });
+        }
         let busy = status == StatusCode::SERVICE_UNAVAILABLE && response.headers().contains_key(RETRY_AFTER);
         let body = self.read(&mut response).await?;
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(refusal) if busy => Err(ClientError::Busy { socket: self.socket.clone(), why: refusal.detail }),
+            Ok(refusal) if busy => Err(ClientError::Busy { daemon: self.daemon.clone(), why: refusal.detail }),
             Ok(refusal) => Err(ClientError::Refused(Box::new(refusal))),
             Err(_) => Err(ClientError::Broken(format!("status {status}"))),
         }
@@ -137,19 +137,22 @@ impl Client {
         let chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
         let kind = chain.clone().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
         let why = chain.last().map_or_else(String::new, ToString::to_string);
-        let socket = self.socket.clone();
+        let daemon = self.daemon.clone();
+        if is_unknown_certificate(error) {
+            return ClientError::Untrusted { daemon, why };
+        }
         if kind == Some(io::ErrorKind::PermissionDenied) {
-            return ClientError::Denied { socket, why };
+            return ClientError::Denied { daemon, why };
         }
         match (error.is_connect(), error.is_timeout() || kind == Some(io::ErrorKind::WouldBlock)) {
-            (true, true) => ClientError::Busy { socket, why: "too many clients wait to be let in; try again in a moment".into() },
-            (true, false) => ClientError::Unreachable { socket, why },
+            (true, true) => ClientError::Busy { daemon, why: "too many clients wait to be let in; try again in a moment".into() },
+            (true, false) => ClientError::Unreachable { daemon, why },
             (false, true) => {
                 let why =
                     "it took the request and gave no answer in time; its log says why, and `sealift status` whether it was carried out";
-                ClientError::Busy { socket, why: why.into() }
+                ClientError::Busy { daemon, why: why.into() }
             }
-            (false, false) => ClientError::Cut { socket, why },
+            (false, false) => ClientError::Cut { daemon, why },
         }
     }
 
@@ -204,6 +207,11 @@ impl Client {
     pub async fn instances(&self, lane: &str, offset: u32) -> Result<InstancePage, ClientError> {
         let query = [("lane", lane.to_owned()), ("offset", offset.to_string())];
         self.send(self.request(Method::GET, "/v1/instances").timeout(LOOKS).query(&query)).await
+    }
+
+    /// A link that brings a browser in as whoever asks.
+    pub async fn link(&self) -> Result<LinkAnswer, ClientError> {
+        self.send(self.request(Method::POST, "/v1/links")).await
     }
 
     /// Lets the daemon look at instances; each row is told as it comes.
@@ -334,7 +342,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("api.sock");
         let asked = |socket: PathBuf| async move {
-            let client = Client::new(&socket).expect("a client").waiting(Duration::ZERO);
+            let client = Client::on_socket(&socket).expect("a client").waiting(Duration::ZERO);
             client.get::<Preview>("/v1/daemon", &[]).await.expect_err("nobody answers")
         };
         let gone = asked(socket.clone()).await;
@@ -366,7 +374,7 @@ mod tests {
     async fn a_read_is_repeated_when_the_connection_breaks_and_a_verb_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("api.sock");
-        let client = Client::new(&socket).expect("a client").waiting(Duration::from_secs(20));
+        let client = Client::on_socket(&socket).expect("a client").waiting(Duration::from_secs(20));
         let daemon = flaky(&socket, 2, 1);
         assert!(client.get::<bool>("/v1/daemon", &[]).await.expect("the third try is answered"));
         assert_eq!(daemon.join().expect("it ends"), 3);
@@ -381,7 +389,7 @@ mod tests {
     async fn a_verb_waits_for_a_daemon_that_nobody_can_have_taken_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = folder.path().join("api.sock");
-        let client = Client::new(&socket).expect("a client").waiting(Duration::from_secs(20));
+        let client = Client::on_socket(&socket).expect("a client").waiting(Duration::from_secs(20));
         let late = tokio::spawn({
             let socket = socket.clone();
             async move {

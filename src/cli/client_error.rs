@@ -5,46 +5,56 @@
 use std::path::PathBuf;
 
 use super::exit::{Exit, ExitFailure};
+use super::place::DaemonPlace;
 use super::wire::Problem;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers on the socket.
-    #[error(
-        "no daemon answers on {}: {why}; start it with `sealift serve`, or name its socket with --config FILE or SEALIFT_ADDR=PATH",
-        socket.display()
-    )]
+    /// Nobody answers there.
+    #[error("no daemon answers on {daemon}: {why}; {}", daemon.remedy())]
     Unreachable {
-        socket: PathBuf,
+        daemon: DaemonPlace,
         /// What the system said.
         why: String,
     },
     /// The socket is there, and not for this user.
-    #[error("no access to the daemon's socket {}: {why}; act as its user or a member of its group, as by `sudo -u sealift`", socket.display())]
+    #[error("no access to the daemon's socket {daemon}: {why}; act as its user or a member of its group, as by `sudo -u sealift`")]
     Denied {
-        socket: PathBuf,
+        daemon: DaemonPlace,
         /// What the system said.
         why: String,
     },
     /// The daemon is there, and cannot take the request now.
-    #[error("the daemon on {} is busy: {why}", socket.display())]
+    #[error("the daemon on {daemon} is busy: {why}")]
     Busy {
-        socket: PathBuf,
+        daemon: DaemonPlace,
         /// What it is busy with, and what to do.
         why: String,
     },
     /// The daemon was there, and went away before its answer.
     #[error(
-        "the daemon on {} closed the connection without an answer ({why}): it is ending, or has too many clients; its log says which, and \
-         `sealift status` whether anything was carried out",
-        socket.display()
+        "the daemon on {daemon} closed the connection without an answer ({why}): it is ending, or has too many clients; its log says which, and \
+         `sealift status` whether anything was carried out"
     )]
     Cut {
-        socket: PathBuf,
+        daemon: DaemonPlace,
         /// What the system said.
         why: String,
     },
+    /// Its certificate is not vouched for.
+    #[error(
+        "the certificate of {daemon} is not one that this machine trusts: {why}; name its authority with SEALIFT_CA_FILE=FILE, and the daemon by a \
+         name that stands in the certificate"
+    )]
+    Untrusted {
+        daemon: DaemonPlace,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The daemon does not know who asks.
+    #[error("{daemon} does not know who asks: {}", daemon.credentials())]
+    SignedOut { daemon: DaemonPlace },
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
     /// A file to send cannot be read.
@@ -70,17 +80,19 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Cut { .. } => repeat == Repeat::Harmless,
-            Self::Denied { .. } | Self::Busy { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => false,
+            Self::Denied { .. } | Self::Busy { .. } | Self::Untrusted { .. } | Self::SignedOut { .. } => false,
+            Self::Refused(_) | Self::File { .. } | Self::Broken(_) => false,
         }
     }
 
     /// Since when there is no answer, and why.
     pub fn absence(&self, since: &str) -> String {
         match self {
-            Self::Unreachable { socket, why } => format!("the daemon on {} is away since {since} ({why})", socket.display()),
-            Self::Cut { socket, .. } => format!("the daemon on {} is away since {since}", socket.display()),
-            Self::Busy { socket, why } => format!("the daemon on {} is busy since {since}: {why}", socket.display()),
-            Self::Denied { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => self.to_string(),
+            Self::Unreachable { daemon, why } => format!("the daemon on {daemon} is away since {since} ({why})"),
+            Self::Cut { daemon, .. } => format!("the daemon on {daemon} is away since {since}"),
+            Self::Busy { daemon, why } => format!("the daemon on {daemon} is busy since {since}: {why}"),
+            Self::Denied { .. } | Self::Untrusted { .. } | Self::SignedOut { .. } => self.to_string(),
+            Self::Refused(_) | Self::File { .. } | Self::Broken(_) => self.to_string(),
         }
     }
 
@@ -88,7 +100,8 @@ impl ClientError {
     pub fn since(mut self, since: &str) -> Self {
         match &mut self {
             Self::Unreachable { why, .. } | Self::Cut { why, .. } => why.push_str(&format!(", away since {since}")),
-            Self::Denied { .. } | Self::Busy { .. } | Self::Refused(_) | Self::File { .. } | Self::Broken(_) => {}
+            Self::Denied { .. } | Self::Busy { .. } | Self::Untrusted { .. } | Self::SignedOut { .. } => {}
+            Self::Refused(_) | Self::File { .. } | Self::Broken(_) => {}
         }
         self
     }
@@ -108,6 +121,7 @@ impl From<ClientError> for ExitFailure {
         let exit = match &error {
             ClientError::Unreachable { .. } | ClientError::Denied { .. } | ClientError::Cut { .. } => Exit::Unreachable,
             ClientError::Busy { .. } => Exit::Busy,
+            ClientError::Untrusted { .. } | ClientError::SignedOut { .. } => Exit::Unreachable,
             ClientError::Refused(_) | ClientError::File { .. } | ClientError::Broken(_) => Exit::Error,
         };
         let mut message = error.to_string();

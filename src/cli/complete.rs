@@ -75,7 +75,7 @@ pub fn states() -> ArgValueCompleter {
 /// One document of the daemon that the environment or the default configuration names.
 fn ask<T: DeserializeOwned>(path: &str, query: &[(&str, String)]) -> Option<T> {
     let reach = Reach { addr: std::env::var("SEALIFT_ADDR").ok().filter(|addr| !addr.is_empty()), ..Reach::default() };
-    let client = Client::new(reach::find(&reach).ok()?.socket()).ok()?.waiting(Duration::ZERO);
+    let client = Client::new(reach::find(&reach).ok()?.place().clone()).ok()?.waiting(Duration::ZERO);
     let runtime = Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async { tokio::time::timeout(WAIT, client.get(path, query)).await.ok()?.ok() })
 }

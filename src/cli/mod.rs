@@ -25,8 +25,10 @@ pub(crate) mod listing;
 mod look;
 mod members;
 mod offline;
+mod open;
 mod operate;
 mod output;
+mod place;
 pub(crate) mod plan;
 mod preflight;
 mod probe;
@@ -40,6 +42,7 @@ mod store;
 mod target_file;
 pub(crate) mod term;
 pub(crate) mod text;
+mod token;
 mod walk;
 mod windows;
 
@@ -58,7 +61,7 @@ use client::Client;
 
 use crate::words::text::{Style, clean_lines};
 pub use exit::{Exit, ExitFailure};
-pub use reach::{Reach, config as configuration};
+pub use reach::{Reach, serving as configuration};
 
 /// Answers a shell that asks for completions, and ends the program then.
 pub fn answer_a_shell() {
@@ -70,7 +73,7 @@ pub async fn run(cli: Cli) -> Result<Exit> {
     let style = Style::at(SystemClock.times().wall);
     let find = || reach::find(&cli.reach);
     let patience = cli.reach.wait.map_or(away::PATIENCE, |wait| wait.get());
-    let client = || Ok::<_, ExitFailure>(Client::new(find()?.socket())?.waiting(patience));
+    let client = || Ok::<_, ExitFailure>(Client::new(find()?.place().clone())?.waiting(patience));
     // Of verbs that need the daemon for some plans only.
     let asked = || Ok(client()?);
     match &cli.verb {
@@ -99,6 +102,8 @@ pub async fn run(cli: Cli) -> Result<Exit> {
         CliVerb::Resolve(args) => operate::resolve(&client()?, args).await,
         CliVerb::Abort(args) => operate::abort(&client()?, args).await,
         CliVerb::Probe(args) => probe::probe(args, &style).await,
+        CliVerb::Open(args) => open::open(&client()?, args, &find()?).await,
+        CliVerb::Token(args) => token::token(args, &cli.reach, &style),
         CliVerb::Store(args) => store::store(args, &cli.reach, &style).await,
         CliVerb::Schema(args) => offline::schema(args),
         CliVerb::Completions { shell } => offline::completions(*shell),

@@ -117,7 +117,7 @@ pub async fn plan(args: &PlanArgs, daemon: &DaemonAddress, client: impl Fn() -> 
         Some(into) => discovered::load_and_save(&args.plan, into, daemon, &client).await?,
         None => discovered::load(&args.plan, &args.discovered, daemon, &client).await?,
     };
-    let opposing = match daemon.socket().exists() && !args.members {
+    let opposing = match daemon.place().may_answer() && !args.members {
         true => planned.opposing(&args.plan, &client()?).await,
         // Without a daemon, this is what can be said of the plan alone.
         false => Ok(Vec::new()),

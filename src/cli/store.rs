@@ -84,7 +84,7 @@ enum From {
 async fn from(state: Option<&Path>, reach: &Reach) -> Result<From> {
     if state.is_none() {
         // Without a daemon the directory is read: nobody is waited for.
-        let client = Client::new(reach::find(reach)?.socket())?.waiting(std::time::Duration::ZERO);
+        let client = Client::new(reach::find(reach)?.place().clone())?.waiting(std::time::Duration::ZERO);
         match client.get::<super::wire::DaemonDoc>("/v1/daemon", &[]).await {
             Ok(_) => return Ok(From::Daemon(client)),
             Err(ClientError::Unreachable { .. }) if reach.addr.is_none() => {}

@@ -1,6 +1,6 @@
 //! The checks of single texts in the configuration, under the names that the schema gives them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
 
@@ -21,6 +21,8 @@ pub const FORMATS: &[TextFormat] = &[
     ("credential", credential),
     ("account-name", account_name),
     ("headroom", |text| headroom(text).map(drop)),
+    ("listen", |text| listen(text).map(drop)),
+    ("origin", |text| origin(text).map(drop)),
     ("person-name", person_name),
     ("user", |text| plain_name(text, "a user or group of this host")),
     ("subject", |text| plain_name(text, "a certificate's subject")),
@@ -70,6 +72,31 @@ pub fn endpoint(text: &str) -> Result<String, Complaint> {
         _ => return Err(Complaint::new("an endpoint begins with `https://`").help(example)),
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Where the API listens: an address of this machine and a port.
+pub fn listen(text: &str) -> Result<SocketAddr, Complaint> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let complaint = Complaint::new(format!("{} is no address and port", quote(text)));
+    Err(match text.strip_prefix("localhost:").filter(|port| port.parse::<u16>().is_ok()) {
+        Some(port) => complaint.help(format!("write `127.0.0.1:{port}`")).replace(format!("127.0.0.1:{port}")),
+        None => complaint.help("write an address of this machine and a port, such as `127.0.0.1:7633` or `0.0.0.0:7633`"),
+    })
+}
+
+/// How browsers name us: scheme, host and perhaps a port, as they send it.
+pub fn origin(text: &str) -> Result<String, Complaint> {
+    let example = "write scheme, host and port, such as `https://sealift.example.net:7633`";
+    let url = Url::parse(text).ok().filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    let Some(url) = url else { return Err(Complaint::new(format!("{} is no origin", quote(text))).help(example)) };
+    let alone =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if !alone {
+        return Err(Complaint::new("an origin is scheme, host and port alone: the API has no path of its own").help(example));
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 fn env_name(text: &str) -> Result<(), Complaint> {
@@ -159,6 +186,28 @@ mod tests {
             "unix:/run/x",
         ] {
             assert!(endpoint(text).is_err(), "{text:?} was taken as {:?}", endpoint(text));
+        }
+    }
+
+    #[test]
+    fn a_door_has_an_address_and_an_origin_without_a_path() {
+        for text in ["127.0.0.1:7633", "0.0.0.0:7633", "[::1]:7633", "[::]:0"] {
+            assert!(listen(text).is_ok(), "{text}");
+        }
+        for text in ["7633", ":7633", "127.0.0.1", "localhost:7633", "sealift.example.net:7633", "http://127.0.0.1:7633"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+        for (text, written) in [
+            ("https://sealift.example.net:7633/", "https://sealift.example.net:7633"),
+            ("https://SEALIFT.example.net:443", "https://sealift.example.net"),
+            ("http://localhost:7633", "http://localhost:7633"),
+        ] {
+            assert_eq!(origin(text).as_deref(), Ok(written), "{text}");
+        }
+        for text in
+            ["sealift.example.net", "https://a.example/sealift", "https://ada@a.example", "https://a.example/?x", "ftp://a.example", "*"]
+        {
+            assert!(origin(text).is_err(), "{text}");
         }
     }
 

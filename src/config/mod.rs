@@ -11,6 +11,7 @@
 //! Deliberately not here: reading the secrets, and whether the paths exist.
 
 mod credentials;
+mod door;
 mod formats;
 mod lanes;
 mod people;
@@ -24,6 +25,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+pub use self::door::{DoorConfig, DoorFiles};
 use self::formats::FORMATS;
 use self::setting::Settings;
 pub use self::setting::{Origin, Setting};
@@ -63,7 +65,6 @@ pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Keys of the contract that come with later versions.
 const LATER: &[Later] = &[
     Later { path: "store.postgres", instead: "write `store: {sled: PATH}`" },
-    Later { path: "api.listen", instead: "leave it out; the API listens on `api.socket`" },
     Later { path: "notify", instead: "leave it out; `sealift watch` and `sealift status` tell what happens" },
 ];
 
@@ -93,6 +94,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Who may do what; `None`: whoever may open the socket may do all.
     pub people: Option<People>,
+    /// How the API is reached beside its socket.
+    pub door: DoorConfig,
     /// The lanes, in the file's order; names differ.
     pub lanes: Vec<Lane>,
     /// Every value with its origin, in the file's order.
@@ -130,8 +133,9 @@ impl Config {
         let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let config = understand(document.as_ref(), base, &env, &mut mistakes);
         let warnings = mistakes.finish(source.as_ref().map_or("", SourceText::name))?;
-        let (plans, store, socket, people, (lanes, shared), settings) = config.expect("without a mistake a configuration comes out");
-        Ok(Self { file: path, plans, store, socket, people, lanes, settings, warnings, shared })
+        let (plans, store, socket, (people, door), (lanes, shared), settings) =
+            config.expect("without a mistake a configuration comes out");
+        Ok(Self { file: path, plans, store, socket, people, door, lanes, settings, warnings, shared })
     }
 
     /// The same with the socket that `--addr` names.
@@ -166,7 +170,7 @@ fn read(path: &Path) -> Result<SourceText, Diagnostics> {
     Ok(open::text(&shown, bytes)?.starred())
 }
 
-type CheckedConfig = (PathBuf, PathBuf, PathBuf, Option<People>, (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
+type CheckedConfig = (PathBuf, PathBuf, PathBuf, (Option<People>, DoorConfig), (Vec<Lane>, Vec<Diagnostic>), Vec<Setting>);
 
 fn understand(
     document: Option<&Document<'_>>,
@@ -178,11 +182,15 @@ fn understand(
     let whole = filled.and_then(|document| document.typed::<raw::RawConfig>("", mistakes));
     let mut settings = Settings::of(filled);
     let (mut plans, mut store, mut socket) = (None, None, None);
-    let (mut written, mut people) = (None, None);
+    let (mut written, mut people, mut door) = (None, None, None);
     if let Some(whole) = whole {
         plans = whole.plans;
         store = whole.store.and_then(|store| store.sled);
-        (socket, people) = whole.api.map_or((None, Some(None)), |api| (api.socket, Some(api.people)));
+        people = Some(None);
+        if let Some(mut api) = whole.api {
+            (socket, people) = (api.socket.take(), Some(api.people.take()));
+            door = Some(api);
+        }
         written = Some(whole.lanes);
     }
     let mut path = |key: &str, variable: &'static str, written: Option<String>, default: &str| match (env(variable), written) {
@@ -198,11 +206,15 @@ fn understand(
         Some(document) => people::read(people, document, &mut settings, mistakes),
         None => Some(None),
     };
+    let door = match (door, filled) {
+        (Some(written), Some(document)) => door::read(written, document, base, &mut settings, mistakes),
+        _ => Some(DoorConfig::default()),
+    };
     let lanes = match filled {
         Some(document) => lanes::read(written, document, base, &mut settings, mistakes),
         None => Some(Default::default()),
     };
-    Some((plans, store, socket, people?, lanes?, settings.list))
+    Some((plans, store, socket, (people?, door?), lanes?, settings.list))
 }
 
 #[cfg(test)]

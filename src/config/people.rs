@@ -24,7 +24,8 @@ pub fn read(
         return Some(None);
     }
     let before = mistakes.count();
-    let mut reader = PeopleReader { document, taken: BTreeMap::new() };
+    let tokens = document.exact("api.tokens_file").is_some();
+    let mut reader = PeopleReader { document, tokens, taken: BTreeMap::new() };
     let mut people = People::default();
     for (index, written) in document.entries(whole, KEY, mistakes) {
         let path = format!("{KEY}[{index}]");
@@ -59,6 +60,8 @@ fn role_of(written: RawRole) -> Role {
 
 struct PeopleReader<'r, 'd> {
     document: &'r Document<'d>,
+    /// Whether a token may tell who somebody is, by their name.
+    tokens: bool,
     /// What stands for one entry alone, and the path of the first that has it.
     taken: BTreeMap<(&'static str, String), String>,
 }
@@ -75,8 +78,8 @@ impl PeopleReader<'_, '_> {
             wrong("", "`group` stands for all its members, and this entry names a person as well", "make two entries of it");
             return;
         }
-        if group.is_none() && unix.is_none() && certificate.is_none() {
-            let help = "add `unix`, the user of this host, or `certificate`, the subject of theirs; or name a `group`";
+        if group.is_none() && unix.is_none() && certificate.is_none() && !(self.tokens && name.is_some()) {
+            let help = "add `unix`, the user of this host, or `certificate`, the subject of theirs, or `tokens_file` beside the list; or name a `group`";
             wrong("", "nothing tells who this is", help);
         } else if group.is_none() && unix.is_none() && name.is_none() {
             wrong("", "a certificate's subject is no name for the journal", "add `name`");

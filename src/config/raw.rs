@@ -50,13 +50,55 @@ pub struct RawApi {
     /// Who may do what, one entry a person or group. Without it, whoever may open the socket may do all.
     #[schemars(length(min = 1, max = 1000))]
     pub people: Option<Vec<RawPerson>>,
+    /// Address and port on which the API listens beside the socket, such as `127.0.0.1:7633`. Plain HTTP is taken on this machine
+    /// alone; any other address needs `tls`. Off unless it is set.
+    #[schemars(schema_with = "listen")]
+    #[serde(default)]
+    pub listen: Option<String>,
+    /// How browsers and clients elsewhere name the daemon, such as `https://sealift.example.net:7633`. Default: that of `listen`.
+    #[schemars(schema_with = "origin")]
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// TLS of `listen`, with HTTP/2.
+    pub tls: Option<RawTls>,
+    /// File of the tokens that clients show, as `sealift token` writes it: hashes alone. Read again when it changes.
+    #[schemars(schema_with = "path")]
+    #[serde(default)]
+    pub tokens_file: Option<String>,
+    /// The key that signs the sessions of browsers. Default: a file of the state directory, made at the first start.
+    pub session_key: Option<RawSessionKey>,
+}
+
+/// What the API's door on the network shows and asks for. The files are read again when they change.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "ApiTls", deny_unknown_fields)]
+pub struct RawTls {
+    /// File of the certificate (PEM, its chain behind it).
+    #[schemars(schema_with = "path")]
+    pub cert_file: String,
+    /// File of that certificate's key (PEM, without a passphrase).
+    #[schemars(schema_with = "path")]
+    pub key_file: String,
+    /// File of the authorities (PEM) of clients' certificates, which `certificate` of `people` names. Without it none is asked for.
+    #[schemars(schema_with = "path")]
+    #[serde(default)]
+    pub client_ca_file: Option<String>,
+}
+
+/// Where the key of sessions is found.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename = "SessionKey", deny_unknown_fields)]
+pub struct RawSessionKey {
+    /// A file with 32 random bytes or more, which the daemon alone may read; several daemons may share it. Read when the daemon starts.
+    #[schemars(schema_with = "path")]
+    pub file: String,
 }
 
 /// A person, with one name whatever the door; or all members of a group.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename = "Person", deny_unknown_fields)]
 pub struct RawPerson {
-    /// The name in the journal and beside approvals, of this person alone. Default: that of `unix`.
+    /// The name in the journal and beside approvals, of this person alone; a token names it. Default: that of `unix`.
     #[schemars(schema_with = "person_name")]
     #[serde(default)]
     pub name: Option<String>,
@@ -287,6 +329,14 @@ fn user(_: &mut SchemaGenerator) -> Schema {
 
 fn subject(_: &mut SchemaGenerator) -> Schema {
     text("subject")
+}
+
+fn listen(_: &mut SchemaGenerator) -> Schema {
+    text("listen")
+}
+
+fn origin(_: &mut SchemaGenerator) -> Schema {
+    text("origin")
 }
 
 fn lane_name(_: &mut SchemaGenerator) -> Schema {

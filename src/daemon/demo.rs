@@ -95,6 +95,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
         sled,
         state: folder.0.clone(),
         socket: config.socket.clone(),
+        door: config.door.clone(),
         callers: Callers::default(),
         lanes: config.lanes.clone(),
         stop: None,
@@ -102,7 +103,7 @@ pub async fn demo(args: &DemoArgs) -> Result<Exit> {
     })
     .await?;
     parts.first_pass().await?;
-    let client = Client::new(&config.socket)?;
+    let client = Client::on_socket(&config.socket)?;
     let exit = tokio::select! {
         biased;
         shown = show(&client, &files.plan) => shown?,

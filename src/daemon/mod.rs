@@ -64,6 +64,7 @@ pub async fn serve(args: &ServeArgs, reach: &Reach) -> Result<Exit> {
         sled: SledOptions { id_beside: true, ..SledOptions::default() },
         state: state.clone(),
         socket: config.socket.clone(),
+        door: config.door.clone(),
         callers: callers.clone(),
         lanes: config.lanes.clone(),
         stop: stop.clone(),
@@ -172,6 +173,7 @@ async fn reload(reach: &Reach, running: &mut Config, folder: &watch::Sender<Path
                 ("store", config.store != running.store),
                 ("api.socket", config.socket != running.socket),
                 ("api.people", config.people != running.people),
+                ("api.listen, or what belongs to it,", config.door != running.door),
                 ("lanes", config.lanes != running.lanes),
             ] {
                 if changed {

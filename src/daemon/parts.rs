@@ -1,6 +1,6 @@
 //! The running parts: store, cloud, engine and API, started in this order and ended in the reverse.
 //!
-//! Invariants: the socket appears only after the store is locked and open; when one part ends by itself the process
+//! Invariants: the socket, and the door on the network, appear only after the store is locked and open; when one part ends by itself the process
 //! cannot go on, and [`RunningParts::ended`] says why; a drain begins nothing new and waits a bounded time for calls that are
 //! out.
 
@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::levels::Levels;
 use super::{stop_file, supervisor};
 use crate::api::wire::PlanFault;
-use crate::api::{self, Api, Callers, Switches};
+use crate::api::{self, Api, Callers, Doors, NetworkDoor, Switches};
 use crate::cli::{Exit, ExitFailure};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::http::HttpCloud;
+use crate::config::DoorConfig;
 use crate::domain::lane::Lane;
 use crate::domain::stop::StopFile;
 use crate::engine::enforce::Enforcer;
@@ -39,7 +40,9 @@ pub struct DaemonSetup {
     /// The state directory: the spool and the kill-switch file are in it.
     pub state: PathBuf,
     pub socket: PathBuf,
-    /// Who may do what on it.
+    /// How the API is reached beside it.
+    pub door: DoorConfig,
+    /// Who may do what there.
     pub callers: Callers,
     pub lanes: Vec<Lane>,
     /// The kill-switch file, if it is there already.
@@ -76,13 +79,19 @@ impl RunningParts {
         let cloud = Arc::new(HttpCloud::new(&setup.lanes, &clock)?);
         std::fs::create_dir_all(&setup.state).with_context(|| format!("cannot make the state directory {}", setup.state.display()))?;
         let levels = Levels::of(&setup.state, clock.clone());
+        let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?;
         let (left, first) = (levels.read(), !SledStore::is_at(&setup.store));
         let store = open(&setup.store, setup.sled).await?;
         let failed = store.failed();
         if let Some(rebuilt) = store.health().rebuilt {
             tracing::error!(rebuilt, "the queue was damaged; it was set aside and built anew from the journal");
         }
-        let socket = api::bind(&setup.socket)?.callers(setup.callers);
+        let socket = api::bind(&setup.socket)?;
+        let network = NetworkDoor::open(&setup.door, &doors)?;
+        if let Some(network) = &network {
+            tracing::info!(listen = %network.url(), tokens = setup.door.tokens_file.is_some(), "the API listens on the network too");
+        }
+        let socket = socket.beside(network, doors);
         let longest_call = setup.lanes.iter().map(|lane| lane.call_timeout).max().unwrap_or_default();
         let lanes: Arc<[Lane]> = setup.lanes.into();
         if !levels.knows_boot() && lanes.iter().any(|lane| lane.quota.is_some()) {

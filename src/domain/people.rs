@@ -25,6 +25,11 @@ impl Role {
     /// All of them, in the order in which they are listed.
     pub const ALL: [Self; 4] = [Self::Read, Self::Operate, Self::Approve, Self::Off];
 
+    /// The role of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -51,6 +56,12 @@ impl Roles {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What both have.
+    #[must_use]
+    pub fn both(&self, others: &Self) -> Self {
+        Self(self.0.intersection(&others.0).copied().collect())
     }
 
     /// These and those.
@@ -110,6 +121,18 @@ impl People {
         self.persons.iter().find(|person| person.unix.as_deref() == Some(user))
     }
 
+    /// The person of this name, as a token names them.
+    pub fn of_name(&self, name: &str) -> Option<&ListedPerson> {
+        self.persons.iter().find(|person| person.name == name)
+    }
+
+    /// The person whose certificate has this subject. Spaces about its signs mean nothing: every program writes them differently.
+    pub fn of_certificate(&self, subject: &str) -> Option<&ListedPerson> {
+        let parts = |text: &str| -> Vec<String> { text.split([',', '=']).map(|part| part.trim().to_owned()).collect() };
+        let shown = parts(subject);
+        self.persons.iter().find(|person| person.certificate.as_deref().is_some_and(|listed| parts(listed) == shown))
+    }
+
     /// What a user may who is this person, if listed, and a member of these groups.
     pub fn roles(&self, person: Option<&ListedPerson>, member_of: &BTreeSet<&str>) -> Roles {
         let own = person.map(|person| person.may.clone()).unwrap_or_default();
@@ -121,6 +144,24 @@ impl People {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_is_one_persons_however_its_subject_is_spaced() {
+        let of = |certificate: &str| ListedPerson {
+            name: certificate.into(),
+            unix: None,
+            certificate: Some(certificate.into()),
+            may: Roles::all(),
+        };
+        let people = People { persons: vec![of("CN=ada"), of("O=ops,CN=bob")], groups: Vec::new() };
+        let found = |subject: &str| people.of_certificate(subject).map(|person| person.name.clone());
+        assert_eq!(found("CN = ada").as_deref(), Some("CN=ada"));
+        assert_eq!(found("O=ops, CN=bob").as_deref(), Some("O=ops,CN=bob"));
+        for other in ["CN=bob", "CN=Ada", "O=ops, CN=ada", "CN=ada, O=ops", ""] {
+            assert_eq!(found(other), None, "{other}");
+        }
+        assert_eq!(people.of_name("CN=ada").map(|person| person.name.as_str()), Some("CN=ada"));
+    }
 
     #[test]
     fn a_person_may_what_their_entry_and_their_groups_say() {

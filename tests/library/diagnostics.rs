@@ -499,6 +499,33 @@ fn lanes_that_the_daemon_does_not_have() {
     golden("lanes_none", &case.plain(&told.render(false)));
 }
 
+/// The API's door on the network.
+#[test]
+fn doors() {
+    let people = "people: [{name: ada, unix: ada, may: [read]}, {name: pipeline, may: [read, operate]}]";
+    let open =
+        "listen: 0.0.0.0:7633, origin: 'https://sealift.example.net:7633/', tokens_file: tokens.yaml, session_key: {file: session.key}";
+    for (name, api) in [
+        ("config_door", format!("{open}, tls: {{cert_file: api.crt, key_file: api.key, client_ca_file: clients.pem}}, {people}")),
+        ("config_door_here", "listen: '[::1]:7633'".to_owned()),
+        ("config_door_open_to_all", "listen: 0.0.0.0:7633".to_owned()),
+        ("config_door_of_nobody", "listen: 192.0.2.1:7633, tls: {cert_file: api.crt, key_file: api.key}".to_owned()),
+        ("config_door_without_people", format!("{open}, tls: {{cert_file: api.crt, key_file: api.key, client_ca_file: clients.pem}}")),
+        (
+            "config_door_without_listen",
+            "tls: {cert_file: api.crt, key_file: api.key, client_ca_file: c}, people: [{unix: ada, may: [read]}]".to_owned(),
+        ),
+        (
+            "config_door_mistakes",
+            "listen: 'localhost:7633', origin: sealift.example.net, tls: {cert_file: api.crt}, session_key: abc".to_owned(),
+        ),
+        ("config_door_of_no_token", format!("listen: 127.0.0.1:7633, {people}")),
+        ("config_door_plain_origin", format!("{open}, tls: {{cert_file: a, key_file: b}}, {people}").replace("https", "http")),
+    ] {
+        config(name, &format!("api: {{{api}}}\nlanes: []\n"));
+    }
+}
+
 #[test]
 fn configurations() {
     let text = "\

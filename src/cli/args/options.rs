@@ -19,6 +19,7 @@ const MEANINGLESS: &[(&str, &[&str])] = &[
     ("windows", &["addr", "wait"]),
     ("probe", &["config", "addr", "wait"]),
     ("store", &["wait"]),
+    ("token", &["addr", "wait"]),
     ("schema", &["config", "addr", "wait"]),
     ("config", &["wait"]),
     ("completions", &["config", "addr", "wait"]),
@@ -145,7 +146,8 @@ mod tests {
     #[test]
     fn csv_is_offered_only_where_there_are_rows() {
         for (verb, help) in helps() {
-            let rows = ["plan", "windows", "discover", "list", "changes", "jobs", "journal", "enforce", "config"].contains(&verb.as_str());
+            let rows = ["plan", "windows", "discover", "list", "changes", "jobs", "journal", "enforce", "config", "token list"]
+                .contains(&verb.as_str());
             assert_eq!(help.contains("csv]"), rows, "{verb}: {help}");
         }
     }

@@ -6,6 +6,7 @@ mod clients;
 mod clock;
 mod complete;
 mod discover;
+mod door;
 mod edits;
 mod finished;
 mod init;

@@ -1,7 +1,9 @@
 //! The API over a real unix socket, with the real engine behind it.
 
 mod attention;
+mod browser;
 mod contract;
+mod door;
 mod enforce;
 mod gates;
 mod look;

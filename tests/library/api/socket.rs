@@ -54,7 +54,7 @@ async fn half_a_request_is_closed() {
     let closed = tokio::task::spawn_blocking(move || {
         let mut stream = UnixStream::connect(path).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").expect("half a request");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: sealift\r\n").expect("half a request");
         let mut rest = Vec::new();
         // Closed by the server: an end, with or without a word; a timeout of ours would be an error.
         stream.read_to_end(&mut rest)
@@ -72,7 +72,7 @@ fn ask(world: &ApiWorld, text: &str) -> UnixStream {
 
 /// The head of an upload and a part of its plan.
 fn half_an_upload(world: &ApiWorld) -> UnixStream {
-    let text = "POST /v1/rollouts HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n\
+    let text = "POST /v1/rollouts HTTP/1.1\r\nHost: sealift\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n\
                 --b\r\nContent-Disposition: form-data; name=\"plan\"; filename=\"plan.yaml\"\r\n\r\nversion: 1\n";
     ask(world, text)
 }
@@ -96,9 +96,9 @@ async fn idle_connections_keep_nobody_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_too_many_is_told_that_the_daemon_is_busy() {
     let world = ApiWorld::new().await;
-    let waits = "GET /v1/events?after=1000000&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let waits = "GET /v1/events?after=1000000&wait=30 HTTP/1.1\r\nHost: sealift\r\n\r\n";
     let mut waiting: Vec<_> = (0..CONNECTIONS_MAX).map(|_| ask(&world, waits)).collect();
-    let hello = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let hello = "GET /healthz HTTP/1.1\r\nHost: sealift\r\nConnection: close\r\n\r\n";
     let mut answer = String::new();
     for _ in 0..100 {
         answer = all_of(ask(&world, hello)).await;
@@ -140,7 +140,7 @@ async fn an_export_that_is_not_read_ends_and_keeps_nobody_out() {
     // More than all buffers on the way hold.
     let submitted = world.submit(&plan("large", &targets('a', 30_000), "")).await;
     assert_eq!(submitted.status, StatusCode::CREATED, "{submitted:?}");
-    let export = "GET /v1/store/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let export = "GET /v1/store/export HTTP/1.1\r\nHost: sealift\r\nConnection: close\r\n\r\n";
     let stalled = ask(&world, export);
     let mut first = [0; 12];
     let mut reader = &stalled;

@@ -2,7 +2,8 @@
 //! that answers at once.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
-use sealift::api::{self, Api, Callers, Switches};
+use sealift::api::{self, Api, Callers, Doors, NetworkDoor, Switches};
 use sealift::clock::{Clock, SystemClock, Times};
 use sealift::cloud::{Cloud, LastCheck};
+use sealift::config::DoorConfig;
 use sealift::domain::call::{Answer, Call, CallError, Disposition, JobView, JobsPage, ProxySeen, ProxyStatus, ProxyView, Reply};
 use sealift::domain::change::Timing;
 use sealift::domain::id::Name;
@@ -186,6 +188,8 @@ pub struct ApiWorld {
     pub clock: Arc<Movable>,
     pub store: Arc<dyn Store>,
     pub socket: PathBuf,
+    /// Where its door on the network is, if it has one.
+    pub network: Option<SocketAddr>,
     pub handle: Handle,
     pub stop: CancellationToken,
     /// What stands behind the socket, which tells nobody who calls.
@@ -207,20 +211,25 @@ impl ApiWorld {
 
     /// Over this store, and with this limit for clients that stall.
     pub async fn with(store: Arc<dyn Store>, idle: Duration) -> Self {
-        Self::start(store, idle, Callers::default()).await
+        Self::start(store, idle, Callers::default(), |_| DoorConfig::default()).await
     }
 
     /// With this list of people, of whom the test's own user must be one who may read.
     pub async fn with_people(people: People) -> Self {
-        Self::start(Arc::new(MemoryStore::new()), api::IDLE_MAX, Callers::new(Some(people))).await
+        Self::opened(people, |_| DoorConfig::default()).await
     }
 
     /// The same over this store.
     pub async fn over(store: Arc<dyn Store>, people: People) -> Self {
-        Self::start(store, api::IDLE_MAX, Callers::new(Some(people))).await
+        Self::start(store, api::IDLE_MAX, Callers::new(Some(people)), |_| DoorConfig::default()).await
     }
 
-    async fn start(store: Arc<dyn Store>, idle: Duration, callers: Callers) -> Self {
+    /// With this list of people, and the doors that `prepare` names, with its files in the folder that it is given.
+    pub async fn opened(people: People, prepare: impl FnOnce(&Path) -> DoorConfig) -> Self {
+        Self::start(Arc::new(MemoryStore::new()), api::IDLE_MAX, Callers::new(Some(people)), prepare).await
+    }
+
+    async fn start(store: Arc<dyn Store>, idle: Duration, callers: Callers, prepare: impl FnOnce(&Path) -> DoorConfig) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
@@ -231,13 +240,17 @@ impl ApiWorld {
         let served =
             Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), switches, stop.clone()));
         let socket = folder.path().join("run/api.sock");
-        let listener = api::bind(&socket).expect("a free socket").idle(idle).callers(callers);
+        let config = prepare(folder.path());
+        let doors = Doors::open(&config, folder.path(), callers, clock.clone()).expect("good files");
+        let door = NetworkDoor::open(&config, &doors).expect("a free port");
+        let network = door.as_ref().map(|door| door.address);
+        let listener = api::bind(&socket).expect("a free socket").idle(idle).beside(door, doors);
         tokio::spawn(engine);
         let router = api::router(served.clone()).merge(page::router(served.clone()));
         tokio::spawn(api::serve(listener, router.clone(), stop.clone()));
         tokio::spawn(async move { served.follow().await });
         let http = reqwest::Client::builder().unix_socket(&*socket).redirect(Policy::none()).build().expect("a client");
-        let world = Self { folder, cloud, clock, store, socket, handle, stop, router, http };
+        let world = Self { folder, cloud, clock, store, socket, network, handle, stop, router, http };
         world.until("/readyz", |answered| answered.status == StatusCode::OK).await;
         world
     }
