@@ -79,7 +79,7 @@ impl RunningParts {
         let cloud = Arc::new(HttpCloud::new(&setup.lanes, &clock)?);
         std::fs::create_dir_all(&setup.state).with_context(|| format!("cannot make the state directory {}", setup.state.display()))?;
         let levels = Levels::of(&setup.state, clock.clone());
-        let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?;
+        let doors = Doors::open(&setup.door, &setup.state, setup.callers, clock.clone())?.with_signed_out(page::sign_in_first);
         let (left, first) = (levels.read(), !SledStore::is_at(&setup.store));
         let store = open(&setup.store, setup.sled).await?;
         let failed = store.failed();

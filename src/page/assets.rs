@@ -28,6 +28,7 @@ const ASSETS: &[Asset] = &[
     Asset { name: "style.css", kind: STYLE, text: include_str!("assets/style.css") },
     Asset { name: "icon.svg", kind: DRAWING, text: include_str!("assets/icon.svg") },
     Asset { name: "vendor/idiomorph.esm.js", kind: SCRIPT, text: include_str!("assets/vendor/idiomorph.esm.js") },
+    Asset { name: "sign-in.js", kind: SCRIPT, text: include_str!("assets/sign-in.js") },
     Asset { name: "trust.js", kind: SCRIPT, text: include_str!("assets/trust.js") },
     Asset { name: "clock.js", kind: SCRIPT, text: include_str!("assets/clock.js") },
     Asset { name: "rows.js", kind: SCRIPT, text: include_str!("assets/rows.js") },

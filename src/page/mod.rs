@@ -1,6 +1,6 @@
 //! The operator's page: views in HTML that the daemon makes from the API's documents.
 //!
-//! Invariants: a view shows what the same document says over JSON, in the same words; every text passes [`escape`]; a view
+//! Invariants: a view shows what the same document says over JSON, in the same words; every text passes `escape`; a view
 //! works without script, and a script only asks for the same views again; nothing here decides.
 //!
 //! Deliberately not here: who calls and whether a browser may act (`api`), and what a verb does (`engine`).
@@ -14,10 +14,13 @@ mod icon;
 mod moment;
 mod routes;
 mod shell;
+mod sign_in;
 mod state;
 mod story;
 mod tonight;
 mod view;
+mod viewer;
 mod wants;
 
 pub use routes::router;
+pub use sign_in::first as sign_in_first;

@@ -28,7 +28,8 @@ use super::view::rollout::VerbButton;
 use super::view::rollout::{ChangePages, ChangesShown, RolloutView, words_of};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
-use super::{acts, assets, calendar, view};
+use super::viewer::Viewer;
+use super::{acts, assets, calendar, sign_in, view};
 use crate::api::wire::{Listing, RolloutDoc, VerbDoc};
 use crate::api::{Api, ApiError, Caller};
 use crate::domain::change::State as ChangeState;
@@ -62,6 +63,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/enforcement/{name}", get(enforcement))
         .route("/journal", get(journal))
         .route("/find", get(found))
+        .route("/sign-in", get(sign_in::sign_in))
         .route("/assets/{file}", get(assets::asset))
         .with_state(api)
 }
@@ -92,7 +94,7 @@ struct ViewRequest {
 }
 
 impl ViewRequest {
-    async fn new(api: Arc<Api>, caller: Caller, headers: HeaderMap, uri: &Uri) -> Result<Self, ApiError> {
+    async fn new(api: Arc<Api>, caller: Caller, form: String, headers: HeaderMap, uri: &Uri) -> Result<Self, ApiError> {
         let query: ViewQuery = axum::extract::Query::try_from_uri(uri).map_err(|error| ApiError::bad(error.body_text()))?.0;
         let theme = cookie(&headers, "sealift-theme").and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
         let around = ViewSource {
@@ -101,6 +103,7 @@ impl ViewRequest {
             open: api.open_rollouts(OPEN_MAX).await?,
             enforcements: api.enforcements().await?,
             caller,
+            form,
             theme,
             zone: query.zone.clone(),
         };
@@ -139,15 +142,14 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Makes a view, or the view of what went wrong.
-async fn view<F>(api: Arc<Api>, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: &Uri, make: F) -> Response
+async fn view<F>(api: Arc<Api>, viewer: Viewer, headers: HeaderMap, uri: &Uri, make: F) -> Response
 where
     F: AsyncFnOnce(&ViewRequest) -> Result<Response, ApiError>,
 {
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(_) => return Redirect::to("/sign-in").into_response(),
+    let Some(caller) = viewer.caller.clone() else {
+        return Redirect::to("/sign-in").into_response();
     };
-    let asked = match ViewRequest::new(api, caller, headers, uri).await {
+    let asked = match ViewRequest::new(api, caller, viewer.form, headers, uri).await {
         Ok(asked) => asked,
         Err(error) => return error.into_response(),
     };
@@ -168,8 +170,8 @@ where
     }
 }
 
-async fn now(State(api): ViewState, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn now(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let clock = asked.clock(None);
         let entries = asked.api.latest_entries(None, ENTRIES).await?;
         let rows = calendar::rows(&asked.planned().await?, &asked.around.enforcements, &clock);
@@ -179,8 +181,8 @@ async fn now(State(api): ViewState, caller: Result<Caller, ApiError>, headers: H
     .await
 }
 
-async fn rollouts(State(api): ViewState, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn rollouts(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let after = asked.query.after.as_deref().map(str::parse::<RolloutId>).transpose();
         let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again at /rollouts"))?;
         let page = asked.api.rollout_rows(after, ROWS).await?;
@@ -189,19 +191,13 @@ async fn rollouts(State(api): ViewState, caller: Result<Caller, ApiError>, heade
     .await
 }
 
-async fn rollout(
-    State(api): ViewState,
-    Path(reference): Path<String>,
-    caller: Result<Caller, ApiError>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn rollout(State(api): ViewState, Path(reference): Path<String>, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let (stored, document) = asked.api.rollout(&reference).await?;
         let clock = asked.clock(document.time_zone.as_deref());
         let after = asked.query.after.as_deref().map(str::parse::<u32>).transpose();
         let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
-        let shown = ChangesShown { state: asked.query.state.clone().unwrap_or_default(), after };
+        let shown = ChangesShown { state: asked.query.state.clone().unwrap_or_default(), after, done: done(&asked.query) };
         let words =
             words_of(&shown.state).ok_or_else(|| ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", "))))?;
         let groups = if shown.state.is_empty() {
@@ -225,7 +221,7 @@ async fn rollout(
         };
         let drawn = super::tonight::tonight(&document, &stored.plan, &clock);
         let verbs = buttons(asked.api.possible(&stored, &asked.around.caller).verbs, asked);
-        let view = RolloutView::new(&asked.around, document, verbs, &shown, ChangePages { groups }, drawn, done(&asked.query), clock);
+        let view = RolloutView::new(&asked.around, document, verbs, &shown, ChangePages { groups }, drawn, clock);
         Ok(asked.answer(&view))
     })
     .await
@@ -234,11 +230,11 @@ async fn rollout(
 async fn change(
     State(api): ViewState,
     Path((reference, ordinal)): Path<(String, String)>,
-    caller: Result<Caller, ApiError>,
+    viewer: Viewer,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+    view(api, viewer, headers, &uri, async |asked| {
         let (stored, document) = asked.api.rollout(&reference).await?;
         let missing = || ApiError::new(StatusCode::NOT_FOUND, format!("{} has {} changes, from 0 on", stored.plan.name, stored.targets));
         let ordinal: u32 = ordinal.parse().map_err(|_| missing())?;
@@ -250,12 +246,12 @@ async fn change(
     .await
 }
 
-async fn lanes(State(api): ViewState, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, caller, headers, &uri, async |asked| Ok(asked.answer(&LanesView::new(&asked.around, asked.clock(None))))).await
+async fn lanes(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| Ok(asked.answer(&LanesView::new(&asked.around, asked.clock(None))))).await
 }
 
-async fn windows(State(api): ViewState, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn windows(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let clock = asked.clock(None);
         let planned = asked.planned().await?;
         let drawn = view::now::calendar(calendar::rows(&planned, &asked.around.enforcements, &clock), &clock);
@@ -265,22 +261,16 @@ async fn windows(State(api): ViewState, caller: Result<Caller, ApiError>, header
     .await
 }
 
-async fn enforcements(State(api): ViewState, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn enforcements(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let found = asked.around.enforcements.clone();
         Ok(asked.answer(&EnforcementsView::new(&asked.around, found, asked.clock(None))))
     })
     .await
 }
 
-async fn enforcement(
-    State(api): ViewState,
-    Path(name): Path<String>,
-    caller: Result<Caller, ApiError>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn enforcement(State(api): ViewState, Path(name): Path<String>, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let found = asked.api.enforcement_named(&name).await?;
         let clock = asked.clock(Some(&found.time_zone));
         Ok(asked.answer(&EnforcementsView::new(&asked.around, vec![found], clock)))
@@ -288,8 +278,8 @@ async fn enforcement(
     .await
 }
 
-async fn found(State(api): ViewState, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn found(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let begins = asked.query.begins.clone().unwrap_or_default();
         let found = asked.api.search(&begins).await?;
         Ok(asked.answer(&FoundView::new(&asked.around, &begins, found, asked.clock(None))))
@@ -297,8 +287,8 @@ async fn found(State(api): ViewState, caller: Result<Caller, ApiError>, headers:
     .await
 }
 
-async fn journal(State(api): ViewState, caller: Result<Caller, ApiError>, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn journal(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let entries = asked.api.latest_entries(asked.query.before, ROWS).await?;
         let next = entries.last().filter(|last| last.seq > 1).map(|last| format!("/journal?before={}", last.seq));
         Ok(asked.answer(&JournalView::new(&asked.around, None, &entries, next, asked.clock(None))))
@@ -306,14 +296,8 @@ async fn journal(State(api): ViewState, caller: Result<Caller, ApiError>, header
     .await
 }
 
-async fn rollout_journal(
-    State(api): ViewState,
-    Path(reference): Path<String>,
-    caller: Result<Caller, ApiError>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    view(api, caller, headers, &uri, async |asked| {
+async fn rollout_journal(State(api): ViewState, Path(reference): Path<String>, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
+    view(api, viewer, headers, &uri, async |asked| {
         let (stored, document) = asked.api.rollout(&reference).await?;
         let after = asked.query.after.as_deref().unwrap_or("0").parse::<u64>();
         let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
@@ -367,29 +351,29 @@ async fn asks(
     let found = asked.api.possible(&stored, &asked.around.caller);
     let known = found.verbs.into_iter().find(|known| known.verb == verb && !known.in_doubt).ok_or_else(nothing)?;
     let clock = asked.clock(document.time_zone.as_deref());
-    Ok(QuestionView::new(&asked.around, document, known, found.tag, String::new(), typed, said, clock))
+    Ok(QuestionView::new(&asked.around, document, known, found.tag, typed, said, clock))
 }
 
 async fn question(
     State(api): ViewState,
     Path((reference, verb)): Path<(String, String)>,
-    caller: Result<Caller, ApiError>,
+    viewer: Viewer,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    view(api, caller, headers, &uri, async |asked| Ok(asked.answer(&asks(asked, &reference, &verb, TypedAnswers::default(), None).await?)))
+    view(api, viewer, headers, &uri, async |asked| Ok(asked.answer(&asks(asked, &reference, &verb, TypedAnswers::default(), None).await?)))
         .await
 }
 
 async fn act(
     State(api): ViewState,
     Path((reference, verb)): Path<(String, String)>,
-    caller: Result<Caller, ApiError>,
+    viewer: Viewer,
     headers: HeaderMap,
     uri: Uri,
     Form(typed): Form<TypedAnswers>,
 ) -> Response {
-    view(api.clone(), caller, headers, &uri, async |asked| {
+    view(api.clone(), viewer, headers, &uri, async |asked| {
         let (_, document) = asked.api.rollout(&reference).await?;
         let clock = asked.clock(document.time_zone.as_deref());
         match acts::act(api.clone(), asked.around.caller.clone(), &document.id, &verb, &typed, &clock).await {

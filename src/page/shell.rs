@@ -31,6 +31,8 @@ pub struct Shell {
     pub wants: usize,
     pub who: String,
     pub may: String,
+    /// Of the form that signs out; empty: there is no session.
+    pub form: String,
     /// `light` or `dark`, where the reader chose one.
     pub theme: Option<&'static str>,
     /// What is told on every view.
@@ -57,6 +59,8 @@ pub struct ViewSource {
     pub open: Vec<RolloutDoc>,
     pub enforcements: Vec<EnforcementDoc>,
     pub caller: Caller,
+    /// What the forms of its session carry; empty without a session.
+    pub form: String,
     pub theme: Option<&'static str>,
     /// The zone that the reader asked for.
     pub zone: Option<String>,
@@ -95,6 +99,7 @@ impl Shell {
             wants: around.attention.rows.len(),
             who: around.caller.name.to_string(),
             may: around.caller.may.to_string(),
+            form: around.form.clone(),
             theme: around.theme,
             notices: notices(daemon),
             seq: store.seq,

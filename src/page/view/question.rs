@@ -58,13 +58,12 @@ pub fn look(verb: &str) -> (&'static str, &'static str, &'static str) {
 }
 
 impl QuestionView {
-    /// The question of `verb`, whose record has this tag; `form` is what proves that the form is ours.
+    /// The question of `verb`, whose record has this tag; `said` is why it was sent back.
     pub fn new(
         around: &ViewSource,
         rollout: RolloutDoc,
         verb: VerbDoc,
         tag: String,
-        form: String,
         typed: TypedAnswers,
         said: Option<String>,
         clock: ViewClock,
@@ -78,6 +77,7 @@ impl QuestionView {
         };
         let rows = rows(&rollout, &verb, &clock);
         let class = if verb.asks.confirm.is_some() { "off" } else { class };
+        let form = around.form.clone();
         let shell = Shell::new(around, "Rollouts", title.clone(), clock);
         Self { shell, title, icon, label, class, rows, tag, form, said, typed, rollout, verb }
     }

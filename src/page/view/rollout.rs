@@ -99,12 +99,14 @@ struct ChangeLine {
     address: String,
 }
 
-/// Which changes a view shows.
+/// What the address of a view asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangesShown {
     /// As it stands in the address; empty: what moves or is wrong, and what is next.
     pub state: String,
     pub after: Option<u32>,
+    /// What was just done, and where it stands.
+    pub done: Option<String>,
 }
 
 /// Pages of changes that a view shows under heads.
@@ -122,7 +124,6 @@ impl RolloutView {
         shown: &ChangesShown,
         pages: ChangePages,
         timeline: String,
-        done: Option<String>,
         clock: ViewClock,
     ) -> Self {
         let tally = rollout.tally;
@@ -146,7 +147,7 @@ impl RolloutView {
             ends: ends(&rollout, &clock),
             waves,
             timeline,
-            done,
+            done: shown.done.clone(),
             warnings: rollout.forecast.iter().flat_map(|forecast| forecast.warnings.clone()).collect(),
             budget: budget(&rollout),
             places: meter(

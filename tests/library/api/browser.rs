@@ -8,7 +8,7 @@ use sealift::domain::people::{ListedPerson, People, Role, Roles};
 use serde_json::{Value, json};
 
 use super::door::{people, plain, token};
-use super::world::ApiWorld;
+use super::world::{ApiWorld, plan, targets};
 
 /// The people of the other tests, and `carol`, who is the user that runs the test.
 async fn with_carol() -> People {
@@ -65,6 +65,17 @@ impl Browser {
     async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Option<Value>) -> reqwest::Response {
         let request = self.http.request(method, format!("{}{path}", self.base)).headers(headers);
         body.iter().fold(request, |request, body| request.json(body)).send().await.expect("an answer")
+    }
+
+    /// A form of a page of ours.
+    async fn fill(&self, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut headers = self.own();
+        headers.remove("x-sealift-form");
+        headers.insert("sec-fetch-mode", HeaderValue::from_static("navigate"));
+        headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let request = self.http.post(format!("{}{path}", self.base)).headers(headers).body(body);
+        request.send().await.expect("an answer")
     }
 
     async fn get(&self, path: &str) -> StatusCode {
@@ -267,4 +278,59 @@ async fn from_elsewhere_a_browser_may_only_follow_a_link() {
             assert_eq!(answer.headers()[name], value, "{mode} {to}");
         }
     }
+}
+
+/// What a browser sends when somebody opens an address, or follows a link of a page of ours.
+fn navigation(browser: &Browser) -> HeaderMap {
+    let mut headers = browser.own();
+    headers.remove(ORIGIN);
+    headers.remove("x-sealift-form");
+    headers.insert("sec-fetch-mode", HeaderValue::from_static("navigate"));
+    headers
+}
+
+#[tokio::test]
+async fn a_person_signs_in_on_the_page_acts_by_its_form_and_signs_out() {
+    let world = ApiWorld::opened(with_carol().await, |folder| plain(folder, &[])).await;
+    world.cloud.busy(true);
+    world.submit(&plan("night", &targets('a', 2), "")).await;
+    let code = world.post("/v1/links", json!({})).await.json["code"].as_str().expect("a code").to_owned();
+    let mut browser = Browser::at_network(&world);
+
+    // Somebody unknown is sent to the view where they sign in, and it says where they wanted to go.
+    let first = browser.send(Method::GET, "/rollouts/night?state=all", navigation(&browser), None).await;
+    assert_eq!(first.status(), StatusCode::SEE_OTHER);
+    assert_eq!(first.headers()[LOCATION], "/sign-in?next=%2Frollouts%2Fnight%3Fstate%3Dall");
+    let sign_in = browser.send(Method::GET, "/sign-in?next=%2Frollouts%2Fnight", navigation(&browser), None).await;
+    assert_eq!(sign_in.status(), StatusCode::OK);
+    let policy = sign_in.headers()["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(policy.starts_with("default-src 'none'") && policy.contains("require-trusted-types-for 'script'"), "{policy}");
+    let html = sign_in.text().await.expect("a view");
+    assert!(html.contains("name=\"next\" value=\"/rollouts/night\"") && !html.contains("Go on as"), "{html}");
+
+    let typed = [("code", code.as_str()), ("next", "/rollouts/night")];
+    let signed_in = browser.fill("/sign-in", &typed).await;
+    assert_eq!((signed_in.status(), &signed_in.headers()[LOCATION]), (StatusCode::SEE_OTHER, &HeaderValue::from_static("/rollouts/night")));
+    let cookie = signed_in.headers()[SET_COOKIE].to_str().expect("text");
+    browser.cookie = cookie.split(';').next().map(str::to_owned);
+
+    // The question carries the session's token; without it nothing is done, whatever else is right.
+    let question = browser.send(Method::GET, "/rollouts/night/pause", navigation(&browser), None).await.text().await.expect("a view");
+    let field = |name: &str| question.split(&format!("name=\"{name}\" value=\"")).nth(1).and_then(|rest| rest.split('"').next());
+    let (tag, form) = (field("tag").expect("a tag").to_owned(), field("form").expect("a token").to_owned());
+    assert!(!form.is_empty());
+    let bare = browser.fill("/rollouts/night/pause", &[("tag", &tag), ("reason", "no token")]).await;
+    assert_eq!(bare.status(), StatusCode::FORBIDDEN);
+    assert!(world.get("/v1/rollouts/night").await.json["paused"].is_null(), "nothing was done");
+    let paused = browser.fill("/rollouts/night/pause", &[("tag", &tag), ("form", &form), ("reason", "by hand")]).await;
+    assert_eq!(paused.status(), StatusCode::SEE_OTHER);
+    assert_eq!(world.get("/v1/rollouts/night").await.json["paused"]["by"], "carol");
+
+    let out = browser.fill("/sign-out", &[("form", &form)]).await;
+    assert_eq!((out.status(), &out.headers()[LOCATION]), (StatusCode::SEE_OTHER, &HeaderValue::from_static("/sign-in")));
+    assert_eq!(
+        browser.send(Method::GET, "/", navigation(&browser), None).await.status(),
+        StatusCode::SEE_OTHER,
+        "the cookie is worth nothing"
+    );
 }

@@ -124,16 +124,17 @@ async fn a_reader_finds_no_verb_and_cannot_act_by_hand() {
     let found = operator.view("/rollouts/mine").await;
     assert!(found.contains("/pause\" data-question"), "who operates finds the verb: {found}");
 
+    assert_eq!(operator.post("/v1/rollouts/mine/pause", json!({"reason": "the reader's turn"})).await.status, StatusCode::OK);
     let reader = reader_of(operator.store.clone()).await;
     let view = reader.view("/rollouts/mine").await;
     assert!(view.contains("<b>ada</b> · read<") && view.contains("To act takes the role"), "{view}");
     assert!(!view.contains("data-question"), "{view}");
-    let question = reader.view("/rollouts/mine/pause").await;
+    let question = reader.view("/rollouts/mine/abort").await;
     assert!(question.contains("It cannot be done now") && !question.contains("<form method=\"post\""), "{question}");
     let tag = reader.get("/v1/rollouts/mine").await.json["tag"].as_str().expect("a tag").to_owned();
-    let (refused, _) = reader.fill("/rollouts/mine/pause", &[("tag", &tag), ("reason", "by hand")]).await;
+    let (refused, _) = reader.fill("/rollouts/mine/abort", &[("tag", &tag), ("reason", "by hand")]).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
-    assert_eq!(reader.get("/v1/rollouts/mine").await.json.get("paused"), None, "nothing was done");
+    assert_eq!(reader.get("/v1/rollouts/mine").await.json.get("aborted"), None, "nothing was done");
 }
 
 #[tokio::test]

@@ -241,7 +241,7 @@ impl ApiWorld {
             Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), switches, stop.clone()));
         let socket = folder.path().join("run/api.sock");
         let config = prepare(folder.path());
-        let doors = Doors::open(&config, folder.path(), callers, clock.clone()).expect("good files");
+        let doors = Doors::open(&config, folder.path(), callers, clock.clone()).expect("good files").with_signed_out(page::sign_in_first);
         let door = NetworkDoor::open(&config, &doors).expect("a free port");
         let network = door.as_ref().map(|door| door.address);
         let listener = api::bind(&socket).expect("a free socket").idle(idle).beside(door, doors);
