@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 30
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture fuzz setup install
+.PHONY: help build demo first-night test check fix golden seeds seed bench profile torture page fuzz setup install
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s'|'
@@ -61,6 +61,10 @@ profile: setup ## where the processor time of the carried path goes: shares and 
 
 torture: setup ## the long ordeals: 500 SIGKILLs, 100 of the daemon, 300 power cuts, 2000 damages, full and read-only disks
 	CARGO="$(CARGO)" sh scripts/torture.sh
+
+page: ## drive Chromium over the operator's page; screenshots in target/page
+	$(CARGO) build --locked
+	sh scripts/page.sh
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (30 unless told); not 0 on a finding
 	CARGO="$(CARGO)" FUZZ_SECONDS="$(FUZZ_SECONDS)" sh scripts/fuzz.sh

@@ -1,0 +1,118 @@
+// The page in a real browser, over the real daemon and the emulated cloud.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Bed, accessible, live } from './bed.mjs';
+
+const SHOTS = join(import.meta.dirname, '../../target/page');
+const WAVES = 'strategy:\n  max_in_flight: 4\n  waves:\n    - {name: canary, size: 5, promote: manual}\n    - {name: rest, size: rest}\n';
+
+/** @type {Bed} */
+let bed;
+before(async () => {
+  mkdirSync(SHOTS, { recursive: true });
+  bed = await Bed.start();
+});
+after(() => bed.end());
+
+test('a rollout is watched, paused by keyboard alone, and goes on', async () => {
+  const page = await bed.signIn();
+  await bed.submit('night', WAVES);
+  await page.getByRole('link', { name: 'night', exact: true }).first().click();
+  await live(page);
+  await page.locator('.tag', { hasText: /^awaiting$/ }).waitFor();
+
+  // To the verb by its address's keys and Tab, never a pointer.
+  const promote = page.getByRole('link', { name: 'Promote…' });
+  await promote.focus();
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog[open]');
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'reason');
+  await page.keyboard.type('the canary is well');
+  await page.keyboard.press('Enter');
+  await page.getByText('Done: promote.').waitFor();
+
+  await page.getByRole('link', { name: 'Pause…' }).focus();
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog[open]');
+  await page.locator('#reason').focus();
+  await page.keyboard.type('a look at <b>gold</b>');
+  await page.keyboard.press('Enter');
+  await page.getByText('Nothing new begins: paused').waitFor();
+  await page.screenshot({ path: join(SHOTS, 'paused.png') });
+  const status = (await bed.status('night'));
+  const rollout = Array.isArray(status) ? status[0] : (status.rollouts?.[0] ?? status);
+  assert.equal(rollout.paused.reason, 'a look at <b>gold</b>', 'text stays text');
+  assert.equal(await page.locator('main b', { hasText: /^gold$/ }).count(), 0, 'and is shown as such');
+
+  await page.getByRole('link', { name: 'Resume…' }).first().click();
+  await page.waitForSelector('dialog[open]');
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await page.getByText('completed').first().waitFor({ timeout: 120_000 });
+  assert.deepEqual(page.said, []);
+  await page.context().close();
+});
+
+test('a daemon that is killed is told, and comes back without a reload or a sign-in', async () => {
+  const page = await bed.signIn();
+  await page.evaluate(() => { window.unchanged = true; });
+  await bed.kill();
+  await page.waitForSelector('#live[data-state=lost]');
+  await page.getByText('this is how it was').waitFor();
+  await bed.serve();
+  await live(page);
+  assert.equal(await page.getByText('this is how it was').count(), 0);
+  assert.ok(await page.evaluate(() => window.unchanged), 'the same document');
+  await page.context().close();
+});
+
+test('two browsers: the second verb finds that the record has moved', async () => {
+  await bed.submit('twice', WAVES, false);
+  const [one, other] = [await bed.signIn(), await bed.signIn()];
+  for (const page of [one, other]) {
+    await page.goto(bed.url('/rollouts/twice'));
+    await page.locator('.tag', { hasText: /^awaiting$/ }).waitFor();
+    await page.goto(bed.url('/rollouts/twice/promote'));
+    await page.locator('#reason').fill('go');
+  }
+  await one.getByRole('button', { name: 'Promote' }).click();
+  await one.getByText('Done: promote.').waitFor();
+  await other.getByRole('button', { name: 'Promote' }).click();
+  await other.getByText('has moved since it was looked at, and nothing was done').waitFor();
+  assert.equal(await other.locator('#reason').inputValue(), 'go', 'what was typed stays');
+  await one.context().close();
+  await other.context().close();
+});
+
+test('the views are accessible in both themes, fit a phone, and break no policy', async () => {
+  const page = await bed.signIn();
+  const paths = ['/', '/rollouts', '/rollouts/twice', '/rollouts/night/changes/3', '/rollouts/twice/abort', '/lanes', '/windows', '/enforcement', '/journal', '/find?begins=nigh', '/rollouts/nobody'];
+  const found = [];
+  for (const path of paths) {
+    for (const theme of ['light', 'dark']) found.push(...(await accessible(bed, page, path, theme)));
+  }
+  assert.deepEqual(found, []);
+  await page.setViewportSize({ width: 360, height: 800 });
+  for (const path of paths) {
+    await page.goto(bed.url(path));
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, `${path} scrolls sideways`);
+  }
+  for (const [name, path, width, height, colorScheme] of [
+    ['now-light', '/', 1440, 900, 'light'],
+    ['rollout-dark', '/rollouts/twice', 1440, 1200, 'dark'],
+    ['change-light', '/rollouts/night/changes/3', 1440, 1200, 'light'],
+    ['phone-dark', '/rollouts/twice', 390, 844, 'dark'],
+  ]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height });
+    await page.goto(bed.url(path));
+    await live(page);
+    await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+  }
+  // The view of what is not there is itself answered 404.
+  assert.deepEqual(page.said.filter((said) => !said.includes('404')), []);
+  await page.context().close();
+});
