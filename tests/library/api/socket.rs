@@ -135,7 +135,7 @@ async fn a_stalled_upload_is_given_up_and_leaves_nothing() {
 async fn an_export_that_is_not_read_ends_and_keeps_nobody_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SledStore::open(&folder.path().join("queue"), SledOptions::default()).expect("a new store");
-    let world = ApiWorld::with(Arc::new(store), Duration::from_millis(500)).await;
+    let world = ApiWorld::exporting(Arc::new(store), Duration::from_millis(500)).await;
     world.handle.stop_file(Some(StopFile::new("/state/STOP", "nothing is to run"))).await;
     // More than all buffers on the way hold.
     let submitted = world.submit(&plan("large", &targets('a', 30_000), "")).await;

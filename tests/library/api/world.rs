@@ -29,7 +29,9 @@ use sealift::engine::{Handle, Options, start};
 use sealift::page;
 use sealift::probe::Probe;
 use sealift::store::Store;
+use sealift::store::maintenance::export::Exporter;
 use sealift::store::memory::MemoryStore;
+use sealift::store::sled::SledStore;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -219,6 +221,12 @@ impl ApiWorld {
         Self::opened(people, |_| DoorConfig::default()).await
     }
 
+    /// Over a store on disk, of which copies are served.
+    pub async fn exporting(store: Arc<SledStore>, idle: Duration) -> Self {
+        let exporter: Arc<dyn Exporter> = store.clone();
+        Self::begin(store, Some(exporter), idle, Callers::default(), |_| DoorConfig::default()).await
+    }
+
     /// The same over this store.
     pub async fn over(store: Arc<dyn Store>, people: People) -> Self {
         Self::start(store, api::IDLE_MAX, Callers::new(Some(people)), |_| DoorConfig::default()).await
@@ -230,6 +238,16 @@ impl ApiWorld {
     }
 
     async fn start(store: Arc<dyn Store>, idle: Duration, callers: Callers, prepare: impl FnOnce(&Path) -> DoorConfig) -> Self {
+        Self::begin(store, None, idle, callers, prepare).await
+    }
+
+    async fn begin(
+        store: Arc<dyn Store>,
+        exporter: Option<Arc<dyn Exporter>>,
+        idle: Duration,
+        callers: Callers,
+        prepare: impl FnOnce(&Path) -> DoorConfig,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let cloud = Arc::new(Quick::default());
         let clock = Arc::new(Movable::default());
@@ -237,8 +255,11 @@ impl ApiWorld {
         let (handle, engine) = start(store.clone(), cloud.clone(), cloud.clone(), clock.clone(), Arc::new(()), options);
         let stop = CancellationToken::new();
         let switches = Switches::open(folder.path().to_owned()).expect("no lane is paused");
-        let served =
-            Arc::new(Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), switches, stop.clone()));
+        let api = Api::new(handle.clone(), store.clone(), cloud.clone(), clock.clone(), Arc::from([lane()]), switches, stop.clone());
+        let served = Arc::new(match exporter {
+            Some(exporter) => api.with_exporter(exporter),
+            None => api,
+        });
         let socket = folder.path().join("run/api.sock");
         let config = prepare(folder.path());
         let doors = Doors::open(&config, folder.path(), callers, clock.clone()).expect("good files").with_signed_out(page::sign_in_first);
