@@ -82,7 +82,7 @@ test('two browsers: the second verb finds that the record has moved', async () =
   await one.getByText('Done: promote.').waitFor();
   await other.getByRole('button', { name: 'Promote' }).click();
   await other.getByText('has moved since it was looked at, and nothing was done').waitFor();
-  assert.equal(await other.locator('#reason').inputValue(), 'go', 'what was typed stays');
+  assert.equal(await other.locator('#typed').textContent(), 'go', 'what was typed stays');
   await one.context().close();
   await other.context().close();
 });

@@ -91,8 +91,8 @@ function morph(html) {
   document.title = made.title;
   for (const id of ['notices', 'main', 'foot', 'views']) {
     const [now, next] = [document.getElementById(id), made.getElementById(id)];
-    // A form stays as it was typed; if its record moves, the answer says so.
-    if (id === 'main' && now?.querySelector('.question form')) continue;
+    // A form stays as it was typed, and a refusal as it was said; if the record moves, the next answer says so.
+    if (id === 'main' && now?.querySelector('.question form, .question .said')) continue;
     if (now && next) Idiomorph.morph(now, next, { morphStyle: 'outerHTML', ignoreActiveValue: true, callbacks: mayMorph });
   }
 }
