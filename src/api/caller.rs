@@ -77,7 +77,7 @@ impl Caller {
     }
 
     /// Refuses whoever lacks the role.
-    pub(super) fn must(&self, role: Role, what: &str) -> Result<(), ApiError> {
+    pub fn must(&self, role: Role, what: &str) -> Result<(), ApiError> {
         self.lacks(role, what).map_or(Ok(()), |why| Err(ApiError::forbidden(why)))
     }
 

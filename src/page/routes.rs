@@ -95,6 +95,7 @@ struct ViewRequest {
 
 impl ViewRequest {
     async fn new(api: Arc<Api>, caller: Caller, form: String, headers: HeaderMap, uri: &Uri) -> Result<Self, ApiError> {
+        caller.must(Role::Read, "the page")?;
         let query: ViewQuery = axum::extract::Query::try_from_uri(uri).map_err(|error| ApiError::bad(error.body_text()))?.0;
         let theme = cookie(&headers, "sealift-theme").and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
         let around = ViewSource {

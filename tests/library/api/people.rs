@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use reqwest::StatusCode;
-use sealift::domain::people::{ListedPerson, People, Role};
+use sealift::domain::people::{ListedPerson, People, Role, Roles};
 use sealift::store::Store;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -22,6 +22,13 @@ async fn ada(roles: &[Role]) -> People {
 /// A world whose only listed person is `ada`.
 pub async fn world_of_ada(roles: &[Role]) -> ApiWorld {
     ApiWorld::with_people(ada(roles).await).await
+}
+
+/// A world in which the user who runs the test is nobody of the list.
+async fn world_of_nobody() -> ApiWorld {
+    let mut people = ada(&[]).await;
+    people.persons[0].may = Roles::default();
+    ApiWorld::with_people(people).await
 }
 
 /// A world over this store in which `ada` may only read.
@@ -135,5 +142,14 @@ async fn a_verb_is_told_as_possible_to_those_alone_who_may() {
             let answered = if *word == "approve" { world.post("/v1/rollouts/whose/approve", json!({})).await } else { answered };
             assert_eq!(answered.status, StatusCode::FORBIDDEN, "{word}: {answered:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_nothing_sees_no_view_either() {
+    let world = world_of_nobody().await;
+    for path in ["/v1/daemon", "/", "/rollouts", "/rollouts/none", "/lanes", "/windows", "/enforcement", "/journal", "/find?begins=none"] {
+        let answered = world.get(path).await;
+        assert_eq!((answered.status, &answered.json["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")), "{path}: {answered:?}");
     }
 }
