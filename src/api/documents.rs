@@ -5,6 +5,8 @@
 //!
 //! Deliberately not here: routes, and how a document is shown.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::caller::Caller;
@@ -12,6 +14,7 @@ use super::fault::ApiError;
 use super::wire::{ChangeRow, EnforcementDoc, JournalRow, Listing, RolloutDoc, RolloutRow, VerbsDoc};
 use super::{Api, describe, find, hold, outlook};
 use crate::domain::id::{ChangeId, RolloutId};
+use crate::domain::plan::Plan;
 use crate::store::Rollout;
 
 /// Batches of a rollout's journal that are looked through for the entries of one change.
@@ -31,12 +34,19 @@ pub struct Story {
     pub whole: bool,
 }
 
+/// A rollout that is not over.
+#[derive(Debug)]
+pub struct OpenRollout {
+    pub document: RolloutDoc,
+    pub plan: Arc<Plan>,
+}
+
 impl Api {
     /// The rollouts that are not over, newest first, at most so many of them.
-    pub async fn open_rollouts(&self, most: usize) -> Result<Vec<RolloutDoc>, ApiError> {
+    pub async fn open_rollouts(&self, most: usize) -> Result<Vec<OpenRollout>, ApiError> {
         let mut documents = Vec::new();
         for rollout in find::open_rollouts(&*self.store).await?.iter().rev().take(most) {
-            documents.push(self.describe(rollout).await?);
+            documents.push(OpenRollout { document: self.describe(rollout).await?, plan: rollout.plan.clone() });
         }
         Ok(documents)
     }

@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use caller::{Caller, Callers, Via};
 pub use describe::entry as journal_row;
-pub use documents::Story;
+pub use documents::{OpenRollout, Story};
 pub use door::{DoorError, Doors, NetworkDoor};
 pub use fault::ApiError;
 pub use places::{ADDRESS_MAX, CONNECTIONS_MAX, IDLE_MAX};

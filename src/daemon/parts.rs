@@ -134,7 +134,8 @@ impl RunningParts {
         let api = Arc::new(api.with_plans(setup.plans).with_exporter(store.clone()));
         api.clear_spool().with_context(|| format!("cannot clear {}", spool.display()))?;
         let engine = tokio::spawn(engine);
-        let server = tokio::spawn(api::serve(socket, api::router(api.clone()).merge(page::router(api.clone())), stop.clone()));
+        let routes = api::router(api.clone());
+        let server = tokio::spawn(api::serve(socket, routes.clone().merge(page::router(api.clone(), routes)), stop.clone()));
         tokio::spawn(async move { api.follow().await });
         let enforced = tokio::spawn(enforcer.run(stop.clone()));
         Ok(Self { handle, store, failed, engine, server, enforced, stop, longest_call, levels })

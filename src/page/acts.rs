@@ -3,8 +3,6 @@
 //! Invariants: a form goes the way of the API's own route, with its checks and its words, so a page can do nothing that
 //! the API would refuse; it carries the tag of the record that was shown, and does nothing when that has moved.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
@@ -14,8 +12,8 @@ use tower::ServiceExt as _;
 
 use super::moment::ViewClock;
 use super::view::question::TypedAnswers;
+use crate::api::Caller;
 use crate::api::wire::{Problem, VerbAnswer};
-use crate::api::{Api, Caller};
 use crate::words::moment::moment;
 use crate::words::text::Style;
 
@@ -32,9 +30,9 @@ pub struct ActError {
     pub detail: String,
 }
 
-/// Carries out a verb as the API's route of it does.
+/// Carries out a verb by the API's `routes`.
 pub async fn act(
-    api: Arc<Api>,
+    routes: Router,
     caller: Caller,
     rollout: &str,
     verb: &str,
@@ -51,7 +49,6 @@ pub async fn act(
         .body(Body::from(body))
         .map_err(|error| bad(error.to_string()))?;
     request.extensions_mut().insert(caller);
-    let routes: Router = crate::api::router(api);
     let answer = match routes.oneshot(request).await {
         Ok(answer) => answer,
         Err(never) => match never {},

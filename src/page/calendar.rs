@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::draw::{CalendarRow, CalendarSpan};
 use super::moment::ViewClock;
 use super::view::windows::{OpeningLine, WindowsOf};
-use crate::api::wire::{EnforcementDoc, RolloutDoc};
+use crate::api::OpenRollout;
+use crate::api::wire::EnforcementDoc;
 use crate::domain::openings::Meets;
-use crate::domain::plan::Plan;
 
 /// Days that are drawn.
 const DRAWN: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -22,10 +22,10 @@ const ROWS_MAX: usize = 8;
 const OPENINGS_MAX: usize = 70;
 
 /// Rows of the next days.
-pub fn rows(open: &[(RolloutDoc, Plan)], enforcements: &[EnforcementDoc], clock: &ViewClock) -> Vec<CalendarRow> {
+pub fn rows(open: &[OpenRollout], enforcements: &[EnforcementDoc], clock: &ViewClock) -> Vec<CalendarRow> {
     let until = clock.now.saturating_add(DRAWN).unwrap_or(Timestamp::MAX);
-    let rollouts = open.iter().filter(|(rollout, _)| !rollout.is_final).map(|(rollout, plan)| {
-        let openings = plan.calendar.outlook(clock.now, Some(until), OPENINGS_MAX);
+    let rollouts = open.iter().filter(|open| !open.document.is_final).map(|open| {
+        let openings = open.plan.calendar.outlook(clock.now, Some(until), OPENINGS_MAX);
         let spans = openings.sights.iter().map(|sight| CalendarSpan {
             from: sight.stretch.open.max(clock.now),
             to: Some(sight.stretch.close.unwrap_or(until)),
@@ -36,7 +36,7 @@ pub fn rows(open: &[(RolloutDoc, Plan)], enforcements: &[EnforcementDoc], clock:
                 (false, _, _) => clock.minute(sight.stretch.open),
             },
         });
-        CalendarRow { name: rollout.name.clone(), spans: spans.collect() }
+        CalendarRow { name: open.document.name.clone(), spans: spans.collect() }
     });
     let ticks = enforcements.iter().filter(|one| one.stage != "ended").filter_map(|one| {
         let tick = one.next_tick.filter(|tick| *tick < until)?;
@@ -50,9 +50,9 @@ pub fn rows(open: &[(RolloutDoc, Plan)], enforcements: &[EnforcementDoc], clock:
 }
 
 /// The openings of the next two months.
-pub fn listed(open: &[(RolloutDoc, Plan)], clock: &ViewClock) -> Vec<WindowsOf> {
+pub fn listed(open: &[OpenRollout], clock: &ViewClock) -> Vec<WindowsOf> {
     let until = clock.now.saturating_add(LISTED).unwrap_or(Timestamp::MAX);
-    let of = |(rollout, plan): &(RolloutDoc, Plan)| {
+    let of = |OpenRollout { document: rollout, plan }: &OpenRollout| {
         let openings = plan.calendar.outlook(clock.now, Some(until), OPENINGS_MAX);
         let lines = openings.sights.iter().map(|sight| {
             let mut notes: Vec<String> = Vec::new();
@@ -83,5 +83,5 @@ pub fn listed(open: &[(RolloutDoc, Plan)], clock: &ViewClock) -> Vec<WindowsOf> 
             missed: rollout.missed_windows.as_ref().map(|missed| (missed.count, clock.long(missed.last_open))),
         }
     };
-    open.iter().filter(|(rollout, _)| !rollout.is_final).map(of).collect()
+    open.iter().filter(|open| !open.document.is_final).map(of).collect()
 }

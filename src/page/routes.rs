@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::header::{CACHE_CONTROL, COOKIE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use axum::{Form, Router};
@@ -24,18 +25,16 @@ use super::view::journal::JournalView;
 use super::view::lanes::LanesView;
 use super::view::now::{ENTRIES, NowView};
 use super::view::question::{QuestionView, TypedAnswers, look};
-use super::view::rollout::VerbButton;
-use super::view::rollout::{ChangePages, ChangesShown, RolloutView, words_of};
+use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton, words_of};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
 use super::viewer::Viewer;
 use super::{acts, assets, calendar, sign_in, view};
-use crate::api::wire::{Listing, RolloutDoc, VerbDoc};
+use crate::api::wire::{Listing, VerbDoc};
 use crate::api::{Api, ApiError, Caller};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::RolloutId;
 use crate::domain::people::Role;
-use crate::domain::plan::Plan;
 
 /// Open rollouts that are looked at for what stands around a view.
 const OPEN_MAX: usize = 50;
@@ -46,10 +45,8 @@ const ROWS: usize = 100;
 /// Queued changes that stand as the next in line.
 const NEXT: usize = 3;
 
-type ViewState = State<Arc<Api>>;
-
-/// The routes of the page.
-pub fn router(api: Arc<Api>) -> Router {
+/// The routes of the page, beside the API's.
+pub fn router(api: Arc<Api>, routes: Router) -> Router {
     Router::new()
         .route("/", get(now))
         .route("/rollouts", get(rollouts))
@@ -65,7 +62,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/find", get(found))
         .route("/sign-in", get(sign_in::sign_in))
         .route("/assets/{file}", get(assets::asset))
-        .with_state(api)
+        .with_state(PageState { api, routes })
 }
 
 /// What an address may ask of any view.
@@ -85,34 +82,71 @@ struct ViewQuery {
     entry: Option<u64>,
 }
 
-/// A request for a view: who asks, for what.
-struct ViewRequest {
+/// What the routes of the page need.
+#[derive(Clone)]
+struct PageState {
     api: Arc<Api>,
+    /// The API's routes: a form goes their way.
+    routes: Router,
+}
+
+/// A request for a view, of somebody who may see it.
+struct ViewRequest {
+    page: PageState,
     around: ViewSource,
     query: ViewQuery,
     headers: HeaderMap,
 }
 
+impl FromRequestParts<PageState> for ViewRequest {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, page: &PageState) -> Result<Self, Response> {
+        let viewer = Viewer::of(&parts.extensions);
+        let Some(caller) = viewer.caller else {
+            return Err(Redirect::to("/sign-in").into_response());
+        };
+        Self::new(page.clone(), caller, viewer.form, parts).await.map_err(ApiError::into_response)
+    }
+}
+
 impl ViewRequest {
-    async fn new(api: Arc<Api>, caller: Caller, form: String, headers: HeaderMap, uri: &Uri) -> Result<Self, ApiError> {
+    async fn new(page: PageState, caller: Caller, form: String, parts: &Parts) -> Result<Self, ApiError> {
         caller.must(Role::Read, "the page")?;
-        let query: ViewQuery = axum::extract::Query::try_from_uri(uri).map_err(|error| ApiError::bad(error.body_text()))?.0;
-        let theme = cookie(&headers, "sealift-theme").and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
+        let query: ViewQuery = Query::try_from_uri(&parts.uri).map_err(|error| ApiError::bad(error.body_text()))?.0;
+        let theme = cookie(&parts.headers, "sealift-theme").and_then(|value| ["light", "dark"].into_iter().find(|theme| *theme == value));
         let around = ViewSource {
-            daemon: api.daemon().await,
-            attention: api.attention().await?,
-            open: api.open_rollouts(OPEN_MAX).await?,
-            enforcements: api.enforcements().await?,
+            daemon: page.api.daemon().await,
+            attention: page.api.attention().await?,
+            open: page.api.open_rollouts(OPEN_MAX).await?,
+            enforcements: page.api.enforcements().await?,
             caller,
             form,
             theme,
             zone: query.zone.clone(),
         };
-        Ok(Self { api, around, query, headers })
+        Ok(Self { page, around, query, headers: parts.headers.clone() })
+    }
+
+    fn api(&self) -> &Api {
+        &self.page.api
     }
 
     fn clock(&self, zone: Option<&str>) -> ViewClock {
-        self.around.clock(self.api.instant(), zone)
+        self.around.clock(self.api().instant(), zone)
+    }
+
+    /// Makes a view, or the view of what went wrong.
+    async fn show(self, make: impl AsyncFnOnce(&Self) -> Result<Response, ApiError>) -> Response {
+        match make(&self).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let problem = error.problem();
+                let view = ErrorView::new(&self.around, problem, self.clock(None));
+                let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                (status, self.answer(&view)).into_response()
+            }
+        }
     }
 
     /// The view as an answer; 304 where the reader has these very bytes.
@@ -125,16 +159,6 @@ impl ViewRequest {
         let headers = [(ETAG, tag), (CACHE_CONTROL, "no-store".to_owned())];
         if known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, Html(html)).into_response() }
     }
-
-    /// The open rollouts with their plans.
-    async fn planned(&self) -> Result<Vec<(RolloutDoc, Plan)>, ApiError> {
-        let mut planned = Vec::new();
-        for rollout in &self.around.open {
-            let (stored, _) = self.api.rollout(&rollout.id).await?;
-            planned.push((rollout.clone(), (*stored.plan).clone()));
-        }
-        Ok(planned)
-    }
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -142,174 +166,149 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     pairs.filter_map(|pair| pair.split_once('=')).find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
-/// Makes a view, or the view of what went wrong.
-async fn view<F>(api: Arc<Api>, viewer: Viewer, headers: HeaderMap, uri: &Uri, make: F) -> Response
-where
-    F: AsyncFnOnce(&ViewRequest) -> Result<Response, ApiError>,
-{
-    let Some(caller) = viewer.caller.clone() else {
-        return Redirect::to("/sign-in").into_response();
-    };
-    let asked = match ViewRequest::new(api, caller, viewer.form, headers, uri).await {
-        Ok(asked) => asked,
-        Err(error) => return error.into_response(),
-    };
-    match make(&asked).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            let problem = error.problem();
-            let candidates = problem
-                .candidates
-                .iter()
-                .map(|row| (format!("{} revision {}, {}", row.name, row.revision, row.phase), format!("/rollouts/{}", row.id)));
-            let title = super::state::upper(&problem.title);
-            let view =
-                ErrorView::new(&asked.around, &title, &problem.detail, problem.code.as_str(), candidates.collect(), asked.clock(None));
-            let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, asked.answer(&view)).into_response()
-        }
-    }
+async fn now(request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let clock = asked.clock(None);
+            let entries = asked.api().latest_entries(None, ENTRIES).await?;
+            let rows = calendar::rows(&asked.around.open, &asked.around.enforcements, &clock);
+            let drawn = view::now::calendar(rows, &clock);
+            Ok(asked.answer(&NowView::new(&asked.around, &entries, drawn, clock)))
+        })
+        .await
 }
 
-async fn now(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let clock = asked.clock(None);
-        let entries = asked.api.latest_entries(None, ENTRIES).await?;
-        let rows = calendar::rows(&asked.planned().await?, &asked.around.enforcements, &clock);
-        let drawn = view::now::calendar(rows, &clock);
-        Ok(asked.answer(&NowView::new(&asked.around, &entries, drawn, clock)))
-    })
-    .await
+async fn rollouts(request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let after = asked.query.after.as_deref().map(str::parse::<RolloutId>).transpose();
+            let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again at /rollouts"))?;
+            let page = asked.api().rollout_rows(after, ROWS).await?;
+            Ok(asked.answer(&RolloutsView::new(&asked.around, page, asked.clock(None))))
+        })
+        .await
 }
 
-async fn rollouts(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let after = asked.query.after.as_deref().map(str::parse::<RolloutId>).transpose();
-        let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again at /rollouts"))?;
-        let page = asked.api.rollout_rows(after, ROWS).await?;
-        Ok(asked.answer(&RolloutsView::new(&asked.around, page, asked.clock(None))))
-    })
-    .await
-}
-
-async fn rollout(State(api): ViewState, Path(reference): Path<String>, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let (stored, document) = asked.api.rollout(&reference).await?;
-        let clock = asked.clock(document.time_zone.as_deref());
-        let after = asked.query.after.as_deref().map(str::parse::<u32>).transpose();
-        let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
-        let shown = ChangesShown { state: asked.query.state.clone().unwrap_or_default(), after, done: done(&asked.query) };
-        let words =
-            words_of(&shown.state).ok_or_else(|| ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", "))))?;
-        let groups = if shown.state.is_empty() {
-            let tally = document.tally;
-            let active = ChangeState::ACTIVE.map(str::to_owned).to_vec();
-            let word = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-            let mut groups: Vec<(Option<&'static str>, Listing<_>)> = Vec::new();
-            for (title, count, words, limit) in [
-                ("In flight, followed to their end whatever is paused", tally.active, active, ROWS),
-                ("Wants a person", tally.failed + tally.in_doubt, word(&["failed", "in_doubt"]), ROWS),
-                ("Left alone", tally.skipped, word(&["skipped"]), ROWS),
-                ("Next in line", tally.queued, word(&["queued"]), NEXT),
-            ] {
-                if count > 0 {
-                    groups.push((Some(title), asked.api.change_rows(&stored, words, None, limit).await?));
+async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let (stored, document) = asked.api().rollout(&reference).await?;
+            let clock = asked.clock(document.time_zone.as_deref());
+            let after = asked.query.after.as_deref().map(str::parse::<u32>).transpose();
+            let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
+            let shown = ChangesShown { state: asked.query.state.clone().unwrap_or_default(), after, done: done(&asked.query) };
+            let words = words_of(&shown.state)
+                .ok_or_else(|| ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", "))))?;
+            let groups = if shown.state.is_empty() {
+                let tally = document.tally;
+                let active = ChangeState::ACTIVE.map(str::to_owned).to_vec();
+                let word = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+                let mut groups: Vec<(Option<&'static str>, Listing<_>)> = Vec::new();
+                for (title, count, words, limit) in [
+                    ("In flight, followed to their end whatever is paused", tally.active, active, ROWS),
+                    ("Wants a person", tally.failed + tally.in_doubt, word(&["failed", "in_doubt"]), ROWS),
+                    ("Left alone", tally.skipped, word(&["skipped"]), ROWS),
+                    ("Next in line", tally.queued, word(&["queued"]), NEXT),
+                ] {
+                    if count > 0 {
+                        groups.push((Some(title), asked.api().change_rows(&stored, words, None, limit).await?));
+                    }
                 }
-            }
-            groups
-        } else {
-            vec![(None, asked.api.change_rows(&stored, words, after, ROWS).await?)]
-        };
-        let drawn = super::tonight::tonight(&document, &stored.plan, &clock);
-        let verbs = buttons(asked.api.possible(&stored, &asked.around.caller).verbs, asked);
-        let view = RolloutView::new(&asked.around, document, verbs, &shown, ChangePages { groups }, drawn, clock);
-        Ok(asked.answer(&view))
-    })
-    .await
+                groups
+            } else {
+                vec![(None, asked.api().change_rows(&stored, words, after, ROWS).await?)]
+            };
+            let drawn = super::tonight::tonight(&document, &stored.plan, &clock);
+            let verbs = buttons(asked.api().possible(&stored, &asked.around.caller).verbs, asked);
+            let view = RolloutView::new(&asked.around, document, verbs, &shown, ChangePages { groups }, drawn, clock);
+            Ok(asked.answer(&view))
+        })
+        .await
 }
 
-async fn change(
-    State(api): ViewState,
-    Path((reference, ordinal)): Path<(String, String)>,
-    viewer: Viewer,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let (stored, document) = asked.api.rollout(&reference).await?;
-        let missing = || ApiError::new(StatusCode::NOT_FOUND, format!("{} has {} changes, from 0 on", stored.plan.name, stored.targets));
-        let ordinal: u32 = ordinal.parse().map_err(|_| missing())?;
-        let row = asked.api.change_row(&stored, ordinal).await?.ok_or_else(missing)?;
-        let story = asked.api.story(&stored, ordinal).await?;
-        let clock = asked.clock(document.time_zone.as_deref());
-        Ok(asked.answer(&ChangeView::new(&asked.around, document, row, &story, clock)))
-    })
-    .await
+async fn change(Path((reference, ordinal)): Path<(String, String)>, request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let (stored, document) = asked.api().rollout(&reference).await?;
+            let missing =
+                || ApiError::new(StatusCode::NOT_FOUND, format!("{} has {} changes, from 0 on", stored.plan.name, stored.targets));
+            let ordinal: u32 = ordinal.parse().map_err(|_| missing())?;
+            let row = asked.api().change_row(&stored, ordinal).await?.ok_or_else(missing)?;
+            let story = asked.api().story(&stored, ordinal).await?;
+            let clock = asked.clock(document.time_zone.as_deref());
+            Ok(asked.answer(&ChangeView::new(&asked.around, document, row, &story, clock)))
+        })
+        .await
 }
 
-async fn lanes(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| Ok(asked.answer(&LanesView::new(&asked.around, asked.clock(None))))).await
+async fn lanes(request: ViewRequest) -> Response {
+    request.show(async |asked| Ok(asked.answer(&LanesView::new(&asked.around, asked.clock(None))))).await
 }
 
-async fn windows(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let clock = asked.clock(None);
-        let planned = asked.planned().await?;
-        let drawn = view::now::calendar(calendar::rows(&planned, &asked.around.enforcements, &clock), &clock);
-        let listed = calendar::listed(&planned, &clock);
-        Ok(asked.answer(&WindowsView::new(&asked.around, drawn, listed, clock)))
-    })
-    .await
+async fn windows(request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let clock = asked.clock(None);
+            let drawn = view::now::calendar(calendar::rows(&asked.around.open, &asked.around.enforcements, &clock), &clock);
+            let listed = calendar::listed(&asked.around.open, &clock);
+            Ok(asked.answer(&WindowsView::new(&asked.around, drawn, listed, clock)))
+        })
+        .await
 }
 
-async fn enforcements(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let found = asked.around.enforcements.clone();
-        Ok(asked.answer(&EnforcementsView::new(&asked.around, found, asked.clock(None))))
-    })
-    .await
+async fn enforcements(request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let found = asked.around.enforcements.clone();
+            Ok(asked.answer(&EnforcementsView::new(&asked.around, found, asked.clock(None))))
+        })
+        .await
 }
 
-async fn enforcement(State(api): ViewState, Path(name): Path<String>, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let found = asked.api.enforcement_named(&name).await?;
-        let clock = asked.clock(Some(&found.time_zone));
-        Ok(asked.answer(&EnforcementsView::new(&asked.around, vec![found], clock)))
-    })
-    .await
+async fn enforcement(Path(name): Path<String>, request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let found = asked.api().enforcement_named(&name).await?;
+            let clock = asked.clock(Some(&found.time_zone));
+            Ok(asked.answer(&EnforcementsView::new(&asked.around, vec![found], clock)))
+        })
+        .await
 }
 
-async fn found(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let begins = asked.query.begins.clone().unwrap_or_default();
-        let found = asked.api.search(&begins).await?;
-        Ok(asked.answer(&FoundView::new(&asked.around, &begins, found, asked.clock(None))))
-    })
-    .await
+async fn found(request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let begins = asked.query.begins.clone().unwrap_or_default();
+            let found = asked.api().search(&begins).await?;
+            Ok(asked.answer(&FoundView::new(&asked.around, &begins, found, asked.clock(None))))
+        })
+        .await
 }
 
-async fn journal(State(api): ViewState, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let entries = asked.api.latest_entries(asked.query.before, ROWS).await?;
-        let next = entries.last().filter(|last| last.seq > 1).map(|last| format!("/journal?before={}", last.seq));
-        Ok(asked.answer(&JournalView::new(&asked.around, None, &entries, next, asked.clock(None))))
-    })
-    .await
+async fn journal(request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let entries = asked.api().latest_entries(asked.query.before, ROWS).await?;
+            let next = entries.last().filter(|last| last.seq > 1).map(|last| format!("/journal?before={}", last.seq));
+            Ok(asked.answer(&JournalView::new(&asked.around, None, &entries, next, asked.clock(None))))
+        })
+        .await
 }
 
-async fn rollout_journal(State(api): ViewState, Path(reference): Path<String>, viewer: Viewer, headers: HeaderMap, uri: Uri) -> Response {
-    view(api, viewer, headers, &uri, async |asked| {
-        let (stored, document) = asked.api.rollout(&reference).await?;
-        let after = asked.query.after.as_deref().unwrap_or("0").parse::<u64>();
-        let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
-        let entries = asked.api.entries_of(&stored, after, ROWS).await?;
-        let next = entries.last().filter(|_| entries.len() == ROWS);
-        let next = next.map(|last| format!("/rollouts/{}/journal?after={}", document.id, last.seq));
-        let clock = asked.clock(document.time_zone.as_deref());
-        let of = (document.name.clone(), document.id.clone());
-        Ok(asked.answer(&JournalView::new(&asked.around, Some(of), &entries, next, clock)))
-    })
-    .await
+async fn rollout_journal(Path(reference): Path<String>, request: ViewRequest) -> Response {
+    request
+        .show(async |asked| {
+            let (stored, document) = asked.api().rollout(&reference).await?;
+            let after = asked.query.after.as_deref().unwrap_or("0").parse::<u64>();
+            let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
+            let entries = asked.api().entries_of(&stored, after, ROWS).await?;
+            let next = entries.last().filter(|_| entries.len() == ROWS);
+            let next = next.map(|last| format!("/rollouts/{}/journal?after={}", document.id, last.seq));
+            let clock = asked.clock(document.time_zone.as_deref());
+            let of = (document.name.clone(), document.id.clone());
+            Ok(asked.answer(&JournalView::new(&asked.around, Some(of), &entries, next, clock)))
+        })
+        .await
 }
 
 /// What was just done, as the address of the view says it.
@@ -348,46 +347,33 @@ async fn asks(
     let nothing = || {
         ApiError::new(StatusCode::NOT_FOUND, format!("there is no verb `{}`; there are {}", verb.escape_debug(), acts::VERBS.join(", ")))
     };
-    let (stored, document) = asked.api.rollout(reference).await?;
-    let found = asked.api.possible(&stored, &asked.around.caller);
+    let (stored, document) = asked.api().rollout(reference).await?;
+    let found = asked.api().possible(&stored, &asked.around.caller);
     let known = found.verbs.into_iter().find(|known| known.verb == verb && !known.in_doubt).ok_or_else(nothing)?;
     let clock = asked.clock(document.time_zone.as_deref());
     Ok(QuestionView::new(&asked.around, document, known, found.tag, typed, said, clock))
 }
 
-async fn question(
-    State(api): ViewState,
-    Path((reference, verb)): Path<(String, String)>,
-    viewer: Viewer,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    view(api, viewer, headers, &uri, async |asked| Ok(asked.answer(&asks(asked, &reference, &verb, TypedAnswers::default(), None).await?)))
-        .await
+async fn question(Path((reference, verb)): Path<(String, String)>, request: ViewRequest) -> Response {
+    request.show(async |asked| Ok(asked.answer(&asks(asked, &reference, &verb, TypedAnswers::default(), None).await?))).await
 }
 
-async fn act(
-    State(api): ViewState,
-    Path((reference, verb)): Path<(String, String)>,
-    viewer: Viewer,
-    headers: HeaderMap,
-    uri: Uri,
-    Form(typed): Form<TypedAnswers>,
-) -> Response {
-    view(api.clone(), viewer, headers, &uri, async |asked| {
-        let (_, document) = asked.api.rollout(&reference).await?;
-        let clock = asked.clock(document.time_zone.as_deref());
-        match acts::act(api.clone(), asked.around.caller.clone(), &document.id, &verb, &typed, &clock).await {
-            Ok(done) => Ok(Redirect::to(&match done.seq {
-                Some(seq) => format!("/rollouts/{}?done={}&entry={seq}", document.id, done.verb),
-                None => format!("/rollouts/{}?done={}", document.id, done.verb),
-            })
-            .into_response()),
-            Err(refused) => {
-                let view = asks(asked, &reference, &verb, typed.clone(), Some(refused.detail)).await?;
-                Ok((refused.status, asked.answer(&view)).into_response())
+async fn act(Path((reference, verb)): Path<(String, String)>, request: ViewRequest, Form(typed): Form<TypedAnswers>) -> Response {
+    request
+        .show(async |asked| {
+            let (_, document) = asked.api().rollout(&reference).await?;
+            let clock = asked.clock(document.time_zone.as_deref());
+            match acts::act(asked.page.routes.clone(), asked.around.caller.clone(), &document.id, &verb, &typed, &clock).await {
+                Ok(done) => Ok(Redirect::to(&match done.seq {
+                    Some(seq) => format!("/rollouts/{}?done={}&entry={seq}", document.id, done.verb),
+                    None => format!("/rollouts/{}?done={}", document.id, done.verb),
+                })
+                .into_response()),
+                Err(refused) => {
+                    let view = asks(asked, &reference, &verb, typed.clone(), Some(refused.detail)).await?;
+                    Ok((refused.status, asked.answer(&view)).into_response())
+                }
             }
-        }
-    })
-    .await
+        })
+        .await
 }

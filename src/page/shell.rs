@@ -4,8 +4,8 @@ use super::assets;
 use super::moment::ViewClock;
 use super::state::grouped;
 use super::wants::{self, Want};
-use crate::api::Caller;
-use crate::api::wire::{AttentionDoc, DaemonDoc, EnforcementDoc, RolloutDoc};
+use crate::api::wire::{AttentionDoc, DaemonDoc, EnforcementDoc};
+use crate::api::{Caller, OpenRollout};
 
 /// The views of the bar, with their addresses.
 const VIEWS: &[(&str, &str)] = &[
@@ -56,7 +56,7 @@ pub struct Notice {
 pub struct ViewSource {
     pub daemon: DaemonDoc,
     pub attention: AttentionDoc,
-    pub open: Vec<RolloutDoc>,
+    pub open: Vec<OpenRollout>,
     pub enforcements: Vec<EnforcementDoc>,
     pub caller: Caller,
     /// What the forms of its session carry; empty without a session.
@@ -70,7 +70,9 @@ impl ViewSource {
     /// The clock of a view about something that is read in `zone`.
     pub fn clock(&self, now: jiff::Timestamp, zone: Option<&str>) -> ViewClock {
         match self.zone.as_deref() {
-            None | Some("plan") => ViewClock::new(now, zone.or_else(|| self.open.iter().find_map(|rollout| rollout.time_zone.as_deref()))),
+            None | Some("plan") => {
+                ViewClock::new(now, zone.or_else(|| self.open.iter().find_map(|open| open.document.time_zone.as_deref())))
+            }
             Some("utc") => ViewClock::new(now, Some("UTC")),
             Some(name) => ViewClock::new(now, Some(name)),
         }

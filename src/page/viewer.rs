@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use axum::http::Extensions;
 use axum::http::request::Parts;
 
 use crate::api::Caller;
@@ -17,11 +18,18 @@ pub struct Viewer {
     pub form: String,
 }
 
+impl Viewer {
+    /// Whoever the door put beside the request.
+    pub fn of(extensions: &Extensions) -> Self {
+        let form = extensions.get::<Session>().map(|session| session.form_token().to_owned());
+        Self { caller: extensions.get::<Caller>().cloned(), form: form.unwrap_or_default() }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Viewer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let form = parts.extensions.get::<Session>().map(|session| session.form_token().to_owned());
-        Ok(Self { caller: parts.extensions.get::<Caller>().cloned(), form: form.unwrap_or_default() })
+        Ok(Self::of(&parts.extensions))
     }
 }

@@ -2,8 +2,10 @@
 
 use askama::Template;
 
+use crate::api::wire::{Problem, RolloutRow};
 use crate::page::moment::ViewClock;
 use crate::page::shell::{Shell, ViewSource};
+use crate::page::state::upper;
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -18,8 +20,16 @@ pub struct ErrorView {
 
 impl ErrorView {
     /// An answer that is not a success.
-    pub fn new(around: &ViewSource, title: &str, detail: &str, code: &str, candidates: Vec<(String, String)>, clock: ViewClock) -> Self {
-        let shell = Shell::new(around, "", title.to_owned(), clock);
-        Self { shell, title: title.to_owned(), detail: detail.to_owned(), code: code.to_owned(), candidates }
+    pub fn new(around: &ViewSource, problem: &Problem, clock: ViewClock) -> Self {
+        let title = upper(&problem.title);
+        let candidate =
+            |row: &RolloutRow| (format!("{} revision {}, {}", row.name, row.revision, row.phase), format!("/rollouts/{}", row.id));
+        Self {
+            shell: Shell::new(around, "", title.clone(), clock),
+            title,
+            detail: problem.detail.clone(),
+            code: problem.code.as_str().to_owned(),
+            candidates: problem.candidates.iter().map(candidate).collect(),
+        }
     }
 }

@@ -4,7 +4,8 @@ use askama::Template;
 
 use super::lanes::{LaneLine, lane_lines};
 use super::rollouts::{RolloutLine, open_line};
-use crate::api::wire::{AttentionDoc, JournalRow, RolloutDoc};
+use crate::api::OpenRollout;
+use crate::api::wire::{AttentionDoc, JournalRow};
 use crate::domain::count::count;
 use crate::page::draw;
 use crate::page::moment::{Moment, ViewClock};
@@ -41,7 +42,7 @@ impl NowView {
     /// `calendar`: the windows of the next days, drawn; empty where there are none.
     pub fn new(around: &ViewSource, entries: &[JournalRow], calendar: String, clock: ViewClock) -> Self {
         let wants = around.wants(&clock);
-        let rollouts = around.open.iter().map(|rollout| open_line(rollout, &clock)).collect();
+        let rollouts = around.open.iter().map(|open| open_line(&open.document, &clock)).collect();
         Self {
             headline: headline(around, &clock),
             summary: summary(&around.open),
@@ -61,28 +62,22 @@ fn headline(around: &ViewSource, clock: &ViewClock) -> String {
     until.map_or_else(|| upper(headline), |until| format!("{} until {}", upper(headline), clock.short(until).shown))
 }
 
-fn summary(open: &[RolloutDoc]) -> String {
+/// How the open rollouts stand, each counted once.
+fn summary(open: &[OpenRollout]) -> String {
     let mut words: Vec<(String, u32)> = Vec::new();
-    for rollout in open.iter().filter(|rollout| !rollout.is_final) {
-        let word = match rollout.holds.first() {
-            None => "moves".to_owned(),
-            Some(hold) => format!("is held ({})", spoken(&hold.word)),
-        };
+    for OpenRollout { document, .. } in open.iter().filter(|open| !open.document.is_final) {
+        let word = document.holds.first().map_or_else(|| "moves".to_owned(), |hold| format!("is held ({})", spoken(&hold.word)));
         match words.iter_mut().find(|(known, _)| *known == word) {
             Some((_, times)) => *times += 1,
             None => words.push((word, 1)),
         }
     }
-    let parts: Vec<String> = words.into_iter().map(|(word, times)| format!("{times} {word}")).collect();
-    if parts.is_empty() {
-        "A plan begins with `sealift apply`.".into()
-    } else {
-        format!("Of {}: {}.", count(parts_total(open), "open rollout", "open rollouts"), parts.join(", "))
+    if words.is_empty() {
+        return "A plan begins with `sealift apply`.".into();
     }
-}
-
-fn parts_total(open: &[RolloutDoc]) -> u32 {
-    u32::try_from(open.iter().filter(|rollout| !rollout.is_final).count()).unwrap_or(u32::MAX)
+    let total: u32 = words.iter().map(|(_, times)| times).sum();
+    let parts: Vec<String> = words.into_iter().map(|(word, times)| format!("{times} {word}")).collect();
+    format!("Of {}: {}.", count(total, "open rollout", "open rollouts"), parts.join(", "))
 }
 
 /// An entry in one short line.

@@ -40,8 +40,8 @@ pub struct RolloutLine {
 impl RolloutsView {
     /// A page of all rollouts.
     pub fn new(around: &ViewSource, page: Listing<RolloutRow>, clock: ViewClock) -> Self {
-        let rollouts = page.rows.iter().map(|row| match around.open.iter().find(|open| open.id == row.id) {
-            Some(open) => open_line(open, &clock),
+        let rollouts = page.rows.iter().map(|row| match around.open.iter().find(|open| open.document.id == row.id) {
+            Some(open) => open_line(&open.document, &clock),
             None => line(row, &clock),
         });
         let rollouts = rollouts.collect();

@@ -267,7 +267,8 @@ impl ApiWorld {
         let network = door.as_ref().map(|door| door.address);
         let listener = api::bind(&socket).expect("a free socket").idle(idle).beside(door, doors);
         tokio::spawn(engine);
-        let router = api::router(served.clone()).merge(page::router(served.clone()));
+        let routes = api::router(served.clone());
+        let router = routes.clone().merge(page::router(served.clone(), routes));
         tokio::spawn(api::serve(listener, router.clone(), stop.clone()));
         tokio::spawn(async move { served.follow().await });
         let http = reqwest::Client::builder().unix_socket(&*socket).redirect(Policy::none()).build().expect("a client");
