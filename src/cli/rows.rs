@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::output::ListingRow;
 use super::wire::{AnswerDoc, ChangeRow, HoldView, JournalRow, RolloutRow, SavedJob};
-use crate::words::change::{ChangeFacts, ProofFacts, told};
+use crate::words::change::explain;
 use crate::words::hold::until;
 use crate::words::text::Style;
 
@@ -111,16 +111,7 @@ impl ListingRow for RolloutRow {
 /// What stands in a change's last column: why it failed, how it came out, or why it waits.
 fn describe(row: &ChangeRow, style: &Style) -> String {
     let hold = row.hold.as_ref().map(|hold| held(hold, style));
-    told(&ChangeFacts {
-        state: &row.state,
-        how: row.how.as_deref(),
-        before: row.before,
-        undo: row.undo,
-        reason: row.reason.as_deref(),
-        request_id: row.last_answer.as_ref().and_then(|answer| answer.request_id.as_deref()),
-        proof: row.proof.as_ref().map(|proof| ProofFacts { tls: proof.tls.as_deref(), expires: proof.expires }),
-        hold: hold.as_deref(),
-    })
+    explain(&row.facts(hold.as_deref()))
 }
 
 /// An answer of the cloud, field by field.

@@ -7,6 +7,8 @@ use std::fmt;
 
 use askama::filters::Escaper;
 
+use crate::words::text::acts;
+
 /// The escaper of every template.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Text;
@@ -32,10 +34,6 @@ fn write<W: fmt::Write>(out: &mut W, c: char) -> fmt::Result {
         c if acts(c) => Ok(()),
         c => out.write_char(c),
     }
-}
-
-fn acts(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 /// The text as it stands in a drawing or an attribute.

@@ -31,6 +31,12 @@ pub fn spoken(word: &str) -> String {
     word.replace('_', " ")
 }
 
+/// What stands, who did it and why, in their words.
+pub fn said(text: &str, by: Option<&str>, why: &str) -> String {
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    if why.is_empty() { format!("{text}{by}") } else { format!("{text}{by}: “{why}”") }
+}
+
 /// A sentence with its first letter in upper case.
 pub fn upper(text: &str) -> String {
     let mut chars = text.chars();

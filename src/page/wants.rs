@@ -1,6 +1,7 @@
 //! What wants a person, as lines of a view: shapes, instants and addresses beside the API's words.
 
 use super::moment::{Moment, ViewClock};
+use super::state::said;
 use crate::api::wire::{AttentionDoc, AttentionRow};
 
 /// Something that wants a person.
@@ -27,8 +28,7 @@ pub fn wants(attention: &AttentionDoc, clock: &ViewClock) -> Vec<Want> {
 fn want(row: &AttentionRow, clock: &ViewClock) -> Want {
     let (icon, tone) = shape(&row.word);
     let about = row.name.as_ref().or(row.lane.as_ref());
-    let by = row.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    let text = if row.why.is_empty() { format!("{}{by}", row.text) } else { format!("{}{by}: “{}”", row.text, row.why) };
+    let text = said(&row.text, row.by.as_deref(), &row.why);
     let when = match (row.until, row.since) {
         (Some(until), _) if row.word == "certificate_ends" => Some((clock.long(until), "ends")),
         (Some(until), _) => Some((clock.short(until), "goes on by itself")),

@@ -33,7 +33,7 @@ pub struct ProofFacts<'a> {
 }
 
 /// Why it failed, how it came out, or why it waits; empty where there is nothing to say.
-pub fn told(change: &ChangeFacts<'_>) -> String {
+pub fn explain(change: &ChangeFacts<'_>) -> String {
     if let Some(reason) = change.reason {
         let failed = matches!(change.state, "failed" | "in_doubt");
         let request = change.request_id.filter(|_| failed);
@@ -98,7 +98,7 @@ mod tests {
             (ChangeFacts { state: "queued", hold: Some("no window is open"), ..ChangeFacts::default() }, "no window is open"),
         ];
         for (facts, wanted) in rows {
-            assert_eq!(told(&facts), wanted, "{facts:?}");
+            assert_eq!(explain(&facts), wanted, "{facts:?}");
         }
     }
 }

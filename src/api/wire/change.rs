@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{HoldView, ProofDoc};
+use crate::words::change::{ChangeFacts, ProofFacts};
 
 /// One change of a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -72,6 +73,22 @@ pub struct ChangeRow {
     /// Why it waits; absent while it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldView>,
+}
+
+impl ChangeRow {
+    /// What is said of it; `hold` is why it waits, in one line with its end.
+    pub fn facts<'a>(&'a self, hold: Option<&'a str>) -> ChangeFacts<'a> {
+        ChangeFacts {
+            state: &self.state,
+            how: self.how.as_deref(),
+            before: self.before,
+            undo: self.undo,
+            reason: self.reason.as_deref(),
+            request_id: self.last_answer.as_ref().and_then(|answer| answer.request_id.as_deref()),
+            proof: self.proof.as_ref().map(|proof| ProofFacts { tls: proof.tls.as_deref(), expires: proof.expires }),
+            hold,
+        }
+    }
 }
 
 /// An answer of the cloud to an attempt that did not succeed, as its support is sent it.

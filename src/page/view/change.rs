@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::rollout::held;
 use crate::api::Story;
 use crate::api::wire::{ChangeRow, RolloutDoc};
 use crate::domain::proof::Proof;
@@ -86,12 +87,7 @@ fn summary(row: &ChangeRow, clock: &ViewClock) -> String {
     if let Some(reason) = &row.reason {
         parts.push(reason.clone());
     }
-    if let Some(hold) = &row.hold {
-        parts.push(match hold.until {
-            Some(until) => format!("{}, until {}", hold.text, clock.short(until).shown),
-            None => hold.text.clone(),
-        });
-    }
+    parts.extend(row.hold.as_ref().map(|hold| held(hold, clock)));
     if let Some(proof) = &row.proof {
         parts.push(format!("proven on the wire at {}", clock.second(proof.at).shown));
     }

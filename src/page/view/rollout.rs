@@ -9,7 +9,9 @@ use crate::domain::change::State;
 use crate::page::draw::{Share, meter};
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
-use crate::page::state::{grouped, of_phase, spoken};
+use crate::page::state::{grouped, of_phase, said};
+use crate::words::change::explain;
+use crate::words::rollout::phase;
 use crate::words::text::seconds;
 
 #[derive(Template)]
@@ -137,7 +139,7 @@ impl RolloutView {
             format!("/rollouts/{}?state={}&after={next}", rollout.id, if shown.state.is_empty() { "queued" } else { &shown.state })
         });
         Self {
-            phase: if rollout.paused.is_some() { format!("{}, paused", spoken(&rollout.phase)) } else { spoken(&rollout.phase) },
+            phase: phase(&rollout.phase, rollout.paused.is_some()),
             tone: of_phase(&rollout.phase, rollout.paused.is_some(), tally.failed + tally.in_doubt > 0),
             submitted: clock.long(rollout.submitted_at),
             verbs,
@@ -177,7 +179,7 @@ fn version_word(version: &str) -> String {
 
 fn holds(holds: &[HoldView], clock: &ViewClock) -> Vec<HoldLine> {
     let line = |hold: &HoldView| HoldLine {
-        text: said(hold),
+        text: said(&hold.text, hold.by.as_deref(), &hold.why),
         command: hold.command.clone(),
         since: hold.since.map(|since| clock.short(since)),
         until: hold.until.map(|until| clock.short(until)),
@@ -187,11 +189,10 @@ fn holds(holds: &[HoldView], clock: &ViewClock) -> Vec<HoldLine> {
     holds.iter().map(line).collect()
 }
 
-/// What holds, who did it and why.
-fn said(hold: &HoldView) -> String {
-    let by = hold.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    let why = if hold.why.is_empty() { String::new() } else { format!(" “{}”", hold.why) };
-    format!("{}{by}{why}", hold.text)
+/// A hold in one line, with its end.
+pub fn held(hold: &HoldView, clock: &ViewClock) -> String {
+    let line = said(&hold.text, hold.by.as_deref(), &hold.why);
+    hold.until.map_or_else(|| line.clone(), |until| format!("{line}, until {}", clock.short(until).shown))
 }
 
 fn ends(rollout: &RolloutDoc, clock: &ViewClock) -> String {
@@ -292,14 +293,9 @@ fn groups(rollout: &RolloutDoc, pages: ChangePages, clock: &ViewClock) -> Vec<Ch
 }
 
 fn change_line(rollout: &RolloutDoc, row: ChangeRow, clock: &ViewClock) -> ChangeLine {
-    let why = match (&row.reason, &row.hold) {
-        (Some(reason), _) => reason.clone(),
-        (None, Some(hold)) => match hold.until {
-            Some(until) => format!("{}, until {}", said(hold), clock.short(until).shown),
-            None => said(hold),
-        },
-        (None, None) => settled_why(&row),
-    };
+    let hold = row.hold.as_ref().map(|hold| held(hold, clock));
+    let said = explain(&row.facts(hold.as_deref()));
+    let why = if said.is_empty() { at_work(&row.state).to_owned() } else { said };
     ChangeLine {
         moved: row.moved_at.map(|at| clock.ago(at)),
         address: format!("/rollouts/{}/changes/{}", rollout.id, row.ordinal),
@@ -308,20 +304,14 @@ fn change_line(rollout: &RolloutDoc, row: ChangeRow, clock: &ViewClock) -> Chang
     }
 }
 
-fn settled_why(row: &ChangeRow) -> String {
-    let how = match (row.how.as_deref(), row.state.as_str()) {
-        (Some("already_right"), _) => "was right already",
-        (Some("switched_job_unknown"), _) => "switched; job id not recovered",
-        (_, "following") => "its job runs",
-        (_, "verifying") => "its job is done; it is looked at",
-        (_, "recovering") => "its answer was lost; it is asked for",
+/// What happens to a change that neither waits nor has its outcome.
+fn at_work(state: &str) -> &'static str {
+    match state {
+        "following" => "its job runs",
+        "verifying" => "its job is done; it is looked at",
+        "recovering" => "its answer was lost; it is asked for",
         _ => "",
-    };
-    let proof = row
-        .proof
-        .as_ref()
-        .map(|proof| proof.tls.as_ref().map_or_else(|| "no TLS on the wire".to_owned(), |tls| format!("proven, TLS {tls}")));
-    [Some(how.to_owned()), proof].into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// States of a filter's address; empty: every state.

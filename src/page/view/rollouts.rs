@@ -7,6 +7,7 @@ use crate::page::draw::{Share, meter};
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
 use crate::page::state::{grouped, of_phase, spoken};
+use crate::words::rollout::phase;
 
 #[derive(Template)]
 #[template(path = "rollouts.html")]
@@ -63,10 +64,6 @@ pub fn shares(tally: &TallyDoc) -> [Share; 4] {
 
 fn tally_meter(tally: &TallyDoc) -> String {
     meter(&shares(tally), tally.total.into(), &format!("{} of {} settled, {} in flight", tally.settled(), tally.total, tally.active))
-}
-
-fn phase(word: &str, paused: bool) -> String {
-    if paused { format!("{}, paused", spoken(word)) } else { spoken(word) }
 }
 
 /// An open rollout, with its outlook.
