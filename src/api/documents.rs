@@ -7,11 +7,9 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::caller::Caller;
 use super::fault::ApiError;
-use super::wire::{ChangeRow, EnforcementDoc, JournalRow, Listing, RolloutDoc, RolloutRow, VerbsDoc};
+use super::wire::{ChangeRow, JournalRow, Listing, RolloutDoc, RolloutRow, VerbsDoc};
 use super::{Api, describe, find, hold, outlook};
 use crate::domain::id::{ChangeId, RolloutId};
 use crate::domain::plan::Plan;
@@ -118,23 +116,8 @@ impl Api {
         Ok(self.store.journal(Some(rollout.id), after, limit).await?.iter().map(describe::entry).collect())
     }
 
-    /// The wall clock.
-    pub fn instant(&self) -> Timestamp {
-        self.now()
-    }
-
-    /// The enforcement of the plan with this name.
-    pub async fn enforcement_named(&self, name: &str) -> Result<EnforcementDoc, ApiError> {
-        super::enforcement::named(self, name).await
-    }
-
     /// What could be done to a rollout now, for this caller.
     pub fn possible(&self, rollout: &Rollout, caller: &Caller) -> VerbsDoc {
         outlook::document(rollout, caller, self.now())
-    }
-
-    /// Every enforcement.
-    pub async fn enforcements(&self) -> Result<Vec<EnforcementDoc>, ApiError> {
-        super::enforcement::documents(self).await
     }
 }

@@ -139,23 +139,25 @@ impl Api {
     }
 }
 
-/// Every enforcement, ended ones too.
-pub(super) async fn documents(api: &Api) -> Result<Vec<EnforcementDoc>, ApiError> {
-    let found = api.store.enforcements().await?;
-    api.store.durable().await?;
-    let mut rows = Vec::with_capacity(found.len());
-    for enforcement in &found {
-        rows.push(api.enforcement(enforcement, false).await?);
+impl Api {
+    /// Every enforcement, ended ones too.
+    pub async fn enforcements(&self) -> Result<Vec<EnforcementDoc>, ApiError> {
+        let found = self.store.enforcements().await?;
+        self.store.durable().await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for enforcement in &found {
+            rows.push(self.enforcement(enforcement, false).await?);
+        }
+        Ok(rows)
     }
-    Ok(rows)
-}
 
-/// The enforcement of this name, its held targets named.
-pub(super) async fn named(api: &Api, reference: &str) -> Result<EnforcementDoc, ApiError> {
-    let name = name(reference)?;
-    let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
-    api.store.durable().await?;
-    api.enforcement(&found, true).await
+    /// The enforcement of the plan with this name, its held targets named.
+    pub async fn enforcement_named(&self, reference: &str) -> Result<EnforcementDoc, ApiError> {
+        let name = name(reference)?;
+        let found = self.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
+        self.store.durable().await?;
+        self.enforcement(&found, true).await
+    }
 }
 
 impl From<&Opposing> for OpposingRow {
@@ -186,13 +188,7 @@ fn name(text: &str) -> Result<Name, ApiError> {
     responses((status = 200, description = "All of them", body = Listing<EnforcementDoc>), RefusedAnswers)
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<Listing<EnforcementDoc>>, ApiError> {
-    let found = api.store.enforcements().await?;
-    api.store.durable().await?;
-    let mut rows = Vec::with_capacity(found.len());
-    for enforcement in &found {
-        rows.push(api.enforcement(enforcement, false).await?);
-    }
-    Ok(Json(Listing { rows, next: None }))
+    Ok(Json(Listing { rows: api.enforcements().await?, next: None }))
 }
 
 /// How one enforcement stands, with the targets that are held.
@@ -205,10 +201,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, _: Reads) -> Result<Json<L
     responses((status = 200, description = "How it stands", body = EnforcementDoc), RefusedAnswers)
 )]
 pub(super) async fn one(State(api): State<Arc<Api>>, _: Reads, Path(reference): Path<String>) -> Result<Json<EnforcementDoc>, ApiError> {
-    let name = name(&reference)?;
-    let found = api.store.enforcement(&name).await?.ok_or(EnforceError::NotFound(name))?;
-    api.store.durable().await?;
-    Ok(Json(api.enforcement(&found, true).await?))
+    Ok(Json(api.enforcement_named(&reference).await?))
 }
 
 /// End an enforcement for good.

@@ -52,6 +52,7 @@ pub use documents::{OpenRollout, Story};
 pub use door::{DoorError, Doors, NetworkDoor};
 pub use fault::ApiError;
 pub use places::{ADDRESS_MAX, CONNECTIONS_MAX, IDLE_MAX};
+pub use reads::states;
 pub use routes::{openapi, router};
 pub use server::{BindError, HEADER_TIMEOUT, Socket, bind, serve};
 pub use switches::{Switches, SwitchesError};

@@ -117,7 +117,8 @@ pub(super) struct EventsQuery {
     wait: Option<u64>,
 }
 
-fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
+/// The words of a filter by states; none: every state.
+pub fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
     let mut words: Vec<String> = Vec::new();
     for word in asked.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match word {
@@ -135,7 +136,8 @@ fn states(asked: Option<&str>) -> Result<Vec<String>, ApiError> {
 }
 
 impl Api {
-    pub(super) fn now(&self) -> Timestamp {
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
         self.clock.times().wall
     }
 
@@ -170,19 +172,13 @@ impl Api {
         }
         let after = asked.after.map(|after| after.parse::<RolloutId>()).transpose();
         let after = after.map_err(|_| ApiError::bad("`after` is the `next` of the page before"))?;
-        let limit = limit(asked.limit);
-        let found = self.store.rollouts(after, limit).await?;
-        let next = if found.len() == limit { found.last().map(|last| last.id.to_string()) } else { None };
-        Ok(Listing { rows: found.iter().map(describe::row).collect(), next })
+        self.rollout_rows(after, limit(asked.limit)).await
     }
 
     pub(super) async fn changes(&self, reference: &str, asked: ChangesQuery) -> Result<Listing<ChangeRow>, ApiError> {
         let words = states(asked.state.as_deref())?;
         let rollout = find::rollout(&*self.store, reference).await?;
-        let page = self.store.page(rollout.id, words, asked.after, limit(asked.limit)).await?;
-        let holds = hold::of_changes(&page.changes, &rollout, &self.engine(), &*self.store, self.now()).await?;
-        let rows = page.changes.iter().zip(holds).map(|(active, hold)| describe::change(active, &rollout, hold)).collect();
-        Ok(Listing { rows, next: page.next.map(|next| next.to_string()) })
+        self.change_rows(&rollout, words, asked.after, limit(asked.limit)).await
     }
 
     pub(super) async fn jobs(&self, reference: &str, asked: JobsQuery) -> Result<Listing<SavedJob>, ApiError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::fault::ApiError;
 use super::wire::{FoundDoc, FoundRow};
-use super::{Api, describe, find};
+use super::{Api, find};
 use crate::clock::Clock;
 use crate::domain::id::RolloutId;
 use crate::domain::journal::JournalEvent;
@@ -80,17 +80,17 @@ impl Api {
         loop {
             let page = self.store.page(rollout.id, Vec::new(), after, BATCH).await?;
             for active in &page.changes {
-                let row = describe::change(active, rollout, None);
-                let ids = [("proxy", &row.proxy_id), ("instance", &row.instance_id)];
-                let ids = ids.into_iter().chain(row.jobs.iter().map(|job| ("job", job)));
+                let (target, record) = (&active.change.target, &active.change.record);
+                let ids = [("proxy", target.proxy_id.to_string()), ("instance", target.instance_id.to_string())];
+                let ids = ids.into_iter().chain(record.jobs.iter().map(|job| ("job", job.to_string())));
                 search.rows.extend(ids.filter(|(_, id)| id.starts_with(search.begins)).map(|(what, id)| FoundRow {
                     what: what.into(),
-                    id: id.clone(),
+                    id,
                     rollout: rollout.id.to_string(),
                     name: rollout.plan.name.to_string(),
-                    ordinal: Some(row.ordinal),
+                    ordinal: Some(active.change.id.ordinal),
                     seq: None,
-                    state: row.state.clone(),
+                    state: record.state.as_str().into(),
                 }));
             }
             after = page.next;

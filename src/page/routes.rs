@@ -25,13 +25,13 @@ use super::view::journal::JournalView;
 use super::view::lanes::LanesView;
 use super::view::now::{ENTRIES, NowView};
 use super::view::question::{QuestionView, TypedAnswers, look};
-use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton, words_of};
+use super::view::rollout::{ChangePages, ChangesShown, RolloutView, VerbButton};
 use super::view::rollouts::RolloutsView;
 use super::view::windows::WindowsView;
 use super::viewer::Viewer;
 use super::{acts, assets, calendar, sign_in, view};
 use crate::api::wire::{Listing, VerbDoc};
-use crate::api::{Api, ApiError, Caller};
+use crate::api::{Api, ApiError, Caller, states};
 use crate::domain::change::State as ChangeState;
 use crate::domain::id::RolloutId;
 use crate::domain::people::Role;
@@ -133,7 +133,7 @@ impl ViewRequest {
     }
 
     fn clock(&self, zone: Option<&str>) -> ViewClock {
-        self.around.clock(self.api().instant(), zone)
+        self.around.clock(self.api().now(), zone)
     }
 
     /// Makes a view, or the view of what went wrong.
@@ -197,8 +197,8 @@ async fn rollout(Path(reference): Path<String>, request: ViewRequest) -> Respons
             let after = asked.query.after.as_deref().map(str::parse::<u32>).transpose();
             let after = after.map_err(|_| ApiError::bad("`after` is the place of another page; begin again without it"))?;
             let shown = ChangesShown { state: asked.query.state.clone().unwrap_or_default(), after, done: done(&asked.query) };
-            let words = words_of(&shown.state)
-                .ok_or_else(|| ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", "))))?;
+            let words = if shown.state == "all" { Ok(Vec::new()) } else { states(Some(&shown.state)) };
+            let words = words.map_err(|_| ApiError::bad(format!("`state` takes all, active, {}", ChangeState::WORDS.join(", "))))?;
             let groups = if shown.state.is_empty() {
                 let tally = document.tally;
                 let active = ChangeState::ACTIVE.map(str::to_owned).to_vec();

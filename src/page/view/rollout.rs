@@ -5,7 +5,6 @@ use askama::Template;
 use super::lanes::{LaneLine, lane_lines};
 use super::rollouts::shares;
 use crate::api::wire::{ChangeRow, HoldView, Listing, RolloutDoc, WaveDoc};
-use crate::domain::change::State;
 use crate::page::draw::{Share, meter};
 use crate::page::moment::{Moment, ViewClock};
 use crate::page::shell::{Shell, ViewSource};
@@ -312,18 +311,4 @@ fn at_work(state: &str) -> &'static str {
         "recovering" => "its answer was lost; it is asked for",
         _ => "",
     }
-}
-
-/// States of a filter's address; empty: every state.
-pub fn words_of(state: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    for word in state.split(',').filter(|word| !word.is_empty()) {
-        match word {
-            "all" => return Some(Vec::new()),
-            "active" => words.extend(State::ACTIVE.map(str::to_owned)),
-            _ if State::WORDS.contains(&word) => words.push(word.to_owned()),
-            _ => return None,
-        }
-    }
-    Some(words)
 }

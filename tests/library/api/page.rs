@@ -196,3 +196,26 @@ async fn a_stream_says_that_something_moved() {
     until("event: moved", &mut heard).await;
     until(&id, &mut heard).await;
 }
+
+#[tokio::test]
+async fn an_id_is_found_wherever_it_stands() {
+    let world = ApiWorld::new().await;
+    let submitted = world.submit(&plan("told", &targets('a', 2), "")).await;
+    let id = submitted.json["id"].as_str().expect("an id").to_owned();
+    world.until("/v1/rollouts/told", |answered| answered.json["phase"] == "completed").await;
+    let proxy = format!("a{:031x}po01", 1);
+    for (begins, what, ordinal) in
+        [(&id[..8], "rollout", None), (proxy.as_str(), "proxy", Some(1)), ("job-0001", "job", Some(1)), ("req-", "request", Some(1))]
+    {
+        let found = world.get(&format!("/v1/find?begins={begins}")).await;
+        let row = &found.json["rows"][0];
+        assert_eq!((&row["what"], &row["rollout"], row["ordinal"].as_u64()), (&json!(what), &json!(id), ordinal), "{begins}: {found:?}");
+        assert_eq!(found.json["whole"], true, "{begins}");
+        assert!(world.view(&format!("/find?begins={begins}")).await.contains(&format!(">{what}</a>")), "{begins}");
+    }
+    let both = world.get("/v1/find?begins=a0000000").await;
+    let whats: Vec<&str> = both.json["rows"].as_array().expect("rows").iter().filter_map(|row| row["what"].as_str()).collect();
+    assert_eq!(whats, ["proxy", "instance", "proxy", "instance"]);
+    assert_eq!(world.get("/v1/find?begins=nowhere").await.json["rows"], json!([]));
+    assert_eq!(world.get("/v1/find?begins=abc").await.status, StatusCode::BAD_REQUEST, "too short to mean anything");
+}
