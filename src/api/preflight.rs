@@ -6,6 +6,8 @@
 //!
 //! Deliberately not here: the plan, which the client reads (`sealift preflight`), and what the lines amount to.
 
+mod targets;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -17,27 +19,27 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
+use self::targets::{InstanceTargets, TargetPort};
 use super::Api;
 use super::caller::Operates;
 use super::contract::RefusedAnswers;
 use super::describe;
 use super::fault::ApiError;
 use super::look::{AT_ONCE, json_lines, lane};
-use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightInstance, PreflightRequest};
+use super::wire::{CheckRow, LOOK_INSTANCES_MAX, PORTS_WITHIN, PreflightRequest};
 use crate::clock::Times;
-use crate::domain::call::{Answer, Call, CallError, Disposition, ProxySeen, ProxyStatus, Reply};
+use crate::domain::call::{Answer, Call, CallError, Disposition, Reply};
 use crate::domain::cloud_clock::{CloudClock, TimeSpan};
 use crate::domain::count::count;
 use crate::domain::hold::{CLOCK_REMEDY, clock_text};
-use crate::domain::id::{InstanceId, Name};
+use crate::domain::id::Name;
 use crate::domain::lane::{CLOCK_TOLERANCE, Credentials};
-use crate::domain::proof::{Endpoint, Proof, TroubleWord};
 use crate::domain::stop::Stop;
 use crate::engine::{ClockStanding, PROBES_MAX};
 use crate::store::Growth;
@@ -202,7 +204,9 @@ async fn reach(api: &Api, name: Name) -> Vec<CheckRow> {
     let found = match instances {
         Err(error) => return with(rows, refused("lane", lane, "the list of instances", &error)),
         Ok(Reply { outcome: Ok(Answer::Instances { total, .. }), cloud_time, .. }) => (total, cloud_time),
-        Ok(_) => return with(rows, no_go("lane", lane, "unreadable", "the cloud answered something else than its instances")),
+        Ok(_) => {
+            return with(rows, no_go("lane", lane, "unreadable", "the cloud answered something else than its instances"));
+        }
     };
     let (total, cloud_time) = found;
     rows.push(go(
@@ -307,115 +311,6 @@ fn refused(what: &str, name: &str, read: &str, error: &CallError) -> CheckRow {
             no_go(what, name, "unreachable", format!("{told}; look at the lane's `endpoint`, the proxy variables and the network"))
         }
         (_, Some(_)) => no_go(what, name, "refused", told),
-    }
-}
-
-/// The targets of one instance.
-struct InstanceTargets {
-    lane: Name,
-    instance: InstanceId,
-    asked: PreflightInstance,
-    ssl_option: bool,
-    /// Where ports are gathered, if they are to be looked at.
-    ports: Option<Arc<Mutex<Vec<TargetPort>>>>,
-}
-
-impl InstanceTargets {
-    async fn look(self, api: &Api) -> Vec<CheckRow> {
-        let listed = ask(api, Call::Proxies { lane: self.lane.clone(), instance_id: self.instance }).await;
-        let proxies = match listed {
-            Ok(Reply { outcome: Ok(Answer::Proxies(proxies)), .. }) => proxies,
-            Ok(_) => {
-                return self
-                    .all(|name| no_go("proxy", name, "unreadable", "the cloud answered something else than its instance's proxies"));
-            }
-            Err(error) => return self.all(|name| refused("proxy", name, &format!("the proxies of instance {}", self.instance), &error)),
-        };
-        let mut rows = Vec::new();
-        for name in &self.asked.proxies {
-            let Some(seen) = proxies.iter().find(|seen| seen.proxy_id.to_string() == *name) else {
-                rows.push(no_go("proxy", name, "not_listed", format!("instance {} has no such proxy", self.instance)));
-                continue;
-            };
-            rows.push(self.proxy(name, seen));
-            if seen.view.ssl_option.is_none() {
-                let text = "the list does not tell its ssl_option: the account may not have the open beta of this API, which is asked for by ticket";
-                rows.push(note("beta", name, "no_ssl_option", text));
-            }
-            if let Some(ports) = &self.ports {
-                let port = TargetPort { name: name.clone(), endpoint: seen.view.endpoint.clone() };
-                ports.lock().expect("nobody panics while it is locked").push(port);
-            }
-        }
-        rows
-    }
-
-    fn all(&self, row: impl Fn(&str) -> CheckRow) -> Vec<CheckRow> {
-        self.asked.proxies.iter().map(|name| row(name)).collect()
-    }
-
-    fn proxy(&self, name: &str, seen: &ProxySeen) -> CheckRow {
-        let word = &seen.view.word;
-        match (seen.view.status, seen.view.ssl_option) {
-            (ProxyStatus::Faulty, _) => no_go("proxy", name, "faulty", format!("it is {word}, and takes no change")),
-            (ProxyStatus::Busy, _) => note("proxy", name, "busy", format!("it is {word}; its change would wait")),
-            (ProxyStatus::Idle, Some(value)) if value == self.ssl_option => {
-                row(CheckRow::GO, "proxy", name, "right", "it shows the wanted value already")
-            }
-            (ProxyStatus::Idle, _) => row(CheckRow::GO, "proxy", name, "to_switch", "it is ACTIVE"),
-        }
-    }
-}
-
-/// Ends when the time of all ports is over.
-type PortsDeadline = Shared<BoxFuture<'static, ()>>;
-
-struct TargetPort {
-    name: String,
-    endpoint: Option<Endpoint>,
-}
-
-impl TargetPort {
-    /// Whether it can be seen from here. What it shows is the switch's business.
-    async fn look(self, api: Arc<Api>, wire: bool, over: PortsDeadline) -> CheckRow {
-        let name = self.name.as_str();
-        let missing = |word: &str, text: String| {
-            if wire {
-                no_go("port", name, word, text)
-            } else {
-                note("port", name, word, format!("{text} (only a proof on the wire needs it)"))
-            }
-        };
-        let Some(endpoint) = &self.endpoint else { return missing("no_address", "the cloud tells no address and port of it".into()) };
-        let seen = async {
-            let _place = PORTS.acquire().await.expect("the semaphore is never closed");
-            api.probe.probe(endpoint, None).await
-        };
-        let seen = tokio::select! {
-            biased;
-            seen = seen => seen,
-            () = over => {
-                let limit = PORTS_WITHIN.as_secs();
-                let text = format!("{endpoint}: not seen, because all ports together have {limit} s; open the way to those that are silent");
-                return missing("not_seen", text);
-            }
-        };
-        let Proof { greeting, took_ms, trouble, .. } = seen;
-        match (greeting, trouble) {
-            (Some(greeting), _) => {
-                let shows = if greeting.tls { "announces TLS" } else { "announces no TLS" };
-                go("port", name, format!("{endpoint} answers within {took_ms} ms and {shows}"))
-            }
-            (None, Some(trouble)) => {
-                let next = match trouble.word {
-                    TroubleWord::HostBlocked => "; let its keeper run FLUSH HOSTS",
-                    TroubleWord::Unreachable | TroubleWord::TimedOut => "; open the way from this host to the proxy",
-                    _ => "",
-                };
-                missing(trouble.word.as_str(), format!("{endpoint}: {}{next}", trouble.message))
-            }
-            (None, None) => missing("closed", format!("{endpoint}: nothing was seen")),
-        }
     }
 }
 

@@ -9,12 +9,15 @@
 //! Deliberately not here: deciding. A hold explains what `rollout`, `change`, the store and the engine do; it moves
 //! nothing.
 
+mod lane;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+
+pub use self::lane::{LaneStanding, Pause, Unserved};
 
 use super::call::JobSeen;
 use super::change::{Change, LOOKS_MAX, State};
@@ -151,46 +154,6 @@ pub struct Situation<'a> {
     pub unserved: &'a [Unserved<'a>],
 }
 
-/// A lane that does not serve the changes that need it.
-#[derive(Debug, Clone, Copy)]
-pub struct Unserved<'a> {
-    pub lane: &'a Name,
-    /// The lane before it that reaches the same project; `None`: the configuration has no lane of that name.
-    pub shares: Option<&'a Name>,
-}
-
-/// A lane's pause by the cloud.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
-    /// Since when: the first of the answers that asked for it.
-    pub since: Timestamp,
-    pub until: Timestamp,
-    /// What the cloud said.
-    pub why: String,
-    /// It refused the lane's credentials: a person must renew them.
-    pub refused: bool,
-}
-
-/// How a lane stands.
-#[derive(Debug, Clone, Copy)]
-pub struct LaneStanding<'a> {
-    pub name: &'a Name,
-    /// The lane before it that reaches the same project: its switches are held.
-    pub shares: Option<&'a Name>,
-    /// Paused by a person.
-    pub held: Option<&'a Attribution>,
-    /// Paused by the cloud.
-    pub paused: Option<&'a Pause>,
-    /// A call waits for the lane's quota.
-    pub waits_for_quota: bool,
-    /// Too far from ours for a switch, the cloud's clock is so far ahead, between two bounds; and since which answer.
-    pub clock: Option<(Offset, Option<Timestamp>)>,
-    /// When the next call may leave, as far as time alone says.
-    pub free_at: Option<Timestamp>,
-    /// Calls wait, and until then none leaves, because the daemon before left no count of what it sent.
-    pub assumed_until: Option<Timestamp>,
-}
-
 /// What is known of one change beside its rollout.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting<'a> {
@@ -285,9 +248,15 @@ pub fn halt_text(reason: &Halt) -> String {
         Halt::Half { failures, size } => {
             format!("halted: {failures} of the wave's {} failed or in doubt", count(*size, "change", "changes"))
         }
-        Halt::Stalled { seconds, why } if why.is_empty() => format!("halted: no change ended for {seconds} s of open window"),
-        Halt::Stalled { seconds, why } => format!("halted: no change ended for {seconds} s of open window: {why}"),
-        Halt::Revert { failures } => format!("halted: {} could not be put back", count(*failures, "change", "changes")),
+        Halt::Stalled { seconds, why } if why.is_empty() => {
+            format!("halted: no change ended for {seconds} s of open window")
+        }
+        Halt::Stalled { seconds, why } => {
+            format!("halted: no change ended for {seconds} s of open window: {why}")
+        }
+        Halt::Revert { failures } => {
+            format!("halted: {} could not be put back", count(*failures, "change", "changes"))
+        }
     }
 }
 
@@ -437,7 +406,9 @@ impl Situation<'_> {
     fn settles(&self, revert: &Revert) -> Option<Hold> {
         let text = match revert.stage {
             RevertStage::Settling => "what is on its way forward is followed to its end before anything is put back".to_owned(),
-            RevertStage::Gathering => format!("what wave {} changed is gathered", self.wave_name(revert.wave)),
+            RevertStage::Gathering => {
+                format!("what wave {} changed is gathered", self.wave_name(revert.wave))
+            }
             RevertStage::Releasing => return None,
         };
         Some(Hold::new("settling", None, text))
@@ -529,57 +500,14 @@ impl Waiting<'_> {
     }
 
     fn lane_holds(&self) -> Option<Hold> {
-        let Some(lane) = &self.lane else { return Some(Unserved { lane: &self.change.target.lane, shares: None }.hold()) };
+        let Some(lane) = &self.lane else {
+            return Some(Unserved { lane: &self.change.target.lane, shares: None }.hold());
+        };
         lane.held().or_else(|| lane.stands()).or_else(|| {
             lane.waits_for_quota.then(|| {
                 let text = format!("lane {} has used its quota; the next call goes out as soon as the quota allows it", lane.name);
                 Hold::new("quota", lane.free_at, text)
             })
         })
-    }
-}
-
-impl Unserved<'_> {
-    fn hold(&self) -> Hold {
-        let lane = self.lane;
-        let Some(first) = self.shares else {
-            let text = format!("the configuration has no lane {lane}; put it back and restart the daemon");
-            return Hold::new("lane_missing", None, text);
-        };
-        let text = format!(
-            "lane {lane} reaches the same project as lane {first}: its switches are held, what is out is followed; \
-             correct its `project_id` or keep one of the two, and restart the daemon"
-        );
-        Hold::new("lane_shared", None, text)
-    }
-}
-
-impl LaneStanding<'_> {
-    fn clock(&self) -> Option<Hold> {
-        let (ahead, since) = self.clock?;
-        let text = clock_text(ahead);
-        Some(Hold::new("clock", None, format!("lane {}: {text}; no switch is sent; {CLOCK_REMEDY}", self.name)).since(since))
-    }
-
-    fn held(&self) -> Option<Hold> {
-        let mark = self.held?;
-        let hold = Hold::new("lane_held", None, format!("lane {} is paused", self.name));
-        Some(hold.by(mark).lifted(Lift::ResumeLane(self.name.clone())).since(Some(mark.at)))
-    }
-
-    /// Why nothing at all leaves.
-    fn stands(&self) -> Option<Hold> {
-        self.pause().or_else(|| self.assumed())
-    }
-
-    fn assumed(&self) -> Option<Hold> {
-        let until = self.assumed_until?;
-        let text = format!("lane {} counts its whole quota as used: the daemon before ended without a count of its calls", self.name);
-        Some(Hold::new("quota", Some(until), text))
-    }
-
-    fn pause(&self) -> Option<Hold> {
-        let Pause { since, until, why, .. } = self.paused?;
-        Some(Hold::new("lane_paused", Some(*until), format!("lane {} is paused: {why}", self.name)).since(Some(*since)))
     }
 }

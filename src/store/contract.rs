@@ -1,14 +1,18 @@
 //! What every store must do, as one suite that each of them passes.
 
+mod candidates;
 mod enforcements;
 mod groups;
+mod reads;
 mod reverts;
 mod submissions;
 
 use jiff::Timestamp;
 
+pub(crate) use self::candidates::*;
 pub(crate) use self::enforcements::*;
 pub(crate) use self::groups::*;
+pub(crate) use self::reads::*;
 pub(crate) use self::reverts::*;
 pub(crate) use self::submissions::*;
 
@@ -20,7 +24,7 @@ use crate::domain::rollout::{self, Phase};
 use crate::domain::target::Target;
 
 use super::fixtures::*;
-use super::{Candidates, Commit, CommitError, Durability, Store, SubmitError};
+use super::{Commit, CommitError, Store, SubmitError};
 
 /// Writes one test a clause for the store that `$make` builds; the second part of its value is kept until the end.
 macro_rules! suite {
@@ -60,10 +64,6 @@ pub(crate) async fn a_shared_proxy_is_refused_until_the_end(store: &dyn Store) {
     put(store, first, 0, switched()).await.expect("free");
     assert!(store.submit(submission("beta", &[4], 2)).await.expect("free now").new);
     assert!(store.open_rollouts().await.expect("available").iter().all(|open| open.id != first));
-}
-
-fn name_of(text: &str) -> crate::domain::id::Name {
-    name(text)
 }
 
 pub(crate) async fn of_two_at_once_one_is_taken(store: &dyn Store) {
@@ -206,58 +206,6 @@ pub(crate) async fn one_commit_may_hand_an_instance_on(store: &dyn Store) {
     assert_eq!(change_of(store, id, 1).await.change.record.state, State::Ready);
 }
 
-pub(crate) async fn candidates_come_in_order(store: &dyn Store) {
-    // Two proxies an instance: 0+1, 2+3, 4+5, 6+7.
-    let id = started(store, submission("alpha", &[8], 0)).await;
-    let found = store.candidates(id, 0, 3).await.expect("available");
-    let ordinals = |changes: &[change::Change]| changes.iter().map(|change| change.id.ordinal).collect::<Vec<_>>();
-    let passed = |found: &Candidates| found.passed.iter().map(|passed| passed.change.id.ordinal).collect::<Vec<_>>();
-    assert_eq!((ordinals(&found.free), passed(&found), found.cursor), (vec![0, 2, 4], vec![1, 3], 5));
-    assert_eq!(release(store, id, 0, 3).await, [0, 2, 4]);
-    // Passed changes are queued explicitly and wait for their instance.
-    assert_eq!(change_of(store, id, 1).await.change.record.version, 1);
-    let found = store.candidates(id, 0, 3).await.expect("available");
-    assert_eq!((ordinals(&found.free), passed(&found), found.cursor), (vec![6], vec![5, 7], 8));
-    put(store, id, 2, switched()).await.expect("free");
-    // What was passed comes before what was never released, and each instance once.
-    let found = store.candidates(id, 0, 1).await.expect("available");
-    assert_eq!((ordinals(&found.free), passed(&found), found.cursor), (vec![3], vec![], 5));
-    put(store, id, 0, State::Queued).await.expect("recalled");
-    let found = store.candidates(id, 0, 9).await.expect("available");
-    assert_eq!(ordinals(&found.free), [0, 3, 6]);
-}
-
-pub(crate) async fn candidates_keep_to_waves(store: &dyn Store) {
-    let mut given = submission("alpha", &[2, 3], 0);
-    given.targets = (0..5).map(|n| target(n, n)).collect();
-    let id = started(store, given).await;
-    assert_eq!(release(store, id, 0, 10).await, [0, 1]);
-    assert!(store.candidates(id, 0, 10).await.expect("available").free.is_empty());
-    put(store, id, 1, State::Queued).await.expect("recalled");
-    advance(store, id, 1).await;
-    assert_eq!(release(store, id, 1, 2).await, [1, 2]);
-    assert_eq!(release(store, id, 1, 10).await, [3, 4]);
-    abort(store, id).await;
-    put(store, id, 3, State::Queued).await.expect("a late recall");
-    assert!(store.candidates(id, 1, 10).await.expect("available").free.is_empty(), "an aborted rollout has none");
-}
-
-pub(crate) async fn a_cursor_leaves_nothing_behind(store: &dyn Store) {
-    let id = started(store, submission("alpha", &[8], 0)).await;
-    let now = rollout(store, id).await;
-    let commit = |cursor, ordinals: &[u32]| {
-        let record = rollout::Record { releases: 1, cursor, ..now.record.clone() };
-        let changes = ordinals.iter().map(|ordinal| step(*ordinal, &change::Record::queued(), State::Ready, 4)).collect();
-        Commit { releases: Some(0), moves: Some(moves(record, "release")), changes, ..blank(&now, 4) }
-    };
-    // A change passed over without a row; one beyond the cursor; one twice; one that does not exist.
-    for (cursor, ordinals) in [(3, &[0, 2][..]), (2, &[0, 2]), (1, &[0, 0]), (9, &[0, 2, 4, 6, 8])] {
-        let refused = store.commit(commit(cursor, ordinals)).await.expect_err("makes no sense");
-        assert!(matches!(refused, CommitError::Unavailable(_)), "{refused}");
-    }
-    assert_eq!(rollout(store, id).await.tallies[0].queued, 8);
-}
-
 pub(crate) async fn due_is_as_the_last_move_says(store: &dyn Store) {
     let mut given = submission("alpha", &[3], 0);
     given.targets = (0..3).map(|n| target(n, n)).collect();
@@ -345,88 +293,6 @@ pub(crate) async fn a_record_too_big_is_refused(store: &dyn Store) {
     put(store, id, 0, failed(&"x".repeat(3_000))).await.expect("fits");
 }
 
-pub(crate) async fn pages_and_filters(store: &dyn Store) {
-    let mut given = submission("alpha", &[4, 6], 0);
-    given.targets = (0..10).map(|n| target(n, n)).collect();
-    let id = started(store, given).await;
-    release(store, id, 0, 4).await;
-    put(store, id, 1, failed("no")).await.expect("free");
-    put(store, id, 2, State::Queued).await.expect("recalled");
-    let page = |words: &[&str], after, limit| {
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
-        async move {
-            let page = store.page(id, words, after, limit).await.expect("available");
-            (page.changes.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), page.next)
-        }
-    };
-    assert_eq!(page(&[], None, 3).await, (vec![0, 1, 2], Some(2)));
-    assert_eq!(page(&[], Some(2), 4).await, (vec![3, 4, 5, 6], Some(6)));
-    assert_eq!(page(&[], Some(6), 3).await, (vec![7, 8, 9], None));
-    assert_eq!(page(&[], Some(9), 3).await, (vec![], None));
-    assert_eq!(page(&["failed"], None, 3).await, (vec![1], None));
-    assert_eq!(page(&["ready"], None, 1).await, (vec![0], Some(0)));
-    assert_eq!(page(&["ready"], Some(0), 1).await, (vec![3], None));
-    assert_eq!(page(&["queued", "failed"], None, 4).await, (vec![1, 2, 4, 5], Some(5)));
-    assert_eq!(page(&["succeeded"], None, 4).await, (vec![], None));
-    assert_eq!(page(&[], Some(u32::MAX), 4).await, (vec![], None));
-    let shown = store.page(id, Vec::new(), None, 1).await.expect("available").changes.remove(0);
-    assert_eq!((shown.due, shown.moved_at), (Some(at(33)), Some(at(3))));
-    let nothing = submission("beta", &[1], 50).id();
-    assert!(store.page(nothing, Vec::new(), None, 4).await.expect("available").changes.is_empty());
-}
-
-pub(crate) async fn rollouts_newest_first(store: &dyn Store) {
-    let mut ids = Vec::new();
-    for (title, first) in [("alpha", 0), ("beta", 10), ("gamma", 20), ("delta", 30)] {
-        ids.push(started(store, submission(title, &[2], first)).await);
-    }
-    abort(store, ids[1]).await;
-    let listed = |after, limit| async move {
-        let rollouts = store.rollouts(after, limit).await.expect("available");
-        rollouts.into_iter().map(|rollout| rollout.id).collect::<Vec<_>>()
-    };
-    assert_eq!(listed(None, 9).await, [ids[3], ids[2], ids[1], ids[0]]);
-    assert_eq!(listed(None, 2).await, [ids[3], ids[2]]);
-    assert_eq!(listed(Some(ids[2]), 2).await, [ids[1], ids[0]]);
-    assert_eq!(listed(Some(ids[0]), 2).await, []);
-    let open = store.open_rollouts().await.expect("available");
-    assert_eq!(open.iter().map(|rollout| rollout.id).collect::<Vec<_>>(), [ids[0], ids[2], ids[3]]);
-}
-
-pub(crate) async fn journal_pages(store: &dyn Store) {
-    let first = started(store, submission("alpha", &[6], 0)).await;
-    let second = started(store, submission("beta", &[2], 10)).await;
-    release(store, first, 0, 2).await;
-    let all = store.journal(None, 0, 99).await.expect("available");
-    assert_eq!(all.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=8).collect::<Vec<u64>>());
-    assert_eq!(store.journal(None, 5, 2).await.expect("available"), all[5..7]);
-    assert_eq!(store.journal(None, 8, 2).await.expect("available"), []);
-    assert_eq!(store.journal(Some(second), 0, 99).await.expect("available"), all[2..4]);
-    assert_eq!(store.journal(Some(first), 1, 2).await.expect("available"), [all[1].clone(), all[4].clone()]);
-    let JournalEvent::Rollout { from, to, why, record, .. } = &all[4].what else { panic!("a release is the rollout's move first") };
-    assert_eq!((from.as_ref(), to.as_ref(), why.as_str(), record.cursor), ("advancing", "advancing", "release", 3));
-    let JournalEvent::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else { panic!("the changes in the order given") };
-    assert_eq!((from.as_ref(), to.as_ref(), *proxy_id), ("queued", "ready", target(1, 2).proxy_id));
-}
-
-pub(crate) async fn jobs_are_remembered(store: &dyn Store) {
-    let id = started(store, submission("alpha", &[2], 0)).await;
-    let instance = target(0, 0).instance_id;
-    assert!(store.known_jobs(&instance).await.expect("available").is_empty());
-    release(store, id, 0, 1).await;
-    let mut expected = Vec::new();
-    for n in 0..10 {
-        put(store, id, 0, State::Following { job: job(n) }).await.expect("free");
-        put(store, id, 0, State::Ready).await.expect("again");
-        expected.push(job(n));
-    }
-    expected.drain(..2);
-    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "the latest eight, oldest first");
-    put(store, id, 0, failed("no")).await.expect("free");
-    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "they outlive the change");
-    assert!(store.known_jobs(&target(1, 2).instance_id).await.expect("available").is_empty());
-}
-
 pub(crate) async fn a_busy_life_adds_up(store: &dyn Store) {
     let mut driver = Driver::new(1);
     driver.begin(store).await;
@@ -454,28 +320,4 @@ pub(crate) async fn a_busy_life_adds_up(store: &dyn Store) {
             assert_eq!(active.change.record, expected, "target {}", active.change.id.ordinal);
         }
     }
-}
-
-pub(crate) async fn reads_see_what_was_acknowledged(store: &dyn Store) {
-    let id = started(store, submission("alpha", &[50], 0)).await;
-    release(store, id, 0, 25).await;
-    for ordinal in (0..50).step_by(2) {
-        put(store, id, ordinal, if ordinal % 4 == 0 { switched() } else { failed("no") }).await.expect("free");
-        let page = store.page(id, Vec::new(), ordinal.checked_sub(1), 1).await.expect("available");
-        assert!(page.changes[0].change.record.state.is_settled(), "target {ordinal}");
-        let listed = store.rollouts(None, 1).await.expect("available");
-        assert_eq!(listed[0].total().settled(), ordinal / 2 + 1);
-        let last = store.journal(Some(id), store.health().seq - 1, 9).await.expect("available");
-        assert_eq!(last.len(), 1, "the journal ends with the commit just acknowledged");
-    }
-    // An ordered commit is read back too, though it may not be durable when it is acknowledged.
-    let now = rollout(store, id).await;
-    let record = change_of(store, id, 2).await.change.record;
-    let commit = Commit { changes: vec![step(2, &record, State::Queued, 4)], durability: Durability::Ordered, ..blank(&now, 4) };
-    store.commit(commit).await.expect("a retry");
-    assert_eq!(change_of(store, id, 2).await.change.record.state, State::Queued);
-    let page = store.page(id, vec!["queued".into()], None, 1).await.expect("available");
-    assert_eq!(page.changes[0].change.id.ordinal, 1);
-    let page = store.page(id, vec!["queued".into()], Some(1), 1).await.expect("available");
-    assert_eq!(page.changes[0].change.id.ordinal, 2);
 }

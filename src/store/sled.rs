@@ -8,6 +8,9 @@
 //!
 //! Deliberately not here: checks (`check`), the order of commits (`writer`), and what a start does (`open`).
 
+mod reads;
+mod submissions;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,26 +24,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use crate::domain::change::Change;
 use crate::domain::group::FullGroup;
 use crate::domain::id::{ChangeId, InstanceId, JobId, Name, RolloutId};
-use crate::domain::journal::{Entry, JournalEvent};
+use crate::domain::journal::Entry;
 use crate::domain::target::Target;
 
 use super::error::OpenError;
 use super::failpoint::Failpoint;
 use super::growth::growth;
 use super::home::{IDENTITY, StoreIdentity};
-use super::instances::remember;
 use super::maintenance::provenance;
 use super::open::{Headway, OpenSettings, OpenedStore, open};
 use super::packer::Packer;
 use super::packing::PackingLine;
 use super::page::PageQuery;
-use super::pending::{FrozenRollout, NewRollout, PendingRecord};
 use super::queue_writer::QueueWriter;
-use super::record::JournalRecord;
-use super::row::change;
 use super::shared::{CommitQueue, Item, StoreShared, SyncedUpTo, WriterProgress};
-use super::submission::{StoredSubmission, path, write};
-use super::targets::{Fingerprints, FrozenTargets, all};
 use super::workers::{NoAnswer, Workers};
 use super::writer::{JournalWriter, synced};
 use super::{
@@ -50,9 +47,6 @@ use super::{
 
 /// Commits that may be in line for the writer; who comes later waits for a place.
 const LINE_MAX: usize = 4_096;
-
-/// How often a change is looked for again that moved between two places while it was read.
-const LOOKS_MAX: usize = 8;
 
 /// How long the queue gathers entries: longer than most changes live at full speed, so that most are written to it once,
 /// and short beside the time that a start takes anyway.
@@ -275,23 +269,6 @@ impl SledStore {
         }
     }
 
-    async fn submit_now(&self, submission: Submission) -> Result<Submitted, SubmitError> {
-        if let Some(reason) = self.refusing() {
-            self.shared.confirm()?;
-            return Err(SubmitError::Refusing(reason));
-        }
-        let place = self.place().await?;
-        let failpoint = self.options.failpoint.clone();
-        let taken = self.read(move |shared| Ok(take_over(shared, submission, place, &failpoint))).await?;
-        match taken? {
-            SubmissionProgress::There(known) => Ok(known),
-            SubmissionProgress::InLine(id, durable) => {
-                durable.await.map_err(|_| Unavailable("the store has failed".into()))??;
-                Ok(Submitted { id, new: true, comments: false })
-            }
-        }
-    }
-
     async fn commit_now(&self, commit: Commit) -> Result<(), CommitError> {
         let place = self.place().await?;
         let synced = commit.durability == Durability::Synced;
@@ -331,90 +308,6 @@ impl SledStore {
         };
         Ok(durable.await.map_err(|_| Unavailable("the store has failed".into()))??)
     }
-
-    async fn targets_now(&self, id: RolloutId) -> Result<Option<Vec<Target>>, Unavailable> {
-        let Some(targets) = self.shared.commit_queue()?.state.rollout(id).map(|rollout| Arc::clone(&rollout.frozen.targets)) else {
-            return Ok(None);
-        };
-        self.read(move |_| {
-            let list = all(targets.as_ref()).map(Some);
-            targets.rest();
-            list
-        })
-        .await
-    }
-
-    fn change_now(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {
-        for _ in 0..LOOKS_MAX {
-            let plan = {
-                let inner = self.shared.commit_queue()?;
-                let Some(rollout) = inner.state.rollout(id.rollout) else { return Ok(None) };
-                if let Some(active) = inner.state.active(id) {
-                    return Ok(Some(active));
-                }
-                if id.ordinal >= rollout.frozen.targets.count() {
-                    return Ok(None);
-                }
-                if id.ordinal >= rollout.progress.record.cursor {
-                    let change = change(id, rollout.target(id.ordinal)?, rollout.untouched(), &rollout.frozen.plan);
-                    return Ok(Some(Active { change, due: None, moved_at: None }));
-                }
-                Arc::clone(&rollout.frozen.plan)
-            };
-            if let Some(row) = self.shared.settled(id)? {
-                return Ok(Some(row.active(id, &plan)));
-            }
-            // Not settled any more, then: a retry has put it back between the two looks.
-        }
-        Err(self.shared.distrust(&format!("the row of change {id} is missing")))
-    }
-
-    fn known_jobs_now(&self, instance: &InstanceId) -> Result<Vec<JobId>, Unavailable> {
-        let fresh: Vec<JobId> = self.shared.commit_queue()?.state.unapplied_jobs(instance).cloned().collect();
-        let mut jobs = self.shared.queue.jobs(instance).map_err(|error| self.shared.read_failed(error.into()))?;
-        for job in &fresh {
-            remember(&mut jobs, job);
-        }
-        Ok(jobs)
-    }
-
-    async fn page_now(&self, query: PageQuery) -> Result<Page, Unavailable> {
-        self.caught_up().await?;
-        self.read(move |shared| shared.applied().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await
-    }
-
-    async fn stored_now(
-        &self,
-        id: RolloutId,
-        words: &'static [&'static str],
-        places: Range<u32>,
-        limit: usize,
-    ) -> Result<Vec<Change>, Unavailable> {
-        self.caught_up().await?;
-        let stored = move |shared: &StoreShared| {
-            shared.applied().stored(id, words, places, limit, &shared.queue).map_err(|error| shared.read_failed(error))
-        };
-        self.read(stored).await
-    }
-
-    async fn journal_now(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
-        let of = match rollout {
-            None => None,
-            Some(id) => match self.shared.commit_queue()?.state.rollout(id) {
-                Some(rollout) => Some((id, rollout.first_seq, rollout.last_seq)),
-                None => return Ok(Vec::new()),
-            },
-        };
-        self.synced_up().await?;
-        self.read(move |shared| {
-            let reader = shared.synced().reader;
-            match of {
-                None => reader.entries(None, after, u64::MAX, limit),
-                Some((id, first, last)) => reader.entries_of(id, after.max(first - 1), last, limit),
-            }
-        })
-        .await
-    }
 }
 
 impl Drop for SledStore {
@@ -422,86 +315,6 @@ impl Drop for SledStore {
         // A failure was told to everyone who asked; here nobody does.
         let _ = self.close();
     }
-}
-
-/// What became of a submission so far.
-enum SubmissionProgress {
-    There(Submitted),
-    InLine(RolloutId, oneshot::Receiver<Result<(), Unavailable>>),
-}
-
-/// Checks, writes the file, checks again (another submission may have come in meanwhile), and puts the entry in line.
-fn take_over(
-    shared: &StoreShared,
-    submission: Submission,
-    place: OwnedSemaphorePermit,
-    failpoint: &Failpoint,
-) -> Result<SubmissionProgress, SubmitError> {
-    let id = submission.id();
-    let prints = Fingerprints::of(submission.targets.iter());
-    know_proxies(shared)?;
-    if let Some(known) = shared.commit_queue()?.state.admit(id, &submission.plan, &submission.targets, &prints)? {
-        return Ok(SubmissionProgress::There(known));
-    }
-    let dir = shared.home.submissions();
-    // Nothing was promised yet: a full disk refuses this one submission and leaves the store as it is.
-    let digest = match write(&dir, id, &submission, failpoint) {
-        Ok(digest) => digest,
-        Err(error) => {
-            shared.confirm()?;
-            return Err(SubmitError::Refusing(format!("cannot write the submission: {error}")));
-        }
-    };
-    let (stored, _) = StoredSubmission::open(&dir, digest)?;
-    stored.check()?;
-    let mut inner = shared.commit_queue()?;
-    match inner.state.admit(id, &submission.plan, &submission.targets, &prints) {
-        Ok(None) => {}
-        refused => {
-            drop(inner);
-            // The very same bytes may belong to a rollout that was taken over in between.
-            if refused.is_err() && std::fs::remove_file(path(&dir, digest)).is_err() {
-                tracing::warn!(%digest, "a refused submission's file could not be removed; it does no harm");
-            }
-            return refused.map(|known| SubmissionProgress::There(known.expect("the other case was taken above")));
-        }
-    }
-    let Submission { plan, by, at, targets: given, note } = submission;
-    let seq = inner.state.seq() + 1;
-    let what = JournalEvent::Submitted {
-        name: plan.name.clone(),
-        revision: plan.revision,
-        ssl_option: plan.ssl_option,
-        targets: given.count(),
-        submission: digest,
-        change_ref: plan.change_ref.clone(),
-        by: by.name.clone(),
-        note,
-    };
-    let new_rollout = NewRollout {
-        frozen: FrozenRollout { plan: Arc::new(plan), targets: Arc::new(stored), by, submitted_at: at },
-        prints: Some(prints),
-    };
-    inner.state.submitted(id, seq, new_rollout.clone());
-    let record = JournalRecord { entry: Entry { seq, at, rollout: id, what }, due: None, more: 0 };
-    let pending = PendingRecord { record, learnt: None, new_rollout: Some(Box::new(new_rollout)) };
-    let (waits, durable) = oneshot::channel();
-    shared.enqueue(inner, Item { records: vec![pending], waits: Some(waits), _place: place });
-    Ok(SubmissionProgress::InLine(id, durable))
-}
-
-/// Reads the proxies of the open rollouts that were found at the start: they are first asked for here, and a start shall
-/// not wait for them.
-fn know_proxies(shared: &StoreShared) -> Result<(), Unavailable> {
-    let unknown: Vec<_> = {
-        let state = &shared.commit_queue()?.state;
-        state.unprinted().into_iter().filter_map(|id| Some((id, Arc::clone(&state.rollout(id)?.frozen.targets)))).collect()
-    };
-    for (id, targets) in unknown {
-        let prints = Fingerprints::read(targets.as_ref())?;
-        shared.commit_queue()?.state.print(id, prints);
-    }
-    Ok(())
 }
 
 impl Store for SledStore {

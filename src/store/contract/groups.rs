@@ -6,7 +6,6 @@ use crate::domain::change::State;
 use crate::domain::group::GroupBy;
 use crate::domain::id::RolloutId;
 use crate::domain::target::{Tags, Target, TargetList};
-use crate::store::contract::name_of;
 use crate::store::fixtures::*;
 use crate::store::{Candidates, CommitError, Obstacle, Store, Submission};
 
@@ -62,7 +61,7 @@ pub(crate) async fn a_full_group_is_passed_over(store: &dyn Store) {
 
 pub(crate) async fn every_limit_counts(store: &dyn Store) {
     let mut given = tiered(&["gold", "gold", "iron", "iron", ""], &[(tier(), 1), (GroupBy::Lane, 2)]);
-    let other = Target { lane: name_of("other"), ..tagged(4, "iron") };
+    let other = Target { lane: name("other"), ..tagged(4, "iron") };
     given.targets = given.targets.iter().take(4).cloned().chain([other]).collect();
     let id = started(store, given).await;
     // One gold and one iron fill the lane; the other lane's iron is full by its tag.

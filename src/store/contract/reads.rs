@@ -1,0 +1,112 @@
+//! What every store must do when it is read: pages, filters, the journal, and the jobs of an instance.
+
+use crate::domain::change::State;
+use crate::domain::journal::JournalEvent;
+use crate::store::fixtures::*;
+use crate::store::{Commit, Durability, Store};
+
+pub(crate) async fn pages_and_filters(store: &dyn Store) {
+    let mut given = submission("alpha", &[4, 6], 0);
+    given.targets = (0..10).map(|n| target(n, n)).collect();
+    let id = started(store, given).await;
+    release(store, id, 0, 4).await;
+    put(store, id, 1, failed("no")).await.expect("free");
+    put(store, id, 2, State::Queued).await.expect("recalled");
+    let page = |words: &[&str], after, limit| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        async move {
+            let page = store.page(id, words, after, limit).await.expect("available");
+            (page.changes.iter().map(|active| active.change.id.ordinal).collect::<Vec<_>>(), page.next)
+        }
+    };
+    assert_eq!(page(&[], None, 3).await, (vec![0, 1, 2], Some(2)));
+    assert_eq!(page(&[], Some(2), 4).await, (vec![3, 4, 5, 6], Some(6)));
+    assert_eq!(page(&[], Some(6), 3).await, (vec![7, 8, 9], None));
+    assert_eq!(page(&[], Some(9), 3).await, (vec![], None));
+    assert_eq!(page(&["failed"], None, 3).await, (vec![1], None));
+    assert_eq!(page(&["ready"], None, 1).await, (vec![0], Some(0)));
+    assert_eq!(page(&["ready"], Some(0), 1).await, (vec![3], None));
+    assert_eq!(page(&["queued", "failed"], None, 4).await, (vec![1, 2, 4, 5], Some(5)));
+    assert_eq!(page(&["succeeded"], None, 4).await, (vec![], None));
+    assert_eq!(page(&[], Some(u32::MAX), 4).await, (vec![], None));
+    let shown = store.page(id, Vec::new(), None, 1).await.expect("available").changes.remove(0);
+    assert_eq!((shown.due, shown.moved_at), (Some(at(33)), Some(at(3))));
+    let nothing = submission("beta", &[1], 50).id();
+    assert!(store.page(nothing, Vec::new(), None, 4).await.expect("available").changes.is_empty());
+}
+
+pub(crate) async fn rollouts_newest_first(store: &dyn Store) {
+    let mut ids = Vec::new();
+    for (title, first) in [("alpha", 0), ("beta", 10), ("gamma", 20), ("delta", 30)] {
+        ids.push(started(store, submission(title, &[2], first)).await);
+    }
+    abort(store, ids[1]).await;
+    let listed = |after, limit| async move {
+        let rollouts = store.rollouts(after, limit).await.expect("available");
+        rollouts.into_iter().map(|rollout| rollout.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, 9).await, [ids[3], ids[2], ids[1], ids[0]]);
+    assert_eq!(listed(None, 2).await, [ids[3], ids[2]]);
+    assert_eq!(listed(Some(ids[2]), 2).await, [ids[1], ids[0]]);
+    assert_eq!(listed(Some(ids[0]), 2).await, []);
+    let open = store.open_rollouts().await.expect("available");
+    assert_eq!(open.iter().map(|rollout| rollout.id).collect::<Vec<_>>(), [ids[0], ids[2], ids[3]]);
+}
+
+pub(crate) async fn journal_pages(store: &dyn Store) {
+    let first = started(store, submission("alpha", &[6], 0)).await;
+    let second = started(store, submission("beta", &[2], 10)).await;
+    release(store, first, 0, 2).await;
+    let all = store.journal(None, 0, 99).await.expect("available");
+    assert_eq!(all.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=8).collect::<Vec<u64>>());
+    assert_eq!(store.journal(None, 5, 2).await.expect("available"), all[5..7]);
+    assert_eq!(store.journal(None, 8, 2).await.expect("available"), []);
+    assert_eq!(store.journal(Some(second), 0, 99).await.expect("available"), all[2..4]);
+    assert_eq!(store.journal(Some(first), 1, 2).await.expect("available"), [all[1].clone(), all[4].clone()]);
+    let JournalEvent::Rollout { from, to, why, record, .. } = &all[4].what else { panic!("a release is the rollout's move first") };
+    assert_eq!((from.as_ref(), to.as_ref(), why.as_str(), record.cursor), ("advancing", "advancing", "release", 3));
+    let JournalEvent::Change { ordinal: 2, from, to, proxy_id, .. } = &all[6].what else { panic!("the changes in the order given") };
+    assert_eq!((from.as_ref(), to.as_ref(), *proxy_id), ("queued", "ready", target(1, 2).proxy_id));
+}
+
+pub(crate) async fn jobs_are_remembered(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[2], 0)).await;
+    let instance = target(0, 0).instance_id;
+    assert!(store.known_jobs(&instance).await.expect("available").is_empty());
+    release(store, id, 0, 1).await;
+    let mut expected = Vec::new();
+    for n in 0..10 {
+        put(store, id, 0, State::Following { job: job(n) }).await.expect("free");
+        put(store, id, 0, State::Ready).await.expect("again");
+        expected.push(job(n));
+    }
+    expected.drain(..2);
+    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "the latest eight, oldest first");
+    put(store, id, 0, failed("no")).await.expect("free");
+    assert_eq!(store.known_jobs(&instance).await.expect("available"), expected, "they outlive the change");
+    assert!(store.known_jobs(&target(1, 2).instance_id).await.expect("available").is_empty());
+}
+
+pub(crate) async fn reads_see_what_was_acknowledged(store: &dyn Store) {
+    let id = started(store, submission("alpha", &[50], 0)).await;
+    release(store, id, 0, 25).await;
+    for ordinal in (0..50).step_by(2) {
+        put(store, id, ordinal, if ordinal % 4 == 0 { switched() } else { failed("no") }).await.expect("free");
+        let page = store.page(id, Vec::new(), ordinal.checked_sub(1), 1).await.expect("available");
+        assert!(page.changes[0].change.record.state.is_settled(), "target {ordinal}");
+        let listed = store.rollouts(None, 1).await.expect("available");
+        assert_eq!(listed[0].total().settled(), ordinal / 2 + 1);
+        let last = store.journal(Some(id), store.health().seq - 1, 9).await.expect("available");
+        assert_eq!(last.len(), 1, "the journal ends with the commit just acknowledged");
+    }
+    // An ordered commit is read back too, though it may not be durable when it is acknowledged.
+    let now = rollout(store, id).await;
+    let record = change_of(store, id, 2).await.change.record;
+    let commit = Commit { changes: vec![step(2, &record, State::Queued, 4)], durability: Durability::Ordered, ..blank(&now, 4) };
+    store.commit(commit).await.expect("a retry");
+    assert_eq!(change_of(store, id, 2).await.change.record.state, State::Queued);
+    let page = store.page(id, vec!["queued".into()], None, 1).await.expect("available");
+    assert_eq!(page.changes[0].change.id.ordinal, 1);
+    let page = store.page(id, vec!["queued".into()], Some(1), 1).await.expect("available");
+    assert_eq!(page.changes[0].change.id.ordinal, 2);
+}

@@ -1,0 +1,105 @@
+//! What is read of the store that needs more than the state: rows, pages and the journal.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::SledStore;
+use crate::domain::change::Change;
+use crate::domain::id::{ChangeId, InstanceId, JobId, RolloutId};
+use crate::domain::journal::Entry;
+use crate::domain::target::Target;
+use crate::store::instances::remember;
+use crate::store::page::PageQuery;
+use crate::store::row::change;
+use crate::store::shared::StoreShared;
+use crate::store::targets::all;
+use crate::store::{Active, Page, Unavailable};
+
+/// How often a change is looked for again that moved between two places while it was read.
+const LOOKS_MAX: usize = 8;
+
+impl SledStore {
+    pub(super) async fn targets_now(&self, id: RolloutId) -> Result<Option<Vec<Target>>, Unavailable> {
+        let Some(targets) = self.shared.commit_queue()?.state.rollout(id).map(|rollout| Arc::clone(&rollout.frozen.targets)) else {
+            return Ok(None);
+        };
+        self.read(move |_| {
+            let list = all(targets.as_ref()).map(Some);
+            targets.rest();
+            list
+        })
+        .await
+    }
+
+    pub(super) fn change_now(&self, id: ChangeId) -> Result<Option<Active>, Unavailable> {
+        for _ in 0..LOOKS_MAX {
+            let plan = {
+                let inner = self.shared.commit_queue()?;
+                let Some(rollout) = inner.state.rollout(id.rollout) else { return Ok(None) };
+                if let Some(active) = inner.state.active(id) {
+                    return Ok(Some(active));
+                }
+                if id.ordinal >= rollout.frozen.targets.count() {
+                    return Ok(None);
+                }
+                if id.ordinal >= rollout.progress.record.cursor {
+                    let change = change(id, rollout.target(id.ordinal)?, rollout.untouched(), &rollout.frozen.plan);
+                    return Ok(Some(Active { change, due: None, moved_at: None }));
+                }
+                Arc::clone(&rollout.frozen.plan)
+            };
+            if let Some(row) = self.shared.settled(id)? {
+                return Ok(Some(row.active(id, &plan)));
+            }
+            // Not settled any more, then: a retry has put it back between the two looks.
+        }
+        Err(self.shared.distrust(&format!("the row of change {id} is missing")))
+    }
+
+    pub(super) fn known_jobs_now(&self, instance: &InstanceId) -> Result<Vec<JobId>, Unavailable> {
+        let fresh: Vec<JobId> = self.shared.commit_queue()?.state.unapplied_jobs(instance).cloned().collect();
+        let mut jobs = self.shared.queue.jobs(instance).map_err(|error| self.shared.read_failed(error.into()))?;
+        for job in &fresh {
+            remember(&mut jobs, job);
+        }
+        Ok(jobs)
+    }
+
+    pub(super) async fn page_now(&self, query: PageQuery) -> Result<Page, Unavailable> {
+        self.caught_up().await?;
+        self.read(move |shared| shared.applied().page(&query, &shared.queue).map_err(|error| shared.read_failed(error))).await
+    }
+
+    pub(super) async fn stored_now(
+        &self,
+        id: RolloutId,
+        words: &'static [&'static str],
+        places: Range<u32>,
+        limit: usize,
+    ) -> Result<Vec<Change>, Unavailable> {
+        self.caught_up().await?;
+        let stored = move |shared: &StoreShared| {
+            shared.applied().stored(id, words, places, limit, &shared.queue).map_err(|error| shared.read_failed(error))
+        };
+        self.read(stored).await
+    }
+
+    pub(super) async fn journal_now(&self, rollout: Option<RolloutId>, after: u64, limit: usize) -> Result<Vec<Entry>, Unavailable> {
+        let of = match rollout {
+            None => None,
+            Some(id) => match self.shared.commit_queue()?.state.rollout(id) {
+                Some(rollout) => Some((id, rollout.first_seq, rollout.last_seq)),
+                None => return Ok(Vec::new()),
+            },
+        };
+        self.synced_up().await?;
+        self.read(move |shared| {
+            let reader = shared.synced().reader;
+            match of {
+                None => reader.entries(None, after, u64::MAX, limit),
+                Some((id, first, last)) => reader.entries_of(id, after.max(first - 1), last, limit),
+            }
+        })
+        .await
+    }
+}
